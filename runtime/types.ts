@@ -1,0 +1,169 @@
+/**
+ * The runtime contract: the smallest set of socket operations that Deno and Bun both do at full
+ * speed. Everything outside `runtime/` talks to sockets through these interfaces only.
+ *
+ * Every adapter is held to one conformance suite (`test/runtime/`), which has a case for each
+ * sentence below.
+ *
+ * @module
+ */
+
+/** Where a listener listens or a connection leads. */
+export type Address =
+  | { readonly transport: "tcp"; readonly hostname: string; readonly port: number }
+  | { readonly transport: "unix"; readonly path: string };
+
+/** Where to listen, and how. */
+export type ListenOptions =
+  & (
+    | {
+      readonly transport: "tcp";
+      /** An address or a name; `0.0.0.0` or `::` for every interface. */
+      readonly hostname: string;
+      /** 0 lets the system choose; {@linkcode Listener.address} tells which. */
+      readonly port: number;
+      /** Share the port with other processes that also ask for it (`SO_REUSEPORT`). */
+      readonly reusePort?: boolean;
+    }
+    | {
+      readonly transport: "unix";
+      /** The socket's file. It must not exist; it is removed when the listener closes. */
+      readonly path: string;
+    }
+  )
+  & {
+    /**
+     * Called for each accept that failed. The listener has survived it and goes on by itself, after
+     * a pause where the system is out of descriptors. Not every runtime reports every failure.
+     */
+    readonly onAcceptError?: (error: TransportError) => void;
+  };
+
+/** Where to connect, and for how long to try. */
+export type ConnectOptions = Address & {
+  /** Gives up with `timed_out` after this many milliseconds; without it, the system decides. */
+  readonly timeoutMs?: number;
+};
+
+/** What went wrong with a socket, in words that are the same on every runtime. */
+export type TransportErrorCode =
+  | "address_in_use"
+  | "address_not_available"
+  | "connection_refused"
+  | "connection_reset"
+  | "descriptors_exhausted"
+  | "host_not_found"
+  | "not_found"
+  | "permission_denied"
+  | "timed_out"
+  | "unsupported"
+  | "other";
+
+/** A failed listen, accept or connect. `cause` holds the runtime's own error. */
+export class TransportError extends Error {
+  override readonly name = "TransportError";
+  /** What went wrong, the same on every runtime. */
+  readonly code: TransportErrorCode;
+  /** @param message One line that names what was tried and where. */
+  constructor(code: TransportErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/**
+ * How a connection ended.
+ *
+ * - `finished`: both sides ended their sending in order, or our `close()` ran its course.
+ * - `reset`: the peer aborted it, or the network failed; bytes in flight may be lost.
+ * - `destroyed`: our side called `destroy()`.
+ */
+export type TransportEnd = "finished" | "reset" | "destroyed";
+
+/** A live byte stream to one peer. */
+export interface Connection {
+  /** The peer's IP address without its port; the empty string on a Unix socket. */
+  readonly remoteAddress: string;
+
+  /**
+   * Sends `chunk`. At most one chunk is in flight.
+   *
+   * - `true`: the kernel took all of it; write again at once if you like.
+   * - `false`: the adapter keeps the chunk and sends it in full; write nothing until `onDrain`.
+   *
+   * The chunk is never written to, and must not be changed until it is sent; it may be shared with
+   * other connections. After `close()`, `destroy()` or the connection's end this does nothing and
+   * returns `false`, and no `onDrain` follows. An empty chunk is `true` and sends nothing.
+   *
+   * @throws {Error} while another chunk is in flight.
+   */
+  write(chunk: Uint8Array): boolean;
+
+  /** Stops `onData` and `onEnd` until {@linkcode resumeReading}; idempotent. */
+  pauseReading(): void;
+
+  /** Undoes {@linkcode pauseReading}; idempotent. What arrived in between comes in order. */
+  resumeReading(): void;
+
+  /**
+   * Sends the chunk in flight, then FIN; idempotent. What the peer sends from now on is read and
+   * discarded, so that a close with unread bytes does not become an RST that eats our last words.
+   * `onClose("finished")` comes when the peer has ended too. A peer that never does holds the
+   * descriptor: give up on it with {@linkcode destroy}.
+   */
+  close(): void;
+
+  /** Drops what is in flight and frees the descriptor at once; idempotent. */
+  destroy(): void;
+}
+
+/**
+ * What a connection tells its owner. No callback is made from inside a {@linkcode Connection}
+ * method, and none before `accept` has returned the handler.
+ */
+export interface ConnectionHandler {
+  /** Bytes arrived. The chunk is valid only during the call: copy what you keep. Never empty. */
+  onData(chunk: Uint8Array): void;
+  /** The chunk that `write` answered with `false` is sent. Once for each such write. */
+  onDrain(): void;
+  /** The peer ended its sending side (FIN); we may still write. At most once. Nothing after `close()`. */
+  onEnd(): void;
+  /** The connection is gone: exactly once, last. `cause` is the runtime's error behind a `reset`. */
+  onClose(why: TransportEnd, cause?: Error): void;
+}
+
+/** Gives a connection its owner. It may write to the connection already. */
+export type Accept = (connection: Connection) => ConnectionHandler;
+
+/** A socket that accepts connections. */
+export interface Listener {
+  /** Where it listens, with the port that the system chose. */
+  readonly address: Address;
+  /**
+   * Stops accepting, frees the address; live connections stay. Resolves when the address can be
+   * listened on again; idempotent.
+   */
+  close(): Promise<void>;
+}
+
+/** One JavaScript runtime's sockets and event loop. */
+export interface Runtime {
+  readonly name: "deno" | "bun" | "memory";
+  /** The runtime's own version, such as `2.9.6`. */
+  readonly version: string;
+  /**
+   * How many writes to make before the event loop must turn, so that other connections' reads and
+   * accepts aren't kept waiting. A measured property of the runtime's loop.
+   */
+  readonly writesPerTurn: number;
+  /** Runs `task` on the next turn of the event loop, after pending I/O had its chance. */
+  nextTurn(task: () => void): void;
+  /**
+   * @throws {TransportError} (rejects) when the address can't be had.
+   */
+  listen(options: ListenOptions, accept: Accept): Promise<Listener>;
+  /**
+   * @throws {TransportError} (rejects) when there is no connection; `accept` was not called then.
+   */
+  connect(options: ConnectOptions, accept: Accept): Promise<Connection>;
+}
