@@ -86,6 +86,12 @@ export interface Connection {
   readonly remoteAddress: string;
 
   /**
+   * How many bytes of the chunk in flight the kernel has not taken yet; 0 when none is in flight.
+   * It shrinks as the peer takes bytes, so whoever watches it can tell a slow peer from a stalled one.
+   */
+  readonly unsentBytes: number;
+
+  /**
    * Sends `chunk`. At most one chunk is in flight.
    *
    * - `true`: the kernel took all of it; write again at once if you like.
