@@ -1,0 +1,157 @@
+/**
+ * One `Bun.Socket` behind the connection contract.
+ *
+ * @module
+ */
+
+import { plainIp } from "./transport_error.ts";
+import type { Connection, ConnectionHandler, TransportEnd } from "./types.ts";
+
+/** `closing` from `close()` on, `gone` once the descriptor is free. */
+type State = "open" | "closing" | "gone";
+
+/** Bun pushes and writes at once, as the contract has it; what remains is to keep its promises. */
+export class BunConnection implements Connection {
+  readonly remoteAddress: string;
+  readonly #socket: Bun.Socket<BunConnection>;
+  #handler!: ConnectionHandler;
+  #state: State = "open";
+
+  /** What is still to be sent of the chunk in flight. */
+  #rest: Uint8Array | null = null;
+  /** A write met the peer's reset, which then looks like an end in order. */
+  #writeFailed = false;
+  #paused = false;
+  #peerEnded = false;
+  /** What arrived while reading was paused, and how the connection ended then. */
+  #held: Uint8Array[] | null = null;
+  #heldCause: Error | undefined;
+
+  constructor(socket: Bun.Socket<BunConnection>) {
+    this.#socket = socket;
+    this.remoteAddress = plainIp(socket.remoteAddress ?? "");
+  }
+
+  /** Takes the handler, which the socket's events need. */
+  start(handler: ConnectionHandler): void {
+    this.#handler = handler;
+  }
+
+  /** Frees the descriptor of a connection that got no handler. */
+  abandon(): void {
+    this.#state = "gone";
+    this.#socket.terminate();
+  }
+
+  get unsentBytes(): number {
+    return this.#rest === null ? 0 : this.#rest.length;
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#state !== "open" || this.#writeFailed) return false;
+    if (this.#rest !== null) throw new Error("write() while another chunk is in flight");
+    const count = this.#socket.write(chunk);
+    if (count === chunk.length) return true;
+    this.#keep(chunk, count);
+    return false;
+  }
+
+  #keep(chunk: Uint8Array, count: number): void {
+    if (count >= 0) this.#rest = count === 0 ? chunk : chunk.subarray(count);
+    else {
+      this.#rest = null;
+      this.#writeFailed = true;
+    }
+  }
+
+  pauseReading(): void {
+    if (this.#paused || this.#state !== "open") return;
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  resumeReading(): void {
+    if (!this.#paused || this.#state !== "open") return;
+    this.#paused = false;
+    if (this.#held === null) this.#socket.resume();
+    else queueMicrotask(() => this.#release());
+  }
+
+  close(): void {
+    if (this.#state !== "open") return;
+    this.#state = "closing";
+    if (this.#held !== null) return this.#finishLater("reset", this.#heldCause);
+    if (this.#rest === null) this.#sendFin();
+    if (this.#paused) this.#socket.resume();
+  }
+
+  destroy(): void {
+    if (this.#state === "gone") return;
+    this.#finishLater("destroyed");
+    this.#socket.terminate();
+  }
+
+  #sendFin(): void {
+    if (!this.#peerEnded) {
+      this.#socket.shutdown();
+      return;
+    }
+    this.#finishLater("finished");
+    this.#socket.end();
+  }
+
+  #finishLater(why: TransportEnd, cause?: Error): void {
+    this.#state = "gone";
+    this.#rest = null;
+    this.#held = null;
+    queueMicrotask(() => this.#handler.onClose(why, cause));
+  }
+
+  onSocketData(chunk: Uint8Array): void {
+    if (this.#state !== "open") return;
+    // A reset isn't deferred by the pause, and flushes what came before it.
+    if (this.#paused) (this.#held ??= []).push(chunk);
+    else this.#handler.onData(chunk);
+  }
+
+  onSocketDrain(): void {
+    const rest = this.#rest;
+    if (rest === null) return;
+    const count = this.#socket.write(rest);
+    if (count !== rest.length) return this.#keep(rest, count);
+    this.#rest = null;
+    if (this.#state === "closing") this.#sendFin();
+    this.#handler.onDrain();
+  }
+
+  onSocketEnd(): void {
+    if (this.#state === "gone" || this.#writeFailed) return;
+    this.#peerEnded = true;
+    if (this.#state === "open") this.#handler.onEnd();
+  }
+
+  onSocketClose(error: Error | undefined): void {
+    if (this.#state === "gone") return;
+    // Without our FIN and the peer's, no end is in order.
+    const isReset = error !== undefined || this.#writeFailed || this.#rest !== null ||
+      this.#state === "open";
+    if (this.#held !== null) {
+      this.#heldCause = error;
+      return;
+    }
+    this.#state = "gone";
+    this.#handler.onClose(isReset ? "reset" : "finished", error);
+  }
+
+  /** Delivers what was held while reading was paused, unless it was paused again. */
+  #release(): void {
+    while (this.#state === "open" && !this.#paused) {
+      const chunk = this.#held!.shift();
+      if (chunk !== undefined) this.#handler.onData(chunk);
+      else {
+        this.#state = "gone";
+        this.#handler.onClose("reset", this.#heldCause);
+      }
+    }
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * One `Deno.Conn` behind the connection contract.
+ *
+ * @module
+ */
+
+import type { ReadBuffers } from "./read_buffers.ts";
+import { transportErrorCode } from "./transport_error.ts";
+import type { Connection, ConnectionHandler, TransportEnd } from "./types.ts";
+
+/** `closing` from `close()` on, `gone` once the descriptor is free. */
+type State = "open" | "closing" | "gone";
+
+/**
+ * Deno pulls and promises; this pushes.
+ *
+ * A write's system call happens inside `conn.write`, its promise resolves in microtasks, or never
+ * while the peer is stalled. The functions that the promises call are bound once a connection, so
+ * that a write allocates nothing here.
+ */
+export class DenoConnection implements Connection {
+  readonly remoteAddress: string;
+  readonly #conn: Deno.Conn;
+  readonly #buffers: ReadBuffers;
+  #handler!: ConnectionHandler;
+  #state: State = "open";
+
+  /** What is still to be sent of the chunk in flight. */
+  #chunk: Uint8Array | null = null;
+  #writeError: Error | null = null;
+  #finSent = false;
+
+  #buffer: Uint8Array | null;
+  /** A read or a callback has the buffer: it must not be used for anything else. */
+  #bufferBusy = false;
+  /** Bytes in the buffer that arrived while reading was paused. */
+  #held = 0;
+  #paused = false;
+  #peerEnded = false;
+  /** The peer's end arrived while reading was paused. */
+  #endHeld = false;
+
+  constructor(conn: Deno.Conn, remoteAddress: string, buffers: ReadBuffers) {
+    this.#conn = conn;
+    this.remoteAddress = remoteAddress;
+    this.#buffers = buffers;
+    this.#buffer = buffers.small();
+  }
+
+  /** Begins to read, and to call the handler. */
+  start(handler: ConnectionHandler): void {
+    this.#handler = handler;
+    this.#read();
+  }
+
+  /** Frees the descriptor of a connection that got no handler. */
+  abandon(): void {
+    if (this.#state !== "gone") this.#free();
+  }
+
+  get unsentBytes(): number {
+    return this.#chunk === null ? 0 : this.#chunk.length;
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#state !== "open" || this.#writeError !== null) return false;
+    if (this.#chunk !== null) throw new Error("write() while another chunk is in flight");
+    if (chunk.length === 0) return true;
+    this.#chunk = chunk;
+    this.#conn.write(chunk).then(this.#onSent, this.#onWriteError);
+    return false;
+  }
+
+  readonly #onSent = (count: number): void => {
+    const chunk = this.#chunk;
+    if (chunk === null) return;
+    if (count < chunk.length) {
+      this.#chunk = chunk.subarray(count);
+      this.#conn.write(this.#chunk).then(this.#onSent, this.#onWriteError);
+      return;
+    }
+    this.#chunk = null;
+    if (this.#state === "closing") this.#sendFin();
+    this.#handler.onDrain();
+  };
+
+  readonly #onWriteError = (error: Error): void => {
+    if (this.#state === "gone") return;
+    this.#chunk = null;
+    this.#writeError = error;
+    // Where the connection is gone, the kernel may still hold what the peer sent before: the
+    // pending read gets it, and then the end.
+    if (this.#peerEnded || !isPeerGone(error)) this.#finish("reset", error);
+  };
+
+  pauseReading(): void {
+    if (this.#state === "open") this.#paused = true;
+  }
+
+  resumeReading(): void {
+    if (!this.#paused || this.#state !== "open") return;
+    this.#paused = false;
+    if (this.#held > 0 || this.#endHeld) queueMicrotask(() => this.#release());
+    else this.#read();
+  }
+
+  close(): void {
+    if (this.#state !== "open") return;
+    this.#state = "closing";
+    this.#paused = false;
+    this.#held = 0;
+    if (this.#chunk === null) this.#sendFin();
+    this.#read();
+  }
+
+  destroy(): void {
+    if (this.#state === "gone") return;
+    this.#free();
+    queueMicrotask(() => this.#handler.onClose("destroyed"));
+  }
+
+  #read(): void {
+    if (this.#bufferBusy || this.#buffer === null || this.#paused) return;
+    this.#bufferBusy = true;
+    this.#conn.read(this.#buffer).then(this.#onRead, this.#onReadError);
+  }
+
+  readonly #onRead = (count: number | null): void => {
+    if (count === null) return this.#onPeerEnd();
+    if (this.#state === "open" && this.#paused) {
+      this.#bufferBusy = false;
+      this.#held = count;
+    } else this.#deliver(count);
+  };
+
+  #deliver(count: number): void {
+    this.#bufferBusy = true;
+    this.#held = 0;
+    const buffer = this.#buffer!;
+    try {
+      if (this.#state === "open") {
+        this.#handler.onData(count === buffer.length ? buffer : buffer.subarray(0, count));
+      }
+    } finally {
+      this.#bufferBusy = false;
+      if (this.#state === "gone") this.#giveBuffer();
+      else {
+        this.#buffer = this.#buffers.next(buffer, count);
+        this.#read();
+      }
+    }
+  }
+
+  /** Delivers what was held while reading was paused, unless it was paused again. */
+  #release(): void {
+    if (this.#state !== "open" || this.#paused) return;
+    if (this.#held > 0) this.#deliver(this.#held);
+    else if (this.#endHeld) {
+      this.#endHeld = false;
+      this.#handler.onEnd();
+    }
+  }
+
+  #onPeerEnd(): void {
+    this.#bufferBusy = false;
+    this.#giveBuffer();
+    if (this.#state === "gone") return;
+    // A reset reads as an end when a write has taken the error.
+    if (this.#writeError !== null) return this.#finish("reset", this.#writeError);
+    this.#peerEnded = true;
+    if (this.#state === "closing") {
+      if (this.#finSent) this.#finish("finished");
+    } else if (this.#paused) this.#endHeld = true;
+    else this.#handler.onEnd();
+  }
+
+  readonly #onReadError = (error: Error): void => {
+    this.#bufferBusy = false;
+    if (this.#state === "gone") this.#giveBuffer();
+    else this.#finish("reset", error);
+  };
+
+  async #sendFin(): Promise<void> {
+    try {
+      await this.#conn.closeWrite();
+      this.#finSent = true;
+    } catch (error) {
+      return this.#onWriteError(error as Error);
+    }
+    if (this.#peerEnded && this.#state !== "gone") this.#finish("finished");
+  }
+
+  #finish(why: TransportEnd, cause?: Error): void {
+    this.#free();
+    this.#handler.onClose(why, cause);
+  }
+
+  #free(): void {
+    this.#state = "gone";
+    this.#chunk = null;
+    this.#conn.close();
+    if (!this.#bufferBusy) this.#giveBuffer();
+  }
+
+  #giveBuffer(): void {
+    if (this.#buffer === null) return;
+    this.#buffers.giveBack(this.#buffer);
+    this.#buffer = null;
+  }
+}
+
+function isPeerGone(error: Error): boolean {
+  const code = transportErrorCode(error);
+  return code === "connection_reset" || code === "timed_out";
+}
