@@ -1,0 +1,318 @@
+/**
+ * What a server hears: clients' bytes in, frames out.
+ *
+ * @module
+ */
+
+import { decodeAction } from "./action.ts";
+import { ProtocolError } from "./errors.ts";
+import { asciiBytes, CLIENT_TERMINATOR, isJsonSpace, isWord } from "./frames.ts";
+import { INCOMPLETE, MALFORMED, ObjectScanner, type ScannedMember } from "./object_scanner.ts";
+import { PartialFrame } from "./partial_frame.ts";
+import { quoteBytes } from "./printable.ts";
+import { MAX_TOPIC_BYTES } from "./topic.ts";
+import { readTopic } from "./topic_member.ts";
+
+/** What a client asks for, in the order in which it asked. */
+export interface ClientFrames {
+  /** @param topic A valid topic, decoded. */
+  onSubscribe(topic: string): void;
+  /** @param topic A valid topic, decoded. */
+  onUnsubscribe(topic: string): void;
+  /**
+   * @param topic A valid topic, decoded.
+   * @param message MESSAGE's object exactly as it was sent, from `{` to `}`, checked. It has a valid
+   * `topic` and no `timestamp`. A view of memory that is used again: valid only during the call.
+   */
+  onPublish(topic: string, message: Uint8Array): void;
+}
+
+/** Limits of a {@linkcode ClientDecoder}; one object may serve all. */
+export interface ClientDecoderLimits {
+  /** The longest frame or MESSAGE, in bytes without its terminator; at least 64. */
+  readonly maxFrameBytes: number;
+}
+
+const MIN_FRAME_LIMIT_BYTES = 64;
+
+const PUBLISH = asciiBytes("PUBLISH");
+const PING = asciiBytes("PING");
+const PONG = asciiBytes("PONG");
+const REGULAR_SOCKET = asciiBytes("<regular-socket/>");
+
+const MESSAGE_MEMBERS = ["topic", "timestamp"];
+const TOPIC = 0;
+const TIMESTAMP = 1;
+
+/** Between frames, or in one that isn't MESSAGE. */
+const FRAME = 0;
+/** `PUBLISH` has come, and of MESSAGE nothing but whitespace. */
+const BEFORE_MESSAGE = 1;
+/** As before, and in a `<regular-socket/>` that stands there. */
+const MARKER = 2;
+/** Between MESSAGE's brackets. */
+const IN_MESSAGE = 3;
+/** MESSAGE is published, its terminator hasn't come. */
+const AFTER_MESSAGE = 4;
+
+/** A topic, and the bytes that spelled it, quotation marks included. */
+interface SpelledTopic {
+  readonly spelling: Uint8Array;
+  readonly topic: string;
+}
+
+/**
+ * Decodes one client's stream, however it is cut. Between frames it holds no memory but its own few
+ * fields and, once the client has published, the spelling of its last topic.
+ *
+ * How the protocol is read where it leaves room:
+ *
+ * - A frame outside MESSAGE is looked at when its terminator is there; MESSAGE byte by byte.
+ * - An action frame may have JSON whitespace around its object; the other words stand alone.
+ * - Between `PUBLISH` and MESSAGE, whitespace belongs to MESSAGE: nothing but more of it and the
+ *   object may follow. What stands there and is neither empty, nor `<regular-socket/>`, nor
+ *   whitespace, nor an object is `bad_message` at its first wrong byte.
+ * - MESSAGE's faults in its members are `bad_message` at its closing bracket.
+ * - The frame limit holds for MESSAGE's object alone, and again for each run of whitespace around it.
+ *   A frame that is both too long and malformed is refused for whatever shows first.
+ */
+export class ClientDecoder {
+  readonly #maxFrameBytes: number;
+  #mode = FRAME;
+  /** Bytes of whitespace, or of the marker, in the modes that count them. */
+  #run = 0;
+  #completedFrame = false;
+  #partial: PartialFrame | undefined;
+  #scanner: ObjectScanner | undefined;
+  #lastTopic: SpelledTopic | undefined;
+
+  /** @throws {RangeError} if the limit isn't a whole number of at least 64. */
+  constructor(limits: ClientDecoderLimits) {
+    const { maxFrameBytes } = limits;
+    if (!Number.isSafeInteger(maxFrameBytes) || maxFrameBytes < MIN_FRAME_LIMIT_BYTES) {
+      throw new RangeError(
+        `The frame limit must be a whole number of at least ${MIN_FRAME_LIMIT_BYTES} bytes, not ${maxFrameBytes}`,
+      );
+    }
+    this.#maxFrameBytes = maxFrameBytes;
+  }
+
+  /** Whether the client has completed a frame of any kind, an empty one included. */
+  get completedFrame(): boolean {
+    return this.#completedFrame;
+  }
+
+  /** Bytes of memory held for a frame that isn't complete; 0 between frames. */
+  get heldBytes(): number {
+    return (this.#partial?.capacity ?? 0) + (this.#scanner?.heldBytes ?? 0);
+  }
+
+  /**
+   * Whether a MESSAGE was published and its terminator hasn't come: what the connection of a 2009
+   * publisher, which never sends one, looks like. Whitespace behind MESSAGE changes nothing.
+   */
+  get awaitsTerminator(): boolean {
+    return this.#mode === AFTER_MESSAGE;
+  }
+
+  /**
+   * Takes the next bytes and calls `sink` once for each frame that they complete, in order, but for
+   * frames that ask for nothing. Must not be called from inside `sink`. The chunk is only read, and
+   * not kept.
+   *
+   * @throws {ProtocolError} at the first violation; the frames before it have been delivered. What
+   * `sink` throws passes through. Either way the decoder must not be used again.
+   */
+  push(chunk: Uint8Array, sink: ClientFrames): void {
+    const end = chunk.length;
+    let pos = 0;
+    while (pos < end) {
+      switch (this.#mode) {
+        case FRAME:
+          pos = this.#scanFrame(chunk, pos, sink);
+          break;
+        case BEFORE_MESSAGE:
+          pos = this.#scanBeforeMessage(chunk, pos, sink);
+          break;
+        case MARKER:
+          pos = this.#scanMarker(chunk, pos);
+          break;
+        case IN_MESSAGE:
+          pos = this.#continueMessage(chunk, pos, sink);
+          break;
+        case AFTER_MESSAGE:
+          pos = this.#scanAfterMessage(chunk, pos);
+          break;
+      }
+    }
+    if (this.#mode !== IN_MESSAGE) this.#scanner = undefined;
+  }
+
+  #scanFrame(chunk: Uint8Array, pos: number, sink: ClientFrames): number {
+    const terminator = chunk.indexOf(CLIENT_TERMINATOR, pos);
+    const isComplete = terminator !== -1;
+    const end = isComplete ? terminator : chunk.length;
+    const held = this.#partial;
+    if ((held?.length ?? 0) + end - pos > this.#maxFrameBytes) throw this.#tooLarge("A frame");
+    if (held === undefined && isComplete) {
+      this.#completeFrame(chunk, pos, end, sink);
+      return end + 1;
+    }
+    const partial = this.#hold(chunk, pos, end);
+    if (!isComplete) return end;
+    this.#partial = undefined;
+    this.#completeFrame(partial.bytes, 0, partial.length, sink);
+    return end + 1;
+  }
+
+  #completeFrame(bytes: Uint8Array, start: number, end: number, sink: ClientFrames): void {
+    this.#completedFrame = true;
+    if (start === end) return;
+    if (isWord(bytes, start, end, PUBLISH)) {
+      this.#mode = BEFORE_MESSAGE;
+      this.#run = 0;
+    } else if (
+      !isWord(bytes, start, end, REGULAR_SOCKET) &&
+      !isWord(bytes, start, end, PING) &&
+      !isWord(bytes, start, end, PONG)
+    ) {
+      const { action, topic } = decodeAction(bytes, start, end);
+      if (action === "subscribe") sink.onSubscribe(topic);
+      else sink.onUnsubscribe(topic);
+    }
+  }
+
+  #scanBeforeMessage(chunk: Uint8Array, pos: number, sink: ClientFrames): number {
+    const byte = chunk[pos]!;
+    if (byte === 0x7b) return this.#beginMessage(chunk, pos, sink);
+    if (isJsonSpace(byte)) {
+      this.#countSpace();
+      return pos + 1;
+    }
+    if (this.#run === 0) {
+      if (byte === CLIENT_TERMINATOR) return pos + 1;
+      if (byte === REGULAR_SOCKET[0]) {
+        this.#mode = MARKER;
+        this.#run = 1;
+        return pos + 1;
+      }
+    }
+    throw new ProtocolError(
+      "bad_message",
+      `MESSAGE is not a JSON object: it begins with ${quoteBytes(chunk, pos, chunk.length)}`,
+    );
+  }
+
+  #scanMarker(chunk: Uint8Array, pos: number): number {
+    const byte = chunk[pos]!;
+    if (this.#run < REGULAR_SOCKET.length && byte === REGULAR_SOCKET[this.#run]) {
+      this.#run++;
+    } else if (this.#run === REGULAR_SOCKET.length && byte === CLIENT_TERMINATOR) {
+      this.#mode = BEFORE_MESSAGE;
+      this.#run = 0;
+    } else {
+      throw new ProtocolError(
+        "bad_message",
+        `MESSAGE is not a JSON object: it begins with "<" and is not <regular-socket/>`,
+      );
+    }
+    return pos + 1;
+  }
+
+  #beginMessage(chunk: Uint8Array, pos: number, sink: ClientFrames): number {
+    const scanner = this.#scanner ??= new ObjectScanner(MESSAGE_MEMBERS);
+    scanner.begin();
+    const limit = Math.min(chunk.length, pos + this.#maxFrameBytes);
+    const end = scanner.scan(chunk, pos, limit);
+    if (end >= 0) {
+      this.#publish(chunk, pos, end, sink);
+      return end;
+    }
+    if (end === MALFORMED) throw this.#malformed(chunk, pos);
+    if (limit < chunk.length) throw this.#tooLarge("MESSAGE");
+    this.#hold(chunk, pos, limit);
+    this.#mode = IN_MESSAGE;
+    return limit;
+  }
+
+  #continueMessage(chunk: Uint8Array, pos: number, sink: ClientFrames): number {
+    const scanner = this.#scanner!;
+    const held = this.#partial!.length;
+    const room = this.#maxFrameBytes - held;
+    if (room === 0) throw this.#tooLarge("MESSAGE");
+    // No object has a NUL in it. Looking for one saves copying the frames behind this one.
+    const terminator = chunk.indexOf(CLIENT_TERMINATOR, pos);
+    const end = Math.min(terminator === -1 ? chunk.length : terminator + 1, pos + room);
+    const partial = this.#hold(chunk, pos, end);
+    const objectEnd = scanner.scan(partial.bytes, held, partial.length);
+    if (objectEnd === MALFORMED) throw this.#malformed(partial.bytes, 0);
+    if (objectEnd === INCOMPLETE) return end;
+    this.#partial = undefined;
+    this.#publish(partial.bytes, 0, objectEnd, sink);
+    return pos + objectEnd - held;
+  }
+
+  #publish(bytes: Uint8Array, start: number, end: number, sink: ClientFrames): void {
+    const scanner = this.#scanner!;
+    if (scanner.member(TIMESTAMP).isPresent) {
+      throw new ProtocolError("bad_message", "MESSAGE has a timestamp, which the server adds");
+    }
+    const topic = this.#readTopic(bytes, start, scanner.member(TOPIC));
+    this.#mode = AFTER_MESSAGE;
+    this.#run = 0;
+    sink.onPublish(topic, bytes.subarray(start, end));
+  }
+
+  /** A publisher seldom changes its topic: what is spelled like the last one isn't decoded again. */
+  #readTopic(bytes: Uint8Array, origin: number, member: ScannedMember): string {
+    const start = origin + member.start;
+    const end = origin + member.end;
+    const last = this.#lastTopic;
+    if (last !== undefined && member.isPresent && isWord(bytes, start, end, last.spelling)) {
+      return last.topic;
+    }
+    const topic = readTopic(bytes, origin, member, "bad_message", "MESSAGE's topic");
+    if (end - start <= MAX_TOPIC_BYTES + 2) {
+      this.#lastTopic = { spelling: bytes.slice(start, end), topic };
+    }
+    return topic;
+  }
+
+  #scanAfterMessage(chunk: Uint8Array, pos: number): number {
+    const byte = chunk[pos]!;
+    if (byte === CLIENT_TERMINATOR) this.#mode = FRAME;
+    else if (isJsonSpace(byte)) this.#countSpace();
+    else {
+      throw new ProtocolError(
+        "bad_frame",
+        `Between MESSAGE and its NUL stands ${quoteBytes(chunk, pos, chunk.length)}`,
+      );
+    }
+    return pos + 1;
+  }
+
+  /** Counts a byte of whitespace around MESSAGE. */
+  #countSpace(): void {
+    if (++this.#run > this.#maxFrameBytes) throw this.#tooLarge("The whitespace around MESSAGE");
+  }
+
+  #hold(chunk: Uint8Array, from: number, to: number): PartialFrame {
+    const partial = this.#partial ??= new PartialFrame(this.#maxFrameBytes);
+    partial.append(chunk, from, to);
+    return partial;
+  }
+
+  #malformed(bytes: Uint8Array, origin: number): ProtocolError {
+    return new ProtocolError(
+      "bad_message",
+      `MESSAGE is not JSON: ${this.#scanner!.problem(bytes, origin)}`,
+    );
+  }
+
+  #tooLarge(what: string): ProtocolError {
+    return new ProtocolError(
+      "frame_too_large",
+      `${what} is longer than ${this.#maxFrameBytes} bytes`,
+    );
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * What a client sends.
+ *
+ * @module
+ */
+
+import { asciiBytes, CLIENT_TERMINATOR } from "./frames.ts";
+import { topicProblem } from "./topic.ts";
+
+/** What Flash clients send before every frame, terminator included. Shared: never write to it. */
+export const REGULAR_SOCKET: Uint8Array = asciiBytes("<regular-socket/>\0");
+
+/** A sign of life, terminator included. Shared: never write to it. */
+export const PING: Uint8Array = asciiBytes("PING\0");
+
+/** The answer to the server's `PING`, terminator included. Shared: never write to it. */
+export const PONG: Uint8Array = asciiBytes("PONG\0");
+
+const PUBLISH = asciiBytes("PUBLISH\0");
+
+const encoder = new TextEncoder();
+
+/**
+ * A subscribe frame, in a buffer of its own.
+ *
+ * @throws {RangeError} if the topic isn't valid.
+ */
+export function encodeSubscribe(topic: string): Uint8Array {
+  return encodeAction("subscribe", topic);
+}
+
+/**
+ * An unsubscribe frame, in a buffer of its own.
+ *
+ * @throws {RangeError} if the topic isn't valid.
+ */
+export function encodeUnsubscribe(topic: string): Uint8Array {
+  return encodeAction("unsubscribe", topic);
+}
+
+function encodeAction(action: string, topic: string): Uint8Array {
+  const problem = topicProblem(topic);
+  if (problem !== undefined) throw new RangeError(`The topic ${problem}`);
+  return encoder.encode(JSON.stringify({ action, data: topic }) + "\0");
+}
+
+/** How to publish. */
+export interface PublishOptions {
+  /** Terminate MESSAGE, so that the server keeps the connection and more can follow. */
+  readonly pipelined: boolean;
+}
+
+/**
+ * `PUBLISH` and a MESSAGE, in a buffer of its own.
+ *
+ * @param messageJson The JSON text of an object with a `topic` and without a `timestamp`. The server
+ * checks it.
+ */
+export function encodePublish(
+  messageJson: Uint8Array | string,
+  { pipelined }: PublishOptions,
+): Uint8Array {
+  const message = typeof messageJson === "string" ? encoder.encode(messageJson) : messageJson;
+  const frames = new Uint8Array(PUBLISH.length + message.length + (pipelined ? 1 : 0));
+  frames.set(PUBLISH);
+  frames.set(message, PUBLISH.length);
+  if (pipelined) frames[frames.length - 1] = CLIENT_TERMINATOR;
+  return frames;
+}

@@ -1,0 +1,87 @@
+/**
+ * What a server sends.
+ *
+ * @module
+ */
+
+import type { ErrorCode } from "./errors.ts";
+import { asciiBytes, SERVER_TERMINATOR } from "./frames.ts";
+import { MAX_TIMESTAMP_BYTES, writeTimestamp } from "./timestamp.ts";
+
+/** The reply to a subscribe, terminator included. Shared: never write to it. */
+export const ACK: Uint8Array = asciiBytes("ACK\x01");
+
+/** The heartbeat, terminator included. Shared: never write to it. */
+export const PING: Uint8Array = asciiBytes("PING\x01");
+
+const PREFIX = asciiBytes('{"timestamp":');
+
+/** Prefix, timestamp, comma and terminator; the comma stands in the place of MESSAGE's `{`. */
+const MAX_SPLICE_OVERHEAD_BYTES = PREFIX.length + MAX_TIMESTAMP_BYTES + 1;
+
+const TOKEN_PATTERN = /^[0-9a-f]{32}$/;
+
+/**
+ * The first frame on a connection, in a buffer of its own.
+ *
+ * @param micros A timestamp of the server's issuer.
+ * @throws {TypeError} unless `token` is 32 lower-case hexadecimal digits.
+ */
+export function encodeGreeting(micros: number, token: string): Uint8Array {
+  if (!TOKEN_PATTERN.test(token)) {
+    throw new TypeError(`A token is 32 lower-case hex digits, not ${JSON.stringify(token)}`);
+  }
+  return encodeStamped(micros, `"token":"${token}"}`);
+}
+
+/**
+ * The last frame on a connection that the server closes, in a buffer of its own.
+ *
+ * @param micros A timestamp of the server's issuer.
+ * @param message What went wrong; any text.
+ */
+export function encodeError(micros: number, code: ErrorCode, message: string): Uint8Array {
+  return encodeStamped(micros, `"error":${JSON.stringify({ code, message })}}`);
+}
+
+function encodeStamped(micros: number, members: string): Uint8Array {
+  const object = asciiBytes("{" + members);
+  const frame = new Uint8Array(splicedLength(object.length));
+  return frame.subarray(0, spliceMessage(frame, 0, micros, object));
+}
+
+/** The most bytes that {@linkcode spliceMessage} writes for a MESSAGE of `messageBytes` bytes. */
+export function splicedLength(messageBytes: number): number {
+  return messageBytes + MAX_SPLICE_OVERHEAD_BYTES;
+}
+
+/**
+ * Writes a whole message frame: `{"timestamp":TS,`, then `message` after its `{`, byte for byte, then
+ * the terminator. Allocates nothing; `message` is only read.
+ *
+ * @param target Needs {@linkcode splicedLength} bytes from `offset` on. It must not be `message`'s
+ * own memory.
+ * @param message A JSON object that has a member and no whitespace around it, as `onPublish` gives it.
+ * @returns the offset behind the frame.
+ * @throws {RangeError} if `target` is too small.
+ */
+export function spliceMessage(
+  target: Uint8Array,
+  offset: number,
+  micros: number,
+  message: Uint8Array,
+): number {
+  const length = message.length;
+  if (offset + splicedLength(length) > target.length) {
+    throw new RangeError(
+      `No room for a message of ${length} bytes at ${offset} of ${target.length} bytes`,
+    );
+  }
+  for (let i = 0; i < PREFIX.length; i++) target[offset + i] = PREFIX[i]!;
+  const comma = writeTimestamp(micros, target, offset + PREFIX.length);
+  // MESSAGE's `{` lands where the comma goes: one copy, and no view of "all but the first byte".
+  target.set(message, comma);
+  target[comma] = 0x2c;
+  target[comma + length] = SERVER_TERMINATOR;
+  return comma + length + 1;
+}

@@ -1,0 +1,102 @@
+/**
+ * Erlang's `now()` as Janus puts it on the wire: `[megaseconds,seconds,microseconds]` since the Unix
+ * epoch. Inside Hotwheels a timestamp is one integer of microseconds, which a double holds exactly
+ * until the year 2255.
+ *
+ * @module
+ */
+
+const MICROS_PER_SECOND = 1_000_000;
+const SECONDS_PER_MEGASECOND = 1_000_000;
+
+/** The most that {@linkcode writeTimestamp} writes: `[9007,199254,740991]`, the largest safe integer. */
+export const MAX_TIMESTAMP_BYTES = 20;
+
+/** Issues timestamps of which each is greater than the one before, as Erlang's `now()` did. */
+export class TimestampIssuer {
+  readonly #epochMicros: () => number;
+  #last = 0;
+
+  /**
+   * @param epochMicros The clock: microseconds since the Unix epoch, fractions allowed. The default
+   * doesn't follow steps of the system's clock, and agrees with it when the process starts.
+   */
+  constructor(epochMicros: () => number = highResolutionEpochMicros) {
+    this.#epochMicros = epochMicros;
+  }
+
+  /**
+   * The time now in whole microseconds, or one more than the last timestamp if the clock isn't past
+   * that (it stood still, or stepped back).
+   */
+  next(): number {
+    const now = Math.floor(this.#epochMicros());
+    this.#last = now > this.#last ? now : this.#last + 1;
+    return this.#last;
+  }
+}
+
+function highResolutionEpochMicros(): number {
+  return (performance.timeOrigin + performance.now()) * 1000;
+}
+
+/**
+ * Writes `[mega,sec,micro]` in decimal without padding, as Erlang prints it. Allocates nothing.
+ *
+ * @param micros Whole microseconds since the epoch.
+ * @param target Needs {@linkcode MAX_TIMESTAMP_BYTES} from `offset` on.
+ * @returns the offset behind the closing bracket.
+ * @throws {RangeError} if `micros` isn't a safe integer of at least 0, or `target` is too small.
+ */
+export function writeTimestamp(micros: number, target: Uint8Array, offset: number): number {
+  if (!Number.isSafeInteger(micros) || micros < 0) {
+    throw new RangeError(`Not a whole number of microseconds since the epoch: ${micros}`);
+  }
+  if (offset + MAX_TIMESTAMP_BYTES > target.length) {
+    throw new RangeError(`No room for a timestamp at ${offset} of ${target.length} bytes`);
+  }
+  // Below 2^53 a quotient by a million that isn't whole never rounds up to a whole number.
+  const seconds = Math.floor(micros / MICROS_PER_SECOND);
+  const mega = Math.floor(seconds / SECONDS_PER_MEGASECOND);
+  target[offset] = 0x5b;
+  let end = writeDecimal(mega, target, offset + 1);
+  target[end] = 0x2c;
+  end = writeDecimal(seconds - mega * SECONDS_PER_MEGASECOND, target, end + 1);
+  target[end] = 0x2c;
+  end = writeDecimal(micros - seconds * MICROS_PER_SECOND, target, end + 1);
+  target[end] = 0x5d;
+  return end + 1;
+}
+
+/** Writes a number of 0 to 999,999 and returns the offset behind its last digit. */
+function writeDecimal(value: number, target: Uint8Array, offset: number): number {
+  let rest = value | 0;
+  const digits = rest < 1000
+    ? (rest < 10 ? 1 : rest < 100 ? 2 : 3)
+    : (rest < 10_000 ? 4 : rest < 100_000 ? 5 : 6);
+  for (let i = offset + digits - 1; i >= offset; i--) {
+    const quotient = (rest / 10) | 0;
+    target[i] = 0x30 + rest - quotient * 10;
+    rest = quotient;
+  }
+  return offset + digits;
+}
+
+/**
+ * Reads a timestamp from decoded JSON.
+ *
+ * @returns microseconds since the epoch, or `undefined` if `value` isn't an array of three whole
+ * numbers in the ranges that Erlang's `now()` keeps to.
+ */
+export function parseTimestamp(value: unknown): number | undefined {
+  if (!Array.isArray(value) || value.length !== 3) return undefined;
+  const [mega, seconds, micros] = value;
+  if (!Number.isSafeInteger(mega) || mega < 0) return undefined;
+  if (!isBelowMillion(seconds) || !isBelowMillion(micros)) return undefined;
+  const total = (mega * SECONDS_PER_MEGASECOND + seconds) * MICROS_PER_SECOND + micros;
+  return Number.isSafeInteger(total) ? total : undefined;
+}
+
+function isBelowMillion(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) < 1_000_000;
+}

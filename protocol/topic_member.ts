@@ -1,0 +1,40 @@
+/**
+ * Reads the topic out of a scanned object.
+ *
+ * @module
+ */
+
+import { type ErrorCode, ProtocolError } from "./errors.ts";
+import { decodeJsonString } from "./json_string.ts";
+import type { ScannedMember } from "./object_scanner.ts";
+import { MAX_TOPIC_BYTES, topicProblem } from "./topic.ts";
+
+/** The longest spelling of a byte of a topic is `\u0061`. */
+const MAX_SPELLED_TOPIC_BYTES = 6 * MAX_TOPIC_BYTES + 2;
+
+/**
+ * The decoded topic.
+ *
+ * @param origin Where the object begins in `bytes`.
+ * @param code What the peer is told if the topic is missing or invalid.
+ * @param subject What the member is called in that message.
+ * @throws {ProtocolError}
+ */
+export function readTopic(
+  bytes: Uint8Array,
+  origin: number,
+  member: ScannedMember,
+  code: ErrorCode,
+  subject: string,
+): string {
+  if (!member.isPresent) throw new ProtocolError(code, `${subject} is missing`);
+  if (!member.isString) throw new ProtocolError(code, `${subject} is not a string`);
+  const { start, end, isEscaped } = member;
+  if (end - start > MAX_SPELLED_TOPIC_BYTES) {
+    throw new ProtocolError(code, `${subject} is longer than ${MAX_TOPIC_BYTES} bytes`);
+  }
+  const topic = decodeJsonString(bytes, origin + start, origin + end, isEscaped);
+  const problem = topicProblem(topic);
+  if (problem !== undefined) throw new ProtocolError(code, `${subject} ${problem}`);
+  return topic;
+}
