@@ -1,0 +1,27 @@
+/**
+ * Hotwheels: one message to tens of thousands of TCP subscribers, on Deno and on Bun.
+ *
+ * `serve` starts a Janus server in this process. To run one by itself, see the command
+ * `server/main.ts`.
+ *
+ * @module
+ */
+
+export { type RunningServer, serve, type ServeOptions } from "./server/serve.ts";
+export { type ServerEvents } from "./server/server.ts";
+export { type Counters, type EndReason } from "./server/counters.ts";
+export { DEFAULT_LIMITS, type Limits } from "./server/limits.ts";
+export { type ErrorCode } from "./protocol/errors.ts";
+export {
+  type Accept,
+  type Address,
+  type Connection,
+  type ConnectionHandler,
+  type ConnectOptions,
+  type Listener,
+  type ListenOptions,
+  type Runtime,
+  type TransportEnd,
+  TransportError,
+  type TransportErrorCode,
+} from "./runtime/types.ts";

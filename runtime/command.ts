@@ -1,0 +1,32 @@
+/**
+ * Running a command: how it ends, and what it says when it can't.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { EnvironmentError, UsageError } from "./command_line.ts";
+import { TransportError } from "./types.ts";
+
+/**
+ * Runs a command's main function, then ends the process with the status it returns. A
+ * {@linkcode UsageError} becomes one line and status 2; an {@linkcode EnvironmentError} or
+ * {@linkcode TransportError} one line and status 1. Anything else is a defect of ours and keeps its
+ * stack.
+ *
+ * @param name What the line begins with.
+ * @param main Gets what follows the script's name.
+ */
+export async function runCommand(
+  name: string,
+  main: (args: readonly string[]) => Promise<number> | number,
+): Promise<void> {
+  try {
+    process.exit(await main(process.argv.slice(2)));
+  } catch (error) {
+    const isKnown = error instanceof UsageError || error instanceof EnvironmentError ||
+      error instanceof TransportError;
+    console.error(isKnown ? `${name}: ${error.message}` : error);
+    process.exit(error instanceof UsageError ? 2 : 1);
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Reading a command line, the same way for every command of the house.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+
+/** The command line can't be understood. Its message is one line that names the value and the remedy. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/**
+ * The command line is fine, but this machine, or a server, doesn't let the command do its work. The
+ * message says what is in the way and how to mend it.
+ */
+export class EnvironmentError extends Error {
+  override readonly name = "EnvironmentError";
+}
+
+const MAX_DURATION_MS = 24 * 3_600_000;
+
+/** A command's arguments, each flag known and each value checked where it's asked for. */
+export class CommandLine<Value extends string, Switch extends string> {
+  /** What stands on the command line without a flag. */
+  readonly positionals: readonly string[];
+  readonly #values: Record<string, unknown>;
+
+  /**
+   * @param args What follows the script's name.
+   * @param values The flags that take a value, without their dashes.
+   * @param switches The flags that take none.
+   * @throws {UsageError} if there is a flag that is in neither list.
+   */
+  constructor(args: readonly string[], values: readonly Value[], switches: readonly Switch[]) {
+    this.#values = parseArgs(args, {
+      string: [...values, "_"],
+      boolean: switches,
+      collect: values,
+      unknown(arg, key) {
+        if (key === undefined) return true;
+        throw new UsageError(`there is no flag ${quote(arg.split("=", 1)[0] ?? arg)}; see --help`);
+      },
+    });
+    this.positionals = (this.#values["_"] as unknown[]).map(String);
+  }
+
+  /** Whether a flag without a value is given. */
+  has(name: Switch): boolean {
+    return this.#values[name] === true;
+  }
+
+  /** Every value that a flag is given with, in order. */
+  all(name: Value): readonly string[] {
+    const values = this.#values[name] as string[];
+    if (values.includes("")) throw new UsageError(`--${name} needs a value; see --help`);
+    return values;
+  }
+
+  /** A flag's text. */
+  text(name: Value): string | undefined {
+    const values = this.all(name);
+    if (values.length > 1) throw new UsageError(`--${name} is given ${values.length} times`);
+    return values[0];
+  }
+
+  /** A flag's whole number. */
+  number(name: Value, min: number, max: number): number | undefined {
+    const text = this.text(name);
+    return text === undefined ? undefined : wholeNumber(text, `--${name}`, min, max);
+  }
+
+  /** A flag's time in milliseconds; the user writes `5s` or `800ms`. */
+  duration(name: Value): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const match = /^(\d+(?:\.\d+)?)(ms|s)$/.exec(text);
+    const milliseconds = match === null ? NaN : Number(match[1]) * (match[2] === "s" ? 1000 : 1);
+    if (milliseconds > 0 && milliseconds <= MAX_DURATION_MS) return milliseconds;
+    throw new UsageError(
+      `--${name} must be a time of up to a day, such as 5s or 800ms, not ${quote(text)}`,
+    );
+  }
+
+  /** A flag's word, one of those given. */
+  choice<Word extends string>(name: Value, words: readonly Word[]): Word | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const word = words.find((word) => word === text);
+    if (word !== undefined) return word;
+    throw new UsageError(`--${name} must be one of ${words.join(", ")}, not ${quote(text)}`);
+  }
+}
+
+/**
+ * A whole number in decimal digits.
+ *
+ * @param name How the message calls it.
+ * @throws {UsageError}
+ */
+export function wholeNumber(text: string, name: string, min: number, max: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (value >= min && value <= max) return value;
+  throw new UsageError(`${name} must be a whole number from ${min} to ${max}, not ${quote(text)}`);
+}
+
+/** A user's text for a message: quoted, and cut where it's long. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 60 ? text.slice(0, 57) + "..." : text);
+}

@@ -1,0 +1,56 @@
+import type { ErrorCode } from "../protocol/errors.ts";
+
+/**
+ * Why a session ended: a reason of the protocol's error table, or one without an error frame.
+ *
+ * - `client_closed`: the client ended its side, or both sides had.
+ * - `published`: a legacy publisher kept the connection open after its message.
+ * - `connection_lost`: the peer aborted, or the network failed.
+ */
+export type EndReason = ErrorCode | "client_closed" | "published" | "connection_lost";
+
+/** What a server has done so far, and what it holds now. */
+export interface Counters {
+  /** Connections that are open now, those that are being closed included. */
+  connections: number;
+  /** Connections ever accepted, those beyond the maximum included. */
+  accepted: number;
+  /** Subscriptions now, over all topics. */
+  subscriptions: number;
+  /** Messages accepted. */
+  messagesIn: number;
+  /** Writes handed to connections for messages and heartbeats; one may carry many messages. */
+  writes: number;
+  /** How often a publisher was made to wait. */
+  publisherPauses: number;
+  /** Accepts that failed. */
+  acceptErrors: number;
+  /** Ended sessions by reason. */
+  readonly ended: Record<EndReason, number>;
+}
+
+/** All zeros. */
+export function newCounters(): Counters {
+  return {
+    connections: 0,
+    accepted: 0,
+    subscriptions: 0,
+    messagesIn: 0,
+    writes: 0,
+    publisherPauses: 0,
+    acceptErrors: 0,
+    ended: {
+      bad_frame: 0,
+      bad_message: 0,
+      frame_too_large: 0,
+      too_many_topics: 0,
+      too_many_connections: 0,
+      slow_consumer: 0,
+      idle_timeout: 0,
+      server_shutdown: 0,
+      client_closed: 0,
+      published: 0,
+      connection_lost: 0,
+    },
+  };
+}

@@ -1,0 +1,117 @@
+/**
+ * Every limit of the server, each with its unit, its default and the reason for it. Each is a flag
+ * of the command; none is unlimited by default, because the server faces the open internet.
+ *
+ * @module
+ */
+
+/** What one server allows. All are positive integers. */
+export interface Limits {
+  /**
+   * Connections at once, subscribers and publishers together. One more is told
+   * `too_many_connections`. There is no constant default: it's what the descriptor limit leaves
+   * (see {@linkcode maxConnectionsFor}).
+   */
+  readonly maxConnections: number;
+  /**
+   * Bytes of one frame or MESSAGE. 64 KiB: a partial frame is the only thing a client can make the
+   * server keep without subscribing to anything.
+   */
+  readonly maxFrameBytes: number;
+  /** Bytes of a TOPIC in UTF-8. The protocol allows no more than its default of 256. */
+  readonly maxTopicBytes: number;
+  /** Topics one connection may be subscribed to. 128: a subscription costs memory and a write. */
+  readonly maxTopics: number;
+  /**
+   * Bytes that may wait for one connection at once. 8 MiB: some seconds of a busy topic, on top of
+   * the about 4 MB that the kernel buffers before anything waits here.
+   */
+  readonly maxPendingBytes: number;
+  /** Bytes that may wait for one connection for {@linkcode softPendingMs}, but no longer. */
+  readonly softPendingBytes: number;
+  /**
+   * Milliseconds that more than {@linkcode softPendingBytes} may wait. 1 MiB for 10 s: a reader
+   * below some 100 kB/s doesn't keep up with a topic that is faster than it, however it spreads its
+   * reads.
+   */
+  readonly softPendingMs: number;
+  /**
+   * Bytes of memory that all connections together may hold: what waits for subscribers, a buffer
+   * shared by many counted once, and partial frames. 256 MiB: what a small instance can spare.
+   * A limit per connection bounds nothing when it's multiplied by 20,000.
+   */
+  readonly maxTotalPendingBytes: number;
+  /** Milliseconds for which bytes may wait without the peer taking a single one. */
+  readonly writeDeadlineMs: number;
+  /** Milliseconds of silence after which a client gets `PING`. 30 s, as in 2009. */
+  readonly pingAfterMs: number;
+  /** Milliseconds of silence after a `PING`, or without one complete frame after connecting. */
+  readonly idleMs: number;
+}
+
+/** The defaults; their reasons stand at {@linkcode Limits}. */
+export const DEFAULT_LIMITS: Omit<Limits, "maxConnections"> = {
+  maxFrameBytes: 64 * 1024,
+  maxTopicBytes: 256,
+  maxTopics: 128,
+  maxPendingBytes: 8 * 1024 * 1024,
+  softPendingBytes: 1024 * 1024,
+  softPendingMs: 10_000,
+  maxTotalPendingBytes: 256 * 1024 * 1024,
+  writeDeadlineMs: 10_000,
+  pingAfterMs: 30_000,
+  idleMs: 30_000,
+};
+
+/**
+ * Descriptors that connections leave to the process: Deno itself takes about 24 and Bun 7; the rest
+ * is for the listener, connections that are being told `too_many_connections`, and logs.
+ */
+export const RESERVED_DESCRIPTORS = 64;
+
+/** The connection maximum where the descriptor limit isn't known: the usual soft limit, 1,024. */
+const UNKNOWN_DESCRIPTOR_LIMIT = 1024;
+
+/**
+ * The connections that a process may accept so that it never runs out of descriptors: past the
+ * limit clients would hang, connected but silent, and Bun's event loop would spin.
+ *
+ * @param descriptorLimit `RLIMIT_NOFILE` of this process, if known.
+ */
+export function maxConnectionsFor(descriptorLimit: number | undefined): number {
+  const limit = descriptorLimit ?? UNKNOWN_DESCRIPTOR_LIMIT;
+  return Math.max(1, limit - RESERVED_DESCRIPTORS);
+}
+
+/** After this long without taking a byte a reader counts as stalled: it holds nobody up any more. */
+export const STALL_MS = 1_000;
+
+/** The share of {@linkcode Limits.maxTotalPendingBytes} at which the server begins to defend it. */
+export const TIGHT_BUDGET_SHARE = 0.75;
+
+/** The share below which publishers are read again; the gap to the above keeps it from flapping. */
+export const RELAXED_BUDGET_SHARE = 0.625;
+
+/**
+ * Bytes that publishes to one topic may have collected while its fan-out is busy before their
+ * publishers are paused: four full batches keep the fan-out busy while they are.
+ */
+export const MAX_COLLECTED_BYTES = 1024 * 1024;
+
+/**
+ * Bytes at which a topic's collected publishes become one batch, written to each subscriber at
+ * once. Large enough that a write's fixed cost vanishes, small against a connection's limit.
+ */
+export const MAX_BATCH_BYTES = 256 * 1024;
+
+/** Milliseconds after an unterminated MESSAGE until the server closes, as in 2009. */
+export const PUBLISHER_LINGER_MS = 1_000;
+
+/** Milliseconds for which a closed connection's peer may take to close its side too. */
+export const CLOSE_LINGER_MS = 2_000;
+
+/** How often deadlines are looked at, in milliseconds; no deadline is more exact than this. */
+export const SWEEP_INTERVAL_MS = 250;
+
+/** Milliseconds within which a graceful stop ends, whatever the peers do. */
+export const STOP_DEADLINE_MS = 9_000;

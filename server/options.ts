@@ -1,0 +1,155 @@
+/**
+ * The command line of the server.
+ *
+ * @module
+ */
+
+import { CommandLine, quote, UsageError } from "../runtime/command_line.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { LOG_LEVELS, type LogLevel } from "./log.ts";
+
+/** What the command line asks for. */
+export type ServerCommand =
+  | { readonly does: "serve"; readonly options: ServerOptions }
+  | { readonly does: "help" }
+  | { readonly does: "version" };
+
+/** Where and how the server runs. */
+export interface ServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly logLevel: LogLevel;
+  /** The limits that the command line sets. */
+  readonly limits: Partial<Limits>;
+}
+
+const VALUE_FLAGS = [
+  "host",
+  "port",
+  "log-level",
+  "max-connections",
+  "max-frame-bytes",
+  "max-topic-bytes",
+  "max-topics",
+  "max-pending-bytes",
+  "soft-pending-bytes",
+  "soft-pending-time",
+  "max-total-pending-bytes",
+  "write-deadline",
+  "ping-after",
+  "idle-timeout",
+] as const;
+
+type ValueFlag = typeof VALUE_FLAGS[number];
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+/** What `--help` prints. */
+export const HELP = `Hotwheels: a Janus publish/subscribe server over TCP.
+
+Usage:
+  deno task serve [flags]
+  bun run server/main.ts [flags]
+
+Where:
+  --host HOST          the address to listen on (default 0.0.0.0, every IPv4 interface; :: for IPv6 too)
+  --port PORT          the port (default 8081; 0 lets the system choose one)
+
+Limits:
+  --max-connections N  connections at once (default: what the descriptor limit leaves)
+  --max-frame-bytes B  one frame or message (default 65536)
+  --max-topic-bytes B  one topic's name, at most 256 (default 256)
+  --max-topics N       topics that one connection may subscribe to (default 128)
+  --max-pending-bytes B
+                       what may wait for one connection at once (default 8388608)
+  --soft-pending-bytes B
+                       what may wait for one connection for longer than --soft-pending-time
+                       (default 1048576)
+  --soft-pending-time TIME
+                       see --soft-pending-bytes (default 10s)
+  --max-total-pending-bytes B
+                       what all connections together may make the server hold in memory, a message
+                       for many subscribers counted once (default 268435456)
+
+Deadlines, as 5s or 800ms:
+  --write-deadline TIME
+                       what waits for a connection may stand still so long (default 10s)
+  --ping-after TIME    a client that is silent so long gets a PING (default 30s)
+  --idle-timeout TIME  and is closed after so much more silence; a new connection has as long for
+                       its first complete frame (default 30s)
+
+Others:
+  --log-level LEVEL    debug, info, warning or error: what is logged to standard error (default info)
+  --help               print this
+  --version            print the version
+
+A client that passes a limit is told why in an error frame and closed; nobody else is affected.
+SIGINT or SIGTERM stops gracefully: what was accepted is delivered, clients are told
+server_shutdown, and the process ends with status 0 within 10 s. A second signal ends it at once.
+
+The exit status is 1 when the server can't run here (port in use, no permission), 2 when the command
+line is wrong.
+`;
+
+/**
+ * Reads the command line.
+ *
+ * @param args What follows the script's name.
+ * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
+ */
+export function parseCommand(args: readonly string[]): ServerCommand {
+  const line = new CommandLine(args, VALUE_FLAGS, ["help", "version"]);
+  if (line.has("help")) return { does: "help" };
+  if (line.has("version")) return { does: "version" };
+  const extra = line.positionals[0];
+  if (extra !== undefined) {
+    throw new UsageError(
+      `${quote(extra)} is one argument too many: there are only flags; see --help`,
+    );
+  }
+  const options: ServerOptions = {
+    host: hostName(line.text("host") ?? "0.0.0.0"),
+    port: line.number("port", 0, 65_535) ?? 8081,
+    logLevel: line.choice("log-level", LOG_LEVELS) ?? "info",
+    limits: parseLimits(line),
+  };
+  return { does: "serve", options };
+}
+
+function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
+  const limits = definedOnly({
+    maxConnections: line.number("max-connections", 1, 1_000_000),
+    maxFrameBytes: line.number("max-frame-bytes", 64, 64 * MIB),
+    maxTopicBytes: line.number("max-topic-bytes", 1, DEFAULT_LIMITS.maxTopicBytes),
+    maxTopics: line.number("max-topics", 1, 1_000_000),
+    maxPendingBytes: line.number("max-pending-bytes", KIB, 64 * GIB),
+    softPendingBytes: line.number("soft-pending-bytes", KIB, 64 * GIB),
+    softPendingMs: line.duration("soft-pending-time"),
+    maxTotalPendingBytes: line.number("max-total-pending-bytes", KIB, 1024 * GIB),
+    writeDeadlineMs: line.duration("write-deadline"),
+    pingAfterMs: line.duration("ping-after"),
+    idleMs: line.duration("idle-timeout"),
+  });
+  const { maxFrameBytes, maxPendingBytes } = { ...DEFAULT_LIMITS, ...limits };
+  if (maxPendingBytes < maxFrameBytes) {
+    throw new UsageError(
+      `--max-pending-bytes ${maxPendingBytes} is less than --max-frame-bytes ${maxFrameBytes}: ` +
+        `the largest message would close every subscriber; raise the one or lower the other`,
+    );
+  }
+  return limits;
+}
+
+function hostName(host: string): string {
+  if (/^[^\s/]+$/.test(host)) return host;
+  throw new UsageError(`--host must be a name or an address, not ${quote(host)}`);
+}
+
+function definedOnly<T extends object>(
+  values: T,
+): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const defined = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(defined) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}

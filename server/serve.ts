@@ -1,0 +1,72 @@
+import { detectRuntime } from "../runtime/detect.ts";
+import { descriptorLimit } from "../runtime/system.ts";
+import type { Address, Runtime } from "../runtime/types.ts";
+import type { Counters } from "./counters.ts";
+import { DEFAULT_LIMITS, type Limits, maxConnectionsFor } from "./limits.ts";
+import { logEvents } from "./log.ts";
+import { Server, type ServerEvents } from "./server.ts";
+
+/** How to serve; everything has a default. */
+export interface ServeOptions {
+  /** The address to listen on; `0.0.0.0`, every IPv4 interface, unless given. */
+  readonly hostname?: string;
+  /** The port; 8081 unless given, 0 lets the system choose. */
+  readonly port?: number;
+  /** Limits other than the defaults. */
+  readonly limits?: Partial<Limits>;
+  /** What to do about ended sessions and failed accepts; they're logged unless given. */
+  readonly events?: ServerEvents;
+  /** The runtime to serve on; the one that runs this program unless given. */
+  readonly runtime?: Runtime;
+}
+
+/** A server that accepts connections. */
+export interface RunningServer {
+  /** Where it listens. */
+  readonly address: Address;
+  /** The runtime it runs on. */
+  readonly runtime: Runtime;
+  /** The limits in force. */
+  readonly limits: Limits;
+  /** What it has done so far; live, to be read only. */
+  readonly counters: Readonly<Counters>;
+  /**
+   * Stops gracefully: accepts no more connections, delivers what was accepted, tells clients
+   * `server_shutdown` and closes. Resolves when all connections are gone, within 10 s; idempotent.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a Janus server in this process.
+ *
+ * ```ts
+ * import { serve } from "./mod.ts";
+ *
+ * const server = await serve({ hostname: "127.0.0.1", port: 0 });
+ * console.log(server.address, server.counters.connections);
+ * await server.close();
+ * ```
+ *
+ * @throws {RangeError} (rejects) when a limit isn't a positive whole number.
+ * @throws {TransportError} (rejects) when the address can't be had.
+ */
+export async function serve(options: ServeOptions = {}): Promise<RunningServer> {
+  const runtime = options.runtime ?? await detectRuntime();
+  const limits: Limits = {
+    ...DEFAULT_LIMITS,
+    maxConnections: options.limits?.maxConnections ?? maxConnectionsFor(descriptorLimit()),
+    ...options.limits,
+  };
+  for (const [name, value] of Object.entries(limits)) {
+    if (Number.isSafeInteger(value) && value > 0) continue;
+    throw new RangeError(`The limit ${name} must be a positive whole number, not ${value}`);
+  }
+  const server = new Server(runtime, limits, options.events ?? logEvents());
+  const address = await server.listen({
+    transport: "tcp",
+    hostname: options.hostname ?? "0.0.0.0",
+    port: options.port ?? 8081,
+  });
+  return { address, runtime, limits, counters: server.counters, close: () => server.stop() };
+}

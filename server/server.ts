@@ -1,0 +1,238 @@
+import { ClientDecoder } from "../protocol/client_decoder.ts";
+import { encodeError } from "../protocol/encoder.ts";
+import type { ErrorCode } from "../protocol/errors.ts";
+import { TimestampIssuer } from "../protocol/timestamp.ts";
+import type {
+  Address,
+  Connection,
+  ConnectionHandler,
+  Listener,
+  ListenOptions,
+  Runtime,
+  TransportError,
+} from "../runtime/types.ts";
+import { CoarseClock } from "./coarse_clock.ts";
+import { type Counters, type EndReason, newCounters } from "./counters.ts";
+import { Gate } from "./gate.ts";
+import { type Limits, RESERVED_DESCRIPTORS, STALL_MS, STOP_DEADLINE_MS } from "./limits.ts";
+import { MemoryBudget } from "./memory_budget.ts";
+import { RejectedConnection } from "./rejected_connection.ts";
+import { Session, type SessionContext } from "./session.ts";
+import { SessionTable } from "./session_table.ts";
+import { Sweeper } from "./sweeper.ts";
+import { TokenSource } from "./token_source.ts";
+import { TopicRegistry } from "./topic_registry.ts";
+import { Turns } from "./turns.ts";
+
+/** What a server tells the one who runs it. Called off the hot path; must not throw. */
+export interface ServerEvents {
+  /**
+   * A session has begun to end.
+   *
+   * @param pendingBytes What waited for the peer at that moment.
+   * @param detail The error frame's text, or the transport's error; may be empty.
+   */
+  onSessionEnd(
+    remoteAddress: string,
+    reason: EndReason,
+    pendingBytes: number,
+    detail: string,
+  ): void;
+  /** An accept failed; the server goes on. */
+  onAcceptError(error: TransportError): void;
+}
+
+/** A Janus server on one runtime: accepts connections and fans messages out to subscribers. */
+export class Server {
+  /** What it has done so far; live, to be read only. */
+  readonly counters: Readonly<Counters> = newCounters();
+  readonly #runtime: Runtime;
+  readonly #limits: Limits;
+  readonly #events: ServerEvents;
+  readonly #sessions = new SessionTable();
+  readonly #turns: Turns;
+  readonly #sweeper: Sweeper;
+  readonly #budget: MemoryBudget;
+  readonly #context: SessionContext;
+  readonly #rejected = new Set<RejectedConnection>();
+  #listener: Listener | undefined;
+  #stopping: Promise<void> | undefined;
+
+  /** @param readMs A monotonic clock in milliseconds, for deadlines. */
+  constructor(
+    runtime: Runtime,
+    limits: Limits,
+    events: ServerEvents,
+    readMs: () => number = () => performance.now(),
+  ) {
+    this.#runtime = runtime;
+    this.#limits = limits;
+    this.#events = events;
+    this.#turns = new Turns(runtime);
+    this.#budget = new MemoryBudget(
+      limits.maxTotalPendingBytes,
+      () => runtime.nextTurn(() => this.#defendBudget()),
+    );
+    const clock = new CoarseClock(readMs());
+    const counters: Counters = this.counters;
+    const tokens = new TokenSource();
+    this.#sweeper = new Sweeper(this.#sessions, this.#turns, clock, readMs, () => counters.writes);
+    this.#context = {
+      runtime,
+      limits,
+      clock,
+      counters,
+      budget: this.#budget,
+      timestamps: new TimestampIssuer(),
+      topics: new TopicRegistry({ runtime, budget: this.#budget, turns: this.#turns }),
+      budgetGate: new Gate(runtime),
+      newDecoder: () => new ClientDecoder(limits),
+      newToken: () => tokens.next(),
+      onEnding: (session, reason, pendingBytes, detail) => {
+        counters.ended[reason]++;
+        events.onSessionEnd(session.remoteAddress, reason, pendingBytes, detail);
+      },
+      onGone: (session) => {
+        this.#sessions.remove(session);
+        counters.connections--;
+      },
+    };
+  }
+
+  /** Topics that have subscribers now. */
+  get topicCount(): number {
+    return this.#context.topics.size;
+  }
+
+  /** Bytes of memory that connections make it hold now. */
+  get heldBytes(): number {
+    return this.#budget.heldBytes;
+  }
+
+  /**
+   * Begins to accept connections. To be called once.
+   *
+   * @returns Where it listens.
+   * @throws {TransportError} when the address can't be had.
+   */
+  async listen(options: ListenOptions): Promise<Address> {
+    this.#listener = await this.#runtime.listen({
+      ...options,
+      onAcceptError: (error) => {
+        (this.counters as Counters).acceptErrors++;
+        this.#events.onAcceptError(error);
+      },
+    }, (connection) => this.#accept(connection));
+    this.#sweeper.start(() => this.#afterSweep());
+    return this.#listener.address;
+  }
+
+  /**
+   * Stops: accepts no more connections, reads what has arrived, delivers what was accepted, tells
+   * everyone `server_shutdown` and closes. Resolves when all connections are gone, within
+   * {@linkcode STOP_DEADLINE_MS}; whoever is left then is dropped. Idempotent.
+   */
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  #accept(connection: Connection): ConnectionHandler {
+    const counters: Counters = this.counters;
+    counters.accepted++;
+    counters.connections++;
+    if (this.#sessions.size >= this.#limits.maxConnections) return this.#reject(connection);
+    const session = new Session(connection, this.#context);
+    this.#sessions.add(session);
+    session.greet();
+    return session;
+  }
+
+  #reject(connection: Connection): ConnectionHandler {
+    const counters: Counters = this.counters;
+    const code: ErrorCode = "too_many_connections";
+    const detail = `All ${this.#limits.maxConnections} connections are taken`;
+    counters.ended[code]++;
+    this.#events.onSessionEnd(connection.remoteAddress, code, 0, detail);
+    const rejected = new RejectedConnection(connection, () => {
+      this.#rejected.delete(rejected);
+      counters.connections--;
+    });
+    this.#rejected.add(rejected);
+    rejected.refuse(encodeError(this.#context.timestamps.next(), code, detail));
+    // They must not use up the descriptors that are kept for them.
+    if (this.#rejected.size > RESERVED_DESCRIPTORS / 2) {
+      for (const oldest of this.#rejected) {
+        oldest.destroy();
+        this.#rejected.delete(oldest);
+        break;
+      }
+    }
+    return rejected;
+  }
+
+  #afterSweep(): void {
+    for (const rejected of this.#rejected) rejected.sweep(this.#context.clock.nowMs);
+    if (this.#budget.isTight) this.#defendBudget();
+    else this.#context.budgetGate.open();
+  }
+
+  /**
+   * Memory is short: whoever takes nothing goes first. If that isn't enough, publishers wait (see
+   * {@linkcode Session}), and past the limit the least active and largest go.
+   */
+  #defendBudget(): void {
+    for (let slot = this.#sessions.size - 1; slot >= 0 && this.#budget.isTight; slot--) {
+      const session = this.#sessions.at(slot);
+      if (session?.isStalledFor(STALL_MS)) session.evict("Took nothing while memory was short");
+    }
+    if (!this.#budget.isExceeded) return;
+    const waiting: Session[] = [];
+    for (let slot = this.#sessions.size - 1; slot >= 0; slot--) {
+      const session = this.#sessions.at(slot);
+      if (session !== undefined && session.pendingBytes > 0) waiting.push(session);
+    }
+    waiting.sort((a, b) => a.progressMs - b.progressMs || b.pendingBytes - a.pendingBytes);
+    for (const session of waiting) {
+      if (!this.#budget.isExceeded) return;
+      session.evict("Memory was exhausted");
+    }
+  }
+
+  async #stop(): Promise<void> {
+    const deadlineMs = performance.now() + STOP_DEADLINE_MS;
+    await this.#listener?.close();
+    await this.#untilQuiet(deadlineMs);
+    for (let slot = this.#sessions.size - 1; slot >= 0; slot--) {
+      this.#sessions.at(slot)?.end("server_shutdown", "The server is stopping");
+      if (slot % this.#runtime.writesPerTurn === 0) await this.#nextTurn();
+    }
+    while (this.#sessions.size > 0 && performance.now() < deadlineMs) await sleep(10);
+    for (let slot = this.#sessions.size - 1; slot >= 0; slot--) this.#sessions.at(slot)?.destroy();
+    for (const rejected of this.#rejected) rejected.destroy();
+    while (this.counters.connections > 0) await this.#nextTurn();
+    this.#sweeper.stop();
+  }
+
+  /** Waits until nothing more is read, no publisher waits and every message is on its way. */
+  async #untilQuiet(deadlineMs: number): Promise<void> {
+    const { counters } = this;
+    for (let quietRounds = 0; quietRounds < QUIET_ROUNDS && performance.now() < deadlineMs;) {
+      const before = counters.messagesIn + counters.writes;
+      await sleep(QUIET_ROUND_MS);
+      const isQuiet = before === counters.messagesIn + counters.writes && !this.#turns.isBusy;
+      quietRounds = isQuiet ? quietRounds + 1 : 0;
+    }
+  }
+
+  #nextTurn(): Promise<void> {
+    return new Promise((resolve) => this.#runtime.nextTurn(resolve));
+  }
+}
+
+/** What had arrived when the stop began is read by the time that nothing happened for this long. */
+const QUIET_ROUND_MS = 20;
+const QUIET_ROUNDS = 5;
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,399 @@
+import type { Connection, ConnectionHandler, TransportEnd } from "../runtime/types.ts";
+import { type ClientDecoder, type ClientFrames } from "../protocol/client_decoder.ts";
+import { ACK, encodeError, encodeGreeting, PING } from "../protocol/encoder.ts";
+import { type ErrorCode, ProtocolError } from "../protocol/errors.ts";
+import type { TimestampIssuer } from "../protocol/timestamp.ts";
+import type { Counters, EndReason } from "./counters.ts";
+import { Gate, type Waiter } from "./gate.ts";
+import { CLOSE_LINGER_MS, PUBLISHER_LINGER_MS } from "./limits.ts";
+import { Outbox, type OutboxContext } from "./outbox.ts";
+import { SharedChunk } from "./shared_chunk.ts";
+import type { Subscriber, Subscription, Topic } from "./topic.ts";
+import type { TopicRegistry } from "./topic_registry.ts";
+import type { Runtime } from "../runtime/types.ts";
+
+/** What sessions need to know of the server; one object for all of them. */
+export interface SessionContext extends OutboxContext {
+  readonly runtime: Runtime;
+  readonly topics: TopicRegistry;
+  readonly timestamps: TimestampIssuer;
+  readonly counters: Counters;
+  /** Where publishers wait while the memory budget is tight. */
+  readonly budgetGate: Gate;
+  newDecoder(): ClientDecoder;
+  newToken(): string;
+  /** The session has begun to end; called once, with what waited for the peer at that moment. */
+  onEnding(session: Session, reason: EndReason, pendingBytes: number, detail: string): void;
+  /** The connection is gone; called once, last. */
+  onGone(session: Session): void;
+}
+
+/**
+ * - `open`: reads and writes.
+ * - `ending`: reads no more; what is queued still goes out.
+ * - `closing`: our side is closed; waits for the peer's.
+ * - `gone`: the connection is no more.
+ */
+type SessionState = "open" | "ending" | "closing" | "gone";
+
+const NO_SUBSCRIPTIONS: Subscription[] = [];
+
+/** One client: the protocol's rules, its subscriptions, and what waits for it. */
+export class Session implements ConnectionHandler, ClientFrames, Subscriber, Waiter {
+  /** Where the server keeps this session; the server's own. */
+  slot = -1;
+  readonly #connection: Connection;
+  readonly #context: SessionContext;
+  readonly #decoder: ClientDecoder;
+  readonly #outbox: Outbox;
+  #subscriptions: Subscription[] = NO_SUBSCRIPTIONS;
+  #state: SessionState = "open";
+  /** When the state began, and when the peer was last heard, on the coarse clock. */
+  #stateSinceMs: number;
+  #heardMs: number;
+  #pingedMs = 0;
+  #heldInputBytes = 0;
+  /** The topic it published to last, which may make it wait. */
+  #publishesTo: Topic | undefined;
+  /** The gate at which it waits, with reading paused. */
+  #waitsAt: Gate | undefined;
+  /** Bytes that arrived although it waits; handled when it goes on. */
+  #deferred: Uint8Array[] | undefined;
+  /** Where publishers wait for this session, when it has fallen behind as a subscriber. */
+  #lagGate: Gate | undefined;
+
+  constructor(connection: Connection, context: SessionContext) {
+    this.#connection = connection;
+    this.#context = context;
+    this.#decoder = context.newDecoder();
+    this.#outbox = new Outbox(connection, context);
+    this.#stateSinceMs = this.#heardMs = context.clock.nowMs;
+  }
+
+  /** The peer's IP address; empty on a Unix socket. */
+  get remoteAddress(): string {
+    return this.#connection.remoteAddress;
+  }
+
+  /** Bytes that wait for the peer. */
+  get pendingBytes(): number {
+    return this.#outbox.pendingBytes;
+  }
+
+  /** When the peer last took a byte of what waits for it, on the coarse clock. */
+  get progressMs(): number {
+    return this.#outbox.progressMs;
+  }
+
+  /** Greets the client: the first frame. */
+  greet(): void {
+    const { timestamps } = this.#context;
+    this.#send(encodeGreeting(timestamps.next(), this.#context.newToken()));
+  }
+
+  // What the connection tells.
+
+  onData(chunk: Uint8Array): void {
+    if (this.#state !== "open") return;
+    this.#heardMs = this.#context.clock.nowMs;
+    this.#pingedMs = 0;
+    if (this.#waitsAt !== undefined || this.#waitIfHeld()) {
+      this.#defer(chunk.slice());
+      return;
+    }
+    this.#read(chunk);
+    this.#waitIfHeld();
+  }
+
+  onDrain(): void {
+    const isEmpty = this.#outbox.drained();
+    if (this.#lagGate !== undefined && this.#outbox.hasCaughtUp) this.#openLagGate();
+    if (isEmpty && this.#state === "ending") this.#close();
+  }
+
+  onEnd(): void {
+    if (this.#state === "open") this.#beginEnding("client_closed", "");
+  }
+
+  onClose(why: TransportEnd, cause?: Error): void {
+    if (this.#state === "open") {
+      // Read before the connection broke: what a publisher sent counts, though it's gone.
+      this.#readDeferred();
+    }
+    if (this.#state === "open") {
+      this.#leaveTopics(false);
+      const reason = why === "finished" ? "client_closed" : "connection_lost";
+      this.#context.onEnding(this, reason, this.#outbox.pendingBytes, cause?.message ?? "");
+    }
+    this.#setState("gone");
+    this.#stopWaiting();
+    this.#openLagGate();
+    this.#outbox.discard();
+    this.#deferred = undefined;
+    this.#holdInput(0);
+    this.#context.onGone(this);
+  }
+
+  // What the client says.
+
+  onSubscribe(name: string): void {
+    const { topics, limits, counters } = this.#context;
+    if (!this.#subscriptions.some(({ topic }) => topic.name === name)) {
+      if (this.#subscriptions.length >= limits.maxTopics) {
+        throw new ProtocolError(
+          "too_many_topics",
+          `At most ${limits.maxTopics} topics on one connection`,
+        );
+      }
+      if (this.#subscriptions === NO_SUBSCRIPTIONS) this.#subscriptions = [];
+      this.#subscriptions.push(topics.subscribe(name, this));
+      counters.subscriptions++;
+    }
+    this.#send(ACK);
+  }
+
+  onUnsubscribe(name: string): void {
+    const index = this.#subscriptions.findIndex(({ topic }) => topic.name === name);
+    const subscription = this.#subscriptions[index];
+    if (subscription === undefined) return;
+    this.#subscriptions.splice(index, 1);
+    this.#context.counters.subscriptions--;
+    subscription.topic.unsubscribe(subscription, true);
+  }
+
+  onPublish(name: string, message: Uint8Array): void {
+    const { topics, timestamps, counters } = this.#context;
+    const micros = timestamps.next();
+    counters.messagesIn++;
+    const topic = topics.find(name);
+    if (topic === undefined) return;
+    topic.publish(micros, message);
+    if (this.#publishesTo?.gate === undefined) this.#publishesTo = topic;
+  }
+
+  // What its topics tell.
+
+  deliver(chunk: SharedChunk): boolean {
+    if (this.#state !== "open") return true;
+    const { counters, limits } = this.#context;
+    counters.writes++;
+    if (this.#outbox.send(chunk)) return true;
+    const { pendingBytes } = this.#outbox;
+    if (pendingBytes > limits.maxPendingBytes) {
+      this.#evict(`${pendingBytes} bytes wait, ${limits.maxPendingBytes} may`, false);
+      return true;
+    }
+    return !this.#outbox.holdsPublishers;
+  }
+
+  get gate(): Gate | undefined {
+    if (this.#state !== "open" || !this.#outbox.holdsPublishers) return undefined;
+    return this.#lagGate ??= new Gate(this.#context.runtime);
+  }
+
+  /** The gate has opened. */
+  resume(): void {
+    if (this.#waitsAt === undefined) return;
+    const { clock } = this.#context;
+    this.#waitsAt = undefined;
+    // The time in which the server read nothing doesn't count as the client's silence.
+    this.#heardMs = clock.nowMs;
+    if (!this.#decoder.completedFrame) this.#stateSinceMs = clock.nowMs;
+    this.#readDeferred();
+    if (this.#state === "open" && this.#waitIfHeld()) return;
+    this.#connection.resumeReading();
+  }
+
+  // What the server tells.
+
+  /** Looks at the deadlines. To be called about once a sweep. */
+  sweep(nowMs: number): void {
+    switch (this.#state) {
+      case "open":
+        this.#sweepOutbox(nowMs);
+        if (this.#state === "open" && this.#waitsAt === undefined) this.#sweepSilence(nowMs);
+        return;
+      case "ending": {
+        const health = this.#outbox.health(nowMs);
+        if (health === "past_write_deadline") this.#connection.destroy();
+        return;
+      }
+      case "closing":
+        if (nowMs - this.#stateSinceMs >= CLOSE_LINGER_MS) this.#connection.destroy();
+        return;
+      case "gone":
+        return;
+    }
+  }
+
+  /** True for a reader that has taken no byte for the time given although some wait for it. */
+  isStalledFor(ms: number): boolean {
+    return !this.#outbox.isEmpty && this.#context.clock.nowMs - this.#outbox.progressMs >= ms;
+  }
+
+  /** Ends a slow consumer whose memory is needed: all that waits for it is dropped at once. */
+  evict(detail: string): void {
+    if (this.#state === "open") this.#evict(detail, true);
+    else this.#connection.destroy();
+  }
+
+  /** Sends what is queued, then an error frame, and closes. */
+  end(code: ErrorCode, message: string): void {
+    if (this.#state !== "open") return;
+    this.#beginEnding(code, message);
+  }
+
+  /** Gives up on the connection. */
+  destroy(): void {
+    this.#connection.destroy();
+  }
+
+  #read(chunk: Uint8Array): void {
+    try {
+      this.#decoder.push(chunk, this);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.end(error.code, error.message);
+    }
+    this.#holdInput(this.#state === "open" ? this.#decoder.heldBytes : 0);
+  }
+
+  #defer(chunk: Uint8Array): void {
+    this.#deferred ??= [];
+    this.#deferred.push(chunk);
+    this.#holdInput(this.#heldInputBytes + chunk.byteLength);
+  }
+
+  #readDeferred(): void {
+    const deferred = this.#deferred;
+    if (deferred === undefined) return;
+    this.#deferred = undefined;
+    for (const chunk of deferred) if (this.#state === "open") this.#read(chunk);
+  }
+
+  /** Accounts for the memory that this client's input holds. */
+  #holdInput(bytes: number): void {
+    if (bytes === this.#heldInputBytes) return;
+    const { budget } = this.#context;
+    budget.release(this.#heldInputBytes);
+    budget.hold(bytes);
+    this.#heldInputBytes = bytes;
+  }
+
+  /** Stops reading a publisher whose topic, or the server as a whole, can't take more just now. */
+  #waitIfHeld(): boolean {
+    if (this.#publishesTo === undefined || this.#state !== "open") return false;
+    const { budget, budgetGate } = this.#context;
+    const gate = budget.isTight ? budgetGate : this.#publishesTo.gate;
+    if (gate === undefined) return false;
+    this.#connection.pauseReading();
+    this.#waitsAt = gate;
+    this.#context.counters.publisherPauses++;
+    gate.wait(this);
+    return true;
+  }
+
+  #stopWaiting(): void {
+    this.#waitsAt?.leave(this);
+    this.#waitsAt = undefined;
+  }
+
+  #openLagGate(): void {
+    this.#lagGate?.open();
+    this.#lagGate = undefined;
+  }
+
+  #sweepOutbox(nowMs: number): void {
+    const health = this.#outbox.health(nowMs);
+    if (health === "fine") return;
+    const { limits } = this.#context;
+    if (health === "past_write_deadline") {
+      this.#evict(`No byte taken for ${limits.writeDeadlineMs / 1000} s`, true);
+    } else if (health === "past_soft_limit") {
+      const bytes = this.#outbox.pendingBytes;
+      this.#evict(`${bytes} bytes wait, for ${limits.softPendingMs / 1000} s too many`, false);
+    } else {
+      this.#openLagGate();
+    }
+  }
+
+  #sweepSilence(nowMs: number): void {
+    const { limits } = this.#context;
+    if (!this.#decoder.completedFrame) {
+      if (nowMs - this.#stateSinceMs >= limits.idleMs) {
+        this.end("idle_timeout", `No complete frame within ${limits.idleMs / 1000} s`);
+      }
+    } else if (this.#decoder.awaitsTerminator) {
+      if (nowMs - this.#heardMs >= PUBLISHER_LINGER_MS) this.#beginEnding("published", "");
+    } else if (this.#pingedMs !== 0) {
+      if (nowMs - this.#pingedMs >= limits.idleMs) {
+        this.end("idle_timeout", `Nothing came for ${limits.idleMs / 1000} s after a PING`);
+      }
+    } else if (nowMs - this.#heardMs >= limits.pingAfterMs) {
+      this.#pingedMs = nowMs;
+      this.#context.counters.writes++;
+      this.#send(PING);
+    }
+  }
+
+  #send(bytes: Uint8Array): void {
+    this.#outbox.send(new SharedChunk(bytes, this.#context.budget));
+  }
+
+  /** What has been accepted so far is still delivered, then `reason`, then FIN. */
+  #beginEnding(reason: EndReason, detail: string): void {
+    this.#leaveTopics(true);
+    // Delivering may have passed a limit and ended it harder.
+    if (this.#state !== "open") return;
+    this.#stopWaiting();
+    this.#setState("ending");
+    this.#context.onEnding(this, reason, this.#outbox.pendingBytes, detail);
+    this.#sendLastWords(reason, detail);
+  }
+
+  /** A slow consumer: it loses its queue, and the error frame too where it takes nothing. */
+  #evict(detail: string, takesNothing: boolean): void {
+    const { pendingBytes } = this.#outbox;
+    this.#stopWaiting();
+    this.#setState("ending");
+    this.#leaveTopics(false);
+    this.#context.onEnding(this, "slow_consumer", pendingBytes, detail);
+    this.#outbox.dropQueue();
+    if (takesNothing) this.#connection.destroy();
+    else this.#sendLastWords("slow_consumer", detail);
+  }
+
+  #sendLastWords(reason: EndReason, detail: string): void {
+    this.#openLagGate();
+    this.#deferred = undefined;
+    this.#holdInput(0);
+    if (isErrorCode(reason)) {
+      this.#send(encodeError(this.#context.timestamps.next(), reason, detail));
+    }
+    this.#connection.resumeReading();
+    if (this.#outbox.isEmpty) this.#close();
+  }
+
+  #leaveTopics(deliverRest: boolean): void {
+    const subscriptions = this.#subscriptions;
+    this.#subscriptions = NO_SUBSCRIPTIONS;
+    this.#context.counters.subscriptions -= subscriptions.length;
+    for (const subscription of subscriptions) {
+      subscription.topic.unsubscribe(subscription, deliverRest);
+    }
+  }
+
+  #close(): void {
+    this.#setState("closing");
+    this.#connection.close();
+  }
+
+  #setState(state: SessionState): void {
+    this.#state = state;
+    this.#stateSinceMs = this.#context.clock.nowMs;
+  }
+}
+
+function isErrorCode(reason: EndReason): reason is ErrorCode {
+  return reason !== "client_closed" && reason !== "connection_lost" && reason !== "published";
+}

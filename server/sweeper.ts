@@ -1,0 +1,74 @@
+import type { CoarseClock } from "./coarse_clock.ts";
+import { SWEEP_INTERVAL_MS } from "./limits.ts";
+import type { SessionTable } from "./session_table.ts";
+import type { SlicedTask, Turns } from "./turns.ts";
+
+/** Sessions that may be looked at in the time of one write. */
+const SESSIONS_PER_WRITE = 64;
+
+/**
+ * Looks at every session's deadlines, some at a time between turns of the loop, so that 20,000
+ * heartbeats that fall due together hold nobody's message up. One timer serves all.
+ */
+export class Sweeper implements SlicedTask {
+  readonly #sessions: SessionTable;
+  readonly #turns: Turns;
+  readonly #clock: CoarseClock;
+  readonly #readMs: () => number;
+  readonly #countWrites: () => number;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #slot = -1;
+
+  /**
+   * @param readMs A monotonic clock, in milliseconds.
+   * @param countWrites How many writes the server has made, to keep a slice in its budget.
+   */
+  constructor(
+    sessions: SessionTable,
+    turns: Turns,
+    clock: CoarseClock,
+    readMs: () => number,
+    countWrites: () => number,
+  ) {
+    this.#sessions = sessions;
+    this.#turns = turns;
+    this.#clock = clock;
+    this.#readMs = readMs;
+    this.#countWrites = countWrites;
+  }
+
+  /** @param onSweep Called before each sweep. */
+  start(onSweep: () => void): void {
+    this.#timer = setInterval(() => {
+      this.sweep();
+      onSweep();
+    }, SWEEP_INTERVAL_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Reads the clock and begins a sweep, unless one is still under way. */
+  sweep(): void {
+    this.#clock.nowMs = this.#readMs();
+    if (this.hasMore) return;
+    this.#slot = this.#sessions.size - 1;
+    if (this.hasMore) this.#turns.schedule(this);
+  }
+
+  get hasMore(): boolean {
+    return this.#slot >= 0;
+  }
+
+  runSlice(budget: number): number {
+    const { nowMs } = this.#clock;
+    const writesBefore = this.#countWrites();
+    let cost = 0;
+    for (let seen = 0; this.#slot >= 0 && cost < budget;) {
+      this.#sessions.at(this.#slot--)?.sweep(nowMs);
+      cost = ++seen / SESSIONS_PER_WRITE + this.#countWrites() - writesBefore;
+    }
+    return Math.max(1, Math.ceil(cost));
+  }
+}

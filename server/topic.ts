@@ -1,0 +1,221 @@
+import { Batch, Collection } from "./batch.ts";
+import { Gate } from "./gate.ts";
+import { MAX_BATCH_BYTES, MAX_COLLECTED_BYTES } from "./limits.ts";
+import type { MemoryBudget } from "./memory_budget.ts";
+import type { Runtime } from "../runtime/types.ts";
+import type { SharedChunk } from "./shared_chunk.ts";
+import type { SlicedTask, Turns } from "./turns.ts";
+
+/** Whoever receives a topic's messages. */
+export interface Subscriber {
+  /**
+   * Takes a chunk of whole frames, in order. It may unsubscribe from inside.
+   *
+   * @returns False when it's so far behind that {@linkcode gate} is worth a look.
+   */
+  deliver(chunk: SharedChunk): boolean;
+  /** Where its topics' publishers should wait, while it's well behind but making progress. */
+  readonly gate: Gate | undefined;
+}
+
+/** One subscriber's place in one topic. */
+export class Subscription {
+  readonly topic: Topic;
+  readonly subscriber: Subscriber;
+  /** The number of the message that it gets next. */
+  next: number;
+  /** Where it stands among the topic's subscriptions; -1 once it has ended. */
+  index: number;
+
+  constructor(topic: Topic, subscriber: Subscriber, next: number, index: number) {
+    this.topic = topic;
+    this.subscriber = subscriber;
+    this.next = next;
+    this.index = index;
+  }
+}
+
+/** What topics need to know of the server; one object for all of them. */
+export interface TopicContext {
+  readonly runtime: Runtime;
+  readonly budget: MemoryBudget;
+  readonly turns: Turns;
+  /** The topic has no subscribers any more. */
+  onVanish(topic: Topic): void;
+}
+
+/**
+ * A topic: its subscribers, and the fan-out of its messages to them.
+ *
+ * Messages that come in while a pass over the subscribers is under way are collected into one buffer
+ * for the next pass, so that a thousand messages cost each subscriber a few writes. Each
+ * subscription counts what it has had, so subscribing and unsubscribing may happen at any moment,
+ * also in the middle of a pass, and cost or gain nobody a message.
+ */
+export class Topic implements SlicedTask {
+  readonly name: string;
+  readonly #context: TopicContext;
+  readonly #collection: Collection;
+  #subscriptions: Subscription[] = [];
+  #sealed: Batch[] = [];
+  #sealedBytes = 0;
+  #pass: Batch | undefined;
+  #cursor = 0;
+  #endedInPass = 0;
+  #isScheduled = false;
+  #backlogGate: Gate | undefined;
+  /** A subscriber that a recent pass found well behind. */
+  #laggard: Subscriber | undefined;
+  #hasMetLaggard = false;
+
+  constructor(name: string, context: TopicContext) {
+    this.name = name;
+    this.#context = context;
+    this.#collection = new Collection(context.budget);
+  }
+
+  get subscriberCount(): number {
+    return this.#subscriptions.length - this.#endedInPass;
+  }
+
+  /** Accepts a message: everyone subscribed now will get it. `message` is copied. */
+  publish(micros: number, message: Uint8Array): void {
+    this.#collection.append(micros, message);
+    if (this.#collection.byteLength >= MAX_BATCH_BYTES) this.#seal();
+    if (!this.#isScheduled) {
+      this.#isScheduled = true;
+      this.#context.turns.schedule(this);
+    }
+  }
+
+  /** Where a publisher of this topic should wait before it publishes more, if it should. */
+  get gate(): Gate | undefined {
+    if (this.#collection.byteLength + this.#sealedBytes > MAX_COLLECTED_BYTES) {
+      return this.#backlogGate ??= new Gate(this.#context.runtime);
+    }
+    return this.#laggard?.gate;
+  }
+
+  /** Subscribes to every message that is accepted from now on. */
+  subscribe(subscriber: Subscriber): Subscription {
+    const index = this.#subscriptions.length;
+    const subscription = new Subscription(this, subscriber, this.#collection.next, index);
+    this.#subscriptions.push(subscription);
+    return subscription;
+  }
+
+  /**
+   * Ends a subscription.
+   *
+   * @param deliverRest Whether what was accepted so far is still delivered, at once.
+   */
+  unsubscribe(subscription: Subscription, deliverRest: boolean): void {
+    if (subscription.index < 0) return;
+    if (deliverRest) this.#deliverRest(subscription);
+    // Delivering may have ended it.
+    const { index } = subscription;
+    if (index < 0) return;
+    subscription.index = -1;
+    if (this.#pass !== undefined) {
+      // The array isn't changed under a running pass.
+      this.#endedInPass++;
+      return;
+    }
+    const last = this.#subscriptions.pop() as Subscription;
+    if (last !== subscription) {
+      this.#subscriptions[index] = last;
+      last.index = index;
+    }
+    this.#vanishIfEmpty();
+  }
+
+  get hasMore(): boolean {
+    return this.#isScheduled;
+  }
+
+  runSlice(budget: number): number {
+    const batch = this.#pass ?? this.#beginPass();
+    if (batch === undefined) return 1;
+    const subscriptions = this.#subscriptions;
+    const { chunk, first, end } = batch;
+    const stop = Math.min(this.#cursor + budget, subscriptions.length);
+    const start = this.#cursor;
+    let i = start;
+    for (; i < stop; i++) {
+      const subscription = subscriptions[i] as Subscription;
+      const { next } = subscription;
+      if (next >= end || subscription.index < 0) continue;
+      subscription.next = end;
+      const { subscriber } = subscription;
+      if (!subscriber.deliver(next === first ? chunk : batch.chunkFrom(next))) {
+        this.#laggard = subscriber;
+        this.#hasMetLaggard = true;
+      }
+    }
+    this.#cursor = i;
+    if (i >= subscriptions.length) this.#endPass(batch);
+    return Math.max(1, i - start);
+  }
+
+  #beginPass(): Batch | undefined {
+    if (this.#sealed.length === 0) this.#seal();
+    const batch = this.#sealed.shift();
+    if (batch === undefined) {
+      this.#isScheduled = false;
+      return undefined;
+    }
+    this.#sealedBytes -= batch.chunk.bytes.byteLength;
+    this.#pass = batch;
+    this.#cursor = 0;
+    this.#hasMetLaggard = false;
+    return batch;
+  }
+
+  #endPass(batch: Batch): void {
+    this.#pass = undefined;
+    batch.chunk.release();
+    if (!this.#hasMetLaggard) this.#laggard = undefined;
+    if (this.#endedInPass > 0) this.#removeEnded();
+    this.#isScheduled = this.#sealed.length > 0 || this.#collection.byteLength > 0;
+    if (this.#sealedBytes + this.#collection.byteLength <= MAX_COLLECTED_BYTES / 2) {
+      this.#backlogGate?.open();
+    }
+    this.#vanishIfEmpty();
+  }
+
+  #removeEnded(): void {
+    this.#subscriptions = this.#subscriptions.filter((subscription) => subscription.index >= 0);
+    this.#subscriptions.forEach((subscription, index) => subscription.index = index);
+    this.#endedInPass = 0;
+  }
+
+  #seal(): void {
+    const batch = this.#collection.seal();
+    if (batch === undefined) return;
+    this.#sealed.push(batch);
+    this.#sealedBytes += batch.chunk.bytes.byteLength;
+  }
+
+  #deliverRest(subscription: Subscription): void {
+    if (subscription.next >= this.#collection.next) return;
+    this.#seal();
+    const rest = this.#pass === undefined ? [...this.#sealed] : [this.#pass, ...this.#sealed];
+    for (const batch of rest) {
+      if (subscription.next >= batch.end || subscription.index < 0) continue;
+      const chunk = batch.chunkFrom(subscription.next);
+      subscription.next = batch.end;
+      subscription.subscriber.deliver(chunk);
+    }
+  }
+
+  #vanishIfEmpty(): void {
+    if (this.#subscriptions.length > 0) return;
+    // Nobody is left to whom the collected messages are due.
+    this.#seal();
+    for (const batch of this.#sealed) batch.chunk.release();
+    this.#sealed = [];
+    this.#sealedBytes = 0;
+    this.#backlogGate?.open();
+    this.#context.onVanish(this);
+  }
+}

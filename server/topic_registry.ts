@@ -1,0 +1,37 @@
+import { type Subscriber, type Subscription, Topic, type TopicContext } from "./topic.ts";
+
+/** The topics that have subscribers. One without any costs nothing and isn't here. */
+export class TopicRegistry {
+  readonly #topics = new Map<string, Topic>();
+  readonly #context: TopicContext;
+
+  constructor(context: Omit<TopicContext, "onVanish">) {
+    this.#context = {
+      ...context,
+      onVanish: (topic) => {
+        // A topic may have been made anew under its name since.
+        if (this.#topics.get(topic.name) === topic) this.#topics.delete(topic.name);
+      },
+    };
+  }
+
+  /** How many topics have subscribers. */
+  get size(): number {
+    return this.#topics.size;
+  }
+
+  /** The topic of that name, if it has subscribers. */
+  find(name: string): Topic | undefined {
+    return this.#topics.get(name);
+  }
+
+  /** Subscribes to a topic, which comes into being with its first subscriber. */
+  subscribe(name: string, subscriber: Subscriber): Subscription {
+    let topic = this.#topics.get(name);
+    if (topic === undefined) {
+      topic = new Topic(name, this.#context);
+      this.#topics.set(name, topic);
+    }
+    return topic.subscribe(subscriber);
+  }
+}
