@@ -154,6 +154,7 @@ export interface Listener {
 
 /** One JavaScript runtime's sockets and event loop. */
 export interface Runtime {
+  /** Which runtime; `memory` is a fake for tests. */
   readonly name: "deno" | "bun" | "memory";
   /** The runtime's own version, such as `2.9.6`. */
   readonly version: string;
@@ -165,10 +166,14 @@ export interface Runtime {
   /** Runs `task` on the next turn of the event loop, after pending I/O had its chance. */
   nextTurn(task: () => void): void;
   /**
+   * Listens, and gives each connection that comes its owner.
+   *
    * @throws {TransportError} (rejects) when the address can't be had.
    */
   listen(options: ListenOptions, accept: Accept): Promise<Listener>;
   /**
+   * Connects, and gives the connection its owner.
+   *
    * @throws {TransportError} (rejects) when there is no connection; `accept` was not called then.
    */
   connect(options: ConnectOptions, accept: Accept): Promise<Connection>;

@@ -1,0 +1,133 @@
+/**
+ * Everything that must hold before a commit: format, lint, types, docs, and every test on both
+ * runtimes. The last line adds both up: `N passed, N failed`.
+ *
+ *     deno task test [path ...]      only the tests in these files or folders, and no other checks
+ *
+ * @module
+ */
+
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+
+/** How many tests of a run passed and failed. */
+interface Tally {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+const CHECKS: readonly (readonly string[])[] = [
+  ["fmt", "--check"],
+  ["lint"],
+  ["check", "."],
+  ["doc", "--lint", "mod.ts"],
+];
+
+const DENO_TEST = [
+  "test",
+  "--no-check",
+  "--allow-net",
+  "--allow-read",
+  "--allow-write",
+  "--allow-env",
+  "--allow-run",
+  "--allow-sys",
+];
+
+/** A test that has no limit of its own; Bun's 5 s would be a bet on the machine. */
+const BUN_TEST = ["test", "--timeout", "60000"];
+
+process.exit(main(process.argv.slice(2)));
+
+function main(paths: readonly string[]): number {
+  const scratch = mkdtempSync(join(tmpdir(), "hotwheels-test-"));
+  try {
+    const total: Tally = { passed: 0, failed: 0, skipped: 0 };
+    if (paths.length === 0) {
+      for (const check of CHECKS) {
+        add(total, run("deno", check) ? { passed: 1 } : { failed: 1 });
+      }
+    }
+    const denoReport = join(scratch, "deno.xml");
+    const denoRan = run("deno", [...DENO_TEST, `--junit-path=${denoReport}`, ...testPaths(paths)]);
+    add(total, tallyOf(denoReport, denoRan));
+    const bunReport = join(scratch, "bun.xml");
+    const reporter = ["--reporter=junit", `--reporter-outfile=${bunReport}`];
+    const bunRan = run("bun", [...BUN_TEST, ...reporter, ...testPaths(paths)]);
+    add(total, tallyOf(bunReport, bunRan));
+    const skipped = total.skipped === 0 ? "" : `, ${total.skipped} skipped`;
+    console.log(`\n${total.passed} passed, ${total.failed} failed${skipped}`);
+    return total.failed === 0 ? 0 : 1;
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+/** Bun takes a path as a filter unless it looks like one. */
+function testPaths(paths: readonly string[]): readonly string[] {
+  return paths.length === 0 ? ["./test"] : paths.map((path) => `./${path.replace(/^\.\//, "")}`);
+}
+
+function run(runtime: "deno" | "bun", args: readonly string[]): boolean {
+  console.log(`\n$ ${runtime} ${args.join(" ")}`);
+  const local = join("node_modules", ".bin", runtime);
+  const result = spawnSync(existsSync(local) ? local : runtime, args, { stdio: "inherit" });
+  if (result.error !== undefined) console.error(`${runtime}: ${result.error.message}`);
+  return result.status === 0;
+}
+
+/**
+ * Counts a JUnit report's test cases. Deno lists a group beside its tests; a group counts only where
+ * it failed by itself, in a hook.
+ */
+function tallyOf(report: string, succeeded: boolean): Tally {
+  const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
+  const cases = existsSync(report) ? casesOf(readFileSync(report, "utf8")) : [];
+  const failedNames = cases.filter(({ outcome }) => outcome === "failed").map(({ name }) => name);
+  const names = cases.map(({ name }) => name).sort();
+  for (const { name, outcome } of cases) {
+    const prefix = `${name} &gt; `;
+    // Sorted names put a group right before some name that begins with it.
+    const isGroup = hasPrefixed(names, prefix);
+    if (!isGroup) tally[outcome]++;
+    else if (outcome === "failed" && !failedNames.some((other) => other.startsWith(prefix))) {
+      tally.failed++;
+    }
+  }
+  // A file that can't be loaded fails the run without a test case.
+  if (!succeeded && tally.failed === 0) tally.failed = 1;
+  return tally;
+}
+
+function casesOf(xml: string): { name: string; outcome: keyof Tally }[] {
+  return [...xml.matchAll(/<testcase name="([^"]*)"[^>]*?(?:\/>|>([\s\S]*?)<\/testcase>)/g)]
+    .map(([, name = "", body = ""]) => ({
+      name,
+      outcome: /<(failure|error)\b/.test(body)
+        ? "failed"
+        : /<skipped\b/.test(body)
+        ? "skipped"
+        : "passed",
+    }));
+}
+
+function hasPrefixed(sortedNames: readonly string[], prefix: string): boolean {
+  let low = 0;
+  let high = sortedNames.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sortedNames[middle] as string) < prefix) low = middle + 1;
+    else high = middle;
+  }
+  return sortedNames[low]?.startsWith(prefix) ?? false;
+}
+
+function add(total: Tally, part: Partial<Tally>): void {
+  total.passed += part.passed ?? 0;
+  total.failed += part.failed ?? 0;
+  total.skipped += part.skipped ?? 0;
+}
