@@ -135,7 +135,9 @@ export class BunConnection implements Connection {
     // Without our FIN and the peer's, no end is in order.
     const isReset = error !== undefined || this.#writeFailed || this.#rest !== null ||
       this.#state === "open";
+    this.#rest = null;
     if (this.#held !== null) {
+      this.#writeFailed = true;
       this.#heldCause = error;
       return;
     }

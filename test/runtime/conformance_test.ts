@@ -1,0 +1,14 @@
+import { detectRuntime } from "../../runtime/detect.ts";
+import { dialRawPeer } from "../support/raw_peer.ts";
+import type { Capabilities } from "./bed.ts";
+import { conformance } from "./conformance.ts";
+
+const lacks: Record<string, Capabilities["lacks"]> = {
+  bun: { "accept errors": "Bun says nothing of accepts that fail for want of descriptors" },
+  deno: {},
+};
+
+conformance(detectRuntime, {
+  dialRawPeer: (_runtime, address) => dialRawPeer(address),
+  lacks: lacks[(await detectRuntime()).name]!,
+});
