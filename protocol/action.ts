@@ -7,7 +7,7 @@
 import { ProtocolError } from "./errors.ts";
 import { isJsonSpace } from "./frames.ts";
 import { decodeJsonString } from "./json_string.ts";
-import { INCOMPLETE, MALFORMED, ObjectScanner } from "./object_scanner.ts";
+import { INCOMPLETE, MALFORMED, memberName, ObjectScanner } from "./object_scanner.ts";
 import { quoteBytes } from "./printable.ts";
 import { readTopic } from "./topic_member.ts";
 
@@ -18,7 +18,7 @@ export interface Action {
   readonly topic: string;
 }
 
-const MEMBERS = ["action", "data"];
+const MEMBERS = [memberName("action"), memberName("data")];
 const ACTION = 0;
 const DATA = 1;
 
@@ -45,10 +45,10 @@ export function decodeAction(bytes: Uint8Array, start: number, end: number): Act
     throw badFrame(`Behind the object of a frame stands ${quoteBytes(bytes, rest, end)}`);
   }
 
-  const { isPresent, isString, isEscaped, start: from, end: to } = scanner.member(ACTION);
+  const { isPresent, isString, start: from, end: to } = scanner.member(ACTION);
   if (!isPresent) throw badFrame("The action is missing");
   if (!isString) throw badFrame("The action is not a string");
-  const action = decodeJsonString(bytes, origin + from, origin + to, isEscaped);
+  const action = decodeJsonString(bytes, origin + from, origin + to);
   if (action !== "subscribe" && action !== "unsubscribe") {
     throw badFrame(`Unknown action ${quoteBytes(bytes, origin + from + 1, origin + to - 1)}`);
   }

@@ -7,7 +7,13 @@
 import { decodeAction } from "./action.ts";
 import { ProtocolError } from "./errors.ts";
 import { asciiBytes, CLIENT_TERMINATOR, isJsonSpace, isWord } from "./frames.ts";
-import { INCOMPLETE, MALFORMED, ObjectScanner, type ScannedMember } from "./object_scanner.ts";
+import {
+  INCOMPLETE,
+  MALFORMED,
+  memberName,
+  ObjectScanner,
+  type ScannedMember,
+} from "./object_scanner.ts";
 import { PartialFrame } from "./partial_frame.ts";
 import { quoteBytes } from "./printable.ts";
 import { MAX_TOPIC_BYTES } from "./topic.ts";
@@ -40,7 +46,7 @@ const PING = asciiBytes("PING");
 const PONG = asciiBytes("PONG");
 const REGULAR_SOCKET = asciiBytes("<regular-socket/>");
 
-const MESSAGE_MEMBERS = ["topic", "timestamp"];
+const MESSAGE_MEMBERS = [memberName("topic"), memberName("timestamp")];
 const TOPIC = 0;
 const TIMESTAMP = 1;
 

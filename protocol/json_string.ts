@@ -7,19 +7,8 @@
 // Without ignoreBOM a topic that begins with U+FEFF would lose it.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/**
- * The value of a JSON string.
- *
- * @param start Where it stands in `bytes`, its opening quotation mark included.
- * @param end Behind its closing quotation mark.
- * @param isEscaped Whether it holds a backslash.
- */
-export function decodeJsonString(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  isEscaped: boolean,
-): string {
-  if (isEscaped) return JSON.parse(decoder.decode(bytes.subarray(start, end)));
-  return decoder.decode(bytes.subarray(start + 1, end - 1));
+/** The value of the JSON string in `bytes` from `start` to `end`, quotation marks included. */
+export function decodeJsonString(bytes: Uint8Array, start: number, end: number): string {
+  const spelling = decoder.decode(bytes.subarray(start, end));
+  return spelling.includes("\\") ? JSON.parse(spelling) : spelling.slice(1, -1);
 }

@@ -29,11 +29,11 @@ export function readTopic(
 ): string {
   if (!member.isPresent) throw new ProtocolError(code, `${subject} is missing`);
   if (!member.isString) throw new ProtocolError(code, `${subject} is not a string`);
-  const { start, end, isEscaped } = member;
+  const { start, end } = member;
   if (end - start > MAX_SPELLED_TOPIC_BYTES) {
     throw new ProtocolError(code, `${subject} is longer than ${MAX_TOPIC_BYTES} bytes`);
   }
-  const topic = decodeJsonString(bytes, origin + start, origin + end, isEscaped);
+  const topic = decodeJsonString(bytes, origin + start, origin + end);
   const problem = topicProblem(topic);
   if (problem !== undefined) throw new ProtocolError(code, `${subject} ${problem}`);
   return topic;

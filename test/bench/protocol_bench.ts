@@ -1,0 +1,141 @@
+/**
+ * What the wire format costs, without sockets: `deno run test/bench/protocol_bench.ts` or
+ * `bun run test/bench/protocol_bench.ts`.
+ *
+ * @module
+ */
+
+import { Bench } from "tinybench";
+import { ClientDecoder, type ClientFrames } from "../../protocol/client_decoder.ts";
+import { encodePublish, encodeSubscribe, REGULAR_SOCKET } from "../../protocol/client_encoder.ts";
+import { ACK, splicedLength, spliceMessage } from "../../protocol/encoder.ts";
+import { ServerDecoder } from "../../protocol/server_decoder.ts";
+import { TimestampIssuer } from "../../protocol/timestamp.ts";
+
+const LIMITS = { maxFrameBytes: 64 * 1024 };
+const CHUNK_BYTES = 64 * 1024;
+const MESSAGE = new TextEncoder().encode(
+  '{"topic":"events","event":"test_event","message_id":"","data":"test"}',
+);
+
+/** Counts what it hears, so that no work can be optimised away. */
+class Counter implements ClientFrames {
+  frames = 0;
+  messageBytes = 0;
+  onSubscribe(): void {
+    this.frames++;
+  }
+  onUnsubscribe(): void {
+    this.frames++;
+  }
+  onPublish(_topic: string, message: Uint8Array): void {
+    this.frames++;
+    this.messageBytes += message.length;
+  }
+}
+
+function concat(...parts: Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}
+
+function repeat(part: Uint8Array, times: number): Uint8Array {
+  return concat(...Array.from({ length: times }, () => part));
+}
+
+/** Cuts a stream as a socket that reads 64 KiB at a time does, frames split at the edges included. */
+function inChunks(stream: Uint8Array): Uint8Array[] {
+  const chunks: Uint8Array[] = [];
+  for (let at = 0; at < stream.length; at += CHUNK_BYTES) {
+    chunks.push(stream.slice(at, at + CHUNK_BYTES));
+  }
+  return chunks;
+}
+
+function check(what: string, actual: number, expected: number): void {
+  if (actual !== expected) throw new Error(`${what}: ${actual} instead of ${expected}`);
+}
+
+interface Case {
+  readonly name: string;
+  /** Frames that one call of `run` handles. */
+  readonly frames: number;
+  readonly run: () => void;
+}
+
+const PIPELINED = 10_000;
+const subscriber = concat(REGULAR_SOCKET, encodeSubscribe("events"));
+const legacyPublisher = concat(REGULAR_SOCKET, encodePublish(MESSAGE, { pipelined: false }));
+const pipelined = inChunks(repeat(encodePublish(MESSAGE, { pipelined: true }), PIPELINED));
+const spliced = new Uint8Array(PIPELINED * splicedLength(MESSAGE.length));
+const issuer = new TimestampIssuer();
+
+function spliceAll(): number {
+  let end = 0;
+  for (let i = 0; i < PIPELINED; i++) end = spliceMessage(spliced, end, issuer.next(), MESSAGE);
+  return end;
+}
+
+const delivered = inChunks(concat(ACK, spliced.slice(0, spliceAll())));
+
+const CASES: readonly Case[] = [
+  {
+    name: "decode one subscriber's first segment, a new decoder",
+    frames: 1,
+    run() {
+      const counter = new Counter();
+      new ClientDecoder(LIMITS).push(subscriber, counter);
+      check("subscribes", counter.frames, 1);
+    },
+  },
+  {
+    name: "decode one 2009 publisher's only segment, a new decoder",
+    frames: 1,
+    run() {
+      const counter = new Counter();
+      new ClientDecoder(LIMITS).push(legacyPublisher, counter);
+      check("publishes", counter.frames, 1);
+    },
+  },
+  {
+    name: "decode pipelined publishes of 69 bytes, chunks of 64 KiB",
+    frames: PIPELINED,
+    run() {
+      const counter = new Counter();
+      const decoder = new ClientDecoder(LIMITS);
+      for (const chunk of pipelined) decoder.push(chunk, counter);
+      check("publishes", counter.frames, PIPELINED);
+      check("bytes", counter.messageBytes, PIPELINED * MESSAGE.length);
+    },
+  },
+  {
+    name: "timestamp and splice a message of 69 bytes",
+    frames: PIPELINED,
+    run: () => void spliceAll(),
+  },
+  {
+    name: "split a subscriber's stream into frames, chunks of 64 KiB",
+    frames: PIPELINED + 1,
+    run() {
+      let frames = 0;
+      const decoder = new ServerDecoder();
+      for (const chunk of delivered) decoder.push(chunk, () => frames++);
+      check("frames", frames, PIPELINED + 1);
+    },
+  },
+];
+
+const bench = new Bench({ time: 1000, warmupTime: 500 });
+for (const { name, run } of CASES) bench.add(name, run);
+await bench.run();
+for (const [index, { name, frames }] of CASES.entries()) {
+  const { result } = bench.tasks[index]!;
+  if (result.state !== "completed") throw new Error(`${name}: ${result.state}`);
+  const nanoseconds = (result.latency.p50 * 1e6) / frames;
+  console.log(`${nanoseconds.toFixed(0).padStart(7)} ns a frame (median)  ${name}`);
+}
