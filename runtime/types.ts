@@ -61,10 +61,15 @@ export type TransportErrorCode =
 
 /** A failed listen, accept or connect. `cause` holds the runtime's own error. */
 export class TransportError extends Error {
+  /** Always `TransportError`. */
   override readonly name = "TransportError";
   /** What went wrong, the same on every runtime. */
   readonly code: TransportErrorCode;
-  /** @param message One line that names what was tried and where. */
+  /**
+   * An error of that code.
+   *
+   * @param message One line that names what was tried and where.
+   */
   constructor(code: TransportErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
