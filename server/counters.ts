@@ -17,8 +17,12 @@ export interface Counters {
   accepted: number;
   /** Subscriptions now, over all topics. */
   subscriptions: number;
+  /** Bytes read from clients. */
+  bytesIn: number;
   /** Messages accepted. */
   messagesIn: number;
+  /** Messages that another process of the server accepted. */
+  messagesForwarded: number;
   /** Writes handed to connections for messages and heartbeats; one may carry many messages. */
   writes: number;
   /** How often a publisher was made to wait. */
@@ -35,7 +39,9 @@ export function newCounters(): Counters {
     connections: 0,
     accepted: 0,
     subscriptions: 0,
+    bytesIn: 0,
     messagesIn: 0,
+    messagesForwarded: 0,
     writes: 0,
     publisherPauses: 0,
     acceptErrors: 0,

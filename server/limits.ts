@@ -83,6 +83,15 @@ export function maxConnectionsFor(descriptorLimit: number | undefined): number {
   return Math.max(1, limit - RESERVED_DESCRIPTORS);
 }
 
+/** The limits of each of `workers` processes, so that all together keep within `limits`. */
+export function dividedLimits(limits: Limits, workers: number): Limits {
+  return {
+    ...limits,
+    maxConnections: Math.max(1, Math.floor(limits.maxConnections / workers)),
+    maxTotalPendingBytes: Math.max(1, Math.floor(limits.maxTotalPendingBytes / workers)),
+  };
+}
+
 /** After this long without taking a byte a reader counts as stalled: it holds nobody up any more. */
 export const STALL_MS = 1_000;
 

@@ -4,11 +4,17 @@
  * @module
  */
 
+import { getLogger } from "@logtape/logtape";
 import process from "node:process";
 import { runCommand } from "../runtime/command.ts";
+import { EnvironmentError } from "../runtime/command_line.ts";
+import { detectRuntime } from "../runtime/detect.ts";
+import type { Address, Runtime } from "../runtime/types.ts";
+import { dividedLimits, type Limits } from "./limits.ts";
 import { configureLog } from "./log.ts";
 import { HELP, parseCommand, type ServerOptions } from "./options.ts";
-import { type RunningServer, serve } from "./serve.ts";
+import { completeLimits, serve } from "./serve.ts";
+import { Supervisor } from "./supervisor.ts";
 import { VERSION } from "./version.ts";
 
 /** A signal counts as the second one only this long after the first: one Ctrl-C may arrive thrice. */
@@ -31,30 +37,66 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-async function run({ host, port, limits }: ServerOptions): Promise<number> {
+function run(options: ServerOptions): Promise<number> {
+  const { workers } = options;
+  if (workers === 1) return runAlone(options);
+  if (process.platform === "linux") return runWorkers(options);
+  // Elsewhere one of the processes that share a port gets all connections.
+  console.error(`hotwheels: --workers ${workers} needs Linux; one process serves`);
+  return runAlone(options);
+}
+
+async function runAlone({ host, port, limits }: ServerOptions): Promise<number> {
   const server = await serve({ hostname: host, port, limits });
-  console.log(announcement(server));
+  announce(server.address, server.runtime, server.limits, "");
   await firstSignal();
   await server.close();
   return 0;
 }
 
-function announcement({ address, runtime, limits }: RunningServer): string {
-  const where = address.transport === "unix" ? address.path : `${address.hostname}:${address.port}`;
-  return `hotwheels listening on ${where} (${runtime.name} ${runtime.version}, pid ${process.pid}, ` +
-    `at most ${limits.maxConnections} connections)`;
+async function runWorkers(options: ServerOptions): Promise<number> {
+  const { workers, host, port, logLevel } = options;
+  const runtime = await detectRuntime();
+  const limits = completeLimits(options.limits, workers);
+  const logger = getLogger("hotwheels");
+  const supervisor = new Supervisor(runtime, {
+    workers,
+    hostname: host,
+    port,
+    limits: dividedLimits(limits, workers),
+    logLevel,
+  }, logger);
+  const signal = firstSignal(() => supervisor.kill());
+  announce(await supervisor.start(), runtime, limits, `${workers} workers, `);
+  const reason = await Promise.race([signal, supervisor.gaveUp]);
+  await supervisor.stop();
+  if (reason === undefined) return 0;
+  throw new EnvironmentError(`${reason}: giving up`);
 }
 
-/** Resolves on the first SIGINT or SIGTERM; the second ends the process. */
-function firstSignal(): Promise<void> {
+function announce(address: Address, runtime: Runtime, limits: Limits, workers: string): void {
+  const where = address.transport === "unix" ? address.path : `${address.hostname}:${address.port}`;
+  console.log(
+    `hotwheels listening on ${where} (${runtime.name} ${runtime.version}, pid ${process.pid}, ` +
+      `${workers}at most ${limits.maxConnections} connections)`,
+  );
+}
+
+/**
+ * Resolves on the first SIGINT or SIGTERM; the second ends the process.
+ *
+ * @param onSecond What to do before it does.
+ */
+function firstSignal(onSecond: () => void = () => {}): Promise<undefined> {
   return new Promise((resolve) => {
     let firstMs: number | undefined;
     const onSignal = () => {
       const nowMs = performance.now();
       if (firstMs === undefined) {
         firstMs = nowMs;
-        resolve();
+        resolve(undefined);
       } else if (nowMs - firstMs >= SECOND_SIGNAL_MS) {
+        onSecond();
         process.exit(1);
       }
     };

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { CommandLine, quote, UsageError } from "../runtime/command_line.ts";
+import { availableParallelism } from "node:os";
+import { CommandLine, quote, UsageError, wholeNumber } from "../runtime/command_line.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
 
@@ -18,6 +19,8 @@ export type ServerCommand =
 export interface ServerOptions {
   readonly host: string;
   readonly port: number;
+  /** How many processes share the port. */
+  readonly workers: number;
   readonly logLevel: LogLevel;
   /** The limits that the command line sets. */
   readonly limits: Partial<Limits>;
@@ -26,6 +29,7 @@ export interface ServerOptions {
 const VALUE_FLAGS = [
   "host",
   "port",
+  "workers",
   "log-level",
   "max-connections",
   "max-frame-bytes",
@@ -42,6 +46,9 @@ const VALUE_FLAGS = [
 
 type ValueFlag = typeof VALUE_FLAGS[number];
 
+/** Each worker is linked with every other, so their cost grows with the square. */
+const MAX_WORKERS = 64;
+
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
@@ -56,8 +63,10 @@ Usage:
 Where:
   --host HOST          the address to listen on (default 0.0.0.0, every IPv4 interface; :: for IPv6 too)
   --port PORT          the port (default 8081; 0 lets the system choose one)
+  --workers N          share the port among N processes, or auto for one a core (default 1); each has
+                       a descriptor limit of its own. Linux only; elsewhere one process serves
 
-Limits:
+Limits, of all workers together:
   --max-connections N  connections at once (default: what the descriptor limit leaves)
   --max-frame-bytes B  one frame or message (default 65536)
   --max-topic-bytes B  one topic's name, at most 256 (default 256)
@@ -112,6 +121,7 @@ export function parseCommand(args: readonly string[]): ServerCommand {
   const options: ServerOptions = {
     host: hostName(line.text("host") ?? "0.0.0.0"),
     port: line.number("port", 0, 65_535) ?? 8081,
+    workers: workerCount(line.text("workers")),
     logLevel: line.choice("log-level", LOG_LEVELS) ?? "info",
     limits: parseLimits(line),
   };
@@ -140,6 +150,13 @@ function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
     );
   }
   return limits;
+}
+
+function workerCount(text: string | undefined): number {
+  if (text === undefined) return 1;
+  if (text === "auto") return availableParallelism();
+  if (/^\d+$/.test(text)) return wholeNumber(text, "--workers", 1, MAX_WORKERS);
+  throw new UsageError(`--workers must be a number or auto, not ${quote(text)}`);
 }
 
 function hostName(host: string): string {

@@ -53,15 +53,7 @@ export interface RunningServer {
  */
 export async function serve(options: ServeOptions = {}): Promise<RunningServer> {
   const runtime = options.runtime ?? await detectRuntime();
-  const limits: Limits = {
-    ...DEFAULT_LIMITS,
-    maxConnections: options.limits?.maxConnections ?? maxConnectionsFor(descriptorLimit()),
-    ...options.limits,
-  };
-  for (const [name, value] of Object.entries(limits)) {
-    if (Number.isSafeInteger(value) && value > 0) continue;
-    throw new RangeError(`The limit ${name} must be a positive whole number, not ${value}`);
-  }
+  const limits = completeLimits(options.limits);
   const server = new Server(runtime, limits, options.events ?? logEvents());
   const address = await server.listen({
     transport: "tcp",
@@ -69,4 +61,23 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
     port: options.port ?? 8081,
   });
   return { address, runtime, limits, counters: server.counters, close: () => server.stop() };
+}
+
+/**
+ * The limits given, and the defaults for the others.
+ *
+ * @param workers How many processes serve together: each has a descriptor limit of its own.
+ * @throws {RangeError} when a limit isn't a positive whole number.
+ */
+export function completeLimits(given: Partial<Limits> = {}, workers = 1): Limits {
+  const limits: Limits = {
+    ...DEFAULT_LIMITS,
+    ...given,
+    maxConnections: given.maxConnections ?? maxConnectionsFor(descriptorLimit()) * workers,
+  };
+  for (const [name, value] of Object.entries(limits)) {
+    if (Number.isSafeInteger(value) && value > 0) continue;
+    throw new RangeError(`The limit ${name} must be a positive whole number, not ${value}`);
+  }
+  return limits;
 }

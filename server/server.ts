@@ -16,6 +16,7 @@ import { type Counters, type EndReason, newCounters } from "./counters.ts";
 import { Gate } from "./gate.ts";
 import { type Limits, RESERVED_DESCRIPTORS, STALL_MS, STOP_DEADLINE_MS } from "./limits.ts";
 import { MemoryBudget } from "./memory_budget.ts";
+import { Mesh } from "./mesh.ts";
 import { RejectedConnection } from "./rejected_connection.ts";
 import { Session, type SessionContext } from "./session.ts";
 import { SessionTable } from "./session_table.ts";
@@ -56,14 +57,22 @@ export class Server {
   readonly #context: SessionContext;
   readonly #rejected = new Set<RejectedConnection>();
   #listener: Listener | undefined;
+  #draining: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
-  /** @param readMs A monotonic clock in milliseconds, for deadlines. */
+  /** The way to the server's other processes; absent where it has only one. */
+  readonly mesh: Mesh | undefined;
+
   constructor(
     runtime: Runtime,
     limits: Limits,
     events: ServerEvents,
-    readMs: () => number = () => performance.now(),
+    { readMs = () => performance.now(), hasMesh = false }: {
+      /** A monotonic clock in milliseconds, for deadlines. */
+      readonly readMs?: () => number;
+      /** Whether other processes serve the same topics. */
+      readonly hasMesh?: boolean;
+    } = {},
   ) {
     this.#runtime = runtime;
     this.#limits = limits;
@@ -76,7 +85,21 @@ export class Server {
     const clock = new CoarseClock(readMs());
     const counters: Counters = this.counters;
     const tokens = new TokenSource();
+    const topics = new TopicRegistry({ runtime, budget: this.#budget, turns: this.#turns });
+    const budgetGate = new Gate(runtime);
     this.#sweeper = new Sweeper(this.#sessions, this.#turns, clock, readMs, () => counters.writes);
+    this.mesh = !hasMesh ? undefined : new Mesh({
+      runtime,
+      limits,
+      clock,
+      budget: this.#budget,
+      publishForwarded: (name, micros, message) => {
+        counters.messagesForwarded++;
+        const topic = topics.find(name);
+        topic?.publish(micros, message);
+        return this.#budget.isTight ? budgetGate : topic?.gate;
+      },
+    });
     this.#context = {
       runtime,
       limits,
@@ -84,8 +107,9 @@ export class Server {
       counters,
       budget: this.#budget,
       timestamps: new TimestampIssuer(),
-      topics: new TopicRegistry({ runtime, budget: this.#budget, turns: this.#turns }),
-      budgetGate: new Gate(runtime),
+      topics,
+      budgetGate,
+      backplane: this.mesh,
       newDecoder: () => new ClientDecoder(limits),
       newToken: () => tokens.next(),
       onEnding: (session, reason, pendingBytes, detail) => {
@@ -128,9 +152,16 @@ export class Server {
   }
 
   /**
-   * Stops: accepts no more connections, reads what has arrived, delivers what was accepted, tells
-   * everyone `server_shutdown` and closes. Resolves when all connections are gone, within
-   * {@linkcode STOP_DEADLINE_MS}; whoever is left then is dropped. Idempotent.
+   * Accepts no more connections, reads what has arrived, and resolves when all that was accepted is
+   * on its way. Idempotent.
+   */
+  drain(): Promise<void> {
+    return this.#draining ??= this.#drain();
+  }
+
+  /**
+   * Drains, tells everyone `server_shutdown` and closes. Resolves when all connections are gone,
+   * within {@linkcode STOP_DEADLINE_MS}; whoever is left then is dropped. Idempotent.
    */
   stop(): Promise<void> {
     return this.#stopping ??= this.#stop();
@@ -198,10 +229,27 @@ export class Server {
     }
   }
 
+  async #drain(): Promise<void> {
+    await this.#listener?.close();
+    const deadlineMs = performance.now() + DRAIN_DEADLINE_MS;
+    for (let quietRounds = 0; quietRounds < QUIET_ROUNDS && performance.now() < deadlineMs;) {
+      const before = this.#activity;
+      await sleep(QUIET_ROUND_MS);
+      const isQuiet = before === this.#activity && !this.#turns.isBusy &&
+        (this.mesh?.isFlushed ?? true);
+      quietRounds = isQuiet ? quietRounds + 1 : 0;
+    }
+  }
+
+  /** A number that changes with everything that is read or written. */
+  get #activity(): number {
+    const { bytesIn, messagesForwarded, writes } = this.counters;
+    return bytesIn + messagesForwarded + writes;
+  }
+
   async #stop(): Promise<void> {
     const deadlineMs = performance.now() + STOP_DEADLINE_MS;
-    await this.#listener?.close();
-    await this.#untilQuiet(deadlineMs);
+    await this.drain();
     for (let slot = this.#sessions.size - 1; slot >= 0; slot--) {
       this.#sessions.at(slot)?.end("server_shutdown", "The server is stopping");
       if (slot % this.#runtime.writesPerTurn === 0) await this.#nextTurn();
@@ -211,17 +259,7 @@ export class Server {
     for (const rejected of this.#rejected) rejected.destroy();
     while (this.counters.connections > 0) await this.#nextTurn();
     this.#sweeper.stop();
-  }
-
-  /** Waits until nothing more is read, no publisher waits and every message is on its way. */
-  async #untilQuiet(deadlineMs: number): Promise<void> {
-    const { counters } = this;
-    for (let quietRounds = 0; quietRounds < QUIET_ROUNDS && performance.now() < deadlineMs;) {
-      const before = counters.messagesIn + counters.writes;
-      await sleep(QUIET_ROUND_MS);
-      const isQuiet = before === counters.messagesIn + counters.writes && !this.#turns.isBusy;
-      quietRounds = isQuiet ? quietRounds + 1 : 0;
-    }
+    await this.mesh?.close();
   }
 
   #nextTurn(): Promise<void> {
@@ -232,6 +270,9 @@ export class Server {
 /** What had arrived when the stop began is read by the time that nothing happened for this long. */
 const QUIET_ROUND_MS = 20;
 const QUIET_ROUNDS = 5;
+
+/** Milliseconds after which a stop goes on although clients keep sending. */
+const DRAIN_DEADLINE_MS = 2_000;
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));

@@ -4,6 +4,7 @@ import { ACK, encodeError, encodeGreeting, PING } from "../protocol/encoder.ts";
 import { type ErrorCode, ProtocolError } from "../protocol/errors.ts";
 import type { TimestampIssuer } from "../protocol/timestamp.ts";
 import type { Counters, EndReason } from "./counters.ts";
+import type { Backplane } from "./backplane.ts";
 import { Gate, type Waiter } from "./gate.ts";
 import { CLOSE_LINGER_MS, PUBLISHER_LINGER_MS } from "./limits.ts";
 import { Outbox, type OutboxContext } from "./outbox.ts";
@@ -20,6 +21,8 @@ export interface SessionContext extends OutboxContext {
   readonly counters: Counters;
   /** Where publishers wait while the memory budget is tight. */
   readonly budgetGate: Gate;
+  /** The way to the server's other processes, where there are any. */
+  readonly backplane: Backplane | undefined;
   newDecoder(): ClientDecoder;
   newToken(): string;
   /** The session has begun to end; called once, with what waited for the peer at that moment. */
@@ -53,7 +56,8 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   #heardMs: number;
   #pingedMs = 0;
   #heldInputBytes = 0;
-  /** The topic it published to last, which may make it wait. */
+  #isPublisher = false;
+  /** The topic it published to last that has subscribers, which may make it wait. */
   #publishesTo: Topic | undefined;
   /** The gate at which it waits, with reading paused. */
   #waitsAt: Gate | undefined;
@@ -95,6 +99,7 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
 
   onData(chunk: Uint8Array): void {
     if (this.#state !== "open") return;
+    this.#context.counters.bytesIn += chunk.byteLength;
     this.#heardMs = this.#context.clock.nowMs;
     this.#pingedMs = 0;
     if (this.#waitsAt !== undefined || this.#waitIfHeld()) {
@@ -162,9 +167,11 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   }
 
   onPublish(name: string, message: Uint8Array): void {
-    const { topics, timestamps, counters } = this.#context;
+    const { topics, timestamps, counters, backplane } = this.#context;
     const micros = timestamps.next();
     counters.messagesIn++;
+    this.#isPublisher = true;
+    if (backplane !== undefined) backplane.forward(name, micros, message);
     const topic = topics.find(name);
     if (topic === undefined) return;
     topic.publish(micros, message);
@@ -282,9 +289,9 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
 
   /** Stops reading a publisher whose topic, or the server as a whole, can't take more just now. */
   #waitIfHeld(): boolean {
-    if (this.#publishesTo === undefined || this.#state !== "open") return false;
-    const { budget, budgetGate } = this.#context;
-    const gate = budget.isTight ? budgetGate : this.#publishesTo.gate;
+    if (!this.#isPublisher || this.#state !== "open") return false;
+    const { budget, budgetGate, backplane } = this.#context;
+    const gate = budget.isTight ? budgetGate : this.#publishesTo?.gate ?? backplane?.gate;
     if (gate === undefined) return false;
     this.#connection.pauseReading();
     this.#waitsAt = gate;

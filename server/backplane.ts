@@ -1,0 +1,14 @@
+import type { Gate } from "./gate.ts";
+
+/** Carries messages between the processes of one server. */
+export interface Backplane {
+  /**
+   * Hands a message that was accepted here to every other process, in the order of the calls.
+   *
+   * @param micros The timestamp that it was accepted with; it's the same everywhere.
+   * @param message Copied.
+   */
+  forward(topic: string, micros: number, message: Uint8Array): void;
+  /** Where publishers should wait before they publish more, if they should. */
+  readonly gate: Gate | undefined;
+}

@@ -1,0 +1,40 @@
+/**
+ * What a supervisor and its workers say to each other, over the child process's IPC channel.
+ *
+ * @module
+ */
+
+import type { Address } from "../runtime/types.ts";
+import type { Limits } from "./limits.ts";
+import type { LogLevel } from "./log.ts";
+
+/** What a supervisor asks of a worker. */
+export type Order =
+  /** Begin, and listen for the other workers. The answer: none. */
+  | {
+    readonly do: "start";
+    readonly name: string;
+    readonly socketPath: string;
+    readonly limits: Limits;
+    readonly logLevel: LogLevel;
+  }
+  /** Forward to the worker that listens there. */
+  | { readonly do: "link"; readonly socketPath: string }
+  /** Accept clients. The answer: the {@linkcode Address}. */
+  | { readonly do: "listen"; readonly hostname: string; readonly port: number }
+  /** Accept no more clients, and forward and deliver what was accepted. */
+  | { readonly do: "drain" }
+  /** Tell the clients, close their connections and end. */
+  | { readonly do: "stop" }
+  /** Answer, as a sign of life. */
+  | { readonly do: "ping" };
+
+/** An order with the number that its answer will carry. */
+export type NumberedOrder = Order & { readonly id: number };
+
+/** What a worker says. */
+export type Report =
+  | { readonly id: number; readonly done: Address | null }
+  | { readonly id: number; readonly failed: string }
+  /** Somebody asked this one worker to end. */
+  | { readonly signal: string };

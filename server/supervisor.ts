@@ -1,0 +1,216 @@
+import type { Logger } from "@logtape/logtape";
+import { mkdtempSync, rmSync } from "node:fs";
+import { EnvironmentError } from "../runtime/command_line.ts";
+import type { Address, Runtime } from "../runtime/types.ts";
+import type { Limits } from "./limits.ts";
+import type { LogLevel } from "./log.ts";
+import { WorkerProcess } from "./worker_process.ts";
+
+/** What a supervisor starts. */
+export interface SupervisorPlan {
+  readonly workers: number;
+  readonly hostname: string;
+  /** 0 lets the system choose; all workers share what it chose. */
+  readonly port: number;
+  /** The limits of each worker. */
+  readonly limits: Limits;
+  readonly logLevel: LogLevel;
+}
+
+/** More deaths than this within {@linkcode DEATH_WINDOW_MS}, and a restart mends nothing. */
+const MAX_DEATHS = 5;
+const DEATH_WINDOW_MS = 60_000;
+
+/** The wait before the first restart; it doubles with each death within the window. */
+const FIRST_RESTART_MS = 100;
+
+/** How often a worker is asked for a sign of life, and how long it may take to give one. */
+const PING_INTERVAL_MS = 2_000;
+const PING_DEADLINE_MS = 10_000;
+
+/** How long workers may take to end, a second more than the graceful stop takes at most. */
+const STOP_PATIENCE_MS = 9_700;
+
+/** How long a new worker may take to be ready. */
+const START_PATIENCE_MS = 10_000;
+
+/**
+ * Runs a server in several processes that share the port, and starts a new one for each that dies.
+ */
+export class Supervisor {
+  /** Resolves with the reason when it has given up, because workers die again and again. */
+  readonly gaveUp: Promise<string>;
+  readonly #runtime: Runtime;
+  readonly #plan: SupervisorPlan;
+  readonly #logger: Logger;
+  /** Holds the workers' sockets; only this user may enter it. */
+  readonly #directory: string;
+  readonly #workers = new Set<WorkerProcess>();
+  /** Workers that were asked to end. */
+  readonly #leaving = new Set<WorkerProcess>();
+  #giveUp: (reason: string) => void = () => {};
+  #address: Address | undefined;
+  #deathTimesMs: number[] = [];
+  #isStopping = false;
+  #pingTimer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(runtime: Runtime, plan: SupervisorPlan, logger: Logger) {
+    this.#runtime = runtime;
+    this.#plan = plan;
+    this.#logger = logger;
+    this.gaveUp = new Promise((resolve) => this.#giveUp = resolve);
+    this.#directory = mkdtempSync("/tmp/hotwheels-");
+  }
+
+  /**
+   * Starts the workers.
+   *
+   * @returns Where they listen.
+   * @throws {EnvironmentError} (rejects) when they can't be started or the address can't be had.
+   */
+  async start(): Promise<Address> {
+    try {
+      const { workers, hostname, port } = this.#plan;
+      if (port !== 0) await this.#checkPort(hostname, port);
+      const names = Array.from({ length: workers }, (_, index) => `worker-${index + 1}`);
+      const started = await Promise.all(names.map((name) => this.#startWorker(name)));
+      for (const worker of started) await this.#open(worker);
+    } catch (error) {
+      await this.stop();
+      throw new EnvironmentError((error as Error).message, { cause: error });
+    }
+    for (const worker of this.#workers) this.#watch(worker);
+    this.#pingTimer = setInterval(() => this.#pingAll(), PING_INTERVAL_MS);
+    return this.#address as Address;
+  }
+
+  /** Stops all workers gracefully; resolves when they have ended, within 10 s. Idempotent. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    clearInterval(this.#pingTimer);
+    const patience = setTimeout(() => {
+      for (const worker of this.#workers) worker.kill();
+    }, STOP_PATIENCE_MS);
+    const workers = [...this.#workers];
+    // What one worker has accepted, the others still have to deliver: nobody leaves before all have.
+    await Promise.allSettled(workers.map((worker) => worker.order({ do: "drain" })));
+    await Promise.allSettled(workers.map((worker) => worker.order({ do: "stop" })));
+    await Promise.all(workers.map((worker) => worker.ended));
+    clearTimeout(patience);
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  /** Ends all workers at once. */
+  kill(): void {
+    this.#isStopping = true;
+    for (const worker of this.#workers) worker.kill();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  /** Processes that share a port don't notice a stranger on it, so look before they do. */
+  async #checkPort(hostname: string, port: number): Promise<void> {
+    const listener = await this.#runtime.listen({ transport: "tcp", hostname, port }, () => {
+      throw new Error("The port was only tried");
+    });
+    await listener.close();
+  }
+
+  /** Starts a worker and links it with the others; it accepts no clients yet. */
+  async #startWorker(name: string): Promise<WorkerProcess> {
+    const worker = await WorkerProcess.spawn(
+      this.#runtime,
+      name,
+      this.#directory,
+      (signalled) => void this.#replace(signalled),
+    );
+    const patience = setTimeout(() => worker.kill(), START_PATIENCE_MS);
+    this.#workers.add(worker);
+    worker.ended.then(() => this.#workers.delete(worker));
+    const { limits, logLevel } = this.#plan;
+    try {
+      await worker.order({ do: "start", name, socketPath: worker.socketPath, limits, logLevel });
+      return worker;
+    } catch (error) {
+      worker.kill();
+      throw error;
+    } finally {
+      clearTimeout(patience);
+    }
+  }
+
+  /** Links a worker with all others, both ways, then lets it accept clients. */
+  async #open(worker: WorkerProcess): Promise<void> {
+    const others = [...this.#workers].filter((other) => other !== worker);
+    await Promise.all(others.map(async (other) => {
+      // One that dies meanwhile needs no link.
+      await other.order({ do: "link", socketPath: worker.socketPath }).catch(() => {});
+      await worker.order({ do: "link", socketPath: other.socketPath }).catch(() => {});
+    }));
+    const { hostname } = this.#plan;
+    const port = this.#address?.transport === "tcp" ? this.#address.port : this.#plan.port;
+    this.#address = await worker.order({ do: "listen", hostname, port }) ?? undefined;
+  }
+
+  #watch(worker: WorkerProcess): void {
+    worker.ended.then((death) => {
+      if (this.#isStopping) return;
+      if (this.#leaving.delete(worker)) void this.#join(worker.name);
+      else void this.#restart(worker.name, death);
+    });
+  }
+
+  async #restart(name: string, death: string): Promise<void> {
+    const nowMs = performance.now();
+    this.#deathTimesMs = this.#deathTimesMs.filter((ms) => nowMs - ms < DEATH_WINDOW_MS);
+    this.#deathTimesMs.push(nowMs);
+    const deaths = this.#deathTimesMs.length;
+    if (deaths >= MAX_DEATHS) {
+      const seconds = DEATH_WINDOW_MS / 1000;
+      this.#giveUp(`${deaths} workers died within ${seconds} s, the last ended ${death}`);
+      return;
+    }
+    const waitMs = FIRST_RESTART_MS * 2 ** (deaths - 1);
+    this.#logger.error("{name} ended {death}; a new one starts in {waitMs} ms", {
+      name,
+      death,
+      waitMs,
+    });
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    if (!this.#isStopping) await this.#join(name);
+  }
+
+  /** Starts a worker in the place of one that has gone. */
+  async #join(name: string): Promise<void> {
+    let worker: WorkerProcess | undefined;
+    try {
+      worker = await this.#startWorker(name);
+      await this.#open(worker);
+      this.#watch(worker);
+      this.#logger.info("{name} has joined (pid {pid})", { name, pid: worker.pid });
+    } catch (error) {
+      worker?.kill();
+      if (!this.#isStopping) await this.#restart(name, `before it was ready (${error})`);
+    }
+  }
+
+  /** Somebody signalled one worker: it ends gracefully, and a new one takes its place. */
+  async #replace(worker: WorkerProcess): Promise<void> {
+    // A signal to the whole process group reaches us as well: give it the time to.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    if (this.#isStopping || this.#leaving.has(worker)) return;
+    this.#leaving.add(worker);
+    this.#logger.info("{name} was asked to end; a new one follows", { name: worker.name });
+    await worker.order({ do: "drain" }).catch(() => {});
+    await worker.order({ do: "stop" }).catch(() => {});
+  }
+
+  #pingAll(): void {
+    for (const worker of this.#workers) {
+      const deadline = setTimeout(() => {
+        this.#logger.error("{name} gives no sign of life; it is ended", { name: worker.name });
+        worker.kill();
+      }, PING_DEADLINE_MS);
+      worker.order({ do: "ping" }).catch(() => {}).finally(() => clearTimeout(deadline));
+    }
+  }
+}

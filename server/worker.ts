@@ -1,0 +1,67 @@
+/**
+ * One process of a server that has several, started and led by `supervisor.ts`.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import process from "node:process";
+import { detectRuntime } from "../runtime/detect.ts";
+import type { Address } from "../runtime/types.ts";
+import type { NumberedOrder, Order, Report } from "./control.ts";
+import { configureLog, logEvents } from "./log.ts";
+import { Server } from "./server.ts";
+
+const runtime = await detectRuntime();
+let server: Server | undefined;
+
+process.on("message", async (order: NumberedOrder) => {
+  try {
+    report({ id: order.id, done: await obey(order) });
+    if (order.do === "stop") process.disconnect?.();
+  } catch (error) {
+    report({ id: order.id, failed: (error as Error).message });
+  }
+});
+
+// The supervisor decides what a signal means: one to the whole process group reaches it too.
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => report({ signal }));
+}
+
+// Without a supervisor nobody would ever stop this process.
+process.on("disconnect", async () => {
+  await server?.stop();
+  process.exit(0);
+});
+
+function report(report: Report): void {
+  if (process.connected) process.send?.(report);
+}
+
+async function obey(order: Order): Promise<Address | null> {
+  switch (order.do) {
+    case "start": {
+      await configureLog(order.logLevel);
+      const events = logEvents(getLogger(["hotwheels", order.name]));
+      server = new Server(runtime, order.limits, events, { hasMesh: true });
+      await server.mesh?.listen(order.socketPath);
+      return null;
+    }
+    case "link":
+      await server?.mesh?.link(order.socketPath);
+      return null;
+    case "listen": {
+      const { hostname, port } = order;
+      return await server?.listen({ transport: "tcp", hostname, port, reusePort: true }) ?? null;
+    }
+    case "drain":
+      await server?.drain();
+      return null;
+    case "stop":
+      await server?.stop();
+      return null;
+    case "ping":
+      return null;
+  }
+}

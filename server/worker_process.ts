@@ -1,0 +1,109 @@
+import type { ChildProcess } from "node:child_process";
+import process from "node:process";
+import { startChild } from "../runtime/child.ts";
+import type { Address, Runtime } from "../runtime/types.ts";
+import type { Order, Report } from "./control.ts";
+
+/** How a worker's process ended, in words: `with status 1`, `by SIGKILL`. */
+export type Death = string;
+
+interface Pending {
+  resolve(value: Address | null): void;
+  reject(error: Error): void;
+}
+
+/** A worker's process, as its supervisor sees it. */
+export class WorkerProcess {
+  /** Its name in the log. */
+  readonly name: string;
+  /** Where it listens for the other workers. */
+  readonly socketPath: string;
+  /** Resolves when the process has ended. */
+  readonly ended: Promise<Death>;
+  readonly #child: ChildProcess;
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+  #hasEnded = false;
+
+  /** @param onSignal Somebody asked this one process to end. */
+  constructor(name: string, socketPath: string, child: ChildProcess, onSignal: () => void) {
+    this.name = name;
+    this.socketPath = socketPath;
+    this.#child = child;
+    child.on("message", (report: Report) => {
+      if ("signal" in report) onSignal();
+      else this.#settle(report);
+    });
+    this.ended = new Promise((resolve) => {
+      child.on("exit", (status, signal) => {
+        const death = signal === null ? `with status ${status}` : `by ${signal}`;
+        this.#hasEnded = true;
+        for (const { reject } of this.#pending.values()) {
+          reject(new Error(`${name} ended ${death}`));
+        }
+        this.#pending.clear();
+        resolve(death);
+      });
+    });
+  }
+
+  /**
+   * Starts a worker's process.
+   *
+   * @param directory Where its socket will be.
+   */
+  static async spawn(
+    runtime: Runtime,
+    name: string,
+    directory: string,
+    onSignal: (worker: WorkerProcess) => void,
+  ): Promise<WorkerProcess> {
+    const child = await startChild(runtime, import.meta.resolve("./worker.ts"), [
+      "--allow-net",
+      `--allow-read=${directory}`,
+      `--allow-write=${directory}`,
+    ]);
+    const socketPath = `${directory}/${name}-${child.pid}.sock`;
+    const worker: WorkerProcess = new WorkerProcess(
+      name,
+      socketPath,
+      child,
+      () => onSignal(worker),
+    );
+    return worker;
+  }
+
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /**
+   * Gives an order and waits for the answer.
+   *
+   * @throws {Error} (rejects) if the worker can't do it, or ends before it has.
+   */
+  order(order: Order): Promise<Address | null> {
+    if (this.#hasEnded) return Promise.reject(new Error(`${this.name} has ended`));
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.#child.send({ ...order, id });
+    });
+  }
+
+  /** Ends the process at once. */
+  kill(): void {
+    if (!this.#hasEnded) process.kill(this.pid, "SIGKILL");
+  }
+
+  #settle(report: Exclude<Report, { signal: string }>): void {
+    const pending = this.#pending.get(report.id);
+    this.#pending.delete(report.id);
+    if ("failed" in report) pending?.reject(new Error(report.failed));
+    else pending?.resolve(report.done);
+  }
+}
