@@ -1,0 +1,111 @@
+/**
+ * A server in this process, and the clients that a test connects to it.
+ *
+ * @module
+ */
+
+import type { EndReason } from "../../server/counters.ts";
+import type { Limits } from "../../server/limits.ts";
+import { type RunningServer, serve } from "../../server/serve.ts";
+import type { TransportError } from "../../runtime/types.ts";
+import { type ClientOptions, JanusClient, type Target } from "./janus_client.ts";
+import { until } from "./until.ts";
+
+/** What the server told about one ended session. */
+export interface Ended {
+  readonly remoteAddress: string;
+  readonly reason: EndReason;
+  readonly pendingBytes: number;
+  readonly detail: string;
+}
+
+/** Connections that a test's server allows: more than any test makes. */
+const MAX_CONNECTIONS = 5_000;
+
+/** A running server, what it told, and who is connected. */
+export class JanusBed implements Target {
+  readonly hostname = "127.0.0.1";
+  readonly port: number;
+  readonly server: RunningServer;
+  readonly ended: Ended[];
+  readonly acceptErrors: TransportError[];
+  readonly #clients: JanusClient[] = [];
+
+  private constructor(server: RunningServer, ended: Ended[], acceptErrors: TransportError[]) {
+    if (server.address.transport !== "tcp") throw new TypeError("the server isn't on TCP");
+    this.port = server.address.port;
+    this.server = server;
+    this.ended = ended;
+    this.acceptErrors = acceptErrors;
+  }
+
+  /** Starts a server on a port that the system chooses. */
+  static async start(limits: Partial<Limits> = {}): Promise<JanusBed> {
+    const ended: Ended[] = [];
+    const acceptErrors: TransportError[] = [];
+    const server = await serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      limits: { maxConnections: MAX_CONNECTIONS, ...limits },
+      events: {
+        onSessionEnd: (remoteAddress, reason, pendingBytes, detail) =>
+          void ended.push({ remoteAddress, reason, pendingBytes, detail }),
+        onAcceptError: (error) => void acceptErrors.push(error),
+      },
+    });
+    return new JanusBed(server, ended, acceptErrors);
+  }
+
+  /** Connects a client, which the bed disposes of. */
+  async open(options?: ClientOptions): Promise<JanusClient> {
+    const client = this.begin(options);
+    await client.connected();
+    return client;
+  }
+
+  /** Begins to connect a client, which the bed disposes of. */
+  begin(options?: ClientOptions): JanusClient {
+    const client = new JanusClient(this, options);
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** Connects a client and takes its greeting. */
+  async greeted(options?: ClientOptions): Promise<JanusClient> {
+    const client = await this.open(options);
+    await client.greeting();
+    return client;
+  }
+
+  /** Connects a client that is subscribed to the topics. */
+  async subscribed(...topics: string[]): Promise<JanusClient> {
+    const client = await this.greeted();
+    for (const topic of topics) await client.subscribe(topic);
+    return client;
+  }
+
+  /** Waits until the server has ended as many sessions for this reason. */
+  async untilEnded(reason: EndReason, count = 1): Promise<void> {
+    const { ended } = this.server.counters;
+    await until(`${count} sessions ended with ${reason}`, () => ended[reason] >= count, 30_000);
+  }
+
+  /** Disposes of the clients, then of the server. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.dispose()));
+    await this.server.close();
+  }
+}
+
+/** Runs a test with a server of its own. */
+export async function withServer(
+  limits: Partial<Limits>,
+  test: (bed: JanusBed) => Promise<void>,
+): Promise<void> {
+  const bed = await JanusBed.start(limits);
+  try {
+    await test(bed);
+  } finally {
+    await bed.stop();
+  }
+}
