@@ -6,7 +6,7 @@ import type { TimestampIssuer } from "../protocol/timestamp.ts";
 import type { Counters, EndReason } from "./counters.ts";
 import type { Backplane } from "./backplane.ts";
 import { Gate, type Waiter } from "./gate.ts";
-import { CLOSE_LINGER_MS, PUBLISHER_LINGER_MS } from "./limits.ts";
+import { CLOSE_LINGER_MS, PUBLISHER_LINGER_MS, SWEEP_INTERVAL_MS } from "./limits.ts";
 import { Outbox, type OutboxContext } from "./outbox.ts";
 import { SharedChunk } from "./shared_chunk.ts";
 import type { Subscriber, Subscription, Topic } from "./topic.ts";
@@ -51,10 +51,11 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   readonly #outbox: Outbox;
   #subscriptions: Subscription[] = NO_SUBSCRIPTIONS;
   #state: SessionState = "open";
-  /** When the state began, and when the peer was last heard, on the coarse clock. */
+  /** When the state began, the peer was last heard, and so on, on the coarse clock. */
   #stateSinceMs: number;
   #heardMs: number;
   #pingedMs = 0;
+  #publishedMs = 0;
   #heldInputBytes = 0;
   #isPublisher = false;
   /** The topic it published to last that has subscribers, which may make it wait. */
@@ -171,6 +172,7 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
     const micros = timestamps.next();
     counters.messagesIn++;
     this.#isPublisher = true;
+    this.#publishedMs = this.#context.clock.nowMs;
     if (backplane !== undefined) backplane.forward(name, micros, message);
     const topic = topics.find(name);
     if (topic === undefined) return;
@@ -204,7 +206,7 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
     const { clock } = this.#context;
     this.#waitsAt = undefined;
     // The time in which the server read nothing doesn't count as the client's silence.
-    this.#heardMs = clock.nowMs;
+    this.#heardMs = this.#publishedMs = clock.nowMs;
     if (!this.#decoder.completedFrame) this.#stateSinceMs = clock.nowMs;
     this.#readDeferred();
     if (this.#state === "open" && this.#waitIfHeld()) return;
@@ -331,7 +333,10 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
         this.end("idle_timeout", `No complete frame within ${limits.idleMs / 1000} s`);
       }
     } else if (this.#decoder.awaitsTerminator) {
-      if (nowMs - this.#heardMs >= PUBLISHER_LINGER_MS) this.#beginEnding("published", "");
+      // Whitespace behind MESSAGE is no sign that more is to come. The coarse clock may be a sweep
+      // behind, which would be a quarter of so short a time.
+      const lingeredMs = nowMs - this.#publishedMs - SWEEP_INTERVAL_MS;
+      if (lingeredMs >= PUBLISHER_LINGER_MS) this.#beginEnding("published", "");
     } else if (this.#pingedMs !== 0) {
       if (nowMs - this.#pingedMs >= limits.idleMs) {
         this.end("idle_timeout", `Nothing came for ${limits.idleMs / 1000} s after a PING`);
