@@ -6,7 +6,7 @@
 
 import { decodeAction } from "./action.ts";
 import { ProtocolError } from "./errors.ts";
-import { asciiBytes, CLIENT_TERMINATOR, isJsonSpace, isWord } from "./frames.ts";
+import { CLIENT_TERMINATOR, isJsonSpace, isWord, utf8Bytes } from "./frames.ts";
 import {
   INCOMPLETE,
   MALFORMED,
@@ -35,16 +35,17 @@ export interface ClientFrames {
 
 /** Limits of a {@linkcode ClientDecoder}; one object may serve all. */
 export interface ClientDecoderLimits {
-  /** The longest frame or MESSAGE, in bytes without its terminator; at least 64. */
+  /** The longest frame or MESSAGE, in bytes without its terminator; at least {@linkcode MIN_FRAME_LIMIT_BYTES}. */
   readonly maxFrameBytes: number;
 }
 
-const MIN_FRAME_LIMIT_BYTES = 64;
+/** The least frame limit: room for the protocol's words and a subscribe to a short topic. */
+export const MIN_FRAME_LIMIT_BYTES = 64;
 
-const PUBLISH = asciiBytes("PUBLISH");
-const PING = asciiBytes("PING");
-const PONG = asciiBytes("PONG");
-const REGULAR_SOCKET = asciiBytes("<regular-socket/>");
+const PUBLISH = utf8Bytes("PUBLISH");
+const PING = utf8Bytes("PING");
+const PONG = utf8Bytes("PONG");
+const REGULAR_SOCKET = utf8Bytes("<regular-socket/>");
 
 const MESSAGE_MEMBERS = [memberName("topic"), memberName("timestamp")];
 const TOPIC = 0;

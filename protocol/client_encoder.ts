@@ -4,21 +4,19 @@
  * @module
  */
 
-import { asciiBytes, CLIENT_TERMINATOR } from "./frames.ts";
+import { CLIENT_TERMINATOR, utf8Bytes } from "./frames.ts";
 import { topicProblem } from "./topic.ts";
 
 /** What Flash clients send before every frame, terminator included. Shared: never write to it. */
-export const REGULAR_SOCKET: Uint8Array = asciiBytes("<regular-socket/>\0");
+export const REGULAR_SOCKET: Uint8Array = utf8Bytes("<regular-socket/>\0");
 
 /** A sign of life, terminator included. Shared: never write to it. */
-export const PING: Uint8Array = asciiBytes("PING\0");
+export const PING: Uint8Array = utf8Bytes("PING\0");
 
 /** The answer to the server's `PING`, terminator included. Shared: never write to it. */
-export const PONG: Uint8Array = asciiBytes("PONG\0");
+export const PONG: Uint8Array = utf8Bytes("PONG\0");
 
-const PUBLISH = asciiBytes("PUBLISH\0");
-
-const encoder = new TextEncoder();
+const PUBLISH = utf8Bytes("PUBLISH\0");
 
 /**
  * A subscribe frame, in a buffer of its own.
@@ -41,7 +39,7 @@ export function encodeUnsubscribe(topic: string): Uint8Array {
 function encodeAction(action: string, topic: string): Uint8Array {
   const problem = topicProblem(topic);
   if (problem !== undefined) throw new RangeError(`The topic ${problem}`);
-  return encoder.encode(JSON.stringify({ action, data: topic }) + "\0");
+  return utf8Bytes(JSON.stringify({ action, data: topic }) + "\0");
 }
 
 /** How to publish. */
@@ -60,7 +58,7 @@ export function encodePublish(
   messageJson: Uint8Array | string,
   { pipelined }: PublishOptions,
 ): Uint8Array {
-  const message = typeof messageJson === "string" ? encoder.encode(messageJson) : messageJson;
+  const message = typeof messageJson === "string" ? utf8Bytes(messageJson) : messageJson;
   const frames = new Uint8Array(PUBLISH.length + message.length + (pipelined ? 1 : 0));
   frames.set(PUBLISH);
   frames.set(message, PUBLISH.length);

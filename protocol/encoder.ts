@@ -5,16 +5,16 @@
  */
 
 import type { ErrorCode } from "./errors.ts";
-import { asciiBytes, SERVER_TERMINATOR } from "./frames.ts";
+import { SERVER_TERMINATOR, utf8Bytes } from "./frames.ts";
 import { MAX_TIMESTAMP_BYTES, writeTimestamp } from "./timestamp.ts";
 
 /** The reply to a subscribe, terminator included. Shared: never write to it. */
-export const ACK: Uint8Array = asciiBytes("ACK\x01");
+export const ACK: Uint8Array = utf8Bytes("ACK\x01");
 
 /** The heartbeat, terminator included. Shared: never write to it. */
-export const PING: Uint8Array = asciiBytes("PING\x01");
+export const PING: Uint8Array = utf8Bytes("PING\x01");
 
-const PREFIX = asciiBytes('{"timestamp":');
+const PREFIX = utf8Bytes('{"timestamp":');
 
 /** Prefix, timestamp, comma and terminator; the comma stands in the place of MESSAGE's `{`. */
 const MAX_SPLICE_OVERHEAD_BYTES = PREFIX.length + MAX_TIMESTAMP_BYTES + 1;
@@ -45,7 +45,7 @@ export function encodeError(micros: number, code: ErrorCode, message: string): U
 }
 
 function encodeStamped(micros: number, members: string): Uint8Array {
-  const object = asciiBytes("{" + members);
+  const object = utf8Bytes("{" + members);
   const frame = new Uint8Array(splicedLength(object.length));
   return frame.subarray(0, spliceMessage(frame, 0, micros, object));
 }

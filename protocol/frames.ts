@@ -12,12 +12,9 @@ export const SERVER_TERMINATOR = 0x01;
 
 const encoder = new TextEncoder();
 
-/**
- * The bytes of a constant word of the protocol. By convention nobody writes to them: they are shared
- * by everyone who imports them.
- */
-export function asciiBytes(word: string): Uint8Array {
-  return encoder.encode(word);
+/** The text in UTF-8, in a buffer of its own. */
+export function utf8Bytes(text: string): Uint8Array {
+  return encoder.encode(text);
 }
 
 /** Whether `bytes` from `start` to `end` are exactly `word`. */

@@ -96,7 +96,7 @@ class GrammarBuilder {
 
 /** Adds what stands between two quotation marks; the closing one takes the step given. */
 function addString(grammar: GrammarBuilder, next: number, close: number, escape: number): number {
-  const body = grammar.state("a character in UTF-8, control characters escaped");
+  const body = grammar.state("a character that needs no escape");
   grammar.range(body, 0x20, 0x7f, body);
   grammar.on(body, '"', next, close);
 

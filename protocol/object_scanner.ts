@@ -6,7 +6,7 @@
  * @module
  */
 
-import { asciiBytes, isWord } from "./frames.ts";
+import { isWord, utf8Bytes } from "./frames.ts";
 import {
   ACTION_SHIFT,
   BEGIN_NAME,
@@ -37,7 +37,7 @@ export interface MemberName {
 
 /** Readies an ASCII name for comparison; once, not for each scanner. */
 export function memberName(text: string): MemberName {
-  return { text, bytes: asciiBytes(text) };
+  return { text, bytes: utf8Bytes(text) };
 }
 
 /** A top-level member that the scanner was asked to find; offsets count from the object's `{`. */

@@ -5,14 +5,14 @@
  */
 
 import { ProtocolError } from "./errors.ts";
-import { asciiBytes, SERVER_TERMINATOR } from "./frames.ts";
+import { SERVER_TERMINATOR, utf8Bytes } from "./frames.ts";
 import { PartialFrame } from "./partial_frame.ts";
 
 /** The payload of the server's `ACK`. Shared: never write to it. */
-export const ACK_PAYLOAD: Uint8Array = asciiBytes("ACK");
+export const ACK_PAYLOAD: Uint8Array = utf8Bytes("ACK");
 
 /** The payload of the server's `PING`. Shared: never write to it. */
-export const PING_PAYLOAD: Uint8Array = asciiBytes("PING");
+export const PING_PAYLOAD: Uint8Array = utf8Bytes("PING");
 
 /** Limits of a {@linkcode ServerDecoder}. */
 export interface ServerDecoderLimits {

@@ -1,0 +1,91 @@
+/**
+ * The client's half of the protocol told in the simplest way: whole streams, text, `JSON.parse`.
+ * Quadratic and recursive, for short streams in tests only.
+ *
+ * @module
+ */
+
+import { asLatin1, type Heard, type Outcome } from "./client_stream.ts";
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const WORDS = ["", "<regular-socket/>", "PING", "PONG"];
+
+/** What must come of a stream; `maybe` where the model can't tell "incomplete" from "malformed". */
+export type Expected = Outcome & { readonly maybe?: "bad_message" };
+
+/** Parses JSON text in UTF-8 that is an object; `undefined` for anything else. */
+export function parseObject(bytes: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const value = JSON.parse(decoder.decode(bytes));
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    return isObject ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isTopic(value: unknown): value is string {
+  if (typeof value !== "string" || !value.isWellFormed()) return false;
+  const { length } = new TextEncoder().encode(value);
+  return length >= 1 && length <= 256;
+}
+
+/** The outcome of a client's whole stream. */
+export function modelOutcome(stream: Uint8Array, maxFrameBytes: number): Expected {
+  const heard: Heard[] = [];
+  let rest = stream;
+  for (;;) {
+    const end = rest.indexOf(0);
+    if ((end === -1 ? rest.length : end) > maxFrameBytes) {
+      return { heard, error: "frame_too_large" };
+    }
+    if (end === -1) return { heard };
+    const frame = rest.subarray(0, end);
+    rest = rest.subarray(end + 1);
+    const word = asLatin1(frame);
+    if (WORDS.includes(word)) continue;
+    if (word !== "PUBLISH") {
+      const object = parseObject(frame);
+      const { action, data } = object ?? {};
+      if ((action !== "subscribe" && action !== "unsubscribe") || !isTopic(data)) {
+        return { heard, error: "bad_frame" };
+      }
+      heard.push([action, data]);
+      continue;
+    }
+
+    // MESSAGE. Latin-1 makes one character of each byte, so offsets in text and bytes are the same.
+    const [ignored] = /^(?:\0|<regular-socket\/>\0)*/.exec(asLatin1(rest))!;
+    rest = rest.subarray(ignored.length);
+    if ("<regular-socket/>\0".startsWith(asLatin1(rest))) return { heard };
+    const [before] = /^[ \t\r\n]*/.exec(asLatin1(rest))!;
+    if (before.length > maxFrameBytes) return { heard, error: "frame_too_large" };
+    rest = rest.subarray(before.length);
+    if (rest.length === 0) return { heard };
+    if (rest[0] !== 0x7b) return { heard, error: "bad_message" };
+
+    let length = 0;
+    let object: Record<string, unknown> | undefined;
+    while (object === undefined) {
+      length = rest.indexOf(0x7d, length) + 1;
+      if (length > maxFrameBytes || (length === 0 && rest.length > maxFrameBytes)) {
+        return { heard, error: "frame_too_large", maybe: "bad_message" };
+      }
+      if (length === 0) return { heard, maybe: "bad_message" };
+      object = parseObject(rest.subarray(0, length));
+    }
+    const { topic } = object;
+    if (Object.hasOwn(object, "timestamp") || !isTopic(topic)) {
+      return { heard, error: "bad_message" };
+    }
+    heard.push(["publish", topic, asLatin1(rest.subarray(0, length))]);
+    rest = rest.subarray(length);
+
+    const [after] = /^[ \t\r\n]*/.exec(asLatin1(rest))!;
+    if (after.length > maxFrameBytes) return { heard, error: "frame_too_large" };
+    rest = rest.subarray(after.length);
+    if (rest.length === 0) return { heard };
+    if (rest[0] !== 0) return { heard, error: "bad_frame" };
+    rest = rest.subarray(1);
+  }
+}
