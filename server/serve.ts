@@ -1,8 +1,9 @@
+import { MAX_TOPIC_BYTES } from "../protocol/topic.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { descriptorLimit } from "../runtime/system.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
 import type { Counters } from "./counters.ts";
-import { DEFAULT_LIMITS, type Limits, maxConnectionsFor } from "./limits.ts";
+import { DEFAULT_LIMITS, type Limits, maxConnectionsFor, MIN_FRAME_BYTES } from "./limits.ts";
 import { logEvents } from "./log.ts";
 import { Server, type ServerEvents } from "./server.ts";
 
@@ -48,7 +49,8 @@ export interface RunningServer {
  * await server.close();
  * ```
  *
- * @throws {RangeError} (rejects) when a limit isn't a positive whole number.
+ * @throws {RangeError} (rejects) when a limit isn't a positive whole number, or isn't one that the
+ * protocol can live with.
  * @throws {TransportError} (rejects) when the address can't be had.
  */
 export async function serve(options: ServeOptions = {}): Promise<RunningServer> {
@@ -67,7 +69,8 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
  * The limits given, and the defaults for the others.
  *
  * @param workers How many processes serve together: each has a descriptor limit of its own.
- * @throws {RangeError} when a limit isn't a positive whole number.
+ * @throws {RangeError} when a limit isn't a positive whole number, or isn't one that the protocol
+ * can live with.
  */
 export function completeLimits(given: Partial<Limits> = {}, workers = 1): Limits {
   const limits: Limits = {
@@ -78,6 +81,13 @@ export function completeLimits(given: Partial<Limits> = {}, workers = 1): Limits
   for (const [name, value] of Object.entries(limits)) {
     if (Number.isSafeInteger(value) && value > 0) continue;
     throw new RangeError(`The limit ${name} must be a positive whole number, not ${value}`);
+  }
+  const { maxFrameBytes, maxTopicBytes } = limits;
+  if (maxFrameBytes < MIN_FRAME_BYTES) {
+    throw new RangeError(`The limit maxFrameBytes must be ${MIN_FRAME_BYTES} at least`);
+  }
+  if (maxTopicBytes > MAX_TOPIC_BYTES) {
+    throw new RangeError(`The limit maxTopicBytes must be ${MAX_TOPIC_BYTES} at most`);
   }
   return limits;
 }
