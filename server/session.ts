@@ -3,6 +3,7 @@ import { type ClientDecoder, type ClientFrames } from "../protocol/client_decode
 import { ACK, encodeError, encodeGreeting, PING } from "../protocol/encoder.ts";
 import { type ErrorCode, ProtocolError } from "../protocol/errors.ts";
 import type { TimestampIssuer } from "../protocol/timestamp.ts";
+import { MAX_TOPIC_BYTES } from "../protocol/topic.ts";
 import type { Counters, EndReason } from "./counters.ts";
 import type { Backplane } from "./backplane.ts";
 import { Gate, type Waiter } from "./gate.ts";
@@ -40,6 +41,8 @@ export interface SessionContext extends OutboxContext {
 type SessionState = "open" | "ending" | "closing" | "gone";
 
 const NO_SUBSCRIPTIONS: Subscription[] = [];
+
+const utf8 = new TextEncoder();
 
 /** One client: the protocol's rules, its subscriptions, and what waits for it. */
 export class Session implements ConnectionHandler, ClientFrames, Subscriber, Waiter {
@@ -144,6 +147,7 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
 
   onSubscribe(name: string): void {
     const { topics, limits, counters } = this.#context;
+    this.#checkTopic(name, "bad_frame");
     if (!this.#subscriptions.some(({ topic }) => topic.name === name)) {
       if (this.#subscriptions.length >= limits.maxTopics) {
         throw new ProtocolError(
@@ -169,6 +173,7 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
 
   onPublish(name: string, message: Uint8Array): void {
     const { topics, timestamps, counters, backplane } = this.#context;
+    this.#checkTopic(name, "bad_message");
     const micros = timestamps.next();
     counters.messagesIn++;
     this.#isPublisher = true;
@@ -278,6 +283,13 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
     if (deferred === undefined) return;
     this.#deferred = undefined;
     for (const chunk of deferred) if (this.#state === "open") this.#read(chunk);
+  }
+
+  /** Holds a topic to this server's limit, where that is lower than the protocol's. */
+  #checkTopic(name: string, code: ErrorCode): void {
+    const { maxTopicBytes } = this.#context.limits;
+    if (maxTopicBytes >= MAX_TOPIC_BYTES || utf8.encode(name).length <= maxTopicBytes) return;
+    throw new ProtocolError(code, `A topic is at most ${maxTopicBytes} bytes here`);
   }
 
   /** Accounts for the memory that this client's input holds. */
