@@ -1,0 +1,68 @@
+/**
+ * What a bot says and expects to hear. A dialect knows bytes; it knows nothing of bots, phases, clocks
+ * or counts, so that servers which speak another protocol can be measured by the same bots.
+ *
+ * @module
+ */
+
+/**
+ * What a frame from the server is.
+ *
+ * - `greeting`: the server has accepted the connection; now subscribe.
+ * - `acknowledgement`: the subscription stands.
+ * - `heartbeat`: wants {@linkcode Dialect.heartbeatReply}.
+ * - `message`: something published, to be looked at with {@linkcode Dialect.examine}.
+ * - `refusal`: the server says why it will close the connection.
+ * - `unknown`: none of these.
+ */
+export type FrameKind =
+  | "greeting"
+  | "acknowledgement"
+  | "heartbeat"
+  | "message"
+  | "refusal"
+  | "unknown";
+
+/**
+ * What was found in a message frame.
+ *
+ * - `right`: it is well formed and says what was published.
+ * - `different`: it is well formed, but says something else.
+ * - `damaged`: it is no message that the server may send to this subscriber.
+ */
+export interface Examination {
+  readonly verdict: "right" | "different" | "damaged";
+  /** The server's timestamp in microseconds since the Unix epoch, where the frame has a valid one. */
+  readonly stampMicros: number | null;
+}
+
+/**
+ * One protocol, for one topic and one message. Its frames' buffers are shared by all bots: nobody
+ * writes to them.
+ */
+export interface Dialect {
+  /** For the report. */
+  readonly name: string;
+  /** Sent as soon as the connection is there. */
+  readonly opening: Uint8Array;
+  /** Sent on the greeting. */
+  readonly subscribe: Uint8Array;
+  /** Sent before an orderly close. */
+  readonly unsubscribe: Uint8Array;
+  /** Sent on each heartbeat. */
+  readonly heartbeatReply: Uint8Array;
+  /** All that a publisher sends, from connecting to closing. */
+  readonly publish: Uint8Array;
+
+  /**
+   * Where the frame that begins at `start` ends, its terminator included; 0 while it isn't complete.
+   * `bytes` is only read.
+   */
+  frameEnd(bytes: Uint8Array, start: number): number;
+  /** What a complete frame is. Never throws, whatever the bytes are. */
+  kindOf(frame: Uint8Array): FrameKind;
+  /** The reason in a refusal, in a word or a short text. */
+  refusalReason(frame: Uint8Array): string;
+  /** Checks a message in full: members, their order, their decoded values, the timestamp. */
+  examine(frame: Uint8Array): Examination;
+}

@@ -1,0 +1,100 @@
+/**
+ * Bots that share one process, as the one who leads the run sees them. All times are milliseconds
+ * since the Unix epoch, fractions included, by {@linkcode clockMs}: one clock for all processes of a
+ * machine.
+ *
+ * @module
+ */
+
+import type { EnlistmentProgress, Tally } from "./enlistment.ts";
+import type { LoopReading } from "./loop_meter.ts";
+
+/** What a squad needs to know. Plain JSON: it crosses process boundaries. */
+export interface SquadPlan {
+  readonly size: number;
+  /** IP addresses; bot number i goes to the (i modulo their number)-th. */
+  readonly addresses: readonly string[];
+  readonly port: number;
+  readonly topic: string;
+  readonly data: string;
+  /** How many of the bots may be between connecting and the greeting. */
+  readonly maxConnecting: number;
+}
+
+/** How setting up went. */
+export interface SetupOutcome extends EnlistmentProgress {
+  /** Attempts that failed, those included that were made again with success. */
+  readonly failedAttempts: Tally;
+  /** Bots that never got to subscribe. */
+  readonly givenUp: number;
+  /** What the server said to those it refused. */
+  readonly refusals: Tally;
+  /** When the first bot began to connect. */
+  readonly beganAtMs: number;
+  /** When the last bot was subscribed. */
+  readonly endedAtMs: number;
+}
+
+/** How a pause went. */
+export interface SettleOutcome {
+  readonly settledMs: number;
+  /** Whether it did become quiet before patience ran out. */
+  readonly isQuiet: boolean;
+}
+
+/** What befell a bot in a round; bits, so that one number holds them all. */
+export const Mark = {
+  /** The right message came again. */
+  duplicate: 1,
+  /** Something came that the server may never send. */
+  damaged: 2,
+  /** A well-formed message came that isn't the right one. */
+  different: 4,
+  /** An earlier round's message came only now. */
+  late: 8,
+} as const;
+
+/** What a squad's bots received in one round. */
+export interface SquadRound {
+  /** The message's timestamp in microseconds, as the server gave it; `null` if it came to nobody. */
+  readonly stampMicros: number | null;
+  /** When each bot had the message; 0 for never. */
+  readonly receivedAtMs: readonly number[];
+  /** {@linkcode Mark}s by bot, for those that have any. */
+  readonly marks: readonly (readonly [index: number, marks: number])[];
+  /** What the server said to those whose connection it ended since the last round. */
+  readonly refusals: Tally;
+  /** Bots without a connection at the round's end, those included that never had one. */
+  readonly disconnected: number;
+  /** The process's load from the round's beginning to the last message. */
+  readonly load: LoopReading;
+}
+
+/** The bots of one process. The methods are called in the order in which they stand here. */
+export interface Squad {
+  /** How many bots. */
+  readonly size: number;
+  /** The process that they are in. */
+  readonly pid: number;
+  /** Connects and subscribes everyone, as far as the server lets it. */
+  setUp(onProgress: (progress: EnlistmentProgress) => void): Promise<SetupOutcome>;
+  /** Waits until nothing has arrived for a while and the event loop is idle. */
+  settle(): Promise<SettleOutcome>;
+  /** Begins a round: from now on the message is expected. */
+  begin(): Promise<void>;
+  /** Resolves when everyone who is connected has the message. */
+  received(): Promise<void>;
+  /** Ends the round; what still comes counts in the next. */
+  collect(): Promise<SquadRound>;
+  /** Unsubscribes and closes all. Resolves when they are closed. */
+  disband(): Promise<void>;
+}
+
+/**
+ * Milliseconds since the Unix epoch, to a fraction of a microsecond. Unlike other fine clocks it can be
+ * compared across processes of one machine. It doesn't follow steps of the system's clock that are made
+ * while the process runs.
+ */
+export function clockMs(): number {
+  return performance.timeOrigin + performance.now();
+}
