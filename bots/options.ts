@@ -1,0 +1,187 @@
+/**
+ * The command line of the bots.
+ *
+ * @module
+ */
+
+import { isIPv4 } from "node:net";
+import { topicProblem } from "../protocol/topic.ts";
+import { CommandLine, quote, UsageError, wholeNumber } from "../runtime/command_line.ts";
+
+/** What a run does. */
+export interface BotsOptions {
+  /** How many bots. */
+  readonly n: number;
+  /** A name or an address. */
+  readonly host: string;
+  readonly port: number;
+  /** How many messages are published, one after another, each to all bots. */
+  readonly rounds: number;
+  readonly topic: string;
+  /** The message's `data`. */
+  readonly data: string;
+  /** Milliseconds that each bot has to receive a message, from its publish. */
+  readonly timeoutMs: number;
+  /** `"auto"`: as many as cores and the descriptor limit call for. */
+  readonly processes: number | "auto";
+  /** How many consecutive loopback addresses to connect to; `"auto"`: as many as the ports call for. */
+  readonly spread: number | "auto";
+  /** Milliseconds within which the last bot must have the message, if that is asked. */
+  readonly sloMs: number | null;
+  /** Where the JSON report goes: a file, `-` for standard output, or nowhere. */
+  readonly json: string | null;
+}
+
+/** What the command line asks for. */
+export type BotsCommand =
+  | { readonly does: "run"; readonly options: BotsOptions }
+  | { readonly does: "help" }
+  | { readonly does: "version" };
+
+/** More would need more addresses than a loopback network has use for. */
+const MAX_BOTS = 1_000_000;
+const MAX_ROUNDS = 10_000;
+/** Each is a whole runtime: some 50 MB. */
+const MAX_PROCESSES = 256;
+/** With some 28,000 ports for each address this is over seven million connections. */
+const MAX_SPREAD = 254;
+/** 16 MiB: the server's own limit is 64 KiB unless it was raised. */
+const MAX_DATA_BYTES = 16 * 1024 * 1024;
+
+const VALUE_FLAGS = [
+  "json",
+  "rounds",
+  "topic",
+  "data",
+  "size",
+  "timeout",
+  "processes",
+  "spread",
+  "slo",
+] as const;
+
+type Line = CommandLine<typeof VALUE_FLAGS[number], string>;
+
+/** What `--help` prints. */
+export const HELP =
+  `Hotwheels bots: connect n clients, publish one message, time it to the last of them.
+
+Usage:
+  deno task bots [n] [host] [port] [flags]
+  bun run bots/main.ts [n] [host] [port] [flags]
+
+  n                how many bots (default 1)
+  host             the server's name or address (default localhost)
+  port             its port (default 8081)
+
+Flags:
+  --rounds R       publish R messages, one after another (default 1)
+  --topic TOPIC    subscribe and publish to TOPIC (default events)
+  --data TEXT      the message's data (default test)
+  --size BYTES     data of that many bytes instead
+  --timeout TIME   how long a bot waits for a message, such as 5s or 800ms (default 5s)
+  --processes P    share the bots among P processes; auto (the default) takes as many as the
+                   descriptor limit and the cores call for, and one for fewer than 2,000 bots
+  --spread K       connect to K consecutive loopback addresses from the given one on, to get past
+                   the port range (some 28,000 connections for each address); auto (the default)
+                   does so where the server is on this machine, n calls for it and they answer
+  --slo TIME       fail unless every message reached its last bot within TIME, such as 1s
+  --json FILE      write the report as JSON to FILE too; - for standard output, which sends the
+                   text to standard error
+  --help           print this
+  --version        print the version
+
+A bot connects (3 s limit; tries again after a random 1-100 ms, 20 times at most), subscribes, answers
+PING, and checks each message byte by byte. When all are subscribed and it has become quiet, one more
+connection publishes. Latencies are exact, by nearest rank over all samples, and come by two clocks:
+from the server's timestamp in the message, and from the publish to the arrival, both on this machine.
+
+The exit status is 0 when every bot received every message, once and intact, and --slo held; 1 when
+not, or when the run couldn't take place; 2 when the command line is wrong.
+
+Examples:
+  deno task bots 5000
+  deno task bots 20000 10.0.0.7 8081 --rounds 5 --slo 1s
+  bun run bots/main.ts 100000 127.0.0.1 --spread 4 --json report.json
+`;
+
+/**
+ * Reads the command line.
+ *
+ * @param args What follows the script's name.
+ * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
+ */
+export function parseCommand(args: readonly string[]): BotsCommand {
+  const line = new CommandLine(withDash(args), VALUE_FLAGS, ["help", "version"]);
+  if (line.has("help")) return { does: "help" };
+  if (line.has("version")) return { does: "version" };
+
+  const [n, host, port, extra] = line.positionals;
+  if (extra !== undefined) {
+    throw new UsageError(
+      `${quote(extra)} is one argument too many: n, host and port are all; see --help`,
+    );
+  }
+  const options: BotsOptions = {
+    n: n === undefined ? 1 : wholeNumber(n, "n", 1, MAX_BOTS),
+    host: hostName(host ?? "localhost"),
+    port: port === undefined ? 8081 : wholeNumber(port, "the port", 1, 65_535),
+    rounds: line.number("rounds", 1, MAX_ROUNDS) ?? 1,
+    topic: topicName(line.text("topic") ?? "events"),
+    data: dataOf(line),
+    timeoutMs: line.duration("timeout") ?? 5000,
+    processes: numberOrAuto(line, "processes", MAX_PROCESSES),
+    spread: numberOrAuto(line, "spread", MAX_SPREAD),
+    sloMs: line.duration("slo") ?? null,
+    json: line.text("json") ?? null,
+  };
+  checkSpread(options);
+  return { does: "run", options };
+}
+
+/** The parser takes a lone `-` for an argument of its own; as `--json=-` it's the flag's value. */
+function withDash(args: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const arg of args) {
+    if (arg === "-" && joined.at(-1) === "--json") joined.push(`${joined.pop()}=-`);
+    else joined.push(arg);
+  }
+  return joined;
+}
+
+function hostName(host: string): string {
+  if (/^[^\s/]+$/.test(host)) return host;
+  throw new UsageError(`the host must be a name or an address, not ${quote(host)}`);
+}
+
+function topicName(topic: string): string {
+  const problem = topicProblem(topic);
+  if (problem === undefined) return topic;
+  throw new UsageError(`--topic ${quote(topic)} ${problem}`);
+}
+
+function dataOf(line: Line): string {
+  const data = line.text("data");
+  const size = line.number("size", 1, MAX_DATA_BYTES);
+  if (size === undefined) return data ?? "test";
+  if (data !== undefined) throw new UsageError("--data and --size exclude each other; give one");
+  return "x".repeat(size);
+}
+
+function numberOrAuto(line: Line, name: "processes" | "spread", max: number): number | "auto" {
+  const text = line.text(name) ?? "auto";
+  if (text === "auto") return text;
+  if (/^\d+$/.test(text)) return wholeNumber(text, `--${name}`, 1, max);
+  throw new UsageError(`--${name} must be a number or auto, not ${quote(text)}`);
+}
+
+function checkSpread({ host, spread }: BotsOptions): void {
+  if (spread === "auto" || spread === 1 || host === "localhost") return;
+  const last = Number(host.split(".")[3]) + spread - 1;
+  if (!isIPv4(host) || !host.startsWith("127.") || last > 254) {
+    throw new UsageError(
+      `--spread ${spread} needs a loopback address with ${spread - 1} more behind it, such as ` +
+        `127.0.0.1, not ${quote(host)}`,
+    );
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * A process of bots, started and led over its IPC channel by `remote_squad.ts`.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { detectRuntime } from "../runtime/detect.ts";
+import { JanusDialect } from "./janus_dialect.ts";
+import { LocalSquad } from "./local_squad.ts";
+import type { FromWorker, ToWorker } from "./remote_squad.ts";
+import type { Squad } from "./squad.ts";
+
+const runtime = await detectRuntime();
+let squad: Squad | undefined;
+
+function say(message: FromWorker): void {
+  process.send!(message);
+}
+
+function answer(call: ToWorker["call"]): Promise<unknown> {
+  if (call === "setUp") return squad!.setUp((progress) => say({ progress }));
+  return squad![call]();
+}
+
+process.on("message", async (message: ToWorker) => {
+  if (message.plan !== undefined) {
+    squad = new LocalSquad(runtime, new JanusDialect(message.plan), message.plan);
+  }
+  say({ id: message.id, value: await answer(message.call) });
+});
+
+// Ctrl-C reaches every process of the terminal; the leading one decides what happens, and hangs up.
+process.on("SIGINT", () => {});
+process.on("disconnect", () => process.exit());
+
+say({ isReady: true });
