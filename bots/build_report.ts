@@ -1,0 +1,170 @@
+/**
+ * From what happened to what is reported.
+ *
+ * @module
+ */
+
+import type { Tally } from "./enlistment.ts";
+import type { BotsOptions } from "./options.ts";
+import {
+  type BotsReport,
+  type DelayReport,
+  type EnvironmentReport,
+  type LoadReport,
+  type QuantilesReport,
+  type RoundReport,
+  SCHEMA,
+} from "./report.ts";
+import type { RoundRecord, RunRecord } from "./run.ts";
+import { score } from "./score.ts";
+import type { Delay, LoopReading } from "./loop_meter.ts";
+import { histogram, medianQuantiles, quantiles } from "./statistics.ts";
+import { whyInvalid } from "./validity.ts";
+
+/** What surrounds a run. */
+export interface RunContext {
+  readonly options: BotsOptions;
+  readonly startedAt: Date;
+  readonly addresses: readonly string[];
+  readonly dialect: string;
+  readonly processes: readonly { readonly pid: number; readonly bots: number }[];
+  readonly environment: EnvironmentReport;
+}
+
+/** The width of the histogram's rows, as in 2009. */
+const ROW_MS = 500;
+
+/** Judges a run. */
+export function buildReport(record: RunRecord, context: RunContext): BotsReport {
+  const { options, processes } = context;
+  const isGood = new Uint8Array(options.n).fill(1);
+  const rounds = record.rounds.map((round, at) => buildRound(round, at + 1, isGood, context));
+  const good = isGood.reduce((sum, one) => sum + one, 0);
+  const valid = rounds.filter((round) => round.valid);
+  const counted = valid.length > 0 ? valid : rounds;
+  const maxima = rounds.map(({ end_to_end_ms }) => end_to_end_ms?.max ?? Infinity);
+  const lastMs = good === options.n ? Math.max(...maxima) : Infinity;
+  const { setups, settle } = record;
+  const beganAtMs = Math.min(...setups.map((setup) => setup.beganAtMs));
+  const endedAtMs = Math.max(...setups.map((setup) => setup.endedAtMs));
+  return {
+    schema: SCHEMA,
+    started_at: context.startedAt.toISOString(),
+    target: {
+      host: options.host,
+      port: options.port,
+      addresses: [...context.addresses],
+      dialect: context.dialect,
+    },
+    options: {
+      rounds: options.rounds,
+      topic: options.topic,
+      data_bytes: new TextEncoder().encode(options.data).length,
+      timeout_ms: options.timeoutMs,
+    },
+    n: options.n,
+    good,
+    bad: options.n - good,
+    setup_ms: endedAtMs - beganAtMs,
+    run_ms: record.closedAtMs - record.rounds[0]!.publishedAtMs,
+    setup: {
+      subscribed: total(setups.map(({ subscribed }) => subscribed)),
+      given_up: total(setups.map(({ givenUp }) => givenUp)),
+      failed_attempts: tallied(setups.map(({ failedAttempts }) => failedAttempts)),
+      refusals: tallied(setups.map(({ refusals }) => refusals)),
+      settle_ms: settle.settledMs,
+      settled: settle.isQuiet,
+    },
+    rounds,
+    medians: {
+      latency_ms: medianOf(counted, (round) => round.latency_ms),
+      end_to_end_ms: medianOf(counted, (round) => round.end_to_end_ms),
+    },
+    valid: valid.length === rounds.length,
+    invalid_because: rounds.flatMap(({ round, invalid_because }) =>
+      invalid_because.map((why) => rounds.length === 1 ? why : `round ${round}: ${why}`)
+    ),
+    verdict: lastMs < 1000 ? "under_1_s" : lastMs < 2000 ? "under_2_s" : "neither",
+    slo: options.sloMs === null ? null : { limit_ms: options.sloMs, held: lastMs <= options.sloMs },
+    processes: processes.map(({ pid, bots }) => ({ pid, bots })),
+    environment: context.environment,
+  };
+}
+
+/** @param isGood Loses those who aren't good in this round. */
+function buildRound(
+  { publishedAtMs, squads }: RoundRecord,
+  round: number,
+  isGood: Uint8Array,
+  { options, processes }: RunContext,
+): RoundReport {
+  const result = score(squads, { publishedAtMs, timeoutMs: options.timeoutMs });
+  result.isGood.forEach((good, bot) => isGood[bot]! &= good);
+  const endToEnd = quantiles(result.endToEndMs);
+  const stamps = new Set(squads.map(({ stampMicros }) => stampMicros).filter((us) => us !== null));
+  const invalid = squads.flatMap(({ load }, at) => {
+    const why = whyInvalid(load, endToEnd?.max ?? 0);
+    return why === null ? [] : [`bots' process ${processes[at]!.pid}: ${why}`];
+  });
+  if (stamps.size > 1) {
+    invalid.push(
+      "the bots' processes received the message with different timestamps: the server stamps copies " +
+        "apart, or someone else publishes the same message",
+    );
+  }
+  return {
+    round,
+    good: result.good,
+    bad: result.bad,
+    missing: result.missing,
+    duplicate: result.duplicate,
+    corrupt: result.corrupt,
+    foreign: result.foreign,
+    late: result.late,
+    disconnected: total(squads.map(({ disconnected }) => disconnected)),
+    refusals: tallied(squads.map(({ refusals }) => refusals)),
+    run_ms: result.endedAtMs - publishedAtMs,
+    server_timestamp_us: [...stamps][0] ?? null,
+    latency_ms: quantiles(result.latencyMs),
+    end_to_end_ms: endToEnd,
+    histogram: histogram(result.latencyMs, ROW_MS).map(({ upTo, count }) => ({
+      up_to_ms: upTo,
+      count,
+    })),
+    valid: invalid.length === 0,
+    invalid_because: invalid,
+    load: squads.map(({ load }, at) => loadReport(processes[at]!.pid, load)),
+  };
+}
+
+function loadReport(pid: number, load: LoopReading): LoadReport {
+  return {
+    pid,
+    cpu_share: load.cpuShare,
+    loop_lag_ms: delayReport(load.timerLagMs),
+    read_delay_ms: load.readDelayMs === null ? null : delayReport(load.readDelayMs),
+  };
+}
+
+function delayReport({ p99, max }: Delay): DelayReport {
+  return { p99, max };
+}
+
+function medianOf(
+  rounds: readonly RoundReport[],
+  pick: (round: RoundReport) => QuantilesReport | null,
+): QuantilesReport | null {
+  return medianQuantiles(rounds.map(pick).filter((quantiles) => quantiles !== null));
+}
+
+function total(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+function tallied(tallies: readonly Tally[]): Tally {
+  const sum: Tally = {};
+  for (const tally of tallies) {
+    for (const [name, count] of Object.entries(tally)) sum[name] = (sum[name] ?? 0) + count;
+  }
+  return sum;
+}
