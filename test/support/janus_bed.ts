@@ -4,10 +4,12 @@
  * @module
  */
 
+import { detectRuntime } from "../../runtime/detect.ts";
+import type { TransportError } from "../../runtime/types.ts";
 import type { EndReason } from "../../server/counters.ts";
 import type { Limits } from "../../server/limits.ts";
-import { type RunningServer, serve } from "../../server/serve.ts";
-import type { TransportError } from "../../runtime/types.ts";
+import { completeLimits } from "../../server/serve.ts";
+import { Server } from "../../server/server.ts";
 import { type ClientOptions, JanusClient, type Target } from "./janus_client.ts";
 import { until } from "./until.ts";
 
@@ -26,34 +28,31 @@ const MAX_CONNECTIONS = 5_000;
 export class JanusBed implements Target {
   readonly hostname = "127.0.0.1";
   readonly port: number;
-  readonly server: RunningServer;
+  readonly server: Server;
   readonly ended: Ended[];
-  readonly acceptErrors: TransportError[];
   readonly #clients: JanusClient[] = [];
 
-  private constructor(server: RunningServer, ended: Ended[], acceptErrors: TransportError[]) {
-    if (server.address.transport !== "tcp") throw new TypeError("the server isn't on TCP");
-    this.port = server.address.port;
+  private constructor(port: number, server: Server, ended: Ended[]) {
+    this.port = port;
     this.server = server;
     this.ended = ended;
-    this.acceptErrors = acceptErrors;
   }
 
   /** Starts a server on a port that the system chooses. */
   static async start(limits: Partial<Limits> = {}): Promise<JanusBed> {
     const ended: Ended[] = [];
-    const acceptErrors: TransportError[] = [];
-    const server = await serve({
-      hostname: "127.0.0.1",
-      port: 0,
-      limits: { maxConnections: MAX_CONNECTIONS, ...limits },
-      events: {
+    const server = new Server(
+      await detectRuntime(),
+      completeLimits({ maxConnections: MAX_CONNECTIONS, ...limits }),
+      {
         onSessionEnd: (remoteAddress, reason, pendingBytes, detail) =>
           void ended.push({ remoteAddress, reason, pendingBytes, detail }),
-        onAcceptError: (error) => void acceptErrors.push(error),
+        onAcceptError: (error: TransportError) => console.error(error),
       },
-    });
-    return new JanusBed(server, ended, acceptErrors);
+    );
+    const address = await server.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 });
+    if (address.transport !== "tcp") throw new TypeError("the server isn't on TCP");
+    return new JanusBed(address.port, server, ended);
   }
 
   /** Connects a client, which the bed disposes of. */
@@ -93,7 +92,7 @@ export class JanusBed implements Target {
   /** Disposes of the clients, then of the server. */
   async stop(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.dispose()));
-    await this.server.close();
+    await this.server.stop();
   }
 }
 
