@@ -16,16 +16,25 @@ import {
 } from "./object_scanner.ts";
 import { PartialFrame } from "./partial_frame.ts";
 import { quoteBytes } from "./printable.ts";
-import { MAX_TOPIC_BYTES } from "./topic.ts";
 import { readTopic } from "./topic_member.ts";
 
 /** What a client asks for, in the order in which it asked. */
 export interface ClientFrames {
-  /** @param topic A valid topic, decoded. */
+  /**
+   * The client subscribes, perhaps once more.
+   *
+   * @param topic A valid topic, decoded.
+   */
   onSubscribe(topic: string): void;
-  /** @param topic A valid topic, decoded. */
+  /**
+   * The client unsubscribes, perhaps from what it isn't subscribed to.
+   *
+   * @param topic A valid topic, decoded.
+   */
   onUnsubscribe(topic: string): void;
   /**
+   * The client publishes.
+   *
    * @param topic A valid topic, decoded.
    * @param message MESSAGE's object exactly as it was sent, from `{` to `}`, checked. It has a valid
    * `topic` and no `timestamp`. A view of memory that is used again: valid only during the call.
@@ -212,7 +221,7 @@ export class ClientDecoder {
 
   #scanMarker(chunk: Uint8Array, pos: number): number {
     const byte = chunk[pos]!;
-    if (this.#run < REGULAR_SOCKET.length && byte === REGULAR_SOCKET[this.#run]) {
+    if (byte === REGULAR_SOCKET[this.#run]) {
       this.#run++;
     } else if (this.#run === REGULAR_SOCKET.length && byte === CLIENT_TERMINATOR) {
       this.#mode = BEFORE_MESSAGE;
@@ -236,7 +245,6 @@ export class ClientDecoder {
       return end;
     }
     if (end === MALFORMED) throw this.#malformed(chunk, pos);
-    if (limit < chunk.length) throw this.#tooLarge("MESSAGE");
     this.#hold(chunk, pos, limit);
     this.#mode = IN_MESSAGE;
     return limit;
@@ -279,9 +287,7 @@ export class ClientDecoder {
       return last.topic;
     }
     const topic = readTopic(bytes, origin, member, "bad_message", "MESSAGE's topic");
-    if (end - start <= MAX_TOPIC_BYTES + 2) {
-      this.#lastTopic = { spelling: bytes.slice(start, end), topic };
-    }
+    this.#lastTopic = { spelling: bytes.slice(start, end), topic };
     return topic;
   }
 

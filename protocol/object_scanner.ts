@@ -25,9 +25,9 @@ import { decodeJsonString } from "./json_string.ts";
 import { quoteBytes } from "./printable.ts";
 
 /** {@linkcode ObjectScanner.scan}: the bytes ended before the object did. */
-export const INCOMPLETE = -1;
+export const INCOMPLETE: number = -1;
 /** {@linkcode ObjectScanner.scan}: the bytes can't be the beginning of a JSON object. */
-export const MALFORMED = -2;
+export const MALFORMED: number = -2;
 
 /** A member's name to look for. */
 export interface MemberName {
@@ -44,6 +44,7 @@ export function memberName(text: string): MemberName {
 export interface ScannedMember {
   /** Whether the object has it. The other fields mean nothing if not. */
   readonly isPresent: boolean;
+  /** Whether its value is a string. */
   readonly isString: boolean;
   /** Where its value begins, quotation mark included. */
   readonly start: number;

@@ -9,12 +9,14 @@ import { Bench } from "tinybench";
 import { ClientDecoder, type ClientFrames } from "../../protocol/client_decoder.ts";
 import { encodePublish, encodeSubscribe, REGULAR_SOCKET } from "../../protocol/client_encoder.ts";
 import { ACK, splicedLength, spliceMessage } from "../../protocol/encoder.ts";
+import { utf8Bytes } from "../../protocol/frames.ts";
 import { ServerDecoder } from "../../protocol/server_decoder.ts";
 import { TimestampIssuer } from "../../protocol/timestamp.ts";
+import { join } from "../support/bytes.ts";
 
 const LIMITS = { maxFrameBytes: 64 * 1024 };
 const CHUNK_BYTES = 64 * 1024;
-const MESSAGE = new TextEncoder().encode(
+const MESSAGE = utf8Bytes(
   '{"topic":"events","event":"test_event","message_id":"","data":"test"}',
 );
 
@@ -34,18 +36,8 @@ class Counter implements ClientFrames {
   }
 }
 
-function concat(...parts: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
-}
-
 function repeat(part: Uint8Array, times: number): Uint8Array {
-  return concat(...Array.from({ length: times }, () => part));
+  return join(Array.from({ length: times }, () => part));
 }
 
 /** Cuts a stream as a socket that reads 64 KiB at a time does, frames split at the edges included. */
@@ -68,10 +60,11 @@ interface Case {
   readonly run: () => void;
 }
 
+const CONNECTIONS = 1_000;
 const PIPELINED = 10_000;
-const subscriber = concat(REGULAR_SOCKET, encodeSubscribe("events"));
-const legacyPublisher = concat(REGULAR_SOCKET, encodePublish(MESSAGE, { pipelined: false }));
-const pipelined = inChunks(repeat(encodePublish(MESSAGE, { pipelined: true }), PIPELINED));
+const LARGE = 100;
+const subscriber = join([REGULAR_SOCKET, encodeSubscribe("events")]);
+const legacyPublisher = join([REGULAR_SOCKET, encodePublish(MESSAGE, { pipelined: false })]);
 const spliced = new Uint8Array(PIPELINED * splicedLength(MESSAGE.length));
 const issuer = new TimestampIssuer();
 
@@ -81,38 +74,52 @@ function spliceAll(): number {
   return end;
 }
 
-const delivered = inChunks(concat(ACK, spliced.slice(0, spliceAll())));
+const delivered = inChunks(join([ACK, spliced.slice(0, spliceAll())]));
 
-const CASES: readonly Case[] = [
-  {
-    name: "decode one subscriber's first segment, a new decoder",
-    frames: 1,
-    run() {
-      const counter = new Counter();
-      new ClientDecoder(LIMITS).push(subscriber, counter);
-      check("subscribes", counter.frames, 1);
-    },
-  },
-  {
-    name: "decode one 2009 publisher's only segment, a new decoder",
-    frames: 1,
-    run() {
-      const counter = new Counter();
-      new ClientDecoder(LIMITS).push(legacyPublisher, counter);
-      check("publishes", counter.frames, 1);
-    },
-  },
-  {
-    name: "decode pipelined publishes of 69 bytes, chunks of 64 KiB",
-    frames: PIPELINED,
+function largeMessage(character: string): Uint8Array {
+  const length = 16_000 / utf8Bytes(character).length;
+  return utf8Bytes(`{"topic":"events","data":"${character.repeat(length)}"}`);
+}
+
+function pipelinedCase(size: string, message: Uint8Array, count: number): Case {
+  const chunks = inChunks(repeat(encodePublish(message, { pipelined: true }), count));
+  return {
+    name: `decode pipelined publishes of ${size}, chunks of 64 KiB`,
+    frames: count,
     run() {
       const counter = new Counter();
       const decoder = new ClientDecoder(LIMITS);
-      for (const chunk of pipelined) decoder.push(chunk, counter);
-      check("publishes", counter.frames, PIPELINED);
-      check("bytes", counter.messageBytes, PIPELINED * MESSAGE.length);
+      for (const chunk of chunks) decoder.push(chunk, counter);
+      check("publishes", counter.frames, count);
+      check("bytes", counter.messageBytes, count * message.length);
+    },
+  };
+}
+
+const CASES: readonly Case[] = [
+  {
+    name: "decode one subscriber's first segment, a new decoder each",
+    frames: CONNECTIONS,
+    run() {
+      const counter = new Counter();
+      for (let i = 0; i < CONNECTIONS; i++) new ClientDecoder(LIMITS).push(subscriber, counter);
+      check("subscribes", counter.frames, CONNECTIONS);
     },
   },
+  {
+    name: "decode one 2009 publisher's only segment, a new decoder each",
+    frames: CONNECTIONS,
+    run() {
+      const counter = new Counter();
+      for (let i = 0; i < CONNECTIONS; i++) {
+        new ClientDecoder(LIMITS).push(legacyPublisher, counter);
+      }
+      check("publishes", counter.frames, CONNECTIONS);
+    },
+  },
+  pipelinedCase("69 bytes", MESSAGE, PIPELINED),
+  pipelinedCase("16 kB of ASCII", largeMessage("x"), LARGE),
+  pipelinedCase("16 kB of two-byte characters", largeMessage("я"), LARGE),
   {
     name: "timestamp and splice a message of 69 bytes",
     frames: PIPELINED,

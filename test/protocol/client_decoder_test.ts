@@ -152,6 +152,18 @@ describe("ClientDecoder: topics", () => {
     }
   });
 
+  it("knows topics apart when their bytes arrive in the same memory", () => {
+    const decoder = new ClientDecoder(DEFAULT_LIMITS);
+    const recorder = new Recorder();
+    const memory = new Uint8Array(100);
+    for (const topic of ["a", "b", "b", "a"]) {
+      const frame = latin1(`PUBLISH\0{"topic":"${topic}"}\0`);
+      memory.set(frame);
+      decoder.push(memory.subarray(0, frame.length), recorder);
+    }
+    assertEquals(recorder.heard.map(([, topic]) => topic), ["a", "b", "b", "a"]);
+  });
+
   it("takes one topic for another never, however alike they are spelled", () => {
     const topics = ["a", "b", "a", "aa", "a", "\\u0061", "a", "", "a"];
     const heard: Heard[] = topics.slice(0, 7).map((topic) => [

@@ -15,7 +15,17 @@ describe("topicProblem", () => {
   });
 
   it("counts bytes of UTF-8, not characters", () => {
-    for (const [character, bytes] of [["a", 1], ["é", 2], ["€", 3], ["😀", 4]] as const) {
+    const characters = [
+      ["a", 1],
+      ["\x7f", 1],
+      ["\x80", 2],
+      ["\u07ff", 2],
+      ["\u0800", 3],
+      ["€", 3],
+      ["\uffff", 3],
+      ["😀", 4],
+    ] as const;
+    for (const [character, bytes] of characters) {
       const fitting = Math.floor(256 / bytes);
       const filler = "a".repeat(256 - fitting * bytes);
       assertEquals(topicProblem(character.repeat(fitting) + filler), undefined);
