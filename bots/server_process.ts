@@ -1,0 +1,83 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import process from "node:process";
+import { EnvironmentError } from "../runtime/command_line.ts";
+import { childEnvironment, type Program, PROJECT_ROOT, type RuntimeName } from "./program.ts";
+
+/** How long a server may take to start. */
+const START_PATIENCE_MS = 20_000;
+
+/** This project's server as a process of its own, on a free port of the loopback network. */
+export class ServerProcess {
+  readonly port: number;
+  /** The server's own process id, which isn't the task runner's. */
+  readonly pid: number;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, port: number, pid: number) {
+    this.#child = child;
+    this.port = port;
+    this.pid = pid;
+  }
+
+  /**
+   * Starts a server, and waits until it listens. What it logs goes to our standard error.
+   *
+   * @param flags More of the server's flags.
+   * @throws {EnvironmentError} (rejects) if it doesn't start.
+   */
+  static async start(
+    runtime: RuntimeName,
+    program: Program,
+    flags: readonly string[],
+  ): Promise<ServerProcess> {
+    const start = runtime === "deno" ? ["task", "-q", "serve"] : ["run", "server/main.ts"];
+    const child = spawn(program.path, [...start, "--port", "0", ...flags], {
+      cwd: PROJECT_ROOT,
+      env: childEnvironment(),
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [port, pid] = await announced(child, runtime);
+    return new ServerProcess(child, port, pid);
+  }
+
+  /** Asks the server to stop, without waiting; idempotent. */
+  stop(): void {
+    if (this.#isRunning) process.kill(this.#child.pid as number, "SIGTERM");
+  }
+
+  /** Asks the server to stop, and resolves when it has. */
+  async stopped(): Promise<void> {
+    if (!this.#isRunning) return;
+    const ended = new Promise((resolve) => this.#child.once("exit", resolve));
+    this.stop();
+    await ended;
+  }
+
+  get #isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+}
+
+/** The port and the process id of the line with which a server says that it listens. */
+function announced(child: ChildProcess, runtime: RuntimeName): Promise<[number, number]> {
+  return new Promise((resolve, reject) => {
+    const fail = (how: string) => {
+      clearTimeout(timer);
+      reject(new EnvironmentError(`the server on ${runtime} did not start: ${how}`));
+    };
+    const timer = setTimeout(() => {
+      child.kill();
+      fail(`no word within ${START_PATIENCE_MS / 1000} s`);
+    }, START_PATIENCE_MS);
+    let said = "";
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+      const match = /listening on \S+:(\d+) \(.*?pid (\d+)/.exec(said);
+      if (match === null) return;
+      clearTimeout(timer);
+      resolve([Number(match[1]), Number(match[2])]);
+    });
+    child.once("error", (error) => fail(error.message));
+    child.once("exit", (status, signal) => fail(`it ended with ${status ?? signal}`));
+  });
+}
