@@ -1,11 +1,9 @@
 /**
- * What the wire format costs, without sockets: `deno run test/bench/protocol_bench.ts` or
- * `bun run test/bench/protocol_bench.ts`.
+ * What the wire format costs, without sockets.
  *
  * @module
  */
 
-import { Bench } from "tinybench";
 import { ClientDecoder, type ClientFrames } from "../../protocol/client_decoder.ts";
 import { encodePublish, encodeSubscribe, REGULAR_SOCKET } from "../../protocol/client_encoder.ts";
 import { ACK, splicedLength, spliceMessage } from "../../protocol/encoder.ts";
@@ -13,6 +11,7 @@ import { utf8Bytes } from "../../protocol/frames.ts";
 import { ServerDecoder } from "../../protocol/server_decoder.ts";
 import { TimestampIssuer } from "../../protocol/timestamp.ts";
 import { join } from "../support/bytes.ts";
+import type { Case } from "./cases.ts";
 
 const LIMITS = { maxFrameBytes: 64 * 1024 };
 const CHUNK_BYTES = 64 * 1024;
@@ -53,13 +52,6 @@ function check(what: string, actual: number, expected: number): void {
   if (actual !== expected) throw new Error(`${what}: ${actual} instead of ${expected}`);
 }
 
-interface Case {
-  readonly name: string;
-  /** Frames that one call of `run` handles. */
-  readonly frames: number;
-  readonly run: () => void;
-}
-
 const CONNECTIONS = 1_000;
 const PIPELINED = 10_000;
 const LARGE = 100;
@@ -85,7 +77,8 @@ function pipelinedCase(size: string, message: Uint8Array, count: number): Case {
   const chunks = inChunks(repeat(encodePublish(message, { pipelined: true }), count));
   return {
     name: `decode pipelined publishes of ${size}, chunks of 64 KiB`,
-    frames: count,
+    unit: "frame",
+    count: count,
     run() {
       const counter = new Counter();
       const decoder = new ClientDecoder(LIMITS);
@@ -96,10 +89,12 @@ function pipelinedCase(size: string, message: Uint8Array, count: number): Case {
   };
 }
 
-const CASES: readonly Case[] = [
+/** The codec's cases. */
+export const PROTOCOL_CASES: readonly Case[] = [
   {
     name: "decode one subscriber's first segment, a new decoder each",
-    frames: CONNECTIONS,
+    unit: "frame",
+    count: CONNECTIONS,
     run() {
       const counter = new Counter();
       for (let i = 0; i < CONNECTIONS; i++) new ClientDecoder(LIMITS).push(subscriber, counter);
@@ -108,7 +103,8 @@ const CASES: readonly Case[] = [
   },
   {
     name: "decode one 2009 publisher's only segment, a new decoder each",
-    frames: CONNECTIONS,
+    unit: "frame",
+    count: CONNECTIONS,
     run() {
       const counter = new Counter();
       for (let i = 0; i < CONNECTIONS; i++) {
@@ -122,12 +118,14 @@ const CASES: readonly Case[] = [
   pipelinedCase("16 kB of two-byte characters", largeMessage("я"), LARGE),
   {
     name: "timestamp and splice a message of 69 bytes",
-    frames: PIPELINED,
+    unit: "frame",
+    count: PIPELINED,
     run: () => void spliceAll(),
   },
   {
     name: "split a subscriber's stream into frames, chunks of 64 KiB",
-    frames: PIPELINED + 1,
+    unit: "frame",
+    count: PIPELINED + 1,
     run() {
       let frames = 0;
       const decoder = new ServerDecoder();
@@ -136,13 +134,3 @@ const CASES: readonly Case[] = [
     },
   },
 ];
-
-const bench = new Bench({ time: 1000, warmupTime: 500 });
-for (const { name, run } of CASES) bench.add(name, run);
-await bench.run();
-for (const [index, { name, frames }] of CASES.entries()) {
-  const { result } = bench.tasks[index]!;
-  if (result.state !== "completed") throw new Error(`${name}: ${result.state}`);
-  const nanoseconds = (result.latency.p50 * 1e6) / frames;
-  console.log(`${nanoseconds.toFixed(0).padStart(7)} ns a frame (median)  ${name}`);
-}

@@ -1,0 +1,113 @@
+/**
+ * What topics and sessions cost, without sockets: the in-memory runtime takes every write at once.
+ *
+ * @module
+ */
+
+import { encodePublish, encodeSubscribe, REGULAR_SOCKET } from "../../protocol/client_encoder.ts";
+import { TimestampIssuer } from "../../protocol/timestamp.ts";
+import { DEFAULT_LIMITS } from "../../server/limits.ts";
+import { MemoryBudget } from "../../server/memory_budget.ts";
+import { Server } from "../../server/server.ts";
+import type { Subscriber } from "../../server/topic.ts";
+import { TopicRegistry } from "../../server/topic_registry.ts";
+import { Turns } from "../../server/turns.ts";
+import { join } from "../support/bytes.ts";
+import type { MemoryPeer } from "../support/memory_peer.ts";
+import { MemoryRuntime } from "../support/memory_runtime.ts";
+import type { Case } from "./cases.ts";
+
+const SUBSCRIBERS = 10_000;
+const PUBLISHES = 1_000;
+const MESSAGE = new TextEncoder().encode(
+  '{"topic":"events","event":"test_event","message_id":"","data":"test"}',
+);
+
+/** Takes everything, and counts it. */
+class Sink implements Subscriber {
+  readonly gate = undefined;
+  bytes = 0;
+  deliver(chunk: { readonly bytes: Uint8Array }): boolean {
+    this.bytes += chunk.bytes.length;
+    return true;
+  }
+}
+
+function registryOn(net: MemoryRuntime): TopicRegistry {
+  const budget = new MemoryBudget(2 ** 30, () => {});
+  return new TopicRegistry({ runtime: net, budget, turns: new Turns(net) });
+}
+
+function subscribeCase(): Case {
+  const registry = registryOn(new MemoryRuntime({ turns: "manual" }));
+  const sinks = Array.from({ length: SUBSCRIBERS }, () => new Sink());
+  return {
+    name: `subscribe ${SUBSCRIBERS} to one topic and unsubscribe them`,
+    unit: "subscriber",
+    count: SUBSCRIBERS,
+    run() {
+      const subscriptions = sinks.map((sink) => registry.subscribe("events", sink));
+      for (const each of subscriptions) each.topic.unsubscribe(each, true);
+      if (registry.size !== 0) throw new Error("the topic is still there");
+    },
+  };
+}
+
+function passCase(publishes: number): Case {
+  const net = new MemoryRuntime({ turns: "manual", writesPerTurn: 256 });
+  const registry = registryOn(net);
+  const sink = new Sink();
+  for (let i = 0; i < SUBSCRIBERS; i++) registry.subscribe("events", sink);
+  const topic = registry.find("events");
+  const issuer = new TimestampIssuer();
+  return {
+    name: `a pass of ${publishes} collected messages over ${SUBSCRIBERS} subscriptions`,
+    unit: "subscriber",
+    count: SUBSCRIBERS,
+    run() {
+      sink.bytes = 0;
+      for (let i = 0; i < publishes; i++) topic?.publish(issuer.next(), MESSAGE);
+      net.settle();
+      if (sink.bytes < SUBSCRIBERS * publishes * MESSAGE.length) throw new Error("bytes are lost");
+    },
+  };
+}
+
+/** A server with subscribers that have their ACK, and a publisher. */
+async function serverOn(net: MemoryRuntime): Promise<MemoryPeer> {
+  const limits = { ...DEFAULT_LIMITS, maxConnections: 1_000_000 };
+  const server = new Server(net, limits, { onSessionEnd() {}, onAcceptError() {} });
+  const address = await server.listen(net.anywhere);
+  const first = join([REGULAR_SOCKET, encodeSubscribe("events")]);
+  for (let i = 0; i < SUBSCRIBERS; i++) net.dial(address, { forgets: true }).send(first);
+  const publisher = net.dial(address);
+  net.settle();
+  return publisher;
+}
+
+async function serverCase(publishes: number): Promise<Case> {
+  const net = new MemoryRuntime({ turns: "manual", writesPerTurn: 256, bufferBytes: 2 ** 24 });
+  const publisher = await serverOn(net);
+  const frames = join(
+    Array.from({ length: publishes }, () => encodePublish(MESSAGE, { pipelined: true })),
+  );
+  return {
+    name: `${publishes} pipelined publishes through the server to ${SUBSCRIBERS} connections`,
+    unit: "connection",
+    count: SUBSCRIBERS,
+    run() {
+      publisher.send(frames);
+      net.settle();
+    },
+  };
+}
+
+/** The registry's and the fan-out's cases. */
+export async function fanOutCases(): Promise<readonly Case[]> {
+  return [
+    subscribeCase(),
+    passCase(1),
+    passCase(PUBLISHES),
+    await serverCase(1),
+  ];
+}
