@@ -63,9 +63,6 @@ export const DEFAULT_LIMITS: Omit<Limits, "maxConnections"> = {
   idleMs: 30_000,
 };
 
-/** The least that {@linkcode Limits.maxFrameBytes} may be: any less has no room for a subscribe. */
-export const MIN_FRAME_BYTES = 64;
-
 /**
  * Descriptors that connections leave to the process: Deno itself takes about 24 and Bun 7; the rest
  * is for the listener, connections that are being told `too_many_connections`, and logs.

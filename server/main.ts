@@ -6,6 +6,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import process from "node:process";
+import manifest from "../package.json" with { type: "json" };
 import { runCommand } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
@@ -15,7 +16,6 @@ import { configureLog } from "./log.ts";
 import { HELP, parseCommand, type ServerOptions } from "./options.ts";
 import { completeLimits, serve } from "./serve.ts";
 import { Supervisor } from "./supervisor.ts";
-import { VERSION } from "./version.ts";
 
 /** A signal counts as the second one only this long after the first: one Ctrl-C may arrive thrice. */
 const SECOND_SIGNAL_MS = 500;
@@ -26,10 +26,10 @@ async function main(args: readonly string[]): Promise<number> {
   const command = parseCommand(args);
   switch (command.does) {
     case "help":
-      console.log(HELP);
+      console.log(HELP.trimEnd());
       return 0;
     case "version":
-      console.log(VERSION);
+      console.log(manifest.version);
       return 0;
     case "serve":
       await configureLog(command.options.logLevel);

@@ -6,7 +6,8 @@
 
 import { availableParallelism } from "node:os";
 import { CommandLine, quote, UsageError, wholeNumber } from "../runtime/command_line.ts";
-import { DEFAULT_LIMITS, type Limits, MIN_FRAME_BYTES } from "./limits.ts";
+import { MIN_FRAME_LIMIT_BYTES } from "../protocol/client_decoder.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
 
 /** What the command line asks for. */
@@ -131,7 +132,7 @@ export function parseCommand(args: readonly string[]): ServerCommand {
 function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
   const limits = definedOnly({
     maxConnections: line.number("max-connections", 1, 1_000_000),
-    maxFrameBytes: line.number("max-frame-bytes", MIN_FRAME_BYTES, 64 * MIB),
+    maxFrameBytes: line.number("max-frame-bytes", MIN_FRAME_LIMIT_BYTES, 64 * MIB),
     maxTopicBytes: line.number("max-topic-bytes", 1, DEFAULT_LIMITS.maxTopicBytes),
     maxTopics: line.number("max-topics", 1, 1_000_000),
     maxPendingBytes: line.number("max-pending-bytes", KIB, 64 * GIB),

@@ -1,9 +1,10 @@
+import { MIN_FRAME_LIMIT_BYTES } from "../protocol/client_decoder.ts";
 import { MAX_TOPIC_BYTES } from "../protocol/topic.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { descriptorLimit } from "../runtime/system.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
 import type { Counters } from "./counters.ts";
-import { DEFAULT_LIMITS, type Limits, maxConnectionsFor, MIN_FRAME_BYTES } from "./limits.ts";
+import { DEFAULT_LIMITS, type Limits, maxConnectionsFor } from "./limits.ts";
 import { logEvents } from "./log.ts";
 import { Server, type ServerEvents } from "./server.ts";
 
@@ -83,8 +84,8 @@ export function completeLimits(given: Partial<Limits> = {}, workers = 1): Limits
     throw new RangeError(`The limit ${name} must be a positive whole number, not ${value}`);
   }
   const { maxFrameBytes, maxTopicBytes } = limits;
-  if (maxFrameBytes < MIN_FRAME_BYTES) {
-    throw new RangeError(`The limit maxFrameBytes must be ${MIN_FRAME_BYTES} at least`);
+  if (maxFrameBytes < MIN_FRAME_LIMIT_BYTES) {
+    throw new RangeError(`The limit maxFrameBytes must be ${MIN_FRAME_LIMIT_BYTES} at least`);
   }
   if (maxTopicBytes > MAX_TOPIC_BYTES) {
     throw new RangeError(`The limit maxTopicBytes must be ${MAX_TOPIC_BYTES} at most`);
