@@ -99,8 +99,8 @@ export class Crew {
     await Promise.all(this.#squads.map((squad) => squad.disband()));
   }
 
-  /** Ends the processes, whatever they are doing; idempotent. */
+  /** Drops everything, ends the processes; at any time, idempotent. */
   dismiss(): void {
-    for (const squad of this.#squads) if (squad instanceof RemoteSquad) squad.dismiss();
+    for (const squad of this.#squads) squad.dismiss();
   }
 }

@@ -202,7 +202,7 @@ export class Enlistment {
     const from = this.#states[index];
     this.#states[index] = to;
     if (from === CONNECTING) this.#connecting--;
-    if (from === GREETED) this.#greeted--;
+    if (from === GREETED && to === IDLE) this.#greeted--;
   }
 
   #checkEnd(): void {

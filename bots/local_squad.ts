@@ -180,12 +180,19 @@ export class LocalSquad implements Squad, BotKeeper {
         await new Promise<void>((resolve) => this.#runtime.nextTurn(resolve));
       }
     }
-    const timer = setTimeout(() => {
-      for (const bot of this.#bots) bot?.abandon();
-    }, CLOSE_PATIENCE_MS);
+    const timer = setTimeout(() => this.#abandonAll(), CLOSE_PATIENCE_MS);
     if (this.#open > 0) await new Promise<void>((resolve) => this.#onAllClosed = resolve);
     clearTimeout(timer);
     this.#meter?.close();
+  }
+
+  dismiss(): void {
+    this.#abandonAll();
+    this.#meter?.close();
+  }
+
+  #abandonAll(): void {
+    for (const bot of this.#bots) bot?.abandon();
   }
 
   onGreeted(index: number): void {

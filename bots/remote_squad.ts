@@ -116,7 +116,6 @@ export class RemoteSquad implements Squad {
     return this.#call("disband") as Promise<void>;
   }
 
-  /** Ends the process; idempotent. */
   dismiss(): void {
     if (this.#death !== null) return;
     if (this.#child.connected) this.#child.disconnect();

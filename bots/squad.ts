@@ -88,6 +88,8 @@ export interface Squad {
   collect(): Promise<SquadRound>;
   /** Unsubscribes and closes all. Resolves when they are closed. */
   disband(): Promise<void>;
+  /** Drops everything, at any time; idempotent. */
+  dismiss(): void;
 }
 
 /**

@@ -48,12 +48,13 @@ export async function findTarget(
     return { addresses: [first], isLoopback };
   }
   const wanted = following(first, spread === "auto" ? chooseSpread(n, portRange) : spread);
-  const failures = await Promise.all(wanted.map((address) => probe(runtime, address, port)));
-  const reached = failures.findIndex((failure) => failure !== null);
-  if (reached === -1) return { addresses: wanted, isLoopback };
-  if (spread === "auto") return { addresses: wanted.slice(0, Math.max(reached, 1)), isLoopback };
+  const others = wanted.slice(1);
+  const failures = await Promise.all(others.map((address) => probe(runtime, address, port)));
+  const answering = failures.findIndex((failure) => failure !== null);
+  if (answering === -1) return { addresses: wanted, isLoopback };
+  if (spread === "auto") return { addresses: wanted.slice(0, answering + 1), isLoopback };
   throw new EnvironmentError(
-    `${failures[reached]!.message}; --spread ${spread} needs a server that listens on every ` +
+    `${failures[answering]!.message}; --spread ${spread} needs a server that listens on every ` +
       `loopback address, as with --host 0.0.0.0`,
   );
 }

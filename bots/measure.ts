@@ -1,0 +1,102 @@
+/**
+ * A run from its options to its report.
+ *
+ * @module
+ */
+
+import manifest from "../package.json" with { type: "json" };
+import { EnvironmentError } from "../runtime/command_line.ts";
+import type { Runtime } from "../runtime/types.ts";
+import { buildReport } from "./build_report.ts";
+import { Crew } from "./crew.ts";
+import { JanusDialect } from "./janus_dialect.ts";
+import type { BotsOptions } from "./options.ts";
+import { chooseProcesses, type Finding, preflight } from "./preflight.ts";
+import type { Progress } from "./progress.ts";
+import type { BotsReport, EnvironmentReport } from "./report.ts";
+import { run } from "./run.ts";
+import { readSystemFacts, type SystemFacts } from "./system_facts.ts";
+import { findTarget } from "./target.ts";
+
+/** The version of the bots. */
+export const VERSION: string = manifest.version;
+
+/** Whom a run keeps informed. */
+export interface Observer {
+  /** Something about this machine doesn't fit. Where one is fatal, the run ends with it. */
+  onFindings(findings: readonly Finding[]): void;
+  /** Setting up is about to start. `end` ends all processes of bots at once. */
+  onStart(end: () => void): Promise<Progress> | Progress;
+}
+
+/**
+ * Measures a server.
+ *
+ * @param args The command line, for the report.
+ * @throws {EnvironmentError} (rejects) when the run can't take place.
+ */
+export async function measure(
+  runtime: Runtime,
+  options: BotsOptions,
+  args: readonly string[],
+  observer: Observer,
+): Promise<BotsReport> {
+  const startedAt = new Date();
+  const facts = readSystemFacts();
+  const target = await findTarget(runtime, options, facts.portRange);
+  const { addresses, isLoopback } = target;
+  const { n, topic, data, port } = options;
+  const processes = options.processes === "auto"
+    ? chooseProcesses(n, isLoopback, runtime.name, facts)
+    : Math.min(options.processes, n);
+  const findings = preflight({ n, processes, addresses: addresses.length, isLoopback }, facts);
+  observer.onFindings(findings);
+  if (findings.some(({ isFatal }) => isFatal)) {
+    throw new EnvironmentError("not started; see above for what mends it");
+  }
+  const dialect = new JanusDialect({ topic, data });
+  const crew = await Crew.muster(runtime, { n, processes, addresses, port, topic, data });
+  try {
+    const progress = await observer.onStart(() => crew.dismiss());
+    const record = await run({
+      runtime,
+      dialect,
+      crew,
+      target,
+      options,
+      onProgress: ({ subscribed }) => progress.update(subscribed),
+      onSetUp: () => progress.stop(),
+    });
+    return buildReport(record, {
+      options,
+      startedAt,
+      addresses,
+      dialect: dialect.name,
+      processes: crew.processes,
+      environment: environmentReport(runtime, facts, args),
+    });
+  } finally {
+    crew.dismiss();
+  }
+}
+
+function environmentReport(
+  runtime: Runtime,
+  facts: SystemFacts,
+  args: readonly string[],
+): EnvironmentReport {
+  return {
+    runtime: runtime.name,
+    runtime_version: runtime.version,
+    hotwheels_version: VERSION,
+    os: facts.os,
+    os_release: facts.osRelease,
+    architecture: facts.architecture,
+    cpu_model: facts.cpuModel,
+    cores: facts.cores,
+    descriptor_limit: facts.descriptorLimit,
+    port_range: facts.portRange === null ? null : { ...facts.portRange },
+    max_backlog: facts.maxBacklog,
+    arguments: [...args],
+  };
+}

@@ -1,0 +1,210 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { BotsReport } from "../../bots/report.ts";
+import { runCommand } from "../support/fixture.ts";
+import { until } from "../support/until.ts";
+import { type Script, ScriptedServer, stamp } from "./scripted_server.ts";
+
+const PATIENCE = { timeout: 120_000 };
+
+const root = fileURLToPath(import.meta.resolve("../../"));
+
+interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function start(command: readonly string[], args: readonly (string | number)[]): ChildProcess {
+  return spawn(command[0]!, [...command.slice(1), ...args.map(String)], { cwd: root });
+}
+
+function end(child: ChildProcess): Promise<Ended> {
+  let stdout = "";
+  let stderr = "";
+  child.stdout!.on("data", (text) => stdout += text);
+  child.stderr!.on("data", (text) => stderr += text);
+  return new Promise((resolve) => {
+    child.once("close", (status) => resolve({ status, stdout, stderr }));
+  });
+}
+
+/** The bots' command on this runtime, to its end. */
+function bots(...args: (string | number)[]): Promise<Ended> {
+  return end(start([...runCommand, "bots/main.ts"], args));
+}
+
+async function withServer(
+  script: Script,
+  test: (port: number, server: ScriptedServer) => Promise<void>,
+): Promise<void> {
+  const server = await ScriptedServer.start(script);
+  try {
+    await test(server.port, server);
+  } finally {
+    await server.stop();
+  }
+}
+
+describe("the bots' command", () => {
+  it(
+    "ends with status 0 when every bot was good, in one process or several",
+    PATIENCE,
+    async () => {
+      await withServer({}, async (port) => {
+        for (const processes of [1, 3]) {
+          const args = ["30", "localhost", port, "--processes", processes, "--rounds", 2];
+          const { status, stdout, stderr } = await bots(...args);
+          assertEquals([status, stderr], [0, ""]);
+          assertMatch(stdout, /^setup: \d+\.\d\dms, n: 30, good: 30, bad: 0, run: \d+\.\d\dms\n/);
+          assertMatch(stdout, /\nverdict: /);
+          assertEquals(stdout.match(/\nbots' process \d+: /g)!.length, processes * 2);
+        }
+      });
+    },
+  );
+
+  it("ends with status 1 when a bot was bad", PATIENCE, async () => {
+    const script: Script = {
+      onPublish({ message, subscribers }) {
+        const frame = stamp(message);
+        for (const socket of subscribers) socket.write(frame + frame);
+      },
+    };
+    await withServer(script, async (port) => {
+      const { status, stdout } = await bots(3, "127.0.0.1", port);
+      assertEquals(status, 1);
+      assertStringIncludes(stdout, "n: 3, good: 0, bad: 3,");
+      assertStringIncludes(stdout, "duplicate: 3,");
+    });
+  });
+
+  it(
+    "ends with status 1 when the slo isn't held, though every bot was good",
+    PATIENCE,
+    async () => {
+      const script: Script = {
+        onPublish({ message, subscribers }) {
+          setTimeout(() => {
+            const frame = stamp(message);
+            for (const socket of subscribers) socket.write(frame);
+          }, 100);
+        },
+      };
+      await withServer(script, async (port) => {
+        const missed = await bots(3, "127.0.0.1", port, "--slo", "99ms");
+        assertEquals(missed.status, 1);
+        assertStringIncludes(missed.stdout, "n: 3, good: 3, bad: 0,");
+        assertStringIncludes(missed.stdout, "slo of 99 ms: NOT HELD");
+        const held = await bots(3, "127.0.0.1", port, "--slo", "3600s");
+        assertEquals(held.status, 0);
+      });
+    },
+  );
+
+  it("ends with status 1 and one line when there is no server", PATIENCE, async () => {
+    const server = await ScriptedServer.start();
+    const { port } = server;
+    await server.stop();
+    const { status, stdout, stderr } = await bots(5, "127.0.0.1", port);
+    assertEquals([status, stdout], [1, ""]);
+    assertMatch(stderr, new RegExp(`^bots: no server answers at 127.0.0.1:${port} .*\n$`));
+  });
+
+  it("ends with status 2 and one line when the command line is wrong", PATIENCE, async () => {
+    for (const args of [["--nope"], ["many"], ["--slo", "soon"]]) {
+      const { status, stdout, stderr } = await bots(...args);
+      assertEquals([status, stdout], [2, ""]);
+      assertMatch(stderr, /^bots: .*\n$/);
+      assertStringIncludes(stderr, args.at(-1)!);
+    }
+  });
+
+  it("tells what it can, and which version it is", PATIENCE, async () => {
+    const help = await bots("--help");
+    assertEquals([help.status, help.stderr], [0, ""]);
+    assertStringIncludes(help.stdout, "--rounds R");
+    const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    assertEquals(await bots("--version"), { status: 0, stdout: `${version}\n`, stderr: "" });
+  });
+
+  it("writes the report as JSON to a file, or alone to standard output", PATIENCE, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "hotwheels-bots-"));
+    try {
+      await withServer({}, async (port) => {
+        const file = join(folder, "report.json");
+        const toFile = await bots(3, "127.0.0.1", port, "--json", file);
+        assertMatch(toFile.stdout, /^setup: /);
+        const written = JSON.parse(readFileSync(file, "utf8")) as BotsReport;
+        assertEquals([written.schema, written.good], ["hotwheels-bots/1", 3]);
+        assertEquals(written.environment.arguments, ["3", "127.0.0.1", `${port}`, "--json", file]);
+        assertEquals(written.environment.runtime, "deno" in process.versions ? "deno" : "bun");
+
+        const toOutput = await bots(3, "127.0.0.1", port, "--json", "-");
+        assertEquals((JSON.parse(toOutput.stdout) as BotsReport).good, 3);
+        assertMatch(toOutput.stderr, /^setup: /);
+
+        const nowhere = join(folder, "no", "such", "folder.json");
+        const failed = await bots(3, "127.0.0.1", port, "--json", nowhere);
+        assertEquals(failed.status, 1);
+        assertMatch(failed.stderr, /^bots: can't write the report: .*\n$/);
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("doesn't start what can't work, and says how to mend it", PATIENCE, async () => {
+    await withServer({}, async (port, server) => {
+      const { status, stdout, stderr } = await bots(
+        ...[900_000, "127.0.0.1", port, "--spread", 1, "--processes", 256],
+      );
+      assertEquals([status, stdout], [1, ""]);
+      assertStringIncludes(stderr, "bots: this can't work: 900000 connections to one address");
+      assertMatch(stderr, /\nbots: not started; see above for what mends it\n$/);
+      assertEquals(server.connections, 1, "more than the probe connected");
+    });
+  });
+
+  it("ends all of its processes on Ctrl-C", PATIENCE, async () => {
+    await withServer({ onSubscribe() {} }, async (port, server) => {
+      const child = start([...runCommand, "bots/main.ts"], [
+        ...["8", "127.0.0.1", port, "--processes", 2],
+      ]);
+      const ended = end(child);
+      await until("all bots have connected", () => server.open === 8);
+      process.kill(child.pid!, "SIGINT");
+      const { status, stdout } = await ended;
+      assertEquals([status, stdout], [130, ""]);
+      await until("all bots have gone", () => server.open === 0);
+    });
+  });
+
+  const other = "deno" in process.versions ? "bun" : "deno";
+  const local = join(root, "node_modules", ".bin", other);
+  const program = existsSync(local) ? local : other;
+  it(`measures the server of ${other}`, PATIENCE, async () => {
+    const serve = other === "deno"
+      ? [program, "run", "--no-check", "--unstable-net", "--allow-net", "--allow-env"]
+      : [program, "run"];
+    const server = start(serve, ["server/main.ts", "--host", "127.0.0.1", "--port", 0]);
+    const ended = end(server);
+    let said = "";
+    server.stdout!.on("data", (text) => said += text);
+    await until("the server listens", () => /listening on \S+:\d+/.test(said));
+    const port = /listening on \S+:(\d+)/.exec(said)![1]!;
+    const flags = ["--rounds", 3, "--processes", 2, "--json", "-"];
+    const { status, stdout } = await bots(500, "127.0.0.1", port, ...flags);
+    process.kill(server.pid!, "SIGTERM");
+    await ended;
+    assertEquals(status, 0);
+    const report = JSON.parse(stdout) as BotsReport;
+    assertEquals([report.good, report.rounds.map(({ good }) => good)], [500, [500, 500, 500]]);
+  });
+});

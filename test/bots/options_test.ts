@@ -1,0 +1,118 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { describe, it } from "node:test";
+import { type BotsOptions, HELP, parseCommand } from "../../bots/options.ts";
+import { UsageError } from "../../runtime/command_line.ts";
+
+function options(...args: string[]): BotsOptions {
+  const command = parseCommand(args);
+  if (command.does !== "run") throw new TypeError(`it wants to ${command.does}`);
+  return command.options;
+}
+
+describe("the bots' command line", () => {
+  it("means one bot at localhost 8081 when it is empty", () => {
+    assertEquals(options(), {
+      n: 1,
+      host: "localhost",
+      port: 8081,
+      rounds: 1,
+      topic: "events",
+      data: "test",
+      timeoutMs: 5000,
+      processes: "auto",
+      spread: "auto",
+      sloMs: null,
+      json: null,
+    });
+  });
+
+  it("takes n, host and port in that order, among the flags", () => {
+    const { n, host, port } = options("20000", "--rounds", "3", "10.0.0.7", "8082");
+    assertEquals([n, host, port], [20000, "10.0.0.7", 8082]);
+    assertEquals(options("7", "2130706433").host, "2130706433");
+  });
+
+  it("takes each flag, with its value behind a blank or an equals sign", () => {
+    const separate = options(
+      ...["--rounds", "5", "--topic", "news", "--data", "hello", "--timeout", "800ms"],
+      ...["--processes", "3", "--spread", "4", "--slo", "1.5s", "--json", "out.json"],
+      ...["9", "127.0.0.1"],
+    );
+    assertEquals(separate, {
+      n: 9,
+      host: "127.0.0.1",
+      port: 8081,
+      rounds: 5,
+      topic: "news",
+      data: "hello",
+      timeoutMs: 800,
+      processes: 3,
+      spread: 4,
+      sloMs: 1500,
+      json: "out.json",
+    });
+    const joined = options(
+      ...["--rounds=5", "--topic=news", "--data=hello", "--timeout=800ms", "--processes=3"],
+      ...["--spread=4", "--slo=1.5s", "--json=out.json", "9", "127.0.0.1"],
+    );
+    assertEquals(joined, separate);
+  });
+
+  it("writes the report to standard output for a dash", () => {
+    assertEquals(options("--json", "-").json, "-");
+    assertEquals(options("--json=-", "5").n, 5);
+    assertEquals(options("5", "--json", "-", "host").host, "host");
+  });
+
+  it("makes data of a size", () => {
+    assertEquals(options("--size", "1000").data, "x".repeat(1000));
+  });
+
+  it("has help that names every flag, and a version", () => {
+    assertEquals(parseCommand(["--help"]), { does: "help" });
+    assertEquals(parseCommand(["5", "--version"]), { does: "version" });
+    const flags = ["rounds", "topic", "data", "size", "timeout", "processes", "spread", "slo"];
+    for (const flag of [...flags, "json", "help", "version"]) {
+      assertStringIncludes(HELP, `\n  --${flag} `);
+    }
+  });
+
+  const mistakes: readonly (readonly [args: string[], says: string])[] = [
+    [["0"], '"0"'],
+    [["ten"], '"ten"'],
+    [["1.5"], '"1.5"'],
+    [["1e3"], '"1e3"'],
+    [["1000001"], "1000001"],
+    [["-5"], '"-5"'],
+    [["5", "local host"], '"local host"'],
+    [["5", "http://h"], '"http://h"'],
+    [["5", "h", "0"], '"0"'],
+    [["5", "h", "65536"], '"65536"'],
+    [["5", "h", "1", "more"], '"more"'],
+    [["--round", "5"], '"--round"'],
+    [["-n", "5"], '"-n"'],
+    [["--rounds", "0"], '"0"'],
+    [["--rounds"], "--rounds"],
+    [["--rounds", "2", "--rounds", "3"], "2 times"],
+    [["--topic", "x".repeat(257)], "longer than 256"],
+    [["--data", "a", "--size", "5"], "exclude"],
+    [["--size", "0"], '"0"'],
+    [["--timeout", "5"], '"5"'],
+    [["--timeout", "0s"], '"0s"'],
+    [["--timeout", "5 s"], '"5 s"'],
+    [["--slo", "fast"], '"fast"'],
+    [["--processes", "0"], '"0"'],
+    [["--processes", "many"], '"many"'],
+    [["--spread", "255"], '"255"'],
+    [["--spread", "2", "5", "10.0.0.1"], '"10.0.0.1"'],
+    [["--spread", "200", "5", "127.0.0.100"], '"127.0.0.100"'],
+    [["-"], '"-"'],
+  ];
+  for (const [args, says] of mistakes) {
+    it(`refuses ${args.map((arg) => arg.slice(0, 20)).join(" ")}, in one line that says why`, () => {
+      const error = assertThrows(() => parseCommand(args), UsageError);
+      assertStringIncludes(error.message, says);
+      assertEquals(error.message.includes("\n"), false);
+    });
+  }
+});

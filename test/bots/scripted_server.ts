@@ -1,0 +1,148 @@
+/**
+ * A server that speaks Janus as a test wants it to: well, or badly in one particular way.
+ *
+ * @module
+ */
+
+import { createServer, type Server, type Socket } from "node:net";
+
+/** What to do otherwise than a good server. Bots and publishers are counted from 0. */
+export interface Script {
+  /** In place of the greeting, for the connection of that number, the first probe being number 0. */
+  onConnect?(socket: Socket, number: number, server: ScriptedServer): void;
+  /** In place of `ACK`. */
+  onSubscribe?(socket: Socket, number: number, server: ScriptedServer): void;
+  /** In place of one copy for each subscriber. */
+  onPublish?(publish: Publish, server: ScriptedServer): void;
+}
+
+/** A message that was published, and those who were subscribed then. */
+export interface Publish {
+  /** 0 for the first. */
+  readonly round: number;
+  /** The message's JSON text, without a timestamp. */
+  readonly message: string;
+  readonly subscribers: readonly Socket[];
+}
+
+const GREETING =
+  '{"timestamp":[1795,435717,985835],"token":"4b8e76c65a5f6b95692134dcdf3b9066"}\x01';
+
+/** What it takes to make a frame of a message: a new timestamp, unless one is given. */
+export function stamp(message: string, micros = nextMicros()): string {
+  const seconds = Math.floor(micros / 1e6);
+  const ts = [Math.floor(seconds / 1e6), seconds % 1e6, micros % 1e6];
+  return `{"timestamp":${JSON.stringify(ts)},${message.slice(1)}\x01`;
+}
+
+let lastMicros = 0;
+
+/** Timestamps as the server issues them: this moment, and each greater than the last. */
+export function nextMicros(): number {
+  const now = Math.floor((performance.timeOrigin + performance.now()) * 1000);
+  return lastMicros = Math.max(now, lastMicros + 1);
+}
+
+/** Listens on a port that the system chose. */
+export class ScriptedServer {
+  readonly #script: Script;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #subscribers = new Set<Socket>();
+  #connections = 0;
+  #subscriptions = 0;
+  #publishes = 0;
+  /** What each connection said, in the order of connecting. */
+  readonly said: string[] = [];
+
+  private constructor(script: Script) {
+    this.#script = script;
+    // Bots close when they have seen enough, and so does this; a reset in between is no matter.
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      this.#accept(socket);
+    });
+  }
+
+  static async start(script: Script = {}): Promise<ScriptedServer> {
+    const server = new ScriptedServer(script);
+    await new Promise<void>((resolve) => server.#server.listen(0, "127.0.0.1", () => resolve()));
+    return server;
+  }
+
+  get port(): number {
+    return (this.#server.address() as { port: number }).port;
+  }
+
+  /** Connections so far, probes and publishers included. */
+  get connections(): number {
+    return this.#connections;
+  }
+
+  /** Connections that are open now. */
+  get open(): number {
+    return this.#sockets.size;
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  #accept(socket: Socket): void {
+    const number = this.#connections++;
+    this.#sockets.add(socket);
+    this.said[number] = "";
+    let rest = "";
+    socket.setEncoding("utf8");
+    socket.on("data", (text: string) => {
+      this.said[number] += text;
+      rest = this.#read(socket, rest + text);
+    });
+    socket.on("end", () => socket.end());
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      this.#subscribers.delete(socket);
+    });
+    if (this.#script.onConnect === undefined) socket.write(GREETING);
+    else this.#script.onConnect(socket, number, this);
+  }
+
+  /** Sends the greeting, for a script that had something else in mind first. */
+  greet(socket: Socket): void {
+    socket.write(GREETING);
+  }
+
+  /** Subscribes and acknowledges. */
+  acknowledge(socket: Socket): void {
+    this.#subscribers.add(socket);
+    socket.write("ACK\x01");
+  }
+
+  #read(socket: Socket, text: string): string {
+    const frames = text.split("\0");
+    for (;;) {
+      const frame = frames.shift()!;
+      if (frame === "PUBLISH" && frames.length > 0 && frames.at(-1)!.endsWith("}")) {
+        this.publish(frames.join("\0"));
+        return "";
+      }
+      if (frames.length === 0) return frame;
+      if (frame === "PUBLISH") return [frame, ...frames].join("\0");
+      if (frame.startsWith('{"action":"subscribe"')) {
+        const number = this.#subscriptions++;
+        if (this.#script.onSubscribe === undefined) this.acknowledge(socket);
+        else this.#script.onSubscribe(socket, number, this);
+      } else if (frame.startsWith('{"action":"unsubscribe"')) this.#subscribers.delete(socket);
+    }
+  }
+
+  /** Publishes, as a client's message does. */
+  publish(message: string): void {
+    const subscribers = [...this.#subscribers];
+    const publish: Publish = { round: this.#publishes++, message, subscribers };
+    if (this.#script.onPublish !== undefined) return this.#script.onPublish(publish, this);
+    const frame = stamp(message);
+    for (const socket of subscribers) socket.write(frame);
+  }
+}
