@@ -1,0 +1,105 @@
+/**
+ * A server on the runtime in memory: nothing happens unless the test says so, and no time passes.
+ *
+ * @module
+ */
+
+import type { Address } from "../../runtime/types.ts";
+import { DEFAULT_LIMITS, type Limits, SWEEP_INTERVAL_MS } from "../../server/limits.ts";
+import { Server } from "../../server/server.ts";
+import type { Ended } from "./janus_bed.ts";
+import type { DialOptions, MemoryPeer } from "./memory_peer.ts";
+import { type MemoryOptions, MemoryRuntime } from "./memory_runtime.ts";
+
+/** Where the clock stands when the test begins: not at 0, which could pass for "never". */
+const START_MS = 1_000_000;
+
+/** A server, its loop and its clock, all in the hands of a test. */
+export class MemoryBed {
+  readonly net: MemoryRuntime;
+  readonly server: Server;
+  readonly ended: Ended[] = [];
+  #nowMs = START_MS;
+  #address!: Address;
+  #sweep: () => void = () => {};
+
+  private constructor(limits: Partial<Limits>, options: MemoryOptions) {
+    this.net = new MemoryRuntime({ turns: "manual", ...options });
+    this.server = new Server(
+      this.net,
+      { maxConnections: 100_000, ...DEFAULT_LIMITS, ...limits },
+      {
+        onSessionEnd: (remoteAddress, reason, pendingBytes, detail) =>
+          void this.ended.push({ remoteAddress, reason, pendingBytes, detail }),
+        onAcceptError: (error) => console.error(error),
+      },
+      { readMs: () => this.#nowMs },
+    );
+  }
+
+  static async start(
+    limits: Partial<Limits> = {},
+    options: MemoryOptions = {},
+  ): Promise<MemoryBed> {
+    const bed = new MemoryBed(limits, options);
+    // The only timer of the server is the sweep's: it's ours now.
+    const { setInterval } = globalThis;
+    globalThis.setInterval = ((sweep: () => void) => {
+      bed.#sweep = sweep;
+    }) as unknown as typeof setInterval;
+    try {
+      bed.#address = await bed.server.listen(bed.net.anywhere);
+    } finally {
+      globalThis.setInterval = setInterval;
+    }
+    return bed;
+  }
+
+  /** Connects a peer, and lets the server greet it. */
+  dial(options?: DialOptions): MemoryPeer {
+    const peer = this.net.dial(this.#address, options);
+    this.net.settle();
+    return peer;
+  }
+
+  /** Connects a peer that is subscribed to the topics. */
+  subscribed(topics: readonly string[], options?: DialOptions): MemoryPeer {
+    const peer = this.dial(options);
+    for (const topic of topics) peer.send(`{"action":"subscribe","data":"${topic}"}\0`);
+    this.net.settle();
+    return peer;
+  }
+
+  /**
+   * Lets time pass, with a sweep at each of its intervals.
+   *
+   * @param meanwhile Done before each sweep; the loop settles behind it, and behind the sweep.
+   */
+  pass(ms: number, meanwhile: () => void = () => {}): void {
+    for (let passed = 0; passed < ms; passed += SWEEP_INTERVAL_MS) {
+      this.#nowMs += SWEEP_INTERVAL_MS;
+      meanwhile();
+      this.net.settle();
+      this.#sweep();
+      this.net.settle();
+    }
+  }
+
+  /** Lets a sweep begin, without a turn of the loop. */
+  beginSweep(): void {
+    this.#nowMs += SWEEP_INTERVAL_MS;
+    this.#sweep();
+  }
+}
+
+/** The frames that a peer got, without the greeting; a partial one at the end is left out. */
+export function framesOf(peer: MemoryPeer): string[] {
+  return peer.text.split("\x01").slice(1, -1);
+}
+
+/** The `data` of the messages among the frames that a peer got. */
+export function dataOf(peer: MemoryPeer): unknown[] {
+  return framesOf(peer).filter((frame) => frame.startsWith('{"timestamp"')).map((frame) =>
+    (JSON.parse(frame) as { data: unknown }).data
+  );
+}
