@@ -105,6 +105,8 @@ export class Outbox {
     }
     this.#queue = undefined;
     this.#head = 0;
+    // What is dropped isn't taken: it must not look like progress.
+    this.#enqueuedBytes -= this.#queuedBytes;
     this.#queuedBytes = 0;
   }
 
