@@ -1,0 +1,181 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { spawnSync } from "node:child_process";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
+import { ServerProcess } from "../../bots/server_process.ts";
+import { JanusClient, message, publish } from "../support/janus_client.ts";
+import { until } from "../support/until.ts";
+
+const isLinux = process.platform === "linux";
+const skip = isLinux ? false : "processes share a port on Linux only";
+
+/** The process ids of a server's workers. */
+function workersOf(server: ServerProcess): number[] {
+  const { stdout } = spawnSync("ps", ["-o", "pid=", "--ppid", String(server.pid)], {
+    encoding: "utf8",
+  });
+  return stdout.trim().split(/\s+/).filter((pid) => pid !== "").map(Number);
+}
+
+async function withWorkers(
+  runtime: RuntimeName,
+  workers: number,
+  body: (server: ServerProcess, target: { hostname: string; port: number }) => Promise<void>,
+): Promise<void> {
+  const flags = ["--host", "127.0.0.1", "--workers", String(workers), "--log-level", "error"];
+  const server = await ServerProcess.start(runtime, findProgram(runtime), flags);
+  try {
+    await body(server, { hostname: "127.0.0.1", port: server.port });
+  } finally {
+    await server.stopped();
+  }
+}
+
+/** The numbers of the messages that a client has received, in order. */
+function numbersOf(client: JanusClient): number[] {
+  return client.frames.map((frame) => (JSON.parse(frame) as { data: number }).data);
+}
+
+for (const runtime of RUNTIME_NAMES) {
+  describe(`${runtime} with workers`, { skip }, () => {
+    it("delivers what any worker accepts on all of them, in each publisher's order", {
+      timeout: 60_000,
+    }, async () => {
+      await withWorkers(runtime, 3, async (server, target) => {
+        assertEquals(workersOf(server).length, 3);
+        const clients = await Promise.all(
+          Array.from({ length: 30 }, () => JanusClient.subscribed(target, "all")),
+        );
+        const publishers = await Promise.all(
+          Array.from({ length: 6 }, () => JanusClient.greeted(target)),
+        );
+        for (let i = 0; i < 200; i++) {
+          for (const [p, publisher] of publishers.entries()) {
+            publisher.send(publish(message("all", p * 1000 + i)));
+          }
+        }
+        for (const client of clients) {
+          await until("all messages come", () => client.frames.length === 1200);
+          const numbers = numbersOf(client);
+          for (let p = 0; p < 6; p++) {
+            const own = numbers.filter((number) => Math.floor(number / 1000) === p);
+            assertEquals(own, Array.from({ length: 200 }, (_, i) => p * 1000 + i));
+          }
+        }
+        for (const client of [...clients, ...publishers]) await client.dispose();
+      });
+    });
+
+    it("gives a message the same timestamp on every worker", { timeout: 60_000 }, async () => {
+      await withWorkers(runtime, 3, async (_, target) => {
+        const clients = await Promise.all(
+          Array.from({ length: 30 }, () => JanusClient.subscribed(target, "same")),
+        );
+        const publisher = await JanusClient.greeted(target);
+        publisher.send(publish(message("same")));
+        const frames = await Promise.all(clients.map((client) => client.frame()));
+        assertEquals(new Set(frames).size, 1);
+        for (const client of [...clients, publisher]) await client.dispose();
+      });
+    });
+
+    it("loses nothing of the other workers' when one is killed, and replaces it", {
+      timeout: 120_000,
+    }, async () => {
+      await withWorkers(runtime, 2, async (server, target) => {
+        const clients = await Promise.all(
+          Array.from({ length: 40 }, () => JanusClient.subscribed(target, "kept")),
+        );
+        // Whichever worker dies, some of these live on another.
+        const publishers = await Promise.all(
+          Array.from({ length: 12 }, () => JanusClient.greeted(target)),
+        );
+        let sent = 0;
+        const timer = setInterval(() => {
+          for (const [p, publisher] of publishers.entries()) {
+            if (publisher.ended === null) publisher.send(publish(message("kept", p * 1e6 + sent)));
+          }
+          sent++;
+        }, 1);
+        const [victim] = workersOf(server);
+        await until("messages flow", () => clients.every((client) => client.frames.length > 500));
+        process.kill(victim as number, "SIGKILL");
+        await until("the victim's clients lose their connections", () => {
+          return clients.some((client) => client.ended !== null);
+        });
+        await until("another worker has joined", () => {
+          const workers = workersOf(server);
+          return workers.length === 2 && !workers.includes(victim as number);
+        });
+        const before = sent;
+        await until("messages go on", () => sent > before + 200);
+        clearInterval(timer);
+        const survivors = publishers.flatMap((publisher, p) => publisher.ended === null ? [p] : []);
+        const kept = clients.filter((client) => client.ended === null);
+        assertNotEquals(survivors.length, 0);
+        assertNotEquals(kept.length, 0);
+        assert(kept.length < clients.length, "nobody was on the worker that was killed");
+        for (const client of kept) {
+          const last = () => new Set(numbersOf(client).slice(-200));
+          await until("the last message comes", () => {
+            const numbers = last();
+            return survivors.every((p) => numbers.has(p * 1e6 + sent - 1));
+          });
+          const numbers = numbersOf(client);
+          for (const p of survivors) {
+            const own = numbers.filter((number) => Math.floor(number / 1e6) === p);
+            assertEquals(own, Array.from({ length: sent }, (_, i) => p * 1e6 + i));
+          }
+        }
+        const newcomer = await JanusClient.subscribed(target, "kept");
+        for (const client of [newcomer, ...clients, ...publishers]) await client.dispose();
+      });
+    });
+
+    it("delivers on every worker what had arrived when the stop began, then says so", {
+      timeout: 60_000,
+    }, async () => {
+      await withWorkers(runtime, 2, async (server, target) => {
+        const clients = await Promise.all(
+          Array.from({ length: 20 }, () => JanusClient.subscribed(target, "last")),
+        );
+        const publisher = await JanusClient.greeted(target);
+        await publisher.sent(
+          Array.from({ length: 1000 }, (_, i) => publish(message("last", i))).join(""),
+        );
+        server.stop();
+        for (const client of clients) {
+          const { frames } = await client.closed();
+          assertEquals(frames.length, 1001);
+          assert(frames.pop()?.includes('"code":"server_shutdown"'));
+        }
+        await publisher.dispose();
+        for (const client of clients) await client.dispose();
+      });
+    });
+
+    it("divides the connection maximum among the workers", { timeout: 60_000 }, async () => {
+      const flags = ["--host", "127.0.0.1", "--workers", "2", "--max-connections", "4"];
+      const server = await ServerProcess.start(runtime, findProgram(runtime), [
+        ...flags,
+        "--log-level",
+        "error",
+      ]);
+      try {
+        const clients = await Promise.all(
+          Array.from(
+            { length: 40 },
+            () => JanusClient.open({ hostname: "127.0.0.1", port: server.port }),
+          ),
+        );
+        const first = await Promise.all(clients.map((client) => client.frame()));
+        assertEquals(first.filter((frame) => frame.includes('"token"')).length, 4);
+        assertEquals(first.filter((frame) => frame.includes("too_many_connections")).length, 36);
+        for (const client of clients) await client.dispose();
+      } finally {
+        await server.stopped();
+      }
+    });
+  });
+}
