@@ -255,7 +255,7 @@ describe("an outbox's health", () => {
     for (let i = 0; i < 60; i++) bench.take(10);
     assertEquals(bench.health(), "fine");
     for (let i = 0; i < 10; i++) bench.send(100);
-    assertEquals(bench.health(2_000), "fine");
+    assertEquals(bench.health(2_000), "stalled");
     bench.take(10);
     assertEquals(bench.health(2_999), "fine");
     bench.take(10);
