@@ -15,7 +15,7 @@ import { chooseProcesses, type Finding, preflight } from "./preflight.ts";
 import type { Progress } from "./progress.ts";
 import type { BotsReport, EnvironmentReport } from "./report.ts";
 import { run } from "./run.ts";
-import { readSystemFacts, type SystemFacts } from "./system_facts.ts";
+import { readFacts, type SystemFacts } from "../system/facts.ts";
 import { findTarget } from "./target.ts";
 
 /** The version of the bots. */
@@ -42,7 +42,7 @@ export async function measure(
   observer: Observer,
 ): Promise<BotsReport> {
   const startedAt = new Date();
-  const facts = readSystemFacts();
+  const facts = readFacts();
   const target = await findTarget(runtime, options, facts.portRange);
   const { addresses, isLoopback } = target;
   const { n, topic, data, port } = options;

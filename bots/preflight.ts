@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { PortRange, SystemFacts } from "./system_facts.ts";
+import type { PortRange, SystemFacts } from "../system/facts.ts";
 
 /** What a run asks of the machine. */
 export interface Need {
