@@ -38,6 +38,8 @@ export class Outbox {
   #seenTakenBytes = 0;
   #progressMs = 0;
   #overSoftSinceMs = 0;
+  /** Since when publishers have reason to wait; 0 once the peer has caught up. */
+  #holdsSinceMs = 0;
   #hasDrained = false;
 
   constructor(connection: Connection, context: OutboxContext) {
@@ -89,12 +91,14 @@ export class Outbox {
         if (this.#overSoftSinceMs !== 0 && this.pendingBytes <= this.#softBytes) {
           this.#overSoftSinceMs = 0;
         }
+        if (this.hasCaughtUp) this.#holdsSinceMs = 0;
         return false;
       }
       chunk.release();
     }
     this.#hasDrained = false;
     this.#overSoftSinceMs = 0;
+    this.#holdsSinceMs = 0;
     return true;
   }
 
@@ -139,12 +143,25 @@ export class Outbox {
   }
 
   /**
-   * True while publishers should wait for this reader: it's well behind, and it takes bytes. One
-   * that has taken none since it fell behind, or none for a second, holds nobody up.
+   * Whether publishers should wait for this reader: it's well behind, and it takes bytes. One that
+   * has taken none since it fell behind, or none for a second, holds nobody up, and neither does one
+   * that hasn't caught up for a while.
    */
-  get holdsPublishers(): boolean {
-    return this.#hasDrained && this.pendingBytes >= this.#softBytes &&
-      this.#context.clock.nowMs - this.#progressMs < STALL_MS;
+  holdsPublishers(): boolean {
+    const { nowMs } = this.#context.clock;
+    if (!this.#hasDrained || this.pendingBytes < this.#softBytes) return false;
+    if (nowMs - this.#progressMs >= STALL_MS) return false;
+    if (this.#holdsSinceMs === 0) this.#holdsSinceMs = nowMs;
+    return !this.hasHeldTooLong;
+  }
+
+  /**
+   * True when publishers have waited for this reader, without its catching up, for as long as more
+   * than the soft limit may wait: a trickle that keeps below that limit must not stop a topic.
+   */
+  get hasHeldTooLong(): boolean {
+    const { clock, limits } = this.#context;
+    return this.#holdsSinceMs !== 0 && clock.nowMs - this.#holdsSinceMs >= limits.softPendingMs;
   }
 
   /** True when publishers that waited for this reader need not wait longer. */

@@ -197,11 +197,11 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
       this.#evict(`${pendingBytes} bytes wait, ${limits.maxPendingBytes} may`, false);
       return true;
     }
-    return !this.#outbox.holdsPublishers;
+    return !this.#outbox.holdsPublishers();
   }
 
   get gate(): Gate | undefined {
-    if (this.#state !== "open" || !this.#outbox.holdsPublishers) return undefined;
+    if (this.#state !== "open" || !this.#outbox.holdsPublishers()) return undefined;
     return this.#lagGate ??= new Gate(this.#context.runtime);
   }
 
@@ -326,7 +326,10 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
 
   #sweepOutbox(nowMs: number): void {
     const health = this.#outbox.health(nowMs);
-    if (health === "fine") return;
+    if (health === "fine") {
+      if (this.#outbox.hasHeldTooLong) this.#openLagGate();
+      return;
+    }
     const { limits } = this.#context;
     if (health === "past_write_deadline") {
       this.#evict(`No byte taken for ${limits.writeDeadlineMs / 1000} s`, true);

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertLess, assertLessOrEqual } from "@std/assert";
+import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import * as fc from "fast-check";
 import { describe, it } from "node:test";
 import type { Connection } from "../../runtime/types.ts";
@@ -267,16 +267,36 @@ describe("an outbox's health", () => {
     const bench = await Bench.open(10, "at once", limits);
     for (let i = 0; i < 30; i++) bench.send(10 * KIB);
     // It has taken nothing since it fell behind.
-    assertEquals(bench.outbox.holdsPublishers, false);
+    assertEquals(bench.outbox.holdsPublishers(), false);
     for (let i = 0; i < 1_500; i++) bench.take(10);
-    assert(bench.outbox.holdsPublishers);
+    assert(bench.outbox.holdsPublishers());
     assertEquals(bench.health(STALL_MS), "fine");
     assertEquals(bench.health(STALL_MS), "stalled");
-    assertEquals(bench.outbox.holdsPublishers, false);
+    assertEquals(bench.outbox.holdsPublishers(), false);
     bench.peer.flow();
     bench.net.settle();
-    assertEquals(bench.outbox.holdsPublishers, false);
+    assertEquals(bench.outbox.holdsPublishers(), false);
     assert(bench.outbox.hasCaughtUp);
-    assertLess(bench.outbox.pendingBytes, 1);
+    assertEquals(bench.outbox.pendingBytes, 0);
+  });
+
+  it("holds publishers no longer than more than the soft limit may wait", async () => {
+    const limits = { softPendingBytes: 100 * KIB, softPendingMs: 3_000 };
+    const bench = await Bench.open(10, "at once", limits);
+    for (let i = 0; i < 30; i++) bench.send(10 * KIB);
+    for (let i = 0; i < 1_500; i++) bench.take(10);
+    assert(bench.outbox.holdsPublishers());
+    for (let i = 0; i < 5; i++) {
+      bench.take(10);
+      bench.health(500);
+    }
+    assert(bench.outbox.holdsPublishers());
+    bench.take(10);
+    bench.health(500);
+    assert(bench.outbox.hasHeldTooLong);
+    assertEquals(bench.outbox.holdsPublishers(), false);
+    bench.peer.flow();
+    bench.net.settle();
+    assertEquals(bench.outbox.hasHeldTooLong, false);
   });
 });
