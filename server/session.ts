@@ -229,7 +229,9 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
         return;
       case "ending": {
         const health = this.#outbox.health(nowMs);
-        if (health === "past_write_deadline") this.#connection.destroy();
+        if (health === "past_write_deadline" || health === "past_soft_limit") {
+          this.#connection.destroy();
+        }
         return;
       }
       case "closing":
