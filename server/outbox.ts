@@ -59,6 +59,7 @@ export class Outbox {
 
   /** When the peer last took a byte of what waits, on the server's coarse clock. */
   get progressMs(): number {
+    this.#noteProgress(this.#context.clock.nowMs);
     return this.#progressMs;
   }
 
@@ -124,12 +125,8 @@ export class Outbox {
   /** Judges the peer, at a time of the server's coarse clock. To be called about once a sweep. */
   health(nowMs: number): OutboxHealth {
     if (this.#inFlight === undefined) return "fine";
+    this.#noteProgress(nowMs);
     const pendingBytes = this.pendingBytes;
-    const takenBytes = this.#enqueuedBytes - pendingBytes;
-    if (takenBytes !== this.#seenTakenBytes) {
-      this.#seenTakenBytes = takenBytes;
-      this.#progressMs = nowMs;
-    }
     const { limits } = this.#context;
     if (nowMs - this.#progressMs >= limits.writeDeadlineMs) return "past_write_deadline";
     if (pendingBytes <= this.#softBytes) {
@@ -167,6 +164,13 @@ export class Outbox {
   /** True when publishers that waited for this reader need not wait longer. */
   get hasCaughtUp(): boolean {
     return this.pendingBytes <= this.#softBytes / 8;
+  }
+
+  #noteProgress(nowMs: number): void {
+    const takenBytes = this.#enqueuedBytes - this.pendingBytes;
+    if (takenBytes === this.#seenTakenBytes) return;
+    this.#seenTakenBytes = takenBytes;
+    this.#progressMs = nowMs;
   }
 
   get #softBytes(): number {

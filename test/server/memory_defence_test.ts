@@ -1,0 +1,69 @@
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import { describe, it } from "node:test";
+import { dataOf, MemoryBed } from "../support/memory_bed.ts";
+import type { MemoryPeer } from "../support/memory_peer.ts";
+import { publish } from "../support/janus_client.ts";
+
+const KIB = 1024;
+
+/** Sends numbered messages of about that many bytes, all in one go. */
+function flood(publisher: MemoryPeer, topic: string, count: number, bytes: number): void {
+  const padding = "p".repeat(bytes);
+  publisher.send(
+    Array.from(
+      { length: count },
+      (_, i) => publish(`{"topic":"${topic}","data":${i},"padding":"${padding}"}`),
+    ).join(""),
+  );
+}
+
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
+
+describe("the server's memory", () => {
+  it("is defended by dropping who took nothing for a second, and costs no reader a message", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: 400 * KIB });
+    const stalled = upTo(5).map(() => bed.subscribed(["t"], { bufferBytes: 200 }));
+    for (const peer of stalled) peer.stall();
+    const healthy = bed.subscribed(["t"], { bufferBytes: 400 * KIB });
+    const publisher = bed.dial();
+    flood(publisher, "t", 200, 4 * KIB);
+    bed.net.settle();
+    assertGreater(bed.server.heldBytes, 300 * KIB);
+    assertLess(bed.server.heldBytes, 400 * KIB);
+    assertLess(dataOf(healthy).length, 200);
+    bed.pass(750);
+    assertEquals(bed.ended, []);
+    bed.pass(500);
+    assertEquals(bed.ended.map(({ reason }) => reason), Array(5).fill("slow_consumer"));
+    for (const { pendingBytes, detail } of bed.ended) {
+      assertGreater(pendingBytes, 200 * KIB);
+      assertEquals(detail, "Took nothing while memory was short");
+    }
+    bed.pass(250);
+    assertEquals(dataOf(healthy), upTo(200));
+    assertEquals(bed.server.heldBytes, 0);
+    assertEquals(bed.server.counters.subscriptions, 1);
+  });
+
+  it("leaves those alone who took a byte within the last second", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: 400 * KIB });
+    const stalled = bed.subscribed(["t"], { bufferBytes: 200 });
+    const slow = bed.subscribed(["t"], { bufferBytes: 200 });
+    stalled.stall();
+    slow.stall();
+    const publisher = bed.dial();
+    flood(publisher, "t", 100, 4 * KIB);
+    bed.net.settle();
+    bed.pass(750);
+    assertEquals(bed.ended, []);
+    // Right before the sweep at which both have taken nothing for a second.
+    bed.pass(250, () => slow.take(1));
+    assertEquals(bed.ended.length, 1);
+    slow.bufferBytes = 64 * KIB;
+    slow.flow();
+    bed.pass(500);
+    assertEquals(dataOf(slow), upTo(100));
+  });
+});
