@@ -250,7 +250,7 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   /** Ends a slow consumer whose memory is needed: all that waits for it is dropped at once. */
   evict(detail: string): void {
     if (this.#state === "open") this.#evict(detail, true);
-    else this.#connection.destroy();
+    else this.#giveUp();
   }
 
   /** Sends what is queued, then an error frame, and closes. */
@@ -388,8 +388,14 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
     this.#leaveTopics(false);
     this.#context.onEnding(this, "slow_consumer", pendingBytes, detail);
     this.#outbox.dropQueue();
-    if (takesNothing) this.#connection.destroy();
+    if (takesNothing) this.#giveUp();
     else this.#sendLastWords("slow_consumer", detail);
+  }
+
+  /** Frees the memory at once, so that whoever needs it need not take it from others too. */
+  #giveUp(): void {
+    this.#connection.destroy();
+    this.#outbox.discard();
   }
 
   #sendLastWords(reason: EndReason, detail: string): void {

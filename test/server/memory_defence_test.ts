@@ -66,4 +66,34 @@ describe("the server's memory", () => {
     bed.pass(500);
     assertEquals(dataOf(slow), upTo(100));
   });
+
+  it("is defended past its limit too, and no harder than it takes", async () => {
+    const limits = { maxTotalPendingBytes: 420 * KIB, maxFrameBytes: 128 * KIB };
+    const bed = await MemoryBed.start(limits);
+    const readers = upTo(4).map((i) => bed.subscribed([`t${i}`], { bufferBytes: 200 }));
+    const publishers = readers.map(() => bed.dial());
+    for (const reader of readers) reader.stall();
+    for (let round = 0; round < 2; round++) {
+      for (const [i, publisher] of publishers.entries()) flood(publisher, `t${i}`, 1, 45 * KIB);
+      bed.net.settle();
+    }
+    // Some 90 KiB for each reader; the next 128 KiB are 70 too many.
+    assertLess(bed.server.heldBytes, 370 * KIB);
+    bed.dial().send(`PUBLISH\0{"topic":"x","data":"${"x".repeat(110 * KIB)}`);
+    bed.net.settle();
+    assertGreater(bed.server.heldBytes, 480 * KIB);
+    bed.pass(250, () => {
+      for (const reader of readers.slice(1)) reader.take(1);
+    });
+    assertEquals(bed.ended.map(({ reason, detail }) => [reason, detail]), [
+      ["slow_consumer", "Memory was exhausted"],
+    ]);
+    assertLess(bed.server.heldBytes, 420 * KIB);
+    for (const reader of readers) {
+      reader.bufferBytes = 64 * KIB;
+      reader.flow();
+    }
+    bed.pass(500);
+    assertEquals(readers.map((reader) => dataOf(reader).length), [0, 2, 2, 2]);
+  });
 });
