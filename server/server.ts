@@ -236,9 +236,17 @@ export class Server {
       const before = this.#activity;
       await sleep(QUIET_ROUND_MS);
       const isQuiet = before === this.#activity && !this.#turns.isBusy &&
-        (this.mesh?.isFlushed ?? true);
+        (this.mesh?.isFlushed ?? true) && !this.#doesAnyoneWait();
       quietRounds = isQuiet ? quietRounds + 1 : 0;
     }
+  }
+
+  /** Whether a publisher is made to wait, and so may have sent what isn't read yet. */
+  #doesAnyoneWait(): boolean {
+    for (let slot = this.#sessions.size - 1; slot >= 0; slot--) {
+      if (this.#sessions.at(slot)?.isWaiting) return true;
+    }
+    return false;
   }
 
   /** A number that changes with everything that is read or written. */

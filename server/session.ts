@@ -93,6 +93,11 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
     return this.#outbox.progressMs;
   }
 
+  /** True for a publisher that isn't read from just now. */
+  get isWaiting(): boolean {
+    return this.#waitsAt !== undefined;
+  }
+
   /** Greets the client: the first frame. */
   greet(): void {
     const { timestamps } = this.#context;
