@@ -122,7 +122,7 @@ describe("a graceful stop", () => {
           first!.map((_, i) => delivered(message("t", i))),
         );
         for (const other of others) assertEquals(other, first);
-        assertGreater(sent, first!.length);
+        assertGreater(first!.length, 100);
         await stopped;
       } finally {
         clearInterval(storm);
