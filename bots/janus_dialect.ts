@@ -76,8 +76,9 @@ export class JanusDialect implements Dialect {
     const stampMicros = parseTimestamp(members["timestamp"]);
     if (stampMicros === undefined) return damaged;
     if (members["topic"] !== this.#topic) return { verdict: "damaged", stampMicros };
-    const [first, ...rest] = Object.entries(members);
-    const isRight = first?.[0] === "timestamp" && rest.length === this.#members.length &&
+    // The timestamp must come first, so the others are those behind it.
+    const rest = Object.entries(members).slice(1);
+    const isRight = rest.length === this.#members.length &&
       this.#members.every(([name, value], at) => rest[at]![0] === name && rest[at]![1] === value);
     return { verdict: isRight ? "right" : "different", stampMicros };
   }

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { describe, it } from "node:test";
+import { until } from "../support/until.ts";
 import { DAMAGES } from "./damages.ts";
 import { countsOf, play } from "./scripted_run.ts";
 import { stamp } from "./scripted_server.ts";
@@ -76,6 +77,18 @@ describe("what a bot receives", () => {
       },
     });
     assertEquals(countsOf(report.rounds[0]), { good: 3, bad: 1, duplicate: 1 });
+  });
+
+  it("counts in its own round, not in the next", async () => {
+    const { report } = await play({
+      onPublish({ message, subscribers: [victim, ...others], round }) {
+        const frame = stamp(message);
+        for (const socket of [victim!, ...others]) socket.write(frame);
+        if (round === 0) victim!.write(frame + frame.replace("test", "text"));
+      },
+    }, { rounds: 2 });
+    assertEquals(countsOf(report.rounds[0]), { good: 3, bad: 1, duplicate: 1, corrupt: 1 });
+    assertEquals(countsOf(report.rounds[1]), { good: 4 });
   });
 
   it("is a duplicate when it comes again after everyone has it", async () => {
@@ -207,7 +220,13 @@ describe("a connection that ends", () => {
 
 describe("a bot's words", () => {
   it("are those of a 2009 client, in that order", async () => {
-    const { server } = await play({}, { n: 1 });
+    const { report, server } = await play({
+      async onPublish({ message, subscribers: [bot] }, server) {
+        await until("the publisher has closed", () => server.ended[2]!);
+        bot!.write(stamp(message));
+      },
+    }, { n: 1, timeoutMs: 60_000 });
+    assertEquals(countsOf(report.rounds[0]), { good: 1 });
     const [probe, bot, publisher] = server.said;
     assertEquals(probe, "");
     assertEquals(

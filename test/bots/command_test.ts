@@ -172,17 +172,41 @@ describe("the bots' command", () => {
     });
   });
 
-  it("ends all of its processes on Ctrl-C", PATIENCE, async () => {
+  /** Starts a run that goes on until it is ended, in three processes. */
+  async function withEndlessRun(
+    test: (pid: number, ended: Promise<Ended>) => Promise<void>,
+  ): Promise<void> {
     await withServer({ onSubscribe() {} }, async (port, server) => {
-      const child = start([...runCommand, "bots/main.ts"], [
-        ...["8", "127.0.0.1", port, "--processes", 2],
-      ]);
+      const [program, ...args] = [...runCommand, "bots/main.ts", "8", "127.0.0.1", String(port)];
+      // In a process group of its own, as a shell starts it.
+      const child = spawn(program!, [...args, "--processes", "2"], { cwd: root, detached: true });
       const ended = end(child);
       await until("all bots have connected", () => server.open === 8);
-      process.kill(child.pid!, "SIGINT");
-      const { status, stdout } = await ended;
-      assertEquals([status, stdout], [130, ""]);
+      await test(child.pid!, ended);
       await until("all bots have gone", () => server.open === 0);
+    });
+  }
+
+  it("ends all of its processes on a signal", PATIENCE, async () => {
+    for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+      await withEndlessRun(async (pid, ended) => {
+        process.kill(pid, signal);
+        assertEquals(await ended, { status: expected, stdout: "", stderr: "" });
+      });
+    }
+  });
+
+  it("ends on Ctrl-C, which reaches all of its processes, without a word", PATIENCE, async () => {
+    await withEndlessRun(async (pid, ended) => {
+      process.kill(-pid, "SIGINT");
+      assertEquals(await ended, { status: 130, stdout: "", stderr: "" });
+    });
+  });
+
+  it("leaves no process behind when it is killed", PATIENCE, async () => {
+    await withEndlessRun(async (pid, ended) => {
+      process.kill(pid, "SIGKILL");
+      await ended;
     });
   });
 

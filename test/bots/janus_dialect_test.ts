@@ -77,6 +77,14 @@ describe("the Janus dialect", () => {
     );
   });
 
+  it("takes no broken UTF-8 for the character that stands for it elsewhere", () => {
+    const replacement = new JanusDialect({ topic: "events", data: "\ufffd" });
+    const frame = bytes(MESSAGE.replace('"test"', '"?"'));
+    frame[frame.lastIndexOf(0x3f)] = 0xff;
+    assertEquals(replacement.examine(frame).verdict, "damaged");
+    assertEquals(replacement.kindOf(frame), "unknown");
+  });
+
   it("takes no topic that the protocol has no room for", () => {
     assertThrows(() => new JanusDialect({ topic: "", data: "" }), RangeError);
   });

@@ -54,6 +54,8 @@ export class ScriptedServer {
   #publishes = 0;
   /** What each connection said, in the order of connecting. */
   readonly said: string[] = [];
+  /** Whether each connection has ended its sending, in the order of connecting. */
+  readonly ended: boolean[] = [];
 
   private constructor(script: Script) {
     this.#script = script;
@@ -63,9 +65,9 @@ export class ScriptedServer {
     });
   }
 
-  static async start(script: Script = {}): Promise<ScriptedServer> {
+  static async start(script: Script = {}, host = "127.0.0.1"): Promise<ScriptedServer> {
     const server = new ScriptedServer(script);
-    await new Promise<void>((resolve) => server.#server.listen(0, "127.0.0.1", () => resolve()));
+    await new Promise<void>((resolve) => server.#server.listen(0, host, () => resolve()));
     return server;
   }
 
@@ -92,13 +94,17 @@ export class ScriptedServer {
     const number = this.#connections++;
     this.#sockets.add(socket);
     this.said[number] = "";
+    this.ended[number] = false;
     let rest = "";
     socket.setEncoding("utf8");
     socket.on("data", (text: string) => {
       this.said[number] += text;
       rest = this.#read(socket, rest + text);
     });
-    socket.on("end", () => socket.end());
+    socket.on("end", () => {
+      this.ended[number] = true;
+      socket.end();
+    });
     socket.on("error", () => {});
     socket.on("close", () => {
       this.#sockets.delete(socket);
