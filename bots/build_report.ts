@@ -87,6 +87,7 @@ export function buildReport(record: RunRecord, context: RunContext): BotsReport 
     verdict: lastMs < 1000 ? "under_1_s" : lastMs < 2000 ? "under_2_s" : "neither",
     slo: options.sloMs === null ? null : { limit_ms: options.sloMs, held: lastMs <= options.sloMs },
     processes: processes.map(({ pid, bots }) => ({ pid, bots })),
+    load: processes.map((_, at) => overall(rounds.map(({ load }) => load[at]!))),
     environment: context.environment,
   };
 }
@@ -140,9 +141,33 @@ function buildRound(
 function loadReport(pid: number, load: LoopReading): LoadReport {
   return {
     pid,
+    wall_ms: load.wallMs,
     cpu_share: load.cpuShare,
     loop_lag_ms: delayReport(load.timerLagMs),
     read_delay_ms: load.readDelayMs === null ? null : delayReport(load.readDelayMs),
+  };
+}
+
+/** One process's load over several rounds. */
+function overall(loads: readonly LoadReport[]): LoadReport {
+  const wallMs = total(loads.map(({ wall_ms }) => wall_ms));
+  const cpuMs = total(loads.map(({ wall_ms, cpu_share }) => wall_ms * cpu_share));
+  const readDelays = loads.map(({ read_delay_ms }) => read_delay_ms).filter((delay) =>
+    delay !== null
+  );
+  return {
+    pid: loads[0]!.pid,
+    wall_ms: wallMs,
+    cpu_share: wallMs > 0 ? cpuMs / wallMs : 0,
+    loop_lag_ms: worst(loads.map(({ loop_lag_ms }) => loop_lag_ms)),
+    read_delay_ms: readDelays.length === 0 ? null : worst(readDelays),
+  };
+}
+
+function worst(delays: readonly DelayReport[]): DelayReport {
+  return {
+    p99: Math.max(...delays.map(({ p99 }) => p99)),
+    max: Math.max(...delays.map(({ max }) => max)),
   };
 }
 

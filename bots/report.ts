@@ -74,6 +74,8 @@ export interface BotsReport {
   slo: { limit_ms: number; held: boolean } | null;
   /** The bots' processes. */
   processes: { pid: number; bots: number }[];
+  /** The load of each process over all rounds: CPU on the whole, delays of the worst round. */
+  load: LoadReport[];
   environment: EnvironmentReport;
 }
 
@@ -124,9 +126,11 @@ export interface QuantilesReport {
   max: number;
 }
 
-/** One process's load over a round. */
+/** One process's load, in the measured windows only. */
 export interface LoadReport {
   pid: number;
+  /** How long the windows were. */
+  wall_ms: number;
   /** CPU time over wall time; 1 is one core. */
   cpu_share: number;
   /** How late the event loop ran a timer that was due. */

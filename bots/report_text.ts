@@ -5,7 +5,7 @@
  */
 
 import type { Tally } from "./enlistment.ts";
-import type { BotsReport, QuantilesReport, RoundReport } from "./report.ts";
+import type { BotsReport, LoadReport, QuantilesReport, RoundReport } from "./report.ts";
 
 /** The whole report, without a line feed at its end. */
 export function reportText(report: BotsReport): string {
@@ -93,31 +93,36 @@ function roundLines(round: RoundReport): string[] {
   if (round.disconnected > 0) {
     lines.push(`disconnected: ${round.disconnected}${tallyText(round.refusals)}`);
   }
-  for (const { pid, cpu_share, loop_lag_ms, read_delay_ms } of round.load) {
-    const read = read_delay_ms === null
-      ? "read delay unknown"
-      : `read delay p99 ${delay(read_delay_ms.p99)}, max ${delay(read_delay_ms.max)}`;
-    lines.push(
-      `bots' process ${pid}: CPU ${(cpu_share * 100).toFixed(0)} % of a core, ` +
-        `loop lag p99 ${delay(loop_lag_ms.p99)}, max ${delay(loop_lag_ms.max)}, ${read}`,
-    );
-  }
+  lines.push(...round.load.map(loadLine));
   if (!round.valid) lines.push(...round.invalid_because.map((why) => `INVALID: ${why}`));
   return lines;
+}
+
+function loadLine({ pid, cpu_share, loop_lag_ms, read_delay_ms }: LoadReport): string {
+  const read = read_delay_ms === null
+    ? "read delay unknown"
+    : `read delay p99 ${delay(read_delay_ms.p99)}, max ${delay(read_delay_ms.max)}`;
+  return `bots' process ${pid}: CPU ${(cpu_share * 100).toFixed(0)} % of a core, ` +
+    `loop lag p99 ${delay(loop_lag_ms.p99)}, max ${delay(loop_lag_ms.max)}, ${read}`;
 }
 
 function delay(ms: number): string {
   return `${ms.toFixed(1)} ms`;
 }
 
-function medianLines({ rounds, medians }: BotsReport): string[] {
+function medianLines({ rounds, medians, load }: BotsReport): string[] {
   const valid = rounds.filter((round) => round.valid).length;
   const which = valid === rounds.length
     ? `all ${rounds.length} rounds`
     : valid === 0
     ? `all ${rounds.length} rounds, none of them valid`
     : `the ${valid} valid rounds of ${rounds.length}`;
-  return [`medians over ${which}`, ...quantileLines(medians.latency_ms, medians.end_to_end_ms)];
+  return [
+    `medians over ${which}`,
+    ...quantileLines(medians.latency_ms, medians.end_to_end_ms),
+    "load over all rounds, delays of the worst",
+    ...load.map(loadLine),
+  ];
 }
 
 function setupLines({ setup, n, target, processes }: BotsReport): string[] {

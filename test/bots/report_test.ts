@@ -195,12 +195,24 @@ describe("the report's text", () => {
         "milliseconds         min      p50      p90      p99    p99.9      max\n" +
         "server's clock     20.00    20.00    30.00    30.00    30.00    30.00\n",
     );
+    assertStringIncludes(
+      text,
+      "\nload over all rounds, delays of the worst\nbots' process 4711: CPU 31 % of a core, " +
+        "loop lag p99 4.3 ms, max 3000.0 ms, read delay p99 1.3 ms, max 2.0 ms\n",
+    );
     assertEquals([run.valid, run.verdict], [false, "neither"]);
     assertStringIncludes(run.invalid_because[0]!, "round 2: bots' process 4711: the event loop");
   });
 });
 
 describe("the report", () => {
+  it("has each process's CPU over all rounds, by their length", () => {
+    const round = (wallMs: number, cpuShare: number) =>
+      squadRound([10], { load: { ...calm, wallMs, cpuShare } });
+    const [load] = report([round(300, 0.5), round(100, 0.9)]).load;
+    assertEquals([load!.wall_ms, load!.cpu_share.toFixed(3)], [400, "0.600"]);
+  });
+
   it("counts a bot as good that was good in every round", () => {
     const { good, bad, rounds } = report([
       squadRound([10, 20, 30]),
@@ -255,7 +267,7 @@ describe("the report", () => {
     assertEquals(Object.keys(run), [
       ...["schema", "started_at", "target", "options", "n", "good", "bad", "setup_ms", "run_ms"],
       ...["setup", "rounds", "medians", "valid", "invalid_because", "verdict", "slo"],
-      ...["processes", "environment"],
+      ...["processes", "load", "environment"],
     ]);
     const [round] = run.rounds;
     assertEquals(Object.keys(round!), [
@@ -271,8 +283,10 @@ describe("the report", () => {
       dialect: "janus",
     });
     assertEquals(run.options, { rounds: 1, topic: "events", data_bytes: 4, timeout_ms: 5000 });
+    assertEquals(run.load, round!.load);
     assertEquals(round!.load, [{
       pid: 4711,
+      wall_ms: 1270,
       cpu_share: 0.314,
       loop_lag_ms: { p99: 4.25, max: 6.5 },
       read_delay_ms: { p99: 1.25, max: 2 },
