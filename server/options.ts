@@ -137,11 +137,11 @@ function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
     maxTopics: line.number("max-topics", 1, 1_000_000),
     maxPendingBytes: line.number("max-pending-bytes", KIB, 64 * GIB),
     softPendingBytes: line.number("soft-pending-bytes", KIB, 64 * GIB),
-    softPendingMs: line.duration("soft-pending-time"),
+    softPendingMs: milliseconds(line, "soft-pending-time"),
     maxTotalPendingBytes: line.number("max-total-pending-bytes", KIB, 1024 * GIB),
-    writeDeadlineMs: line.duration("write-deadline"),
-    pingAfterMs: line.duration("ping-after"),
-    idleMs: line.duration("idle-timeout"),
+    writeDeadlineMs: milliseconds(line, "write-deadline"),
+    pingAfterMs: milliseconds(line, "ping-after"),
+    idleMs: milliseconds(line, "idle-timeout"),
   });
   const { maxFrameBytes, maxPendingBytes } = { ...DEFAULT_LIMITS, ...limits };
   if (maxPendingBytes < maxFrameBytes) {
@@ -151,6 +151,12 @@ function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
     );
   }
   return limits;
+}
+
+/** A flag's time, as limits are: in whole milliseconds. */
+function milliseconds(line: CommandLine<ValueFlag, string>, name: ValueFlag): number | undefined {
+  const time = line.duration(name);
+  return time === undefined ? undefined : Math.ceil(time);
 }
 
 function workerCount(text: string | undefined): number {

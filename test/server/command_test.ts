@@ -1,0 +1,257 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { PROJECT_ROOT, RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
+import { errorOf, JanusClient, message, publish, subscribe } from "../support/janus_client.ts";
+import { directCommand, type Exit, ServerCommand } from "../support/server_command.ts";
+import { until } from "../support/until.ts";
+
+const KIB = 1024;
+
+/** Command lines that can't be understood, and what the one line must name. */
+const BAD_LINES: readonly (readonly [string, string])[] = [
+  ["--nonsense", "--nonsense"],
+  ["--max-conections=5", "--max-conections"],
+  ["-p 5", "-p"],
+  ["extra", "extra"],
+  ["--port", "--port"],
+  ["--port x", '"x"'],
+  ["--port 65536", "65536"],
+  ["--port 1 --port 2", "--port"],
+  ["--port 8e3", '"8e3"'],
+  ["--host a/b", '"a/b"'],
+  ["--max-connections 0", '"0"'],
+  ["--max-connections -1", "-1"],
+  ["--max-frame-bytes 63", '"63"'],
+  ["--max-topic-bytes 257", '"257"'],
+  ["--max-topics many", '"many"'],
+  ["--max-pending-bytes 1024", "1024"],
+  ["--write-deadline 5", '"5"'],
+  ["--write-deadline 0s", '"0s"'],
+  ["--idle-timeout 1h", '"1h"'],
+  ["--ping-after 2days", '"2days"'],
+  ["--log-level loud", '"loud"'],
+  ["--workers none", '"none"'],
+];
+
+/** What makes a command one that may not listen on port 1, where there is such a thing. */
+const withoutRights = process.getuid?.() !== 0
+  ? []
+  : spawnSync("setpriv", ["--version"]).status === 0
+  ? ["setpriv", "--inh-caps=-all", "--bounding-set=-net_bind_service"]
+  : undefined;
+
+async function run(runtime: RuntimeName, flags: readonly string[]): Promise<Exit> {
+  return await new ServerCommand(directCommand(runtime), flags).exited();
+}
+
+/** It ended with this status and one line of error that names the word, without a stack. */
+function assertRefused(exit: Exit, status: number, word: string): void {
+  assertEquals([exit.status, exit.stdout], [status, ""], exit.stderr);
+  assertMatch(exit.stderr, /^hotwheels: [^\n]+\n$/);
+  assertStringIncludes(exit.stderr, word);
+}
+
+for (const runtime of RUNTIME_NAMES) {
+  describe(`the server's command on ${runtime}`, () => {
+    async function withServer(
+      flags: readonly string[],
+      test: (server: ServerCommand) => Promise<void>,
+    ): Promise<void> {
+      const server = await ServerCommand.listening(runtime, flags);
+      try {
+        await test(server);
+      } finally {
+        await server.dispose();
+      }
+    }
+
+    it("says in one line where it listens, on what, and how many it takes", async () => {
+      await withServer(["--max-connections", "123"], async (server) => {
+        const line = new RegExp(
+          `^hotwheels listening on 127\\.0\\.0\\.1:(\\d+) \\(${runtime} \\d+\\.\\d+\\.\\d+, ` +
+            `pid ${server.pid}, at most 123 connections\\)\\n$`,
+        );
+        assertMatch(server.stdout, line);
+        const client = await JanusClient.greeted(server);
+        await client.dispose();
+        server.signal("SIGTERM");
+        const { status, stdout, stderr } = await server.exited();
+        assertEquals(status, 0);
+        assertMatch(stdout, line);
+        assertEquals(stderr, "");
+      });
+    });
+
+    it("takes as many as the descriptor limit leaves unless told otherwise", async () => {
+      const command = runtime === "deno"
+        ? [directCommand(runtime)[0]!, "task", "-q", "serve"]
+        : directCommand(runtime);
+      const limited = ["sh", "-c", 'ulimit -n 300; exec "$@"', "sh", ...command];
+      const server = await ServerCommand.listening(runtime, [], limited);
+      try {
+        assertStringIncludes(server.stdout, `at most ${300 - 64} connections`);
+      } finally {
+        server.signal("SIGTERM");
+        await server.exited();
+      }
+    });
+
+    it("prints its flags when asked for help", async () => {
+      const { status, stdout, stderr } = await run(runtime, ["--help", "--port", "7"]);
+      assertEquals([status, stderr], [0, ""]);
+      const flags = [
+        "host",
+        "port",
+        "max-connections",
+        "max-frame-bytes",
+        "max-topic-bytes",
+        "max-topics",
+        "max-pending-bytes",
+        "soft-pending-bytes",
+        "soft-pending-time",
+        "max-total-pending-bytes",
+        "write-deadline",
+        "ping-after",
+        "idle-timeout",
+        "workers",
+        "log-level",
+        "help",
+        "version",
+      ];
+      for (const flag of flags) assertMatch(stdout, new RegExp(`^ *--${flag}\\b`, "m"));
+      assertMatch(stdout, /deno task serve/);
+      assertMatch(stdout, /bun run server\/main\.ts/);
+      for (const line of stdout.split("\n")) assert(line.length <= 110, line);
+    });
+
+    it("prints its version", async () => {
+      const { version } = JSON.parse(readFileSync(`${PROJECT_ROOT}deno.json`, "utf8"));
+      assertEquals(await run(runtime, ["--version"]), {
+        status: 0,
+        signal: null,
+        stdout: `${version}\n`,
+        stderr: "",
+      });
+    });
+
+    for (const [line, word] of BAD_LINES) {
+      it(`refuses ${line} in one line with status 2`, async () => {
+        assertRefused(await run(runtime, line.split(" ")), 2, word);
+      });
+    }
+
+    it("takes times in fractions of a second and of a millisecond", async () => {
+      await withServer(["--idle-timeout", "0.4s", "--ping-after", "300.5ms"], async (server) => {
+        const client = await JanusClient.greeted(server);
+        client.send("\0");
+        assertEquals(await client.frame(), "PING");
+        assertEquals(errorOf(await client.frame()).code, "idle_timeout");
+        await client.dispose();
+      });
+    });
+
+    it("says in one line that the port is in use, with status 1", async () => {
+      const other = createServer().listen(0, "127.0.0.1");
+      await new Promise((resolve) => other.once("listening", resolve));
+      const { port } = other.address() as { port: number };
+      try {
+        const flags = ["--host", "127.0.0.1", "--port", String(port)];
+        assertRefused(await run(runtime, flags), 1, String(port));
+      } finally {
+        other.close();
+      }
+    });
+
+    it("says in one line that the address isn't this machine's, with status 1", async () => {
+      assertRefused(await run(runtime, ["--host", "192.0.2.1", "--port", "0"]), 1, "192.0.2.1");
+      const unknown = "no-such-host.invalid";
+      assertRefused(await run(runtime, ["--host", unknown, "--port", "0"]), 1, unknown);
+    });
+
+    it("says in one line that the port needs more rights, with status 1", {
+      skip: withoutRights === undefined ? "root may listen on any port here" : false,
+    }, async () => {
+      const command = [...withoutRights ?? [], ...directCommand(runtime)];
+      const flags = ["--host", "127.0.0.1", "--port", "1"];
+      assertRefused(await new ServerCommand(command, flags).exited(), 1, "127.0.0.1:1");
+    });
+
+    it("holds clients to the limits that its flags set", async () => {
+      const flags = [
+        "--max-connections=2",
+        "--max-frame-bytes=100",
+        "--max-topics=2",
+        "--max-topic-bytes=5",
+        "--log-level=error",
+      ];
+      await withServer(flags, async (server) => {
+        const refused = async (bytes: string) => {
+          const client = await JanusClient.greeted(server);
+          client.send(bytes);
+          const { frames } = await client.closed();
+          await client.dispose();
+          return errorOf(frames.at(-1)).code;
+        };
+        assertEquals(await refused(`PUBLISH\0${message("t", "x".repeat(100))}`), "frame_too_large");
+        assertEquals(await refused(subscribe("123456")), "bad_frame");
+        assertEquals(await refused(["a", "b", "c"].map(subscribe).join("")), "too_many_topics");
+        const [one, two] = [await JanusClient.greeted(server), await JanusClient.greeted(server)];
+        const three = await JanusClient.open(server);
+        assertEquals(errorOf((await three.closed()).frames[0]).code, "too_many_connections");
+        for (const client of [one, two, three]) await client.dispose();
+        assertEquals(server.stderr, "");
+      });
+    });
+
+    it("logs who was closed, why, and how much waited, in a line each", async () => {
+      await withServer(["--max-pending-bytes", String(128 * KIB)], async (server) => {
+        const wrong = await JanusClient.greeted(server);
+        wrong.send("nonsense\n\x1b[31m\0");
+        await wrong.closed();
+        const ordinary = await JanusClient.greeted(server);
+        ordinary.close();
+        const deaf = await JanusClient.subscribed(server, "t");
+        deaf.pause();
+        const publisher = await JanusClient.greeted(server);
+        const padding = "p".repeat(32 * KIB);
+        for (let i = 0; i < 500; i++) await publisher.sent(publish(message("t", padding)));
+        await until("both are logged", () => server.stderr.split("\n").length > 2);
+        const [first, second, ...others] = server.stderr.split("\n");
+        assertEquals(others, [""]);
+        assertMatch(
+          first!,
+          /^\S+T\S+ \[warning\] hotwheels: closed 127\.0\.0\.1: bad_frame, 0 bytes waiting: .*nonsense/,
+        );
+        assertMatch(first!, /^[\x20-\x7e]+$/);
+        const bytes = / closed 127\.0\.0\.1: slow_consumer, (\d+) bytes waiting: /.exec(second!)
+          ?.[1];
+        assert(Number(bytes) > 128 * KIB, second);
+        for (const client of [wrong, ordinary, deaf, publisher]) await client.dispose();
+      });
+    });
+
+    it("logs as much as it's asked to", async () => {
+      for (
+        const [level, lines] of [["debug", 2], ["info", 1], ["warning", 1], ["error", 0]] as const
+      ) {
+        await withServer(["--log-level", level], async (server) => {
+          const ordinary = await JanusClient.greeted(server);
+          ordinary.end();
+          await ordinary.closed();
+          const wrong = await JanusClient.greeted(server);
+          wrong.send("nonsense\0");
+          await wrong.closed();
+          await wrong.dispose();
+          await ordinary.dispose();
+          server.signal("SIGTERM");
+          const { stderr } = await server.exited();
+          assertEquals(stderr.split("\n").length - 1, lines, stderr);
+        });
+      }
+    });
+  });
+}
