@@ -47,9 +47,11 @@ function run(options: ServerOptions): Promise<number> {
 }
 
 async function runAlone({ host, port, limits }: ServerOptions): Promise<number> {
+  // Before anybody is told that there is a process to signal.
+  const signal = firstSignal();
   const server = await serve({ hostname: host, port, limits });
   announce(server.address, server.runtime, server.limits, "");
-  await firstSignal();
+  await signal;
   await server.close();
   return 0;
 }
