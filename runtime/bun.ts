@@ -6,6 +6,7 @@
 
 import { closeSync, openSync } from "node:fs";
 import { isIP } from "node:net";
+import process from "node:process";
 import { BunConnection } from "./bun_connection.ts";
 import { addressText, checkPort, transportError, transportErrorCode } from "./transport_error.ts";
 import {
@@ -46,21 +47,8 @@ class BunRuntime implements Runtime {
     try {
       return new BunListener(
         options.transport === "unix"
-          ? Bun.listen<BunConnection>({
-            unix: options.path,
-            allowHalfOpen: true,
-            socket: socket as never,
-          })
-          : Bun.listen<BunConnection>(
-            {
-              hostname: options.hostname,
-              port: options.port,
-              // Honoured, but not among the types of `listen`.
-              reusePort: options.reusePort ?? false,
-              allowHalfOpen: true,
-              socket: socket as never,
-            } as Bun.TCPSocketListenOptions<BunConnection>,
-          ),
+          ? [Bun.listen({ unix: options.path, allowHalfOpen: true, socket: socket as never })]
+          : listenTcp(options, socket),
         options,
       );
     } catch (error) {
@@ -82,25 +70,71 @@ class BunRuntime implements Runtime {
   }
 }
 
+type TcpListenOptions = Extract<ListenOptions, { readonly transport: "tcp" }>;
+type BunSocketListener =
+  | Bun.TCPSocketListener<BunConnection>
+  | Bun.UnixSocketListener<BunConnection>;
+
+/**
+ * Bun lets 512 connections wait to be accepted, whatever one asks for; in a storm of them the kernel
+ * drops more, and each of those tries again only after a second. Where the kernel spreads connections
+ * over the sockets that share a port, this many sockets together let 4,096 wait.
+ */
+const socketsPerPort = 8;
+
+/** How often a port that the system chose may be somebody else's by the time we share it. */
+const maxChoices = 10;
+
+function listenTcp(
+  options: TcpListenOptions,
+  socket: Bun.SocketHandler<BunConnection, "uint8array">,
+): Bun.TCPSocketListener<BunConnection>[] {
+  const { hostname, reusePort = false } = options;
+  const listenOn = (port: number, isShared: boolean) =>
+    Bun.listen<BunConnection>(
+      {
+        hostname,
+        port,
+        // Honoured, but not among the types of `listen`.
+        reusePort: isShared,
+        allowHalfOpen: true,
+        socket: socket as never,
+      } as Bun.TCPSocketListenOptions<BunConnection>,
+    );
+  for (let choice = 1;; choice++) {
+    // The first one finds out whether the port is to be had, and which it is.
+    const first = listenOn(options.port, reusePort);
+    if (process.platform !== "linux") return [first];
+    const listeners = reusePort ? [first] : [];
+    if (!reusePort) first.stop();
+    try {
+      while (listeners.length < socketsPerPort) listeners.push(listenOn(first.port, true));
+      return listeners;
+    } catch (error) {
+      for (const listener of listeners) listener.stop();
+      const isTaken = transportErrorCode(error) === "address_in_use";
+      if (options.port !== 0 || !isTaken || choice === maxChoices) throw error;
+    }
+  }
+}
+
 class BunListener implements Listener {
   readonly address: Address;
-  readonly #listener: Bun.TCPSocketListener<BunConnection> | Bun.UnixSocketListener<BunConnection>;
+  /** All on one address. */
+  readonly #listeners: readonly BunSocketListener[];
 
-  constructor(
-    listener: Bun.TCPSocketListener<BunConnection> | Bun.UnixSocketListener<BunConnection>,
-    options: ListenOptions,
-  ) {
-    this.#listener = listener;
+  constructor(listeners: readonly BunSocketListener[], options: ListenOptions) {
+    this.#listeners = listeners;
     this.address = options.transport === "unix" ? { transport: "unix", path: options.path } : {
       transport: "tcp",
       hostname: options.hostname,
-      port: (listener as Bun.TCPSocketListener<BunConnection>).port,
+      port: (listeners[0] as Bun.TCPSocketListener<BunConnection>).port,
     };
   }
 
   // deno-lint-ignore require-await
   async close(): Promise<void> {
-    this.#listener.stop();
+    for (const listener of this.#listeners) listener.stop();
   }
 }
 
