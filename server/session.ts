@@ -148,9 +148,10 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
     this.#context.onGone(this);
   }
 
-  // What the client says.
+  // What the client says. An unsubscribe may end the session; what follows it isn't heard then.
 
   onSubscribe(name: string): void {
+    if (this.#state !== "open") return;
     const { topics, limits, counters } = this.#context;
     this.#checkTopic(name, "bad_frame");
     if (!this.#subscriptions.some(({ topic }) => topic.name === name)) {
@@ -177,6 +178,7 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   }
 
   onPublish(name: string, message: Uint8Array): void {
+    if (this.#state !== "open") return;
     const { topics, timestamps, counters, backplane } = this.#context;
     this.#checkTopic(name, "bad_message");
     const micros = timestamps.next();
