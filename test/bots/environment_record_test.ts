@@ -44,11 +44,12 @@ async function withService(
   }
 }
 
-/** Calls the test with a program that answers as `ethtool -S ens5` does. */
+/** Calls the test with a program that answers as `ethtool -S` does for every device but `lo`. */
 async function withEthtool(test: (path: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "hotwheels-ethtool-"));
   const path = join(folder, "ethtool");
-  const script = `#!/bin/sh\n[ "$*" = "-S ens5" ] || exit 81\ncat <<'END'\n${ETHTOOL_OUTPUT}END\n`;
+  const script =
+    `#!/bin/sh\n[ $# = 2 ] && [ "$1" = -S ] && [ "$2" != lo ] || exit 81\ncat <<'END'\n${ETHTOOL_OUTPUT}END\n`;
   writeFileSync(path, script, { mode: 0o755 });
   try {
     await test(path);
@@ -126,7 +127,7 @@ describe("EC2's metadata", () => {
 
   it("is nothing where something else answers on that address", async () => {
     const server = createServer((socket) => {
-      socket.on("error", () => {}).on("close", () => server.close());
+      socket.on("error", () => {}).on("close", () => server.close()).resume();
       socket.write("220 smtp ready\r\n");
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -141,7 +142,7 @@ describe("the network adapter's allowances", () => {
   it("are read from ethtool", async () => {
     await withEthtool(async (ethtool) => {
       assertEquals(await readAllowances("ens5", ethtool), COUNTERS);
-      assertEquals(await readAllowances("eth7", ethtool), null);
+      assertEquals(await readAllowances("lo", ethtool), null);
     });
   });
 
@@ -227,7 +228,7 @@ describe("the environment's record", () => {
         assertEquals(ec2?.instance_type, "t4g.small");
         assertEquals(ec2?.availability_zone, "eu-central-1a");
         assertEquals(ec2?.ami_id, "ami-0123456789abcdef0");
-        assertEquals(ec2?.allowances_before, await readAllowances(ec2!.network_device, ethtool));
+        assertEquals(ec2?.allowances_before, ec2?.network_device === null ? null : COUNTERS);
         assertEquals(ec2?.allowances_after, null);
         assertEquals(JSON.stringify(record).includes('"i-0123456789'), false);
       });
