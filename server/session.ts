@@ -196,15 +196,10 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
 
   deliver(chunk: SharedChunk): boolean {
     if (this.#state !== "open") return true;
-    const { counters, limits } = this.#context;
-    counters.writes++;
+    this.#context.counters.writes++;
     if (this.#outbox.send(chunk)) return true;
-    const { pendingBytes } = this.#outbox;
-    if (pendingBytes > limits.maxPendingBytes) {
-      this.#evict(`${pendingBytes} bytes wait, ${limits.maxPendingBytes} may`, false);
-      return true;
-    }
-    return !this.#outbox.holdsPublishers();
+    this.#enforceLimit();
+    return this.#state !== "open" || !this.#outbox.holdsPublishers();
   }
 
   get gate(): Gate | undefined {
@@ -372,8 +367,18 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
     }
   }
 
+  /** Sends a reply; replies that nobody reads are no better than messages. */
   #send(bytes: Uint8Array): void {
-    this.#outbox.send(new SharedChunk(bytes, this.#context.budget));
+    if (this.#outbox.send(new SharedChunk(bytes, this.#context.budget))) return;
+    if (this.#state === "open") this.#enforceLimit();
+  }
+
+  /** Evicts a client for which more waits than may. */
+  #enforceLimit(): void {
+    const { pendingBytes } = this.#outbox;
+    const { maxPendingBytes } = this.#context.limits;
+    if (pendingBytes <= maxPendingBytes) return;
+    this.#evict(`${pendingBytes} bytes wait, ${maxPendingBytes} may`, false);
   }
 
   /** What has been accepted so far is still delivered, then `reason`, then FIN. */

@@ -1,3 +1,4 @@
+import { CHUNK_OVERHEAD_BYTES } from "./limits.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 
 /**
@@ -28,13 +29,13 @@ export class SharedChunk {
   retain(): void {
     if (this.#holders++ > 0) return;
     if (this.#whole !== undefined) this.#whole.retain();
-    else this.#budget.hold(this.bytes.byteLength);
+    else this.#budget.hold(this.bytes.byteLength + CHUNK_OVERHEAD_BYTES);
   }
 
   /** One holder less. Each {@linkcode retain} is answered by one of these. */
   release(): void {
     if (--this.#holders > 0) return;
     if (this.#whole !== undefined) this.#whole.release();
-    else this.#budget.release(this.bytes.byteLength);
+    else this.#budget.release(this.bytes.byteLength + CHUNK_OVERHEAD_BYTES);
   }
 }

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
+import { CHUNK_OVERHEAD_BYTES } from "../../server/limits.ts";
 import { MemoryBudget } from "../../server/memory_budget.ts";
 import { SharedChunk } from "../../server/shared_chunk.ts";
 
@@ -40,13 +41,13 @@ describe("a shared chunk", () => {
     const chunk = new SharedChunk(new Uint8Array(100), budget);
     assertEquals(budget.heldBytes, 0);
     for (let i = 0; i < 10; i++) chunk.retain();
-    assertEquals(budget.heldBytes, 100);
+    assertEquals(budget.heldBytes, 100 + CHUNK_OVERHEAD_BYTES);
     for (let i = 0; i < 9; i++) chunk.release();
-    assertEquals(budget.heldBytes, 100);
+    assertEquals(budget.heldBytes, 100 + CHUNK_OVERHEAD_BYTES);
     chunk.release();
     assertEquals(budget.heldBytes, 0);
     chunk.retain();
-    assertEquals(budget.heldBytes, 100);
+    assertEquals(budget.heldBytes, 100 + CHUNK_OVERHEAD_BYTES);
     chunk.release();
     assertEquals(budget.heldBytes, 0);
   });
@@ -60,10 +61,10 @@ describe("a shared chunk", () => {
     part.retain();
     smaller.retain();
     whole.retain();
-    assertEquals(budget.heldBytes, 100);
+    assertEquals(budget.heldBytes, 100 + CHUNK_OVERHEAD_BYTES);
     whole.release();
     part.release();
-    assertEquals(budget.heldBytes, 100);
+    assertEquals(budget.heldBytes, 100 + CHUNK_OVERHEAD_BYTES);
     smaller.release();
     assertEquals(budget.heldBytes, 0);
   });
