@@ -7,6 +7,12 @@ import type { CoarseClock } from "./coarse_clock.ts";
 /** Small chunks that wait are joined up to this many bytes, so that each costs no write of its own. */
 const MAX_JOINED_BYTES = 64 * 1024;
 
+/**
+ * The same where half of the server's memory is in use: what is joined is a copy for one connection,
+ * and thousands of large ones would use up the rest.
+ */
+const MAX_JOINED_BYTES_IN_NEED = 4 * 1024;
+
 /** Taken chunks stay in front of the queue's array until they are this many and the larger part. */
 const MIN_COMPACTION = 64;
 
@@ -180,11 +186,14 @@ export class Outbox {
 
   /** The next chunk to write, joined with its followers where they're small; retained for us. */
   #takeNext(queue: SharedChunk[]): SharedChunk {
+    const { budget } = this.#context;
+    const isInNeed = budget.heldBytes * 2 > budget.maxBytes;
+    const maxJoinedBytes = isInNeed ? MAX_JOINED_BYTES_IN_NEED : MAX_JOINED_BYTES;
     let last = this.#head;
     let bytes = 0;
     for (; last < queue.length; last++) {
       const length = queue[last]?.bytes.byteLength ?? 0;
-      if (bytes > 0 && bytes + length > MAX_JOINED_BYTES) break;
+      if (bytes > 0 && bytes + length > maxJoinedBytes) break;
       bytes += length;
     }
     const first = queue[this.#head] as SharedChunk;

@@ -96,4 +96,20 @@ describe("the server's memory", () => {
     bed.pass(500);
     assertEquals(readers.map((reader) => dataOf(reader).length), [0, 2, 2, 2]);
   });
+
+  it("isn't used up by joining for each reader what all of them share", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: 4 * KIB * KIB });
+    const readers = upTo(200).map(() => bed.subscribed(["t"], { bufferBytes: 1 * KIB }));
+    for (const reader of readers) reader.stall();
+    const publisher = bed.dial();
+    for (let i = 0; i < 100; i++) {
+      publisher.send(publish(`{"topic":"t","data":${i},"padding":"${"p".repeat(KIB)}"}`));
+      bed.net.settle();
+    }
+    assertLess(bed.server.heldBytes, 200 * KIB);
+    for (const reader of readers) reader.flow();
+    bed.net.settle();
+    assertEquals(bed.ended, []);
+    for (const reader of readers) assertEquals(dataOf(reader), upTo(100));
+  });
 });
