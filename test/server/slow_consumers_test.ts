@@ -101,6 +101,34 @@ describe("slow consumers", () => {
     });
   });
 
+  for (const leave of ["end", "stay"] as const) {
+    it(`lose nothing of a publisher that has to wait for them and then ${leave === "end" ? "ends" : "stays"}`, async () => {
+      const limits = { softPendingBytes: 64 * KIB, softPendingMs: 60_000 };
+      await withServer({ ...limits, maxPendingBytes: 64 * MIB }, async (bed) => {
+        const slow = await bed.subscribed("t");
+        const reading = setInterval(() => {
+          slow.resume();
+          setTimeout(() => slow.pause(), 2);
+        }, 10);
+        try {
+          const publisher = await bed.greeted();
+          const padding = "p".repeat(16 * KIB);
+          const count = PLENTY / (16 * KIB);
+          for (let i = 0; i < count; i++) {
+            publisher.send(publish(message("t", `${String(i).padEnd(5)} ${padding}`)));
+          }
+          if (leave === "end") publisher.end();
+          const frames = await slow.next(count);
+          frames.forEach((frame, i) => assertEquals(numberOf(frame), i));
+          assertGreater(bed.server.counters.publisherPauses, 0);
+          if (leave === "end") assertEquals(await publisher.closed(), { how: "fin", frames: [] });
+        } finally {
+          clearInterval(reading);
+        }
+      });
+    });
+  }
+
   it("that never read cost those who do no message, and the server little memory", async () => {
     const limits = { maxPendingBytes: 4 * MIB, writeDeadlineMs: 2_000 };
     await withServer(limits, async (bed) => {
