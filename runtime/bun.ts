@@ -154,8 +154,7 @@ const events = {
     socket.data.onSocketEnd();
   },
   close(socket, error) {
-    // Without a connection when `accept` threw.
-    socket.data?.onSocketClose(error as Error | undefined);
+    socket.data.onSocketClose(error as Error | undefined);
   },
 } satisfies Bun.SocketHandler<BunConnection, "uint8array">;
 

@@ -22,7 +22,6 @@ export class BunConnection implements Connection {
   /** A write met the peer's reset, which then looks like an end in order. */
   #writeFailed = false;
   #paused = false;
-  #peerEnded = false;
   /** What arrived while reading was paused, and how the connection ended then. */
   #held: Uint8Array[] | null = null;
   #heldCause: Error | undefined;
@@ -81,7 +80,7 @@ export class BunConnection implements Connection {
     if (this.#state !== "open") return;
     this.#state = "closing";
     if (this.#held !== null) return this.#finishLater("reset", this.#heldCause);
-    if (this.#rest === null) this.#sendFin();
+    if (this.#rest === null) this.#socket.shutdown();
     if (this.#paused) this.#socket.resume();
   }
 
@@ -89,15 +88,6 @@ export class BunConnection implements Connection {
     if (this.#state === "gone") return;
     this.#finishLater("destroyed");
     this.#socket.terminate();
-  }
-
-  #sendFin(): void {
-    if (!this.#peerEnded) {
-      this.#socket.shutdown();
-      return;
-    }
-    this.#finishLater("finished");
-    this.#socket.end();
   }
 
   #finishLater(why: TransportEnd, cause?: Error): void {
@@ -120,13 +110,12 @@ export class BunConnection implements Connection {
     const count = this.#socket.write(rest);
     if (count !== rest.length) return this.#keep(rest, count);
     this.#rest = null;
-    if (this.#state === "closing") this.#sendFin();
+    if (this.#state === "closing") this.#socket.shutdown();
     this.#handler.onDrain();
   }
 
   onSocketEnd(): void {
     if (this.#state === "gone" || this.#writeFailed) return;
-    this.#peerEnded = true;
     if (this.#state === "open") this.#handler.onEnd();
   }
 

@@ -29,6 +29,7 @@ const fixtures = fileURLToPath(import.meta.resolve("./fixtures/"));
 /** What not every runtime has. */
 export type Feature =
   | "accept errors"
+  | "deep backlog"
   | "IPv6"
   | "names"
   | "processes"

@@ -187,6 +187,18 @@ export function listeningCases(cases: Cases): void {
   );
 
   cases.where(
+    "deep backlog",
+    "keeps two thousand peers waiting while the loop stands still",
+    async (bed) => {
+      const near: Side[] = [];
+      const listener = await bed.listen((side) => near.push(side));
+      bed.run("many_peers.ts", [String(portOf(listener.address)), "2000"]);
+      await bed.connect(listener.address);
+      await until("all are accepted", () => near.length === 2001);
+    },
+  );
+
+  cases.where(
     "processes",
     "survives want of descriptors, and accepts again after it",
     async (bed) => {

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { assertEquals, assertGreater, assertMatch } from "@std/assert";
+import { assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import { pattern } from "../support/bytes.ts";
-import { until } from "../support/until.ts";
+import { quiet, until } from "../support/until.ts";
 import type { Cases } from "./bed.ts";
 
 export function loopCases(cases: Cases): void {
@@ -54,4 +54,32 @@ export function loopCases(cases: Cases): void {
       assertGreater(turns, 1);
     },
   );
+
+  cases.that("a chain of busy turns sees new I/O in almost each of them", async (bed) => {
+    const { near, far } = await bed.pair("tcp");
+    await quiet();
+    let turns = 0;
+    let rounds = 0;
+    const small = pattern(1, 1);
+    near.reactions.data = () => near.write(small);
+    far.reactions.data = () => {
+      if (++rounds < 20) far.write(small);
+    };
+    far.write(small);
+    const busy = () => {
+      turns++;
+      const over = performance.now() + 0.5;
+      while (performance.now() < over);
+      if (rounds < 20) bed.runtime.nextTurn(busy);
+    };
+    busy();
+    await until("all rounds are done", () => rounds === 20);
+    // A round is two arrivals, and each may need a turn to be sent and one to be seen.
+    assertLess(turns, 20 * 10);
+  });
+
+  cases.where("processes", "what is closed and done lets the process end", async (bed) => {
+    await Promise.resolve();
+    bed.run("comes_to_an_end.ts", []);
+  });
 }

@@ -7,6 +7,7 @@ const capabilities: Capabilities = {
   dialRawPeer: (runtime, address) => Promise.resolve((runtime as MemoryRuntime).dial(address)),
   lacks: {
     "accept errors": "nothing in memory fails to be accepted",
+    "deep backlog": "in memory nobody waits to be accepted",
     "IPv6": "in memory there are no address families",
     "names": "in memory there is no name service",
     "processes": "memory is not shared between processes",

@@ -6,6 +6,7 @@
 
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { assertBytes, pattern } from "../support/bytes.ts";
+import type { Side } from "../support/side.ts";
 import { quiet, until } from "../support/until.ts";
 import type { Cases } from "./bed.ts";
 import { closed } from "./ending_cases.ts";
@@ -62,6 +63,32 @@ export function resetCases(cases: Cases): void {
     }
   });
 
+  cases.where(
+    "processes",
+    "a peer that left before it was accepted is heard, whatever writes to it meet",
+    async (bed) => {
+      const near: Side[] = [];
+      const listener = await bed.listen((side) => {
+        near.push(side);
+        let writes = 0;
+        const write = () => {
+          while (++writes < 5 && side.write(pattern(1, 100)));
+        };
+        side.reactions.drain = write;
+        side.reactions.end = () => side.close();
+        write();
+      });
+      const { address } = listener;
+      // Our loop stands still until they are all gone.
+      if (address.transport === "tcp") {
+        bed.run("leaving_peers.ts", [String(address.port), "100", "3000"]);
+      }
+      await until("all are accepted", () => near.length === 100);
+      await closed(...near);
+      for (const side of near) assertEquals(side.byteCount, 3000);
+    },
+  );
+
   cases.that("a write that meets a reset gets no drain, and the reset no end", async (bed) => {
     const { near, raw } = await bed.rawPair("tcp");
     raw.reset();
@@ -72,6 +99,17 @@ export function resetCases(cases: Cases): void {
     await closed(near);
     assertEquals([near.why, near.ended, near.drains], ["reset", false, 0]);
     assertEquals(near.write(pattern(3, 100)), false);
+  });
+
+  cases.that("a reset that a write has met is still one when close() follows", async (bed) => {
+    const { near, raw } = await bed.rawPair("tcp");
+    raw.reset();
+    const until = performance.now() + 20;
+    while (performance.now() < until);
+    near.write(pattern(3, 100));
+    near.close();
+    await closed(near);
+    assertEquals([near.why, near.ended, near.drains], ["reset", false, 0]);
   });
 
   cases.that("a reset ends a write that waits, without a drain", async (bed) => {

@@ -189,6 +189,33 @@ export function writingCases(cases: Cases, transport: Address["transport"]): voi
     },
   );
 
+  cases.that("a small write doesn't wait until the peer acknowledges the last", async (bed) => {
+    const subject = await bed.pair(transport);
+    const clock = await bed.pair(transport);
+    // Nagle's algorithm and a delayed acknowledgement make this 40 ms a round; a round trip that has
+    // no second write to wait takes next to nothing, however slow the machine.
+    const small = pattern(13, 1);
+    let ticks = 0;
+    clock.near.reactions.data = () => clock.near.write(small);
+    clock.far.reactions.data = () => {
+      ticks++;
+      clock.far.write(small);
+    };
+    let rounds = 0;
+    const [near, far] = [subject.near, subject.far];
+    near.reactions.data = () => {
+      if (near.write(small)) near.write(small);
+      else near.reactions.drain = () => near.drains % 2 === 1 && near.write(small);
+    };
+    far.reactions.data = () => {
+      if (far.byteCount === 2 * (rounds + 1) && ++rounds < 30) far.write(small);
+    };
+    clock.far.write(small);
+    far.write(small);
+    await until("all rounds are done", () => rounds === 30);
+    assertLess(ticks, 60 * rounds);
+  });
+
   cases.that("a connection can be written to before its handler is known", async (bed) => {
     const greeting = pattern(11, 100);
     const { near, far } = await bed.pair(transport, (side) => side.write(greeting));

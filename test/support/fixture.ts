@@ -67,6 +67,6 @@ export class Fixture {
 /** Runs a script to its end, while this process does nothing else. */
 export function runScript(script: string, args: readonly string[]): void {
   const command = [...runCommand, script, ...args];
-  const { status, stderr } = spawnSync(command[0]!, command.slice(1));
+  const { status, stderr } = spawnSync(command[0]!, command.slice(1), { timeout: 20_000 });
   if (status !== 0) throw new Error(`${script} ended with status ${status}: ${stderr}`);
 }

@@ -99,6 +99,12 @@ export class ServerCommand implements Target {
     process.kill(this.pid, name);
   }
 
+  /** Goes away as the reader of its output, as a pager does. */
+  closeOutput(): void {
+    this.#child.stdout!.destroy();
+    this.#child.stderr!.destroy();
+  }
+
   /** Waits until it has ended and all that it said is read. */
   async exited(): Promise<Exit> {
     await until("the command ends", () => this.#exit !== undefined, 30_000);
