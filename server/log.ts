@@ -22,6 +22,8 @@ export async function configureLog(level: LogLevel): Promise<void> {
     // Deno and Bun quote differently when they inspect.
     value: (value) => typeof value === "string" ? value : JSON.stringify(value),
   });
+  // A reader of the log that goes away must not take the server with it.
+  process.stderr.on("error", () => {});
   await configure({
     sinks: { stderr: (record) => process.stderr.write(format(record)) },
     loggers: [

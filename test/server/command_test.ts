@@ -234,6 +234,21 @@ for (const runtime of RUNTIME_NAMES) {
       });
     });
 
+    it("outlives whoever reads its log", async () => {
+      await withServer([], async (server) => {
+        const { port } = server;
+        server.closeOutput();
+        for (let i = 0; i < 3; i++) {
+          const wrong = await JanusClient.greeted({ hostname: "127.0.0.1", port });
+          wrong.send("nonsense\0");
+          await wrong.closed();
+          await wrong.dispose();
+        }
+        server.signal("SIGTERM");
+        assertEquals((await server.exited()).status, 0);
+      });
+    });
+
     it("logs as much as it's asked to", async () => {
       for (
         const [level, lines] of [["debug", 2], ["info", 1], ["warning", 1], ["error", 0]] as const
