@@ -64,7 +64,8 @@ describe("the bots' command", () => {
           assertEquals([status, stderr], [0, ""]);
           assertMatch(stdout, /^setup: \d+\.\d\dms, n: 30, good: 30, bad: 0, run: \d+\.\d\dms\n/);
           assertMatch(stdout, /\nverdict: /);
-          assertEquals(stdout.match(/\nbots' process \d+: /g)!.length, processes * 2);
+          // Two rounds, and the sum over both.
+          assertEquals(stdout.match(/\nbots' process \d+: /g)!.length, processes * 3);
         }
       });
     },
