@@ -11,21 +11,8 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { descriptorLimit } from "../runtime/system.ts";
 
-/** A fact is `null` where the platform has no such thing, or a sandbox denies a look at it. */
-export interface SystemFacts {
-  /** Such as `Linux`. */
-  readonly os: string;
-  /** The kernel's release. */
-  readonly osRelease: string | null;
-  /** Such as `x64`. */
-  readonly architecture: string;
-  readonly cpuModel: string | null;
-  /** How many threads the machine runs at once; fewer where this process is held to some. */
-  readonly cores: number;
-  /** The memory that this machine has, or this container may use. */
-  readonly memoryBytes: number | null;
-  /** The memory that is left for new processes. */
-  readonly freeMemoryBytes: number | null;
+/** What the system allows. A fact is `null` where the platform has no such thing, or it can't be seen. */
+export interface SystemLimits {
   /** How many descriptors a process may have open. */
   readonly descriptorLimit: number | null;
   /** What {@linkcode descriptorLimit} can be raised to. */
@@ -45,6 +32,23 @@ export interface SystemFacts {
   readonly congestionControl: string | null;
   /** How many connections the firewall follows; `null` where none is loaded. */
   readonly conntrack: { readonly used: number; readonly max: number } | null;
+}
+
+/** What the machine is, and what it allows. */
+export interface SystemFacts extends SystemLimits {
+  /** Such as `Linux`. */
+  readonly os: string;
+  /** The kernel's release. */
+  readonly osRelease: string | null;
+  /** Such as `x64`. */
+  readonly architecture: string;
+  readonly cpuModel: string | null;
+  /** How many threads the machine runs at once; fewer where this process is held to some. */
+  readonly cores: number;
+  /** The memory that this machine has, or this container may use. */
+  readonly memoryBytes: number | null;
+  /** The memory that is left for new processes. */
+  readonly freeMemoryBytes: number | null;
   /** Known after {@linkcode readAllFacts} only, like all that follows. */
   readonly clock: ClockState | null;
   /** The commit of this checkout, with `-modified` behind it where files differ from it. */
@@ -67,6 +71,8 @@ export interface TcpMemory {
   readonly pressureBytes: number;
   /** From here on sockets get nothing, and the kernel drops what arrives. */
   readonly maxBytes: number;
+  /** What the kernel counts in. */
+  readonly pageBytes: number;
 }
 
 /** What the service that sets the clock says. */
@@ -92,6 +98,15 @@ const REAL_SOURCE: FactSource = {
       timeout: 10_000,
     }),
 };
+
+/**
+ * The limits. Never throws.
+ *
+ * @param source Where it has no script, nothing is run, and nothing is read but the environment.
+ */
+export function readLimits(source: FactSource = REAL_SOURCE): SystemLimits {
+  return toLimits(statements(source, []));
+}
 
 /** The facts that are found at once. Never throws. */
 export function readFacts(source: FactSource = REAL_SOURCE): SystemFacts {
@@ -122,9 +137,7 @@ function statements({ env, script }: FactSource, args: readonly string[]): Map<s
 }
 
 function toFacts(said: ReadonlyMap<string, string>): SystemFacts {
-  const number = (name: string) => toNumber(said.get(name));
   const text = (name: string) => said.get(name) || null;
-  const synCookies = number("syn_cookies");
   return {
     os: os.type(),
     osRelease: attempt(() => os.release()),
@@ -133,6 +146,18 @@ function toFacts(said: ReadonlyMap<string, string>): SystemFacts {
     cores: os.availableParallelism(),
     memoryBytes: attempt(memoryBytes),
     freeMemoryBytes: attempt(() => os.freemem()),
+    ...toLimits(said),
+    clock: toClock(said.get("chrony"), said.get("ntp_synchronized")),
+    commit: text("commit"),
+    device: text("device"),
+    vendor: text("vendor"),
+  };
+}
+
+function toLimits(said: ReadonlyMap<string, string>): SystemLimits {
+  const number = (name: string) => toNumber(said.get(name));
+  const synCookies = number("syn_cookies");
+  return {
     descriptorLimit: descriptorLimit() ?? null,
     maxDescriptorLimit: number("nofile_max"),
     maxOpenFiles: number("file_max"),
@@ -141,12 +166,8 @@ function toFacts(said: ReadonlyMap<string, string>): SystemFacts {
     synBacklog: number("syn_backlog"),
     synCookies: synCookies === null ? null : synCookies > 0,
     tcpMemory: toTcpMemory(said.get("tcp_mem"), number("page_bytes")),
-    congestionControl: text("congestion_control"),
+    congestionControl: said.get("congestion_control") || null,
     conntrack: toConntrack(number("conntrack_count"), number("conntrack_max")),
-    clock: toClock(said.get("chrony"), said.get("ntp_synchronized")),
-    commit: text("commit"),
-    device: text("device"),
-    vendor: text("vendor"),
   };
 }
 
@@ -172,7 +193,7 @@ function toPortRange(text: string | undefined): PortRange | null {
 function toTcpMemory(text: string | undefined, pageBytes: number | null): TcpMemory | null {
   const [, pressure, max] = toNumbers(text, 3);
   if (pressure === undefined || max === undefined || pageBytes === null) return null;
-  return { pressureBytes: pressure * pageBytes, maxBytes: max * pageBytes };
+  return { pressureBytes: pressure * pageBytes, maxBytes: max * pageBytes, pageBytes };
 }
 
 function toConntrack(used: number | null, max: number | null): SystemFacts["conntrack"] {

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "node:test";
+import { readLimits, type SystemLimits } from "../../system/facts.ts";
 import {
-  type Capacity,
   chooseProcesses,
   chooseSpread,
   findingText,
@@ -9,7 +9,8 @@ import {
   preflight,
 } from "../../bots/preflight.ts";
 
-const CAPACITY: Capacity = {
+const LIMITS: SystemLimits = {
+  ...readLimits({ env: () => "", script: () => "" }),
   descriptorLimit: 20_000,
   portRange: { first: 32_768, last: 60_999 },
   maxBacklog: 4096,
@@ -17,8 +18,8 @@ const CAPACITY: Capacity = {
 
 const NEED: Need = { n: 10_000, processes: 1, addresses: 1, isLoopback: true };
 
-function check(need: Partial<Need>, capacity: Partial<Capacity> = {}): string[] {
-  return preflight({ ...NEED, ...need }, { ...CAPACITY, ...capacity }).map(findingText);
+function check(need: Partial<Need>, limits: Partial<SystemLimits> = {}): string[] {
+  return preflight({ ...NEED, ...need }, { ...LIMITS, ...limits }).map(findingText);
 }
 
 describe("the preflight", () => {
@@ -55,7 +56,7 @@ describe("the preflight", () => {
   it("only notes it where the ports are crowded", () => {
     const [text] = check({ n: 14_117 });
     assertStringIncludes(text!, "note: 14117 connections to one address crowd the 28232 ports");
-    assertEquals(preflight({ ...NEED, n: 14_117 }, CAPACITY)[0]!.isFatal, false);
+    assertEquals(preflight({ ...NEED, n: 14_117 }, LIMITS)[0]!.isFatal, false);
   });
 
   it("doesn't offer what wouldn't help", () => {
@@ -70,7 +71,7 @@ describe("the preflight", () => {
     assertStringIncludes(text!, "note: up to 256 connections");
     assertStringIncludes(text!, "sudo sysctl -w net.core.somaxconn=4096");
     assertStringIncludes(text!, "sudo sysctl -w kern.ipc.somaxconn=4096");
-    assertEquals(check({ n: 100 }, { maxBacklog: 128 }), []);
+    assertEquals(check({ n: 128 }, { maxBacklog: 128 }), []);
     assertEquals(check({ isLoopback: false }, { maxBacklog: 128 }), []);
   });
 
@@ -115,9 +116,9 @@ describe("the number of processes", () => {
 
 describe("the spread", () => {
   it("leaves each address two fifths of the ports at most", () => {
-    assertEquals(chooseSpread(1, CAPACITY.portRange), 1);
-    assertEquals(chooseSpread(11_292, CAPACITY.portRange), 1);
-    assertEquals(chooseSpread(11_293, CAPACITY.portRange), 2);
+    assertEquals(chooseSpread(1, LIMITS.portRange), 1);
+    assertEquals(chooseSpread(11_292, LIMITS.portRange), 1);
+    assertEquals(chooseSpread(11_293, LIMITS.portRange), 2);
     assertEquals(chooseSpread(100_000, null), 9);
     assertEquals(chooseSpread(20_000, { first: 1024, last: 65_535 }), 1);
   });

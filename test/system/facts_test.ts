@@ -58,7 +58,11 @@ describe("the system's facts", () => {
 
   it("give bytes where the kernel counts in pages", () => {
     const facts = factsFrom("tcp_mem=21000+28000+42000,page_bytes=4096");
-    assertEquals(facts.tcpMemory, { pressureBytes: 28_000 * 4096, maxBytes: 42_000 * 4096 });
+    assertEquals(facts.tcpMemory, {
+      pressureBytes: 28_000 * 4096,
+      maxBytes: 42_000 * 4096,
+      pageBytes: 4096,
+    });
     assertEquals(factsFrom("tcp_mem=21000+28000+42000").tcpMemory, null);
     assertEquals(factsFrom("tcp_mem=21000+28000,page_bytes=4096").tcpMemory, null);
   });
