@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Dialect } from "./dialect.ts";
 import type { Tally } from "./enlistment.ts";
 import type { BotsOptions } from "./options.ts";
 import {
@@ -26,7 +27,7 @@ export interface RunContext {
   readonly options: BotsOptions;
   readonly startedAt: Date;
   readonly addresses: readonly string[];
-  readonly dialect: string;
+  readonly dialect: Pick<Dialect, "name" | "stampedBy">;
   readonly processes: readonly { readonly pid: number; readonly bots: number }[];
   readonly environment: EnvironmentReport;
 }
@@ -54,7 +55,8 @@ export function buildReport(record: RunRecord, context: RunContext): BotsReport 
       host: options.host,
       port: options.port,
       addresses: [...context.addresses],
-      dialect: context.dialect,
+      dialect: context.dialect.name,
+      stamped_by: context.dialect.stampedBy,
     },
     options: {
       rounds: options.rounds,

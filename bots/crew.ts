@@ -5,8 +5,8 @@
  */
 
 import type { Runtime } from "../runtime/types.ts";
+import { createDialect } from "./dialects.ts";
 import type { EnlistmentProgress } from "./enlistment.ts";
-import { JanusDialect } from "./janus_dialect.ts";
 import { LocalSquad } from "./local_squad.ts";
 import { MAX_CONNECTING } from "./preflight.ts";
 import { RemoteSquad } from "./remote_squad.ts";
@@ -41,7 +41,7 @@ export class Crew {
       maxConnecting,
     }));
     if (processes === 1) {
-      return new Crew([new LocalSquad(runtime, new JanusDialect(plan), plans[0]!)]);
+      return new Crew([new LocalSquad(runtime, createDialect(plan.dialect, plan), plans[0]!)]);
     }
     const started = await Promise.allSettled(
       plans.map((plan) => RemoteSquad.start(runtime, plan)),

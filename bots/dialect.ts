@@ -43,6 +43,8 @@ export interface Examination {
 export interface Dialect {
   /** For the report. */
   readonly name: string;
+  /** Who puts the timestamp into a message, and so whose clock its age is by. */
+  readonly stampedBy: "server" | "publisher";
   /** Sent as soon as the connection is there. */
   readonly opening: Uint8Array;
   /** Sent on the greeting. */
@@ -51,9 +53,15 @@ export interface Dialect {
   readonly unsubscribe: Uint8Array;
   /** Sent on each heartbeat. */
   readonly heartbeatReply: Uint8Array;
-  /** All that a publisher sends, from connecting to closing. */
-  readonly publish: Uint8Array;
+  /** Sent by a publisher as soon as the connection is there; empty where the server speaks first. */
+  readonly publisherOpening: Uint8Array;
 
+  /**
+   * All that a publisher sends after the greeting, before it closes.
+   *
+   * @param nowMicros The timestamp where the publisher puts it in: whole microseconds since the epoch.
+   */
+  publish(nowMicros: number): Uint8Array;
   /**
    * Where the frame that begins at `start` ends, its terminator included; 0 while it isn't complete.
    * `bytes` is only read.

@@ -9,7 +9,7 @@ import { EnvironmentError } from "../runtime/command_line.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { buildReport } from "./build_report.ts";
 import { Crew } from "./crew.ts";
-import { JanusDialect } from "./janus_dialect.ts";
+import { createDialect } from "./dialects.ts";
 import type { BotsOptions } from "./options.ts";
 import { chooseProcesses, type Finding, preflight } from "./preflight.ts";
 import type { Progress } from "./progress.ts";
@@ -45,7 +45,7 @@ export async function measure(
   const facts = readFacts();
   const target = await findTarget(runtime, options, facts.portRange);
   const { addresses, isLoopback } = target;
-  const { n, topic, data, port } = options;
+  const { n, topic, data, port, dialect: dialectName } = options;
   const processes = options.processes === "auto"
     ? chooseProcesses(n, isLoopback, runtime.name, facts)
     : Math.min(options.processes, n);
@@ -54,8 +54,11 @@ export async function measure(
   if (findings.some(({ isFatal }) => isFatal)) {
     throw new EnvironmentError("not started; see above for what mends it");
   }
-  const dialect = new JanusDialect({ topic, data });
-  const crew = await Crew.muster(runtime, { n, processes, addresses, port, topic, data });
+  const dialect = createDialect(dialectName, { topic, data });
+  const crew = await Crew.muster(
+    runtime,
+    { n, processes, addresses, port, dialect: dialectName, topic, data },
+  );
   try {
     const progress = await observer.onStart(() => crew.dismiss());
     const record = await run({
@@ -71,7 +74,7 @@ export async function measure(
       options,
       startedAt,
       addresses,
-      dialect: dialect.name,
+      dialect,
       processes: crew.processes,
       environment: environmentReport(runtime, facts, args),
     });

@@ -7,11 +7,15 @@
 import { isIPv4 } from "node:net";
 import { topicProblem } from "../protocol/topic.ts";
 import { CommandLine, quote, UsageError, wholeNumber } from "../runtime/command_line.ts";
+import { createDialect, DEFAULT_PORTS, type DialectName } from "./dialects.ts";
+import { parseServerUrl, type ServerAddress } from "./server_address.ts";
 
 /** What a run does. */
 export interface BotsOptions {
   /** How many bots. */
   readonly n: number;
+  /** What the server speaks. */
+  readonly dialect: DialectName;
   /** A name or an address. */
   readonly host: string;
   readonly port: number;
@@ -71,7 +75,8 @@ Usage:
   bun run bots/main.ts [n] [host] [port] [flags]
 
   n                how many bots (default 1)
-  host             the server's name or address (default localhost)
+  host             the server's name or address (default localhost), or the URL of a server that
+                   speaks another protocol: nats://host:port or redis://host:port
   port             its port (default 8081)
 
 Flags:
@@ -122,12 +127,14 @@ export function parseCommand(args: readonly string[]): BotsCommand {
       `${quote(extra)} is one argument too many: n, host and port are all; see --help`,
     );
   }
+  const server = serverAddress(host ?? "localhost", port);
   const options: BotsOptions = {
     n: n === undefined ? 1 : wholeNumber(n, "n", 1, MAX_BOTS),
-    host: hostName(host ?? "localhost"),
-    port: port === undefined ? 8081 : wholeNumber(port, "the port", 1, 65_535),
+    dialect: server.dialect,
+    host: server.host,
+    port: server.port ?? DEFAULT_PORTS[server.dialect],
     rounds: line.number("rounds", 1, MAX_ROUNDS) ?? 1,
-    topic: topicName(line.text("topic") ?? "events"),
+    topic: topicName(line.text("topic") ?? "events", server.dialect),
     data: dataOf(line),
     timeoutMs: line.duration("timeout") ?? 5000,
     processes: numberOrAuto(line, "processes", MAX_PROCESSES),
@@ -149,15 +156,30 @@ function withDash(args: readonly string[]): string[] {
   return joined;
 }
 
+function serverAddress(host: string, port: string | undefined): ServerAddress {
+  const ownPort = port === undefined ? null : wholeNumber(port, "the port", 1, 65_535);
+  if (!host.includes("://")) return { dialect: "janus", host: hostName(host), port: ownPort };
+  const server = parseServerUrl(host);
+  if (server.port !== null && ownPort !== null) {
+    throw new UsageError(`the port stands in ${quote(host)} already; leave out ${quote(port!)}`);
+  }
+  return { ...server, port: server.port ?? ownPort };
+}
+
 function hostName(host: string): string {
   if (/^[^\s/]+$/.test(host)) return host;
   throw new UsageError(`the host must be a name or an address, not ${quote(host)}`);
 }
 
-function topicName(topic: string): string {
+function topicName(topic: string, dialect: DialectName): string {
   const problem = topicProblem(topic);
-  if (problem === undefined) return topic;
-  throw new UsageError(`--topic ${quote(topic)} ${problem}`);
+  if (problem !== undefined) throw new UsageError(`--topic ${quote(topic)} ${problem}`);
+  try {
+    createDialect(dialect, { topic, data: "" });
+    return topic;
+  } catch {
+    throw new UsageError(`--topic ${quote(topic)} is no topic in ${dialect}; such as events`);
+  }
 }
 
 function dataOf(line: Line): string {

@@ -20,6 +20,8 @@ export class Publisher implements ConnectionHandler {
   readonly #dialect: Dialect;
   readonly #connection: Connection;
   readonly #greeted = Promise.withResolvers<void>();
+  /** Nothing is in flight. */
+  readonly #drained = Promise.withResolvers<void>();
   #received = new Uint8Array(0);
 
   private constructor(dialect: Dialect, connection: Connection) {
@@ -27,6 +29,7 @@ export class Publisher implements ConnectionHandler {
     this.#connection = connection;
     // Whether it fails before or after someone waits for it, it's the waiting one's to handle.
     this.#greeted.promise.catch(() => {});
+    if (connection.write(dialect.publisherOpening)) this.#drained.resolve();
   }
 
   /**
@@ -50,6 +53,7 @@ export class Publisher implements ConnectionHandler {
         PATIENCE_MS,
       );
       await publisher!.#greeted.promise.finally(() => clearTimeout(timer));
+      await publisher!.#drained.promise;
     } catch (cause) {
       publisher?.release();
       throw new EnvironmentError(
@@ -62,8 +66,9 @@ export class Publisher implements ConnectionHandler {
 
   /** Publishes and closes. Returns the moment before the first byte left, by {@linkcode clockMs}. */
   publish(): number {
+    const bytes = this.#dialect.publish(Math.floor(clockMs() * 1000));
     const publishedAtMs = clockMs();
-    this.#connection.write(this.#dialect.publish);
+    this.#connection.write(bytes);
     this.#connection.close();
     return publishedAtMs;
   }
@@ -89,7 +94,9 @@ export class Publisher implements ConnectionHandler {
     } else this.#greeted.reject(new Error("the server's first word is no greeting"));
   }
 
-  onDrain(): void {}
+  onDrain(): void {
+    this.#drained.resolve();
+  }
 
   onEnd(): void {
     this.#connection.close();

@@ -25,6 +25,8 @@ export interface BotsReport {
     addresses: string[];
     /** The protocol. */
     dialect: string;
+    /** Who put the timestamps in: for `publisher`, `latency_ms` has nothing of the server's clock. */
+    stamped_by: "server" | "publisher";
   };
   /** What was asked for. */
   options: {

@@ -11,7 +11,7 @@ import type { BotsReport, LoadReport, QuantilesReport, RoundReport } from "./rep
 export function reportText(report: BotsReport): string {
   const { rounds } = report;
   const blocks = rounds.length === 1
-    ? [summaryLine(report), ...histogramLines(rounds[0]!), "", ...roundLines(rounds[0]!)]
+    ? [summaryLine(report), ...histogramLines(rounds[0]!), "", ...roundLines(rounds[0]!, report)]
     : [
       summaryLine(report),
       ...rounds.flatMap((round) => [
@@ -19,7 +19,7 @@ export function reportText(report: BotsReport): string {
         `round ${round.round} of ${rounds.length}`,
         summaryLine({ ...report, ...round }),
         ...histogramLines(round),
-        ...roundLines(round),
+        ...roundLines(round, report),
       ]),
       "",
       ...medianLines(report),
@@ -71,11 +71,12 @@ const HEADINGS = QUANTILES.map(([, name]) => name.padStart(9)).join("");
 function quantileLines(
   latency: QuantilesReport | null,
   endToEnd: QuantilesReport | null,
+  { stamped_by }: BotsReport["target"],
 ): string[] {
   if (latency === null || endToEnd === null) return ["no bot received the message as it should"];
   return [
     `milliseconds   ${HEADINGS}`,
-    `server's clock ${cells(latency)}`,
+    ...(stamped_by === "server" ? [`server's clock ${cells(latency)}`] : []),
     `bots' clock    ${cells(endToEnd)}`,
   ];
 }
@@ -84,8 +85,8 @@ function cells(quantiles: QuantilesReport): string {
   return QUANTILES.map(([member]) => quantiles[member].toFixed(2).padStart(9)).join("");
 }
 
-function roundLines(round: RoundReport): string[] {
-  const lines = quantileLines(round.latency_ms, round.end_to_end_ms);
+function roundLines(round: RoundReport, { target }: BotsReport): string[] {
+  const lines = quantileLines(round.latency_ms, round.end_to_end_ms, target);
   lines.push(
     `missing: ${round.missing}, duplicate: ${round.duplicate}, corrupt: ${round.corrupt}, ` +
       `foreign: ${round.foreign}, late: ${round.late}`,
@@ -110,7 +111,7 @@ function delay(ms: number): string {
   return `${ms.toFixed(1)} ms`;
 }
 
-function medianLines({ rounds, medians, load }: BotsReport): string[] {
+function medianLines({ rounds, medians, load, target }: BotsReport): string[] {
   const valid = rounds.filter((round) => round.valid).length;
   const which = valid === rounds.length
     ? `all ${rounds.length} rounds`
@@ -119,7 +120,7 @@ function medianLines({ rounds, medians, load }: BotsReport): string[] {
     : `the ${valid} valid rounds of ${rounds.length}`;
   return [
     `medians over ${which}`,
-    ...quantileLines(medians.latency_ms, medians.end_to_end_ms),
+    ...quantileLines(medians.latency_ms, medians.end_to_end_ms, target),
     "load over all rounds, delays of the worst",
     ...load.map(loadLine),
   ];
@@ -130,9 +131,12 @@ function setupLines({ setup, n, target, processes }: BotsReport): string[] {
   const to = target.addresses.length === 1
     ? target.addresses[0]
     : `${target.addresses[0]} to ${target.addresses.at(-1)}`;
-  return [
+  const serversClock = [
     "server's clock: from the timestamp in the message to its arrival, as in 2009; true as far as the",
     "  server's clock and this machine's agree.",
+  ];
+  return [
+    ...(target.stamped_by === "server" ? serversClock : []),
     "bots' clock: from the publish to the arrival, both on this machine's clock; true wherever the",
     "  server is. Quantiles are by nearest rank over all samples.",
     `${n} bots in ${processes.length === 1 ? "one process" : `${processes.length} processes`}, ` +

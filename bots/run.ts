@@ -84,22 +84,23 @@ async function within(work: Promise<void>, limitMs: number): Promise<void> {
   await Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }
 
-function checkSetup(setups: readonly SetupOutcome[], { target, options }: RunPlan): void {
+function checkSetup(setups: readonly SetupOutcome[], { target, options, dialect }: RunPlan): void {
   if (setups.some(({ subscribed }) => subscribed > 0)) return;
   const where = `${target.addresses[0]}:${options.port}`;
   const refusals = setups.flatMap((setup) => Object.keys(setup.refusals));
   const failures = setups.flatMap((setup) => Object.keys(setup.failedAttempts));
+  const isIt = `; does it speak ${dialect.name}?`;
   const isGreeted = setups.some(({ greeted }) => greeted > 0);
   if (refusals.length > 0) {
     throw new EnvironmentError(`the server at ${where} refuses every bot: ${refusals[0]}`);
   }
   if (failures.length > 0) {
     throw new EnvironmentError(
-      `no bot could subscribe at ${where}: ${failures.join(", ")}; is it a Janus server?`,
+      `no bot could subscribe at ${where}: ${failures.join(", ")}${isIt}`,
     );
   }
   throw new EnvironmentError(
     `the server at ${where} accepts connections but ` +
-      (isGreeted ? "acknowledges no subscription" : "greets nobody") + "; is it a Janus server?",
+      (isGreeted ? "acknowledges no subscription" : "greets nobody") + isIt,
   );
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { DialectName } from "./dialects.ts";
 import type { EnlistmentProgress, Tally } from "./enlistment.ts";
 import type { LoopReading } from "./loop_meter.ts";
 
@@ -15,6 +16,7 @@ export interface SquadPlan {
   /** IP addresses; bot number i goes to the (i modulo their number)-th. */
   readonly addresses: readonly string[];
   readonly port: number;
+  readonly dialect: DialectName;
   readonly topic: string;
   readonly data: string;
   /** How many of the bots may be between connecting and the greeting. */

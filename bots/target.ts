@@ -34,10 +34,13 @@ const SILENT = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
  */
 export async function findTarget(
   runtime: Runtime,
-  { n, host, port, spread }: Pick<BotsOptions, "n" | "host" | "port" | "spread">,
+  { n, dialect, host, port, spread }: Pick<
+    BotsOptions,
+    "n" | "dialect" | "host" | "port" | "spread"
+  >,
   portRange: PortRange | null,
 ): Promise<Target> {
-  const first = await firstThatAnswers(runtime, await resolve(host), host, port);
+  const first = await firstThatAnswers(runtime, await resolve(host), { dialect, host, port });
   const isLoopback = first === "::1" || first.startsWith("127.");
   if (!first.startsWith("127.")) {
     if (spread !== "auto" && spread > 1) {
@@ -78,8 +81,7 @@ async function resolve(host: string): Promise<string[]> {
 async function firstThatAnswers(
   runtime: Runtime,
   addresses: readonly string[],
-  host: string,
-  port: number,
+  { dialect, host, port }: Pick<BotsOptions, "dialect" | "host" | "port">,
 ): Promise<string> {
   let failure: TransportError | null = null;
   for (const address of addresses) {
@@ -89,6 +91,8 @@ async function firstThatAnswers(
   }
   const remedy = failure?.code === "permission_denied"
     ? ALLOW_IT
+    : dialect !== "janus"
+    ? `start one, or name another: bots n ${dialect}://host:port`
     : `start one (deno task serve --port ${port}, or bun run server/main.ts --port ${port}), or ` +
       `name another: bots n host port`;
   throw new EnvironmentError(

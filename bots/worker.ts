@@ -6,7 +6,7 @@
 
 import process from "node:process";
 import { detectRuntime } from "../runtime/detect.ts";
-import { JanusDialect } from "./janus_dialect.ts";
+import { createDialect } from "./dialects.ts";
 import { LocalSquad } from "./local_squad.ts";
 import type { FromWorker, ToWorker } from "./remote_squad.ts";
 import type { Squad } from "./squad.ts";
@@ -25,7 +25,8 @@ function answer(call: ToWorker["call"]): Promise<unknown> {
 
 process.on("message", async (message: ToWorker) => {
   if (message.plan !== undefined) {
-    squad = new LocalSquad(runtime, new JanusDialect(message.plan), message.plan);
+    const { plan } = message;
+    squad = new LocalSquad(runtime, createDialect(plan.dialect, plan), plan);
   }
   say({ id: message.id, value: await answer(message.call) });
 });

@@ -20,6 +20,7 @@ async function withCrew(
     processes: 3,
     addresses: ["127.0.0.1"],
     port: server.port,
+    dialect: "janus",
     topic: "events",
     data: "test",
     ...plan,

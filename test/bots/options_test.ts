@@ -13,6 +13,7 @@ describe("the bots' command line", () => {
   it("means one bot at localhost 8081 when it is empty", () => {
     assertEquals(options(), {
       n: 1,
+      dialect: "janus",
       host: "localhost",
       port: 8081,
       rounds: 1,
@@ -32,6 +33,15 @@ describe("the bots' command line", () => {
     assertEquals(options("7", "2130706433").host, "2130706433");
   });
 
+  it("takes the URL of a server that speaks another protocol for the host", () => {
+    const { dialect, host, port } = options("5", "nats://10.0.0.7:4223");
+    assertEquals([dialect, host, port], ["nats", "10.0.0.7", 4223]);
+    assertEquals([options("5", "redis://x").port, options("5", "nats://x", "9").port], [6379, 9]);
+    for (const args of [["http://x"], ["nats://x:1", "2"], ["nats://x", "--topic", "a.>"]]) {
+      assertThrows(() => parseCommand(["5", ...args]), UsageError);
+    }
+  });
+
   it("takes each flag, with its value behind a blank or an equals sign", () => {
     const separate = options(
       ...["--rounds", "5", "--topic", "news", "--data", "hello", "--timeout", "800ms"],
@@ -40,6 +50,7 @@ describe("the bots' command line", () => {
     );
     assertEquals(separate, {
       n: 9,
+      dialect: "janus",
       host: "127.0.0.1",
       port: 8081,
       rounds: 5,

@@ -45,7 +45,7 @@ function context(n: number, options: Partial<RunContext["options"]> = {}): RunCo
     options: { ...OPTIONS, n, port: 8081, ...options },
     startedAt: new Date(1_795_435_717_985),
     addresses: ["127.0.0.1"],
-    dialect: "janus",
+    dialect: { name: "janus", stampedBy: "server" },
     processes: [{ pid: 4711, bots: n }],
     environment: {
       runtime: "bun",
@@ -281,6 +281,7 @@ describe("the report", () => {
       port: 8081,
       addresses: ["127.0.0.1"],
       dialect: "janus",
+      stamped_by: "server",
     });
     assertEquals(run.options, { rounds: 1, topic: "events", data_bytes: 4, timeout_ms: 5000 });
     assertEquals(run.load, round!.load);

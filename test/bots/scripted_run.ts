@@ -14,6 +14,7 @@ import { type Script, ScriptedServer } from "./scripted_server.ts";
 /** What a run of a few bots takes. */
 export const OPTIONS: BotsOptions = {
   n: 4,
+  dialect: "janus",
   host: "127.0.0.1",
   port: 0,
   rounds: 1,

@@ -14,7 +14,11 @@ async function find(
 ): Promise<Target> {
   const server = await ScriptedServer.start({}, serverHost);
   try {
-    return await findTarget(await detectRuntime(), { ...options, port: server.port }, NARROW);
+    return await findTarget(await detectRuntime(), {
+      ...options,
+      dialect: "janus",
+      port: server.port,
+    }, NARROW);
   } finally {
     await server.stop();
   }

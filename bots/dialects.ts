@@ -1,0 +1,37 @@
+/**
+ * The protocols that the bots speak, by name.
+ *
+ * @module
+ */
+
+import type { Dialect } from "./dialect.ts";
+import { JanusDialect } from "./janus_dialect.ts";
+import { NatsDialect } from "./nats_dialect.ts";
+import type { MessageContent } from "./published_message.ts";
+import { RedisDialect } from "./redis_dialect.ts";
+
+/** A protocol's name, which is also the scheme of its servers' addresses. */
+export type DialectName = "janus" | "nats" | "redis";
+
+/** The port on which a protocol's servers listen unless they are told otherwise. */
+export const DEFAULT_PORTS: Readonly<Record<DialectName, number>> = {
+  janus: 8081,
+  nats: 4222,
+  redis: 6379,
+};
+
+/**
+ * A dialect for one topic and one message.
+ *
+ * @throws {RangeError} if the topic is none in that protocol.
+ */
+export function createDialect(name: DialectName, content: MessageContent): Dialect {
+  switch (name) {
+    case "janus":
+      return new JanusDialect(content);
+    case "nats":
+      return new NatsDialect(content);
+    case "redis":
+      return new RedisDialect(content);
+  }
+}
