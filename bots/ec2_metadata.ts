@@ -5,6 +5,7 @@
  */
 
 import { request } from "node:http";
+import process from "node:process";
 
 /** An instance; `null` for what the service doesn't tell. */
 export interface Ec2Instance {
@@ -16,7 +17,7 @@ export interface Ec2Instance {
 }
 
 /** Where every instance finds the service, at a link-local address. */
-export const METADATA_ENDPOINT = "http://169.254.169.254";
+const USUAL_ENDPOINT = "http://169.254.169.254";
 
 /** The service is on the instance's own host: an answer takes a millisecond, or never comes. */
 const PATIENCE_MS = 1000;
@@ -24,13 +25,23 @@ const PATIENCE_MS = 1000;
 /** A value is a word; whatever answers with more isn't the service. */
 const MAX_ANSWER_BYTES = 1024;
 
+/** Where the service is: where the variable of AWS's own tools says, or where it always is. */
+export function metadataEndpoint(): string {
+  try {
+    const configured = process.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"];
+    return configured?.replace(/\/$/, "") || USUAL_ENDPOINT;
+  } catch {
+    return USUAL_ENDPOINT; // a sandbox that gives no environment
+  }
+}
+
 /**
  * Asks the service; at most two seconds, never throws.
  *
- * @param endpoint Another address, for tests.
+ * @param endpoint See {@linkcode metadataEndpoint}.
  * @returns `null` where no such service answers.
  */
-export async function readInstance(endpoint = METADATA_ENDPOINT): Promise<Ec2Instance | null> {
+export async function readInstance(endpoint: string): Promise<Ec2Instance | null> {
   // Version 2 wants a token first, got with a PUT, which no proxy and no forged request passes on.
   const token = await ask(`${endpoint}/latest/api/token`, "PUT", {
     "X-aws-ec2-metadata-token-ttl-seconds": "60",

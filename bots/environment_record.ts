@@ -5,11 +5,10 @@
  * @module
  */
 
-import process from "node:process";
 import manifest from "../package.json" with { type: "json" };
 import type { Runtime } from "../runtime/types.ts";
 import { readAllFacts, type SystemFacts } from "../system/facts.ts";
-import { METADATA_ENDPOINT, readInstance } from "./ec2_metadata.ts";
+import { metadataEndpoint, readInstance } from "./ec2_metadata.ts";
 import { type Allowances, readAllowances } from "./ena_allowances.ts";
 import { findProgram, RUNTIME_NAMES, type RuntimeName } from "./program.ts";
 
@@ -70,8 +69,8 @@ export interface EnvironmentOptions {
   readonly seed: number | null;
   /** Whether to ask EC2's metadata service and network adapter. */
   readonly ec2: boolean;
-  /** Where they are, for tests. The service's address can also come from the AWS tools' own variable. */
-  readonly metadataEndpoint?: string;
+  /** Where they are, if not where they always are. */
+  readonly metadata?: string;
   readonly ethtool?: string;
 }
 
@@ -128,11 +127,10 @@ function systemRecord(facts: SystemFacts) {
 }
 
 async function ec2Record(
-  { metadataEndpoint, ethtool }: EnvironmentOptions,
+  { metadata, ethtool }: EnvironmentOptions,
   device: string | null,
 ): Promise<Ec2Record> {
-  const endpoint = metadataEndpoint ?? configuredEndpoint() ?? METADATA_ENDPOINT;
-  const instance = await readInstance(endpoint);
+  const instance = await readInstance(metadata ?? metadataEndpoint());
   return {
     instance_type: instance?.instanceType ?? null,
     availability_zone: instance?.availabilityZone ?? null,
@@ -141,13 +139,4 @@ async function ec2Record(
     allowances_before: await readAllowances(device, ethtool),
     allowances_after: null,
   };
-}
-
-/** The variable that AWS's own tools have for this. */
-function configuredEndpoint(): string | undefined {
-  try {
-    return process.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"]?.replace(/\/$/, "");
-  } catch {
-    return undefined;
-  }
 }

@@ -21,13 +21,13 @@ const MB = 1000 * KB;
  * through connecting, three messages and disconnecting, rounded up so that the line lies on or above
  * what was measured (Linux 6.18, x64; Deno 2.9.6 89, 158 and 217 MB, Bun 1.4.5 63, 77 and 111 MB).
  */
-export const SERVER_COSTS: Readonly<Record<string, MemoryCost>> = {
+export const SERVER_COSTS: Readonly<Record<"deno" | "bun", MemoryCost>> = {
   deno: { processBytes: 85 * MB, connectionBytes: 9.5 * KB },
   bun: { processBytes: 60 * MB, connectionBytes: 3 * KB },
 };
 
 /** The bots' cost, measured in the same runs: Deno 142 MB for 4,750 bots, Bun 111 MB for 19,000. */
-export const BOTS_COSTS: Readonly<Record<string, MemoryCost>> = {
+export const BOTS_COSTS: Readonly<Record<"deno" | "bun", MemoryCost>> = {
   deno: { processBytes: 60 * MB, connectionBytes: 20 * KB },
   bun: { processBytes: 60 * MB, connectionBytes: 3 * KB },
 };

@@ -222,7 +222,7 @@ describe("the environment's record", () => {
       await withEthtool(async (ethtool) => {
         const record = await recordEnvironment({
           ...{ runtime, commandLine: ["compare", "--ec2"], seed: null, ec2: true },
-          ...{ metadataEndpoint: endpoint, ethtool },
+          ...{ metadata: endpoint, ethtool },
         });
         const { ec2 } = record;
         assertEquals(ec2?.instance_type, "t4g.small");

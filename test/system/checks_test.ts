@@ -47,7 +47,7 @@ describe("a check of the system", () => {
       checkPorts({ n: 1e6, addresses: 1, spread: 1 }, UNKNOWN),
       checkBacklog(1e6, UNKNOWN),
       checkSynBacklog(1e6, UNKNOWN),
-      checkMemory({ n: 1e6, parts: [{ cost: SERVER_COSTS["deno"]!, processes: 1 }] }, UNKNOWN),
+      checkMemory({ n: 1e6, parts: [{ cost: SERVER_COSTS["deno"], processes: 1 }] }, UNKNOWN),
       checkTcpMemory(1e6, UNKNOWN),
       checkClock(false, null),
     ];
@@ -112,8 +112,8 @@ describe("a check of the system", () => {
     const need = {
       n: 20_000,
       parts: [
-        { cost: SERVER_COSTS["bun"]!, processes: 1 },
-        { cost: BOTS_COSTS["bun"]!, processes: 2 },
+        { cost: SERVER_COSTS["bun"], processes: 1 },
+        { cost: BOTS_COSTS["bun"], processes: 2 },
       ],
     };
     // 3 processes of 60 MB, 20,000 times 3 kB twice, and 20,000 sockets of 5.5 kB twice.

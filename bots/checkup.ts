@@ -1,0 +1,78 @@
+/**
+ * Everything that n clients need of a machine, checked.
+ *
+ * @module
+ */
+
+import { checkClock } from "../system/clock_check.ts";
+import { checkOpenFiles, checkServerDescriptors } from "../system/descriptor_checks.ts";
+import type { SystemFacts } from "../system/facts.ts";
+import type { Finding } from "../system/finding.ts";
+import { BOTS_COSTS, checkMemory, checkTcpMemory, SERVER_COSTS } from "../system/memory_checks.ts";
+import { checkBacklog, checkConntrack, checkSynBacklog } from "../system/network_checks.ts";
+import { checkCpuCredits } from "./cpu_credits.ts";
+import type { Ec2Instance } from "./ec2_metadata.ts";
+import { botsFindings, chooseProcesses, chooseSpread, MAX_CONNECTING } from "./preflight.ts";
+import type { RuntimeName } from "./program.ts";
+
+/** What runs on the machine that is checked. */
+export const ROLES = ["both", "server", "bots"] as const;
+export type Role = typeof ROLES[number];
+
+/** What is to run. */
+export interface CheckupNeed {
+  readonly n: number;
+  readonly role: Role;
+  /** The server's processes. */
+  readonly workers: number;
+  /** The runtime of both. */
+  readonly runtime: RuntimeName;
+}
+
+/**
+ * Checks a machine.
+ *
+ * @param instance What it is on EC2; `null` elsewhere.
+ */
+export function checkUp(
+  { n, role, workers, runtime }: CheckupNeed,
+  facts: SystemFacts,
+  instance: Ec2Instance | null,
+): Finding[] {
+  const isOneMachine = role === "both";
+  const server = role === "bots" ? null : { n, processes: workers };
+  const bots = role === "server"
+    ? null
+    : { n, processes: chooseProcesses(n, isOneMachine, runtime, facts) };
+  const shares = [server, bots].filter((share) => share !== null);
+  const addresses = isOneMachine ? chooseSpread(n, facts.portRange) : 1;
+  const connecting = Math.min(n, MAX_CONNECTING);
+  return [
+    ...(server === null ? [] : [checkServerDescriptors(server, facts)]),
+    ...(bots === null ? [] : botsFindings({ ...bots, addresses, isLoopback: isOneMachine }, facts)),
+    checkOpenFiles(shares, facts),
+    ...(server === null
+      ? []
+      : [checkBacklog(connecting, facts), checkSynBacklog(connecting, facts)]),
+    checkConntrack(n, facts),
+    checkMemory({ n, parts: memoryParts(runtime, server, bots) }, facts),
+    checkTcpMemory(n, facts),
+    checkClock(isOneMachine, facts.clock),
+    ...(instance === null ? [] : [checkCpuCredits(instance)]),
+  ];
+}
+
+function memoryParts(
+  runtime: RuntimeName,
+  server: { readonly processes: number } | null,
+  bots: { readonly processes: number } | null,
+) {
+  const parts = [];
+  if (server !== null) parts.push({ cost: SERVER_COSTS[runtime], processes: server.processes });
+  if (bots !== null) {
+    // With several processes one more leads them.
+    const processes = bots.processes === 1 ? 1 : bots.processes + 1;
+    parts.push({ cost: BOTS_COSTS[runtime], processes });
+  }
+  return parts;
+}
