@@ -14,6 +14,7 @@ import type { Address, Runtime } from "../runtime/types.ts";
 import { dividedLimits, type Limits } from "./limits.ts";
 import { configureLog } from "./log.ts";
 import { HELP, parseCommand, type ServerOptions } from "./options.ts";
+import { serverWarnings } from "./preflight.ts";
 import { completeLimits, serve } from "./serve.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -33,7 +34,15 @@ async function main(args: readonly string[]): Promise<number> {
       return 0;
     case "serve":
       await configureLog(command.options.logLevel);
+      await warn(command.options);
       return await run(command.options);
+  }
+}
+
+async function warn({ limits, workers }: ServerOptions): Promise<void> {
+  const { name } = await detectRuntime();
+  for (const warning of serverWarnings(limits.maxConnections, workers, name)) {
+    console.error(`hotwheels: ${warning}`);
   }
 }
 
