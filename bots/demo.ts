@@ -4,24 +4,11 @@
  * @module
  */
 
-import { spawn } from "node:child_process";
 import process from "node:process";
 import { runCommand } from "../runtime/command.ts";
-import {
-  CommandLine,
-  EnvironmentError,
-  quote,
-  UsageError,
-  wholeNumber,
-} from "../runtime/command_line.ts";
-import {
-  childEnvironment,
-  findProgram,
-  type Program,
-  PROJECT_ROOT,
-  RUNTIME_NAMES,
-  type RuntimeName,
-} from "./program.ts";
+import { CommandLine, quote, UsageError, wholeNumber } from "../runtime/command_line.ts";
+import { runBots } from "./bots_process.ts";
+import { findProgram, type Program, RUNTIME_NAMES, type RuntimeName } from "./program.ts";
 import type { BotsReport } from "./report.ts";
 import { ServerProcess } from "./server_process.ts";
 
@@ -43,6 +30,9 @@ const DEFAULT_BOTS = 5000;
 
 /** One server process holds no more on a system with a descriptor limit of 20,000. */
 const MAX_BOTS = 19_000;
+
+/** Setting up and one message take seconds; who waits longer waits in vain. */
+const BOTS_LIMIT_MS = 5 * 60_000;
 
 if (import.meta.main) await runCommand("demo", main);
 
@@ -79,37 +69,18 @@ async function show(
   process.on("SIGTERM", onSignal);
   try {
     console.log(`--- ${runtime} ${program.version}: ${n} bots\n`);
-    return await runBots(programs.bun, n, server.port);
+    const { report } = await runBots({
+      runtime: "bun",
+      program: programs.bun,
+      args: [n, "127.0.0.1", server.port],
+      limitMs: BOTS_LIMIT_MS,
+    });
+    return report;
   } finally {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
     await server.stopped();
   }
-}
-
-/** Runs the bots' command; its text goes to our standard output. */
-function runBots({ path }: Program, n: number, port: number): Promise<BotsReport> {
-  const args = ["run", "bots/main.ts", String(n), "127.0.0.1", String(port), "--json", "-"];
-  const bots = spawn(path, args, {
-    cwd: PROJECT_ROOT,
-    env: childEnvironment(),
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  return new Promise((resolve, reject) => {
-    let json = "";
-    let text = "";
-    bots.stdout!.setEncoding("utf8").on("data", (part: string) => json += part);
-    bots.stderr!.setEncoding("utf8").on("data", (part: string) => text += part);
-    bots.once("error", reject);
-    bots.once("close", () => {
-      console.log(text);
-      try {
-        resolve(JSON.parse(json) as BotsReport);
-      } catch {
-        reject(new EnvironmentError("the bots gave no report; see above for why"));
-      }
-    });
-  });
 }
 
 function comparison(reports: readonly BotsReport[]): string {

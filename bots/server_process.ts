@@ -23,15 +23,18 @@ export class ServerProcess {
    * Starts a server, and waits until it listens. What it logs goes to our standard error.
    *
    * @param flags More of the server's flags.
+   * @param prefix What is put before the program, such as `taskset -c 0`.
    * @throws {EnvironmentError} (rejects) if it doesn't start.
    */
   static async start(
     runtime: RuntimeName,
     program: Program,
     flags: readonly string[],
+    prefix: readonly string[] = [],
   ): Promise<ServerProcess> {
     const start = runtime === "deno" ? ["task", "-q", "serve"] : ["run", "server/main.ts"];
-    const child = spawn(program.path, [...start, "--port", "0", ...flags], {
+    const command = [...prefix, program.path, ...start, "--port", "0", ...flags];
+    const child = spawn(command[0]!, command.slice(1), {
       cwd: PROJECT_ROOT,
       env: childEnvironment(),
       stdio: ["ignore", "pipe", "inherit"],

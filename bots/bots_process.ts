@@ -1,0 +1,72 @@
+/**
+ * The bots' command as a process of its own.
+ *
+ * @module
+ */
+
+import { spawn } from "node:child_process";
+import process from "node:process";
+import { EnvironmentError } from "../runtime/command_line.ts";
+import { childEnvironment, type Program, PROJECT_ROOT, type RuntimeName } from "./program.ts";
+import type { BotsReport } from "./report.ts";
+
+/** How to run the bots. */
+export interface BotsRun {
+  readonly runtime: RuntimeName;
+  readonly program: Program;
+  /** What is put before the program, such as `taskset -c 1`. */
+  readonly prefix?: readonly string[];
+  /** What follows the bots' command. */
+  readonly args: readonly (string | number)[];
+  /** Milliseconds after which they're ended. */
+  readonly limitMs: number;
+}
+
+/** What came of it. */
+export interface BotsOutcome {
+  /** The exit status; 0 only when every bot was good. */
+  readonly status: number | null;
+  readonly report: BotsReport;
+}
+
+/**
+ * Runs bots to their end; their text goes to our standard output.
+ *
+ * @throws {EnvironmentError} (rejects) if they give no report.
+ */
+export function runBots(run: BotsRun): Promise<BotsOutcome> {
+  const command = [
+    ...run.prefix ?? [],
+    run.program.path,
+    ...(run.runtime === "deno" ? ["task", "-q", "bots"] : ["run", "bots/main.ts"]),
+    ...run.args.map(String),
+    ...["--json", "-"],
+  ];
+  const bots = spawn(command[0]!, command.slice(1), {
+    cwd: PROJECT_ROOT,
+    env: childEnvironment(),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  return new Promise((resolve, reject) => {
+    let json = "";
+    let text = "";
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      process.kill(bots.pid!, "SIGTERM");
+    }, run.limitMs);
+    bots.stdout!.setEncoding("utf8").on("data", (part: string) => json += part);
+    bots.stderr!.setEncoding("utf8").on("data", (part: string) => text += part);
+    bots.once("error", reject);
+    bots.once("close", (status) => {
+      clearTimeout(timer);
+      console.log(text);
+      try {
+        resolve({ status, report: JSON.parse(json) as BotsReport });
+      } catch {
+        const why = isLate ? ` within ${run.limitMs / 1000} s` : "; see above for why";
+        reject(new EnvironmentError(`the bots gave no report${why}`));
+      }
+    });
+  });
+}
