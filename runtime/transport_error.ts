@@ -78,7 +78,9 @@ export function transportError(
   cause: unknown,
   code: TransportErrorCode = transportErrorCode(cause),
 ): TransportError {
-  const why = code !== "other"
+  // Deno's sandbox knows best which permission is missing, and which flag grants it.
+  const isSandbox = cause instanceof Error && cause.name === "NotCapable";
+  const why = code !== "other" && !isSandbox
     ? words[code]
     : String(cause instanceof Error ? cause.message : cause).split("\n", 1)[0];
   return new TransportError(code, `${what}: ${why}`, { cause });

@@ -110,7 +110,10 @@ export interface Connection {
    */
   write(chunk: Uint8Array): boolean;
 
-  /** Stops `onData` and `onEnd` until {@linkcode resumeReading}; idempotent. */
+  /**
+   * Stops `onData` and `onEnd` until {@linkcode resumeReading}; idempotent. A reset may close the
+   * connection all the same, but not before what arrived ahead of it is delivered.
+   */
   pauseReading(): void;
 
   /** Undoes {@linkcode pauseReading}; idempotent. What arrived in between comes in order. */
@@ -135,7 +138,7 @@ export interface Connection {
 export interface ConnectionHandler {
   /** Bytes arrived. The chunk is valid only during the call: copy what you keep. Never empty. */
   onData(chunk: Uint8Array): void;
-  /** The chunk that `write` answered with `false` is sent. Once for each such write. */
+  /** The chunk that `write` answered with `false` is sent. Once for each such write, also after `close()`. */
   onDrain(): void;
   /** The peer ended its sending side (FIN); we may still write. At most once. Nothing after `close()`. */
   onEnd(): void;
@@ -143,7 +146,12 @@ export interface ConnectionHandler {
   onClose(why: TransportEnd, cause?: Error): void;
 }
 
-/** Gives a connection its owner. It may write to the connection already. */
+/**
+ * Gives a connection its owner. It may write to the connection already.
+ *
+ * What it throws, or a callback of the owner's, is a mistake of the program's and surfaces as an
+ * uncaught error; `connect` rejects with what it throws. Other connections go on.
+ */
 export type Accept = (connection: Connection) => ConnectionHandler;
 
 /** A socket that accepts connections. */
