@@ -1,20 +1,18 @@
 import process from "node:process";
 import { detectRuntime } from "../../runtime/detect.ts";
 import { dialRawPeer } from "../support/raw_peer.ts";
-import type { Capabilities } from "./bed.ts";
+import type { Feature } from "./bed.ts";
 import { conformance } from "./conformance.ts";
 
-const lacks: Record<string, Capabilities["lacks"]> = {
-  bun: {
-    "accept errors": "Bun says nothing of accepts that fail for want of descriptors",
-    "deep backlog": "Bun's backlog is 512, whatever it is asked for",
-  },
-  deno: process.platform === "linux"
-    ? {}
-    : { "deep backlog": "elsewhere than on Linux the system's own limit is lower" },
-};
+const lacks: { -readonly [feature in Feature]?: string } = {};
+if (process.platform !== "linux") {
+  lacks["deep backlog"] = "elsewhere than on Linux the system's own limit is lower";
+}
+if ((await detectRuntime()).name === "bun") {
+  lacks["accept errors"] = "Bun says nothing of accepts that fail for want of descriptors";
+}
 
 conformance(detectRuntime, {
   dialRawPeer: (_runtime, address) => dialRawPeer(address),
-  lacks: lacks[(await detectRuntime()).name]!,
+  lacks,
 });
