@@ -185,6 +185,23 @@ describe("the connection limit", () => {
     });
   });
 
+  it("counts right, in whatever order others come and go", async () => {
+    await withServer({ maxConnections: 12 }, async (bed) => {
+      let clients: JanusClient[] = [];
+      for (let round = 0; round < 6; round++) {
+        while (clients.length < 12) clients.push(await bed.greeted());
+        await assertFull(bed);
+        const leaving = clients.filter((_, i) => i % 3 !== round % 3);
+        clients = clients.filter((_, i) => i % 3 === round % 3);
+        for (const client of leaving) {
+          client.end();
+          await client.closed();
+        }
+        await until("they have gone", () => bed.server.counters.connections === clients.length);
+      }
+    });
+  });
+
   it("answers a crowd that is too large, and has room when it has gone", async () => {
     await withServer({ maxConnections: 10 }, async (bed) => {
       const crowd = Array.from({ length: 200 }, () => bed.begin());

@@ -44,6 +44,29 @@ describe("a graceful stop", () => {
     });
   });
 
+  it("tells whoever is left, in whatever order others came and went", async () => {
+    await withServer({}, async (bed) => {
+      let clients: JanusClient[] = [];
+      for (let round = 0; round < 4; round++) {
+        for (let i = 0; i < 12; i++) clients.push(await bed.greeted());
+        const leaving = clients.filter((_, i) => i % 3 !== round % 3);
+        clients = clients.filter((_, i) => i % 3 === round % 3);
+        for (const client of leaving) {
+          client.end();
+          await client.closed();
+        }
+        await until(
+          "they have gone",
+          () => bed.server.counters.connections === clients.length,
+        );
+      }
+      const stopped = bed.server.stop();
+      for (const client of clients) assertEquals(await shutDown(client), []);
+      await stopped;
+      assertEquals(bed.server.counters.ended.server_shutdown, clients.length);
+    });
+  });
+
   it("accepts and delivers what had arrived, to everyone, before it says so", async () => {
     await withServer({}, async (bed) => {
       const subscribers: JanusClient[] = [];

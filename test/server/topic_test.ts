@@ -53,6 +53,8 @@ interface Expectation {
   isOver: boolean;
   /** It was cut off: it may miss the last of them. */
   isCut: boolean;
+  /** How many chunks it had when it left: it gets no more. */
+  chunksAtEnd: number;
 }
 
 describe("a topic", () => {
@@ -111,6 +113,7 @@ describe("a topic", () => {
             expectation.isCut = !deliverRest;
             const { topic } = expectation.subscription;
             topic.unsubscribe(expectation.subscription, deliverRest);
+            expectation.chunksAtEnd = expectation.subscriber.chunkCount;
             // A second time does nothing.
             topic.unsubscribe(expectation.subscription, deliverRest);
           };
@@ -131,7 +134,14 @@ describe("a topic", () => {
                 for (let i = 0; i < step.count; i++) {
                   const subscriber = new FakeSubscriber();
                   const subscription = bench.topics.subscribe(TOPICS[step.topic]!, subscriber);
-                  all.push({ subscriber, subscription, numbers: [], isOver: false, isCut: false });
+                  all.push({
+                    subscriber,
+                    subscription,
+                    numbers: [],
+                    isOver: false,
+                    isCut: false,
+                    chunksAtEnd: 0,
+                  });
                 }
                 break;
               case "unsubscribe": {
@@ -155,9 +165,10 @@ describe("a topic", () => {
             }
           }
           bench.net.settle();
-          for (const { subscriber, numbers, isCut } of all) {
+          for (const { subscriber, numbers, isOver, isCut, chunksAtEnd } of all) {
             const expected = isCut ? numbers.slice(0, subscriber.numbers.length) : numbers;
             assertEquals(subscriber.numbers, expected);
+            if (isOver) assertEquals(subscriber.chunkCount, chunksAtEnd);
           }
           for (const expectation of all) leave(expectation, true);
           bench.net.settle();
