@@ -1,0 +1,139 @@
+/**
+ * Server and bots on one machine as if on two; see `--help`.
+ *
+ * @module
+ */
+
+import { spawn } from "node:child_process";
+import process from "node:process";
+import { runCommand } from "../runtime/command.ts";
+import { EnvironmentError } from "../runtime/command_line.ts";
+import { checkServerDescriptors } from "../system/descriptor_checks.ts";
+import { readLimits } from "../system/facts.ts";
+import { findingLine } from "../system/finding.ts";
+import { runBots } from "./bots_process.ts";
+import { childEnvironment, findProgram, PROJECT_ROOT, type RuntimeName } from "./program.ts";
+import { ServerProcess } from "./server_process.ts";
+import { TwoHostsNetwork } from "./two_hosts_network.ts";
+import { HELP, parseTwoHosts, type TwoHostsOptions } from "./two_hosts_options.ts";
+import { type Hosts, onHost } from "./two_hosts_plan.ts";
+
+/** No run of bots takes as long, with rounds to spare. */
+const BOTS_LIMIT_MS = 30 * 60_000;
+
+/** A whole comparison, with a sweep: some hundred runs. */
+const COMPARE_LIMIT_MS = 6 * 3_600_000;
+
+if (import.meta.main) await runCommand("two-hosts", main);
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = parseTwoHosts(args);
+  if (options === null) {
+    console.log(HELP.trimEnd());
+    return 0;
+  }
+  checkDescriptors(options.n);
+  const network = TwoHostsNetwork.create(options.link);
+  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
+    process.on(signal, () => process.exit(128 + number));
+  }
+  const { hosts } = network;
+  console.log(introduction(hosts, options));
+  const verdicts: string[] = [];
+  let isGood = true;
+  for (const runtime of options.servers) {
+    const { verdict, held } = await playBounty(hosts, runtime, options);
+    verdicts.push(verdict);
+    isGood &&= held;
+  }
+  console.log(verdicts.join("\n"));
+  if (options.compares) isGood = await compare(hosts, options) && isGood;
+  network.remove();
+  return isGood ? 0 : 1;
+}
+
+/** The bots check what they need by themselves; nobody else knows how many the server is to hold. */
+function checkDescriptors(n: number): void {
+  const finding = checkServerDescriptors({ n: n + 1, processes: 1 }, readLimits());
+  if (finding.isFatal) throw new EnvironmentError(findingLine(finding, "Linux"));
+}
+
+async function playBounty(hosts: Hosts, runtime: RuntimeName, options: TwoHostsOptions) {
+  const { n, rounds, sloMs, botsRuntime } = options;
+  console.log(`\n--- ${runtime}: ${n} bots\n`);
+  const server = await startServer(hosts, runtime);
+  try {
+    const { status, report } = await runBots({
+      runtime: botsRuntime,
+      program: findProgram(botsRuntime),
+      prefix: onHost(hosts.bots),
+      args: [n, hosts.server.address, server.port, "--rounds", rounds, "--slo", `${sloMs}ms`],
+      limitMs: BOTS_LIMIT_MS,
+    });
+    const maxima = report.rounds.map(({ end_to_end_ms }) => end_to_end_ms?.max ?? Infinity);
+    const worst = Math.max(...maxima);
+    const reached = report.bad === 0 && worst < Infinity
+      ? `the last of ${n} was reached after ${worst.toFixed(1)} ms`
+      : `${report.bad} of ${n} bots were bad`;
+    const validity = report.valid ? "" : ", but the bots held it up themselves: not the server's";
+    const held = status === 0;
+    return {
+      verdict: `${runtime}: ${reached}${validity}: the bounty's ${sloMs} ms ` +
+        (held ? "held" : "NOT HELD"),
+      held,
+    };
+  } finally {
+    await server.stopped();
+  }
+}
+
+/** Both servers at once, on the same core: the one that isn't measured has nothing to do. */
+async function compare(hosts: Hosts, { n, botsRuntime, compareArguments }: TwoHostsOptions) {
+  console.log("\n--- compare\n");
+  const servers = [];
+  try {
+    const targets = [];
+    for (const runtime of ["deno", "bun"] as const) {
+      const server = await startServer(hosts, runtime);
+      servers.push(server);
+      targets.push("--target", `${runtime}=${hosts.server.address}:${server.port}`);
+    }
+    const program = findProgram(botsRuntime).path;
+    const command = botsRuntime === "deno" ? ["task", "-q", "compare"] : ["run", "bots/compare.ts"];
+    const flags = [String(n), ...targets, ...compareArguments];
+    return await succeeds([...onHost(hosts.bots), program, ...command, ...flags]);
+  } finally {
+    for (const server of servers) await server.stopped();
+  }
+}
+
+function startServer({ server }: Hosts, runtime: RuntimeName): Promise<ServerProcess> {
+  const flags = ["--host", server.address, "--log-level", "warning"];
+  return ServerProcess.start(runtime, findProgram(runtime), flags, onHost(server));
+}
+
+function succeeds(command: readonly string[]): Promise<boolean> {
+  const child = spawn(command[0]!, command.slice(1), {
+    cwd: PROJECT_ROOT,
+    env: childEnvironment(),
+    stdio: ["ignore", "inherit", "inherit"],
+    timeout: COMPARE_LIMIT_MS,
+  });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (status) => resolve(status === 0));
+  });
+}
+
+function introduction({ server, bots }: Hosts, { link }: TwoHostsOptions): string {
+  const { delayMs, bitsPerSecond } = link;
+  const wire = [
+    ...(delayMs === null ? [] : [`${delayMs} ms each way`]),
+    ...(bitsPerSecond === null ? [] : [`${bitsPerSecond / 1e6} Mbit/s`]),
+  ];
+  const cores = server.core === bots.core
+    ? `both on core ${server.core}, the only one there is`
+    : `each on a core of its own (${server.core}, ${bots.core})`;
+  return `server at ${server.address}, bots at ${bots.address}, ${cores}, ` +
+    `the wire between them: ${wire.length === 0 ? "as fast as it goes" : wire.join(", ")}`;
+}
