@@ -59,7 +59,7 @@ describe("deadlines", () => {
 
   for (const frame of ["\0", "<regular-socket/>\0", "PING\0", "PUBLISH\0"]) {
     it(`sends PING to who is silent after ${JSON.stringify(frame)}, then closes`, async () => {
-      await withServer({ idleMs: 400, pingAfterMs: 300 }, async (bed) => {
+      await withServer({ idleMs: 800, pingAfterMs: 500 }, async (bed) => {
         const client = await bed.greeted();
         client.send(frame);
         assertEquals(await idledOut(client), { how: "fin", before: ["PING"] });
@@ -68,7 +68,7 @@ describe("deadlines", () => {
   }
 
   it("sends PING to a silent subscriber, also one that gets messages all the time", async () => {
-    await withServer({ idleMs: 400, pingAfterMs: 300 }, async (bed) => {
+    await withServer({ idleMs: 800, pingAfterMs: 500 }, async (bed) => {
       const client = await bed.subscribed("t");
       const publisher = await bed.greeted();
       const stop = repeatedly(20, () => publisher.send(publish(message("t"))));
@@ -114,7 +114,7 @@ describe("deadlines", () => {
   });
 
   it("lets neighbours' deadlines alone", async () => {
-    await withServer({ idleMs: 400, pingAfterMs: 300 }, async (bed) => {
+    await withServer({ idleMs: 800, pingAfterMs: 500 }, async (bed) => {
       const silent = await bed.subscribed("t");
       const lively = await bed.subscribed("t");
       const stop = repeatedly(50, () => lively.send("PONG\0"));
@@ -129,7 +129,7 @@ describe("deadlines", () => {
   });
 
   it("gives a publisher that stays a second, not a PING", async () => {
-    await withServer({ idleMs: 300, pingAfterMs: 300 }, async (bed) => {
+    await withServer({ idleMs: 600, pingAfterMs: 600 }, async (bed) => {
       const client = await bed.greeted();
       client.send(`PUBLISH\0${message("t")}`);
       assertEquals(await client.closed(), { how: "fin", frames: [] });
@@ -138,26 +138,30 @@ describe("deadlines", () => {
   });
 
   it("sends what is queued before idle_timeout", async () => {
-    await withServer({ idleMs: 400, pingAfterMs: 300 }, async (bed) => {
+    await withServer({ idleMs: 800, pingAfterMs: 500 }, async (bed) => {
       const client = await bed.subscribed("t");
       client.pause();
       const publisher = await bed.greeted();
-      const stop = repeatedly(100, () => publisher.send("PONG\0"));
+      const stop = repeatedly(50, () => {
+        client.send("PONG\0");
+        publisher.send("PONG\0");
+      });
       try {
         const data = "z".repeat(60_000);
         for (let i = 0; i < 120; i++) await publisher.sent(publish(message("t", `${i} ${data}`)));
-        await bed.untilEnded("idle_timeout");
-        assert(bed.ended[0]!.pendingBytes > 0);
-        client.resume();
-        const { before } = await idledOut(client);
-        const numbers = before.filter((frame) => frame !== "PING").map((frame) =>
-          (JSON.parse(frame) as { data: string }).data.split(" ")[0]
-        );
-        assertEquals(numbers, Array.from({ length: 120 }, (_, i) => String(i)));
-        assertEquals(before.length, 121);
+        await publisher.synced();
       } finally {
         stop();
       }
+      await bed.untilEnded("idle_timeout", 2);
+      const { pendingBytes } = bed.ended.find((ended) => ended.pendingBytes > 0)!;
+      assert(pendingBytes > 100_000);
+      client.resume();
+      const { before } = await idledOut(client);
+      const numbers = before.filter((frame) => frame !== "PING").map((frame) =>
+        (JSON.parse(frame) as { data: string }).data.split(" ")[0]
+      );
+      assertEquals(numbers, Array.from({ length: 120 }, (_, i) => String(i)));
     });
   });
 });
