@@ -14,7 +14,7 @@ import type { BotsOptions } from "./options.ts";
 import { chooseProcesses, type Finding, preflight } from "./preflight.ts";
 import type { Progress } from "./progress.ts";
 import type { BotsReport, EnvironmentReport } from "./report.ts";
-import { run } from "./run.ts";
+import { run, type RunRecord } from "./run.ts";
 import { readFacts, type SystemFacts } from "../system/facts.ts";
 import { findTarget } from "./target.ts";
 
@@ -27,6 +27,10 @@ export interface Observer {
   onFindings(findings: readonly Finding[]): void;
   /** Setting up is about to start. `end` ends all processes of bots at once. */
   onStart(end: () => void): Promise<Progress> | Progress;
+  /** Everyone is subscribed, and nothing is published yet; the run goes on when it resolves. */
+  onSubscribed?(): Promise<void>;
+  /** All that happened, before it is judged. */
+  onRecord?(record: RunRecord): void;
 }
 
 /**
@@ -69,7 +73,9 @@ export async function measure(
       options,
       onProgress: ({ subscribed }) => progress.update(subscribed),
       onSetUp: () => progress.stop(),
+      onSubscribed: async () => await observer.onSubscribed?.(),
     });
+    observer.onRecord?.(record);
     return buildReport(record, {
       options,
       startedAt,

@@ -27,11 +27,12 @@ export type FromWorker =
   | { readonly id: number; readonly value: unknown }
   | { readonly progress: EnlistmentProgress };
 
+/** How Deno's memory is to be kept where bots are: so that no collection falls into what they measure. */
+export const DENO_MEMORY_FLAGS =
+  "--v8-flags=--expose-gc,--min-semi-space-size=64,--max-semi-space-size=64";
+
 /** A process of bots connects, and listens for itself on the loopback interface. */
-const PERMISSIONS = [
-  "--allow-net",
-  "--v8-flags=--expose-gc,--min-semi-space-size=64,--max-semi-space-size=64",
-];
+const PERMISSIONS = ["--allow-net", DENO_MEMORY_FLAGS];
 
 interface Pending {
   resolve(value: unknown): void;

@@ -41,6 +41,8 @@ export interface RunPlan {
   readonly onProgress: (progress: EnlistmentProgress) => void;
   /** Setting up has ended, well or not. */
   readonly onSetUp: () => void;
+  /** Everyone who ever will be is subscribed; the run goes on when it resolves. */
+  readonly onSubscribed: () => Promise<void>;
 }
 
 /** Goes on after the limit for so long, so that what came within it is read. */
@@ -56,6 +58,7 @@ export async function run(plan: RunPlan): Promise<RunRecord> {
   const { crew, options } = plan;
   const setups = await crew.setUp(plan.onProgress).finally(plan.onSetUp);
   checkSetup(setups, plan);
+  await plan.onSubscribed();
   const settle = await crew.settle();
   const rounds: RoundRecord[] = [];
   for (let round = 0; round < options.rounds; round++) rounds.push(await playRound(plan));

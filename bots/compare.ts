@@ -1,0 +1,59 @@
+/**
+ * The comparison's command; see `--help`.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import manifest from "../package.json" with { type: "json" };
+import { runCommand } from "../runtime/command.ts";
+import { detectRuntime } from "../runtime/detect.ts";
+import { compare } from "./compare/compare.ts";
+import { HELP, parseCommand } from "./compare/options.ts";
+import type { CompareReport } from "./compare/report.ts";
+import { reportText, runLine } from "./compare/text.ts";
+import { Undertakings } from "./compare/undertakings.ts";
+import { writeReports } from "./compare/write_reports.ts";
+
+if (import.meta.main) await runCommand("compare", main);
+
+async function main(args: readonly string[]): Promise<number> {
+  const command = parseCommand(args);
+  switch (command.does) {
+    case "help":
+      console.log(HELP.trimEnd());
+      return 0;
+    case "version":
+      console.log(manifest.version);
+      return 0;
+    case "run": {
+      const { options } = command;
+      const undertakings = new Undertakings();
+      endOnSignal(undertakings);
+      const report = await compare(await detectRuntime(), options, args, {
+        undertakings,
+        say: (line) => console.error(line),
+        onRun: (run, total) => console.error(runLine(run, total)),
+      });
+      const folder = await writeReports(report, options.out);
+      console.error(`compare: the report is ${folder}/report.html`);
+      console.log(options.json ? JSON.stringify(report) : "\n" + reportText(report));
+      return isComplete(report) ? 0 : 1;
+    }
+  }
+}
+
+/** Whether every arm had all the valid runs that it was to have. */
+function isComplete({ sizes, options }: CompareReport): boolean {
+  return sizes.every(({ arms }) => arms.every(({ valid_runs }) => valid_runs >= options.runs));
+}
+
+/** Ctrl-C ends servers and bots too, with the status that a shell expects. */
+function endOnSignal(undertakings: Undertakings): void {
+  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
+    process.on(signal, () => {
+      undertakings.endAll();
+      process.exit(128 + number);
+    });
+  }
+}

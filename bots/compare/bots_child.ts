@@ -1,0 +1,64 @@
+/**
+ * The bots of one run, in a process of their own and so on any runtime; led by `bots_process.ts`.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { EnvironmentError } from "../../runtime/command_line.ts";
+import { detectRuntime } from "../../runtime/detect.ts";
+import { measure } from "../measure.ts";
+import type { BotsOptions } from "../options.ts";
+import { type Finding, findingText } from "../preflight.ts";
+import type { RunRecord } from "../run.ts";
+import { score } from "../score.ts";
+import type { BotsTask, BotsWord } from "./bots_protocol.ts";
+import { type PackedLatencies, packLatencies } from "./samples.ts";
+
+const task = JSON.parse(process.argv[2]!) as BotsTask;
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+say(await run());
+process.stdin.destroy();
+
+async function run(): Promise<BotsWord> {
+  const options: BotsOptions = {
+    ...task,
+    topic: "events",
+    processes: "auto",
+    spread: "auto",
+    sloMs: null,
+    json: null,
+  };
+  let latencies: PackedLatencies[] = [];
+  const problems: string[] = [];
+  try {
+    const report = await measure(await detectRuntime(), options, [], {
+      onFindings: (findings: readonly Finding[]) => {
+        for (const finding of findings) {
+          if (finding.isFatal) problems.push(findingText(finding));
+        }
+      },
+      onStart: () => ({ update() {}, stop() {} }),
+      onSubscribed: async () => {
+        say({ says: "subscribed" });
+        await answers.next();
+      },
+      onRecord: (record) => latencies = latenciesOf(record),
+    });
+    return { says: "done", report, latencies };
+  } catch (error) {
+    if (!(error instanceof EnvironmentError)) throw error;
+    return { says: "failed", why: problems[0] ?? error.message };
+  }
+}
+
+function latenciesOf({ rounds }: RunRecord): PackedLatencies[] {
+  return rounds.map(({ publishedAtMs, squads }) =>
+    packLatencies(score(squads, { publishedAtMs, timeoutMs: task.timeoutMs }).endToEndMs)
+  );
+}
+
+function say(word: BotsWord): void {
+  process.stdout.write(JSON.stringify(word) + "\n");
+}

@@ -1,0 +1,166 @@
+/**
+ * From runs to verdicts.
+ *
+ * @module
+ */
+
+import type { EnvironmentRecord } from "../environment_record.ts";
+import { median, quantiles } from "../statistics.ts";
+import { type Estimate, estimateMedian, estimateRatio, type Interval } from "./bootstrap.ts";
+import { conclusionOn } from "./conclusion.ts";
+import { type Metric, type MetricName, METRICS, verdictOn } from "./metrics.ts";
+import { Random } from "./random.ts";
+import {
+  type ArmReport,
+  type ArmResult,
+  type CompareReport,
+  type Comparison,
+  type IntervalReport,
+  type MedianReport,
+  type OptionsReport,
+  type RunReport,
+  SCHEMA,
+  type SizeReport,
+} from "./report.ts";
+import { unpackLatencies } from "./samples.ts";
+import { judge, MIN_RUNS } from "./verdict.ts";
+
+/** What surrounds the runs. */
+export interface ReportContext {
+  readonly startedAt: Date;
+  readonly endedAt: Date;
+  readonly options: OptionsReport;
+  readonly arms: readonly ArmReport[];
+  /** Ascending. */
+  readonly sizes: readonly number[];
+  readonly environment: EnvironmentRecord;
+}
+
+/** Judges a comparison. The same runs and seed make the same report. */
+export function buildReport(runs: readonly RunReport[], context: ReportContext): CompareReport {
+  const names = context.arms.map(({ name }) => name);
+  // Not the session's generator: a report made again from its own runs is to come out the same.
+  const random = new Random(context.options.seed);
+  const sizes = context.sizes.map((n): SizeReport => {
+    const ofSize = runs.filter((run) => run.n === n);
+    const [baseline, ...others] = names.map((arm) => ofSize.filter((run) => run.arm === arm));
+    const size = {
+      n,
+      arms: names.map((arm) => armResult(arm, ofSize.filter((run) => run.arm === arm), random)),
+      comparisons: others.flatMap((runs, at) => {
+        const side = { name: names[at + 1]!, runs };
+        return METRICS.map((metric) =>
+          compare(metric, side, { name: names[0]!, runs: baseline! }, random)
+        );
+      }),
+    };
+    return {
+      ...size,
+      conclusions: names.slice(1).map((arm) => conclusionOn(size, names[0]!, arm)),
+    };
+  });
+  return {
+    schema: SCHEMA,
+    started_at: context.startedAt.toISOString(),
+    ended_at: context.endedAt.toISOString(),
+    options: context.options,
+    arms: [...context.arms],
+    conclusions: sizes.at(-1)!.conclusions,
+    sizes,
+    runs: [...runs],
+    environment: context.environment,
+  };
+}
+
+function armResult(arm: string, runs: readonly RunReport[], random: Random): ArmResult {
+  const valid = runs.filter((run) => run.valid);
+  const metrics = METRICS.map(({ name }) => [name, medianReport(valuesOf(runs, name), random)]);
+  return {
+    arm,
+    valid_runs: valid.length,
+    invalid_runs: runs.length - valid.length,
+    metrics: Object.fromEntries(metrics) as Record<MetricName, MedianReport | null>,
+    latency_ms: quantiles(pooledLatencies(runs)),
+  };
+}
+
+function medianReport(values: readonly number[], random: Random): MedianReport | null {
+  if (values.length === 0) return null;
+  if (values.length < MIN_RUNS) return { median: median(values), interval: null };
+  const { value, interval } = estimateMedian(values, random);
+  return { median: value, interval: intervalReport(interval) };
+}
+
+interface Side {
+  readonly name: string;
+  readonly runs: readonly RunReport[];
+}
+
+function compare(metric: Metric, side: Side, baseline: Side, random: Random): Comparison {
+  const values = valuesOf(side.runs, metric.name);
+  const baselineValues = valuesOf(baseline.runs, metric.name);
+  const of = { arm: side.name, baseline: baseline.name, metric: metric.name };
+  const without = (because: string, ratio: number | null = null): Comparison => ({
+    ...of,
+    ratio,
+    interval: null,
+    wide_interval: null,
+    verdict: "inconclusive",
+    because,
+  });
+  for (
+    const { name, count } of [
+      { name: baseline.name, count: baselineValues.length },
+      { name: side.name, count: values.length },
+    ]
+  ) {
+    if (count === 0) return without(`no valid run of ${name} has it`);
+  }
+  const ratio = median(values) / median(baselineValues);
+  const tooFew = [side, baseline].find(({ runs }) => valuesOf(runs, metric.name).length < MIN_RUNS);
+  if (tooFew !== undefined) {
+    const count = valuesOf(tooFew.runs, metric.name).length;
+    const because = `${count} valid ${count === 1 ? "run" : "runs"} of ${tooFew.name} ` +
+      `${count === 1 ? "is" : "are"} too few; a verdict takes ${MIN_RUNS} of each`;
+    return without(because, Number.isFinite(ratio) && ratio > 0 ? ratio : null);
+  }
+  const estimate = estimateRatio(values, baselineValues, random);
+  if (estimate === null) return without("too small to be measured in some run");
+  return { ...of, ...comparisonOf(metric, estimate), because: null };
+}
+
+function comparisonOf(metric: Metric, estimate: Estimate) {
+  return {
+    ratio: estimate.value,
+    interval: intervalReport(estimate.interval),
+    wide_interval: intervalReport(estimate.wideInterval),
+    verdict: verdictOn(metric, judge(estimate)),
+  };
+}
+
+function intervalReport({ low, high }: Interval): IntervalReport {
+  return { low, high };
+}
+
+/** The metric's values in the valid runs that have it, in the order of the runs. */
+export function valuesOf(runs: readonly RunReport[], metric: MetricName): number[] {
+  return runs.filter((run) => run.valid).map((run) => run.metrics[metric])
+    .filter((value) => value !== null);
+}
+
+/** All latencies of the counted rounds of valid runs in milliseconds, in no order. */
+export function pooledLatencies(runs: readonly RunReport[]): Float64Array {
+  const rounds = runs.filter((run) => run.valid).flatMap((run) => countedLatencies(run));
+  const pooled = new Float64Array(rounds.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const latencies of rounds) {
+    pooled.set(latencies, at);
+    at += latencies.length;
+  }
+  return pooled;
+}
+
+/** A run's counted rounds, each in milliseconds and ascending. */
+export function countedLatencies({ rounds }: RunReport): Float64Array[] {
+  return rounds.filter(({ warmup }) => !warmup).map((round) => unpackLatencies(round.latencies_us));
+}

@@ -1,0 +1,107 @@
+/**
+ * What runs are compared in.
+ *
+ * @module
+ */
+
+import type { Finding } from "./verdict.ts";
+
+/** A metric's name in reports. The unit stands in it. */
+export type MetricName =
+  | "max_ms"
+  | "p99_ms"
+  | "p50_ms"
+  | "setup_ms"
+  | "cpu_s"
+  | "peak_memory_bytes"
+  | "memory_per_connection_bytes";
+
+/** What is said of one arm against another: of times the first two, of what a server uses the next two. */
+export type Verdict = "faster" | "slower" | "less" | "more" | "no difference" | "inconclusive";
+
+/** One metric; of all there are, less is better. */
+export interface Metric {
+  readonly name: MetricName;
+  /** For tables. */
+  readonly title: string;
+  /** In which people are shown it. */
+  readonly unit: string;
+  /** How many of the metric's own units make one of `unit`. */
+  readonly scale: number;
+  readonly kind: "time" | "use";
+  /** One sentence: what it is exactly. */
+  readonly meaning: string;
+}
+
+/** The most important first. */
+export const METRICS: readonly Metric[] = [
+  {
+    name: "max_ms",
+    title: "last subscriber",
+    unit: "ms",
+    scale: 1,
+    kind: "time",
+    meaning: "from the publish until the last of all subscribers has the message",
+  },
+  {
+    name: "p99_ms",
+    title: "99th percentile",
+    unit: "ms",
+    scale: 1,
+    kind: "time",
+    meaning: "until 99 of 100 subscribers have it",
+  },
+  {
+    name: "p50_ms",
+    title: "median subscriber",
+    unit: "ms",
+    scale: 1,
+    kind: "time",
+    meaning: "until half of them have it",
+  },
+  {
+    name: "setup_ms",
+    title: "setup",
+    unit: "ms",
+    scale: 1,
+    kind: "time",
+    meaning: "from the first connect to the last subscription",
+  },
+  {
+    name: "cpu_s",
+    title: "server CPU",
+    unit: "s",
+    scale: 1,
+    kind: "use",
+    meaning: "CPU time of the server's processes over the run, connects and closes included",
+  },
+  {
+    name: "peak_memory_bytes",
+    title: "peak memory",
+    unit: "MB",
+    scale: 1e6,
+    kind: "use",
+    meaning: "the most memory that the server's processes had resident",
+  },
+  {
+    name: "memory_per_connection_bytes",
+    title: "memory a connection",
+    unit: "kB",
+    scale: 1e3,
+    kind: "use",
+    meaning: "what the server grew by until all were subscribed, over their number",
+  },
+];
+
+/** The metric of that name. */
+export function metricOf(name: MetricName): Metric {
+  return METRICS.find((metric) => metric.name === name)!;
+}
+
+/** A finding in the words that fit the metric. */
+export function verdictOn(metric: Metric, finding: Finding): Verdict {
+  if (finding === "equal") return "no difference";
+  if (finding === "unknown") return "inconclusive";
+  if (metric.kind === "time") return finding === "lower" ? "faster" : "slower";
+  return finding === "lower" ? "less" : "more";
+}

@@ -1,0 +1,202 @@
+/**
+ * One run: a server, its subscribers, some messages, and what it cost.
+ *
+ * @module
+ */
+
+import { median } from "../statistics.ts";
+import type { Program, RuntimeName } from "../program.ts";
+import type { BotsReport, QuantilesReport, RoundReport } from "../report.ts";
+import { ServerProcess } from "../server_process.ts";
+import type { Arm, StartedArm } from "./arm.ts";
+import { type BotsOutcome, runBots } from "./bots_process.ts";
+import type { BotsTask } from "./bots_protocol.ts";
+import type { MetricName } from "./metrics.ts";
+import { type ProcessUsage, readProcessUsage } from "./process_usage.ts";
+import type { RunReport, RunRoundReport } from "./report.ts";
+import type { PackedLatencies } from "./samples.ts";
+import type { Undertakings } from "./undertakings.ts";
+
+/** What is the same for all runs of a comparison. */
+export interface RunContext {
+  readonly programs: Readonly<Partial<Record<RuntimeName, Program>>>;
+  readonly botsRuntime: RuntimeName;
+  readonly descriptorLimit: number | null;
+  readonly workers: number;
+  /** Where servers that are started listen. */
+  readonly host: string;
+  readonly rounds: number;
+  readonly data: string;
+  readonly timeoutMs: number;
+  readonly undertakings: Undertakings;
+}
+
+/** What is to be run. */
+export interface RunPlan {
+  readonly arm: Arm;
+  readonly n: number;
+}
+
+/** What came of it. */
+export type RunOutcome = Pick<
+  RunReport,
+  "valid" | "invalid_because" | "metrics" | "rounds" | "bots_load"
+>;
+
+/**
+ * Messages that aren't counted: the first wakes what a server has only just set up, and makes the
+ * runtime compile its fan-out.
+ */
+export const WARMUP_ROUNDS = 1;
+
+/** A server's usage at the moments that count. */
+interface Usage {
+  /** It listens. */
+  readonly before: ProcessUsage | null;
+  /** All are subscribed. */
+  readonly subscribed: ProcessUsage | null;
+  /** All have left. */
+  readonly after: ProcessUsage | null;
+}
+
+/** @throws {EnvironmentError} (rejects) if a server can't be started. */
+export async function runOnce({ arm, n }: RunPlan, context: RunContext): Promise<RunOutcome> {
+  if (arm.runtime === null) {
+    const { host, port } = arm;
+    return judge(await measure({ arm, n, host, port }, context), null, n);
+  }
+  const server = await startServer(arm, context);
+  const done = context.undertakings.begin(() => server.stop());
+  try {
+    const before = readProcessUsage(server.pid);
+    let subscribed: ProcessUsage | null = null;
+    const place = { arm, n, host: "127.0.0.1", port: server.port };
+    const outcome = await measure(place, context, () => subscribed = readProcessUsage(server.pid));
+    return judge(outcome, { before, subscribed, after: readProcessUsage(server.pid) }, n);
+  } finally {
+    await server.stopped();
+    done();
+  }
+}
+
+function startServer({ runtime }: StartedArm, context: RunContext): Promise<ServerProcess> {
+  const { host, workers, programs } = context;
+  return ServerProcess.start(runtime, programs[runtime]!, [
+    ...["--host", host, "--workers", String(workers), "--log-level", "warning"],
+  ]);
+}
+
+function measure(
+  { arm, n, host, port }: RunPlan & { host: string; port: number },
+  context: RunContext,
+  onSubscribed: () => void = () => {},
+): Promise<BotsOutcome> {
+  const { botsRuntime, programs, descriptorLimit, data, timeoutMs, undertakings } = context;
+  const rounds = WARMUP_ROUNDS + context.rounds;
+  const task: BotsTask = { n, dialect: arm.dialect, host, port, rounds, data, timeoutMs };
+  return runBots(
+    { runtime: botsRuntime, program: programs[botsRuntime]!, descriptorLimit, task, onSubscribed },
+    undertakings,
+  );
+}
+
+/**
+ * @param usage `null` for a server that wasn't started.
+ */
+export function judge(outcome: BotsOutcome, usage: Usage | null, n: number): RunOutcome {
+  const uses = usesOf(usage, n);
+  if ("failure" in outcome) {
+    return {
+      valid: false,
+      invalid_because: [`the bots ${outcome.failure}`],
+      metrics: { max_ms: null, p99_ms: null, p50_ms: null, setup_ms: null, ...uses },
+      rounds: [],
+      bots_load: [],
+    };
+  }
+  const { report, latencies } = outcome;
+  const invalid = [...whyInvalid(report), ...serverTrouble(usage)];
+  const counted = report.rounds.slice(WARMUP_ROUNDS);
+  return {
+    valid: invalid.length === 0,
+    invalid_because: invalid,
+    metrics: {
+      max_ms: medianOver(counted, ({ max }) => max),
+      p99_ms: medianOver(counted, ({ p99 }) => p99),
+      p50_ms: medianOver(counted, ({ p50 }) => p50),
+      setup_ms: report.setup_ms,
+      ...uses,
+    },
+    rounds: report.rounds.map((round, at) => roundReport(round, latencies[at]!, at)),
+    bots_load: report.load,
+  };
+}
+
+/** What the bots themselves, the network or the server did wrong, so that the run can't be counted. */
+function whyInvalid({ n, bad, rounds, setup }: BotsReport): string[] {
+  const invalid: string[] = [];
+  if (setup.given_up > 0) {
+    invalid.push(`${setup.given_up} of ${n} bots never got to subscribe`);
+  } else if (bad > 0) {
+    const count = (pick: (round: RoundReport) => number) =>
+      rounds.reduce((sum, round) => sum + pick(round), 0);
+    invalid.push(
+      `${bad} of ${n} bots did not get each message once, intact and in time (missing: ` +
+        `${count(({ missing }) => missing)}, duplicate: ${count(({ duplicate }) => duplicate)}, ` +
+        `corrupt: ${count(({ corrupt }) => corrupt)}, foreign: ${
+          count(({ foreign }) => foreign)
+        }, ` +
+        `late: ${count(({ late }) => late)})`,
+    );
+  }
+  if (!setup.settled) invalid.push("it didn't become quiet before the first message");
+  for (const { round, invalid_because } of rounds.slice(WARMUP_ROUNDS)) {
+    invalid.push(...invalid_because.map((why) => `message ${round - WARMUP_ROUNDS}: ${why}`));
+  }
+  return invalid;
+}
+
+function serverTrouble(usage: Usage | null): string[] {
+  const hasDied = usage !== null && usage.before !== null && usage.after === null;
+  return hasDied ? ["the server ended during the run"] : [];
+}
+
+function usesOf(
+  usage: Usage | null,
+  n: number,
+): Pick<
+  Record<MetricName, number | null>,
+  "cpu_s" | "peak_memory_bytes" | "memory_per_connection_bytes"
+> {
+  const { before, subscribed, after } = usage ?? { before: null, subscribed: null, after: null };
+  return {
+    cpu_s: before === null || after === null ? null : after.cpuSeconds - before.cpuSeconds,
+    peak_memory_bytes: after === null
+      ? null
+      : after.peakBytes ?? Math.max(after.residentBytes, subscribed?.residentBytes ?? 0),
+    memory_per_connection_bytes: before === null || subscribed === null
+      ? null
+      : (subscribed.residentBytes - before.residentBytes) / n,
+  };
+}
+
+function roundReport(round: RoundReport, latencies: PackedLatencies, at: number): RunRoundReport {
+  return {
+    warmup: at < WARMUP_ROUNDS,
+    good: round.good,
+    bad: round.bad,
+    latency_ms: round.end_to_end_ms,
+    latencies_us: latencies,
+    invalid_because: round.invalid_because,
+  };
+}
+
+function medianOver(
+  rounds: readonly RoundReport[],
+  pick: (quantiles: QuantilesReport) => number,
+): number | null {
+  const values = rounds.flatMap(({ end_to_end_ms }) =>
+    end_to_end_ms === null ? [] : [pick(end_to_end_ms)]
+  );
+  return values.length === 0 ? null : median(values);
+}

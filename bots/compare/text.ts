@@ -1,0 +1,52 @@
+/**
+ * The report on the terminal.
+ *
+ * @module
+ */
+
+import { count, number, unitValue } from "./format.ts";
+import { metricOf } from "./metrics.ts";
+import type { CompareReport, RunReport } from "./report.ts";
+import { remarks, serverOf, sizeTable, type Table } from "./tables.ts";
+
+/** The whole report, without a line feed at its end. */
+export function reportText(report: CompareReport): string {
+  const { cpu_model, cores, os, kernel } = report.environment;
+  return [
+    ...report.conclusions,
+    ...report.sizes.flatMap((size) => [
+      "",
+      `${count(size.n, "subscriber")}`,
+      ...(size === report.sizes.at(-1) ? [] : size.conclusions),
+      ...tableLines(sizeTable(size)),
+      ...remarks(report, size),
+    ]),
+    "",
+    ...report.arms.map(serverOf),
+    `bots on ${report.options.bots_runtime} ${report.options.bots_runtime_version}; ` +
+    `${cpu_model ?? "unknown CPU"}, ${count(cores, "thread")}, ${os} ${kernel ?? ""}; ` +
+    `seed ${report.options.seed}`,
+  ].join("\n");
+}
+
+/** A run in one line, while a comparison is under way. */
+export function runLine(run: RunReport, total: number): string {
+  const what = `run ${run.run} of ${total}: ${run.arm}, ${number(run.n)}`;
+  if (!run.valid) return `${what}: not counted: ${run.invalid_because.join("; ")}`;
+  const last = metricOf("max_ms");
+  return `${what}: last after ${unitValue(run.metrics.max_ms!, last)}`;
+}
+
+/** The first two columns to the left, numbers to the right. */
+export function tableLines({ head, rows }: Table): string[] {
+  const widths = head.map((title, at) =>
+    Math.max(title.length, ...rows.map((cells) => cells[at]!.length))
+  );
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, at) => {
+      const width = widths[at]!;
+      const isText = at < 2 || at === cells.length - 1;
+      return isText ? cell.padEnd(width) : cell.padStart(width);
+    }).join("  ").trimEnd();
+  return [line(head), ...rows.map(line)];
+}
