@@ -145,14 +145,18 @@ export class Outbox {
     return nowMs - this.#progressMs >= STALL_MS ? "stalled" : "fine";
   }
 
+  /** Whether the peer has taken something of what waits since something last began to. */
+  get hasTakenSome(): boolean {
+    return this.#hasDrained;
+  }
+
   /**
-   * Whether publishers should wait for this reader: it's well behind, and it takes bytes. One that
-   * has taken none since it fell behind, or none for a second, holds nobody up, and neither does one
-   * that hasn't caught up for a while.
+   * Whether publishers should wait for this reader: it's well behind, and took bytes within the last
+   * second, if only into the kernel's buffers. One that hasn't caught up for a while holds nobody up.
    */
   holdsPublishers(): boolean {
     const { nowMs } = this.#context.clock;
-    if (!this.#hasDrained || this.pendingBytes < this.#softBytes) return false;
+    if (this.pendingBytes < this.#softBytes) return false;
     if (nowMs - this.#progressMs >= STALL_MS) return false;
     if (this.#holdsSinceMs === 0) this.#holdsSinceMs = nowMs;
     return !this.hasHeldTooLong;

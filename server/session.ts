@@ -10,7 +10,7 @@ import { Gate, type Waiter } from "./gate.ts";
 import { CLOSE_LINGER_MS, PUBLISHER_LINGER_MS, SWEEP_INTERVAL_MS } from "./limits.ts";
 import { Outbox, type OutboxContext } from "./outbox.ts";
 import { SharedChunk } from "./shared_chunk.ts";
-import type { Subscriber, Subscription, Topic } from "./topic.ts";
+import type { Pace, Subscriber, Subscription, Topic } from "./topic.ts";
 import type { TopicRegistry } from "./topic_registry.ts";
 import type { Runtime } from "../runtime/types.ts";
 
@@ -194,12 +194,13 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
 
   // What its topics tell.
 
-  deliver(chunk: SharedChunk): boolean {
-    if (this.#state !== "open") return true;
+  deliver(chunk: SharedChunk): Pace {
+    if (this.#state !== "open") return "keeps_up";
     this.#context.counters.writes++;
-    if (this.#outbox.send(chunk)) return true;
+    if (this.#outbox.send(chunk)) return "keeps_up";
     this.#enforceLimit();
-    return this.#state !== "open" || !this.#outbox.holdsPublishers();
+    if (this.#state !== "open" || !this.#outbox.holdsPublishers()) return "keeps_up";
+    return this.#outbox.hasTakenSome ? "behind" : "behind_unproven";
   }
 
   get gate(): Gate | undefined {

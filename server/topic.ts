@@ -6,14 +6,20 @@ import type { Runtime } from "../runtime/types.ts";
 import type { SharedChunk } from "./shared_chunk.ts";
 import type { SlicedTask, Turns } from "./turns.ts";
 
+/**
+ * How a subscriber keeps up. One that is well `behind` has taken bytes since it fell behind; one
+ * that is `behind_unproven` hasn't, so that only time will tell whether it reads at all.
+ */
+export type Pace = "keeps_up" | "behind" | "behind_unproven";
+
 /** Whoever receives a topic's messages. */
 export interface Subscriber {
   /**
    * Takes a chunk of whole frames, in order. It may unsubscribe from inside.
    *
-   * @returns False when it's so far behind that {@linkcode gate} is worth a look.
+   * @returns How it keeps up, once the chunk is with it.
    */
-  deliver(chunk: SharedChunk): boolean;
+  deliver(chunk: SharedChunk): Pace;
   /** Where its topics' publishers should wait, while it's well behind but making progress. */
   readonly gate: Gate | undefined;
 }
@@ -67,6 +73,7 @@ export class Topic implements SlicedTask {
   /** A subscriber that a recent pass found well behind. */
   #laggard: Subscriber | undefined;
   #hasMetLaggard = false;
+  #unprovenInPass = 0;
 
   constructor(name: string, context: TopicContext) {
     this.name = name;
@@ -147,10 +154,8 @@ export class Topic implements SlicedTask {
       if (next >= end || subscription.index < 0) continue;
       subscription.next = end;
       const { subscriber } = subscription;
-      if (!subscriber.deliver(next === first ? chunk : batch.chunkFrom(next))) {
-        this.#laggard = subscriber;
-        this.#hasMetLaggard = true;
-      }
+      const pace = subscriber.deliver(next === first ? chunk : batch.chunkFrom(next));
+      if (pace !== "keeps_up") this.#noteBehind(subscriber, pace);
     }
     this.#cursor = i;
     if (i >= subscriptions.length) this.#endPass(batch);
@@ -168,6 +173,7 @@ export class Topic implements SlicedTask {
     this.#pass = batch;
     this.#cursor = 0;
     this.#hasMetLaggard = false;
+    this.#unprovenInPass = 0;
     return batch;
   }
 
@@ -181,6 +187,17 @@ export class Topic implements SlicedTask {
       this.#backlogGate?.open();
     }
     this.#vanishIfEmpty();
+  }
+
+  /**
+   * Publishers wait for a reader that is behind and reads. Whether one reads that has taken nothing
+   * yet can't be told from one that never will; but where most subscribers fell behind together, the
+   * publishers were too fast for them.
+   */
+  #noteBehind(subscriber: Subscriber, pace: Pace): void {
+    if (pace === "behind_unproven" && ++this.#unprovenInPass * 2 <= this.subscriberCount) return;
+    this.#laggard = subscriber;
+    this.#hasMetLaggard = true;
   }
 
   #removeEnded(): void {

@@ -9,7 +9,7 @@ import { TimestampIssuer } from "../../protocol/timestamp.ts";
 import { DEFAULT_LIMITS } from "../../server/limits.ts";
 import { MemoryBudget } from "../../server/memory_budget.ts";
 import { Server } from "../../server/server.ts";
-import type { Subscriber } from "../../server/topic.ts";
+import type { Pace, Subscriber } from "../../server/topic.ts";
 import { TopicRegistry } from "../../server/topic_registry.ts";
 import { Turns } from "../../server/turns.ts";
 import { join } from "../support/bytes.ts";
@@ -27,9 +27,9 @@ const MESSAGE = new TextEncoder().encode(
 class Sink implements Subscriber {
   readonly gate = undefined;
   bytes = 0;
-  deliver(chunk: { readonly bytes: Uint8Array }): boolean {
+  deliver(chunk: { readonly bytes: Uint8Array }): Pace {
     this.bytes += chunk.bytes.length;
-    return true;
+    return "keeps_up";
   }
 }
 

@@ -176,6 +176,23 @@ describe("backpressure", () => {
     assertEquals(bed.server.counters.publisherPauses, 0);
   });
 
+  it("pauses a burst's publisher when most readers fall behind at once", async () => {
+    // Nobody reads a byte before far more than the limit has been sent.
+    const bed = await MemoryBed.start({ maxPendingBytes: MIB, softPendingBytes: 64 * KIB });
+    const peers = [1, 2, 3].map(() => bed.subscribed(["t"], { bufferBytes: 16 * KIB }));
+    const deaf = bed.subscribed(["t"], { bufferBytes: 16 * KIB });
+    for (const peer of [...peers, deaf]) peer.stall();
+    const publisher = bed.dial();
+    flood(publisher, "t", 0, 1_000, 4 * KIB);
+    bed.net.settle();
+    assertGreater(bed.server.counters.publisherPauses, 0);
+    for (const peer of peers) peer.flow();
+    bed.net.settle();
+    bed.pass(2_000);
+    for (const peer of peers) assertEquals(dataOf(peer), upTo(1_000));
+    assertEquals(bed.ended.map(({ reason }) => reason), ["slow_consumer"]);
+  });
+
   /** A reader that fell behind, and a publisher that waits for it with most still to send. */
   async function held(limits: Partial<Limits>) {
     const bed = await MemoryBed.start({ softPendingBytes: 64 * KIB, ...limits });

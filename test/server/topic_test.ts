@@ -294,7 +294,7 @@ describe("a topic", () => {
       subscriber.deliver = (chunk: SharedChunk) => {
         chunk.retain();
         kept.push(chunk);
-        return true;
+        return "keeps_up";
       };
     }
     bench.publish("t", 1_000);

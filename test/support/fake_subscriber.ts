@@ -6,7 +6,7 @@
 
 import type { Gate } from "../../server/gate.ts";
 import type { SharedChunk } from "../../server/shared_chunk.ts";
-import type { Subscriber } from "../../server/topic.ts";
+import type { Pace, Subscriber } from "../../server/topic.ts";
 
 const decoder = new TextDecoder();
 
@@ -17,17 +17,17 @@ export class FakeSubscriber implements Subscriber {
   /** How many chunks came. */
   chunkCount = 0;
   /** What {@linkcode deliver} answers. */
-  keepsUp = true;
+  pace: Pace = "keeps_up";
   gate: Gate | undefined;
   /** Done from inside {@linkcode deliver}, once the chunk is written down. */
   reaction: () => void = () => {};
 
-  deliver(chunk: SharedChunk): boolean {
+  deliver(chunk: SharedChunk): Pace {
     this.chunkCount++;
     const frames = decoder.decode(chunk.bytes).split("\x01");
     if (frames.pop() !== "") throw new Error("a chunk doesn't end on a frame boundary");
     for (const frame of frames) this.numbers.push((JSON.parse(frame) as { n: number }).n);
     this.reaction();
-    return this.keepsUp;
+    return this.pace;
   }
 }
