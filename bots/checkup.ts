@@ -4,12 +4,17 @@
  * @module
  */
 
-import { checkClock } from "../system/clock_check.ts";
-import { checkOpenFiles, checkServerDescriptors } from "../system/descriptor_checks.ts";
-import type { SystemFacts } from "../system/facts.ts";
-import type { Finding } from "../system/finding.ts";
-import { BOTS_COSTS, checkMemory, checkTcpMemory, SERVER_COSTS } from "../system/memory_checks.ts";
-import { checkBacklog, checkConntrack, checkSynBacklog } from "../system/network_checks.ts";
+import { checkClock } from "../runtime/system/clock_check.ts";
+import { checkOpenFiles, checkServerDescriptors } from "../runtime/system/descriptor_checks.ts";
+import type { SystemFacts } from "../runtime/system/facts.ts";
+import type { Finding } from "../runtime/system/finding.ts";
+import {
+  BOTS_COSTS,
+  checkMemory,
+  checkTcpMemory,
+  SERVER_COSTS,
+} from "../runtime/system/memory_checks.ts";
+import { checkBacklog, checkConntrack, checkSynBacklog } from "../runtime/system/network_checks.ts";
 import { checkCpuCredits } from "./cpu_credits.ts";
 import type { Ec2Instance } from "./ec2_metadata.ts";
 import { botsFindings, chooseProcesses, chooseSpread, MAX_CONNECTING } from "./preflight.ts";

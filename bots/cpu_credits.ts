@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Finding, fine, note } from "../system/finding.ts";
+import { type Finding, fine, note } from "../runtime/system/finding.ts";
 import type { Ec2Instance } from "./ec2_metadata.ts";
 
 /**

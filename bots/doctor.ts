@@ -7,8 +7,8 @@
 import { runCommand } from "../runtime/command.ts";
 import { CommandLine, quote, UsageError, wholeNumber } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
-import { readAllFacts, type SystemFacts } from "../system/facts.ts";
-import { type Finding, remedyLines } from "../system/finding.ts";
+import { readAllFacts, type SystemFacts } from "../runtime/system/facts.ts";
+import { type Finding, remedyLines } from "../runtime/system/finding.ts";
 import { checkUp, type CheckupNeed, type Role, ROLES } from "./checkup.ts";
 import { type Ec2Instance, metadataEndpoint, readInstance } from "./ec2_metadata.ts";
 import type { RuntimeName } from "./program.ts";

@@ -7,7 +7,7 @@
 
 import manifest from "../package.json" with { type: "json" };
 import type { Runtime } from "../runtime/types.ts";
-import { readAllFacts, type SystemFacts } from "../system/facts.ts";
+import { readAllFacts, type SystemFacts } from "../runtime/system/facts.ts";
 import { metadataEndpoint, readInstance } from "./ec2_metadata.ts";
 import { type Allowances, readAllowances } from "./ena_allowances.ts";
 import { findProgram, RUNTIME_NAMES, type RuntimeName } from "./program.ts";

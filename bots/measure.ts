@@ -15,7 +15,7 @@ import { chooseProcesses, type Finding, preflight } from "./preflight.ts";
 import type { Progress } from "./progress.ts";
 import type { BotsReport, EnvironmentReport } from "./report.ts";
 import { run, type RunRecord } from "./run.ts";
-import { readFacts, type SystemFacts } from "../system/facts.ts";
+import { readFacts, type SystemFacts } from "../runtime/system/facts.ts";
 import { findTarget } from "./target.ts";
 
 /** The version of the bots. */

@@ -5,10 +5,10 @@
  * @module
  */
 
-import { checkBotsDescriptors, processesFor } from "../system/descriptor_checks.ts";
-import type { PortRange, SystemFacts, SystemLimits } from "../system/facts.ts";
-import { type Finding, remedyLines } from "../system/finding.ts";
-import { checkBacklog, checkPorts, portsIn } from "../system/network_checks.ts";
+import { checkBotsDescriptors, processesFor } from "../runtime/system/descriptor_checks.ts";
+import type { PortRange, SystemFacts, SystemLimits } from "../runtime/system/facts.ts";
+import { type Finding, remedyLines } from "../runtime/system/finding.ts";
+import { checkBacklog, checkPorts, portsIn } from "../runtime/system/network_checks.ts";
 
 export type { Finding };
 

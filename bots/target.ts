@@ -9,7 +9,7 @@ import { EnvironmentError } from "../runtime/command_line.ts";
 import { type Runtime, TransportError } from "../runtime/types.ts";
 import type { BotsOptions } from "./options.ts";
 import { chooseSpread } from "./preflight.ts";
-import type { PortRange } from "../system/facts.ts";
+import type { PortRange } from "../runtime/system/facts.ts";
 
 /** Where the bots connect to. */
 export interface Target {

@@ -6,10 +6,10 @@
 
 import os from "node:os";
 import process from "node:process";
-import { checkServerDescriptors } from "../system/descriptor_checks.ts";
-import { type FactSource, readLimits } from "../system/facts.ts";
-import { findingLine } from "../system/finding.ts";
-import { checkBacklog } from "../system/network_checks.ts";
+import { checkServerDescriptors } from "../runtime/system/descriptor_checks.ts";
+import { type FactSource, readLimits } from "../runtime/system/facts.ts";
+import { findingLine } from "../runtime/system/finding.ts";
+import { checkBacklog } from "../runtime/system/network_checks.ts";
 
 /** How many clients may come at once before the server accepts the first: a usual backlog. */
 const USUAL_BACKLOG = 512;

@@ -1,7 +1,7 @@
 import { MIN_FRAME_LIMIT_BYTES } from "../protocol/client_decoder.ts";
 import { MAX_TOPIC_BYTES } from "../protocol/topic.ts";
 import { detectRuntime } from "../runtime/detect.ts";
-import { descriptorLimit } from "../runtime/system.ts";
+import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
 import type { Counters } from "./counters.ts";
 import { DEFAULT_LIMITS, type Limits, maxConnectionsFor } from "./limits.ts";

@@ -7,8 +7,8 @@
 import { randomInt } from "node:crypto";
 import { EnvironmentError } from "../../runtime/command_line.ts";
 import type { Runtime } from "../../runtime/types.ts";
-import { readFacts, type SystemFacts } from "../../system/facts.ts";
-import { findingLine } from "../../system/finding.ts";
+import { readFacts, type SystemFacts } from "../../runtime/system/facts.ts";
+import { findingLine } from "../../runtime/system/finding.ts";
 import { checkUp } from "../checkup.ts";
 import { type Allowances, judgeAllowances, readAllowances } from "../ena_allowances.ts";
 import { type EnvironmentRecord, recordEnvironment } from "../environment_record.ts";

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { checkUp, type CheckupNeed } from "../../bots/checkup.ts";
 import { checkCpuCredits } from "../../bots/cpu_credits.ts";
 import type { Ec2Instance } from "../../bots/ec2_metadata.ts";
-import { readFacts, type SystemFacts } from "../../system/facts.ts";
+import { readFacts, type SystemFacts } from "../../runtime/system/facts.ts";
 import { runCommand } from "../support/fixture.ts";
 import { MetadataService } from "./metadata_service.ts";
 

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "node:test";
-import { readLimits, type SystemLimits } from "../../system/facts.ts";
+import { readLimits, type SystemLimits } from "../../runtime/system/facts.ts";
 import {
   chooseProcesses,
   chooseSpread,

@@ -3,8 +3,8 @@
 # for what isn't known here. Deno doesn't let a sandboxed program look into /proc, so the project's tasks
 # ask the shell.
 #
-#   sh system/facts.sh       what a server or bots need before they start
-#   sh system/facts.sh all   what takes longer to find out too: clock, commit, network device
+#   sh runtime/system/facts.sh       what a server or bots need before they start
+#   sh runtime/system/facts.sh all   what takes longer to find out too: clock, commit, network device
 
 proc=/proc/sys
 facts=
@@ -43,7 +43,7 @@ fi
 fact page_bytes "$(getconf PAGESIZE)"
 
 if [ "$1" = all ]; then
-  home=$(dirname "$0")/..
+  home=$(dirname "$0")/../..
   fact cpu_model "$(lscpu | sed -n 's/^Model name: *//p' | head -n 1)"
   fact vendor "$(cat /sys/class/dmi/id/sys_vendor)"
   fact device "$(ip -o route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1)"

@@ -9,7 +9,7 @@ import { execFileSync } from "node:child_process";
 import os from "node:os";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { descriptorLimit } from "../runtime/system.ts";
+import { descriptorLimit } from "./descriptor_limit.ts";
 
 /** What the system allows. A fact is `null` where the platform has no such thing, or it can't be seen. */
 export interface SystemLimits {

@@ -5,9 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { type FactSource, readAllFacts, readFacts, type SystemFacts } from "../../system/facts.ts";
+import {
+  type FactSource,
+  readAllFacts,
+  readFacts,
+  type SystemFacts,
+} from "../../../runtime/system/facts.ts";
 
-const SCRIPT = fileURLToPath(import.meta.resolve("../../system/facts.sh"));
+const SCRIPT = fileURLToPath(import.meta.resolve("../../../runtime/system/facts.sh"));
 
 function closed(): never {
   throw new Error("closed");

@@ -1,25 +1,25 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { describe, it } from "node:test";
-import { checkClock } from "../../system/clock_check.ts";
+import { checkClock } from "../../../runtime/system/clock_check.ts";
 import {
   checkBotsDescriptors,
   checkOpenFiles,
   checkServerDescriptors,
-} from "../../system/descriptor_checks.ts";
-import { readFacts, type SystemFacts } from "../../system/facts.ts";
-import { type Finding, findingLine, remedyLines } from "../../system/finding.ts";
+} from "../../../runtime/system/descriptor_checks.ts";
+import { readFacts, type SystemFacts } from "../../../runtime/system/facts.ts";
+import { type Finding, findingLine, remedyLines } from "../../../runtime/system/finding.ts";
 import {
   BOTS_COSTS,
   checkMemory,
   checkTcpMemory,
   SERVER_COSTS,
-} from "../../system/memory_checks.ts";
+} from "../../../runtime/system/memory_checks.ts";
 import {
   checkBacklog,
   checkConntrack,
   checkPorts,
   checkSynBacklog,
-} from "../../system/network_checks.ts";
+} from "../../../runtime/system/network_checks.ts";
 
 const MB = 1_000_000;
 
