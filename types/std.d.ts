@@ -64,3 +64,7 @@ declare module "@std/cli/parse-args" {
   }
   export function parseArgs(args: readonly string[], options?: ParseOptions): Args;
 }
+
+declare module "@std/yaml/parse" {
+  export function parse(content: string): unknown;
+}
