@@ -1,0 +1,30 @@
+#!/bin/sh
+# What the unit hotwheels@ starts: the server on the runtime that it is named after.
+#
+#   sh deploy/ec2/serve.sh deno|bun [flags of the server]
+#
+# HOTWHEELS_PORT is the port, 8081 for Deno and 8082 for Bun unless set.
+set -eu
+cd "$(dirname "$0")/../.."
+PATH=$PWD/node_modules/.bin:$PATH
+runtime=${1:-}
+case $runtime in
+  deno | bun) shift ;;
+  *)
+    echo "usage: sh serve.sh deno|bun [flags of the server]" >&2
+    exit 2
+    ;;
+esac
+
+# Variables, none of which holds a blank.
+facts=$(sh runtime/system/facts.sh)
+if [ "$runtime" = deno ]; then
+  # What the task `serve` allows, and nothing else.
+  # shellcheck disable=SC2086
+  exec env $facts deno run --quiet --no-prompt --allow-net \
+    --allow-env=HOTWHEELS_NOFILE,HOTWHEELS_FACTS,NODE_V8_COVERAGE --allow-run=deno \
+    --allow-read=/tmp --allow-write=/tmp server/main.ts \
+    --port "${HOTWHEELS_PORT:-8081}" "$@"
+fi
+# shellcheck disable=SC2086
+exec env $facts bun run server/main.ts --port "${HOTWHEELS_PORT:-8082}" "$@"
