@@ -10,6 +10,7 @@ import manifest from "../package.json" with { type: "json" };
 import { runCommand } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
+import { addressText } from "../runtime/transport_error.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
 import { dividedLimits, type Limits } from "./limits.ts";
 import { configureLog } from "./log.ts";
@@ -86,9 +87,8 @@ async function runWorkers(options: ServerOptions): Promise<number> {
 }
 
 function announce(address: Address, runtime: Runtime, limits: Limits, workers: string): void {
-  const where = address.transport === "unix" ? address.path : `${address.hostname}:${address.port}`;
   console.log(
-    `hotwheels listening on ${where} (${runtime.name} ${runtime.version}, pid ${process.pid}, ` +
+    `hotwheels listening on ${addressText(address)} (${runtime.name} ${runtime.version}, pid ${process.pid}, ` +
       `${workers}at most ${limits.maxConnections} connections)`,
   );
 }

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { networkInterfaces } from "node:os";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { PROJECT_ROOT, RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
@@ -44,6 +45,8 @@ const withoutRights = process.getuid?.() !== 0
   ? ["setpriv", "--inh-caps=-all", "--bounding-set=-net_bind_service"]
   : undefined;
 
+const hasIpv6 = Object.values(networkInterfaces()).flat().some((at) => at?.address === "::1");
+
 async function run(runtime: RuntimeName, flags: readonly string[]): Promise<Exit> {
   return await new ServerCommand(directCommand(runtime), flags).exited();
 }
@@ -83,6 +86,16 @@ for (const runtime of RUNTIME_NAMES) {
         assertEquals(status, 0);
         assertMatch(stdout, line);
         assertEquals(stderr, "");
+      });
+    });
+
+    it("writes an IPv6 address so that its port can be told from it", {
+      skip: hasIpv6 ? false : "there is no IPv6 on the loopback",
+    }, async () => {
+      await withServer(["--host", "::1"], async (server) => {
+        assertMatch(server.stdout, /^hotwheels listening on \[::1\]:\d+ \(/);
+        const client = await JanusClient.greeted({ hostname: "::1", port: server.port });
+        await client.dispose();
       });
     });
 

@@ -58,13 +58,17 @@ export class ServerCommand implements Target {
     });
   }
 
-  /** Starts it on a port of the loopback network that the system chooses; it listens. */
+  /**
+   * Starts it on a port that the system chooses, of the loopback network unless the flags have another
+   * host; it listens.
+   */
   static async listening(
     runtime: RuntimeName,
     flags: readonly string[] = [],
     command: readonly string[] = directCommand(runtime),
   ): Promise<ServerCommand> {
-    const server = new ServerCommand(command, ["--host", "127.0.0.1", "--port", "0", ...flags]);
+    const host = flags.includes("--host") ? [] : ["--host", "127.0.0.1"];
+    const server = new ServerCommand(command, [...host, "--port", "0", ...flags]);
     await until(
       "the server listens",
       () => server.#stdout.includes("\n") || server.#exit !== undefined,
