@@ -226,6 +226,34 @@ describe("two-hosts", () => {
     assertEquals(namespacesOf(child.pid!), []);
   });
 
+  it("compares both servers across the wire", options, async () => {
+    const out = mkdtempSync(join(tmpdir(), "hotwheels-two-hosts-"));
+    try {
+      const flags = [
+        "--server",
+        "bun",
+        "--compare",
+        "--",
+        "--runs",
+        1,
+        "--rounds",
+        1,
+        "--out",
+        out,
+      ];
+      const child = start([30, ...flags]);
+      const { status } = await end(child);
+      assertEquals(status, 0);
+      const report = JSON.parse(readFileSync(join(out, "report.json"), "utf8"));
+      const arms = report.arms as { name: string; address: string }[];
+      assertEquals(arms.map(({ name }) => name), ["deno", "bun"]);
+      for (const { address } of arms) assertMatch(address, /^198\.18\.0\.1:\d+$/);
+      assertEquals(namespacesOf(child.pid!), []);
+    } finally {
+      rmSync(out, { recursive: true });
+    }
+  });
+
   it("ends with status 1 when the bounty isn't held", options, async () => {
     const child = start([50, "--server", "bun", "--slo", "0.001ms"]);
     const { status, stdout } = await end(child);
