@@ -87,10 +87,9 @@ async function runWorkers(options: ServerOptions): Promise<number> {
 }
 
 function announce(address: Address, runtime: Runtime, limits: Limits, workers: string): void {
-  console.log(
-    `hotwheels listening on ${addressText(address)} (${runtime.name} ${runtime.version}, pid ${process.pid}, ` +
-      `${workers}at most ${limits.maxConnections} connections)`,
-  );
+  const what = `${runtime.name} ${runtime.version}, pid ${process.pid}`;
+  const most = `${workers}at most ${limits.maxConnections} connections`;
+  console.log(`hotwheels listening on ${addressText(address)} (${what}, ${most})`);
 }
 
 /**
