@@ -208,13 +208,15 @@ export class Server {
   }
 
   /**
-   * Memory is short: whoever takes nothing goes first. If that isn't enough, publishers wait (see
-   * {@linkcode Session}), and past the limit the least active and largest go.
+   * Memory is short: whoever takes nothing goes first, and whoever keeps a frame unfinished. If that
+   * isn't enough, publishers wait (see {@linkcode Session}), and past the limit the least active and
+   * largest go.
    */
   #defendBudget(): void {
     for (let slot = this.#sessions.size - 1; slot >= 0 && this.#budget.isTight; slot--) {
       const session = this.#sessions.at(slot);
       if (session?.isStalledFor(STALL_MS)) session.evict("Took nothing while memory was short");
+      else if (session?.hoardsFor(STALL_MS)) session.end("frame_too_large", HOARDED_FRAME);
     }
     if (!this.#budget.isExceeded) return;
     const waiting: Session[] = [];
@@ -278,6 +280,9 @@ export class Server {
 /** What had arrived when the stop began is read by the time that nothing happened for this long. */
 const QUIET_ROUND_MS = 20;
 const QUIET_ROUNDS = 5;
+
+/** What a client is told whose unfinished frame holds memory that others need. */
+const HOARDED_FRAME = "Memory is too short for a frame that takes so long to come";
 
 /** Milliseconds after which a stop goes on although clients keep sending. */
 const DRAIN_DEADLINE_MS = 2_000;

@@ -60,6 +60,7 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   #pingedMs = 0;
   #publishedMs = 0;
   #heldInputBytes = 0;
+  #heldInputSinceMs = 0;
   #isPublisher = false;
   /** The topic it published to last that has subscribers, which may make it wait. */
   #publishesTo: Topic | undefined;
@@ -250,6 +251,13 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
     return !this.#outbox.isEmpty && this.#context.clock.nowMs - this.#outbox.progressMs >= ms;
   }
 
+  /** True for a client whose unfinished frame has held memory for the time given. */
+  hoardsFor(ms: number): boolean {
+    if (this.#state !== "open" || this.#heldInputBytes === 0 || this.isWaiting) return false;
+    const sinceMs = Math.max(this.#heldInputSinceMs, this.#publishedMs);
+    return this.#context.clock.nowMs - sinceMs >= ms;
+  }
+
   /** Ends a slow consumer whose memory is needed: all that waits for it is dropped at once. */
   evict(detail: string): void {
     if (this.#state === "open") this.#evict(detail, true);
@@ -300,7 +308,8 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   /** Accounts for the memory that this client's input holds. */
   #holdInput(bytes: number): void {
     if (bytes === this.#heldInputBytes) return;
-    const { budget } = this.#context;
+    const { budget, clock } = this.#context;
+    if (this.#heldInputBytes === 0) this.#heldInputSinceMs = clock.nowMs;
     budget.release(this.#heldInputBytes);
     budget.hold(bytes);
     this.#heldInputBytes = bytes;

@@ -112,4 +112,55 @@ describe("the server's memory", () => {
     assertEquals(bed.ended, []);
     for (const reader of readers) assertEquals(dataOf(reader), upTo(100));
   });
+
+  it("isn't used up by frames that are never completed, and nobody waits for them", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: KIB * KIB });
+    const reader = bed.subscribed(["t"]);
+    const publisher = bed.dial();
+    const hoarders = upTo(40).map(() => {
+      const hoarder = bed.dial();
+      hoarder.send(`\0PUBLISH\0{"topic":"t","data":"${"x".repeat(60 * KIB)}`);
+      return hoarder;
+    });
+    bed.net.settle();
+    for (let second = 0; second < 60; second++) {
+      publisher.send(publish(`{"topic":"t","data":${second}}`));
+      bed.pass(1_000, () => {
+        for (const hoarder of hoarders) hoarder.send("x");
+        for (const peer of [reader, publisher]) peer.send("PONG\0");
+      });
+    }
+    assertEquals(dataOf(reader), upTo(60));
+    assertLess(bed.server.heldBytes, 0.75 * KIB * KIB);
+    // No more of them than it takes.
+    assertGreater(hoarders.filter((hoarder) => !hoarder.ended).length, 5);
+    assertEquals(new Set(bed.ended.map(({ reason }) => reason)), new Set(["frame_too_large"]));
+  });
+
+  it("lets who takes its time over a frame have it while there is enough", async () => {
+    const bed = await MemoryBed.start();
+    const reader = bed.subscribed(["t"]);
+    const publisher = bed.dial();
+    const frame = `PUBLISH\0{"topic":"t","data":0,"padding":"${"x".repeat(300)}"}`;
+    let at = 0;
+    bed.pass(frame.length * 250, () => {
+      publisher.send(frame[at++] ?? "");
+      reader.send("PONG\0");
+    });
+    assertEquals(dataOf(reader), [0]);
+  });
+
+  it("leaves a publisher alone that completes frame after frame", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: 400 * KIB });
+    const publisher = bed.dial();
+    publisher.send("PUBLISH\0{");
+    // Each segment ends in the middle of a frame.
+    bed.pass(3_000, () => publisher.send(`"topic":"nobody"}\0PUBLISH\0{`));
+    bed.subscribed(["t"], { bufferBytes: 200 }).stall();
+    flood(bed.dial(), "t", 100, 4 * KIB);
+    bed.net.settle();
+    assertGreater(bed.server.heldBytes, 300 * KIB);
+    bed.pass(250, () => publisher.send(`"topic":"nobody"}\0PUBLISH\0{`));
+    assertEquals(bed.ended, []);
+  });
 });
