@@ -52,7 +52,7 @@ if [ "$1" = all ]; then
   [ -n "$(git --no-optional-locks -C "$home" status --porcelain)" ] && commit=$commit-modified
   fact commit "$commit"
   # The leap status and three parts of the greatest error, in seconds: offset, delay, dispersion.
-  fact chrony "$(chronyc -c tracking | cut -d , -f 5,11,12,14)"
+  fact chrony "$(chronyc -c tracking | cut -s -d , -f 5,11,12,14)"
   fact ntp_synchronized "$(timedatectl show -p NTPSynchronized --value)"
 fi
 

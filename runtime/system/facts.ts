@@ -205,7 +205,7 @@ function toConntrack(used: number | null, max: number | null): SystemFacts["conn
  * error is the offset, half the delay, and the dispersion, as RFC 5905 has the root distance.
  */
 function toClock(chrony: string | undefined, isNtpSynchronized?: string): ClockState | null {
-  const match = /^(\S+) (\S+) (\S+) (.+)$/.exec(chrony ?? "");
+  const match = /^(-?[\d.]+) ([\d.]+) ([\d.]+) (.+)$/.exec(chrony ?? "");
   if (match !== null) {
     const [offset, delay, dispersion] = match.slice(1, 4).map(Number) as [number, number, number];
     const maxErrorMs = (Math.abs(offset) + delay / 2 + dispersion) * 1000;

@@ -91,6 +91,7 @@ describe("the system's facts", () => {
     assertEquals(clock("ntp_synchronized=yes"), { isSynchronized: true, maxErrorMs: null });
     assertEquals(clock("ntp_synchronized=no"), { isSynchronized: false, maxErrorMs: null });
     assertEquals([clock("ntp_synchronized=maybe"), clock("")], [null, null]);
+    assertEquals(clock("chrony=506+Cannot+talk+to+daemon"), null);
   });
 
   it("are nothing where no way is open, or what is there makes no sense", () => {
@@ -151,6 +152,11 @@ describe("the script that finds them", () => {
     assertEquals(facts.clock?.maxErrorMs?.toFixed(3), "0.401");
     assertEquals(facts.device, "ens5");
     assertMatch(said, /,cpu_model=Neoverse-V1,/);
+  });
+
+  it("takes no complaint for an answer", () => {
+    const said = scriptWith({ chronyc: "echo 506 Cannot talk to daemon", ip: "exit 1" }, "all");
+    assertEquals(/chrony|device/.test(said), false, said);
   });
 
   it("says which commit this is, and whether the files are its own", () => {
