@@ -26,8 +26,10 @@ export const SERVER_COSTS: Readonly<Record<"deno" | "bun", MemoryCost>> = {
   bun: { processBytes: 60 * MB, connectionBytes: 3 * KB },
 };
 
-/** The bots' cost, measured in the same runs: Deno 106 MB for 2,000 bots and
- * 143 MB for 4,750, Bun 111 MB for 19,000. */
+/**
+ * The bots' cost, measured in the same runs: Deno 106 MB for 2,000 bots and 143 MB for 4,750, Bun
+ * 111 MB for 19,000.
+ */
 export const BOTS_COSTS: Readonly<Record<"deno" | "bun", MemoryCost>> = {
   deno: { processBytes: 70 * MB, connectionBytes: 20 * KB },
   bun: { processBytes: 60 * MB, connectionBytes: 3 * KB },
