@@ -5,6 +5,8 @@
  * @module
  */
 
+import { RESERVED_DESCRIPTORS } from "../runtime/system/descriptor_checks.ts";
+
 /** What one server allows. All are positive integers. */
 export interface Limits {
   /**
@@ -62,12 +64,6 @@ export const DEFAULT_LIMITS: Omit<Limits, "maxConnections"> = {
   pingAfterMs: 30_000,
   idleMs: 30_000,
 };
-
-/**
- * Descriptors that connections leave to the process: Deno itself takes about 24 and Bun 7; the rest
- * is for the listener, connections that are being told `too_many_connections`, and logs.
- */
-export const RESERVED_DESCRIPTORS = 64;
 
 /** The connection maximum where the descriptor limit isn't known: the usual soft limit, 1,024. */
 const UNKNOWN_DESCRIPTOR_LIMIT = 1024;

@@ -14,7 +14,8 @@ import type {
 import { CoarseClock } from "./coarse_clock.ts";
 import { type Counters, type EndReason, newCounters } from "./counters.ts";
 import { Gate } from "./gate.ts";
-import { type Limits, RESERVED_DESCRIPTORS, STALL_MS, STOP_DEADLINE_MS } from "./limits.ts";
+import { RESERVED_DESCRIPTORS } from "../runtime/system/descriptor_checks.ts";
+import { type Limits, STALL_MS, STOP_DEADLINE_MS } from "./limits.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { Mesh } from "./mesh.ts";
 import { RejectedConnection } from "./rejected_connection.ts";
