@@ -79,6 +79,8 @@ function armResult(arm: string, runs: readonly RunReport[], random: Random): Arm
     arm,
     valid_runs: valid.length,
     invalid_runs: runs.length - valid.length,
+    held_up_messages: valid.flatMap(({ rounds }) => rounds)
+      .filter(({ warmup, counted }) => !warmup && !counted).length,
     metrics: Object.fromEntries(metrics) as Record<MetricName, MedianReport | null>,
     latency_ms: quantiles(pooledLatencies(runs)),
   };
@@ -162,5 +164,7 @@ export function pooledLatencies(runs: readonly RunReport[]): Float64Array {
 
 /** A run's counted rounds, each in milliseconds and ascending. */
 export function countedLatencies({ rounds }: RunReport): Float64Array[] {
-  return rounds.filter(({ warmup }) => !warmup).map((round) => unpackLatencies(round.latencies_us));
+  return rounds.filter(({ counted }) => counted).map((round) =>
+    unpackLatencies(round.latencies_us)
+  );
 }

@@ -40,8 +40,9 @@ export function methodText({ options, arms }: CompareReport): string[] {
     `A run's figure is the median of its messages'.`,
     `Servers take turns in an order drawn anew for each pass, so that no server has the quieter ` +
     `half of the hour. A run is not counted, but made again, when a bot missed, doubled or damaged a ` +
-    `message, when the machine didn't become quiet before the first, or when the bots themselves ` +
-    `held messages up for more than a quarter of the maximum and 10 ms.`,
+    `message, or when the machine didn't become quiet before the first. A message that the bots ` +
+    `themselves held up, for more than a quarter of its maximum and 10 ms, isn't counted; nor is a ` +
+    `run that has more of these than of others.`,
     `Runs are what is compared, not messages: the thousands of latencies of one run share its ` +
     `process and its moment. Each figure is a median over runs; its 95 % interval is the percentile ` +
     `bootstrap's, of 20,000 resamples of the runs. A difference is the ratio of two medians with ` +

@@ -17,7 +17,7 @@ export interface CompareOptions {
   readonly sizes: readonly number[];
   /** How many valid runs each arm is to have. */
   readonly runs: number;
-  /** How many messages count in each run. */
+  /** How many messages each run has, the warm-up aside. */
   readonly rounds: number;
   /** How many processes each server that is started has. */
   readonly workers: number;
@@ -81,7 +81,7 @@ Flags:
                       one that speaks Janus, nats://host:port, redis://host:port. The first is what
                       the others are held against. Without it: Deno=deno and Bun=bun
   --runs R            valid runs of each (default ${DEFAULT_RUNS}; a verdict takes ${MIN_RUNS} or more)
-  --rounds R          messages that count in each run (default ${DEFAULT_ROUNDS}), after one that doesn't
+  --rounds R          messages in each run (default ${DEFAULT_ROUNDS}), after one that doesn't count
   --sweep LIST        do it for each of these numbers of subscribers, such as 1000,5000,10000
   --workers N         processes of each server that is started (default 1)
   --bots-runtime R    deno or bun: what the bots run on, for all servers alike (default bun, on which
@@ -98,8 +98,8 @@ Flags:
 
 Each run starts its server, connects n bots, subscribes them, waits until all is quiet, publishes, and
 takes the time until each bot has the message. Servers take turns, in an order drawn anew for each
-pass. A run whose bots were too busy, lost a message or stood still is marked, not counted, and made
-again, up to half as many times as there are runs.
+pass. A run that lost a message or stood still, or whose bots were too busy to measure half of its
+messages, is marked, not counted, and made again, up to half as many times as there are runs.
 
 A difference is a ratio of medians over runs, with the 95 % interval of 20,000 resamples. It is called
 one (faster, slower; less, more) when the interval lies wholly beyond 5 % and even the 99.9 % interval

@@ -14,31 +14,38 @@ const MASK = 0xffff_ffff_ffff_ffffn;
  * SplitMix64 as its authors advise. Not for secrets.
  */
 export class Random {
-  readonly #state: Uint32Array;
+  #a: number;
+  #b: number;
+  #c: number;
+  #d: number;
 
   /** @param seed A whole number from 0 to {@linkcode MAX_SEED}. */
   constructor(seed: number) {
-    this.#state = Uint32Array.from(splitMix64(BigInt(seed), 2).flatMap(halves));
+    const [first, second] = splitMix64(BigInt(seed), 2) as [bigint, bigint];
+    [this.#a, this.#b] = halves(first);
+    [this.#c, this.#d] = halves(second);
   }
 
   /** A generator in a given state: four whole numbers of 32 bits, not all of them zero. */
-  static fromState(state: readonly [number, number, number, number]): Random {
+  static fromState([a, b, c, d]: readonly [number, number, number, number]): Random {
     const random = new Random(0);
-    random.#state.set(state);
+    random.#a = a;
+    random.#b = b;
+    random.#c = c;
+    random.#d = d;
     return random;
   }
 
   /** A whole number from 0 to 2^32 - 1. */
   next(): number {
-    const s = this.#state;
-    const [s0, s1, s2, s3] = s as unknown as [number, number, number, number];
-    const result = (rotateLeft((s0 + s3) | 0, 7) + s0) >>> 0;
-    s[2] = s2 ^ s0;
-    s[3] = s3 ^ s1;
-    s[1] = s1 ^ s[2]!;
-    s[0] = s0 ^ s[3]!;
-    s[2]! ^= s1 << 9;
-    s[3] = rotateLeft(s[3]!, 11);
+    const result = (rotateLeft((this.#a + this.#d) | 0, 7) + this.#a) >>> 0;
+    const shifted = this.#b << 9;
+    this.#c ^= this.#a;
+    this.#d ^= this.#b;
+    this.#b ^= this.#c;
+    this.#a ^= this.#d;
+    this.#c ^= shifted;
+    this.#d = rotateLeft(this.#d, 11);
     return result;
   }
 
@@ -69,7 +76,7 @@ export function splitMix64(seed: bigint, count: number): bigint[] {
   });
 }
 
-function halves(number: bigint): number[] {
+function halves(number: bigint): [low: number, high: number] {
   return [Number(number & 0xffff_ffffn), Number(number >> 32n)];
 }
 

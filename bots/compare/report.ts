@@ -41,7 +41,7 @@ export interface CompareReport {
 export interface OptionsReport {
   /** Valid runs of each arm. */
   runs: number;
-  /** Counted messages in each run. */
+  /** Messages in each run, the warm-up aside. */
   rounds: number;
   /** Messages before them that aren't counted. */
   warmup_rounds: number;
@@ -85,6 +85,8 @@ export interface ArmResult {
   arm: string;
   valid_runs: number;
   invalid_runs: number;
+  /** Messages of the valid runs that aren't counted, because the bots themselves held them up. */
+  held_up_messages: number;
   /** Over the valid runs; `null` where none has the metric. */
   metrics: Record<MetricName, MedianReport | null>;
   /** Of all messages of all counted rounds of the valid runs, from publish to arrival. */
@@ -144,6 +146,8 @@ export interface RunReport {
 /** One message. */
 export interface RunRoundReport {
   warmup: boolean;
+  /** Whether the run's figures are from it: it isn't the warm-up, and the bots kept up. */
+  counted: boolean;
   /** Bots that received it once and intact, in time. */
   good: number;
   bad: number;

@@ -49,6 +49,9 @@ export type RunOutcome = Pick<
  */
 export const WARMUP_ROUNDS = 1;
 
+/** How large a part of a run's messages the bots may have held up; those aren't counted. */
+const MAX_HELD_UP = 0.5;
+
 /** A server's usage at the moments that count. */
 interface Usage {
   /** It listens. */
@@ -116,7 +119,7 @@ export function judge(outcome: BotsOutcome, usage: Usage | null, n: number): Run
   }
   const { report, latencies } = outcome;
   const invalid = [...whyInvalid(report), ...serverTrouble(usage)];
-  const counted = report.rounds.slice(WARMUP_ROUNDS);
+  const counted = report.rounds.filter(isCounted);
   return {
     valid: invalid.length === 0,
     invalid_because: invalid,
@@ -150,10 +153,21 @@ function whyInvalid({ n, bad, rounds, setup }: BotsReport): string[] {
     );
   }
   if (!setup.settled) invalid.push("it didn't become quiet before the first message");
-  for (const { round, invalid_because } of rounds.slice(WARMUP_ROUNDS)) {
-    invalid.push(...invalid_because.map((why) => `message ${round - WARMUP_ROUNDS}: ${why}`));
+  const measured = rounds.slice(WARMUP_ROUNDS);
+  const heldUp = measured.filter(({ valid }) => !valid);
+  if (heldUp.length > measured.length * MAX_HELD_UP) {
+    const { round, invalid_because } = heldUp[0]!;
+    invalid.push(
+      `the bots themselves held up ${heldUp.length} of ${measured.length} messages (message ` +
+        `${round - WARMUP_ROUNDS}: ${invalid_because.join("; ")})`,
+    );
   }
   return invalid;
+}
+
+/** A message counts once the server is warm, and where the bots kept up. */
+function isCounted({ valid }: RoundReport, at: number): boolean {
+  return at >= WARMUP_ROUNDS && valid;
 }
 
 function serverTrouble(usage: Usage | null): string[] {
@@ -183,6 +197,7 @@ function usesOf(
 function roundReport(round: RoundReport, latencies: PackedLatencies, at: number): RunRoundReport {
   return {
     warmup: at < WARMUP_ROUNDS,
+    counted: isCounted(round, at),
     good: round.good,
     bad: round.bad,
     latency_ms: round.end_to_end_ms,

@@ -62,10 +62,14 @@ function interval(range: IntervalReport | null, format: (value: number) => strin
 
 /** What was left out, and why a verdict is missing where one is. */
 export function remarks({ runs, options }: CompareReport, size: SizeReport): string[] {
-  const lines = size.arms.map(({ arm, valid_runs, invalid_runs }) => {
-    const invalid = invalid_runs === 0 ? "none invalid" : `${count(invalid_runs, "invalid run")}`;
-    return `${arm}: ${count(valid_runs, "valid run")} of ` +
-      `${count(options.rounds, "counted message")}, ${invalid}`;
+  const lines = size.arms.map(({ arm, valid_runs, invalid_runs, held_up_messages }) => {
+    const invalid = invalid_runs === 0 ? "none invalid" : count(invalid_runs, "invalid run");
+    const heldUp = held_up_messages === 0
+      ? ""
+      : `; ${count(held_up_messages, "message")} not counted, because the bots held ` +
+        `${held_up_messages === 1 ? "it" : "them"} up`;
+    return `${arm}: ${count(valid_runs, "valid run")} of ${count(options.rounds, "message")}, ` +
+      `${invalid}${heldUp}`;
   });
   for (const run of runs.filter(({ n, valid }) => n === size.n && !valid)) {
     lines.push(`run ${run.run}, ${run.arm}, isn't counted: ${run.invalid_because.join("; ")}`);
