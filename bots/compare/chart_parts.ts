@@ -65,7 +65,7 @@ export function intervals(whiskers: readonly Whisker[], along: "x" | "y") {
       const stroke = (shape: { x1: number; y1: number; x2: number; y2: number }) => ({
         type: "line" as const,
         shape,
-        style: { stroke: color, lineWidth: 2 },
+        style: { stroke: color, fill: "none", lineWidth: 2 },
       });
       return {
         type: "group",

@@ -99,9 +99,10 @@ export function ratiosChart(report: CompareReport, size: SizeReport, width: numb
           type: "line",
           silent: true,
           data: [],
+          lineStyle: { color: MUTED },
           markArea: {
             silent: true,
-            itemStyle: { color: BAND },
+            itemStyle: { color: BAND, borderColor: BAND },
             data: [[{ xAxis: 1 / EQUAL_WITHIN }, { xAxis: EQUAL_WITHIN }]],
           },
           markLine: {

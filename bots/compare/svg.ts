@@ -43,9 +43,9 @@ export function renderSvg({ option, height }: Picture, width: number): string {
     });
     return chart.renderToSVGString({ useViewBox: true })
       .replace(/^<svg width="\d+" height="\d+"/, "<svg")
-      // The styles are for a mouse that hovers; a picture has none.
+      // Styles and marks are for a mouse that hovers; a picture has none.
       .replace(/<style\s*>[\s\S]*?<\/style>\n?/, "")
-      .replace(/ class="[^"]*"/g, "");
+      .replace(/ (?:class|pointer-events|ecmeta_\w+)="[^"]*"/g, "");
   } finally {
     chart.dispose();
   }

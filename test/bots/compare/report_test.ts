@@ -1,0 +1,208 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { describe, it } from "node:test";
+import { buildReport } from "../../../bots/compare/build_report.ts";
+import { METRICS } from "../../../bots/compare/metrics.ts";
+import type { CompareReport } from "../../../bots/compare/report.ts";
+import { unpackLatencies } from "../../../bots/compare/samples.ts";
+import { reportText, runLine } from "../../../bots/compare/text.ts";
+import { around, ENVIRONMENT, sampleReport, sampleRun } from "./sample_report.ts";
+
+const FASTER = sampleReport({ 1000: { Deno: around(100), Bun: around(80) } });
+
+function verdicts({ sizes }: CompareReport): Record<string, string> {
+  return Object.fromEntries(
+    sizes.at(-1)!.comparisons.map(({ metric, verdict }) => [metric, verdict]),
+  );
+}
+
+describe("a comparison's conclusion", () => {
+  it("says who is faster, and how many times", () => {
+    assertEquals(FASTER.conclusions, [
+      "Bun reaches the last of 1,000 subscribers 1.25 times as fast as Deno: 80.0 ms against 100 ms; " +
+      "the ratio's 95 % interval is 1.22 to 1.28.",
+    ]);
+  });
+
+  it("says who is slower", () => {
+    const { conclusions } = sampleReport({ 1000: { Deno: around(100), Bun: around(125) } });
+    assertEquals(conclusions, [
+      "Bun takes 1.25 times as long as Deno to reach the last of 1,000 subscribers: 125 ms against " +
+      "100 ms; the ratio's 95 % interval is 1.22 to 1.28.",
+    ]);
+  });
+
+  it("says that there is no difference only where it knows", () => {
+    const { conclusions } = sampleReport({ 1000: { Deno: around(100), Bun: around(101) } });
+    assertMatch(conclusions[0]!, /^No difference: .* within 5 % of the same time: /);
+    const unsure = sampleReport({ 1000: { Deno: around(100), Bun: around(104) } });
+    assertMatch(unsure.conclusions[0]!, /^Undecided: Bun took 1\.04 times as long as Deno /);
+  });
+
+  it("says that too few runs say nothing, and how many it takes", () => {
+    const few = sampleReport({ 1000: { Deno: around(100), Bun: around(50).slice(0, 5) } });
+    assertStringIncludes(few.conclusions[0]!, "5 valid runs of Bun are too few");
+    const [comparison] = few.sizes[0]!.comparisons;
+    assertEquals([comparison!.verdict, comparison!.interval], ["inconclusive", null]);
+    assertEquals(comparison!.ratio, 0.5);
+    const none = sampleReport({ 1000: { Deno: around(100), Bun: [] } });
+    assertStringIncludes(none.conclusions[0]!, "no valid run of Bun has it");
+    assertEquals(none.sizes[0]!.comparisons[0]!.ratio, null);
+  });
+
+  it("is for the most subscribers, and there is one for each number", () => {
+    const { conclusions, sizes } = sampleReport({
+      1000: { Deno: around(100), Bun: around(80) },
+      2000: { Deno: around(200), Bun: around(300) },
+    });
+    assertEquals(conclusions, sizes[1]!.conclusions);
+    assertStringIncludes(conclusions[0]!, "takes 1.50 times as long");
+    assertStringIncludes(sizes[0]!.conclusions[0]!, "1.25 times as fast");
+  });
+
+  it("holds each server against the first", () => {
+    const arms = ["a", "b", "c"].map((name) => ({
+      name,
+      dialect: "nats" as const,
+      runtime: null,
+      runtime_version: null,
+      address: "x:4222",
+    }));
+    const report = sampleReport({ 9: { a: around(10), b: around(20), c: around(5) } }, { arms });
+    assertMatch(report.conclusions[0]!, /^b takes 2\.00 times as long as a /);
+    assertMatch(report.conclusions[1]!, /^c reaches .* 2\.00 times as fast as a:/);
+    assertEquals(report.sizes[0]!.comparisons.every(({ baseline }) => baseline === "a"), true);
+  });
+});
+
+describe("a comparison's report", () => {
+  it("has a verdict on each metric, in the words that fit it", () => {
+    assertEquals(verdicts(FASTER), {
+      max_ms: "faster",
+      p99_ms: "faster",
+      p50_ms: "faster",
+      setup_ms: "faster",
+      cpu_s: "less",
+      peak_memory_bytes: "no difference",
+      memory_per_connection_bytes: "no difference",
+    });
+    const [last] = FASTER.sizes[0]!.comparisons;
+    assertEquals([last!.arm, last!.baseline, last!.ratio], ["Bun", "Deno", 0.8]);
+    const { low, high } = last!.interval!;
+    const wide = last!.wide_interval!;
+    assertEquals(wide.low < low && low < 0.8 && 0.8 < high && high < wide.high, true);
+  });
+
+  it("counts only valid runs, and says how many weren't", () => {
+    const extra = [
+      sampleRun({
+        ...{ run: 21, arm: "Bun", n: 1000, max: 9999 },
+        ...{ valid: false, invalid_because: ["3 of 1000 bots did not"] },
+      }),
+    ];
+    const report = sampleReport({ 1000: { Deno: around(100), Bun: around(80) } }, { extra });
+    const [, bun] = report.sizes[0]!.arms;
+    assertEquals([bun!.valid_runs, bun!.invalid_runs], [10, 1]);
+    assertEquals(report.sizes[0]!.comparisons, FASTER.sizes[0]!.comparisons);
+    assertEquals(bun!.latency_ms, FASTER.sizes[0]!.arms[1]!.latency_ms);
+    assertEquals(report.runs.length, 21);
+    const text = reportText(report);
+    assertStringIncludes(text, "\nBun: 10 valid runs of 2 messages, 1 invalid run\n");
+    assertStringIncludes(text, "\nrun 21, Bun, isn't counted: 3 of 1000 bots did not\n");
+  });
+
+  it("leaves messages out that the bots held up, and says how many", () => {
+    const run = sampleRun({ run: 1, arm: "Deno", n: 1000, max: 100 });
+    const rounds = run.rounds.map((round, at) => ({ ...round, counted: at === 1 }));
+    const report = sampleReport({ 1000: { Deno: [], Bun: around(80) } }, {
+      extra: [{ ...run, rounds }],
+    });
+    assertEquals(report.sizes[0]!.arms[0]!.held_up_messages, 1);
+    assertStringIncludes(
+      reportText(report),
+      "none invalid; 1 message not counted, because the bots held it up",
+    );
+  });
+
+  it("pools the latencies of all counted messages, the warm-up aside", () => {
+    const run = sampleRun({ run: 1, arm: "Deno", n: 1000, max: 100 });
+    const [warmup, ...others] = run.rounds;
+    const late = { ...warmup!, latencies_us: [9_000_000] };
+    const report = sampleReport({ 1000: { Deno: [], Bun: [] } }, {
+      extra: [{ ...run, rounds: [late, ...others] }],
+    });
+    const { latency_ms } = report.sizes[0]!.arms[0]!;
+    assertEquals([latency_ms!.min, latency_ms!.p50, latency_ms!.max], [1, 50, 100]);
+  });
+
+  it("holds every latency, so that it can be made again from its own runs", () => {
+    const copy = JSON.parse(JSON.stringify(FASTER)) as CompareReport;
+    assertEquals(unpackLatencies(copy.runs[0]!.rounds[0]!.latencies_us).length, 100);
+    const again = buildReport(copy.runs, {
+      startedAt: new Date(copy.started_at),
+      endedAt: new Date(copy.ended_at),
+      options: copy.options,
+      arms: copy.arms,
+      sizes: copy.sizes.map(({ n }) => n),
+      environment: copy.environment,
+    });
+    assertEquals(again, FASTER);
+  });
+
+  it("leaves out what no server has, and says why", () => {
+    const { runs } = FASTER;
+    const running = runs.map((run) => ({
+      ...run,
+      metrics: {
+        ...run.metrics,
+        cpu_s: null,
+        peak_memory_bytes: null,
+        memory_per_connection_bytes: null,
+      },
+    }));
+    const report = sampleReport({ 1000: { Deno: [], Bun: [] } }, { extra: running });
+    const text = reportText(report);
+    assertEquals(text.includes("peak memory"), false);
+    assertStringIncludes(
+      text,
+      "CPU and memory are measured for servers that the comparison starts",
+    );
+    assertEquals(text.includes("no verdict"), false);
+  });
+
+  it("knows no ratio of what was too small to be measured", () => {
+    const runs = FASTER.runs.map((run) => ({ ...run, metrics: { ...run.metrics, cpu_s: 0 } }));
+    const report = sampleReport({ 1000: { Deno: [], Bun: [] } }, { extra: runs });
+    const cpu = report.sizes[0]!.comparisons.find(({ metric }) => metric === "cpu_s")!;
+    assertEquals([cpu.ratio, cpu.verdict], [null, "inconclusive"]);
+    assertStringIncludes(reportText(report), "no verdict: too small to be measured");
+  });
+
+  it("names the version of its format, and the environment", () => {
+    assertEquals(FASTER.schema, "hotwheels-compare/1");
+    assertEquals(FASTER.environment, ENVIRONMENT);
+    assertEquals(Object.keys(FASTER.sizes[0]!.arms[0]!.metrics), METRICS.map(({ name }) => name));
+  });
+});
+
+it("the text on the terminal has the conclusion first, and a row for each metric and server", () => {
+  const lines = reportText(FASTER).split("\n");
+  assertEquals(lines[0], FASTER.conclusions[0]);
+  assertEquals(lines.slice(2, 6), [
+    "1,000 subscribers",
+    "                         server  median   95 % interval  against Deno  95 % interval  verdict",
+    "last subscriber, ms      Deno       100     98.0 to 102",
+    "                         Bun       80.0    78.4 to 81.6        0.80 ×   0.78 to 0.82  faster",
+  ]);
+  assertEquals(lines.slice(-3), [
+    "Deno: this checkout's server on deno 2.9.6",
+    "Bun: this checkout's server on bun 1.4.5",
+    "bots on bun 1.4.5; a <fast> CPU, 2 threads, Linux 6.1.0; seed 7",
+  ]);
+});
+
+it("a run under way is a line, with its result or why it isn't counted", () => {
+  const run = sampleRun({ run: 3, arm: "Bun", n: 5000, max: 80.125 });
+  assertEquals(runLine(run, 20), "run 3 of 20: Bun, 5,000: last after 80.1 ms");
+  const invalid = { ...run, valid: false, invalid_because: ["one thing", "another"] };
+  assertEquals(runLine(invalid, 20), "run 3 of 20: Bun, 5,000: not counted: one thing; another");
+});
