@@ -24,6 +24,7 @@ export class ServerProcess {
    *
    * @param flags More of the server's flags.
    * @param prefix What is put before the program, such as `taskset -c 0`.
+   * @param onSpawn Gets, before it listens, what ends the process at once.
    * @throws {EnvironmentError} (rejects) if it doesn't start.
    */
   static async start(
@@ -31,6 +32,7 @@ export class ServerProcess {
     program: Program,
     flags: readonly string[],
     prefix: readonly string[] = [],
+    onSpawn: (end: () => void) => void = () => {},
   ): Promise<ServerProcess> {
     const start = runtime === "deno" ? ["task", "-q", "serve"] : ["run", "server/main.ts"];
     const command = [...prefix, program.path, ...start, "--port", "0", ...flags];
@@ -39,6 +41,7 @@ export class ServerProcess {
       env: childEnvironment(),
       stdio: ["ignore", "pipe", "inherit"],
     });
+    onSpawn(() => child.kill());
     const [port, pid] = await announced(child, runtime);
     return new ServerProcess(child, port, pid);
   }

@@ -18,8 +18,8 @@ import { type PackedLatencies, packLatencies } from "./samples.ts";
 
 const task = JSON.parse(process.argv[2]!) as BotsTask;
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-say(await run());
-process.stdin.destroy();
+await say(await run());
+process.exit();
 
 async function run(): Promise<BotsWord> {
   const options: BotsOptions = {
@@ -41,7 +41,7 @@ async function run(): Promise<BotsWord> {
       },
       onStart: () => ({ update() {}, stop() {} }),
       onSubscribed: async () => {
-        say({ says: "subscribed" });
+        await say({ says: "subscribed" });
         await answers.next();
       },
       onRecord: (record) => latencies = latenciesOf(record),
@@ -59,6 +59,8 @@ function latenciesOf({ rounds }: RunRecord): PackedLatencies[] {
   );
 }
 
-function say(word: BotsWord): void {
-  process.stdout.write(JSON.stringify(word) + "\n");
+function say(word: BotsWord): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdout.write(JSON.stringify(word) + "\n", () => resolve());
+  });
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { EnvironmentError } from "../../runtime/command_line.ts";
 import { median } from "../statistics.ts";
 import type { Program, RuntimeName } from "../program.ts";
 import type { BotsReport, QuantilesReport, RoundReport } from "../report.ts";
@@ -62,14 +63,21 @@ interface Usage {
   readonly after: ProcessUsage | null;
 }
 
-/** @throws {EnvironmentError} (rejects) if a server can't be started. */
+/** Makes a run. What goes wrong is in its outcome. */
 export async function runOnce({ arm, n }: RunPlan, context: RunContext): Promise<RunOutcome> {
   if (arm.runtime === null) {
     const { host, port } = arm;
     return judge(await measure({ arm, n, host, port }, context), null, n);
   }
-  const server = await startServer(arm, context);
-  const done = context.undertakings.begin(() => server.stop());
+  let done = () => {};
+  let server: ServerProcess;
+  try {
+    server = await startServer(arm, context, (end) => done = context.undertakings.begin(end));
+  } catch (error) {
+    done();
+    if (!(error instanceof EnvironmentError)) throw error;
+    return failed([error.message], null, n);
+  }
   try {
     const before = readProcessUsage(server.pid);
     let subscribed: ProcessUsage | null = null;
@@ -82,11 +90,13 @@ export async function runOnce({ arm, n }: RunPlan, context: RunContext): Promise
   }
 }
 
-function startServer({ runtime }: StartedArm, context: RunContext): Promise<ServerProcess> {
-  const { host, workers, programs } = context;
-  return ServerProcess.start(runtime, programs[runtime]!, [
-    ...["--host", host, "--workers", String(workers), "--log-level", "warning"],
-  ]);
+function startServer(
+  { runtime }: StartedArm,
+  { host, workers, programs }: RunContext,
+  onSpawn: (end: () => void) => void,
+): Promise<ServerProcess> {
+  const flags = ["--host", host, "--workers", String(workers), "--log-level", "warning"];
+  return ServerProcess.start(runtime, programs[runtime]!, flags, [], onSpawn);
 }
 
 function measure(
@@ -107,15 +117,8 @@ function measure(
  * @param usage `null` for a server that wasn't started.
  */
 export function judge(outcome: BotsOutcome, usage: Usage | null, n: number): RunOutcome {
-  const uses = usesOf(usage, n);
   if ("failure" in outcome) {
-    return {
-      valid: false,
-      invalid_because: [`the bots ${outcome.failure}`],
-      metrics: { max_ms: null, p99_ms: null, p50_ms: null, setup_ms: null, ...uses },
-      rounds: [],
-      bots_load: [],
-    };
+    return failed([...serverTrouble(usage), `the bots ${outcome.failure}`], usage, n);
   }
   const { report, latencies } = outcome;
   const invalid = [...whyInvalid(report), ...serverTrouble(usage)];
@@ -128,10 +131,20 @@ export function judge(outcome: BotsOutcome, usage: Usage | null, n: number): Run
       p99_ms: medianOver(counted, ({ p99 }) => p99),
       p50_ms: medianOver(counted, ({ p50 }) => p50),
       setup_ms: report.setup_ms,
-      ...uses,
+      ...usesOf(usage, n),
     },
     rounds: report.rounds.map((round, at) => roundReport(round, latencies[at]!, at)),
     bots_load: report.load,
+  };
+}
+
+function failed(invalidBecause: string[], usage: Usage | null, n: number): RunOutcome {
+  return {
+    valid: false,
+    invalid_because: invalidBecause,
+    metrics: { max_ms: null, p99_ms: null, p50_ms: null, setup_ms: null, ...usesOf(usage, n) },
+    rounds: [],
+    bots_load: [],
   };
 }
 
