@@ -60,3 +60,8 @@ export function newCounters(): Counters {
     },
   };
 }
+
+/** Whether a session that ends for this reason is told so in an error frame. */
+export function isErrorCode(reason: EndReason): reason is ErrorCode {
+  return reason !== "client_closed" && reason !== "connection_lost" && reason !== "published";
+}

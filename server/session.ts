@@ -1,36 +1,15 @@
 import type { Connection, ConnectionHandler, TransportEnd } from "../runtime/types.ts";
-import { type ClientDecoder, type ClientFrames } from "../protocol/client_decoder.ts";
+import type { ClientDecoder, ClientFrames } from "../protocol/client_decoder.ts";
 import { ACK, encodeError, encodeGreeting, PING } from "../protocol/encoder.ts";
 import { type ErrorCode, ProtocolError } from "../protocol/errors.ts";
-import type { TimestampIssuer } from "../protocol/timestamp.ts";
 import { MAX_TOPIC_BYTES } from "../protocol/topic.ts";
-import type { Counters, EndReason } from "./counters.ts";
-import type { Backplane } from "./backplane.ts";
+import { type EndReason, isErrorCode } from "./counters.ts";
 import { Gate, type Waiter } from "./gate.ts";
 import { CLOSE_LINGER_MS, PUBLISHER_LINGER_MS, SWEEP_INTERVAL_MS } from "./limits.ts";
-import { Outbox, type OutboxContext } from "./outbox.ts";
+import { Outbox } from "./outbox.ts";
+import type { SessionContext } from "./session_context.ts";
 import { SharedChunk } from "./shared_chunk.ts";
 import type { Pace, Subscriber, Subscription, Topic } from "./topic.ts";
-import type { TopicRegistry } from "./topic_registry.ts";
-import type { Runtime } from "../runtime/types.ts";
-
-/** What sessions need to know of the server; one object for all of them. */
-export interface SessionContext extends OutboxContext {
-  readonly runtime: Runtime;
-  readonly topics: TopicRegistry;
-  readonly timestamps: TimestampIssuer;
-  readonly counters: Counters;
-  /** Where publishers wait while the memory budget is tight. */
-  readonly budgetGate: Gate;
-  /** The way to the server's other processes, where there are any. */
-  readonly backplane: Backplane | undefined;
-  newDecoder(): ClientDecoder;
-  newToken(): string;
-  /** The session has begun to end; called once, with what waited for the peer at that moment. */
-  onEnding(session: Session, reason: EndReason, pendingBytes: number, detail: string): void;
-  /** The connection is gone; called once, last. */
-  onGone(session: Session): void;
-}
 
 /**
  * - `open`: reads and writes.
@@ -449,8 +428,4 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
     this.#state = state;
     this.#stateSinceMs = this.#context.clock.nowMs;
   }
-}
-
-function isErrorCode(reason: EndReason): reason is ErrorCode {
-  return reason !== "client_closed" && reason !== "connection_lost" && reason !== "published";
 }

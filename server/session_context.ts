@@ -1,0 +1,27 @@
+import type { ClientDecoder } from "../protocol/client_decoder.ts";
+import type { TimestampIssuer } from "../protocol/timestamp.ts";
+import type { Runtime } from "../runtime/types.ts";
+import type { Backplane } from "./backplane.ts";
+import type { Counters, EndReason } from "./counters.ts";
+import type { Gate } from "./gate.ts";
+import type { OutboxContext } from "./outbox.ts";
+import type { Session } from "./session.ts";
+import type { TopicRegistry } from "./topic_registry.ts";
+
+/** What sessions need to know of the server; one object for all of them. */
+export interface SessionContext extends OutboxContext {
+  readonly runtime: Runtime;
+  readonly topics: TopicRegistry;
+  readonly timestamps: TimestampIssuer;
+  readonly counters: Counters;
+  /** Where publishers wait while the memory budget is tight. */
+  readonly budgetGate: Gate;
+  /** The way to the server's other processes, where there are any. */
+  readonly backplane: Backplane | undefined;
+  newDecoder(): ClientDecoder;
+  newToken(): string;
+  /** The session has begun to end; called once, with what waited for the peer at that moment. */
+  onEnding(session: Session, reason: EndReason, pendingBytes: number, detail: string): void;
+  /** The connection is gone; called once, last. */
+  onGone(session: Session): void;
+}
