@@ -4,13 +4,15 @@
  * @module
  */
 
+import { dirname, join } from "node:path";
 import process from "node:process";
 import manifest from "../package.json" with { type: "json" };
 import { runCommand } from "../runtime/command.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { compare } from "./compare/compare.ts";
-import { HELP, parseCommand } from "./compare/options.ts";
+import { type CompareOptions, HELP, parseCommand } from "./compare/options.ts";
 import type { CompareReport } from "./compare/report.ts";
+import { remakeReport } from "./compare/remake_report.ts";
 import { reportText, runLine } from "./compare/text.ts";
 import { Undertakings } from "./compare/undertakings.ts";
 import { writeReports } from "./compare/write_reports.ts";
@@ -26,6 +28,12 @@ async function main(args: readonly string[]): Promise<number> {
     case "version":
       console.log(manifest.version);
       return 0;
+    case "report": {
+      const { file, options } = command;
+      const report = remakeReport(file);
+      await deliver(report, options, dirname(file));
+      return 0;
+    }
     case "run": {
       const { options } = command;
       const undertakings = new Undertakings();
@@ -35,12 +43,21 @@ async function main(args: readonly string[]): Promise<number> {
         say: (line) => console.error(line),
         onRun: (run, total) => console.error(runLine(run, total)),
       });
-      const folder = await writeReports(report, options.out);
-      console.error(`compare: the report is ${folder}/report.html`);
-      console.log(options.json ? JSON.stringify(report) : "\n" + reportText(report));
+      const moment = report.started_at.slice(0, 19).replaceAll(":", "-");
+      await deliver(report, options, join("reports", moment));
       return isComplete(report) ? 0 : 1;
     }
   }
+}
+
+async function deliver(
+  report: CompareReport,
+  { out, json }: Pick<CompareOptions, "out" | "json">,
+  folder: string,
+): Promise<void> {
+  await writeReports(report, out ?? folder);
+  console.error(`compare: the report is ${join(out ?? folder, "report.html")}`);
+  console.log(json ? JSON.stringify(report) : "\n" + reportText(report));
 }
 
 /** Whether every arm had all the valid runs that it was to have. */

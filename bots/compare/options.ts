@@ -39,6 +39,12 @@ export interface CompareOptions {
 /** What the command line asks for. */
 export type CompareCommand =
   | { readonly does: "run"; readonly options: CompareOptions }
+  /** Makes the reports again from the JSON one in `file`. */
+  | {
+    readonly does: "report";
+    readonly file: string;
+    readonly options: Pick<CompareOptions, "out" | "json">;
+  }
   | { readonly does: "help" }
   | { readonly does: "version" };
 
@@ -63,7 +69,12 @@ const VALUE_FLAGS = [
   "timeout",
   "seed",
   "out",
+  "from",
 ] as const;
+
+const SWITCHES = ["help", "version", "json", "ec2"] as const;
+
+type Line = CommandLine<typeof VALUE_FLAGS[number], typeof SWITCHES[number]>;
 
 /** What `--help` prints. */
 export const HELP =
@@ -91,6 +102,8 @@ Flags:
   --seed N            draw the order of the runs and the resamples from N, to have them again
   --out DIR           where the reports go (default reports/, and the moment in UTC)
   --json              print report.json instead of the table
+  --from FILE         measure nothing: make the reports again from this report.json, beside it
+                      unless --out says otherwise
   --ec2               record what EC2 says of this instance, and count no run during which it held
                       packets up
   --help              print this
@@ -125,10 +138,16 @@ Examples:
  * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
  */
 export function parseCommand(args: readonly string[]): CompareCommand {
-  const line = new CommandLine(args, VALUE_FLAGS, ["help", "version", "json", "ec2"]);
+  const line: Line = new CommandLine(args, VALUE_FLAGS, SWITCHES);
   if (line.has("help")) return { does: "help" };
   if (line.has("version")) return { does: "version" };
 
+  const file = line.text("from");
+  if (file !== undefined) {
+    checkNothingElse(line);
+    const options = { out: line.text("out") ?? null, json: line.has("json") };
+    return { does: "report", file, options };
+  }
   const [n, extra] = line.positionals;
   if (extra !== undefined) {
     throw new UsageError(
@@ -157,6 +176,19 @@ export function parseCommand(args: readonly string[]): CompareCommand {
       ec2: line.has("ec2"),
     },
   };
+}
+
+/** What was measured can't be asked for again in another way. */
+function checkNothingElse(line: Line): void {
+  const flags = VALUE_FLAGS.filter((flag) => flag !== "from" && flag !== "out")
+    .filter((flag) => line.all(flag).length > 0);
+  const [other] = [...line.positionals, ...flags.map((flag) => `--${flag}`)];
+  const found = other ?? (line.has("ec2") ? "--ec2" : undefined);
+  if (found === undefined) return;
+  throw new UsageError(
+    `--from measures nothing, so it goes only with --out and --json, not with ` +
+      quote(found),
+  );
 }
 
 function sizesOf(n: string | undefined, sweep: string | undefined): number[] {

@@ -42,16 +42,18 @@ p { margin: 8px 0; max-width: 75ch; }
   gap: 18px; margin-top: 16px; }
 figure { margin: 0; padding: 16px 16px 8px; background: var(--surface); border: 1px solid var(--grid);
   border-radius: 10px; break-inside: avoid; min-width: 0; }
-figcaption p { margin: 2px 0 8px; }
+figcaption p { margin: 2px 0 8px; max-width: none; }
+figure:only-child { grid-column: 1 / -1; }
 figure svg { display: block; width: 100%; height: auto; }
 .thirds { grid-template-columns: repeat(auto-fit, minmax(min(320px, 100%), 1fr)); }
 .phone { display: none; }
 .table { margin-top: 16px; background: var(--surface); border: 1px solid var(--grid);
   border-radius: 10px; overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 0.93rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: 6px 14px; vertical-align: top; overflow-wrap: anywhere; }
+th, td { text-align: left; padding: 6px 14px; vertical-align: top; }
 thead th { color: var(--muted); font-weight: 600; font-size: 0.85rem; }
-td.number, th.number { text-align: right; white-space: nowrap; overflow-wrap: normal; }
+td.number, th.number { text-align: right; white-space: nowrap; }
+.facts td { overflow-wrap: anywhere; }
 tr.first > * { border-top: 1px solid var(--grid); }
 tbody th { font-weight: 600; white-space: nowrap; }
 .facts th { width: 15em; color: var(--muted); }
@@ -60,6 +62,11 @@ tbody th { font-weight: 600; white-space: nowrap; }
 .good { color: var(--good); font-weight: 650; }
 .bad { color: var(--bad); font-weight: 650; }
 footer { margin-top: 40px; }
+@media screen and (max-width: 960px) {
+  .results table { font-size: 0.85rem; }
+  .results th, .results td { padding: 5px 8px; }
+  .results tbody th { white-space: normal; }
+}
 @media screen and (max-width: ${PHONE_WIDTH - 1}px) {
   main { padding: 20px 14px 40px; }
   .verdict { font-size: 1.3rem; }
@@ -86,11 +93,14 @@ footer { margin-top: 40px; }
   .facts th { width: 40%; white-space: normal; }
 }
 @media print {
-  body { background: none; font-size: 11px; }
+  :root { font-size: 11px; }
+  body { background: none; font-size: 1rem; }
   main { max-width: none; padding: 0; }
-  h2 { margin-top: 22px; break-after: avoid; }
-  .verdict { font-size: 1.5rem; }
+  h2 { margin-top: 22px; }
+  h2, h2 + .muted { break-after: avoid; }
+  tr { break-inside: avoid; }
   .figures { grid-template-columns: 1fr 1fr; gap: 10px; }
+  .thirds { grid-template-columns: 1fr 1fr 1fr; }
   .table, figure { border-radius: 4px; }
   th, td { padding: 3px 8px; }
 }

@@ -15,13 +15,10 @@ import type { CompareReport } from "./report.ts";
 /**
  * Writes all files of a report.
  *
- * @param out The folder, which is made where it isn't there; `null` for one that is named after the
- * moment when the comparison began.
- * @returns the folder.
+ * @param folder It is made where it isn't there.
  * @throws {EnvironmentError} (rejects) if a file can't be written.
  */
-export async function writeReports(report: CompareReport, out: string | null): Promise<string> {
-  const folder = out ?? join("reports", report.started_at.slice(0, 19).replaceAll(":", "-"));
+export async function writeReports(report: CompareReport, folder: string): Promise<void> {
   // First: whatever happens then, what was measured is safe.
   write(folder, { "report.json": JSON.stringify(report) + "\n" });
   // Only who draws pictures pays for the library that does.
@@ -31,7 +28,6 @@ export async function writeReports(report: CompareReport, out: string | null): P
     "report.html": reportHtml(report),
     ...hgrmFiles(report),
   });
-  return folder;
 }
 
 function write(folder: string, files: Readonly<Record<string, string>>): void {

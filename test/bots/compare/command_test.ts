@@ -21,6 +21,7 @@ import { until } from "../../support/until.ts";
 import { MetadataService } from "../metadata_service.ts";
 import { RivalServer } from "../rival_server.ts";
 import { type Script, ScriptedServer, stamp } from "../scripted_server.ts";
+import { around, sampleReport } from "./sample_report.ts";
 
 const PATIENCE = { timeout: 240_000 };
 
@@ -358,6 +359,29 @@ echo "     pps_allowance_exceeded: $([ "$calls" -ge 5 ] && echo 3 || echo 0)"
     assertStringIncludes(help.stdout, "--bots-runtime R");
     const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
     assertEquals((await start(["--version"]).ended).stdout, `${version}\n`);
+  });
+
+  it("makes a report again from its JSON", PATIENCE, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "hotwheels-compare-"));
+    try {
+      const file = join(folder, "report.json");
+      const report = sampleReport({ 1000: { Deno: around(100), Bun: around(80) } });
+      writeFileSync(file, JSON.stringify(report));
+      const { status, stdout } = await start(["--from", file]).ended;
+      assertEquals([status, stdout.split("\n")[1]], [0, report.conclusions[0]]);
+      assertEquals(readdirSync(folder).sort(), [
+        ...["Bun-1000.hgrm", "Deno-1000.hgrm", "report.html", "report.json", "report.md"],
+      ]);
+      assertEquals(JSON.parse(readFileSync(file, "utf8")), report);
+      for (const [text, word] of [["{}", "no report of a comparison"], ["{", "can't read"]]) {
+        writeFileSync(file, text!);
+        const refused = await start(["--from", file]).ended;
+        assertEquals([refused.status, refused.stdout], [1, ""]);
+        assertStringIncludes(refused.stderr, word!);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("says when the report can't be written", PATIENCE, async () => {

@@ -61,6 +61,18 @@ describe("the comparison's command line", () => {
     assertEquals(options("300", "--sweep", "100,500,100").sizes, [100, 300, 500]);
   });
 
+  it("makes a report again, and then measures nothing", () => {
+    assertEquals(parseCommand(["--from", "x/report.json", "--json"]), {
+      does: "report",
+      file: "x/report.json",
+      options: { out: null, json: true },
+    });
+    for (const other of [["5"], ["--runs", "3"], ["--ec2"], ["--target", "a=x:1"]]) {
+      const { message } = assertThrows(() => parseCommand(["--from", "x", ...other]), UsageError);
+      assertStringIncludes(message, other[0]!);
+    }
+  });
+
   it("asks for help and version before anything else", () => {
     assertEquals(parseCommand(["--help", "nonsense"]), { does: "help" });
     assertEquals(parseCommand(["--version"]), { does: "version" });
