@@ -49,7 +49,7 @@ export function sizeTable(size: SizeReport): Table {
           result === null ? NONE : interval(result.interval, (value) => inUnit(value, metric)),
           comparison?.ratio == null ? (at === 0 ? "" : NONE) : `${ratio(comparison.ratio)} ×`,
           comparison === undefined ? "" : interval(comparison.interval, ratio),
-          comparison?.verdict ?? "",
+          comparison === undefined ? "" : result === null ? NONE : comparison.verdict,
         ];
       })
     ),

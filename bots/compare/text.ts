@@ -29,9 +29,14 @@ export function reportText(report: CompareReport): string {
   ].join("\n");
 }
 
-/** A run in one line, while a comparison is under way. */
+/**
+ * A run in one line, while a comparison is under way.
+ *
+ * @param total How many there are if none is invalid; what comes behind makes up for some.
+ */
 export function runLine(run: RunReport, total: number): string {
-  const what = `run ${run.run} of ${total}: ${run.arm}, ${number(run.n)}`;
+  const which = run.run <= total ? `run ${run.run} of ${total}` : `run ${run.run}, one more`;
+  const what = `${which}: ${run.arm}, ${number(run.n)}`;
   if (!run.valid) return `${what}: not counted: ${run.invalid_because.join("; ")}`;
   const last = metricOf("max_ms");
   return `${what}: last after ${unitValue(run.metrics.max_ms!, last)}`;

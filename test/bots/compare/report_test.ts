@@ -203,6 +203,7 @@ it("the text on the terminal has the conclusion first, and a row for each metric
 it("a run under way is a line, with its result or why it isn't counted", () => {
   const run = sampleRun({ run: 3, arm: "Bun", n: 5000, max: 80.125 });
   assertEquals(runLine(run, 20), "run 3 of 20: Bun, 5,000: last after 80.1 ms");
+  assertMatch(runLine({ ...run, run: 21 }, 20), /^run 21, one more: Bun, /);
   const invalid = { ...run, valid: false, invalid_because: ["one thing", "another"] };
   assertEquals(runLine(invalid, 20), "run 3 of 20: Bun, 5,000: not counted: one thing; another");
 });
