@@ -8,7 +8,7 @@ import { randomInt } from "node:crypto";
 import { EnvironmentError } from "../../runtime/command_line.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { readFacts, type SystemFacts } from "../../runtime/system/facts.ts";
-import { findingLine } from "../../runtime/system/finding.ts";
+import { remedyLines } from "../../runtime/system/finding.ts";
 import { checkUp } from "../checkup.ts";
 import { type Allowances, judgeAllowances, readAllowances } from "../ena_allowances.ts";
 import { type EnvironmentRecord, recordEnvironment } from "../environment_record.ts";
@@ -121,7 +121,10 @@ function checkMachine(
   if (arms.every(({ runtime }) => runtime === null)) return;
   const need = { n: sizes.at(-1)!, role: "both", workers, runtime: botsRuntime } as const;
   const findings = checkUp(need, facts, null).filter(({ isFine }) => !isFine);
-  for (const finding of findings) observer.say(`compare: ${findingLine(finding, facts.os)}`);
+  for (const finding of findings) {
+    observer.say(`compare: ${finding.isFatal ? "this can't work" : "note"}: ${finding.says}`);
+    for (const line of remedyLines(finding)) observer.say(`  ${line}`);
+  }
   if (findings.some(({ isFatal }) => isFatal)) {
     throw new EnvironmentError("not started; see above for what mends it");
   }
