@@ -106,8 +106,32 @@ export function valueAxis(name: string, bounds: Bounds, nameLocation: "middle" |
   };
 }
 
-/** Rows with a name each, the first at the bottom. */
-export function rowAxis(names: readonly string[]) {
+/** A row's name. */
+export interface RowName {
+  readonly text: string;
+  /** Whether it's less than its neighbours, which it belongs to. */
+  readonly isMuted?: boolean;
+}
+
+/** What a letter takes of a row's name, in widespread fonts, and what stands beside the name. */
+const LETTER_WIDTH = 7.2;
+const NAME_MARGIN = 20;
+
+/** How much of a picture's width the names of rows take, and no more than a part of it. */
+export function rowNamesWidth(names: readonly string[], width: number, part: number): number {
+  const longest = Math.max(...names.map(({ length }) => length), 4);
+  return Math.min(longest * LETTER_WIDTH + NAME_MARGIN, width * part);
+}
+
+/**
+ * Rows with a name each, the first at the top, numbered from the bottom.
+ *
+ * @param width What there is for a name; a longer one is cut.
+ */
+export function rowAxis(names: readonly RowName[], width: number) {
+  const letters = Math.round((width - NAME_MARGIN) / LETTER_WIDTH);
+  const cut = (text: string) => text.length > letters ? `${text.slice(0, letters - 1)}…` : text;
+  const nameAt = (value: number) => names[names.length - 1 - value];
   return {
     type: "value",
     silent: true,
@@ -115,9 +139,9 @@ export function rowAxis(names: readonly string[]) {
     max: names.length - 0.5,
     interval: 0.5,
     axisLabel: {
-      color: INK,
+      color: (value: number | string) => nameAt(Number(value))?.isMuted === true ? MUTED : INK,
       fontSize: 13,
-      formatter: (value: number) => names[value] ?? "",
+      formatter: (value: number) => cut(nameAt(value)?.text ?? ""),
     },
     axisLine: { show: false },
     axisTick: { show: false },

@@ -22,10 +22,18 @@ import {
   type Table,
 } from "./tables.ts";
 
-/** What pictures are drawn for; they shrink and grow from there. */
-const DESK_WIDTH = 540;
-const FULL_WIDTH = 1080;
-const PHONE_WIDTH = 350;
+/**
+ * The widths in CSS pixels that a picture is drawn for, so that its letters are as large as the text's,
+ * each with the places in which that drawing is shown; see the style sheet.
+ */
+type Drawings = readonly (readonly [width: number, places: string])[];
+
+/** The only picture in its row. */
+const WHOLE_ROW: Drawings = [[1080, "wide"], [720, "middle paper"], [350, "narrow"]];
+/** One of two, except on small screens. */
+const HALF_A_ROW: Drawings = [[540, "wide middle"], [350, "narrow paper"]];
+/** One of three. */
+const THIRD_OF_A_ROW: Drawings = [[350, "wide middle narrow"], [250, "paper"]];
 
 /** The page of a report, with a line feed at its end. */
 export function reportHtml(report: CompareReport): string {
@@ -97,22 +105,23 @@ function sweepSection(report: CompareReport): string {
     figure(
       "The last subscriber",
       "The median of each server's runs with its 95 % interval; each run is a dot.",
+      WHOLE_ROW,
       (width) => sweepChart(report, width),
-      FULL_WIDTH,
     )
   }</div>`;
 }
 
 function resultsSection(report: CompareReport, size: SizeReport): string {
+  const baseline = size.arms[0]!.arm;
   const hasRatios = size.comparisons.some(({ ratio }) => ratio !== null);
   const ratios = hasRatios
     ? `<div class="figures">${
       figure(
         "How they differ",
-        `The ratio in each metric with its 95 % interval. Inside the band, ${EQUAL_PERCENT} % either ` +
-          `way, they count as equal.`,
+        `Ratios to ${baseline} with their 95 % intervals; below 1 is better. Inside the band, ` +
+          `${EQUAL_PERCENT} % either way, two count as equal.`,
+        WHOLE_ROW,
         (width) => ratiosChart(report, size, width),
-        FULL_WIDTH,
       )
     }</div>`
     : "";
@@ -120,8 +129,8 @@ function resultsSection(report: CompareReport, size: SizeReport): string {
   return `<h2>${count(size.n, "subscriber")}</h2>
 ${conclusions.map((conclusion) => `<p>${escape(conclusion)}</p>`).join("")}
 ${ratios}
-<p class="muted phone">Each server's median and its 95 % interval; below it the ratio against
-${escape(size.arms[0]!.arm)}'s with its own.</p>
+<p class="muted narrow">Each server's median and its 95 % interval; below it the ratio to
+${escape(baseline)} with its own.</p>
 <div class="table results">${resultsTable(sizeTable(size))}</div>
 <ul class="remarks">${
     remarks(report, size).map((remark) => `<li>${escape(remark)}</li>`).join("")
@@ -135,12 +144,14 @@ function latencySection(report: CompareReport, size: SizeReport): string {
     figure(
       "How many have it by then",
       "Thick: all counted messages of a server together. Thin: each of its runs.",
+      HALF_A_ROW,
       () => cumulativeChart(report, size),
     )
   }${
     figure(
       "How many get it just then",
       "All counted messages of a server; each step is a fortieth of the longest time.",
+      HALF_A_ROW,
       () => histogramChart(report, size),
     )
   }</div>`;
@@ -176,8 +187,8 @@ function metricsSection(
     figure(
       metric.title[0]!.toUpperCase() + metric.title.slice(1),
       `${metric.meaning[0]!.toUpperCase()}${metric.meaning.slice(1)}.`,
+      metrics.length === 3 ? THIRD_OF_A_ROW : HALF_A_ROW,
       (width) => runsChart(report, size, metric, width),
-      metrics.length === 3 ? PHONE_WIDTH : DESK_WIDTH,
     )
   );
   return `<h2>${title}</h2>
@@ -189,15 +200,17 @@ interval.</p>
 function figure(
   title: string,
   text: string,
+  drawings: Drawings,
   draw: (width: number) => Picture,
-  deskWidth = DESK_WIDTH,
 ): string {
   const label = escape(`${title}: ${text}`);
-  const svg = (width: number) =>
-    renderSvg(draw(width), width).replace("<svg", `<svg role="img" aria-label="${label}"`);
+  const pictures = drawings.map(([width, places]) =>
+    `<div class="${places}">${
+      renderSvg(draw(width), width).replace("<svg", `<svg role="img" aria-label="${label}"`)
+    }</div>`
+  );
   return `<figure><figcaption><h3>${escape(title)}</h3><p>${escape(text)}</p></figcaption>
-<div class="desk">${svg(deskWidth)}</div>
-<div class="phone">${svg(PHONE_WIDTH)}</div></figure>`;
+${pictures.join("\n")}</figure>`;
 }
 
 const GOOD: readonly Verdict[] = ["faster", "less"];

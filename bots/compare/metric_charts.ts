@@ -12,6 +12,8 @@ import {
   NARROW,
   type Point,
   rowAxis,
+  type RowName,
+  rowNamesWidth,
   valueAxis,
 } from "./chart_parts.ts";
 import { number } from "./format.ts";
@@ -28,9 +30,10 @@ export function runsChart(
   metric: Metric,
   width: number,
 ): Picture {
-  const { arms } = size;
-  const labels = Math.min(longestName(report) * 7.4 + 22, width * 0.3);
+  const arms = size.arms.filter(({ metrics }) => metrics[metric.name] !== null);
+  const labels = rowNamesWidth(report.arms.map(({ name }) => name), width, 0.3);
   const series = arms.flatMap(({ arm, metrics }, at) => {
+    const color = colorOf(report, arm);
     const values = valuesOf(
       report.runs.filter((run) => run.n === size.n && run.arm === arm),
       metric.name,
@@ -40,21 +43,21 @@ export function runsChart(
       value / metric.scale,
       row + 0.3 - 0.4 * (values.length === 1 ? 0.5 : run / (values.length - 1)),
     ]);
-    const result = metrics[metric.name];
+    const { median, interval } = metrics[metric.name]!;
     return [
       {
         type: "scatter",
         silent: true,
         data: dots,
         symbolSize: 7,
-        itemStyle: { color: armColor(at), opacity: 0.55 },
+        itemStyle: { color, opacity: 0.55 },
       },
-      ...(result === null ? [] : [intervals([{
+      intervals([{
         at: row - 0.3,
-        value: result.median / metric.scale,
-        range: scaled(result.interval, metric.scale),
-        color: armColor(at),
-      }], "x")]),
+        value: median / metric.scale,
+        range: scaled(interval, metric.scale),
+        color,
+      }], "x"),
     ];
   });
   return {
@@ -62,38 +65,35 @@ export function runsChart(
     option: {
       grid: { left: labels, right: 24, top: 8, bottom: 44 },
       xAxis: valueAxis(`${metric.title}, ${metric.unit}`, { scale: true }),
-      yAxis: rowAxis(arms.map(({ arm }) => arm).reverse()),
+      yAxis: rowAxis(arms.map(({ arm }) => ({ text: arm })), labels),
       series,
     },
   };
 }
 
+/** A row of the ratios: a metric's name, an arm's ratio, or both. */
+interface RatioRow {
+  readonly name: RowName;
+  readonly comparison: Comparison | null;
+}
+
 /** The ratios of all metrics with their intervals, and the band in which they count as equal. */
 export function ratiosChart(report: CompareReport, size: SizeReport, width: number): Picture {
-  const baseline = size.arms[0]!.arm;
-  const rows = measuredMetrics(size).flatMap((metric) =>
-    size.comparisons.filter((one) => one.metric === metric.name && one.ratio !== null)
-      .map((comparison) => ({ metric, comparison }))
+  const rows = measuredMetrics(size).flatMap((metric) => ratioRows(size, metric));
+  const comparisons = rows.flatMap(({ comparison }, at) =>
+    comparison === null ? [] : [{ comparison, at: rows.length - 1 - at }]
   );
-  const isOnly = size.arms.length === 2;
-  const names = rows.map(({ metric, comparison }) =>
-    isOnly ? metric.title : `${metric.title}, ${comparison.arm}`
-  );
-  const labels = Math.min(
-    Math.max(...names.map(({ length }) => length), 4) * 7.2 + 22,
-    width * 0.45,
-  );
-  const last = rows.length - 1;
-  const whose = isOnly ? size.arms[1]!.arm : "it";
+  const labels = rowNamesWidth(rows.map(({ name }) => name.text), width, 0.45);
+  const bounds = ratioBounds(comparisons.map(({ comparison }) => comparison), width);
   return {
-    height: 66 + 32 * rows.length,
+    height: 66 + (size.arms.length === 2 ? 32 : 26) * rows.length,
     option: {
       grid: { left: labels, right: 24, top: 24, bottom: 44 },
       xAxis: {
-        ...valueAxis(`times ${baseline}'s; left of 1 ${whose} is better`, ratioBounds(rows, width)),
+        ...valueAxis("ratio; left of 1 is better", bounds),
         axisLabel: { color: MUTED, formatter: (value: number) => String(Number(value.toFixed(2))) },
       },
-      yAxis: rowAxis([...names].reverse()),
+      yAxis: rowAxis(rows.map(({ name }) => name), labels),
       series: [
         {
           type: "line",
@@ -114,11 +114,11 @@ export function ratiosChart(report: CompareReport, size: SizeReport, width: numb
           },
         },
         intervals(
-          rows.map(({ comparison }, at) => ({
-            at: last - at,
+          comparisons.map(({ comparison, at }) => ({
+            at,
             value: comparison.ratio!,
             range: comparison.interval,
-            color: armColor(report.arms.findIndex(({ name }) => name === comparison.arm)),
+            color: colorOf(report, comparison.arm),
           })),
           "x",
         ),
@@ -127,12 +127,20 @@ export function ratiosChart(report: CompareReport, size: SizeReport, width: numb
   };
 }
 
+/** With two arms each metric is a row; with more it heads a row for each. */
+function ratioRows({ arms, comparisons }: SizeReport, { name, title }: Metric): RatioRow[] {
+  const found = comparisons.filter(({ metric, ratio }) => metric === name && ratio !== null);
+  if (found.length === 0) return [];
+  if (arms.length === 2) return [{ name: { text: title }, comparison: found[0]! }];
+  return [
+    { name: { text: title }, comparison: null },
+    ...found.map((comparison) => ({ name: { text: comparison.arm, isMuted: true }, comparison })),
+  ];
+}
+
 /** From below the lowest ratio to above the highest, equal within, in steps that people count in. */
-function ratioBounds(
-  rows: readonly { readonly comparison: Comparison }[],
-  width: number,
-): Bounds {
-  const ends = rows.flatMap(({ comparison: { ratio, interval } }) =>
+function ratioBounds(comparisons: readonly Comparison[], width: number): Bounds {
+  const ends = comparisons.flatMap(({ ratio, interval }) =>
     interval === null ? [ratio!] : [interval.low, interval.high]
   );
   const low = Math.min(...ends, 1 / EQUAL_WITHIN);
@@ -190,8 +198,8 @@ export function sweepChart(report: CompareReport, width: number): Picture {
   };
 }
 
-function longestName({ arms }: CompareReport): number {
-  return Math.max(...arms.map(({ name }) => name.length));
+function colorOf({ arms }: CompareReport, arm: string): string {
+  return armColor(arms.findIndex(({ name }) => name === arm));
 }
 
 function scaled(interval: IntervalReport | null, scale: number): IntervalReport | null {

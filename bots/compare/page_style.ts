@@ -4,8 +4,12 @@
  * @module
  */
 
-/** On screens below this width, in CSS pixels, pictures drawn for phones take the others' place. */
-export const PHONE_WIDTH = 640;
+/**
+ * Screens of at least so many CSS pixels are wide, below {@linkcode NARROW} they are narrow, and middle
+ * between: what is in a class of that name is shown on them only, and what is in `paper` when printed.
+ */
+const WIDE = 960;
+const NARROW = 640;
 
 const LIGHT = `
   --page: #f6f7f9; --surface: #ffffff; --ink: #16202c; --muted: #56636f; --grid: #e3e7ec;
@@ -25,7 +29,8 @@ export const PAGE_STYLE = `
 @media screen and (prefers-color-scheme: dark) { :root { ${DARK} } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
+  overflow-wrap: anywhere; }
 main { max-width: 1180px; margin: 0 auto; padding: 32px 24px 64px; }
 h1 { font-size: 1.1rem; margin: 0 0 12px; color: var(--muted); font-weight: 600; }
 h2 { font-size: 1.35rem; margin: 44px 0 4px; }
@@ -46,14 +51,14 @@ figcaption p { margin: 2px 0 8px; max-width: none; }
 figure:only-child { grid-column: 1 / -1; }
 figure svg { display: block; width: 100%; height: auto; }
 .thirds { grid-template-columns: repeat(auto-fit, minmax(min(320px, 100%), 1fr)); }
-.phone { display: none; }
+.wide, .middle, .narrow, .paper { display: none; }
 .table { margin-top: 16px; background: var(--surface); border: 1px solid var(--grid);
   border-radius: 10px; overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 0.93rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 6px 14px; vertical-align: top; }
-thead th { color: var(--muted); font-weight: 600; font-size: 0.85rem; }
-td.number, th.number { text-align: right; white-space: nowrap; }
-.facts td { overflow-wrap: anywhere; }
+thead th { color: var(--muted); font-weight: 600; font-size: 0.85rem; overflow-wrap: normal; }
+.number { text-align: right; }
+td.number, td.said { white-space: nowrap; }
 tr.first > * { border-top: 1px solid var(--grid); }
 tbody th { font-weight: 600; white-space: nowrap; }
 .facts th { width: 15em; color: var(--muted); }
@@ -62,18 +67,19 @@ tbody th { font-weight: 600; white-space: nowrap; }
 .good { color: var(--good); font-weight: 650; }
 .bad { color: var(--bad); font-weight: 650; }
 footer { margin-top: 40px; }
-@media screen and (max-width: 960px) {
+@media screen and (min-width: ${WIDE}px) { .wide { display: block; } }
+@media screen and (min-width: ${NARROW}px) and (max-width: ${WIDE - 0.02}px) {
+  .middle { display: block; }
   .results table { font-size: 0.85rem; }
   .results th, .results td { padding: 5px 8px; }
   .results tbody th { white-space: normal; }
 }
-@media screen and (max-width: ${PHONE_WIDTH - 1}px) {
+@media screen and (max-width: ${NARROW - 0.02}px) {
+  .narrow { display: block; }
   main { padding: 20px 14px 40px; }
   .verdict { font-size: 1.3rem; }
   .verdict + .verdict { font-size: 1.1rem; }
   figure { padding: 12px 10px 4px; }
-  .desk { display: none; }
-  .phone { display: block; }
   .results thead { display: none; }
   .results table, .results tbody { display: block; }
   .results tr { display: grid; grid-template-columns: 1fr 5em 9em; padding: 0 0 6px; }
@@ -93,9 +99,11 @@ footer { margin-top: 40px; }
   .facts th { width: 40%; white-space: normal; }
 }
 @media print {
+  .paper { display: block; }
   :root { font-size: 11px; }
   body { background: none; font-size: 1rem; }
-  main { max-width: none; padding: 0; }
+  main { max-width: none; padding: 1px; }
+  .key i { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   h2 { margin-top: 22px; }
   h2, h2 + .muted { break-after: avoid; }
   tr { break-inside: avoid; }

@@ -24,6 +24,11 @@ export function remakeReport(file: string): CompareReport {
   if (report?.schema !== SCHEMA) {
     throw new EnvironmentError(`${file} is no report of a comparison: its schema isn't ${SCHEMA}`);
   }
+  return judgeAgain(report);
+}
+
+/** The report of the same runs, as this version makes it. */
+export function judgeAgain(report: CompareReport): CompareReport {
   return buildReport(report.runs, {
     startedAt: new Date(report.started_at),
     endedAt: new Date(report.ended_at),

@@ -6,7 +6,7 @@
 
 import type { EnvironmentRecord } from "../environment_record.ts";
 import { count, inUnit, number, ratio } from "./format.ts";
-import { type Metric, METRICS } from "./metrics.ts";
+import { type Metric, metricOf, METRICS } from "./metrics.ts";
 import type { ArmReport, CompareReport, IntervalReport, SizeReport } from "./report.ts";
 
 /** A table; each row has as many cells as the head. */
@@ -23,37 +23,47 @@ export function measuredMetrics({ arms }: SizeReport): readonly Metric[] {
   return METRICS.filter(({ name }) => arms.some(({ metrics }) => metrics[name] !== null));
 }
 
-/** Each metric, each arm: what was measured, and how it compares. */
+/**
+ * Each metric, each arm: what was measured, and how it compares. What a server used that wasn't started
+ * here can't be measured, and has no row.
+ */
 export function sizeTable(size: SizeReport): Table {
-  const baseline = size.arms[0]!.arm;
+  const baseline = size.arms[0]!;
   return {
     head: [
       "",
       "server",
       "median",
       "95 % interval",
-      `against ${baseline}`,
+      `against ${baseline.arm}`,
       "95 % interval",
       "verdict",
     ],
-    rows: measuredMetrics(size).flatMap((metric) =>
-      size.arms.map(({ arm, metrics }, at) => {
+    rows: measuredMetrics(size).flatMap((metric) => {
+      const arms = size.arms.filter(({ metrics }) =>
+        metric.kind === "time" || metrics[metric.name] !== null
+      );
+      return arms.map(({ arm, metrics }, at) => {
         const result = metrics[metric.name];
-        const comparison = size.comparisons.find((one) =>
-          one.arm === arm && one.metric === metric.name
-        );
+        const comparison = arms[0] !== baseline
+          ? undefined
+          : size.comparisons.find((one) => one.arm === arm && one.metric === metric.name);
         return [
           at === 0 ? `${metric.title}, ${metric.unit}` : "",
           arm,
           result === null ? NONE : inUnit(result.median, metric),
           result === null ? NONE : interval(result.interval, (value) => inUnit(value, metric)),
-          comparison?.ratio == null ? (at === 0 ? "" : NONE) : `${ratio(comparison.ratio)} ×`,
+          comparison === undefined ? "" : times(comparison.ratio),
           comparison === undefined ? "" : interval(comparison.interval, ratio),
           comparison === undefined ? "" : result === null ? NONE : comparison.verdict,
         ];
-      })
-    ),
+      });
+    }),
   };
+}
+
+function times(value: number | null): string {
+  return value === null ? NONE : `${ratio(value)} ×`;
 }
 
 function interval(range: IntervalReport | null, format: (value: number) => string): string {
@@ -61,7 +71,7 @@ function interval(range: IntervalReport | null, format: (value: number) => strin
 }
 
 /** What was left out, and why a verdict is missing where one is. */
-export function remarks({ runs, options }: CompareReport, size: SizeReport): string[] {
+export function remarks({ runs, options, arms }: CompareReport, size: SizeReport): string[] {
   const lines = size.arms.map(({ arm, valid_runs, invalid_runs, held_up_messages }) => {
     const invalid = invalid_runs === 0 ? "none invalid" : count(invalid_runs, "invalid run");
     const heldUp = held_up_messages === 0
@@ -74,14 +84,15 @@ export function remarks({ runs, options }: CompareReport, size: SizeReport): str
   for (const run of runs.filter(({ n, valid }) => n === size.n && !valid)) {
     lines.push(`run ${run.run}, ${run.arm}, isn't counted: ${run.invalid_because.join("; ")}`);
   }
-  const reasons = new Set(size.comparisons.flatMap(({ because, metric, arm }) => {
-    const isMeasured = size.arms.find((result) => result.arm === arm)!.metrics[metric] !== null;
+  const reasons = new Set(size.comparisons.flatMap(({ because, metric, arm, baseline }) => {
+    const { kind } = metricOf(metric);
+    const isMeasured = kind === "time" ||
+      [arm, baseline].every((name) => arms.find((one) => one.name === name)!.runtime !== null);
     return because === null || !isMeasured ? [] : [because];
   }));
   lines.push(...[...reasons].map((reason) => `no verdict: ${reason}`));
-  const missing = METRICS.length - measuredMetrics(size).length;
   const hasRuns = size.arms.some(({ valid_runs }) => valid_runs > 0);
-  if (missing > 0 && hasRuns) {
+  if (hasRuns && arms.some(({ runtime }) => runtime === null)) {
     lines.push("CPU and memory are measured for servers that the comparison starts itself");
   }
   return lines;

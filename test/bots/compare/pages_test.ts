@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { hgrmText } from "../../../bots/compare/hgrm.ts";
 import { reportHtml } from "../../../bots/compare/html.ts";
 import { reportMarkdown } from "../../../bots/compare/markdown.ts";
-import { around, sampleReport, sampleRun } from "./sample_report.ts";
+import { ARMS, around, runningArm, sampleReport, sampleRun } from "./sample_report.ts";
 
 const ONE_SIZE = sampleReport({ 1000: { Deno: around(100), Bun: around(80) } });
 const SWEEP = sampleReport({
@@ -36,11 +36,40 @@ describe("the page", () => {
     assertEquals(body.indexOf(first) < body.indexOf("<svg"), true);
   });
 
-  it("draws each picture for a desk and for a phone, each with its own description", () => {
+  it("shows one drawing of each picture in each place, with a description", () => {
+    const figures = occurrences(page, /<figure>[\s\S]*?<\/figure>/g);
     // Ratios, two of latencies, four of times and three of what servers use.
-    assertEquals(occurrences(page, /<figure>/g).length, 10);
-    assertEquals(occurrences(page, /<div class="(?:desk|phone)"><svg /g).length, 20);
-    assertEquals(occurrences(page, /<svg role="img" aria-label="[^"]+"/g).length, 20);
+    assertEquals(figures.length, 10);
+    for (const figure of figures) {
+      const drawings = [
+        ...figure.matchAll(/<div class="([\w ]+)"><svg role="img" aria-label="[^"]+"/g),
+      ];
+      const places = drawings.flatMap(([, places]) => places!.split(" "));
+      assertEquals(places.sort(), ["middle", "narrow", "paper", "wide"]);
+      assertEquals(occurrences(figure, /<svg/g).length, drawings.length);
+    }
+  });
+
+  it("heads a row for each server with the metric, cuts long names, and has no empty rows", () => {
+    const name = "a-server-with-quite-a-long-name";
+    const report = sampleReport(
+      { 9: { Deno: around(100), Bun: around(80), [name]: around(90) } },
+      { arms: [...ARMS, runningArm(name)] },
+    );
+    const page = reportHtml(report);
+    const [ratios = ""] = occurrences(page, /<figure><figcaption><h3>How they[\s\S]*?<\/figure>/g);
+    const narrow = /<div class="narrow">([\s\S]*)/.exec(ratios)![1]!;
+    const texts = [...narrow.matchAll(/<text [^>]*>([^<]*)<\/text>/g)].map(([, text]) => text!);
+    assertEquals(texts.filter((text) => text === "Bun").length, 7);
+    assertEquals(texts.filter((text) => /^a-server-with-[\w-]*…$/.test(text)).length, 4);
+    const cpu = /<h3>Server CPU[\s\S]*?<\/figure>/.exec(page)![0];
+    assertEquals([cpu.includes(">Bun<"), cpu.includes(">a-server")], [true, false]);
+    const table = /<div class="table results">([\s\S]*?)<\/table>/.exec(page)![1]!;
+    assertEquals(occurrences(table, new RegExp(`<td class="name">${name}<`, "g")).length, 4);
+    assertStringIncludes(
+      page,
+      "CPU and memory are measured for servers that the comparison starts",
+    );
   });
 
   it("gives no two parts of its pictures one name", () => {

@@ -1,11 +1,11 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { describe, it } from "node:test";
-import { buildReport } from "../../../bots/compare/build_report.ts";
 import { METRICS } from "../../../bots/compare/metrics.ts";
 import type { CompareReport } from "../../../bots/compare/report.ts";
+import { judgeAgain } from "../../../bots/compare/remake_report.ts";
 import { unpackLatencies } from "../../../bots/compare/samples.ts";
 import { reportText, runLine } from "../../../bots/compare/text.ts";
-import { around, ENVIRONMENT, sampleReport, sampleRun } from "./sample_report.ts";
+import { around, ENVIRONMENT, runningArm, sampleReport, sampleRun } from "./sample_report.ts";
 
 const FASTER = sampleReport({ 1000: { Deno: around(100), Bun: around(80) } });
 
@@ -60,13 +60,7 @@ describe("a comparison's conclusion", () => {
   });
 
   it("holds each server against the first", () => {
-    const arms = ["a", "b", "c"].map((name) => ({
-      name,
-      dialect: "nats" as const,
-      runtime: null,
-      runtime_version: null,
-      address: "x:4222",
-    }));
+    const arms = ["a", "b", "c"].map((name) => runningArm(name));
     const report = sampleReport({ 9: { a: around(10), b: around(20), c: around(5) } }, { arms });
     assertMatch(report.conclusions[0]!, /^b takes 2\.00 times as long as a /);
     assertMatch(report.conclusions[1]!, /^c reaches .* 2\.00 times as fast as a:/);
@@ -137,29 +131,12 @@ describe("a comparison's report", () => {
   it("holds every latency, so that it can be made again from its own runs", () => {
     const copy = JSON.parse(JSON.stringify(FASTER)) as CompareReport;
     assertEquals(unpackLatencies(copy.runs[0]!.rounds[0]!.latencies_us).length, 100);
-    const again = buildReport(copy.runs, {
-      startedAt: new Date(copy.started_at),
-      endedAt: new Date(copy.ended_at),
-      options: copy.options,
-      arms: copy.arms,
-      sizes: copy.sizes.map(({ n }) => n),
-      environment: copy.environment,
-    });
-    assertEquals(again, FASTER);
+    assertEquals(judgeAgain(copy), FASTER);
   });
 
   it("leaves out what no server has, and says why", () => {
-    const { runs } = FASTER;
-    const running = runs.map((run) => ({
-      ...run,
-      metrics: {
-        ...run.metrics,
-        cpu_s: null,
-        peak_memory_bytes: null,
-        memory_per_connection_bytes: null,
-      },
-    }));
-    const report = sampleReport({ 1000: { Deno: [], Bun: [] } }, { extra: running });
+    const arms = ["a", "b"].map((name) => runningArm(name));
+    const report = sampleReport({ 1000: { a: around(100), b: around(80) } }, { arms });
     const text = reportText(report);
     assertEquals(text.includes("peak memory"), false);
     assertStringIncludes(

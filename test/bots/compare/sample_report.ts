@@ -41,6 +41,17 @@ export const ARMS: readonly ArmReport[] = [
   { name: "Bun", dialect: "janus", runtime: "bun", runtime_version: "1.4.5", address: null },
 ];
 
+/** A server that wasn't started, of which nobody knows what it uses. */
+export function runningArm(name: string): ArmReport {
+  return { name, dialect: "nats", runtime: null, runtime_version: null, address: "x:4222" };
+}
+
+const UNKNOWN_USES = {
+  cpu_s: null,
+  peak_memory_bytes: null,
+  memory_per_connection_bytes: null,
+};
+
 /** The values of a sample's runs, by arm: so many runs as there are values. */
 export type Sample = Readonly<Record<string, readonly number[]>>;
 
@@ -97,7 +108,11 @@ export function sampleReport(
   let run = 0;
   const runs = Object.entries(sizes).flatMap(([n, sample]) =>
     Object.entries(sample).flatMap(([arm, values]) =>
-      values.map((max) => sampleRun({ run: ++run, arm, n: Number(n), max }))
+      values.map((max) => {
+        const made = sampleRun({ run: ++run, arm, n: Number(n), max });
+        const isStarted = arms.find(({ name }) => name === arm)!.runtime !== null;
+        return isStarted ? made : { ...made, metrics: { ...made.metrics, ...UNKNOWN_USES } };
+      })
     )
   );
   return buildReport([...runs, ...extra], {
