@@ -34,8 +34,8 @@ export async function configureLog(level: LogLevel): Promise<void> {
 }
 
 /**
- * The server's events as log lines. Clients that come and go are `debug`; those that the server ended
- * are `warning`, with who, why and how much waited for them.
+ * The server's events as log lines. Clients that come and go, before they are accepted too, are
+ * `debug`; those that the server ended are `warning`, with who, why and how much waited for them.
  */
 export function logEvents(logger: Logger = getLogger("hotwheels")): ServerEvents {
   return {
@@ -49,7 +49,11 @@ export function logEvents(logger: Logger = getLogger("hotwheels")): ServerEvents
       }
     },
     onAcceptError(error) {
-      logger.error("a connection could not be accepted: {message}", { message: error.message });
+      const text = "a connection could not be accepted: {message}";
+      const { code, message } = error;
+      // Whoever connects and aborts does so by the thousand: not for that may a log fill up.
+      if (code === "connection_reset") logger.debug(text, { message });
+      else logger.error(text, { message });
     },
   };
 }
