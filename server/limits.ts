@@ -25,6 +25,12 @@ export interface Limits {
   /** Topics one connection may be subscribed to. 128: a subscription costs memory and a write. */
   readonly maxTopics: number;
   /**
+   * Topics that have subscribers at once, over all connections. 100,000: five for each of 20,000
+   * clients, at some 1.5 KiB of memory each with the longest names. What one connection may subscribe
+   * to, multiplied by all of them, would be millions.
+   */
+  readonly maxTopicsTotal: number;
+  /**
    * Bytes that may wait for one connection at once. 8 MiB: some seconds of a busy topic, on top of
    * the about 4 MB that the kernel buffers before anything waits here.
    */
@@ -56,6 +62,7 @@ export const DEFAULT_LIMITS: Omit<Limits, "maxConnections"> = {
   maxFrameBytes: 64 * 1024,
   maxTopicBytes: 256,
   maxTopics: 128,
+  maxTopicsTotal: 100_000,
   maxPendingBytes: 8 * 1024 * 1024,
   softPendingBytes: 1024 * 1024,
   softPendingMs: 10_000,
@@ -81,10 +88,12 @@ export function maxConnectionsFor(descriptorLimit: number | undefined): number {
 
 /** The limits of each of `workers` processes, so that all together keep within `limits`. */
 export function dividedLimits(limits: Limits, workers: number): Limits {
+  const share = (limit: number) => Math.max(1, Math.floor(limit / workers));
   return {
     ...limits,
-    maxConnections: Math.max(1, Math.floor(limits.maxConnections / workers)),
-    maxTotalPendingBytes: Math.max(1, Math.floor(limits.maxTotalPendingBytes / workers)),
+    maxConnections: share(limits.maxConnections),
+    maxTopicsTotal: share(limits.maxTopicsTotal),
+    maxTotalPendingBytes: share(limits.maxTotalPendingBytes),
   };
 }
 

@@ -36,6 +36,7 @@ const VALUE_FLAGS = [
   "max-frame-bytes",
   "max-topic-bytes",
   "max-topics",
+  "max-topics-total",
   "max-pending-bytes",
   "soft-pending-bytes",
   "soft-pending-time",
@@ -72,6 +73,7 @@ Limits, of all workers together:
   --max-frame-bytes B  one frame or message (default 65536)
   --max-topic-bytes B  one topic's name, at most 256 (default 256)
   --max-topics N       topics that one connection may subscribe to (default 128)
+  --max-topics-total N topics that have subscribers at once; a worker counts its own (default 100000)
   --max-pending-bytes B
                        what may wait for one connection at once (default 8388608)
   --soft-pending-bytes B
@@ -135,6 +137,7 @@ function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
     maxFrameBytes: line.number("max-frame-bytes", MIN_FRAME_LIMIT_BYTES, 64 * MIB),
     maxTopicBytes: line.number("max-topic-bytes", 1, DEFAULT_LIMITS.maxTopicBytes),
     maxTopics: line.number("max-topics", 1, 1_000_000),
+    maxTopicsTotal: line.number("max-topics-total", 1, 100_000_000),
     maxPendingBytes: line.number("max-pending-bytes", KIB, 64 * GIB),
     softPendingBytes: line.number("soft-pending-bytes", KIB, 64 * GIB),
     softPendingMs: milliseconds(line, "soft-pending-time"),

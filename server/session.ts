@@ -141,6 +141,12 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
           `At most ${limits.maxTopics} topics on one connection`,
         );
       }
+      if (topics.size >= limits.maxTopicsTotal && topics.find(name) === undefined) {
+        throw new ProtocolError(
+          "too_many_topics",
+          `All ${limits.maxTopicsTotal} topics of the server are taken`,
+        );
+      }
       if (this.#subscriptions === NO_SUBSCRIPTIONS) this.#subscriptions = [];
       this.#subscriptions.push(topics.subscribe(name, this));
       counters.subscriptions++;

@@ -29,6 +29,7 @@ const BAD_LINES: readonly (readonly [string, string])[] = [
   ["--max-frame-bytes 63", '"63"'],
   ["--max-topic-bytes 257", '"257"'],
   ["--max-topics many", '"many"'],
+  ["--max-topics-total 0", '"0"'],
   ["--max-pending-bytes 1024", "1024"],
   ["--write-deadline 5", '"5"'],
   ["--write-deadline 0s", '"0s"'],
@@ -123,6 +124,7 @@ for (const runtime of RUNTIME_NAMES) {
         "max-frame-bytes",
         "max-topic-bytes",
         "max-topics",
+        "max-topics-total",
         "max-pending-bytes",
         "soft-pending-bytes",
         "soft-pending-time",
@@ -217,6 +219,18 @@ for (const runtime of RUNTIME_NAMES) {
         assertEquals(errorOf((await three.closed()).frames[0]).code, "too_many_connections");
         for (const client of [one, two, three]) await client.dispose();
         assertEquals(server.stderr, "");
+      });
+    });
+
+    it("holds all clients together to the topics that its flag sets", async () => {
+      await withServer(["--max-topics-total=2", "--log-level=warning"], async (server) => {
+        const holder = await JanusClient.subscribed(server, "a", "b");
+        const other = await JanusClient.subscribed(server, "a");
+        other.send(subscribe("c"));
+        assertEquals(errorOf((await other.closed()).frames[0]).code, "too_many_topics");
+        await until("it's logged", () => server.stderr.endsWith("\n"));
+        assertMatch(server.stderr, /closed 127\.0\.0\.1: too_many_topics, .*All 2 topics/);
+        for (const client of [holder, other]) await client.dispose();
       });
     });
 

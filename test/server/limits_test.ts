@@ -240,6 +240,7 @@ describe("the connection limit", () => {
     const limits = dividedLimits({ ...DEFAULT_LIMITS, maxConnections: 10 }, 4);
     assertEquals(limits.maxConnections, 2);
     assertEquals(limits.maxTotalPendingBytes, DEFAULT_LIMITS.maxTotalPendingBytes / 4);
+    assertEquals(limits.maxTopicsTotal, DEFAULT_LIMITS.maxTopicsTotal / 4);
     assertEquals(limits.maxPendingBytes, DEFAULT_LIMITS.maxPendingBytes);
     assertEquals(dividedLimits({ ...DEFAULT_LIMITS, maxConnections: 3 }, 4).maxConnections, 1);
   });
