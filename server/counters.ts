@@ -15,6 +15,8 @@ export interface Counters {
   connections: number;
   /** Connections ever accepted, those beyond the maximum included. */
   accepted: number;
+  /** Connections refused because their address had too many or made too many a second. */
+  refusedByAddress: number;
   /** Subscriptions now, over all topics. */
   subscriptions: number;
   /** Bytes read from clients. */
@@ -38,6 +40,7 @@ export function newCounters(): Counters {
   return {
     connections: 0,
     accepted: 0,
+    refusedByAddress: 0,
     subscriptions: 0,
     bytesIn: 0,
     messagesIn: 0,

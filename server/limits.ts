@@ -16,6 +16,18 @@ export interface Limits {
    */
   readonly maxConnections: number;
   /**
+   * Connections at once from one address; with IPv6 from one /64, which is what one customer has.
+   * Some less than {@linkcode maxConnections} (see {@linkcode connectionsPerIpFor}): one address may
+   * fill the server, as a load test or a large NAT does, but not shut the others out.
+   */
+  readonly maxConnectionsPerIp: number;
+  /**
+   * Connections a second from one address, and {@linkcode ACCEPT_BURST_SECONDS} seconds' worth at
+   * once. 10,000, about what one core can accept, or what lets one address fill the server at once
+   * where that is more: all its clients may come back together, but not again and again.
+   */
+  readonly acceptRate: number;
+  /**
    * Bytes of one frame or MESSAGE. 64 KiB: a partial frame is the only thing a client can make the
    * server keep without subscribing to anything.
    */
@@ -57,8 +69,11 @@ export interface Limits {
   readonly idleMs: number;
 }
 
-/** The defaults; their reasons stand at {@linkcode Limits}. */
-export const DEFAULT_LIMITS: Omit<Limits, "maxConnections"> = {
+/** The defaults that are constants; their reasons stand at {@linkcode Limits}. */
+export const DEFAULT_LIMITS: Omit<
+  Limits,
+  "maxConnections" | "maxConnectionsPerIp" | "acceptRate"
+> = {
   maxFrameBytes: 64 * 1024,
   maxTopicBytes: 256,
   maxTopics: 128,
@@ -86,12 +101,36 @@ export function maxConnectionsFor(descriptorLimit: number | undefined): number {
   return Math.max(1, limit - RESERVED_DESCRIPTORS);
 }
 
+/** Places that one address leaves to others, at most; of a small server a tenth. */
+const PLACES_FOR_OTHERS = 32;
+
+/** The default of {@linkcode Limits.maxConnectionsPerIp}. */
+export function connectionsPerIpFor(maxConnections: number): number {
+  return maxConnections - Math.min(PLACES_FOR_OTHERS, Math.floor(maxConnections / 10));
+}
+
+/** Seconds' worth of {@linkcode Limits.acceptRate} that may come at once. */
+export const ACCEPT_BURST_SECONDS = 2;
+
+/** The default of {@linkcode Limits.acceptRate}. */
+export function acceptRateFor(maxConnections: number): number {
+  return Math.max(10_000, Math.ceil(maxConnections / ACCEPT_BURST_SECONDS));
+}
+
+/**
+ * Addresses without connections that are remembered until their tokens are back: 4 MB. Whoever has
+ * more addresses isn't bound by what holds for one.
+ */
+export const MAX_RECENT_ADDRESSES = 16_384;
+
 /** The limits of each of `workers` processes, so that all together keep within `limits`. */
 export function dividedLimits(limits: Limits, workers: number): Limits {
   const share = (limit: number) => Math.max(1, Math.floor(limit / workers));
   return {
     ...limits,
     maxConnections: share(limits.maxConnections),
+    maxConnectionsPerIp: share(limits.maxConnectionsPerIp),
+    acceptRate: share(limits.acceptRate),
     maxTopicsTotal: share(limits.maxTopicsTotal),
     maxTotalPendingBytes: share(limits.maxTotalPendingBytes),
   };

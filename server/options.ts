@@ -33,6 +33,8 @@ const VALUE_FLAGS = [
   "workers",
   "log-level",
   "max-connections",
+  "max-connections-per-ip",
+  "accept-rate",
   "max-frame-bytes",
   "max-topic-bytes",
   "max-topics",
@@ -68,8 +70,13 @@ Where:
   --workers N          share the port among N processes, or auto for one a core (default 1); each has
                        a descriptor limit of its own. Linux only; elsewhere one process serves
 
-Limits, of all workers together:
+Limits, of all workers together (each has its share):
   --max-connections N  connections at once (default: what the descriptor limit leaves)
+  --max-connections-per-ip N
+                       the same from one address, with IPv6 from one /64 (default: 32 or a tenth
+                       less than --max-connections, whichever leaves more)
+  --accept-rate N      connections a second from one address, and twice as many at once (default
+                       10000, or half of --max-connections where that is more)
   --max-frame-bytes B  one frame or message (default 65536)
   --max-topic-bytes B  one topic's name, at most 256 (default 256)
   --max-topics N       topics that one connection may subscribe to (default 128)
@@ -134,6 +141,8 @@ export function parseCommand(args: readonly string[]): ServerCommand {
 function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
   const limits = definedOnly({
     maxConnections: line.number("max-connections", 1, 1_000_000),
+    maxConnectionsPerIp: line.number("max-connections-per-ip", 1, 1_000_000),
+    acceptRate: line.number("accept-rate", 1, 1_000_000),
     maxFrameBytes: line.number("max-frame-bytes", MIN_FRAME_LIMIT_BYTES, 64 * MIB),
     maxTopicBytes: line.number("max-topic-bytes", 1, DEFAULT_LIMITS.maxTopicBytes),
     maxTopics: line.number("max-topics", 1, 1_000_000),

@@ -4,7 +4,13 @@ import { detectRuntime } from "../runtime/detect.ts";
 import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
 import type { Counters } from "./counters.ts";
-import { DEFAULT_LIMITS, type Limits, maxConnectionsFor } from "./limits.ts";
+import {
+  acceptRateFor,
+  connectionsPerIpFor,
+  DEFAULT_LIMITS,
+  type Limits,
+  maxConnectionsFor,
+} from "./limits.ts";
 import { logEvents } from "./log.ts";
 import { Server, type ServerEvents } from "./server.ts";
 
@@ -74,10 +80,13 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
  * can live with.
  */
 export function completeLimits(given: Partial<Limits> = {}, workers = 1): Limits {
+  const maxConnections = given.maxConnections ?? maxConnectionsFor(descriptorLimit()) * workers;
   const limits: Limits = {
     ...DEFAULT_LIMITS,
+    maxConnectionsPerIp: connectionsPerIpFor(maxConnections),
+    acceptRate: acceptRateFor(maxConnections),
     ...given,
-    maxConnections: given.maxConnections ?? maxConnectionsFor(descriptorLimit()) * workers,
+    maxConnections,
   };
   for (const [name, value] of Object.entries(limits)) {
     if (Number.isSafeInteger(value) && value > 0) continue;

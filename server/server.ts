@@ -11,14 +11,14 @@ import type {
   Runtime,
   TransportError,
 } from "../runtime/types.ts";
+import { AddressTable } from "./address_table.ts";
 import { CoarseClock } from "./coarse_clock.ts";
 import { type Counters, type EndReason, newCounters } from "./counters.ts";
 import { Gate } from "./gate.ts";
-import { RESERVED_DESCRIPTORS } from "../runtime/system/descriptor_checks.ts";
 import { type Limits, STALL_MS, STOP_DEADLINE_MS } from "./limits.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { Mesh } from "./mesh.ts";
-import { RejectedConnection } from "./rejected_connection.ts";
+import { Rejections } from "./rejections.ts";
 import { Session } from "./session.ts";
 import type { SessionContext } from "./session_context.ts";
 import { SessionTable } from "./session_table.ts";
@@ -57,7 +57,8 @@ export class Server {
   readonly #sweeper: Sweeper;
   readonly #budget: MemoryBudget;
   readonly #context: SessionContext;
-  readonly #rejected = new Set<RejectedConnection>();
+  readonly #addresses: AddressTable;
+  readonly #rejections = new Rejections(() => (this.counters as Counters).connections--);
   #listener: Listener | undefined;
   #draining: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -85,6 +86,7 @@ export class Server {
       () => runtime.nextTurn(() => this.#defendBudget()),
     );
     const clock = new CoarseClock(readMs());
+    this.#addresses = new AddressTable(limits, clock);
     const counters: Counters = this.counters;
     const tokens = new TokenSource();
     const topics = new TopicRegistry({ runtime, budget: this.#budget, turns: this.#turns });
@@ -120,6 +122,7 @@ export class Server {
       },
       onGone: (session) => {
         this.#sessions.remove(session);
+        this.#addresses.leave(session.remoteAddress);
         counters.connections--;
       },
     };
@@ -128,6 +131,11 @@ export class Server {
   /** Topics that have subscribers now. */
   get topicCount(): number {
     return this.#context.topics.size;
+  }
+
+  /** Addresses that are remembered for the limits that hold for one. */
+  get addressCount(): number {
+    return this.#addresses.size;
   }
 
   /** Bytes of memory that connections make it hold now. */
@@ -173,38 +181,34 @@ export class Server {
     const counters: Counters = this.counters;
     counters.accepted++;
     counters.connections++;
-    if (this.#sessions.size >= this.#limits.maxConnections) return this.#reject(connection);
+    const { maxConnections } = this.#limits;
+    if (this.#sessions.size >= maxConnections) {
+      return this.#reject(connection, `All ${maxConnections} connections are taken`, true);
+    }
+    const refusal = this.#addresses.admit(connection.remoteAddress);
+    if (refusal !== undefined) {
+      counters.refusedByAddress++;
+      return this.#reject(connection, refusal.detail, refusal.isNews);
+    }
     const session = new Session(connection, this.#context);
     this.#sessions.add(session);
     session.greet();
     return session;
   }
 
-  #reject(connection: Connection): ConnectionHandler {
-    const counters: Counters = this.counters;
+  #reject(connection: Connection, detail: string, isNews: boolean): ConnectionHandler {
     const code: ErrorCode = "too_many_connections";
-    const detail = `All ${this.#limits.maxConnections} connections are taken`;
-    counters.ended[code]++;
-    this.#events.onSessionEnd(connection.remoteAddress, code, 0, detail);
-    const rejected = new RejectedConnection(connection, () => {
-      this.#rejected.delete(rejected);
-      counters.connections--;
-    });
-    this.#rejected.add(rejected);
-    rejected.refuse(encodeError(this.#context.timestamps.next(), code, detail));
-    // They must not use up the descriptors that are kept for them.
-    if (this.#rejected.size > RESERVED_DESCRIPTORS / 2) {
-      for (const oldest of this.#rejected) {
-        oldest.destroy();
-        this.#rejected.delete(oldest);
-        break;
-      }
-    }
-    return rejected;
+    (this.counters as Counters).ended[code]++;
+    if (isNews) this.#events.onSessionEnd(connection.remoteAddress, code, 0, detail);
+    return this.#rejections.refuse(
+      connection,
+      encodeError(this.#context.timestamps.next(), code, detail),
+    );
   }
 
   #afterSweep(): void {
-    for (const rejected of this.#rejected) rejected.sweep(this.#context.clock.nowMs);
+    this.#rejections.sweep(this.#context.clock.nowMs);
+    this.#addresses.sweep();
     if (this.#budget.isTight) this.#defendBudget();
     else this.#context.budgetGate.open();
   }
@@ -268,7 +272,7 @@ export class Server {
     }
     while (this.#sessions.size > 0 && performance.now() < deadlineMs) await sleep(10);
     for (let slot = this.#sessions.size - 1; slot >= 0; slot--) this.#sessions.at(slot)?.destroy();
-    for (const rejected of this.#rejected) rejected.destroy();
+    this.#rejections.destroy();
     while (this.counters.connections > 0) await this.#nextTurn();
     this.#sweeper.stop();
     await this.mesh?.close();

@@ -6,7 +6,7 @@
 
 import { encodePublish, encodeSubscribe, REGULAR_SOCKET } from "../../protocol/client_encoder.ts";
 import { TimestampIssuer } from "../../protocol/timestamp.ts";
-import { DEFAULT_LIMITS } from "../../server/limits.ts";
+import { completeLimits } from "../../server/serve.ts";
 import { MemoryBudget } from "../../server/memory_budget.ts";
 import { Server } from "../../server/server.ts";
 import type { Pace, Subscriber } from "../../server/topic.ts";
@@ -75,7 +75,7 @@ function passCase(publishes: number): Case {
 
 /** A server with subscribers that have their ACK, and a publisher. */
 async function serverOn(net: MemoryRuntime): Promise<MemoryPeer> {
-  const limits = { ...DEFAULT_LIMITS, maxConnections: 1_000_000 };
+  const limits = completeLimits({ maxConnections: 1_000_000 });
   const server = new Server(net, limits, { onSessionEnd() {}, onAcceptError() {} });
   const address = await server.listen(net.anywhere);
   const first = join([REGULAR_SOCKET, encodeSubscribe("events")]);

@@ -26,6 +26,8 @@ const BAD_LINES: readonly (readonly [string, string])[] = [
   ["--host a/b", '"a/b"'],
   ["--max-connections 0", '"0"'],
   ["--max-connections -1", "-1"],
+  ["--max-connections-per-ip 0", '"0"'],
+  ["--accept-rate 1.5", '"1.5"'],
   ["--max-frame-bytes 63", '"63"'],
   ["--max-topic-bytes 257", '"257"'],
   ["--max-topics many", '"many"'],
@@ -121,6 +123,8 @@ for (const runtime of RUNTIME_NAMES) {
         "host",
         "port",
         "max-connections",
+        "max-connections-per-ip",
+        "accept-rate",
         "max-frame-bytes",
         "max-topic-bytes",
         "max-topics",
@@ -231,6 +235,24 @@ for (const runtime of RUNTIME_NAMES) {
         await until("it's logged", () => server.stderr.endsWith("\n"));
         assertMatch(server.stderr, /closed 127\.0\.0\.1: too_many_topics, .*All 2 topics/);
         for (const client of [holder, other]) await client.dispose();
+      });
+    });
+
+    it("holds one address to what its flags set", async () => {
+      const flags = ["--max-connections-per-ip=2", "--log-level=warning"];
+      await withServer(flags, async (server) => {
+        const [one, two] = [await JanusClient.greeted(server), await JanusClient.greeted(server)];
+        const three = await JanusClient.open(server);
+        assertEquals(errorOf((await three.closed()).frames[0]).code, "too_many_connections");
+        await until("it's logged", () => server.stderr.endsWith("\n"));
+        assertMatch(server.stderr, /closed 127\.0\.0\.1: too_many_connections, .*one address/);
+        for (const client of [one, two, three]) await client.dispose();
+      });
+      await withServer(["--accept-rate=1", "--log-level=error"], async (server) => {
+        const clients = Array.from({ length: 20 }, () => new JanusClient(server));
+        const first = await Promise.all(clients.map((client) => client.frame()));
+        assert(first.filter((frame) => frame.includes("too_many_connections")).length > 10);
+        for (const client of clients) await client.dispose();
       });
     });
 

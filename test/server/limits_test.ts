@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertNotMatch, assertRejects } from "@std/assert";
 import { describe, it } from "node:test";
 import { DEFAULT_LIMITS, dividedLimits, maxConnectionsFor } from "../../server/limits.ts";
-import { serve } from "../../server/serve.ts";
+import { completeLimits, serve } from "../../server/serve.ts";
 import { type JanusBed, withServer } from "../support/janus_bed.ts";
 import {
   delivered,
@@ -186,7 +186,7 @@ describe("the connection limit", () => {
   });
 
   it("counts right, in whatever order others come and go", async () => {
-    await withServer({ maxConnections: 12 }, async (bed) => {
+    await withServer({ maxConnections: 12, maxConnectionsPerIp: 12 }, async (bed) => {
       let clients: JanusClient[] = [];
       for (let round = 0; round < 6; round++) {
         while (clients.length < 12) clients.push(await bed.greeted());
@@ -203,7 +203,7 @@ describe("the connection limit", () => {
   });
 
   it("answers a crowd that is too large, and has room when it has gone", async () => {
-    await withServer({ maxConnections: 10 }, async (bed) => {
+    await withServer({ maxConnections: 10, maxConnectionsPerIp: 10 }, async (bed) => {
       const crowd = Array.from({ length: 200 }, () => bed.begin());
       await until(
         "each has an answer or none",
@@ -237,12 +237,14 @@ describe("the connection limit", () => {
   });
 
   it("is shared among workers, as the memory is", () => {
-    const limits = dividedLimits({ ...DEFAULT_LIMITS, maxConnections: 10 }, 4);
+    const limits = dividedLimits(completeLimits({ maxConnections: 10 }), 4);
     assertEquals(limits.maxConnections, 2);
+    assertEquals(limits.maxConnectionsPerIp, 2);
+    assertEquals(limits.acceptRate, 2_500);
     assertEquals(limits.maxTotalPendingBytes, DEFAULT_LIMITS.maxTotalPendingBytes / 4);
     assertEquals(limits.maxTopicsTotal, DEFAULT_LIMITS.maxTopicsTotal / 4);
     assertEquals(limits.maxPendingBytes, DEFAULT_LIMITS.maxPendingBytes);
-    assertEquals(dividedLimits({ ...DEFAULT_LIMITS, maxConnections: 3 }, 4).maxConnections, 1);
+    assertEquals(dividedLimits(completeLimits({ maxConnections: 3 }), 4).maxConnections, 1);
   });
 });
 
@@ -253,7 +255,7 @@ describe("the limits of an embedded server", () => {
       port: 0,
       limits: { maxConnections: 5, maxTopics: 7 },
     });
-    assertEquals(server.limits, { ...DEFAULT_LIMITS, maxConnections: 5, maxTopics: 7 });
+    assertEquals(server.limits, completeLimits({ maxConnections: 5, maxTopics: 7 }));
     await server.close();
     const plain = await serve({ hostname: "127.0.0.1", port: 0 });
     assert(plain.limits.maxConnections > 0);

@@ -3,13 +3,9 @@ import * as fc from "fast-check";
 import { describe, it } from "node:test";
 import type { Connection } from "../../runtime/types.ts";
 import { CoarseClock } from "../../server/coarse_clock.ts";
-import {
-  CHUNK_OVERHEAD_BYTES,
-  DEFAULT_LIMITS,
-  type Limits,
-  STALL_MS,
-} from "../../server/limits.ts";
+import { CHUNK_OVERHEAD_BYTES, type Limits, STALL_MS } from "../../server/limits.ts";
 import { MemoryBudget } from "../../server/memory_budget.ts";
+import { completeLimits } from "../../server/serve.ts";
 import { Outbox } from "../../server/outbox.ts";
 import { SharedChunk } from "../../server/shared_chunk.ts";
 import { assertBytes, join, pattern } from "../support/bytes.ts";
@@ -58,7 +54,7 @@ class Bench {
     });
     const peer = net.dial(listener.address, { bufferBytes });
     peer.stall();
-    const all: Limits = { ...DEFAULT_LIMITS, maxConnections: 1, ...limits };
+    const all: Limits = completeLimits({ maxConnections: 1, ...limits });
     const bench: Bench = new Bench(
       net,
       ({ budget, clock }) => new Outbox(connection!, { limits: all, budget, clock }),

@@ -22,6 +22,8 @@ export interface ClientOptions {
   readonly lingers?: boolean;
   /** Counts what arrives and forgets it. */
   readonly counts?: boolean;
+  /** The address that it comes from, such as `127.0.0.2`; that works on Linux only. */
+  readonly from?: string;
 }
 
 /** How a connection ended, as the client sees it: by FIN, or by RST or another failure. */
@@ -54,7 +56,13 @@ export class JanusClient {
   /** Begins to connect. */
   constructor({ hostname, port }: Target, options: ClientOptions = {}) {
     this.#counts = options.counts ?? false;
-    this.#socket = connect({ host: hostname, port, allowHalfOpen: true, noDelay: true });
+    this.#socket = connect({
+      host: hostname,
+      port,
+      allowHalfOpen: true,
+      noDelay: true,
+      ...options.from === undefined ? {} : { localAddress: options.from },
+    });
     this.#socket.on("connect", () => this.#isConnected = true);
     this.#socket.on("data", (chunk: Uint8Array) => this.#take(chunk));
     this.#socket.on("end", () => {

@@ -5,7 +5,8 @@
  */
 
 import type { Address } from "../../runtime/types.ts";
-import { DEFAULT_LIMITS, type Limits, SWEEP_INTERVAL_MS } from "../../server/limits.ts";
+import { type Limits, SWEEP_INTERVAL_MS } from "../../server/limits.ts";
+import { completeLimits } from "../../server/serve.ts";
 import { Server } from "../../server/server.ts";
 import type { Ended } from "./janus_bed.ts";
 import type { DialOptions, MemoryPeer } from "./memory_peer.ts";
@@ -27,7 +28,7 @@ export class MemoryBed {
     this.net = new MemoryRuntime({ turns: "manual", ...options });
     this.server = new Server(
       this.net,
-      { maxConnections: 100_000, ...DEFAULT_LIMITS, ...limits },
+      completeLimits({ maxConnections: 100_000, ...limits }),
       {
         onSessionEnd: (remoteAddress, reason, pendingBytes, detail) =>
           void this.ended.push({ remoteAddress, reason, pendingBytes, detail }),

@@ -1,0 +1,114 @@
+import type { CoarseClock } from "./coarse_clock.ts";
+import { siteOf } from "./ip_address.ts";
+import { ACCEPT_BURST_SECONDS, type Limits, MAX_RECENT_ADDRESSES } from "./limits.ts";
+import { type Rate, TokenBucket } from "./token_bucket.ts";
+
+/** Refusals of one address are reported once in so many milliseconds: a flood must not fill a log. */
+const REPORT_INTERVAL_MS = 1_000;
+
+interface Entry {
+  connections: number;
+  readonly accepts: TokenBucket;
+  reportedMs: number;
+}
+
+/** Why an address gets no connection more. */
+export interface AddressRefusal {
+  /** In a sentence, for the client and the log. */
+  readonly detail: string;
+  /** Whether it's time to report one of this address again. */
+  readonly isNews: boolean;
+}
+
+/**
+ * Counts connections by address, for the limits that hold for one. An address of IPv6 counts with
+ * its whole /64. What it keeps is bounded: addresses that have connections, and so many of those
+ * that lately had.
+ */
+export class AddressTable {
+  readonly #limits: Limits;
+  readonly #clock: CoarseClock;
+  readonly #acceptRate: Rate;
+  readonly #connected = new Map<string, Entry>();
+  /** Without connections, the one that left first in front. */
+  readonly #recent = new Map<string, Entry>();
+
+  constructor(limits: Limits, clock: CoarseClock) {
+    this.#limits = limits;
+    this.#clock = clock;
+    const { acceptRate } = limits;
+    this.#acceptRate = { perSecond: acceptRate, burst: acceptRate * ACCEPT_BURST_SECONDS };
+  }
+
+  /** Addresses that are remembered. */
+  get size(): number {
+    return this.#connected.size + this.#recent.size;
+  }
+
+  /**
+   * Counts a connection that comes from an address.
+   *
+   * @param address Empty for a peer on this machine, which no limit holds for.
+   * @returns Why it may not stay, if so; it isn't counted then, but as an attempt.
+   */
+  admit(address: string): AddressRefusal | undefined {
+    if (address === "") return undefined;
+    const { nowMs } = this.#clock;
+    const site = siteOf(address);
+    const entry = this.#connected.get(site) ?? this.#recall(site);
+    const { acceptRate, maxConnectionsPerIp } = this.#limits;
+    let detail: string | undefined;
+    if (!entry.accepts.hasToken(nowMs)) {
+      detail = `More than ${acceptRate} connections a second come from one address`;
+    } else {
+      entry.accepts.take(nowMs);
+      if (entry.connections >= maxConnectionsPerIp) {
+        detail = `All ${maxConnectionsPerIp} connections of one address are taken`;
+      }
+    }
+    if (detail === undefined) {
+      if (entry.connections++ === 0) this.#connected.set(site, entry);
+      return undefined;
+    }
+    if (entry.connections === 0) this.#remember(site, entry);
+    const isNews = nowMs - entry.reportedMs >= REPORT_INTERVAL_MS;
+    if (isNews) entry.reportedMs = nowMs;
+    return { detail, isNews };
+  }
+
+  /** A connection that was counted is gone. */
+  leave(address: string): void {
+    const site = siteOf(address);
+    const entry = this.#connected.get(site);
+    if (entry === undefined || --entry.connections > 0) return;
+    this.#connected.delete(site);
+    this.#remember(site, entry);
+  }
+
+  /** Forgets addresses that nothing is held against any more. To be called about once a sweep. */
+  sweep(): void {
+    for (const [site, { accepts }] of this.#recent) {
+      if (!accepts.isFull(this.#clock.nowMs)) return;
+      this.#recent.delete(site);
+    }
+  }
+
+  #recall(site: string): Entry {
+    const entry = this.#recent.get(site);
+    this.#recent.delete(site);
+    return entry ?? {
+      connections: 0,
+      accepts: new TokenBucket(this.#acceptRate, this.#clock.nowMs),
+      reportedMs: -REPORT_INTERVAL_MS,
+    };
+  }
+
+  #remember(site: string, entry: Entry): void {
+    this.#recent.set(site, entry);
+    if (this.#recent.size <= MAX_RECENT_ADDRESSES) return;
+    for (const oldest of this.#recent.keys()) {
+      this.#recent.delete(oldest);
+      return;
+    }
+  }
+}

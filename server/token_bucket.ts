@@ -1,0 +1,46 @@
+/** How often something may happen. */
+export interface Rate {
+  /** Times a second, in the long run. */
+  readonly perSecond: number;
+  /** Times at once, after a rest. */
+  readonly burst: number;
+}
+
+/** Counts what happens against a rate: a bucket that fills steadily, and gives a token each time. */
+export class TokenBucket {
+  readonly #rate: Rate;
+  #tokens: number;
+  #filledMs: number;
+
+  /** A full bucket, at a time of some monotonic clock. */
+  constructor(rate: Rate, nowMs: number) {
+    this.#rate = rate;
+    this.#tokens = rate.burst;
+    this.#filledMs = nowMs;
+  }
+
+  /** Takes a token that need not be there: the bucket may come to owe some. */
+  take(nowMs: number): void {
+    if (nowMs !== this.#filledMs) this.#fill(nowMs);
+    this.#tokens--;
+  }
+
+  /** Whether there is a token. */
+  hasToken(nowMs: number): boolean {
+    if (nowMs !== this.#filledMs) this.#fill(nowMs);
+    return this.#tokens >= 1;
+  }
+
+  /** Whether it has forgotten all that ever happened. */
+  isFull(nowMs: number): boolean {
+    if (nowMs !== this.#filledMs) this.#fill(nowMs);
+    return this.#tokens >= this.#rate.burst;
+  }
+
+  #fill(nowMs: number): void {
+    const { perSecond, burst } = this.#rate;
+    const tokens = this.#tokens + (nowMs - this.#filledMs) / 1000 * perSecond;
+    this.#tokens = Math.min(burst, tokens);
+    this.#filledMs = nowMs;
+  }
+}
