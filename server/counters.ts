@@ -29,6 +29,8 @@ export interface Counters {
   writes: number;
   /** How often a publisher was made to wait. */
   publisherPauses: number;
+  /** How often of these because it published faster than one connection may. */
+  ratePauses: number;
   /** Accepts that failed. */
   acceptErrors: number;
   /** Ended sessions by reason. */
@@ -47,6 +49,7 @@ export function newCounters(): Counters {
     messagesForwarded: 0,
     writes: 0,
     publisherPauses: 0,
+    ratePauses: 0,
     acceptErrors: 0,
     ended: {
       bad_frame: 0,

@@ -61,6 +61,13 @@ export interface Limits {
    * A limit per connection bounds nothing when it's multiplied by 20,000.
    */
   readonly maxTotalPendingBytes: number;
+  /**
+   * Messages a second that one connection may publish, and {@linkcode PUBLISH_BURST_SECONDS}
+   * seconds' worth at once; beyond that it's read no faster, and loses nothing. 100,000: checking and
+   * splicing so many takes a tenth of a core, and no publisher of one topic gets as many out to more
+   * than a few subscribers.
+   */
+  readonly publishRate: number;
   /** Milliseconds for which bytes may wait without the peer taking a single one. */
   readonly writeDeadlineMs: number;
   /** Milliseconds of silence after which a client gets `PING`. 30 s, as in 2009. */
@@ -82,6 +89,7 @@ export const DEFAULT_LIMITS: Omit<
   softPendingBytes: 1024 * 1024,
   softPendingMs: 10_000,
   maxTotalPendingBytes: 256 * 1024 * 1024,
+  publishRate: 100_000,
   writeDeadlineMs: 10_000,
   pingAfterMs: 30_000,
   idleMs: 30_000,
@@ -135,6 +143,9 @@ export function dividedLimits(limits: Limits, workers: number): Limits {
     maxTotalPendingBytes: share(limits.maxTotalPendingBytes),
   };
 }
+
+/** Seconds' worth of {@linkcode Limits.publishRate} that may come at once. */
+export const PUBLISH_BURST_SECONDS = 1;
 
 /** After this long without taking a byte a reader counts as stalled: it holds nobody up any more. */
 export const STALL_MS = 1_000;

@@ -48,6 +48,14 @@ export function logEvents(logger: Logger = getLogger("hotwheels")): ServerEvents
         logger.warn("closed {client}: {reason}, {pendingBytes} bytes waiting: {detail}", fields);
       }
     },
+    onThrottled(remoteAddress, publishRate) {
+      const client = remoteAddress === "" ? "a local client" : remoteAddress;
+      const fields = { client, publishRate };
+      logger.info(
+        "slowed {client}: it publishes more than {publishRate} messages a second",
+        fields,
+      );
+    },
     onAcceptError(error) {
       const text = "a connection could not be accepted: {message}";
       const { code, message } = error;

@@ -43,6 +43,7 @@ const VALUE_FLAGS = [
   "soft-pending-bytes",
   "soft-pending-time",
   "max-total-pending-bytes",
+  "publish-rate",
   "write-deadline",
   "ping-after",
   "idle-timeout",
@@ -91,6 +92,10 @@ Limits, of all workers together (each has its share):
   --max-total-pending-bytes B
                        what all connections together may make the server hold in memory, a message
                        for many subscribers counted once (default 268435456)
+
+Of each connection:
+  --publish-rate N     messages a second that it may publish, and as many at once; beyond that it's read
+                       no faster, and loses nothing (default 100000)
 
 Deadlines, as 5s or 800ms:
   --write-deadline TIME
@@ -151,6 +156,7 @@ function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
     softPendingBytes: line.number("soft-pending-bytes", KIB, 64 * GIB),
     softPendingMs: milliseconds(line, "soft-pending-time"),
     maxTotalPendingBytes: line.number("max-total-pending-bytes", KIB, 1024 * GIB),
+    publishRate: line.number("publish-rate", 1, 1_000_000_000),
     writeDeadlineMs: milliseconds(line, "write-deadline"),
     pingAfterMs: milliseconds(line, "ping-after"),
     idleMs: milliseconds(line, "idle-timeout"),

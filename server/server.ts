@@ -18,6 +18,7 @@ import { Gate } from "./gate.ts";
 import { type Limits, STALL_MS, STOP_DEADLINE_MS } from "./limits.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { Mesh } from "./mesh.ts";
+import { PublishThrottle } from "./publish_throttle.ts";
 import { Rejections } from "./rejections.ts";
 import { Session } from "./session.ts";
 import type { SessionContext } from "./session_context.ts";
@@ -41,6 +42,13 @@ export interface ServerEvents {
     pendingBytes: number,
     detail: string,
   ): void;
+  /**
+   * A publisher is made to wait because it publishes faster than one connection may. Called for the
+   * first time only; absent where nobody wants to know.
+   *
+   * @param publishRate What it may publish, in messages a second.
+   */
+  onThrottled?(remoteAddress: string, publishRate: number): void;
   /** An accept failed; the server goes on. */
   onAcceptError(error: TransportError): void;
 }
@@ -91,6 +99,7 @@ export class Server {
     const tokens = new TokenSource();
     const topics = new TopicRegistry({ runtime, budget: this.#budget, turns: this.#turns });
     const budgetGate = new Gate(runtime);
+    const throttle = new PublishThrottle(runtime, limits.publishRate, clock);
     this.#sweeper = new Sweeper(this.#sessions, this.#turns, clock, readMs, () => counters.writes);
     this.mesh = !hasMesh ? undefined : new Mesh({
       runtime,
@@ -113,9 +122,11 @@ export class Server {
       timestamps: new TimestampIssuer(),
       topics,
       budgetGate,
+      throttle,
       backplane: this.mesh,
       newDecoder: () => new ClientDecoder(limits),
       newToken: () => tokens.next(),
+      onThrottled: (session) => events.onThrottled?.(session.remoteAddress, limits.publishRate),
       onEnding: (session, reason, pendingBytes, detail) => {
         counters.ended[reason]++;
         events.onSessionEnd(session.remoteAddress, reason, pendingBytes, detail);
@@ -209,6 +220,7 @@ export class Server {
   #afterSweep(): void {
     this.#rejections.sweep(this.#context.clock.nowMs);
     this.#addresses.sweep();
+    this.#context.throttle.gate.open();
     if (this.#budget.isTight) this.#defendBudget();
     else this.#context.budgetGate.open();
   }
@@ -239,6 +251,7 @@ export class Server {
 
   async #drain(): Promise<void> {
     await this.#listener?.close();
+    this.#context.throttle.lift();
     const deadlineMs = performance.now() + DRAIN_DEADLINE_MS;
     for (let quietRounds = 0; quietRounds < QUIET_ROUNDS && performance.now() < deadlineMs;) {
       const before = this.#activity;

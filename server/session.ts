@@ -10,6 +10,7 @@ import { Outbox } from "./outbox.ts";
 import type { SessionContext } from "./session_context.ts";
 import { SharedChunk } from "./shared_chunk.ts";
 import type { Pace, Subscriber, Subscription, Topic } from "./topic.ts";
+import type { TokenBucket } from "./token_bucket.ts";
 
 /**
  * - `open`: reads and writes.
@@ -41,6 +42,9 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   #heldInputBytes = 0;
   #heldInputSinceMs = 0;
   #isPublisher = false;
+  /** What it may still publish just now; from its first message on. */
+  #publishes: TokenBucket | undefined;
+  #hasBeenThrottled = false;
   /** The topic it published to last that has subscribers, which may make it wait. */
   #publishesTo: Topic | undefined;
   /** The gate at which it waits, with reading paused. */
@@ -95,7 +99,7 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
       this.#defer(chunk.slice());
       return;
     }
-    this.#read(chunk);
+    this.#readWithinRate(chunk);
     this.#waitIfHeld();
   }
 
@@ -165,12 +169,13 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
 
   onPublish(name: string, message: Uint8Array): void {
     if (this.#state !== "open") return;
-    const { topics, timestamps, counters, backplane } = this.#context;
+    const { topics, timestamps, counters, backplane, throttle, clock } = this.#context;
     this.#checkTopic(name, "bad_message");
+    (this.#publishes ??= throttle.newBucket()).take(clock.nowMs);
     const micros = timestamps.next();
     counters.messagesIn++;
     this.#isPublisher = true;
-    this.#publishedMs = this.#context.clock.nowMs;
+    this.#publishedMs = clock.nowMs;
     if (backplane !== undefined) backplane.forward(name, micros, message);
     const topic = topics.find(name);
     if (topic === undefined) return;
@@ -197,13 +202,17 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   /** The gate has opened. */
   resume(): void {
     if (this.#waitsAt === undefined) return;
-    const { clock } = this.#context;
+    const { clock, throttle } = this.#context;
+    if (this.#waitsAt === throttle.gate && throttle.isOver(this.#publishes)) {
+      throttle.gate.wait(this);
+      return;
+    }
     this.#waitsAt = undefined;
     // The time in which the server read nothing doesn't count as the client's silence.
     this.#heardMs = this.#publishedMs = clock.nowMs;
     if (!this.#decoder.completedFrame) this.#stateSinceMs = clock.nowMs;
-    this.#readDeferred();
-    if (this.#state === "open" && this.#waitIfHeld()) return;
+    this.#readDeferredWithinRate();
+    if (this.#waitsAt !== undefined || this.#waitIfHeld()) return;
     this.#connection.resumeReading();
   }
 
@@ -270,6 +279,22 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
     this.#holdInput(this.#state === "open" ? this.#decoder.heldBytes : 0);
   }
 
+  /** Reads as much of a chunk as may be published now, and defers the rest. */
+  #readWithinRate(chunk: Uint8Array): void {
+    const { throttle } = this.#context;
+    let rest = chunk;
+    for (;;) {
+      const bytes = throttle.bytesWithin(this.#publishes);
+      if (rest.byteLength <= bytes) return this.#read(rest);
+      this.#read(rest.subarray(0, bytes));
+      if (this.#state !== "open") return;
+      rest = rest.subarray(bytes);
+      if (!throttle.isOver(this.#publishes)) continue;
+      this.#waitAt(throttle.gate);
+      return this.#defer(rest.slice());
+    }
+  }
+
   #defer(chunk: Uint8Array): void {
     this.#deferred ??= [];
     this.#deferred.push(chunk);
@@ -281,6 +306,17 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
     if (deferred === undefined) return;
     this.#deferred = undefined;
     for (const chunk of deferred) if (this.#state === "open") this.#read(chunk);
+  }
+
+  #readDeferredWithinRate(): void {
+    const deferred = this.#deferred;
+    if (deferred === undefined) return;
+    this.#deferred = undefined;
+    for (const chunk of deferred) {
+      if (this.#state !== "open") return;
+      if (this.#waitsAt === undefined) this.#readWithinRate(chunk);
+      else this.#defer(chunk);
+    }
   }
 
   /** Holds a topic to this server's limit, where that is lower than the protocol's. */
@@ -303,14 +339,25 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   /** Stops reading a publisher whose topic, or the server as a whole, can't take more just now. */
   #waitIfHeld(): boolean {
     if (!this.#isPublisher || this.#state !== "open") return false;
-    const { budget, budgetGate, backplane } = this.#context;
-    const gate = budget.isTight ? budgetGate : this.#publishesTo?.gate ?? backplane?.gate;
+    const { budget, budgetGate, backplane, throttle } = this.#context;
+    const gate = budget.isTight ? budgetGate : this.#publishesTo?.gate ?? backplane?.gate ??
+      (throttle.isOver(this.#publishes) ? throttle.gate : undefined);
     if (gate === undefined) return false;
+    this.#waitAt(gate);
+    return true;
+  }
+
+  #waitAt(gate: Gate): void {
+    const { counters, throttle } = this.#context;
     this.#connection.pauseReading();
     this.#waitsAt = gate;
-    this.#context.counters.publisherPauses++;
+    counters.publisherPauses++;
     gate.wait(this);
-    return true;
+    if (gate !== throttle.gate) return;
+    counters.ratePauses++;
+    if (this.#hasBeenThrottled) return;
+    this.#hasBeenThrottled = true;
+    this.#context.onThrottled(this);
   }
 
   #stopWaiting(): void {

@@ -5,6 +5,7 @@ import type { Backplane } from "./backplane.ts";
 import type { Counters, EndReason } from "./counters.ts";
 import type { Gate } from "./gate.ts";
 import type { OutboxContext } from "./outbox.ts";
+import type { PublishThrottle } from "./publish_throttle.ts";
 import type { Session } from "./session.ts";
 import type { TopicRegistry } from "./topic_registry.ts";
 
@@ -16,10 +17,14 @@ export interface SessionContext extends OutboxContext {
   readonly counters: Counters;
   /** Where publishers wait while the memory budget is tight. */
   readonly budgetGate: Gate;
+  /** How fast each connection may publish. */
+  readonly throttle: PublishThrottle;
   /** The way to the server's other processes, where there are any. */
   readonly backplane: Backplane | undefined;
   newDecoder(): ClientDecoder;
   newToken(): string;
+  /** The session publishes faster than it may, for the first time. */
+  onThrottled(session: Session): void;
   /** The session has begun to end; called once, with what waited for the peer at that moment. */
   onEnding(session: Session, reason: EndReason, pendingBytes: number, detail: string): void;
   /** The connection is gone; called once, last. */

@@ -25,16 +25,20 @@ export class TokenBucket {
     this.#tokens--;
   }
 
+  /** How many tokens there are, a part of one included; less than 0 where some are owed. */
+  tokens(nowMs: number): number {
+    if (nowMs !== this.#filledMs) this.#fill(nowMs);
+    return this.#tokens;
+  }
+
   /** Whether there is a token. */
   hasToken(nowMs: number): boolean {
-    if (nowMs !== this.#filledMs) this.#fill(nowMs);
-    return this.#tokens >= 1;
+    return this.tokens(nowMs) >= 1;
   }
 
   /** Whether it has forgotten all that ever happened. */
   isFull(nowMs: number): boolean {
-    if (nowMs !== this.#filledMs) this.#fill(nowMs);
-    return this.#tokens >= this.#rate.burst;
+    return this.tokens(nowMs) >= this.#rate.burst;
   }
 
   #fill(nowMs: number): void {

@@ -33,6 +33,7 @@ const BAD_LINES: readonly (readonly [string, string])[] = [
   ["--max-topics many", '"many"'],
   ["--max-topics-total 0", '"0"'],
   ["--max-pending-bytes 1024", "1024"],
+  ["--publish-rate fast", '"fast"'],
   ["--write-deadline 5", '"5"'],
   ["--write-deadline 0s", '"0s"'],
   ["--idle-timeout 1h", '"1h"'],
@@ -133,6 +134,7 @@ for (const runtime of RUNTIME_NAMES) {
         "soft-pending-bytes",
         "soft-pending-time",
         "max-total-pending-bytes",
+        "publish-rate",
         "write-deadline",
         "ping-after",
         "idle-timeout",
@@ -253,6 +255,17 @@ for (const runtime of RUNTIME_NAMES) {
         const first = await Promise.all(clients.map((client) => client.frame()));
         assert(first.filter((frame) => frame.includes("too_many_connections")).length > 10);
         for (const client of clients) await client.dispose();
+      });
+    });
+
+    it("slows who publishes faster than its flag allows, and logs it once", async () => {
+      await withServer(["--publish-rate=20", "--log-level=info"], async (server) => {
+        const publisher = await JanusClient.greeted(server);
+        publisher.send(publish(message("t")).repeat(30) + subscribe("t"));
+        assertEquals(await publisher.frame(), "ACK");
+        await until("it's logged", () => server.stderr.endsWith("\n"));
+        assertMatch(server.stderr, /^[^\n]*slowed 127\.0\.0\.1: .*more than 20 messages[^\n]*\n$/);
+        await publisher.dispose();
       });
     });
 

@@ -30,9 +30,12 @@ export class JanusBed implements Target {
   readonly port: number;
   readonly server: Server;
   readonly ended: Ended[];
+  /** Who was slowed, and to how many messages a second. */
+  readonly throttled: string[];
   readonly #clients: JanusClient[] = [];
 
-  private constructor(port: number, server: Server, ended: Ended[]) {
+  private constructor(port: number, server: Server, ended: Ended[], throttled: string[]) {
+    this.throttled = throttled;
     this.port = port;
     this.server = server;
     this.ended = ended;
@@ -41,18 +44,20 @@ export class JanusBed implements Target {
   /** Starts a server on a port that the system chooses. */
   static async start(limits: Partial<Limits> = {}): Promise<JanusBed> {
     const ended: Ended[] = [];
+    const throttled: string[] = [];
     const server = new Server(
       await detectRuntime(),
       completeLimits({ maxConnections: MAX_CONNECTIONS, ...limits }),
       {
         onSessionEnd: (remoteAddress, reason, pendingBytes, detail) =>
           void ended.push({ remoteAddress, reason, pendingBytes, detail }),
+        onThrottled: (address, rate) => void throttled.push(`${address} at ${rate}`),
         onAcceptError: (error: TransportError) => console.error(error),
       },
     );
     const address = await server.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 });
     if (address.transport !== "tcp") throw new TypeError("the server isn't on TCP");
-    return new JanusBed(address.port, server, ended);
+    return new JanusBed(address.port, server, ended, throttled);
   }
 
   /** Connects a client, which the bed disposes of. */
