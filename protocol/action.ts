@@ -7,16 +7,35 @@
 import { ProtocolError } from "./errors.ts";
 import { isJsonSpace } from "./frames.ts";
 import { decodeJsonString } from "./json_string.ts";
-import { INCOMPLETE, MALFORMED, memberName, ObjectScanner } from "./object_scanner.ts";
+import {
+  INCOMPLETE,
+  MALFORMED,
+  memberName,
+  ObjectScanner,
+  type ScannedMember,
+} from "./object_scanner.ts";
 import { quoteBytes } from "./printable.ts";
 import { readTopic } from "./topic_member.ts";
 
 /** A decoded action frame. */
-export interface Action {
-  readonly action: "subscribe" | "unsubscribe";
-  /** Valid and decoded. */
-  readonly topic: string;
-}
+export type Action =
+  | {
+    readonly action: "subscribe" | "unsubscribe";
+    /** Valid and decoded. */
+    readonly topic: string;
+  }
+  | {
+    readonly action: "authenticate";
+    /** Decoded; a secret, which belongs in no message. */
+    readonly key: string;
+  };
+
+/** The longest key, in bytes as it's spelled. */
+export const MAX_SPELLED_KEY_BYTES = 1024;
+
+const AUTHENTICATE = "authenticate";
+
+const decoder = new TextDecoder("latin1");
 
 const MEMBERS = [memberName("action"), memberName("data")];
 const ACTION = 0;
@@ -30,7 +49,7 @@ const DATA = 1;
 export function decodeAction(bytes: Uint8Array, start: number, end: number): Action {
   const origin = skipSpace(bytes, start, end);
   if (origin === end || bytes[origin] !== 0x7b) {
-    throw badFrame(`Unknown frame ${quoteBytes(bytes, start, end)}`);
+    throw badFrame(`Unknown frame ${quote(bytes, start, end)}`);
   }
   const scanner = new ObjectScanner(MEMBERS);
   const objectEnd = scanner.scan(bytes, origin, end);
@@ -38,22 +57,41 @@ export function decodeAction(bytes: Uint8Array, start: number, end: number): Act
     throw badFrame(`A frame is not JSON: ${scanner.problem(bytes, origin)}`);
   }
   if (objectEnd === INCOMPLETE) {
-    throw badFrame(`A frame ends before its object does: ${quoteBytes(bytes, start, end)}`);
+    throw badFrame(`A frame ends before its object does: ${quote(bytes, start, end)}`);
   }
   const rest = skipSpace(bytes, objectEnd, end);
   if (rest !== end) {
-    throw badFrame(`Behind the object of a frame stands ${quoteBytes(bytes, rest, end)}`);
+    throw badFrame(`Behind the object of a frame stands ${quote(bytes, rest, end, start)}`);
   }
 
   const { isPresent, isString, start: from, end: to } = scanner.member(ACTION);
   if (!isPresent) throw badFrame("The action is missing");
   if (!isString) throw badFrame("The action is not a string");
   const action = decodeJsonString(bytes, origin + from, origin + to);
+  if (action === AUTHENTICATE) {
+    return { action, key: readKey(bytes, origin, scanner.member(DATA)) };
+  }
   if (action !== "subscribe" && action !== "unsubscribe") {
     throw badFrame(`Unknown action ${quoteBytes(bytes, origin + from + 1, origin + to - 1)}`);
   }
   const data = scanner.member(DATA);
   return { action, topic: readTopic(bytes, origin, data, "bad_frame", "The data of an action") };
+}
+
+function readKey(bytes: Uint8Array, origin: number, member: ScannedMember): string {
+  const { isPresent, isString, start, end } = member;
+  if (!isPresent) throw badFrame("The key is missing");
+  if (!isString) throw badFrame("The key is not a string");
+  if (end - start > MAX_SPELLED_KEY_BYTES) {
+    throw badFrame(`The key is longer than ${MAX_SPELLED_KEY_BYTES} bytes`);
+  }
+  return decodeJsonString(bytes, origin + start, origin + end);
+}
+
+/** Quotes a part of a frame that begins at `origin`, unless the frame may hold a key. */
+function quote(bytes: Uint8Array, start: number, end: number, origin = start): string {
+  const mayHoldKey = decoder.decode(bytes.subarray(origin, end)).includes("auth");
+  return mayHoldKey ? "what isn't shown, since it may be a secret" : quoteBytes(bytes, start, end);
 }
 
 function skipSpace(bytes: Uint8Array, start: number, end: number): number {

@@ -33,6 +33,12 @@ export interface ClientFrames {
    */
   onUnsubscribe(topic: string): void;
   /**
+   * The client shows a key.
+   *
+   * @param key Not checked; a secret, which belongs in no message.
+   */
+  onAuthenticate(key: string): void;
+  /**
    * The client publishes.
    *
    * @param topic A valid topic, decoded.
@@ -192,9 +198,10 @@ export class ClientDecoder {
       !isWord(bytes, start, end, PING) &&
       !isWord(bytes, start, end, PONG)
     ) {
-      const { action, topic } = decodeAction(bytes, start, end);
-      if (action === "subscribe") sink.onSubscribe(topic);
-      else sink.onUnsubscribe(topic);
+      const frame = decodeAction(bytes, start, end);
+      if (frame.action === "authenticate") sink.onAuthenticate(frame.key);
+      else if (frame.action === "subscribe") sink.onSubscribe(frame.topic);
+      else sink.onUnsubscribe(frame.topic);
     }
   }
 

@@ -11,6 +11,7 @@ export type ErrorCode =
   | "frame_too_large"
   | "too_many_topics"
   | "too_many_connections"
+  | "forbidden"
   | "slow_consumer"
   | "idle_timeout"
   | "server_shutdown";

@@ -9,6 +9,8 @@ const REPORT_INTERVAL_MS = 1_000;
 interface Entry {
   connections: number;
   readonly accepts: TokenBucket;
+  /** From its first wrong key on. */
+  wrongKeys?: TokenBucket;
   reportedMs: number;
 }
 
@@ -29,6 +31,7 @@ export class AddressTable {
   readonly #limits: Limits;
   readonly #clock: CoarseClock;
   readonly #acceptRate: Rate;
+  readonly #wrongKeyRate: Rate;
   readonly #connected = new Map<string, Entry>();
   /** Without connections, the one that left first in front. */
   readonly #recent = new Map<string, Entry>();
@@ -36,7 +39,8 @@ export class AddressTable {
   constructor(limits: Limits, clock: CoarseClock) {
     this.#limits = limits;
     this.#clock = clock;
-    const { acceptRate } = limits;
+    const { acceptRate, maxWrongKeys } = limits;
+    this.#wrongKeyRate = { perSecond: maxWrongKeys / 60, burst: maxWrongKeys };
     this.#acceptRate = { perSecond: acceptRate, burst: acceptRate * ACCEPT_BURST_SECONDS };
   }
 
@@ -85,11 +89,25 @@ export class AddressTable {
     this.#remember(site, entry);
   }
 
+  /** Whether a key may be looked at that comes from an address which has a connection. */
+  mayShowKey(address: string): boolean {
+    const entry = this.#connected.get(siteOf(address));
+    return entry?.wrongKeys?.hasToken(this.#clock.nowMs) ?? true;
+  }
+
+  /** A key from an address which has a connection was wrong. */
+  noteWrongKey(address: string): void {
+    const entry = this.#connected.get(siteOf(address));
+    if (entry === undefined) return;
+    const { nowMs } = this.#clock;
+    (entry.wrongKeys ??= new TokenBucket(this.#wrongKeyRate, nowMs)).take(nowMs);
+  }
+
   /** Forgets addresses that nothing is held against any more. To be called about once a sweep. */
   sweep(): void {
-    for (const [site, { accepts }] of this.#recent) {
-      if (!accepts.isFull(this.#clock.nowMs)) return;
-      this.#recent.delete(site);
+    const { nowMs } = this.#clock;
+    for (const [site, { accepts, wrongKeys }] of this.#recent) {
+      if (accepts.isFull(nowMs) && (wrongKeys?.isFull(nowMs) ?? true)) this.#recent.delete(site);
     }
   }
 

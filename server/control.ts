@@ -5,6 +5,7 @@
  */
 
 import type { Address } from "../runtime/types.ts";
+import type { AccessOptions } from "./access.ts";
 import type { Limits } from "./limits.ts";
 import type { LogLevel } from "./log.ts";
 
@@ -16,6 +17,7 @@ export type Order =
     readonly name: string;
     readonly socketPath: string;
     readonly limits: Limits;
+    readonly access: AccessOptions;
     readonly logLevel: LogLevel;
   }
   /** Forward to the worker that listens there. */

@@ -17,6 +17,8 @@ export interface Counters {
   accepted: number;
   /** Connections refused because their address had too many or made too many a second. */
   refusedByAddress: number;
+  /** Wrong keys that clients have shown. */
+  wrongKeys: number;
   /** Subscriptions now, over all topics. */
   subscriptions: number;
   /** Bytes read from clients. */
@@ -43,6 +45,7 @@ export function newCounters(): Counters {
     connections: 0,
     accepted: 0,
     refusedByAddress: 0,
+    wrongKeys: 0,
     subscriptions: 0,
     bytesIn: 0,
     messagesIn: 0,
@@ -57,6 +60,7 @@ export function newCounters(): Counters {
       frame_too_large: 0,
       too_many_topics: 0,
       too_many_connections: 0,
+      forbidden: 0,
       slow_consumer: 0,
       idle_timeout: 0,
       server_shutdown: 0,

@@ -68,6 +68,11 @@ export interface Limits {
    * than a few subscribers.
    */
   readonly publishRate: number;
+  /**
+   * Wrong keys from one address in a minute; then none is looked at until some of that minute has
+   * passed. 10: enough for a mistake on several clients, far too few to guess a key.
+   */
+  readonly maxWrongKeys: number;
   /** Milliseconds for which bytes may wait without the peer taking a single one. */
   readonly writeDeadlineMs: number;
   /** Milliseconds of silence after which a client gets `PING`. 30 s, as in 2009. */
@@ -90,6 +95,7 @@ export const DEFAULT_LIMITS: Omit<
   softPendingMs: 10_000,
   maxTotalPendingBytes: 256 * 1024 * 1024,
   publishRate: 100_000,
+  maxWrongKeys: 10,
   writeDeadlineMs: 10_000,
   pingAfterMs: 30_000,
   idleMs: 30_000,
@@ -139,6 +145,7 @@ export function dividedLimits(limits: Limits, workers: number): Limits {
     maxConnections: share(limits.maxConnections),
     maxConnectionsPerIp: share(limits.maxConnectionsPerIp),
     acceptRate: share(limits.acceptRate),
+    maxWrongKeys: share(limits.maxWrongKeys),
     maxTopicsTotal: share(limits.maxTopicsTotal),
     maxTotalPendingBytes: share(limits.maxTotalPendingBytes),
   };

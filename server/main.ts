@@ -16,6 +16,7 @@ import { dividedLimits, type Limits } from "./limits.ts";
 import { configureLog } from "./log.ts";
 import { HELP, parseCommand, type ServerOptions } from "./options.ts";
 import { serverWarnings } from "./preflight.ts";
+import { readAccess } from "./key_file.ts";
 import { completeLimits, serve } from "./serve.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -56,10 +57,12 @@ function run(options: ServerOptions): Promise<number> {
   return runAlone(options);
 }
 
-async function runAlone({ host, port, limits }: ServerOptions): Promise<number> {
+async function runAlone(options: ServerOptions): Promise<number> {
+  const { host, port, limits } = options;
+  const access = readAccess(options);
   // Before anybody is told that there is a process to signal.
   const signal = firstSignal();
-  const server = await serve({ hostname: host, port, limits });
+  const server = await serve({ hostname: host, port, limits, access });
   announce(server.address, server.runtime, server.limits, "");
   await signal;
   await server.close();
@@ -76,6 +79,7 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     hostname: host,
     port,
     limits: dividedLimits(limits, workers),
+    access: readAccess(options),
     logLevel,
   }, logger);
   const signal = firstSignal(() => supervisor.kill());

@@ -7,6 +7,7 @@
 import { availableParallelism } from "node:os";
 import { CommandLine, quote, UsageError, wholeNumber } from "../runtime/command_line.ts";
 import { MIN_FRAME_LIMIT_BYTES } from "../protocol/client_decoder.ts";
+import { parseCidr } from "./cidr.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
 
@@ -23,6 +24,12 @@ export interface ServerOptions {
   /** How many processes share the port. */
   readonly workers: number;
   readonly logLevel: LogLevel;
+  /** Blocks of addresses that may publish. */
+  readonly publishFrom: readonly string[] | undefined;
+  readonly subscribeFrom: readonly string[] | undefined;
+  /** Files of keys, one a line. */
+  readonly publishKeyFile: string | undefined;
+  readonly subscribeKeyFile: string | undefined;
   /** The limits that the command line sets. */
   readonly limits: Partial<Limits>;
 }
@@ -43,6 +50,11 @@ const VALUE_FLAGS = [
   "soft-pending-bytes",
   "soft-pending-time",
   "max-total-pending-bytes",
+  "publish-from",
+  "subscribe-from",
+  "publish-key-file",
+  "subscribe-key-file",
+  "max-wrong-keys",
   "publish-rate",
   "write-deadline",
   "ping-after",
@@ -93,6 +105,18 @@ Limits, of all workers together (each has its share):
                        what all connections together may make the server hold in memory, a message
                        for many subscribers counted once (default 268435456)
 
+Who may do what (default: everybody everything; with addresses and keys it takes both):
+  --publish-from CIDR,...
+                       addresses that may publish, such as 10.0.0.0/8,2001:db8::/32
+  --subscribe-from CIDR,...
+                       the same for subscribing
+  --publish-key-file FILE
+                       keys, one a line; a client must authenticate with one before it publishes.
+                       Deno must be allowed to read the file: --allow-read=FILE
+  --subscribe-key-file FILE
+                       the same for subscribing
+  --max-wrong-keys N   wrong keys from one address in a minute; then none is looked at (default 10)
+
 Of each connection:
   --publish-rate N     messages a second that it may publish, and as many at once; beyond that it's read
                        no faster, and loses nothing (default 100000)
@@ -138,6 +162,10 @@ export function parseCommand(args: readonly string[]): ServerCommand {
     port: line.number("port", 0, 65_535) ?? 8081,
     workers: workerCount(line.text("workers")),
     logLevel: line.choice("log-level", LOG_LEVELS) ?? "info",
+    publishFrom: networks(line, "publish-from"),
+    subscribeFrom: networks(line, "subscribe-from"),
+    publishKeyFile: line.text("publish-key-file"),
+    subscribeKeyFile: line.text("subscribe-key-file"),
     limits: parseLimits(line),
   };
   return { does: "serve", options };
@@ -156,6 +184,7 @@ function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
     softPendingBytes: line.number("soft-pending-bytes", KIB, 64 * GIB),
     softPendingMs: milliseconds(line, "soft-pending-time"),
     maxTotalPendingBytes: line.number("max-total-pending-bytes", KIB, 1024 * GIB),
+    maxWrongKeys: line.number("max-wrong-keys", 1, 1_000_000),
     publishRate: line.number("publish-rate", 1, 1_000_000_000),
     writeDeadlineMs: milliseconds(line, "write-deadline"),
     pingAfterMs: milliseconds(line, "ping-after"),
@@ -175,6 +204,21 @@ function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
 function milliseconds(line: CommandLine<ValueFlag, string>, name: ValueFlag): number | undefined {
   const time = line.duration(name);
   return time === undefined ? undefined : Math.ceil(time);
+}
+
+/** A flag's blocks of addresses, separated by commas. */
+function networks(line: CommandLine<ValueFlag, string>, name: ValueFlag): string[] | undefined {
+  const blocks = line.text(name)?.split(",");
+  for (const block of blocks ?? []) {
+    try {
+      parseCidr(block);
+    } catch {
+      throw new UsageError(
+        `--${name} must list addresses such as 192.0.2.0/24 or 2001:db8::/32, not ${quote(block)}`,
+      );
+    }
+  }
+  return blocks;
 }
 
 function workerCount(text: string | undefined): number {

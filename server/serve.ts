@@ -3,6 +3,7 @@ import { MAX_TOPIC_BYTES } from "../protocol/topic.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
+import type { AccessOptions } from "./access.ts";
 import type { Counters } from "./counters.ts";
 import {
   acceptRateFor,
@@ -22,6 +23,8 @@ export interface ServeOptions {
   readonly port?: number;
   /** Limits other than the defaults. */
   readonly limits?: Partial<Limits>;
+  /** Who may publish and who may subscribe; everybody unless given. */
+  readonly access?: AccessOptions;
   /** What to do about ended sessions and failed accepts; they're logged unless given. */
   readonly events?: ServerEvents;
   /** The runtime to serve on; the one that runs this program unless given. */
@@ -57,13 +60,15 @@ export interface RunningServer {
  * ```
  *
  * @throws {RangeError} (rejects) when a limit isn't a positive whole number, or isn't one that the
- * protocol can live with.
+ * protocol can live with, or an address or key of `access` can't be one.
  * @throws {TransportError} (rejects) when the address can't be had.
  */
 export async function serve(options: ServeOptions = {}): Promise<RunningServer> {
   const runtime = options.runtime ?? await detectRuntime();
   const limits = completeLimits(options.limits);
-  const server = new Server(runtime, limits, options.events ?? logEvents());
+  const server = new Server(runtime, limits, options.events ?? logEvents(), {
+    access: options.access ?? {},
+  });
   const address = await server.listen({
     transport: "tcp",
     hostname: options.hostname ?? "0.0.0.0",

@@ -11,6 +11,7 @@ import type {
   Runtime,
   TransportError,
 } from "../runtime/types.ts";
+import { type AccessOptions, AccessRules } from "./access.ts";
 import { AddressTable } from "./address_table.ts";
 import { CoarseClock } from "./coarse_clock.ts";
 import { type Counters, type EndReason, newCounters } from "./counters.ts";
@@ -78,7 +79,9 @@ export class Server {
     runtime: Runtime,
     limits: Limits,
     events: ServerEvents,
-    { readMs = () => performance.now(), hasMesh = false }: {
+    { readMs = () => performance.now(), hasMesh = false, access = {} }: {
+      /** Who may publish and subscribe; everybody unless given. */
+      readonly access?: AccessOptions;
       /** A monotonic clock in milliseconds, for deadlines. */
       readonly readMs?: () => number;
       /** Whether other processes serve the same topics. */
@@ -123,6 +126,8 @@ export class Server {
       topics,
       budgetGate,
       throttle,
+      access: new AccessRules(access),
+      addresses: this.#addresses,
       backplane: this.mesh,
       newDecoder: () => new ClientDecoder(limits),
       newToken: () => tokens.next(),

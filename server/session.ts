@@ -3,6 +3,7 @@ import type { ClientDecoder, ClientFrames } from "../protocol/client_decoder.ts"
 import { ACK, encodeError, encodeGreeting, PING } from "../protocol/encoder.ts";
 import { type ErrorCode, ProtocolError } from "../protocol/errors.ts";
 import { MAX_TOPIC_BYTES } from "../protocol/topic.ts";
+import { type Permissions, PUBLISH, SUBSCRIBE } from "./access.ts";
 import { type EndReason, isErrorCode } from "./counters.ts";
 import { Gate, type Waiter } from "./gate.ts";
 import { CLOSE_LINGER_MS, PUBLISHER_LINGER_MS, SWEEP_INTERVAL_MS } from "./limits.ts";
@@ -32,6 +33,8 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   readonly #context: SessionContext;
   readonly #decoder: ClientDecoder;
   readonly #outbox: Outbox;
+  /** What the client may do. */
+  #permissions: Permissions;
   #subscriptions: Subscription[] = NO_SUBSCRIPTIONS;
   #state: SessionState = "open";
   /** When the state began, the peer was last heard, and so on, on the coarse clock. */
@@ -59,6 +62,7 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
     this.#context = context;
     this.#decoder = context.newDecoder();
     this.#outbox = new Outbox(connection, context);
+    this.#permissions = context.access.withoutKey(connection.remoteAddress);
     this.#stateSinceMs = this.#heardMs = context.clock.nowMs;
   }
 
@@ -137,6 +141,7 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   onSubscribe(name: string): void {
     if (this.#state !== "open") return;
     const { topics, limits, counters } = this.#context;
+    this.#checkPermission(SUBSCRIBE, "subscribe");
     this.#checkTopic(name, "bad_frame");
     if (!this.#subscriptions.some(({ topic }) => topic.name === name)) {
       if (this.#subscriptions.length >= limits.maxTopics) {
@@ -167,9 +172,26 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
     subscription.topic.unsubscribe(subscription, true);
   }
 
+  onAuthenticate(key: string): void {
+    if (this.#state !== "open") return;
+    const { access, addresses, counters } = this.#context;
+    if (!addresses.mayShowKey(this.remoteAddress)) {
+      throw new ProtocolError("forbidden", "Too many wrong keys came from this address");
+    }
+    const permissions = access.withKey(this.remoteAddress, key);
+    if (permissions === undefined) {
+      counters.wrongKeys++;
+      addresses.noteWrongKey(this.remoteAddress);
+      throw new ProtocolError("forbidden", "The key is wrong");
+    }
+    this.#permissions |= permissions;
+    this.#send(ACK);
+  }
+
   onPublish(name: string, message: Uint8Array): void {
     if (this.#state !== "open") return;
     const { topics, timestamps, counters, backplane, throttle, clock } = this.#context;
+    this.#checkPermission(PUBLISH, "publish");
     this.#checkTopic(name, "bad_message");
     (this.#publishes ??= throttle.newBucket()).take(clock.nowMs);
     const micros = timestamps.next();
@@ -317,6 +339,11 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
       if (this.#waitsAt === undefined) this.#readWithinRate(chunk);
       else this.#defer(chunk);
     }
+  }
+
+  #checkPermission(permission: Permissions, action: string): void {
+    if ((this.#permissions & permission) !== 0) return;
+    throw new ProtocolError("forbidden", `This client may not ${action} here`);
   }
 
   /** Holds a topic to this server's limit, where that is lower than the protocol's. */

@@ -1,6 +1,8 @@
 import type { ClientDecoder } from "../protocol/client_decoder.ts";
 import type { TimestampIssuer } from "../protocol/timestamp.ts";
 import type { Runtime } from "../runtime/types.ts";
+import type { AccessRules } from "./access.ts";
+import type { AddressTable } from "./address_table.ts";
 import type { Backplane } from "./backplane.ts";
 import type { Counters, EndReason } from "./counters.ts";
 import type { Gate } from "./gate.ts";
@@ -21,6 +23,10 @@ export interface SessionContext extends OutboxContext {
   readonly throttle: PublishThrottle;
   /** The way to the server's other processes, where there are any. */
   readonly backplane: Backplane | undefined;
+  /** Who may publish and subscribe. */
+  readonly access: AccessRules;
+  /** What is remembered of the clients' addresses. */
+  readonly addresses: AddressTable;
   newDecoder(): ClientDecoder;
   newToken(): string;
   /** The session publishes faster than it may, for the first time. */

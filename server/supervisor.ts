@@ -2,6 +2,7 @@ import type { Logger } from "@logtape/logtape";
 import { mkdtempSync, rmSync } from "node:fs";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
+import type { AccessOptions } from "./access.ts";
 import type { Limits } from "./limits.ts";
 import type { LogLevel } from "./log.ts";
 import { WorkerProcess } from "./worker_process.ts";
@@ -14,6 +15,7 @@ export interface SupervisorPlan {
   readonly port: number;
   /** The limits of each worker. */
   readonly limits: Limits;
+  readonly access: AccessOptions;
   readonly logLevel: LogLevel;
 }
 
@@ -126,9 +128,10 @@ export class Supervisor {
     const patience = setTimeout(() => worker.kill(), START_PATIENCE_MS);
     this.#workers.add(worker);
     worker.ended.then(() => this.#workers.delete(worker));
-    const { limits, logLevel } = this.#plan;
+    const { limits, access, logLevel } = this.#plan;
+    const { socketPath } = worker;
     try {
-      await worker.order({ do: "start", name, socketPath: worker.socketPath, limits, logLevel });
+      await worker.order({ do: "start", name, socketPath, limits, access, logLevel });
       return worker;
     } catch (error) {
       worker.kill();

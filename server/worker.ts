@@ -44,7 +44,7 @@ async function obey(order: Order): Promise<Address | null> {
     case "start": {
       await configureLog(order.logLevel);
       const events = logEvents(getLogger(["hotwheels", order.name]));
-      server = new Server(runtime, order.limits, events, { hasMesh: true });
+      server = new Server(runtime, order.limits, events, { hasMesh: true, access: order.access });
       await server.mesh?.listen(order.socketPath);
       return null;
     }

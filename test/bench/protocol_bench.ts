@@ -26,6 +26,7 @@ class Counter implements ClientFrames {
   onSubscribe(): void {
     this.frames++;
   }
+  onAuthenticate() {}
   onUnsubscribe(): void {
     this.frames++;
   }

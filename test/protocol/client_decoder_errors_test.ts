@@ -69,6 +69,30 @@ describe("ClientDecoder: bad_frame", () => {
     }
   });
 
+  it("refuses keys that can't be one, and shows of no frame that may hold one", () => {
+    assertRefused('{"action":"authenticate"}\0', "bad_frame", "key is missing");
+    assertRefused('{"action":"authenticate","data":7}\0', "bad_frame", "key is not a string");
+    assertRefused(
+      `{"action":"authenticate","data":"${"x".repeat(1023)}"}\0`,
+      "bad_frame",
+      "key is longer than 1024 bytes",
+    );
+    for (
+      const frame of [
+        'authenticate "SECRET"',
+        '"SECRET" auth',
+        '{"data":"SECRET","action":"authenticate"',
+        '{"action":"authenticate","data":"SECRET',
+        '{"action":"authenticate","data":"x"}SECRET',
+        '{"action":"authenticate","data":SECRET}',
+        '{"action":"authenticate","data":["SECRET"]}',
+      ]
+    ) {
+      const { code, message } = violation(latin1(frame + "\0"))!;
+      assertEquals([code, message.includes("SECR")], ["bad_frame", false], message);
+    }
+  });
+
   it("refuses actions with missing and wrong-typed members", () => {
     assertRefused("{}\0", "bad_frame", "action is missing");
     assertRefused('{"data":"a"}\0', "bad_frame", "action is missing");

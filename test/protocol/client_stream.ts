@@ -15,6 +15,7 @@ export const DEFAULT_LIMITS = { maxFrameBytes: 64 * 1024 };
 export type Heard =
   | readonly ["subscribe", string]
   | readonly ["unsubscribe", string]
+  | readonly ["authenticate", string]
   | readonly ["publish", string, string];
 
 /** What came of a stream. */
@@ -44,6 +45,9 @@ export class Recorder implements ClientFrames {
   }
   onUnsubscribe(topic: string): void {
     this.heard.push(["unsubscribe", topic]);
+  }
+  onAuthenticate(key: string): void {
+    this.heard.push(["authenticate", key]);
   }
   onPublish(topic: string, message: Uint8Array): void {
     this.heard.push(["publish", topic, asLatin1(message)]);

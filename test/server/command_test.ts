@@ -1,12 +1,19 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { PROJECT_ROOT, RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
-import { errorOf, JanusClient, message, publish, subscribe } from "../support/janus_client.ts";
+import {
+  authenticate,
+  errorOf,
+  JanusClient,
+  message,
+  publish,
+  subscribe,
+} from "../support/janus_client.ts";
 import { directCommand, type Exit, ServerCommand } from "../support/server_command.ts";
 import { until } from "../support/until.ts";
 
@@ -34,6 +41,9 @@ const BAD_LINES: readonly (readonly [string, string])[] = [
   ["--max-topics-total 0", '"0"'],
   ["--max-pending-bytes 1024", "1024"],
   ["--publish-rate fast", '"fast"'],
+  ["--publish-from 10.0.0.0/8,nowhere", '"nowhere"'],
+  ["--subscribe-from 10.0.0.0/33", '"10.0.0.0/33"'],
+  ["--max-wrong-keys none", '"none"'],
   ["--write-deadline 5", '"5"'],
   ["--write-deadline 0s", '"0s"'],
   ["--idle-timeout 1h", '"1h"'],
@@ -134,6 +144,11 @@ for (const runtime of RUNTIME_NAMES) {
         "soft-pending-bytes",
         "soft-pending-time",
         "max-total-pending-bytes",
+        "publish-from",
+        "subscribe-from",
+        "publish-key-file",
+        "subscribe-key-file",
+        "max-wrong-keys",
         "publish-rate",
         "write-deadline",
         "ping-after",
@@ -267,6 +282,54 @@ for (const runtime of RUNTIME_NAMES) {
         assertMatch(server.stderr, /^[^\n]*slowed 127\.0\.0\.1: .*more than 20 messages[^\n]*\n$/);
         await publisher.dispose();
       });
+    });
+
+    for (const workers of ["1", "2"]) {
+      it(`lets those publish whom its flags allow, with ${workers} workers`, async () => {
+        const directory = mkdtempSync("/tmp/hotwheels-test-");
+        const path = `${directory}/keys`;
+        writeFileSync(path, "\n  the key of old\nthe-new-key \n");
+        const flags = ["--publish-key-file", path, "--subscribe-from", "127.0.0.0/8"];
+        try {
+          await withServer([...flags, "--workers", workers], async (server) => {
+            const reader = await JanusClient.subscribed(server, "t");
+            for (const key of ["the key of old", "the-new-key"]) {
+              const publisher = await JanusClient.greeted(server);
+              publisher.send(authenticate(key) + publish(message("t", key)));
+              assertEquals(await publisher.frame(), "ACK");
+              assertStringIncludes(await reader.frame(), key);
+              await publisher.dispose();
+            }
+            const wrong = await JanusClient.greeted(server);
+            wrong.send(authenticate("a-wrong-key"));
+            const { frames } = await wrong.closed();
+            assertEquals(errorOf(frames[0]).code, "forbidden");
+            const legacy = await JanusClient.greeted(server);
+            legacy.send(`PUBLISH\0${message("t")}`);
+            assertEquals(errorOf((await legacy.closed()).frames[0]).code, "forbidden");
+            await until("it's logged", () => server.stderr.split("forbidden").length > 2);
+            for (const secret of ["key of old", "the-new-key", "a-wrong-key"]) {
+              assert(!server.stderr.includes(secret) && !frames[0]!.includes(secret));
+            }
+            for (const client of [reader, wrong, legacy]) await client.dispose();
+          });
+        } finally {
+          rmSync(directory, { recursive: true });
+        }
+      });
+    }
+
+    it("says in one line that a file of keys is missing or empty, with status 1", async () => {
+      const directory = mkdtempSync("/tmp/hotwheels-test-");
+      try {
+        const missing = `${directory}/none`;
+        assertRefused(await run(runtime, ["--publish-key-file", missing]), 1, missing);
+        const empty = `${directory}/empty`;
+        writeFileSync(empty, " \n\n");
+        assertRefused(await run(runtime, ["--subscribe-key-file", empty]), 1, empty);
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
     });
 
     it("logs who was closed, why, and how much waited, in a line each", async () => {

@@ -6,6 +6,7 @@
 
 import { detectRuntime } from "../../runtime/detect.ts";
 import type { TransportError } from "../../runtime/types.ts";
+import type { AccessOptions } from "../../server/access.ts";
 import type { EndReason } from "../../server/counters.ts";
 import type { Limits } from "../../server/limits.ts";
 import { completeLimits } from "../../server/serve.ts";
@@ -42,7 +43,10 @@ export class JanusBed implements Target {
   }
 
   /** Starts a server on a port that the system chooses. */
-  static async start(limits: Partial<Limits> = {}): Promise<JanusBed> {
+  static async start(
+    limits: Partial<Limits> = {},
+    access: AccessOptions = {},
+  ): Promise<JanusBed> {
     const ended: Ended[] = [];
     const throttled: string[] = [];
     const server = new Server(
@@ -54,6 +58,7 @@ export class JanusBed implements Target {
         onThrottled: (address, rate) => void throttled.push(`${address} at ${rate}`),
         onAcceptError: (error: TransportError) => console.error(error),
       },
+      { access },
     );
     const address = await server.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 });
     if (address.transport !== "tcp") throw new TypeError("the server isn't on TCP");
@@ -105,8 +110,9 @@ export class JanusBed implements Target {
 export async function withServer(
   limits: Partial<Limits>,
   test: (bed: JanusBed) => Promise<void>,
+  access: AccessOptions = {},
 ): Promise<void> {
-  const bed = await JanusBed.start(limits);
+  const bed = await JanusBed.start(limits, access);
   try {
     await test(bed);
   } finally {

@@ -236,6 +236,11 @@ export function unsubscribe(topic: string): string {
   return `{"action":"unsubscribe","data":${JSON.stringify(topic)}}\0`;
 }
 
+/** A frame that shows a key. */
+export function authenticate(key: string): string {
+  return `{"action":"authenticate","data":${JSON.stringify(key)}}\0`;
+}
+
 /** A pipelined publish of MESSAGE. */
 export function publish(message: string): string {
   return `PUBLISH\0${message}\0`;

@@ -1,0 +1,39 @@
+import { type IpNumber, isMappedIpv4, parseIp } from "./ip_address.ts";
+
+/** The bits of an address that a network of IPv4 shares with all of IPv4, as IPv6 sees it. */
+const MAPPED_BITS = 96;
+
+/** A block of addresses. */
+export class Cidr {
+  readonly #network: IpNumber;
+  readonly #hostBits: bigint;
+
+  constructor(address: IpNumber, prefixBits: number) {
+    this.#hostBits = BigInt(128 - prefixBits);
+    this.#network = address >> this.#hostBits;
+  }
+
+  includes(address: IpNumber): boolean {
+    return address >> this.#hostBits === this.#network;
+  }
+}
+
+/**
+ * Reads `192.0.2.0/24`, `2001:db8::/32`, or a single address. IPv4 may be written as IPv6 has it,
+ * `::ffff:192.0.2.0/120`.
+ *
+ * @throws {RangeError} where it's none of these.
+ */
+export function parseCidr(text: string): Cidr {
+  const [, address = "", prefix] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const number = parseIp(address);
+  if (number !== undefined) {
+    const isIpv4 = isMappedIpv4(number) && !address.includes(":");
+    const maxBits = isIpv4 ? 32 : 128;
+    const bits = prefix === undefined ? maxBits : Number(prefix);
+    if (bits <= maxBits) return new Cidr(number, isIpv4 ? MAPPED_BITS + bits : bits);
+  }
+  throw new RangeError(
+    `A block of addresses must be like 192.0.2.0/24 or 2001:db8::/32, not ${JSON.stringify(text)}`,
+  );
+}
