@@ -7,6 +7,7 @@
 import { ProtocolError } from "./errors.ts";
 import { isJsonSpace } from "./frames.ts";
 import { decodeJsonString } from "./json_string.ts";
+import { MESSAGE_MEMBERS, MESSAGE_TOPIC, topicMember } from "./message.ts";
 import {
   INCOMPLETE,
   MALFORMED,
@@ -23,6 +24,13 @@ export type Action =
     readonly action: "subscribe" | "unsubscribe";
     /** Valid and decoded. */
     readonly topic: string;
+  }
+  | {
+    readonly action: "publish";
+    /** Valid and decoded. */
+    readonly topic: string;
+    /** MESSAGE's object, checked: a view of the frame's memory. */
+    readonly message: Uint8Array;
   }
   | {
     readonly action: "authenticate";
@@ -71,11 +79,26 @@ export function decodeAction(bytes: Uint8Array, start: number, end: number): Act
   if (action === AUTHENTICATE) {
     return { action, key: readKey(bytes, origin, scanner.member(DATA)) };
   }
+  if (action === "publish") return readMessage(bytes, origin, scanner.member(DATA));
   if (action !== "subscribe" && action !== "unsubscribe") {
     throw badFrame(`Unknown action ${quoteBytes(bytes, origin + from + 1, origin + to - 1)}`);
   }
   const data = scanner.member(DATA);
   return { action, topic: readTopic(bytes, origin, data, "bad_frame", "The data of an action") };
+}
+
+function readMessage(bytes: Uint8Array, origin: number, member: ScannedMember): Action {
+  if (!member.isPresent) throw badFrame("The data of an action is missing");
+  const message = bytes.subarray(origin + member.start, origin + member.end);
+  const scanner = new ObjectScanner(MESSAGE_MEMBERS);
+  if (message[0] !== 0x7b || scanner.scan(message, 0, message.length) !== message.length) {
+    throw new ProtocolError(
+      "bad_message",
+      `MESSAGE is not a JSON object: it begins with ${quoteBytes(message, 0, message.length)}`,
+    );
+  }
+  const topic = readTopic(message, 0, topicMember(scanner), "bad_message", MESSAGE_TOPIC);
+  return { action: "publish", topic, message };
 }
 
 function readKey(bytes: Uint8Array, origin: number, member: ScannedMember): string {

@@ -7,13 +7,8 @@
 import { decodeAction } from "./action.ts";
 import { ProtocolError } from "./errors.ts";
 import { CLIENT_TERMINATOR, isJsonSpace, isWord, utf8Bytes } from "./frames.ts";
-import {
-  INCOMPLETE,
-  MALFORMED,
-  memberName,
-  ObjectScanner,
-  type ScannedMember,
-} from "./object_scanner.ts";
+import { MESSAGE_MEMBERS, MESSAGE_TOPIC, topicMember } from "./message.ts";
+import { INCOMPLETE, MALFORMED, ObjectScanner, type ScannedMember } from "./object_scanner.ts";
 import { PartialFrame } from "./partial_frame.ts";
 import { quoteBytes } from "./printable.ts";
 import { readTopic } from "./topic_member.ts";
@@ -46,6 +41,8 @@ export interface ClientFrames {
    * `topic` and no `timestamp`. A view of memory that is used again: valid only during the call.
    */
   onPublish(topic: string, message: Uint8Array): void;
+  /** The same, and wants to know what becomes of the message. */
+  onPublishForReceipt(topic: string, message: Uint8Array): void;
 }
 
 /** Limits of a {@linkcode ClientDecoder}; one object may serve all. */
@@ -61,10 +58,6 @@ const PUBLISH = utf8Bytes("PUBLISH");
 const PING = utf8Bytes("PING");
 const PONG = utf8Bytes("PONG");
 const REGULAR_SOCKET = utf8Bytes("<regular-socket/>");
-
-const MESSAGE_MEMBERS = [memberName("topic"), memberName("timestamp")];
-const TOPIC = 0;
-const TIMESTAMP = 1;
 
 /** Between frames, or in one that isn't MESSAGE. */
 const FRAME = 0;
@@ -200,6 +193,7 @@ export class ClientDecoder {
     ) {
       const frame = decodeAction(bytes, start, end);
       if (frame.action === "authenticate") sink.onAuthenticate(frame.key);
+      else if (frame.action === "publish") sink.onPublishForReceipt(frame.topic, frame.message);
       else if (frame.action === "subscribe") sink.onSubscribe(frame.topic);
       else sink.onUnsubscribe(frame.topic);
     }
@@ -276,10 +270,7 @@ export class ClientDecoder {
 
   #publish(bytes: Uint8Array, start: number, end: number, sink: ClientFrames): void {
     const scanner = this.#scanner!;
-    if (scanner.member(TIMESTAMP).isPresent) {
-      throw new ProtocolError("bad_message", "MESSAGE has a timestamp, which the server adds");
-    }
-    const topic = this.#readTopic(bytes, start, scanner.member(TOPIC));
+    const topic = this.#readTopic(bytes, start, topicMember(scanner));
     this.#mode = AFTER_MESSAGE;
     this.#run = 0;
     sink.onPublish(topic, bytes.subarray(start, end));
@@ -293,7 +284,7 @@ export class ClientDecoder {
     if (last !== undefined && member.isPresent && isWord(bytes, start, end, last.spelling)) {
       return last.topic;
     }
-    const topic = readTopic(bytes, origin, member, "bad_message", "MESSAGE's topic");
+    const topic = readTopic(bytes, origin, member, "bad_message", MESSAGE_TOPIC);
     this.#lastTopic = { spelling: bytes.slice(start, end), topic };
     return topic;
   }

@@ -44,6 +44,25 @@ export function encodeError(micros: number, code: ErrorCode, message: string): U
   return encodeStamped(micros, `"error":${JSON.stringify({ code, message })}}`);
 }
 
+/**
+ * What became of a message, for its publisher, in a buffer of its own.
+ *
+ * @param micros The message's timestamp.
+ * @param counts Subscribers; `matched` is the sum of the others.
+ */
+export function encodeReceipt(
+  micros: number,
+  { matched, written, queued, evicted }: {
+    readonly matched: number;
+    readonly written: number;
+    readonly queued: number;
+    readonly evicted: number;
+  },
+): Uint8Array {
+  const counts = JSON.stringify({ matched, written, queued, evicted });
+  return encodeStamped(micros, `"receipt":${counts}}`);
+}
+
 function encodeStamped(micros: number, members: string): Uint8Array {
   const object = utf8Bytes("{" + members);
   const frame = new Uint8Array(splicedLength(object.length));

@@ -25,6 +25,8 @@ export interface Counters {
   bytesIn: number;
   /** Messages accepted. */
   messagesIn: number;
+  /** Receipts given to publishers. */
+  receipts: number;
   /** Messages that another process of the server accepted. */
   messagesForwarded: number;
   /** Writes handed to connections for messages and heartbeats; one may carry many messages. */
@@ -49,6 +51,7 @@ export function newCounters(): Counters {
     subscriptions: 0,
     bytesIn: 0,
     messagesIn: 0,
+    receipts: 0,
     messagesForwarded: 0,
     writes: 0,
     publisherPauses: 0,

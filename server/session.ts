@@ -1,6 +1,6 @@
 import type { Connection, ConnectionHandler, TransportEnd } from "../runtime/types.ts";
 import type { ClientDecoder, ClientFrames } from "../protocol/client_decoder.ts";
-import { ACK, encodeError, encodeGreeting, PING } from "../protocol/encoder.ts";
+import { ACK, encodeError, encodeGreeting, encodeReceipt, PING } from "../protocol/encoder.ts";
 import { type ErrorCode, ProtocolError } from "../protocol/errors.ts";
 import { MAX_TOPIC_BYTES } from "../protocol/topic.ts";
 import { type Permissions, PUBLISH, SUBSCRIBE } from "./access.ts";
@@ -8,6 +8,7 @@ import { type EndReason, isErrorCode } from "./counters.ts";
 import { Gate, type Waiter } from "./gate.ts";
 import { CLOSE_LINGER_MS, PUBLISHER_LINGER_MS, SWEEP_INTERVAL_MS } from "./limits.ts";
 import { Outbox } from "./outbox.ts";
+import type { Receipt } from "./receipts.ts";
 import type { SessionContext } from "./session_context.ts";
 import { SharedChunk } from "./shared_chunk.ts";
 import type { Pace, Subscriber, Subscription, Topic } from "./topic.ts";
@@ -20,6 +21,15 @@ import type { TokenBucket } from "./token_bucket.ts";
  * - `gone`: the connection is no more.
  */
 type SessionState = "open" | "ending" | "closing" | "gone";
+
+/** A receipt that a client waits for. */
+interface OwedReceipt {
+  /** The message's timestamp. */
+  micros: number;
+  receipt: Receipt | undefined;
+}
+
+const NOBODY: Receipt = { matched: 0, written: 0, queued: 0, evicted: 0 };
 
 const NO_SUBSCRIPTIONS: Subscription[] = [];
 
@@ -48,6 +58,8 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   /** What it may still publish just now; from its first message on. */
   #publishes: TokenBucket | undefined;
   #hasBeenThrottled = false;
+  /** Receipts that it waits for, in the order of its messages. */
+  #owed: Set<OwedReceipt> | undefined;
   /** The topic it published to last that has subscribers, which may make it wait. */
   #publishesTo: Topic | undefined;
   /** The gate at which it waits, with reading paused. */
@@ -189,20 +201,13 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   }
 
   onPublish(name: string, message: Uint8Array): void {
+    if (this.#state === "open") this.#publish(name, message, undefined);
+  }
+
+  onPublishForReceipt(name: string, message: Uint8Array): void {
     if (this.#state !== "open") return;
-    const { topics, timestamps, counters, backplane, throttle, clock } = this.#context;
-    this.#checkPermission(PUBLISH, "publish");
-    this.#checkTopic(name, "bad_message");
-    (this.#publishes ??= throttle.newBucket()).take(clock.nowMs);
-    const micros = timestamps.next();
-    counters.messagesIn++;
-    this.#isPublisher = true;
-    this.#publishedMs = clock.nowMs;
-    if (backplane !== undefined) backplane.forward(name, micros, message);
-    const topic = topics.find(name);
-    if (topic === undefined) return;
-    topic.publish(micros, message);
-    if (this.#publishesTo?.gate === undefined) this.#publishesTo = topic;
+    const owed: OwedReceipt = { micros: 0, receipt: undefined };
+    this.#publish(name, message, owed);
   }
 
   // What its topics tell.
@@ -219,6 +224,10 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   get gate(): Gate | undefined {
     if (this.#state !== "open" || !this.#outbox.holdsPublishers()) return undefined;
     return this.#lagGate ??= new Gate(this.#context.runtime);
+  }
+
+  get hasUnsent(): boolean {
+    return !this.#outbox.isEmpty;
   }
 
   /** The gate has opened. */
@@ -314,6 +323,44 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
       if (!throttle.isOver(this.#publishes)) continue;
       this.#waitAt(throttle.gate);
       return this.#defer(rest.slice());
+    }
+  }
+
+  #publish(name: string, message: Uint8Array, owed: OwedReceipt | undefined): void {
+    const { topics, timestamps, counters, backplane, throttle, clock } = this.#context;
+    this.#checkPermission(PUBLISH, "publish");
+    this.#checkTopic(name, "bad_message");
+    (this.#publishes ??= throttle.newBucket()).take(clock.nowMs);
+    const micros = timestamps.next();
+    if (owed !== undefined) {
+      owed.micros = micros;
+      (this.#owed ??= new Set()).add(owed);
+    }
+    counters.messagesIn++;
+    this.#isPublisher = true;
+    this.#publishedMs = clock.nowMs;
+    if (backplane !== undefined) backplane.forward(name, micros, message);
+    const topic = topics.find(name);
+    if (topic === undefined) {
+      if (owed !== undefined) this.#giveReceipt(owed, NOBODY);
+      return;
+    }
+    if (owed === undefined) topic.publish(micros, message);
+    else {
+      topic.publishForReceipt(micros, message, (receipt) => this.#giveReceipt(owed, receipt));
+    }
+    if (this.#publishesTo?.gate === undefined) this.#publishesTo = topic;
+  }
+
+  /** Receipts go out in the order of their messages, whichever topic is the first. */
+  #giveReceipt(owed: OwedReceipt, receipt: Receipt): void {
+    owed.receipt = receipt;
+    for (const next of this.#owed ?? []) {
+      if (next.receipt === undefined) return;
+      this.#owed?.delete(next);
+      if (this.#state !== "open") continue;
+      this.#context.counters.receipts++;
+      this.#send(encodeReceipt(next.micros, next.receipt));
     }
   }
 

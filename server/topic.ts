@@ -3,8 +3,12 @@ import { Gate } from "./gate.ts";
 import { MAX_BATCH_BYTES, MAX_COLLECTED_BYTES } from "./limits.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import type { Runtime } from "../runtime/types.ts";
+import { Receipts, type TakeReceipt } from "./receipts.ts";
 import type { SharedChunk } from "./shared_chunk.ts";
 import type { SlicedTask, Turns } from "./turns.ts";
+
+/** Subscribers that may be counted for receipts in the time of one write. */
+const SUBSCRIBERS_PER_WRITE = 64;
 
 /**
  * How a subscriber keeps up. One that is well `behind` has taken bytes since it fell behind; one
@@ -22,6 +26,8 @@ export interface Subscriber {
   deliver(chunk: SharedChunk): Pace;
   /** Where its topics' publishers should wait, while it's well behind but making progress. */
   readonly gate: Gate | undefined;
+  /** Whether anything that was delivered to it still waits. */
+  readonly hasUnsent: boolean;
 }
 
 /** One subscriber's place in one topic. */
@@ -30,6 +36,8 @@ export class Subscription {
   readonly subscriber: Subscriber;
   /** The number of the message that it gets next. */
   next: number;
+  /** The number of the first message that it gets. */
+  readonly since: number;
   /** Where it stands among the topic's subscriptions; -1 once it has ended. */
   index: number;
 
@@ -37,6 +45,7 @@ export class Subscription {
     this.topic = topic;
     this.subscriber = subscriber;
     this.next = next;
+    this.since = next;
     this.index = index;
   }
 }
@@ -74,6 +83,10 @@ export class Topic implements SlicedTask {
   #laggard: Subscriber | undefined;
   #hasMetLaggard = false;
   #unprovenInPass = 0;
+  /** From the first message on whose publisher wants to know what becomes of it. */
+  #receipts: Receipts | undefined;
+  /** How many subscriptions have been counted for receipts, behind a pass; -1 before. */
+  #counted = -1;
 
   constructor(name: string, context: TopicContext) {
     this.name = name;
@@ -93,6 +106,13 @@ export class Topic implements SlicedTask {
       this.#isScheduled = true;
       this.#context.turns.schedule(this);
     }
+  }
+
+  /** The same, and tells what became of the message once its pass is over. */
+  publishForReceipt(micros: number, message: Uint8Array, take: TakeReceipt): void {
+    this.#receipts ??= new Receipts();
+    this.#receipts.owe(this.#collection.next, this.subscriberCount, take);
+    this.publish(micros, message);
   }
 
   /** Where a publisher of this topic should wait before it publishes more, if it should. */
@@ -122,6 +142,7 @@ export class Topic implements SlicedTask {
     // Delivering may have ended it.
     const { index } = subscription;
     if (index < 0) return;
+    if (deliverRest) this.#countLeaver(subscription);
     subscription.index = -1;
     if (this.#pass !== undefined) {
       // The array isn't changed under a running pass.
@@ -143,6 +164,7 @@ export class Topic implements SlicedTask {
   runSlice(budget: number): number {
     const batch = this.#pass ?? this.#beginPass();
     if (batch === undefined) return 1;
+    if (this.#counted >= 0) return this.#countForReceipts(batch, budget);
     const subscriptions = this.#subscriptions;
     const { chunk, first, end } = batch;
     const stop = Math.min(this.#cursor + budget, subscriptions.length);
@@ -158,7 +180,14 @@ export class Topic implements SlicedTask {
       if (pace !== "keeps_up") this.#noteBehind(subscriber, pace);
     }
     this.#cursor = i;
-    if (i >= subscriptions.length) this.#endPass(batch);
+    if (i >= subscriptions.length) {
+      if (this.#receipts?.owesBelow(end)) {
+        // From the next turn on, when runtimes that answer late have answered.
+        this.#counted = 0;
+        return budget;
+      }
+      this.#endPass(batch);
+    }
     return Math.max(1, i - start);
   }
 
@@ -200,6 +229,30 @@ export class Topic implements SlicedTask {
     this.#hasMetLaggard = true;
   }
 
+  #countForReceipts(batch: Batch, budget: number): number {
+    const receipts = this.#receipts as Receipts;
+    const subscriptions = this.#subscriptions;
+    const start = this.#counted;
+    const stop = Math.min(start + budget * SUBSCRIBERS_PER_WRITE, subscriptions.length);
+    for (let i = start; i < stop; i++) {
+      const { index, subscriber, since } = subscriptions[i] as Subscription;
+      if (index >= 0) receipts.count(subscriber, since, batch.end);
+    }
+    this.#counted = stop;
+    if (stop >= subscriptions.length) {
+      receipts.settle(batch.end);
+      this.#counted = -1;
+      this.#endPass(batch);
+    }
+    return Math.max(1, Math.ceil((stop - start) / SUBSCRIBERS_PER_WRITE));
+  }
+
+  #countLeaver({ subscriber, since, index }: Subscription): void {
+    const isCounted = this.#pass !== undefined && index < this.#counted;
+    const from = isCounted ? Math.max(since, (this.#pass as Batch).end) : since;
+    this.#receipts?.countLeaver(subscriber, from);
+  }
+
   #removeEnded(): void {
     this.#subscriptions = this.#subscriptions.filter((subscription) => subscription.index >= 0);
     this.#subscriptions.forEach((subscription, index) => subscription.index = index);
@@ -233,6 +286,7 @@ export class Topic implements SlicedTask {
     this.#sealed = [];
     this.#sealedBytes = 0;
     this.#backlogGate?.open();
+    this.#receipts?.settle(Infinity);
     this.#context.onVanish(this);
   }
 }

@@ -25,6 +25,7 @@ const MESSAGE = new TextEncoder().encode(
 
 /** Takes everything, and counts it. */
 class Sink implements Subscriber {
+  readonly hasUnsent = false;
   readonly gate = undefined;
   bytes = 0;
   deliver(chunk: { readonly bytes: Uint8Array }): Pace {

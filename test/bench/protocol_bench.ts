@@ -27,6 +27,7 @@ class Counter implements ClientFrames {
     this.frames++;
   }
   onAuthenticate() {}
+  onPublishForReceipt() {}
   onUnsubscribe(): void {
     this.frames++;
   }

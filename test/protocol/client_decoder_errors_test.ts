@@ -64,7 +64,7 @@ describe("ClientDecoder: bad_frame", () => {
   });
 
   it("refuses unknown actions", () => {
-    for (const action of ["", "Subscribe", "subscribe ", "publish", "\\u0000", "é", "\\ud800"]) {
+    for (const action of ["", "Subscribe", "subscribe ", "Publish", "\\u0000", "é", "\\ud800"]) {
       assertRefused(`{"action":"${action}","data":"a"}\0`, "bad_frame", "Unknown action ");
     }
   });

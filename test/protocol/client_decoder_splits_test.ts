@@ -83,7 +83,10 @@ describe("ClientDecoder, however the stream is cut", () => {
   });
 
   const topic = fc.constantFrom('"a"', '"\\u0061"', '"é"', '""', '"\\ud800"', "1");
-  const action = fc.tuple(fc.constantFrom("subscribe", "unsubscribe", "publish"), topic)
+  const action = fc.tuple(
+    fc.constantFrom("subscribe", "unsubscribe", "publish", "authenticate"),
+    topic,
+  )
     .map(([name, data]) => `{"action":"${name}","data":${data}}\0`);
   const space = fc.constantFrom("", "", " ", "\r\n", " ".repeat(64), " ".repeat(65));
   const between = fc.constantFrom(
@@ -102,10 +105,13 @@ describe("ClientDecoder, however the stream is cut", () => {
   const terminator = fc.constantFrom("\0", "\0", "");
   const publish = fc.tuple(between, space, message, space, terminator)
     .map((parts) => `PUBLISH\0${parts.join("")}`);
+  const publishForReceipt = fc.tuple(space, message, space)
+    .map((parts) => `{"data":${parts.join("")},"action":"publish"}\0`);
   const piece = fc.oneof(
     { weight: 2, arbitrary: fc.constantFrom("\0", "PING\0", "PONG\0", "<regular-socket/>\0") },
     { weight: 4, arbitrary: action },
     { weight: 6, arbitrary: publish },
+    { weight: 3, arbitrary: publishForReceipt },
     { weight: 1, arbitrary: fc.tuple(space, objectText, space).map((all) => `${all.join("")}\0`) },
     { weight: 1, arbitrary: fc.string({ maxLength: 8 }) },
   );

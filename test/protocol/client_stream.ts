@@ -16,7 +16,7 @@ export type Heard =
   | readonly ["subscribe", string]
   | readonly ["unsubscribe", string]
   | readonly ["authenticate", string]
-  | readonly ["publish", string, string];
+  | readonly ["publish" | "publish for receipt", string, string];
 
 /** What came of a stream. */
 export interface Outcome {
@@ -51,6 +51,9 @@ export class Recorder implements ClientFrames {
   }
   onPublish(topic: string, message: Uint8Array): void {
     this.heard.push(["publish", topic, asLatin1(message)]);
+  }
+  onPublishForReceipt(topic: string, message: Uint8Array): void {
+    this.heard.push(["publish for receipt", topic, asLatin1(message)]);
   }
 }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { asLatin1, type Heard, type Outcome } from "./client_stream.ts";
+import { asLatin1, type Heard, latin1, type Outcome } from "./client_stream.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const WORDS = ["", "<regular-socket/>", "PING", "PONG"];
@@ -30,6 +30,18 @@ function isTopic(value: unknown): value is string {
   return length >= 1 && length <= 256;
 }
 
+/** How the object is spelled that is a frame's `data`, if it's an object: what a 0 can stand for. */
+function spelledData(frame: string): string | undefined {
+  for (let start = frame.indexOf("{", 1); start > 0; start = frame.indexOf("{", start + 1)) {
+    for (let end = start; (end = frame.indexOf("}", end) + 1) > 0;) {
+      const spelled = frame.slice(start, end);
+      const object = parseObject(latin1(`${frame.slice(0, start)}0${frame.slice(end)}`));
+      if (object?.["data"] === 0 && parseObject(latin1(spelled)) !== undefined) return spelled;
+    }
+  }
+  return undefined;
+}
+
 /** The outcome of a client's whole stream. */
 export function modelOutcome(stream: Uint8Array, maxFrameBytes: number): Expected {
   const heard: Heard[] = [];
@@ -47,6 +59,21 @@ export function modelOutcome(stream: Uint8Array, maxFrameBytes: number): Expecte
     if (word !== "PUBLISH") {
       const object = parseObject(frame);
       const { action, data } = object ?? {};
+      if (action === "authenticate" && typeof data === "string") {
+        heard.push([action, data]);
+        continue;
+      }
+      if (action === "publish" && data !== undefined) {
+        const spelled = spelledData(word);
+        const { topic } = spelled === undefined ? {} : parseObject(latin1(spelled))!;
+        if (
+          spelled === undefined || !isTopic(topic) || Object.hasOwn(data as object, "timestamp")
+        ) {
+          return { heard, error: "bad_message" };
+        }
+        heard.push(["publish for receipt", topic, spelled]);
+        continue;
+      }
       if ((action !== "subscribe" && action !== "unsubscribe") || !isTopic(data)) {
         return { heard, error: "bad_frame" };
       }

@@ -32,7 +32,7 @@ const BAD_FRAMES: Cases = [
   ["has single quotes", "{'action':'subscribe','data':'t'}\0"],
   ["has a bare control character in a string", '{"action":"subscribe","data":"a\nb"}\0'],
   ["has a byte order mark", '\ufeff{"action":"subscribe","data":"t"}\0'],
-  ["has an unknown action", '{"action":"publish","data":"t"}\0'],
+  ["has an unknown action", '{"action":"announce","data":"t"}\0'],
   ["has an action in the wrong case", '{"action":"Subscribe","data":"t"}\0'],
   ["has an action that is no string", '{"action":["subscribe"],"data":"t"}\0'],
   ["has no action", '{"data":"t"}\0'],

@@ -1,0 +1,97 @@
+import type { Subscriber } from "./topic.ts";
+
+/** What became of one message on its way to the subscribers of this process. */
+export interface Receipt {
+  /** Subscribers when it was accepted; the sum of the other three. */
+  readonly matched: number;
+  /** Those for whom nothing waits any more: the kernel has taken all that was sent to them. */
+  readonly written: number;
+  /** Those for whom something still waits, this message or one behind it. */
+  readonly queued: number;
+  /** Those who were gone before either was known of them. */
+  readonly evicted: number;
+}
+
+/** Whoever wants a receipt. Called once; it may end subscriptions. */
+export type TakeReceipt = (receipt: Receipt) => void;
+
+interface Awaited {
+  /** The message's number in its topic. */
+  readonly number: number;
+  readonly matched: number;
+  readonly take: TakeReceipt;
+  /** Of those counted behind the pass, who had subscribed since the message in front. */
+  written: number;
+  queued: number;
+  writtenToLeavers: number;
+  queuedForLeavers: number;
+}
+
+/**
+ * The receipts that one topic owes, in the order of their messages. A pass knows nothing of them:
+ * when it's over, each subscriber is looked at once for all of its messages together.
+ */
+export class Receipts {
+  #awaited: Awaited[] = [];
+
+  /** Whether one is owed for a message below a number. */
+  owesBelow(end: number): boolean {
+    const first = this.#awaited[0];
+    return first !== undefined && first.number < end;
+  }
+
+  /** Owes one for a message. */
+  owe(number: number, matched: number, take: TakeReceipt): void {
+    const counts = { written: 0, queued: 0, writtenToLeavers: 0, queuedForLeavers: 0 };
+    this.#awaited.push({ number, matched, take, ...counts });
+  }
+
+  /**
+   * Counts a subscriber who has been given every message below a number.
+   *
+   * @param since The first message that it was to get.
+   */
+  count(subscriber: Subscriber, since: number, end: number): void {
+    const entry = this.#awaited[this.#firstFrom(since)];
+    if (entry === undefined || entry.number >= end) return;
+    if (subscriber.hasUnsent) entry.queued++;
+    else entry.written++;
+  }
+
+  /** Counts a subscriber who leaves, and who has been given every message from a number on. */
+  countLeaver(subscriber: Subscriber, since: number): void {
+    for (let i = this.#firstFrom(since); i < this.#awaited.length; i++) {
+      const entry = this.#awaited[i] as Awaited;
+      if (subscriber.hasUnsent) entry.queuedForLeavers++;
+      else entry.writtenToLeavers++;
+    }
+  }
+
+  /** Gives the receipts for messages below a number: everyone has been counted for them. */
+  settle(end: number): void {
+    const settled = this.#awaited.slice(0, this.#firstFrom(end));
+    this.#awaited = this.#awaited.slice(settled.length);
+    let writtenSoFar = 0;
+    let queuedSoFar = 0;
+    for (const entry of settled) {
+      writtenSoFar += entry.written;
+      queuedSoFar += entry.queued;
+      const { matched } = entry;
+      const written = writtenSoFar + entry.writtenToLeavers;
+      const queued = queuedSoFar + entry.queuedForLeavers;
+      entry.take({ matched, written, queued, evicted: matched - written - queued });
+    }
+  }
+
+  /** Where the receipts begin for messages from a number on. */
+  #firstFrom(number: number): number {
+    let low = 0;
+    let high = this.#awaited.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#awaited[middle] as Awaited).number >= number) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}
