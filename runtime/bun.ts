@@ -8,7 +8,13 @@ import { closeSync, openSync } from "node:fs";
 import { isIP } from "node:net";
 import process from "node:process";
 import { BunConnection } from "./bun_connection.ts";
-import { addressText, checkPort, transportError, transportErrorCode } from "./transport_error.ts";
+import {
+  addressText,
+  checkIdentity,
+  checkPort,
+  transportError,
+  transportErrorCode,
+} from "./transport_error.ts";
 import {
   type Accept,
   type Address,
@@ -17,6 +23,7 @@ import {
   type Listener,
   type ListenOptions,
   type Runtime,
+  type TlsIdentity,
   TransportError,
 } from "./types.ts";
 
@@ -40,25 +47,12 @@ class BunRuntime implements Runtime {
     checkPort(options);
     const socket: Bun.SocketHandler<BunConnection, "uint8array"> = {
       ...events,
+      ...(options.tls === undefined ? {} : secureEvents),
       open(socket) {
-        begin(socket, accept);
+        begin(socket, accept, options.tls !== undefined);
       },
     };
-    try {
-      return new BunListener(
-        options.transport === "unix"
-          ? [Bun.listen({ unix: options.path, allowHalfOpen: true, socket: socket as never })]
-          : listenTcp(options, socket),
-        options,
-      );
-    } catch (error) {
-      let code = transportErrorCode(error);
-      // What Bun says nothing about is a failed look-up, where there was one to fail.
-      if (code === "other" && options.transport === "tcp" && isIP(options.hostname) === 0) {
-        code = descriptorsExhausted() ? "descriptors_exhausted" : "host_not_found";
-      }
-      throw transportError(`cannot listen on ${addressText(options)}`, error, code);
-    }
+    return new BunListener(listenOn(options, socket), options, socket);
   }
 
   // deno-lint-ignore require-await -- so that a failure is a rejection
@@ -74,6 +68,29 @@ type TcpListenOptions = Extract<ListenOptions, { readonly transport: "tcp" }>;
 type BunSocketListener =
   | Bun.TCPSocketListener<BunConnection>
   | Bun.UnixSocketListener<BunConnection>;
+type Handler = Bun.SocketHandler<BunConnection, "uint8array">;
+
+function listenOn(options: ListenOptions, socket: Handler): readonly BunSocketListener[] {
+  const what = `cannot listen on ${addressText(options)}`;
+  if (options.tls !== undefined) checkIdentity(options.tls, what);
+  try {
+    return options.transport === "unix"
+      ? [Bun.listen({ unix: options.path, allowHalfOpen: true, socket: socket as never })]
+      : listenTcp(options, socket);
+  } catch (error) {
+    let code = transportErrorCode(error);
+    if (code === "other" && isOfOpenSsl(error)) code = "certificate_unusable";
+    // What Bun says nothing about is a failed look-up, where there was one to fail.
+    if (code === "other" && options.transport === "tcp" && isIP(options.hostname) === 0) {
+      code = descriptorsExhausted() ? "descriptors_exhausted" : "host_not_found";
+    }
+    throw transportError(what, error, code);
+  }
+}
+
+function isOfOpenSsl(error: unknown): boolean {
+  return String((error as { code?: unknown }).code).startsWith("ERR_OSSL_");
+}
 
 /**
  * Bun lets 512 connections wait to be accepted, whatever one asks for; in a storm of them the kernel
@@ -87,9 +104,9 @@ const maxChoices = 10;
 
 function listenTcp(
   options: TcpListenOptions,
-  socket: Bun.SocketHandler<BunConnection, "uint8array">,
+  socket: Handler,
 ): Bun.TCPSocketListener<BunConnection>[] {
-  const { hostname, reusePort = false } = options;
+  const { hostname, reusePort = false, tls } = options;
   const listenOn = (port: number, isShared: boolean) =>
     Bun.listen<BunConnection>(
       {
@@ -99,16 +116,19 @@ function listenTcp(
         reusePort: isShared,
         allowHalfOpen: true,
         socket: socket as never,
+        ...(tls === undefined ? {} : { tls: { cert: tls.cert, key: tls.key } }),
       } as Bun.TCPSocketListenOptions<BunConnection>,
     );
+  const count = process.platform === "linux" ? socketsPerPort : 1;
   for (let choice = 1;; choice++) {
     // The first one finds out whether the port is to be had, and which it is.
     const first = listenOn(options.port, reusePort);
-    if (process.platform !== "linux") return [first];
+    // One that has an identity shares the port with those that will relieve it.
+    if (count === 1 && tls === undefined) return [first];
     const listeners = reusePort ? [first] : [];
     if (!reusePort) first.stop();
     try {
-      while (listeners.length < socketsPerPort) listeners.push(listenOn(first.port, true));
+      while (listeners.length < count) listeners.push(listenOn(first.port, true));
       return listeners;
     } catch (error) {
       for (const listener of listeners) listener.stop();
@@ -120,11 +140,15 @@ function listenTcp(
 
 class BunListener implements Listener {
   readonly address: Address;
+  readonly #options: ListenOptions;
+  readonly #socket: Handler;
   /** All on one address. */
-  readonly #listeners: readonly BunSocketListener[];
+  #listeners: readonly BunSocketListener[];
 
-  constructor(listeners: readonly BunSocketListener[], options: ListenOptions) {
+  constructor(listeners: readonly BunSocketListener[], options: ListenOptions, socket: Handler) {
     this.#listeners = listeners;
+    this.#options = options;
+    this.#socket = socket;
     this.address = options.transport === "unix" ? { transport: "unix", path: options.path } : {
       transport: "tcp",
       hostname: options.hostname,
@@ -135,6 +159,18 @@ class BunListener implements Listener {
   // deno-lint-ignore require-await
   async close(): Promise<void> {
     for (const listener of this.#listeners) listener.stop();
+  }
+
+  // deno-lint-ignore require-await -- so that a failure is a rejection
+  async renew(tls: TlsIdentity): Promise<void> {
+    if (this.#options.tls === undefined) {
+      throw new TypeError("a listener without TLS has no identity to renew");
+    }
+    const options = { ...this.#options, ...this.address, reusePort: true, tls } as ListenOptions;
+    const old = this.#listeners;
+    // Both share the port while the new ones relieve the old, so that nobody is refused.
+    this.#listeners = listenOn(options, this.#socket);
+    for (const listener of old) listener.stop();
   }
 }
 
@@ -158,8 +194,19 @@ const events = {
   },
 } satisfies Bun.SocketHandler<BunConnection, "uint8array">;
 
-function begin(socket: Bun.Socket<BunConnection>, accept: Accept): BunConnection {
-  const connection = new BunConnection(socket);
+/** What else an accepted socket's events do where it speaks TLS. */
+const secureEvents = {
+  handshake(socket, isSecure, error) {
+    socket.data.onSocketHandshake(isSecure, error);
+  },
+} satisfies Bun.SocketHandler<BunConnection, "uint8array">;
+
+function begin(
+  socket: Bun.Socket<BunConnection>,
+  accept: Accept,
+  isHandshaking = false,
+): BunConnection {
+  const connection = new BunConnection(socket, isHandshaking);
   socket.data = connection;
   try {
     connection.start(accept(connection));
@@ -177,6 +224,8 @@ class Attempt {
   readonly #resolve: (connection: Connection) => void;
   readonly #reject: (error: unknown) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Its handshake is under way. */
+  #socket: Bun.Socket<BunConnection> | undefined;
   #over = false;
 
   constructor(
@@ -194,11 +243,17 @@ class Attempt {
   begin(): void {
     const options = this.#options;
     if (options.timeoutMs !== undefined) {
-      this.#timer = setTimeout(() => this.#fail(undefined, "timed_out"), options.timeoutMs);
+      this.#timer = setTimeout(() => {
+        this.#fail(undefined, "timed_out");
+        if (this.#socket !== undefined) this.#drop(this.#socket);
+      }, options.timeoutMs);
     }
+    const { tls } = options;
     const socket = {
       ...events,
-      open: (socket: Bun.Socket<BunConnection>) => this.#open(socket),
+      ...(tls === undefined
+        ? { open: (socket: Bun.Socket<BunConnection>) => this.#open(socket) }
+        : this.#secureEvents()),
     } as never;
     try {
       const connecting = options.transport === "unix"
@@ -208,6 +263,13 @@ class Attempt {
           port: options.port,
           allowHalfOpen: true,
           socket,
+          ...(tls === undefined ? {} : {
+            tls: {
+              serverName: tls.serverName,
+              rejectUnauthorized: true,
+              ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+            },
+          }),
         });
       connecting.catch((error) => this.#fail(error));
     } catch (error) {
@@ -215,13 +277,35 @@ class Attempt {
     }
   }
 
+  /** With TLS there is a connection only after the handshake. */
+  #secureEvents(): Partial<Handler> {
+    return {
+      open: (socket) => {
+        this.#socket = socket;
+        if (this.#over) this.#drop(socket);
+      },
+      handshake: (socket, isSecure, error) => {
+        if (isSecure && socket.authorized) return this.#open(socket);
+        this.#drop(socket);
+        this.#fail(error, "handshake_failed");
+      },
+      drain: (socket) => socket.data?.onSocketDrain(),
+      end: (socket) => socket.data?.onSocketEnd(),
+      close: (socket, error) => {
+        if (socket.data !== undefined) socket.data.onSocketClose(error as Error | undefined);
+        else this.#fail(error ?? new Error("the peer closed the connection"), "handshake_failed");
+      },
+    };
+  }
+
+  #drop(socket: Bun.Socket<BunConnection>): void {
+    const dropped = new BunConnection(socket);
+    socket.data = dropped;
+    dropped.abandon();
+  }
+
   #open(socket: Bun.Socket<BunConnection>): void {
-    if (this.#over) {
-      const late = new BunConnection(socket);
-      socket.data = late;
-      late.abandon();
-      return;
-    }
+    if (this.#over) return this.#drop(socket);
     this.#over = true;
     clearTimeout(this.#timer);
     try {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { plainIp } from "./transport_error.ts";
+import { handshakeError, plainIp } from "./transport_error.ts";
 import type { Connection, ConnectionHandler, TransportEnd } from "./types.ts";
 
 /** `closing` from `close()` on, `gone` once the descriptor is free. */
@@ -22,12 +22,16 @@ export class BunConnection implements Connection {
   /** A write met the peer's reset, which then looks like an end in order. */
   #writeFailed = false;
   #paused = false;
-  /** What arrived while reading was paused, and how the connection ended then. */
+  #isHandshaking: boolean;
+  /** What arrived while reading was paused, whether an end did, and whether and why the connection closed. */
   #held: Uint8Array[] | null = null;
+  #endHeld = false;
+  #closeHeld = false;
   #heldCause: Error | undefined;
 
-  constructor(socket: Bun.Socket<BunConnection>) {
+  constructor(socket: Bun.Socket<BunConnection>, isHandshaking = false) {
     this.#socket = socket;
+    this.#isHandshaking = isHandshaking;
     this.remoteAddress = plainIp(socket.remoteAddress ?? "");
   }
 
@@ -51,6 +55,8 @@ export class BunConnection implements Connection {
     if (this.#rest !== null) throw new Error("write() while another chunk is in flight");
     const count = this.#socket.write(chunk);
     if (count === chunk.length) return true;
+    // Before a handshake is done, Bun doesn't take even nothing.
+    if (chunk.length === 0) return true;
     this.#keep(chunk, count);
     return false;
   }
@@ -66,7 +72,8 @@ export class BunConnection implements Connection {
   pauseReading(): void {
     if (this.#paused || this.#state !== "open") return;
     this.#paused = true;
-    this.#socket.pause();
+    // A handshake needs to be read.
+    if (!this.#isHandshaking) this.#socket.pause();
   }
 
   resumeReading(): void {
@@ -79,7 +86,8 @@ export class BunConnection implements Connection {
   close(): void {
     if (this.#state !== "open") return;
     this.#state = "closing";
-    if (this.#held !== null) return this.#finishLater("reset", this.#heldCause);
+    if (this.#closeHeld) return this.#finishLater("reset", this.#heldCause);
+    this.#held = null;
     if (this.#rest === null) this.#socket.shutdown();
     if (this.#paused) this.#socket.resume();
   }
@@ -97,9 +105,24 @@ export class BunConnection implements Connection {
     queueMicrotask(() => this.#handler.onClose(why, cause));
   }
 
+  onSocketHandshake(isSecure: boolean, error: unknown): void {
+    if (this.#state === "gone") return;
+    this.#isHandshaking = false;
+    if (isSecure) {
+      if (this.#paused && this.#state === "open") this.#socket.pause();
+      if (this.#state === "open") this.#handler.onSecure?.();
+      return;
+    }
+    this.#state = "gone";
+    this.#rest = null;
+    this.#socket.terminate();
+    this.#handler.onClose("reset", handshakeError(error));
+  }
+
   onSocketData(chunk: Uint8Array): void {
     if (this.#state !== "open") return;
-    // A reset isn't deferred by the pause, and flushes what came before it.
+    // A reset isn't deferred by the pause, and flushes what came before it. Nor is what TLS has
+    // deciphered already.
     if (this.#paused) (this.#held ??= []).push(chunk);
     else this.#handler.onData(chunk);
   }
@@ -116,7 +139,11 @@ export class BunConnection implements Connection {
 
   onSocketEnd(): void {
     if (this.#state === "gone" || this.#writeFailed) return;
-    if (this.#state === "open") this.#handler.onEnd();
+    if (this.#state !== "open") return;
+    if (this.#paused) {
+      this.#endHeld = true;
+      this.#held ??= [];
+    } else this.#handler.onEnd();
   }
 
   onSocketClose(error: Error | undefined): void {
@@ -127,6 +154,7 @@ export class BunConnection implements Connection {
     this.#rest = null;
     if (this.#held !== null) {
       this.#writeFailed = true;
+      this.#closeHeld = true;
       this.#heldCause = error;
       return;
     }
@@ -136,12 +164,18 @@ export class BunConnection implements Connection {
 
   /** Delivers what was held while reading was paused, unless it was paused again. */
   #release(): void {
-    while (this.#state === "open" && !this.#paused) {
-      const chunk = this.#held!.shift();
+    while (this.#state === "open" && !this.#paused && this.#held !== null) {
+      const chunk = this.#held.shift();
       if (chunk !== undefined) this.#handler.onData(chunk);
-      else {
+      else if (this.#endHeld) {
+        this.#endHeld = false;
+        this.#handler.onEnd();
+      } else if (this.#closeHeld) {
         this.#state = "gone";
         this.#handler.onClose("reset", this.#heldCause);
+      } else {
+        this.#held = null;
+        this.#socket.resume();
       }
     }
   }

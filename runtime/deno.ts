@@ -7,6 +7,7 @@
 import { DenoConnection } from "./deno_connection.ts";
 import { DenoTurns } from "./deno_turns.ts";
 import { ReadBuffers } from "./read_buffers.ts";
+import { connectTls, TlsAcceptor } from "./tls_layer.ts";
 import {
   addressText,
   checkPort,
@@ -22,6 +23,7 @@ import type {
   Listener,
   ListenOptions,
   Runtime,
+  TlsIdentity,
 } from "./types.ts";
 
 /** Connections that may wait to be accepted. Linux caps it at `net.core.somaxconn`, 4096 by default. */
@@ -60,6 +62,9 @@ class DenoRuntime implements Runtime {
   // deno-lint-ignore require-await -- so that a failure is a rejection
   async listen(options: ListenOptions, accept: Accept): Promise<Listener> {
     checkPort(options);
+    const tls = options.tls === undefined
+      ? undefined
+      : new TlsAcceptor(options.tls, accept, options);
     let listener: Deno.Listener;
     try {
       listener = options.transport === "unix"
@@ -75,18 +80,28 @@ class DenoRuntime implements Runtime {
       throw transportError(`cannot listen on ${addressText(options)}`, error);
     }
     this.#turns.enter();
-    return new DenoListener(listener, options, accept, this.#buffers, this.#turns);
+    return new DenoListener(listener, options, tls, accept, this.#buffers, this.#turns);
   }
 
   async connect(options: ConnectOptions, accept: Accept): Promise<Connection> {
     checkPort(options);
+    const startMs = performance.now();
     let conn: Deno.Conn;
     try {
       conn = await dial(options);
     } catch (error) {
       throw transportError(`cannot connect to ${addressText(options)}`, error);
     }
-    return hand(conn, accept, this.#buffers);
+    const { tls } = options;
+    if (tls === undefined) return hand(conn, accept, this.#buffers);
+    const left = options.timeoutMs === undefined
+      ? undefined
+      : Math.max(options.timeoutMs - (performance.now() - startMs), 0);
+    return await connectTls(
+      (below) => hand(conn, below, this.#buffers),
+      { trust: tls, timeoutMs: left, what: `cannot connect to ${addressText(options)}` },
+      accept,
+    );
   }
 }
 
@@ -137,23 +152,32 @@ class DenoListener implements Listener {
   readonly address: Address;
   readonly #listener: Deno.Listener;
   readonly #turns: DenoTurns;
+  readonly #tls: TlsAcceptor | undefined;
   readonly #done: Promise<void>;
   #closed = false;
 
   constructor(
     listener: Deno.Listener,
     options: ListenOptions,
+    tls: TlsAcceptor | undefined,
     accept: Accept,
     buffers: ReadBuffers,
     turns: DenoTurns,
   ) {
     this.#listener = listener;
+    this.#tls = tls;
     this.#turns = turns;
     const { addr } = listener;
     this.address = addr.transport === "tcp"
       ? { transport: "tcp", hostname: addr.hostname, port: addr.port }
       : { transport: "unix", path: (addr as Deno.UnixAddr).path };
-    this.#done = this.#acceptAll(options, accept, buffers);
+    this.#done = this.#acceptAll(options, tls?.accept ?? accept, buffers);
+  }
+
+  // deno-lint-ignore require-await -- so that a failure is a rejection
+  async renew(identity: TlsIdentity): Promise<void> {
+    if (this.#tls === undefined) throw new TypeError("without TLS there is nothing to renew");
+    this.#tls.renew(identity, this.address);
   }
 
   close(): Promise<void> {

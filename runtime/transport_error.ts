@@ -5,7 +5,12 @@
  * @module
  */
 
-import { type Address, TransportError, type TransportErrorCode } from "./types.ts";
+import {
+  type Address,
+  type TlsIdentity,
+  TransportError,
+  type TransportErrorCode,
+} from "./types.ts";
 
 const codes: Readonly<Record<string, TransportErrorCode>> = {
   EADDRINUSE: "address_in_use",
@@ -48,9 +53,11 @@ const names: Readonly<Record<string, TransportErrorCode>> = {
 const words: Readonly<Record<Exclude<TransportErrorCode, "other">, string>> = {
   address_in_use: "the address is in use",
   address_not_available: "this machine has no such address",
+  certificate_unusable: "the certificate and its key can't be used",
   connection_refused: "the connection was refused",
   connection_reset: "the peer aborted the connection",
   descriptors_exhausted: "too many open files; raise the limit (ulimit -n)",
+  handshake_failed: "the TLS handshake failed",
   host_not_found: "no such host",
   not_found: "no such file",
   permission_denied: "permission denied",
@@ -80,10 +87,31 @@ export function transportError(
 ): TransportError {
   // Deno's sandbox knows best which permission is missing, and which flag grants it.
   const isSandbox = cause instanceof Error && cause.name === "NotCapable";
-  const why = code !== "other" && !isSandbox
-    ? words[code]
-    : String(cause instanceof Error ? cause.message : cause).split("\n", 1)[0];
+  const own = String(cause instanceof Error ? cause.message : cause).split("\n", 1)[0];
+  const why = code === "other" || isSandbox
+    ? own
+    : code === "certificate_unusable" || code === "handshake_failed"
+    ? `${words[code]} (${own})`
+    : words[code];
   return new TransportError(code, `${what}: ${why}`, { cause });
+}
+
+/** What closes an accepted connection whose handshake failed. */
+export function handshakeError(cause: unknown): TransportError {
+  return transportError("no secure connection", cause, "handshake_failed");
+}
+
+/**
+ * Looks at what the runtimes would take for no certificate at all.
+ *
+ * @param what Begins the message, as for {@linkcode transportError}.
+ * @throws {TransportError}
+ */
+export function checkIdentity({ cert, key }: TlsIdentity, what: string): void {
+  for (const [name, text] of [["certificate", cert], ["private key", key]] as const) {
+    if (text.includes("-----BEGIN ")) continue;
+    throw transportError(what, `the ${name} is no PEM text`, "certificate_unusable");
+  }
 }
 
 /** An address as people write it: `127.0.0.1:8081`, `[::1]:8081` or a path. */

@@ -13,6 +13,22 @@ export type Address =
   | { readonly transport: "tcp"; readonly hostname: string; readonly port: number }
   | { readonly transport: "unix"; readonly path: string };
 
+/** Who a listener says it is, by TLS. */
+export interface TlsIdentity {
+  /** The certificate, and those between it and its root, as PEM text. */
+  readonly cert: string;
+  /** The certificate's private key, as PEM text. */
+  readonly key: string;
+}
+
+/** Whom a connection believes, by TLS. */
+export interface TlsTrust {
+  /** Further certificate authorities, as PEM text, besides those that the runtime trusts. */
+  readonly ca?: string;
+  /** The name or IP address that the listener's certificate must be for. */
+  readonly serverName: string;
+}
+
 /** Where to listen, and how. */
 export type ListenOptions =
   & (
@@ -32,6 +48,8 @@ export type ListenOptions =
     }
   )
   & {
+    /** Speak TLS with those who connect, which is for TCP; without it, bytes go as they are. */
+    readonly tls?: TlsIdentity;
     /**
      * Called for each accept that failed. The listener has survived it and goes on by itself, after
      * a pause where the system is out of descriptors. Not every runtime reports every failure.
@@ -41,17 +59,24 @@ export type ListenOptions =
 
 /** Where to connect, and for how long to try. */
 export type ConnectOptions = Address & {
-  /** Gives up with `timed_out` after this many milliseconds; without it, the system decides. */
+  /**
+   * Gives up with `timed_out` after this many milliseconds, a TLS handshake included; without it,
+   * the system decides.
+   */
   readonly timeoutMs?: number;
+  /** Speak TLS, which only TCP has; without it, bytes go as they are. */
+  readonly tls?: TlsTrust;
 };
 
 /** What went wrong with a socket, in words that are the same on every runtime. */
 export type TransportErrorCode =
   | "address_in_use"
   | "address_not_available"
+  | "certificate_unusable"
   | "connection_refused"
   | "connection_reset"
   | "descriptors_exhausted"
+  | "handshake_failed"
   | "host_not_found"
   | "not_found"
   | "permission_denied"
@@ -136,6 +161,13 @@ export interface Connection {
  * method, and none before `accept` has returned the handler.
  */
 export interface ConnectionHandler {
+  /**
+   * The TLS handshake with an accepted peer has succeeded: once, before anything but `onClose`; never
+   * without TLS, nor for a connection that we made, which is secure when it is handed over. What was
+   * written before waits for it. A handshake that fails is a `reset` whose cause has the code
+   * `handshake_failed`. One that stands still does so until `destroy()`.
+   */
+  onSecure?(): void;
   /** Bytes arrived. The chunk is valid only during the call: copy what you keep. Never empty. */
   onData(chunk: Uint8Array): void;
   /** The chunk that `write` answered with `false` is sent. Once for each such write, also after `close()`. */
@@ -163,6 +195,14 @@ export interface Listener {
    * listened on again; idempotent.
    */
   close(): Promise<void>;
+  /**
+   * Uses another identity from the next handshake on; live connections keep theirs, and accepting
+   * goes on meanwhile. One call at a time, and none after `close()`.
+   *
+   * @throws {TransportError} (rejects) when the identity can't be used; the old one stays in use.
+   * @throws {TypeError} (rejects) without TLS.
+   */
+  renew(identity: TlsIdentity): Promise<void>;
 }
 
 /** One JavaScript runtime's sockets and event loop. */

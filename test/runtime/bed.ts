@@ -18,13 +18,18 @@ import type {
   Listener,
   ListenOptions,
   Runtime,
+  TlsTrust,
 } from "../../runtime/types.ts";
 import { Fixture, runScript } from "../support/fixture.ts";
+import { FIRST, trustIn } from "../support/identities.ts";
 import type { RawPeer } from "../support/raw_peer.ts";
 import { Side } from "../support/side.ts";
 import { until } from "../support/until.ts";
 
 const fixtures = fileURLToPath(import.meta.resolve("./fixtures/"));
+
+/** What a case's connections are made of. */
+export type Wire = Address["transport"] | "tls";
 
 /** What not every runtime has. */
 export type Feature =
@@ -35,12 +40,13 @@ export type Feature =
   | "processes"
   | "reusePort"
   | "system addresses"
+  | "TLS"
   | "Unix files";
 
 /** What the suite must know about a runtime. */
 export interface Capabilities {
   /** A peer that can abort. */
-  dialRawPeer(runtime: Runtime, address: Address): Promise<RawPeer>;
+  dialRawPeer(runtime: Runtime, address: Address, tls?: TlsTrust): Promise<RawPeer>;
   /** What it lacks, each with the reason; the cases that need it are reported as skipped. */
   readonly lacks: Readonly<Partial<Record<Feature, string>>>;
 }
@@ -51,6 +57,11 @@ export interface Pair {
   readonly near: Side;
   /** The side that connected. */
   readonly far: Side;
+}
+
+/** What it takes to connect over `wire` to a listener that is {@linkcode Bed.anywhere}. */
+export function trustFor(wire: Wire): { tls?: TlsTrust } {
+  return wire === "tls" ? { tls: trustIn(FIRST) } : {};
 }
 
 /** Declares cases for one runtime. */
@@ -115,10 +126,10 @@ export class Bed {
   }
 
   /** Where to listen: a port of the system's choice, or a file. */
-  anywhere(transport: Address["transport"]): ListenOptions {
-    return transport === "unix"
-      ? { transport, path: this.path() }
-      : { transport, hostname: "127.0.0.1", port: 0 };
+  anywhere(wire: Wire): ListenOptions {
+    if (wire === "unix") return { transport: wire, path: this.path() };
+    const options = { transport: "tcp", hostname: "127.0.0.1", port: 0 } as const;
+    return wire === "tls" ? { ...options, tls: FIRST } : options;
   }
 
   /** Listens, and hands each accepted side to `accepted` before its handler is known. */
@@ -148,36 +159,36 @@ export class Bed {
 
   /** One connection, by a listener of its own. */
   async pair(
-    transport: Address["transport"] = "tcp",
+    wire: Wire = "tcp",
     accepted: (side: Side) => void = () => {},
   ): Promise<Pair> {
     let near: Side | undefined;
     const listener = await this.listen((side) => {
       near = side;
       accepted(side);
-    }, this.anywhere(transport));
-    const far = await this.connect(listener.address);
+    }, this.anywhere(wire));
+    const far = await this.connect({ ...listener.address, ...trustFor(wire) });
     await until("the connection is accepted", () => near !== undefined);
     return { near: near!, far };
   }
 
   /** One connection from a peer that can abort. */
   async rawPair(
-    transport: Address["transport"],
+    wire: Wire,
     accepted: (side: Side) => void = () => {},
   ): Promise<{ near: Side; raw: RawPeer }> {
     let near: Side | undefined;
     const listener = await this.listen((side) => {
       near = side;
       accepted(side);
-    }, this.anywhere(transport));
-    const raw = await this.dialRaw(listener.address);
+    }, this.anywhere(wire));
+    const raw = await this.dialRaw(listener.address, trustFor(wire).tls);
     await until("the raw peer is accepted", () => near !== undefined);
     return { near: near!, raw };
   }
 
-  async dialRaw(address: Address): Promise<RawPeer> {
-    const raw = await this.#capabilities.dialRawPeer(this.runtime, address);
+  async dialRaw(address: Address, tls?: TlsTrust): Promise<RawPeer> {
+    const raw = await this.#capabilities.dialRawPeer(this.runtime, address, tls);
     this.#rawPeers.push(raw);
     return raw;
   }

@@ -13,6 +13,6 @@ if ((await detectRuntime()).name === "bun") {
 }
 
 conformance(detectRuntime, {
-  dialRawPeer: (_runtime, address) => dialRawPeer(address),
+  dialRawPeer: (_runtime, address, tls) => dialRawPeer(address, tls),
   lacks,
 });

@@ -5,11 +5,10 @@
  */
 
 import { assertEquals, assertLessOrEqual } from "@std/assert";
-import type { Address } from "../../runtime/types.ts";
 import { assertBytes, pattern } from "../support/bytes.ts";
 import type { Side } from "../support/side.ts";
 import { quiet, until } from "../support/until.ts";
-import type { Cases } from "./bed.ts";
+import { type Cases, trustFor, type Wire } from "./bed.ts";
 import { stall } from "./writing_cases.ts";
 
 /** Waits until each of `sides` has been told of its end. */
@@ -17,9 +16,9 @@ export function closed(...sides: Side[]): Promise<void> {
   return until("the connection is closed", () => sides.every((side) => side.why !== null));
 }
 
-export function endingCases(cases: Cases, transport: Address["transport"]): void {
+export function endingCases(cases: Cases, wire: Wire): void {
   cases.that("close() is seen as an end, and finishes when the peer ends too", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     near.close();
     near.close();
     await until("the end is seen", () => far.ended);
@@ -32,7 +31,7 @@ export function endingCases(cases: Cases, transport: Address["transport"]): void
   });
 
   cases.that("both sides may close at the same time", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     near.close();
     far.close();
     await closed(near, far);
@@ -40,7 +39,7 @@ export function endingCases(cases: Cases, transport: Address["transport"]): void
   });
 
   cases.that("close() sends the chunk in flight to its last byte, then the end", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     const chunk = await stall(near, far);
     near.close();
     await quiet();
@@ -53,7 +52,7 @@ export function endingCases(cases: Cases, transport: Address["transport"]): void
   });
 
   cases.that("close() with a chunk in flight outlives the peer's end", async (bed) => {
-    const { near, raw } = await bed.rawPair(transport);
+    const { near, raw } = await bed.rawPair(wire);
     const chunk = await stall(near, { pauseReading: () => raw.stall() });
     near.close();
     raw.end();
@@ -67,7 +66,7 @@ export function endingCases(cases: Cases, transport: Address["transport"]): void
   });
 
   cases.that("close() reads and discards, so that our last words aren't lost", async (bed) => {
-    const { near, raw } = await bed.rawPair(transport, (side) => side.pauseReading());
+    const { near, raw } = await bed.rawPair(wire, (side) => side.pauseReading());
     raw.send(pattern(40, 200_000));
     await quiet();
     const words = pattern(41, 1000);
@@ -84,7 +83,7 @@ export function endingCases(cases: Cases, transport: Address["transport"]): void
   });
 
   cases.that("close() from inside onData discards the rest", async (bed) => {
-    const { near, raw } = await bed.rawPair(transport);
+    const { near, raw } = await bed.rawPair(wire);
     let counted = 0;
     near.reactions.data = () => {
       counted = near.byteCount;
@@ -100,7 +99,7 @@ export function endingCases(cases: Cases, transport: Address["transport"]): void
   });
 
   cases.that("close() after the peer's end frees the connection at once", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     far.close();
     await until("the end is seen", () => near.ended);
     await quiet();
@@ -112,7 +111,7 @@ export function endingCases(cases: Cases, transport: Address["transport"]): void
   });
 
   cases.that("close() on a paused connection whose peer has ended finishes", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     near.pauseReading();
     far.write(pattern(46, 100));
     far.close();
@@ -124,7 +123,7 @@ export function endingCases(cases: Cases, transport: Address["transport"]): void
   });
 
   cases.that("destroy() closes once, whatever else is called", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     near.destroy();
     near.destroy();
     near.close();
@@ -138,7 +137,7 @@ export function endingCases(cases: Cases, transport: Address["transport"]): void
   });
 
   cases.that("destroy() gives up on a close that the peer doesn't answer", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     near.close();
     await until("the end is seen", () => far.ended);
     near.destroy();
@@ -147,7 +146,7 @@ export function endingCases(cases: Cases, transport: Address["transport"]): void
   });
 
   cases.that("destroy() drops a blocked write and a pending read", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     const chunk = await stall(near, far);
     near.destroy();
     assertEquals(near.unsentBytes, 0);
@@ -160,7 +159,7 @@ export function endingCases(cases: Cases, transport: Address["transport"]): void
   });
 
   cases.that("destroy() drops a blocked write after close()", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     await stall(near, far);
     near.close();
     await quiet();
@@ -170,22 +169,22 @@ export function endingCases(cases: Cases, transport: Address["transport"]): void
   });
 
   cases.that("destroy() may be called from any callback", async (bed) => {
-    const fromData = await bed.pair(transport);
+    const fromData = await bed.pair(wire);
     fromData.near.reactions.data = () => fromData.near.destroy();
     fromData.far.write(pattern(47, 100_000));
     await closed(fromData.near);
 
-    const fromDrain = await bed.pair(transport);
+    const fromDrain = await bed.pair(wire);
     fromDrain.near.reactions.drain = () => fromDrain.near.destroy();
     fromDrain.near.write(pattern(48, 16 * 1024 * 1024));
     await closed(fromDrain.near);
 
-    const fromEnd = await bed.pair(transport);
+    const fromEnd = await bed.pair(wire);
     fromEnd.near.reactions.end = () => fromEnd.near.destroy();
     fromEnd.far.close();
     await closed(fromEnd.near);
 
-    const fromClose = await bed.pair(transport);
+    const fromClose = await bed.pair(wire);
     fromClose.near.reactions.close = () => fromClose.near.destroy();
     fromClose.near.destroy();
     await closed(fromClose.near);
@@ -196,7 +195,7 @@ export function endingCases(cases: Cases, transport: Address["transport"]): void
   });
 
   cases.that("a connection may be closed or destroyed before its handler is known", async (bed) => {
-    const closing = await bed.pair(transport, (side) => {
+    const closing = await bed.pair(wire, (side) => {
       side.write(pattern(49, 100));
       side.close();
     });
@@ -206,13 +205,22 @@ export function endingCases(cases: Cases, transport: Address["transport"]): void
     await closed(closing.near);
     assertEquals(closing.near.why, "finished");
 
-    const destroying = await bed.pair(transport, (side) => side.destroy());
-    await closed(destroying.near);
-    assertEquals(destroying.near.why, "destroyed");
+    let destroyed: Side | undefined;
+    const listener = await bed.listen((side) => {
+      destroyed = side;
+      side.destroy();
+    }, bed.anywhere(wire));
+    // There is no handshake with one that is gone.
+    await bed.connect({ ...listener.address, ...trustFor(wire) }).catch((error) => {
+      if (wire !== "tls") throw error;
+    });
+    await until("it is accepted", () => destroyed !== undefined);
+    await closed(destroyed!);
+    assertEquals(destroyed!.why, "destroyed");
   });
 
   cases.that("a connection may write, end and close from inside its callbacks", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     near.reactions.data = (chunk) => near.write(chunk.slice());
     near.reactions.end = () => near.close();
     const bytes = pattern(50, 200);

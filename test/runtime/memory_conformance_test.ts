@@ -13,6 +13,7 @@ const capabilities: Capabilities = {
     "processes": "memory is not shared between processes",
     "reusePort": "one process has no use for a shared port",
     "system addresses": "in memory every address is available",
+    "TLS": "in memory there is no TLS",
     "Unix files": "in memory a path is a name only",
   },
 };

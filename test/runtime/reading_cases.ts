@@ -5,15 +5,14 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { Address } from "../../runtime/types.ts";
 import { assertBytes, join, pattern } from "../support/bytes.ts";
 import { quiet, until } from "../support/until.ts";
-import type { Cases, Pair } from "./bed.ts";
+import type { Cases, Pair, Wire } from "./bed.ts";
 import { pump } from "./writing_cases.ts";
 
-export function readingCases(cases: Cases, transport: Address["transport"]): void {
+export function readingCases(cases: Cases, wire: Wire): void {
   cases.that("a paused connection delivers nothing until it is resumed", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     near.pauseReading();
     near.pauseReading();
     const bytes = pattern(20, 100_000);
@@ -27,7 +26,7 @@ export function readingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("a paused connection holds the peer's end back, behind its data", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     near.pauseReading();
     const bytes = pattern(21, 300);
     far.write(bytes);
@@ -41,7 +40,7 @@ export function readingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("an idle connection that is paused holds the peer's end back", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     near.pauseReading();
     far.close();
     await quiet();
@@ -55,7 +54,7 @@ export function readingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("a pause from inside onData holds at that chunk", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     const bytes = pattern(22, 2_000_000);
     let chunks = 0;
     near.reactions.data = () => {
@@ -73,7 +72,7 @@ export function readingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("pause and resume from inside onData change nothing", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     near.reactions.data = () => {
       near.pauseReading();
       near.resumeReading();
@@ -85,7 +84,7 @@ export function readingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("the last word counts where pause and resume follow each other", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     near.pauseReading();
     const bytes = pattern(24, 1000);
     far.write(bytes);
@@ -102,7 +101,7 @@ export function readingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("a paused connection still writes", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     near.pauseReading();
     const bytes = pattern(25, 3_000_000);
     pump(near, bytes);
@@ -111,7 +110,7 @@ export function readingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("after the peer's end the other direction still flows", async (bed) => {
-    const { near, raw } = await bed.rawPair(transport);
+    const { near, raw } = await bed.rawPair(wire);
     raw.send(pattern(26, 10));
     raw.end();
     await until("the end is seen", () => near.ended);
@@ -129,7 +128,7 @@ export function readingCases(cases: Cases, transport: Address["transport"]): voi
 
   cases.that("chunks handed to one connection stay its own while others read", async (bed) => {
     const pairs: Pair[] = [];
-    for (let i = 0; i < 32; i++) pairs.push(await bed.pair(transport));
+    for (let i = 0; i < 32; i++) pairs.push(await bed.pair(wire));
     const kept: [Uint8Array, Uint8Array][] = [];
     for (const [i, { near, far }] of pairs.entries()) {
       near.reactions.data = (chunk) => {
@@ -156,8 +155,8 @@ export function readingCases(cases: Cases, transport: Address["transport"]): voi
   cases.that(
     "a chunk stays readable when its connection is destroyed during the call",
     async (bed) => {
-      const { near, far } = await bed.pair(transport);
-      const { near: other, far: otherFar } = await bed.pair(transport);
+      const { near, far } = await bed.pair(wire);
+      const { near: other, far: otherFar } = await bed.pair(wire);
       const bytes = pattern(28, 100);
       let seen: Uint8Array | undefined;
       near.reactions.data = (chunk) => {
@@ -176,7 +175,7 @@ export function readingCases(cases: Cases, transport: Address["transport"]): voi
   );
 
   cases.that("bursts and trickles arrive alike", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     const sent: Uint8Array[] = [];
     for (const [i, size] of [1, 255, 256, 257, 1, 65_536, 3, 200_000, 256, 65_535, 1].entries()) {
       const bytes = pattern(200 + i, size);

@@ -8,13 +8,13 @@ import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { assertBytes, pattern } from "../support/bytes.ts";
 import type { Side } from "../support/side.ts";
 import { quiet, until } from "../support/until.ts";
-import type { Cases } from "./bed.ts";
+import type { Cases, Wire } from "./bed.ts";
 import { closed } from "./ending_cases.ts";
 import { stall } from "./writing_cases.ts";
 
-export function resetCases(cases: Cases): void {
+export function resetCases(cases: Cases, wire: Wire): void {
   cases.that("a reset closes with its cause, and is no end", async (bed) => {
-    const { near, raw } = await bed.rawPair("tcp");
+    const { near, raw } = await bed.rawPair(wire);
     raw.reset();
     await closed(near);
     assertEquals([near.why, near.ended], ["reset", false]);
@@ -22,7 +22,7 @@ export function resetCases(cases: Cases): void {
   });
 
   cases.that("an end is no reset", async (bed) => {
-    const { near, raw } = await bed.rawPair("tcp");
+    const { near, raw } = await bed.rawPair(wire);
     raw.end();
     await until("the end is seen", () => near.ended);
     await quiet();
@@ -32,7 +32,7 @@ export function resetCases(cases: Cases): void {
   cases.that("data that came before a reset is delivered", async (bed) => {
     for (let i = 0; i < 20; i++) {
       const bytes = pattern(60 + i, 5000);
-      const { near, raw } = await bed.rawPair("tcp");
+      const { near, raw } = await bed.rawPair(wire);
       raw.send(bytes);
       await quiet(1);
       raw.reset();
@@ -45,7 +45,7 @@ export function resetCases(cases: Cases): void {
   cases.that("a peer that sends and leaves without reading is heard to the end", async (bed) => {
     for (let i = 0; i < 20; i++) {
       const bytes = pattern(80 + i, 3000);
-      const { near, raw } = await bed.rawPair("tcp");
+      const { near, raw } = await bed.rawPair(wire);
       raw.stall();
       near.write(pattern(1, 100));
       await until("it is sent", () => near.unsentBytes === 0);
@@ -90,7 +90,7 @@ export function resetCases(cases: Cases): void {
   );
 
   cases.that("a write that meets a reset gets no drain, and the reset no end", async (bed) => {
-    const { near, raw } = await bed.rawPair("tcp");
+    const { near, raw } = await bed.rawPair(wire);
     raw.reset();
     // Without a turn of the loop, so that the write is the first to hear of it.
     const until = performance.now() + 20;
@@ -102,7 +102,7 @@ export function resetCases(cases: Cases): void {
   });
 
   cases.that("a reset that a write has met is still one when close() follows", async (bed) => {
-    const { near, raw } = await bed.rawPair("tcp");
+    const { near, raw } = await bed.rawPair(wire);
     raw.reset();
     const until = performance.now() + 20;
     while (performance.now() < until);
@@ -113,7 +113,7 @@ export function resetCases(cases: Cases): void {
   });
 
   cases.that("a reset ends a write that waits, without a drain", async (bed) => {
-    const { near, raw } = await bed.rawPair("tcp");
+    const { near, raw } = await bed.rawPair(wire);
     await stall(near, { pauseReading: () => raw.stall() });
     raw.reset();
     await closed(near);
@@ -121,7 +121,7 @@ export function resetCases(cases: Cases): void {
   });
 
   cases.that("a reset after the peer's end is found out by writing", async (bed) => {
-    const { near, raw } = await bed.rawPair("tcp");
+    const { near, raw } = await bed.rawPair(wire);
     raw.end();
     await until("the end is seen", () => near.ended);
     raw.reset();
@@ -133,7 +133,7 @@ export function resetCases(cases: Cases): void {
   });
 
   cases.that("a reset during close() is not taken for its course", async (bed) => {
-    const { near, raw } = await bed.rawPair("tcp");
+    const { near, raw } = await bed.rawPair(wire);
     near.close();
     await until("our end is seen", () => raw.ended);
     raw.reset();
@@ -142,14 +142,14 @@ export function resetCases(cases: Cases): void {
   });
 
   cases.that("a reset during a pause comes at once, or after what came before it", async (bed) => {
-    const idle = await bed.rawPair("tcp", (side) => side.pauseReading());
+    const idle = await bed.rawPair(wire, (side) => side.pauseReading());
     idle.raw.reset();
     await quiet();
     idle.near.resumeReading();
     await closed(idle.near);
 
     const bytes = pattern(5, 5000);
-    const { near, raw } = await bed.rawPair("tcp", (side) => side.pauseReading());
+    const { near, raw } = await bed.rawPair(wire, (side) => side.pauseReading());
     raw.send(bytes);
     await quiet();
     raw.reset();
@@ -163,7 +163,7 @@ export function resetCases(cases: Cases): void {
   });
 
   cases.that("a connection reset while paused can be destroyed or closed instead", async (bed) => {
-    const pairs = [await bed.rawPair("tcp"), await bed.rawPair("tcp")] as const;
+    const pairs = [await bed.rawPair(wire), await bed.rawPair(wire)] as const;
     for (const { near, raw } of pairs) {
       near.pauseReading();
       raw.send(pattern(6, 5000));

@@ -5,11 +5,10 @@
  */
 
 import { assert, assertEquals, assertGreater, assertLess, assertThrows } from "@std/assert";
-import type { Address } from "../../runtime/types.ts";
 import { assertBytes, pattern } from "../support/bytes.ts";
 import type { Side } from "../support/side.ts";
 import { quiet, until } from "../support/until.ts";
-import type { Cases, Pair } from "./bed.ts";
+import type { Cases, Pair, Wire } from "./bed.ts";
 
 const MiB = 1024 * 1024;
 
@@ -40,9 +39,9 @@ export async function stall(near: Side, far: { pauseReading(): void }): Promise<
   return chunk;
 }
 
-export function writingCases(cases: Cases, transport: Address["transport"]): void {
+export function writingCases(cases: Cases, wire: Wire): void {
   cases.that("bytes arrive in order at a peer that stalls, then reads", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     far.pauseReading();
     const bytes = pattern(1, 16 * MiB);
     pump(near, bytes);
@@ -58,7 +57,7 @@ export function writingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("one chunk larger than any buffer arrives whole", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     const bytes = pattern(2, 16 * MiB);
     assertEquals(near.write(bytes), false);
     await until("all has arrived", () => far.byteCount === bytes.length);
@@ -68,7 +67,7 @@ export function writingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("both directions flow at once", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     const there = pattern(3, 6 * MiB);
     const back = pattern(4, 6 * MiB);
     pump(near, there);
@@ -79,7 +78,7 @@ export function writingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("a stalled write gets no drain, and shrinks as its peer reads", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     const chunk = await stall(near, far);
     const stuck = near.unsentBytes;
     await quiet();
@@ -97,7 +96,7 @@ export function writingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("nothing but a write that waited is answered with a drain", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     near.pauseReading();
     await quiet();
     near.resumeReading();
@@ -109,7 +108,7 @@ export function writingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("an empty chunk is taken, and sends nothing", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     assertEquals(near.write(new Uint8Array(0)), true);
     assertEquals(near.unsentBytes, 0);
     await quiet();
@@ -119,7 +118,7 @@ export function writingCases(cases: Cases, transport: Address["transport"]): voi
   cases.that("a chunk shared by many connections reaches each, and is not changed", async (bed) => {
     const shared = pattern(6, 400_000);
     const pairs: Pair[] = [];
-    for (let i = 0; i < 40; i++) pairs.push(await bed.pair(transport));
+    for (let i = 0; i < 40; i++) pairs.push(await bed.pair(wire));
     for (const [i, { near, far }] of pairs.entries()) {
       if (i % 4 === 0) far.pauseReading();
       near.write(shared);
@@ -135,7 +134,7 @@ export function writingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("a chunk that is a part of a larger buffer is sent, and no more", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     const whole = pattern(7, 1000);
     near.write(whole.subarray(300, 700));
     await until("it has arrived", () => far.byteCount >= 400);
@@ -144,7 +143,7 @@ export function writingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("a write while a chunk is in flight throws", async (bed) => {
-    const { near, far } = await bed.pair(transport);
+    const { near, far } = await bed.pair(wire);
     const chunk = await stall(near, far);
     assertThrows(() => near.connection.write(pattern(8, 10)), Error, "in flight");
     assertThrows(() => near.connection.write(new Uint8Array(0)), Error, "in flight");
@@ -154,15 +153,15 @@ export function writingCases(cases: Cases, transport: Address["transport"]): voi
   });
 
   cases.that("a write after close, destroy or the end does nothing", async (bed) => {
-    const closed = await bed.pair(transport);
+    const closed = await bed.pair(wire);
     closed.near.close();
     assertEquals(closed.near.write(pattern(9, 10)), false);
 
-    const destroyed = await bed.pair(transport);
+    const destroyed = await bed.pair(wire);
     destroyed.near.destroy();
     assertEquals(destroyed.near.write(pattern(9, 10)), false);
 
-    const ended = await bed.pair(transport);
+    const ended = await bed.pair(wire);
     ended.far.close();
     await until("the peer's end is seen", () => ended.near.ended);
     ended.near.close();
@@ -178,7 +177,7 @@ export function writingCases(cases: Cases, transport: Address["transport"]): voi
   cases.that(
     "a write that was waiting when close() came makes later ones do nothing",
     async (bed) => {
-      const { near, far } = await bed.pair(transport);
+      const { near, far } = await bed.pair(wire);
       const chunk = await stall(near, far);
       near.close();
       assertEquals(near.write(pattern(10, 10)), false);
@@ -190,8 +189,8 @@ export function writingCases(cases: Cases, transport: Address["transport"]): voi
   );
 
   cases.that("a small write doesn't wait until the peer acknowledges the last", async (bed) => {
-    const subject = await bed.pair(transport);
-    const clock = await bed.pair(transport);
+    const subject = await bed.pair(wire);
+    const clock = await bed.pair(wire);
     // Nagle's algorithm and a delayed acknowledgement make this 40 ms a round; a round trip that has
     // no second write to wait takes next to nothing, however slow the machine.
     const small = pattern(13, 1);
@@ -218,7 +217,7 @@ export function writingCases(cases: Cases, transport: Address["transport"]): voi
 
   cases.that("a connection can be written to before its handler is known", async (bed) => {
     const greeting = pattern(11, 100);
-    const { near, far } = await bed.pair(transport, (side) => side.write(greeting));
+    const { near, far } = await bed.pair(wire, (side) => side.write(greeting));
     await until("the greeting has arrived", () => far.byteCount === greeting.length);
     assertBytes(far.received, greeting);
     await until("it is drained", () => near.drains === near.refusals);

@@ -116,6 +116,7 @@ export class MemoryRuntime implements Runtime, Network {
         if (this.#listeners.get(key) === accept) this.#listeners.delete(key);
         await Promise.resolve();
       },
+      renew: () => Promise.reject(new TypeError("in memory there is no TLS")),
     };
   }
 

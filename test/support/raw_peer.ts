@@ -6,7 +6,10 @@
  */
 
 import { connect, type Socket } from "node:net";
-import type { Address } from "../../runtime/types.ts";
+import process from "node:process";
+import { Duplex } from "node:stream";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import type { Address, TlsTrust } from "../../runtime/types.ts";
 import { join } from "./bytes.ts";
 import { until } from "./until.ts";
 
@@ -30,28 +33,43 @@ export interface RawPeer {
 }
 
 /** A {@linkcode RawPeer} on the system's sockets. */
-export async function dialRawPeer(address: Address): Promise<RawPeer> {
-  const peer = new SocketPeer(address);
+export async function dialRawPeer(address: Address, tls?: TlsTrust): Promise<RawPeer> {
+  const peer = new SocketPeer(address, tls);
   await until("the raw peer is connected", () => peer.connected);
   return peer;
 }
 
 class SocketPeer implements RawPeer {
+  readonly #tcp: Socket;
+  /** The same without TLS. */
   readonly #socket: Socket;
   readonly #chunks: Uint8Array[] = [];
   connected = false;
   ended = false;
   failed = false;
 
-  constructor(address: Address) {
-    this.#socket = connect({
+  constructor(address: Address, tls?: TlsTrust) {
+    this.#tcp = connect({
       ...(address.transport === "unix"
         ? { path: address.path }
         : { host: address.hostname, port: address.port }),
       allowHalfOpen: true,
       noDelay: true,
     });
-    this.#socket.on("connect", () => this.connected = true);
+    if (tls === undefined) {
+      this.#socket = this.#tcp;
+      this.#socket.on("connect", () => this.connected = true);
+    } else {
+      const { ca, serverName } = tls;
+      this.#tcp.on("error", () => this.failed = true);
+      this.#socket = connectTls({
+        socket: "deno" in process.versions ? asStream(this.#tcp) : this.#tcp,
+        servername: serverName,
+        ...(ca === undefined ? {} : { ca }),
+        allowHalfOpen: true,
+      } as ConnectionOptions);
+      this.#socket.on("secureConnect", () => this.connected = true);
+    }
     this.#socket.on("data", (chunk: Uint8Array) => this.#chunks.push(chunk));
     this.#socket.on("end", () => this.ended = true);
     this.#socket.on("error", () => this.failed = true);
@@ -66,18 +84,34 @@ class SocketPeer implements RawPeer {
   }
 
   end(): void {
-    this.#socket.end();
+    this.#socket.end(() => this.#tcp.end());
   }
 
   reset(): void {
-    this.#socket.resetAndDestroy();
+    this.#tcp.resetAndDestroy();
+    // Bun has given the descriptor to the socket that speaks TLS.
+    if (this.#socket !== this.#tcp) this.#socket.resetAndDestroy();
   }
 
   stall(): void {
     this.#socket.pause();
+    this.#tcp.pause();
   }
 
   flow(): void {
     this.#socket.resume();
+    this.#tcp.resume();
   }
+}
+
+/** On Deno, TLS reads the descriptor of a socket even while it is paused; it can't of a mere stream. */
+function asStream(socket: Socket): Socket {
+  const stream: Duplex = new Duplex({
+    allowHalfOpen: true,
+    read: () => {},
+    write: (chunk: Uint8Array, _encoding, done) => void socket.write(chunk, done),
+  });
+  socket.on("data", (chunk) => stream.push(chunk));
+  socket.on("end", () => stream.push(null));
+  return stream as unknown as Socket;
 }

@@ -9,6 +9,7 @@ import { join } from "./bytes.ts";
 
 /** What a test wants done when something arrives. */
 export interface Reactions {
+  secure?(): void;
   data?(chunk: Uint8Array): void;
   drain?(): void;
   end?(): void;
@@ -34,6 +35,7 @@ export class Side implements ConnectionHandler {
   cause: Error | undefined;
   #inside: string | null = null;
   #closed = false;
+  #secured = 0;
 
   constructor(connection: Connection) {
     this.connection = connection;
@@ -82,6 +84,14 @@ export class Side implements ConnectionHandler {
     } finally {
       this.#inside = outer;
     }
+  }
+
+  onSecure(): void {
+    this.#check("onSecure");
+    if (++this.#secured > 1) this.breaches.push("onSecure twice");
+    if (this.#closed) this.breaches.push("onSecure after close()");
+    if (this.byteCount > 0) this.breaches.push("onSecure after onData");
+    this.#react(() => this.reactions.secure?.());
   }
 
   onData(chunk: Uint8Array): void {
