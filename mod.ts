@@ -22,6 +22,8 @@ export {
   type Listener,
   type ListenOptions,
   type Runtime,
+  type TlsIdentity,
+  type TlsTrust,
   type TransportEnd,
   TransportError,
   type TransportErrorCode,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Address } from "../runtime/types.ts";
+import type { Address, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
 import type { Limits } from "./limits.ts";
 import type { LogLevel } from "./log.ts";
@@ -23,7 +23,14 @@ export type Order =
   /** Forward to the worker that listens there. */
   | { readonly do: "link"; readonly socketPath: string }
   /** Accept clients. The answer: the {@linkcode Address}. */
-  | { readonly do: "listen"; readonly hostname: string; readonly port: number }
+  | {
+    readonly do: "listen";
+    readonly hostname: string;
+    readonly port: number;
+    readonly tls: TlsIdentity | null;
+  }
+  /** Use another TLS identity from now on. The answer: none. */
+  | { readonly do: "renew"; readonly tls: TlsIdentity }
   /** Accept no more clients, and forward and deliver what was accepted. */
   | { readonly do: "drain" }
   /** Tell the clients, close their connections and end. */

@@ -5,9 +5,15 @@ import type { ErrorCode } from "../protocol/errors.ts";
  *
  * - `client_closed`: the client ended its side, or both sides had.
  * - `published`: a legacy publisher kept the connection open after its message.
+ * - `handshake_failed`: the peer's TLS isn't ours, or it doesn't speak TLS, or not believe us.
  * - `connection_lost`: the peer aborted, or the network failed.
  */
-export type EndReason = ErrorCode | "client_closed" | "published" | "connection_lost";
+export type EndReason =
+  | ErrorCode
+  | "client_closed"
+  | "published"
+  | "handshake_failed"
+  | "connection_lost";
 
 /** What a server has done so far, and what it holds now. */
 export interface Counters {
@@ -69,6 +75,7 @@ export function newCounters(): Counters {
       server_shutdown: 0,
       client_closed: 0,
       published: 0,
+      handshake_failed: 0,
       connection_lost: 0,
     },
   };
@@ -76,5 +83,6 @@ export function newCounters(): Counters {
 
 /** Whether a session that ends for this reason is told so in an error frame. */
 export function isErrorCode(reason: EndReason): reason is ErrorCode {
-  return reason !== "client_closed" && reason !== "connection_lost" && reason !== "published";
+  return reason !== "client_closed" && reason !== "connection_lost" && reason !== "published" &&
+    reason !== "handshake_failed";
 }

@@ -11,7 +11,7 @@ import { runCommand } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { addressText } from "../runtime/transport_error.ts";
-import type { Address, Runtime } from "../runtime/types.ts";
+import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import { dividedLimits, type Limits } from "./limits.ts";
 import { configureLog } from "./log.ts";
 import { HELP, parseCommand, type ServerOptions } from "./options.ts";
@@ -19,6 +19,7 @@ import { serverWarnings } from "./preflight.ts";
 import { readAccess } from "./key_file.ts";
 import { completeLimits, serve } from "./serve.ts";
 import { Supervisor } from "./supervisor.ts";
+import { readIdentity, type TlsFiles } from "./tls_files.ts";
 
 /** A signal counts as the second one only this long after the first: one Ctrl-C may arrive thrice. */
 const SECOND_SIGNAL_MS = 500;
@@ -58,11 +59,13 @@ function run(options: ServerOptions): Promise<number> {
 }
 
 async function runAlone(options: ServerOptions): Promise<number> {
-  const { host, port, limits } = options;
+  const { host, port, limits, tls } = options;
   const access = readAccess(options);
   // Before anybody is told that there is a process to signal.
   const signal = firstSignal();
-  const server = await serve({ hostname: host, port, limits, access });
+  const identity = tls === undefined ? {} : { tls: readIdentity(tls) };
+  const server = await serve({ hostname: host, port, limits, access, ...identity });
+  if (tls !== undefined) renewOnSignal(tls, (identity) => server.renew(identity));
   announce(server.address, server.runtime, server.limits, "");
   await signal;
   await server.close();
@@ -70,7 +73,7 @@ async function runAlone(options: ServerOptions): Promise<number> {
 }
 
 async function runWorkers(options: ServerOptions): Promise<number> {
-  const { workers, host, port, logLevel } = options;
+  const { workers, host, port, logLevel, tls } = options;
   const runtime = await detectRuntime();
   const limits = completeLimits(options.limits, workers);
   const logger = getLogger("hotwheels");
@@ -78,12 +81,15 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     workers,
     hostname: host,
     port,
+    tls: tls === undefined ? null : readIdentity(tls),
     limits: dividedLimits(limits, workers),
     access: readAccess(options),
     logLevel,
   }, logger);
   const signal = firstSignal(() => supervisor.kill());
-  announce(await supervisor.start(), runtime, limits, `${workers} workers, `);
+  const address = await supervisor.start();
+  if (tls !== undefined) renewOnSignal(tls, (identity) => supervisor.renew(identity));
+  announce(address, runtime, limits, `${workers} workers, `);
   const reason = await Promise.race([signal, supervisor.gaveUp]);
   await supervisor.stop();
   if (reason === undefined) return 0;
@@ -94,6 +100,23 @@ function announce(address: Address, runtime: Runtime, limits: Limits, workers: s
   const what = `${runtime.name} ${runtime.version}, pid ${process.pid}`;
   const most = `${workers}at most ${limits.maxConnections} connections`;
   console.log(`hotwheels listening on ${addressText(address)} (${what}, ${most})`);
+}
+
+/** Reads the certificate again on each SIGHUP, one at a time. */
+function renewOnSignal(files: TlsFiles, renew: (identity: TlsIdentity) => Promise<void>): void {
+  const logger = getLogger("hotwheels");
+  let last = Promise.resolve();
+  process.on("SIGHUP", () => {
+    last = last.then(async () => {
+      try {
+        await renew(readIdentity(files));
+        logger.info("the certificate is renewed");
+      } catch (error) {
+        const { message } = error as Error;
+        logger.error("the certificate is not renewed, the old one stays: {message}", { message });
+      }
+    });
+  });
 }
 
 /**

@@ -10,6 +10,7 @@ import { MIN_FRAME_LIMIT_BYTES } from "../protocol/client_decoder.ts";
 import { parseCidr } from "./cidr.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
+import type { TlsFiles } from "./tls_files.ts";
 
 /** What the command line asks for. */
 export type ServerCommand =
@@ -23,6 +24,8 @@ export interface ServerOptions {
   readonly port: number;
   /** How many processes share the port. */
   readonly workers: number;
+  /** The files of the certificate and its key, where the server speaks TLS. */
+  readonly tls: TlsFiles | undefined;
   readonly logLevel: LogLevel;
   /** Blocks of addresses that may publish. */
   readonly publishFrom: readonly string[] | undefined;
@@ -38,6 +41,8 @@ const VALUE_FLAGS = [
   "host",
   "port",
   "workers",
+  "tls-cert",
+  "tls-key",
   "log-level",
   "max-connections",
   "max-connections-per-ip",
@@ -82,6 +87,13 @@ Where:
   --port PORT          the port (default 8081; 0 lets the system choose one)
   --workers N          share the port among N processes, or auto for one a core (default 1); each has
                        a descriptor limit of its own. Linux only; elsewhere one process serves
+
+TLS, for all connections:
+  --tls-cert FILE      the certificate, with those between it and its root, as PEM
+  --tls-key FILE       its private key, as PEM. On SIGHUP both files are read again: new connections
+                       get the new certificate, others stay; one that can't be used is logged, and
+                       the old one kept. On Deno, run the server with leave to read the two files:
+                       deno run with the flags of the serve task, and --allow-read=/tmp,CERT,KEY
 
 Limits, of all workers together (each has its share):
   --max-connections N  connections at once (default: what the descriptor limit leaves)
@@ -161,6 +173,7 @@ export function parseCommand(args: readonly string[]): ServerCommand {
     host: hostName(line.text("host") ?? "0.0.0.0"),
     port: line.number("port", 0, 65_535) ?? 8081,
     workers: workerCount(line.text("workers")),
+    tls: tlsFiles(line.text("tls-cert"), line.text("tls-key")),
     logLevel: line.choice("log-level", LOG_LEVELS) ?? "info",
     publishFrom: networks(line, "publish-from"),
     subscribeFrom: networks(line, "subscribe-from"),
@@ -226,6 +239,13 @@ function workerCount(text: string | undefined): number {
   if (text === "auto") return availableParallelism();
   if (/^\d+$/.test(text)) return wholeNumber(text, "--workers", 1, MAX_WORKERS);
   throw new UsageError(`--workers must be a number or auto, not ${quote(text)}`);
+}
+
+function tlsFiles(cert: string | undefined, key: string | undefined): TlsFiles | undefined {
+  if (cert !== undefined && key !== undefined) return { cert, key };
+  if (cert === undefined && key === undefined) return undefined;
+  const [given, missing] = cert === undefined ? ["key", "cert"] : ["cert", "key"];
+  throw new UsageError(`--tls-${given} needs --tls-${missing} too`);
 }
 
 function hostName(host: string): string {

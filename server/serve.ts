@@ -2,7 +2,7 @@ import { MIN_FRAME_LIMIT_BYTES } from "../protocol/client_decoder.ts";
 import { MAX_TOPIC_BYTES } from "../protocol/topic.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
-import type { Address, Runtime } from "../runtime/types.ts";
+import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
 import type { Counters } from "./counters.ts";
 import {
@@ -21,6 +21,8 @@ export interface ServeOptions {
   readonly hostname?: string;
   /** The port; 8081 unless given, 0 lets the system choose. */
   readonly port?: number;
+  /** Speak TLS only, as this identity; plain TCP unless given. */
+  readonly tls?: TlsIdentity;
   /** Limits other than the defaults. */
   readonly limits?: Partial<Limits>;
   /** Who may publish and who may subscribe; everybody unless given. */
@@ -41,6 +43,13 @@ export interface RunningServer {
   readonly limits: Limits;
   /** What it has done so far; live, to be read only. */
   readonly counters: Readonly<Counters>;
+  /**
+   * Uses another TLS identity from the next handshake on; live connections keep theirs.
+   *
+   * @throws {TransportError} (rejects) when it can't be used; the old one stays in use.
+   * @throws {TypeError} (rejects) when the server doesn't speak TLS.
+   */
+  renew(identity: TlsIdentity): Promise<void>;
   /**
    * Stops gracefully: accepts no more connections, delivers what was accepted, tells clients
    * `server_shutdown` and closes. Resolves when all connections are gone, within 10 s; idempotent.
@@ -73,8 +82,16 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
     transport: "tcp",
     hostname: options.hostname ?? "0.0.0.0",
     port: options.port ?? 8081,
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
   });
-  return { address, runtime, limits, counters: server.counters, close: () => server.stop() };
+  return {
+    address,
+    runtime,
+    limits,
+    counters: server.counters,
+    renew: (identity) => server.renew(identity),
+    close: () => server.stop(),
+  };
 }
 
 /**

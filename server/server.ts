@@ -9,6 +9,7 @@ import type {
   Listener,
   ListenOptions,
   Runtime,
+  TlsIdentity,
   TransportError,
 } from "../runtime/types.ts";
 import { type AccessOptions, AccessRules } from "./access.ts";
@@ -69,6 +70,7 @@ export class Server {
   readonly #addresses: AddressTable;
   readonly #rejections = new Rejections(() => (this.counters as Counters).connections--);
   #listener: Listener | undefined;
+  #isSecure = false;
   #draining: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -166,6 +168,7 @@ export class Server {
    * @throws {TransportError} when the address can't be had.
    */
   async listen(options: ListenOptions): Promise<Address> {
+    this.#isSecure = options.tls !== undefined;
     this.#listener = await this.#runtime.listen({
       ...options,
       onAcceptError: (error) => {
@@ -175,6 +178,15 @@ export class Server {
     }, (connection) => this.#accept(connection));
     this.#sweeper.start(() => this.#afterSweep());
     return this.#listener.address;
+  }
+
+  /**
+   * Uses another TLS identity from the next handshake on; live connections keep theirs.
+   *
+   * @throws {TransportError} (rejects) when it can't be used; the old one stays in use.
+   */
+  async renew(identity: TlsIdentity): Promise<void> {
+    if (this.#draining === undefined) await this.#listener?.renew(identity);
   }
 
   /**
@@ -208,7 +220,8 @@ export class Server {
     }
     const session = new Session(connection, this.#context);
     this.#sessions.add(session);
-    session.greet();
+    if (this.#isSecure) session.awaitHandshake();
+    else session.greet();
     return session;
   }
 

@@ -15,12 +15,13 @@ import type { Pace, Subscriber, Subscription, Topic } from "./topic.ts";
 import type { TokenBucket } from "./token_bucket.ts";
 
 /**
+ * - `securing`: waits for the TLS handshake, where there is one.
  * - `open`: reads and writes.
  * - `ending`: reads no more; what is queued still goes out.
  * - `closing`: our side is closed; waits for the peer's.
  * - `gone`: the connection is no more.
  */
-type SessionState = "open" | "ending" | "closing" | "gone";
+type SessionState = "securing" | "open" | "ending" | "closing" | "gone";
 
 /** A receipt that a client waits for. */
 interface OwedReceipt {
@@ -98,6 +99,11 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
     return this.#waitsAt !== undefined;
   }
 
+  /** Waits for the TLS handshake before it greets. To be called instead of {@linkcode greet}. */
+  awaitHandshake(): void {
+    this.#setState("securing");
+  }
+
   /** Greets the client: the first frame. */
   greet(): void {
     const { timestamps } = this.#context;
@@ -105,6 +111,13 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   }
 
   // What the connection tells.
+
+  onSecure(): void {
+    if (this.#state !== "securing") return;
+    this.#setState("open");
+    this.#heardMs = this.#context.clock.nowMs;
+    this.greet();
+  }
 
   onData(chunk: Uint8Array): void {
     if (this.#state !== "open") return;
@@ -138,6 +151,9 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
       this.#leaveTopics(false);
       const reason = why === "finished" ? "client_closed" : "connection_lost";
       this.#context.onEnding(this, reason, this.#outbox.pendingBytes, cause?.message ?? "");
+    }
+    if (this.#state === "securing") {
+      this.#context.onEnding(this, "handshake_failed", 0, cause?.message ?? "");
     }
     this.#setState("gone");
     this.#stopWaiting();
@@ -252,6 +268,13 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
   /** Looks at the deadlines. To be called about once a sweep. */
   sweep(nowMs: number): void {
     switch (this.#state) {
+      case "securing": {
+        const { idleMs } = this.#context.limits;
+        if (nowMs - this.#stateSinceMs >= idleMs) {
+          this.end("idle_timeout", `No TLS handshake within ${idleMs / 1000} s`);
+        }
+        return;
+      }
       case "open":
         this.#sweepOutbox(nowMs);
         if (this.#state === "open" && this.#waitsAt === undefined) this.#sweepSilence(nowMs);
@@ -291,8 +314,12 @@ export class Session implements ConnectionHandler, ClientFrames, Subscriber, Wai
 
   /** Sends what is queued, then an error frame, and closes. */
   end(code: ErrorCode, message: string): void {
-    if (this.#state !== "open") return;
-    this.#beginEnding(code, message);
+    if (this.#state === "open") return this.#beginEnding(code, message);
+    if (this.#state !== "securing") return;
+    // There is nobody yet to tell it to.
+    this.#setState("ending");
+    this.#context.onEnding(this, code, 0, message);
+    this.#connection.destroy();
   }
 
   /** Gives up on the connection. */

@@ -1,7 +1,7 @@
 import type { Logger } from "@logtape/logtape";
 import { mkdtempSync, rmSync } from "node:fs";
 import { EnvironmentError } from "../runtime/command_line.ts";
-import type { Address, Runtime } from "../runtime/types.ts";
+import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
 import type { Limits } from "./limits.ts";
 import type { LogLevel } from "./log.ts";
@@ -13,6 +13,8 @@ export interface SupervisorPlan {
   readonly hostname: string;
   /** 0 lets the system choose; all workers share what it chose. */
   readonly port: number;
+  /** Who the workers say they are by TLS; `null` for plain TCP. */
+  readonly tls: TlsIdentity | null;
   /** The limits of each worker. */
   readonly limits: Limits;
   readonly access: AccessOptions;
@@ -52,6 +54,7 @@ export class Supervisor {
   readonly #leaving = new Set<WorkerProcess>();
   #giveUp: (reason: string) => void = () => {};
   #address: Address | undefined;
+  #tls: TlsIdentity | null;
   #deathTimesMs: number[] = [];
   #isStopping = false;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
@@ -59,6 +62,7 @@ export class Supervisor {
   constructor(runtime: Runtime, plan: SupervisorPlan, logger: Logger) {
     this.#runtime = runtime;
     this.#plan = plan;
+    this.#tls = plan.tls;
     this.#logger = logger;
     this.gaveUp = new Promise((resolve) => this.#giveUp = resolve);
     this.#directory = mkdtempSync("/tmp/hotwheels-");
@@ -84,6 +88,19 @@ export class Supervisor {
     for (const worker of this.#workers) this.#watch(worker);
     this.#pingTimer = setInterval(() => this.#pingAll(), PING_INTERVAL_MS);
     return this.#address as Address;
+  }
+
+  /**
+   * Uses another TLS identity from the next handshake on, in workers to come too.
+   *
+   * @throws {Error} (rejects) when it can't be used; the old one stays in use.
+   */
+  async renew(tls: TlsIdentity): Promise<void> {
+    // What the first can't use, none can: the others aren't asked then.
+    const [first, ...others] = this.#workers;
+    await first?.order({ do: "renew", tls });
+    this.#tls = tls;
+    await Promise.allSettled(others.map((worker) => worker.order({ do: "renew", tls })));
   }
 
   /** Stops all workers gracefully; resolves when they have ended, within 10 s. Idempotent. */
@@ -151,7 +168,12 @@ export class Supervisor {
     }));
     const { hostname } = this.#plan;
     const port = this.#address?.transport === "tcp" ? this.#address.port : this.#plan.port;
-    this.#address = await worker.order({ do: "listen", hostname, port }) ?? undefined;
+    const tls = this.#tls;
+    this.#address = await worker.order({ do: "listen", hostname, port, tls }) ?? undefined;
+    // Renewed while it came to listen.
+    if (this.#tls !== null && this.#tls !== tls) {
+      await worker.order({ do: "renew", tls: this.#tls });
+    }
   }
 
   #watch(worker: WorkerProcess): void {

@@ -29,6 +29,8 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => report({ signal }));
 }
 
+process.on("SIGHUP", () => {});
+
 // Without a supervisor nobody would ever stop this process.
 process.on("disconnect", async () => {
   await server?.stop();
@@ -52,9 +54,14 @@ async function obey(order: Order): Promise<Address | null> {
       await server?.mesh?.link(order.socketPath);
       return null;
     case "listen": {
-      const { hostname, port } = order;
-      return await server?.listen({ transport: "tcp", hostname, port, reusePort: true }) ?? null;
+      const { hostname, port, tls } = order;
+      const secure = tls === null ? {} : { tls };
+      const options = { transport: "tcp", hostname, port, reusePort: true, ...secure } as const;
+      return await server?.listen(options) ?? null;
     }
+    case "renew":
+      await server?.renew(order.tls);
+      return null;
     case "drain":
       await server?.drain();
       return null;

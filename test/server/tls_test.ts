@@ -1,0 +1,152 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
+import { FIRST, identityFile, SECOND } from "../support/identities.ts";
+import { directCommand, ServerCommand } from "../support/server_command.ts";
+import { TlsClient } from "../support/tls_client.ts";
+import { until } from "../support/until.ts";
+
+/** A server on TLS, and the files it reads. */
+interface Bed {
+  readonly server: ServerCommand;
+  readonly cert: string;
+  /** Puts other files in the place of the server's, and tells it. */
+  renew(name: "first" | "second"): void;
+  /** Clients to be disposed of. */
+  readonly clients: TlsClient[];
+}
+
+async function withTls(
+  runtime: RuntimeName,
+  flags: readonly string[],
+  test: (bed: Bed) => Promise<void>,
+): Promise<void> {
+  // Where the server's task may read.
+  const folder = mkdtempSync("/tmp/hotwheels-tls-");
+  const cert = join(folder, "server.crt");
+  const key = join(folder, "server.key");
+  const place = (name: "first" | "second") => {
+    copyFileSync(identityFile(name, "crt"), cert);
+    copyFileSync(identityFile(name, "key"), key);
+  };
+  place("first");
+  const clients: TlsClient[] = [];
+  try {
+    const server = await ServerCommand.listening(
+      runtime,
+      ["--tls-cert", cert, "--tls-key", key, ...flags],
+    );
+    const renew = (name: "first" | "second") => {
+      place(name);
+      process.kill(server.pid, "SIGHUP");
+    };
+    try {
+      await test({ server, cert, renew, clients });
+    } finally {
+      for (const client of clients) client.dispose();
+      await server.dispose();
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+for (const runtime of RUNTIME_NAMES) {
+  describe(`TLS on ${runtime}`, () => {
+    for (const workers of [1, 2]) {
+      it(`serves and is renewed without losing anybody, workers: ${workers}`, {
+        timeout: 60_000,
+      }, async () => {
+        await withTls(runtime, ["--workers", `${workers}`], async (bed) => {
+          const { server, clients } = bed;
+          for (let i = 0; i < 8; i++) {
+            clients.push(await TlsClient.subscribed(server.port, FIRST));
+          }
+          clients[0]!.publish("before");
+          for (const client of clients) await client.hears("before");
+
+          bed.renew("second");
+          await until("it is renewed", () => server.stderr.includes("the certificate is renewed"));
+          const distrustful = await TlsClient.dial(server.port, FIRST);
+          clients.push(distrustful);
+          assertEquals([distrustful.isSecure, distrustful.isClosed], [false, true]);
+          const late = await TlsClient.subscribed(server.port, SECOND);
+          late.publish("after");
+          for (const client of [...clients.slice(0, 8), late]) await client.hears("after");
+          clients.push(late);
+
+          writeFileSync(bed.cert, "nonsense");
+          process.kill(server.pid, "SIGHUP");
+          await until("it says so", () => server.stderr.includes("is not renewed"));
+          assertMatch(server.stderr, /the old one stays: .*no PEM text/);
+          const later = await TlsClient.subscribed(server.port, SECOND);
+          clients.push(later);
+          later.publish("still");
+          for (const client of clients.slice(0, 8)) await client.hears("still");
+
+          server.signal("SIGTERM");
+          const exit = await server.exited();
+          assertEquals([exit.status, exit.signal], [0, null]);
+          assertStringIncludes(later.frames.join(), "server_shutdown");
+        });
+      });
+    }
+
+    it("ends who doesn't speak it, and who leaves a handshake hanging", {
+      timeout: 60_000,
+    }, async () => {
+      const flags = ["--idle-timeout", "1s", "--max-connections", "1"];
+      await withTls(runtime, flags, async ({ server, clients }) => {
+        const speak = async (text: string) => {
+          const peer = connect({ host: "127.0.0.1", port: server.port });
+          let isOver = false;
+          peer.on("error", () => {});
+          peer.on("close", () => isOver = true);
+          peer.resume();
+          peer.write(text);
+          await until("the server ends it", () => isOver);
+        };
+        await speak('{"action":"subscribe","data":"t"}\0');
+        const logs = (words: RegExp) => until("it is logged", () => words.test(server.stderr));
+        await logs(/closed 127\.0\.0\.1: handshake_failed/);
+        // The beginning of a handshake, and no more.
+        await speak("\x16\x03\x01\x02");
+        assertMatch(
+          server.stderr,
+          /closed 127\.0\.0\.1: idle_timeout.*No TLS handshake within 1 s/,
+        );
+        // Its place is free again.
+        const client = await TlsClient.subscribed(server.port, FIRST);
+        clients.push(client);
+        client.publish("well");
+        await client.hears("well");
+        const other = await TlsClient.dial(server.port, FIRST);
+        clients.push(other);
+        assertStringIncludes(other.frames[0]!, "too_many_connections");
+      });
+    });
+
+    it("says what is wrong with the files", async () => {
+      for (
+        const [flags, status, words] of [
+          [["--tls-cert", "/tmp/x.crt"], 2, /^hotwheels: --tls-cert needs --tls-key too\n$/],
+          [
+            ["--tls-cert", "/tmp/missing.crt", "--tls-key", "/tmp/missing.key"],
+            1,
+            /^hotwheels: can't read --tls-cert \/tmp\/missing\.crt: .+\n$/,
+          ],
+        ] as const
+      ) {
+        const server = new ServerCommand(directCommand(runtime), ["--port", "0", ...flags]);
+        const exit = await server.exited();
+        assertEquals(exit.status, status);
+        assertMatch(exit.stderr, words);
+        assert(!exit.stdout.includes("listening"));
+      }
+    });
+  });
+}
