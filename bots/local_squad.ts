@@ -85,10 +85,16 @@ export class LocalSquad implements Squad, BotKeeper {
   }
 
   async #connect(index: number): Promise<void> {
-    const { addresses, port } = this.#plan;
+    const { addresses, port, tls } = this.#plan;
     const hostname = addresses[index % addresses.length]!;
     await this.#runtime.connect(
-      { transport: "tcp", hostname, port, timeoutMs: CONNECT_TIMEOUT_MS },
+      {
+        transport: "tcp",
+        hostname,
+        port,
+        timeoutMs: CONNECT_TIMEOUT_MS,
+        ...(tls === null ? {} : { tls }),
+      },
       (connection) => {
         this.#open++;
         const bot = new Bot(connection, this.#dialect, this, this.#expectation, index);

@@ -49,7 +49,7 @@ export async function measure(
   const facts = readFacts();
   const target = await findTarget(runtime, options, facts.portRange);
   const { addresses, isLoopback } = target;
-  const { n, topic, data, port, dialect: dialectName } = options;
+  const { n, topic, data, port, tls, dialect: dialectName } = options;
   const processes = options.processes === "auto"
     ? chooseProcesses(n, isLoopback, runtime.name, facts)
     : Math.min(options.processes, n);
@@ -61,7 +61,7 @@ export async function measure(
   const dialect = createDialect(dialectName, { topic, data });
   const crew = await Crew.muster(
     runtime,
-    { n, processes, addresses, port, dialect: dialectName, topic, data },
+    { n, processes, addresses, port, tls, dialect: dialectName, topic, data },
   );
   try {
     const progress = await observer.onStart(() => crew.dismiss());

@@ -4,9 +4,17 @@
  * @module
  */
 
+import { readFileSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import { topicProblem } from "../protocol/topic.ts";
-import { CommandLine, quote, UsageError, wholeNumber } from "../runtime/command_line.ts";
+import {
+  CommandLine,
+  EnvironmentError,
+  quote,
+  UsageError,
+  wholeNumber,
+} from "../runtime/command_line.ts";
+import type { TlsTrust } from "../runtime/types.ts";
 import { createDialect, DEFAULT_PORTS, type DialectName } from "./dialects.ts";
 import { parseServerUrl, type ServerAddress } from "./server_address.ts";
 
@@ -19,6 +27,8 @@ export interface BotsOptions {
   /** A name or an address. */
   readonly host: string;
   readonly port: number;
+  /** Whom to believe, where the server speaks TLS. */
+  readonly tls: TlsTrust | null;
   /** How many messages are published, one after another, each to all bots. */
   readonly rounds: number;
   readonly topic: string;
@@ -53,6 +63,7 @@ const MAX_SPREAD = 254;
 const MAX_DATA_BYTES = 16 * 1024 * 1024;
 
 const VALUE_FLAGS = [
+  "ca",
   "json",
   "rounds",
   "topic",
@@ -90,6 +101,9 @@ Flags:
   --spread K       connect to K consecutive loopback addresses from the given one on, to get past
                    the port range (some 28,000 connections for each address); auto (the default)
                    does so where the server is on this machine, n calls for it and they answer
+  --tls            speak TLS with the server, whose certificate must be for host
+  --ca FILE        believe that certificate authority too (PEM; a certificate that vouches for itself
+                   is its own)
   --slo TIME       fail unless every message reached its last bot within TIME, such as 1s
   --json FILE      write the report as JSON to FILE too; - for standard output, which sends the
                    text to standard error
@@ -117,7 +131,7 @@ Examples:
  * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
  */
 export function parseCommand(args: readonly string[]): BotsCommand {
-  const line = new CommandLine(withDash(args), VALUE_FLAGS, ["help", "version"]);
+  const line = new CommandLine(withDash(args), VALUE_FLAGS, ["tls", "help", "version"]);
   if (line.has("help")) return { does: "help" };
   if (line.has("version")) return { does: "version" };
 
@@ -133,6 +147,7 @@ export function parseCommand(args: readonly string[]): BotsCommand {
     dialect: server.dialect,
     host: server.host,
     port: server.port ?? DEFAULT_PORTS[server.dialect],
+    tls: trust(line, server),
     rounds: line.number("rounds", 1, MAX_ROUNDS) ?? 1,
     topic: topicName(line.text("topic") ?? "events", server.dialect),
     data: dataOf(line),
@@ -164,6 +179,30 @@ function serverAddress(host: string, port: string | undefined): ServerAddress {
     throw new UsageError(`the port stands in ${quote(host)} already; leave out ${quote(port!)}`);
   }
   return { ...server, port: server.port ?? ownPort };
+}
+
+function trust(line: Line, { dialect, host }: ServerAddress): TlsTrust | null {
+  const file = line.text("ca");
+  if (!line.has("tls")) {
+    if (file !== undefined) throw new UsageError("--ca is for --tls; give that too");
+    return null;
+  }
+  if (dialect !== "janus") {
+    throw new UsageError(`--tls is for Janus servers; leave it out to measure ${dialect}`);
+  }
+  return file === undefined ? { serverName: host } : { serverName: host, ca: readAuthority(file) };
+}
+
+function readAuthority(path: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new EnvironmentError(`can't read --ca ${path}: ${message.split("\n", 1)[0]}`, { cause });
+  }
+  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
+  throw new EnvironmentError(`--ca ${path} holds no certificate as PEM text`);
 }
 
 function hostName(host: string): string {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Connection, ConnectionHandler, Runtime } from "../runtime/types.ts";
+import type { Connection, ConnectionHandler, Runtime, TlsTrust } from "../runtime/types.ts";
 import type { Dialect } from "./dialect.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { clockMs } from "./squad.ts";
@@ -42,10 +42,16 @@ export class Publisher implements ConnectionHandler {
     runtime: Runtime,
     dialect: Dialect,
     hostname: string,
-    port: number,
+    { port, tls }: { readonly port: number; readonly tls: TlsTrust | null },
   ): Promise<Publisher> {
     let publisher: Publisher | undefined;
-    const to = { transport: "tcp", hostname, port, timeoutMs: PATIENCE_MS } as const;
+    const to = {
+      transport: "tcp",
+      hostname,
+      port,
+      timeoutMs: PATIENCE_MS,
+      ...(tls === null ? {} : { tls }),
+    } as const;
     try {
       await runtime.connect(to, (connection) => publisher = new Publisher(dialect, connection));
       const timer = setTimeout(

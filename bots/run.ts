@@ -37,7 +37,7 @@ export interface RunPlan {
   readonly dialect: Dialect;
   readonly crew: Crew;
   readonly target: Target;
-  readonly options: Pick<BotsOptions, "port" | "rounds" | "timeoutMs">;
+  readonly options: Pick<BotsOptions, "port" | "tls" | "rounds" | "timeoutMs">;
   readonly onProgress: (progress: EnlistmentProgress) => void;
   /** Setting up has ended, well or not. */
   readonly onSetUp: () => void;
@@ -68,7 +68,7 @@ export async function run(plan: RunPlan): Promise<RunRecord> {
 
 async function playRound({ runtime, dialect, crew, target, options }: RunPlan) {
   const [address] = target.addresses;
-  const publisher = await Publisher.connect(runtime, dialect, address!, options.port);
+  const publisher = await Publisher.connect(runtime, dialect, address!, options);
   try {
     await crew.begin();
     const publishedAtMs = publisher.publish();

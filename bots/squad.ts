@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { TlsTrust } from "../runtime/types.ts";
 import type { DialectName } from "./dialects.ts";
 import type { EnlistmentProgress, Tally } from "./enlistment.ts";
 import type { LoopReading } from "./loop_meter.ts";
@@ -16,6 +17,8 @@ export interface SquadPlan {
   /** IP addresses; bot number i goes to the (i modulo their number)-th. */
   readonly addresses: readonly string[];
   readonly port: number;
+  /** Whom to believe, where the server speaks TLS. */
+  readonly tls: TlsTrust | null;
   readonly dialect: DialectName;
   readonly topic: string;
   readonly data: string;

@@ -34,13 +34,13 @@ const SILENT = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
  */
 export async function findTarget(
   runtime: Runtime,
-  { n, dialect, host, port, spread }: Pick<
+  { n, dialect, host, port, tls, spread }: Pick<
     BotsOptions,
-    "n" | "dialect" | "host" | "port" | "spread"
+    "n" | "dialect" | "host" | "port" | "tls" | "spread"
   >,
   portRange: PortRange | null,
 ): Promise<Target> {
-  const first = await firstThatAnswers(runtime, await resolve(host), { dialect, host, port });
+  const first = await firstThatAnswers(runtime, await resolve(host), { dialect, host, port, tls });
   const isLoopback = first === "::1" || first.startsWith("127.");
   if (!first.startsWith("127.")) {
     if (spread !== "auto" && spread > 1) {
@@ -52,7 +52,9 @@ export async function findTarget(
   }
   const wanted = following(first, spread === "auto" ? chooseSpread(n, portRange) : spread);
   const others = wanted.slice(1);
-  const failures = await Promise.all(others.map((address) => probe(runtime, address, port)));
+  const failures = await Promise.all(
+    others.map((address) => probe(runtime, address, { port, tls })),
+  );
   const answering = failures.findIndex((failure) => failure !== null);
   if (answering === -1) return { addresses: wanted, isLoopback };
   if (spread === "auto") return { addresses: wanted.slice(0, answering + 1), isLoopback };
@@ -81,13 +83,20 @@ async function resolve(host: string): Promise<string[]> {
 async function firstThatAnswers(
   runtime: Runtime,
   addresses: readonly string[],
-  { dialect, host, port }: Pick<BotsOptions, "dialect" | "host" | "port">,
+  { dialect, host, port, tls }: Pick<BotsOptions, "dialect" | "host" | "port" | "tls">,
 ): Promise<string> {
   let failure: TransportError | null = null;
   for (const address of addresses) {
-    const failed = await probe(runtime, address, port);
+    const failed = await probe(runtime, address, { port, tls });
     if (failed === null) return address;
     failure ??= failed;
+  }
+  if (failure?.code === "handshake_failed") {
+    throw new EnvironmentError(
+      `${failure.message}; --tls is for a server that speaks TLS, with a certificate for ${host} ` +
+        `that --ca FILE vouches for`,
+      { cause: failure },
+    );
   }
   const remedy = failure?.code === "permission_denied"
     ? ALLOW_IT
@@ -104,10 +113,16 @@ async function firstThatAnswers(
 async function probe(
   runtime: Runtime,
   hostname: string,
-  port: number,
+  { port, tls }: Pick<BotsOptions, "port" | "tls">,
 ): Promise<TransportError | null> {
   try {
-    const to = { transport: "tcp", hostname, port, timeoutMs: PATIENCE_MS } as const;
+    const to = {
+      transport: "tcp",
+      hostname,
+      port,
+      timeoutMs: PATIENCE_MS,
+      ...(tls === null ? {} : { tls }),
+    } as const;
     // In order: a reset before the server has accepted would look like a failure to it.
     (await runtime.connect(to, () => SILENT)).close();
     return null;

@@ -18,6 +18,7 @@ async function withCrew(
   const crew = await Crew.muster(await detectRuntime(), {
     n: 10,
     processes: 3,
+    tls: null,
     addresses: ["127.0.0.1"],
     port: server.port,
     dialect: "janus",

@@ -17,6 +17,7 @@ export const OPTIONS: BotsOptions = {
   dialect: "janus",
   host: "127.0.0.1",
   port: 0,
+  tls: null,
   rounds: 1,
   topic: "events",
   data: "test",

@@ -18,6 +18,7 @@ async function find(
       ...options,
       dialect: "janus",
       port: server.port,
+      tls: null,
     }, NARROW);
   } finally {
     await server.stop();
