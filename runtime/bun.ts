@@ -4,10 +4,11 @@
  * @module
  */
 
-import { closeSync, openSync } from "node:fs";
 import { isIP } from "node:net";
 import process from "node:process";
-import { BunConnection } from "./bun_connection.ts";
+import { Attempt } from "./bun_attempt.ts";
+import type { BunConnection } from "./bun_connection.ts";
+import { begin, descriptorsExhausted, events, type Handler, secureEvents } from "./bun_sockets.ts";
 import {
   addressText,
   checkIdentity,
@@ -24,7 +25,6 @@ import {
   type ListenOptions,
   type Runtime,
   type TlsIdentity,
-  TransportError,
 } from "./types.ts";
 
 /** Sockets of this process, which must run on Bun 1.4.5 or later. */
@@ -45,7 +45,7 @@ class BunRuntime implements Runtime {
   // deno-lint-ignore require-await -- so that a failure is a rejection
   async listen(options: ListenOptions, accept: Accept): Promise<Listener> {
     checkPort(options);
-    const socket: Bun.SocketHandler<BunConnection, "uint8array"> = {
+    const socket: Handler = {
       ...events,
       ...(options.tls === undefined ? {} : secureEvents),
       open(socket) {
@@ -68,7 +68,6 @@ type TcpListenOptions = Extract<ListenOptions, { readonly transport: "tcp" }>;
 type BunSocketListener =
   | Bun.TCPSocketListener<BunConnection>
   | Bun.UnixSocketListener<BunConnection>;
-type Handler = Bun.SocketHandler<BunConnection, "uint8array">;
 
 function listenOn(options: ListenOptions, socket: Handler): readonly BunSocketListener[] {
   const what = `cannot listen on ${addressText(options)}`;
@@ -171,170 +170,5 @@ class BunListener implements Listener {
     // Both share the port while the new ones relieve the old, so that nobody is refused.
     this.#listeners = listenOn(options, this.#socket);
     for (const listener of old) listener.stop();
-  }
-}
-
-/**
- * What a socket's events do, for all sockets alike: each finds its connection in `socket.data`.
- * There is no `error`, so that a mistake in a handler surfaces as an uncaught exception.
- */
-const events = {
-  binaryType: "uint8array",
-  data(socket, chunk) {
-    socket.data.onSocketData(chunk);
-  },
-  drain(socket) {
-    socket.data.onSocketDrain();
-  },
-  end(socket) {
-    socket.data.onSocketEnd();
-  },
-  close(socket, error) {
-    socket.data.onSocketClose(error as Error | undefined);
-  },
-} satisfies Bun.SocketHandler<BunConnection, "uint8array">;
-
-/** What else an accepted socket's events do where it speaks TLS. */
-const secureEvents = {
-  handshake(socket, isSecure, error) {
-    socket.data.onSocketHandshake(isSecure, error);
-  },
-} satisfies Bun.SocketHandler<BunConnection, "uint8array">;
-
-function begin(
-  socket: Bun.Socket<BunConnection>,
-  accept: Accept,
-  isHandshaking = false,
-): BunConnection {
-  const connection = new BunConnection(socket, isHandshaking);
-  socket.data = connection;
-  try {
-    connection.start(accept(connection));
-  } catch (error) {
-    connection.abandon();
-    throw error;
-  }
-  return connection;
-}
-
-/** One try to connect, which ends in time: Bun has no timeout for it. */
-class Attempt {
-  readonly #options: ConnectOptions;
-  readonly #accept: Accept;
-  readonly #resolve: (connection: Connection) => void;
-  readonly #reject: (error: unknown) => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Its handshake is under way. */
-  #socket: Bun.Socket<BunConnection> | undefined;
-  #over = false;
-
-  constructor(
-    options: ConnectOptions,
-    accept: Accept,
-    resolve: (connection: Connection) => void,
-    reject: (error: unknown) => void,
-  ) {
-    this.#options = options;
-    this.#accept = accept;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  begin(): void {
-    const options = this.#options;
-    if (options.timeoutMs !== undefined) {
-      this.#timer = setTimeout(() => {
-        this.#fail(undefined, "timed_out");
-        if (this.#socket !== undefined) this.#drop(this.#socket);
-      }, options.timeoutMs);
-    }
-    const { tls } = options;
-    const socket = {
-      ...events,
-      ...(tls === undefined
-        ? { open: (socket: Bun.Socket<BunConnection>) => this.#open(socket) }
-        : this.#secureEvents()),
-    } as never;
-    try {
-      const connecting = options.transport === "unix"
-        ? Bun.connect<BunConnection>({ unix: options.path, allowHalfOpen: true, socket })
-        : Bun.connect<BunConnection>({
-          hostname: options.hostname,
-          port: options.port,
-          allowHalfOpen: true,
-          socket,
-          ...(tls === undefined ? {} : {
-            tls: {
-              serverName: tls.serverName,
-              rejectUnauthorized: true,
-              ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-            },
-          }),
-        });
-      connecting.catch((error) => this.#fail(error));
-    } catch (error) {
-      this.#fail(error);
-    }
-  }
-
-  /** With TLS there is a connection only after the handshake. */
-  #secureEvents(): Partial<Handler> {
-    return {
-      open: (socket) => {
-        this.#socket = socket;
-        if (this.#over) this.#drop(socket);
-      },
-      handshake: (socket, isSecure, error) => {
-        if (isSecure && socket.authorized) return this.#open(socket);
-        this.#drop(socket);
-        this.#fail(error, "handshake_failed");
-      },
-      drain: (socket) => socket.data?.onSocketDrain(),
-      end: (socket) => socket.data?.onSocketEnd(),
-      close: (socket, error) => {
-        if (socket.data !== undefined) socket.data.onSocketClose(error as Error | undefined);
-        else this.#fail(error ?? new Error("the peer closed the connection"), "handshake_failed");
-      },
-    };
-  }
-
-  #drop(socket: Bun.Socket<BunConnection>): void {
-    const dropped = new BunConnection(socket);
-    socket.data = dropped;
-    dropped.abandon();
-  }
-
-  #open(socket: Bun.Socket<BunConnection>): void {
-    if (this.#over) return this.#drop(socket);
-    this.#over = true;
-    clearTimeout(this.#timer);
-    try {
-      this.#resolve(begin(socket, this.#accept));
-    } catch (error) {
-      this.#reject(error);
-    }
-  }
-
-  #fail(cause: unknown, code = transportErrorCode(cause)): void {
-    if (this.#over) return;
-    this.#over = true;
-    clearTimeout(this.#timer);
-    // Bun calls a failure for want of a descriptor a refusal.
-    if (code === "connection_refused" && descriptorsExhausted()) code = "descriptors_exhausted";
-    const what = `cannot connect to ${addressText(this.#options)}`;
-    this.#reject(
-      cause === undefined
-        ? new TransportError(code, `${what}: timed out`)
-        : transportError(what, cause, code),
-    );
-  }
-}
-
-function descriptorsExhausted(): boolean {
-  try {
-    closeSync(openSync("/dev/null", "r"));
-    return false;
-  } catch (error) {
-    return transportErrorCode(error) === "descriptors_exhausted";
   }
 }
