@@ -25,6 +25,7 @@ async function run(): Promise<BotsWord> {
   const options: BotsOptions = {
     ...task,
     topic: "events",
+    tls: null,
     processes: "auto",
     spread: "auto",
     sloMs: null,
