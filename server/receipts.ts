@@ -12,6 +12,9 @@ export interface Receipt {
   readonly evicted: number;
 }
 
+/** What became of a message whose topic had no subscribers. */
+export const NOBODY: Receipt = { matched: 0, written: 0, queued: 0, evicted: 0 };
+
 /** Whoever wants a receipt. Called once; it may end subscriptions. */
 export type TakeReceipt = (receipt: Receipt) => void;
 

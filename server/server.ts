@@ -133,10 +133,10 @@ export class Server {
       backplane: this.mesh,
       newDecoder: () => new ClientDecoder(limits),
       newToken: () => tokens.next(),
-      onThrottled: (session) => events.onThrottled?.(session.remoteAddress, limits.publishRate),
-      onEnding: (session, reason, pendingBytes, detail) => {
+      onThrottled: (remoteAddress) => events.onThrottled?.(remoteAddress, limits.publishRate),
+      onEnding: (remoteAddress, reason, pendingBytes, detail) => {
         counters.ended[reason]++;
-        events.onSessionEnd(session.remoteAddress, reason, pendingBytes, detail);
+        events.onSessionEnd(remoteAddress, reason, pendingBytes, detail);
       },
       onGone: (session) => {
         this.#sessions.remove(session);

@@ -29,10 +29,10 @@ export interface SessionContext extends OutboxContext {
   readonly addresses: AddressTable;
   newDecoder(): ClientDecoder;
   newToken(): string;
-  /** The session publishes faster than it may, for the first time. */
-  onThrottled(session: Session): void;
-  /** The session has begun to end; called once, with what waited for the peer at that moment. */
-  onEnding(session: Session, reason: EndReason, pendingBytes: number, detail: string): void;
+  /** A client publishes faster than it may, for the first time. */
+  onThrottled(remoteAddress: string): void;
+  /** A session has begun to end; called once, with what waited for the peer at that moment. */
+  onEnding(remoteAddress: string, reason: EndReason, pendingBytes: number, detail: string): void;
   /** The connection is gone; called once, last. */
   onGone(session: Session): void;
 }

@@ -1,0 +1,271 @@
+import type { Connection, TransportEnd } from "../runtime/types.ts";
+import { encodeError } from "../protocol/encoder.ts";
+import type { ErrorCode } from "../protocol/errors.ts";
+import { type EndReason, isErrorCode } from "./counters.ts";
+import { Gate } from "./gate.ts";
+import { CLOSE_LINGER_MS } from "./limits.ts";
+import { Outbox } from "./outbox.ts";
+import type { SessionContext } from "./session_context.ts";
+import { SharedChunk } from "./shared_chunk.ts";
+import type { Pace, Subscriber } from "./topic.ts";
+
+/**
+ * - `securing`: waits for the TLS handshake, where there is one.
+ * - `open`: reads and writes.
+ * - `ending`: reads no more; what is queued still goes out.
+ * - `closing`: our side is closed; waits for the peer's.
+ * - `gone`: the connection is no more.
+ */
+type ClientState = "securing" | "open" | "ending" | "closing" | "gone";
+
+/**
+ * The connection to one client: what is sent to it, how well it takes that, and how it ends. What the
+ * client says is the {@linkcode Session}'s, which is this one's only heir: one object for a
+ * connection, so that an idle one costs little.
+ */
+export abstract class ClientConnection implements Subscriber {
+  /** Where the server keeps this; the server's own. */
+  slot = -1;
+  protected readonly connection: Connection;
+  protected readonly context: SessionContext;
+  readonly #outbox: Outbox;
+  #state: ClientState = "open";
+  /** When the state began, or the server last paused reading in it, on the coarse clock. */
+  protected stateSinceMs: number;
+  /** Where publishers wait for this client, when it has fallen behind as a subscriber. */
+  #lagGate: Gate | undefined;
+
+  constructor(connection: Connection, context: SessionContext) {
+    this.connection = connection;
+    this.context = context;
+    this.#outbox = new Outbox(connection, context);
+    this.stateSinceMs = context.clock.nowMs;
+  }
+
+  /** Looks at the deadlines of a client that is listened to. */
+  protected abstract sweepSilence(nowMs: number): void;
+  /** Ends all subscriptions. */
+  protected abstract leaveTopics(deliverRest: boolean): void;
+  /** Drops what has arrived but wasn't read, and frees the memory that it holds. */
+  protected abstract stopListening(): void;
+
+  /** The peer's IP address; empty on a Unix socket. */
+  get remoteAddress(): string {
+    return this.connection.remoteAddress;
+  }
+
+  /** Bytes that wait for the peer. */
+  get pendingBytes(): number {
+    return this.#outbox.pendingBytes;
+  }
+
+  /** When the peer last took a byte of what waits for it, on the coarse clock. */
+  get progressMs(): number {
+    return this.#outbox.progressMs;
+  }
+
+  /** Whether the client is listened to. */
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
+  /** Waits for the TLS handshake before anything is said. */
+  awaitHandshake(): void {
+    this.#setState("securing");
+  }
+
+  /** Sends a reply; replies that nobody reads are no better than messages. */
+  send(bytes: Uint8Array): void {
+    if (this.#outbox.send(new SharedChunk(bytes, this.context.budget))) return;
+    if (this.#state === "open") this.#enforceLimit();
+  }
+
+  // What its topics tell.
+
+  deliver(chunk: SharedChunk): Pace {
+    if (this.#state !== "open") return "keeps_up";
+    this.context.counters.writes++;
+    if (this.#outbox.send(chunk)) return "keeps_up";
+    this.#enforceLimit();
+    if (this.#state !== "open" || !this.#outbox.holdsPublishers()) return "keeps_up";
+    return this.#outbox.hasTakenSome ? "behind" : "behind_unproven";
+  }
+
+  get gate(): Gate | undefined {
+    if (this.#state !== "open" || !this.#outbox.holdsPublishers()) return undefined;
+    return this.#lagGate ??= new Gate(this.context.runtime);
+  }
+
+  get hasUnsent(): boolean {
+    return !this.#outbox.isEmpty;
+  }
+
+  // What the connection tells.
+
+  onDrain(): void {
+    const isEmpty = this.#outbox.drained();
+    if (this.#lagGate !== undefined && this.#outbox.hasCaughtUp) this.#openLagGate();
+    if (isEmpty && this.#state === "ending") this.#close();
+  }
+
+  onEnd(): void {
+    if (this.#state === "open") this.beginEnding("client_closed", "");
+  }
+
+  onClose(why: TransportEnd, cause?: Error): void {
+    const detail = cause?.message ?? "";
+    if (this.#state === "open") {
+      this.leaveTopics(false);
+      const reason = why === "finished" ? "client_closed" : "connection_lost";
+      this.context.onEnding(this.remoteAddress, reason, this.#outbox.pendingBytes, detail);
+    } else if (this.#state === "securing") {
+      this.context.onEnding(this.remoteAddress, "handshake_failed", 0, detail);
+    }
+    this.#setState("gone");
+    this.stopListening();
+    this.#openLagGate();
+    this.#outbox.discard();
+  }
+
+  // What the server tells.
+
+  /** Looks at the deadlines. To be called about once a sweep. */
+  sweep(nowMs: number): void {
+    switch (this.#state) {
+      case "securing": {
+        const { idleMs } = this.context.limits;
+        if (nowMs - this.stateSinceMs >= idleMs) {
+          this.end("idle_timeout", `No TLS handshake within ${idleMs / 1000} s`);
+        }
+        return;
+      }
+      case "open":
+        this.#sweepOutbox(nowMs);
+        if (this.isOpen) this.sweepSilence(nowMs);
+        return;
+      case "ending": {
+        const health = this.#outbox.health(nowMs);
+        if (health === "past_write_deadline" || health === "past_soft_limit") {
+          this.connection.destroy();
+        }
+        return;
+      }
+      case "closing":
+        if (nowMs - this.stateSinceMs >= CLOSE_LINGER_MS) this.connection.destroy();
+        return;
+      case "gone":
+        return;
+    }
+  }
+
+  /** True for a reader that has taken no byte for the time given although some wait for it. */
+  isStalledFor(ms: number): boolean {
+    return !this.#outbox.isEmpty && this.context.clock.nowMs - this.#outbox.progressMs >= ms;
+  }
+
+  /** Ends a slow consumer whose memory is needed: all that waits for it is dropped at once. */
+  evict(detail: string): void {
+    if (this.#state === "open") this.#evict(detail, true);
+    else this.#giveUp();
+  }
+
+  /** Sends what is queued, then an error frame, and closes. */
+  end(code: ErrorCode, message: string): void {
+    if (this.#state === "open") return this.beginEnding(code, message);
+    if (this.#state !== "securing") return;
+    // There is nobody yet to tell it to.
+    this.#setState("ending");
+    this.context.onEnding(this.remoteAddress, code, 0, message);
+    this.connection.destroy();
+  }
+
+  /** Gives up on the connection. */
+  destroy(): void {
+    this.connection.destroy();
+  }
+
+  /** The handshake has succeeded. False: nobody waits for it any more. */
+  protected secured(): boolean {
+    if (this.#state !== "securing") return false;
+    this.#setState("open");
+    return true;
+  }
+
+  /** What has been accepted so far is still delivered, then `reason`, then FIN. */
+  protected beginEnding(reason: EndReason, detail: string): void {
+    this.leaveTopics(true);
+    // Delivering may have passed a limit and ended it harder.
+    if (this.#state !== "open") return;
+    this.#setState("ending");
+    this.context.onEnding(this.remoteAddress, reason, this.#outbox.pendingBytes, detail);
+    this.#sendLastWords(reason, detail);
+  }
+
+  /** A slow consumer: it loses its queue, and the error frame too where it takes nothing. */
+  #evict(detail: string, takesNothing: boolean): void {
+    const { pendingBytes } = this.#outbox;
+    this.#setState("ending");
+    this.leaveTopics(false);
+    this.context.onEnding(this.remoteAddress, "slow_consumer", pendingBytes, detail);
+    this.#outbox.dropQueue();
+    if (takesNothing) this.#giveUp();
+    else this.#sendLastWords("slow_consumer", detail);
+  }
+
+  /** Frees the memory at once, so that whoever needs it need not take it from others too. */
+  #giveUp(): void {
+    this.stopListening();
+    this.connection.destroy();
+    this.#outbox.discard();
+  }
+
+  #sendLastWords(reason: EndReason, detail: string): void {
+    this.stopListening();
+    this.#openLagGate();
+    if (isErrorCode(reason)) {
+      this.send(encodeError(this.context.timestamps.next(), reason, detail));
+    }
+    this.connection.resumeReading();
+    if (this.#outbox.isEmpty) this.#close();
+  }
+
+  #sweepOutbox(nowMs: number): void {
+    const health = this.#outbox.health(nowMs);
+    if (health === "fine") {
+      if (this.#outbox.hasHeldTooLong) this.#openLagGate();
+      return;
+    }
+    const { limits } = this.context;
+    if (health === "past_write_deadline") {
+      this.#evict(`No byte taken for ${limits.writeDeadlineMs / 1000} s`, true);
+    } else if (health === "past_soft_limit") {
+      const bytes = this.#outbox.pendingBytes;
+      this.#evict(`${bytes} bytes wait, for ${limits.softPendingMs / 1000} s too many`, false);
+    } else {
+      this.#openLagGate();
+    }
+  }
+
+  /** Evicts a client for which more waits than may. */
+  #enforceLimit(): void {
+    const { pendingBytes } = this.#outbox;
+    const { maxPendingBytes } = this.context.limits;
+    if (pendingBytes <= maxPendingBytes) return;
+    this.#evict(`${pendingBytes} bytes wait, ${maxPendingBytes} may`, false);
+  }
+
+  #openLagGate(): void {
+    this.#lagGate?.open();
+    this.#lagGate = undefined;
+  }
+
+  #close(): void {
+    this.#setState("closing");
+    this.connection.close();
+  }
+
+  #setState(state: ClientState): void {
+    this.#state = state;
+    this.stateSinceMs = this.context.clock.nowMs;
+  }
+}

@@ -1,0 +1,68 @@
+import { ProtocolError } from "../protocol/errors.ts";
+import type { SessionContext } from "./session_context.ts";
+import type { Subscriber, Subscription } from "./topic.ts";
+
+/**
+ * Subscribes a client to one more topic; nothing where it is already.
+ *
+ * @param subscriptions The client's; added to.
+ * @throws {ProtocolError} `too_many_topics`.
+ */
+export function subscribe(
+  subscriptions: Subscription[],
+  name: string,
+  subscriber: Subscriber,
+  { topics, limits, counters }: SessionContext,
+): void {
+  if (subscriptions.some(({ topic }) => topic.name === name)) return;
+  if (subscriptions.length >= limits.maxTopics) {
+    throw new ProtocolError(
+      "too_many_topics",
+      `At most ${limits.maxTopics} topics on one connection`,
+    );
+  }
+  if (topics.size >= limits.maxTopicsTotal && topics.find(name) === undefined) {
+    throw new ProtocolError(
+      "too_many_topics",
+      `All ${limits.maxTopicsTotal} topics of the server are taken`,
+    );
+  }
+  subscriptions.push(topics.subscribe(name, subscriber));
+  counters.subscriptions++;
+}
+
+/**
+ * Unsubscribes a client from a topic, where it is subscribed. What was accepted before is still
+ * delivered, which may end the client's session.
+ *
+ * @param subscriptions The client's; removed from.
+ */
+export function unsubscribe(
+  subscriptions: Subscription[],
+  name: string,
+  { counters }: SessionContext,
+): void {
+  const index = subscriptions.findIndex(({ topic }) => topic.name === name);
+  const subscription = subscriptions[index];
+  if (subscription === undefined) return;
+  subscriptions.splice(index, 1);
+  counters.subscriptions--;
+  subscription.topic.unsubscribe(subscription, true);
+}
+
+/**
+ * Ends all of a client's subscriptions.
+ *
+ * @param subscriptions The client's, which it must not look at any more.
+ * @param deliverRest Whether what was accepted so far is still delivered, at once.
+ */
+export function unsubscribeAll(
+  subscriptions: readonly Subscription[],
+  deliverRest: boolean,
+  { counters }: SessionContext,
+): void {
+  counters.subscriptions -= subscriptions.length;
+  for (const subscription of subscriptions) {
+    subscription.topic.unsubscribe(subscription, deliverRest);
+  }
+}
