@@ -10,12 +10,12 @@ import manifest from "../package.json" with { type: "json" };
 import { runCommand } from "../runtime/command.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { compare } from "./compare/compare.ts";
-import { type CompareOptions, HELP, parseCommand } from "./compare/options.ts";
+import { HELP, parseCommand } from "./compare/options.ts";
 import type { CompareReport } from "./compare/report.ts";
 import { remakeReport } from "./compare/remake_report.ts";
 import { reportText, runLine } from "./compare/text.ts";
 import { Undertakings } from "./compare/undertakings.ts";
-import { writeReports } from "./compare/write_reports.ts";
+import { checkFolder, writeReports } from "./compare/write_reports.ts";
 
 if (import.meta.main) await runCommand("compare", main);
 
@@ -31,11 +31,13 @@ async function main(args: readonly string[]): Promise<number> {
     case "report": {
       const { file, options } = command;
       const report = remakeReport(file);
-      await deliver(report, options, dirname(file));
+      await deliver(report, options.json, options.out ?? dirname(file));
       return 0;
     }
     case "run": {
       const { options } = command;
+      const folder = options.out ?? join("reports", moment());
+      checkFolder(folder);
       const undertakings = new Undertakings();
       endOnSignal(undertakings);
       const report = await compare(await detectRuntime(), options, args, {
@@ -43,21 +45,21 @@ async function main(args: readonly string[]): Promise<number> {
         say: (line) => console.error(line),
         onRun: (run, total) => console.error(runLine(run, total)),
       });
-      const moment = report.started_at.slice(0, 19).replaceAll(":", "-");
-      await deliver(report, options, join("reports", moment));
+      await deliver(report, options.json, folder);
       return isComplete(report) ? 0 : 1;
     }
   }
 }
 
-async function deliver(
-  report: CompareReport,
-  { out, json }: Pick<CompareOptions, "out" | "json">,
-  folder: string,
-): Promise<void> {
-  await writeReports(report, out ?? folder);
-  console.error(`compare: the report is ${join(out ?? folder, "report.html")}`);
+async function deliver(report: CompareReport, json: boolean, folder: string): Promise<void> {
+  await writeReports(report, folder);
+  console.error(`compare: the report is ${join(folder, "report.html")}`);
   console.log(json ? JSON.stringify(report) : "\n" + reportText(report));
+}
+
+/** Now, as a folder's name. */
+function moment(): string {
+  return new Date().toISOString().slice(0, 19).replaceAll(":", "-");
 }
 
 /** Whether every arm had all the valid runs that it was to have. */

@@ -4,13 +4,29 @@
  * @module
  */
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { EnvironmentError } from "../../runtime/command_line.ts";
 import { pooledLatencies } from "./build_report.ts";
 import { hgrmText } from "./hgrm.ts";
 import { reportMarkdown } from "./markdown.ts";
 import type { CompareReport } from "./report.ts";
+
+/**
+ * Asks before minutes are spent whether a folder can be had, and files in it.
+ *
+ * @throws {EnvironmentError} if not.
+ */
+export function checkFolder(folder: string): void {
+  let there = resolve(folder);
+  while (!existsSync(there)) there = dirname(there);
+  try {
+    if (!statSync(there).isDirectory()) throw new Error(`${there} is no folder`);
+    accessSync(there, constants.W_OK);
+  } catch (cause) {
+    throw cannotWrite(cause);
+  }
+}
 
 /**
  * Writes all files of a report.
@@ -35,8 +51,13 @@ function write(folder: string, files: Readonly<Record<string, string>>): void {
     mkdirSync(folder, { recursive: true });
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   } catch (cause) {
-    throw new EnvironmentError(`can't write the report: ${(cause as Error).message}`, { cause });
+    throw cannotWrite(cause);
   }
+}
+
+function cannotWrite(cause: unknown): EnvironmentError {
+  const { message } = cause as Error;
+  return new EnvironmentError(`can't write the report: ${message}; see --out`, { cause });
 }
 
 function hgrmFiles({ sizes, arms, runs }: CompareReport): Record<string, string> {

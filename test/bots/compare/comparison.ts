@@ -1,0 +1,104 @@
+/**
+ * Comparisons as tests run them.
+ *
+ * @module
+ */
+
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { MetricName, Verdict } from "../../../bots/compare/metrics.ts";
+import type { CompareReport } from "../../../bots/compare/report.ts";
+import { type CommandProcess, type Ended, startCommand } from "../../support/command_process.ts";
+import { type Script, ScriptedServer } from "../scripted_server.ts";
+
+/** For tests that start processes: a bound that only a test that fails reaches. */
+export const PATIENCE = { timeout: 240_000 };
+
+/** A comparison that was made. */
+export interface Compared extends Ended {
+  /** What it wrote, by name. */
+  readonly files: readonly string[];
+  readonly report: CompareReport | null;
+}
+
+/** Starts the command. */
+export function startCompare(
+  args: readonly (string | number)[],
+  env: Readonly<Record<string, string>> = {},
+): CommandProcess {
+  return startCommand("bots/compare.ts", args, env);
+}
+
+/** The comparison, to its end. */
+export async function compare(
+  args: readonly (string | number)[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Compared> {
+  return await withFolder(async (folder) => {
+    const ended = await startCompare([...args, "--out", folder], env).ended;
+    const file = join(folder, "report.json");
+    const report = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : null;
+    return { ...ended, files: readdirSync(folder).sort(), report };
+  });
+}
+
+/** Calls the test with a folder that is removed behind it. */
+export async function withFolder<T>(test: (folder: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), "hotwheels-compare-"));
+  try {
+    return await test(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Calls the test with servers, and the flags that name them `a`, `b` and `c`. */
+export async function withServers(
+  scripts: readonly Script[],
+  test: (targets: string[], servers: readonly ScriptedServer[]) => Promise<void>,
+): Promise<void> {
+  const servers = await Promise.all(scripts.map((script) => ScriptedServer.start(script)));
+  try {
+    await test(servers.flatMap(({ port }, at) => target("abc"[at]!, port)), servers);
+  } finally {
+    for (const server of servers) await server.stop();
+  }
+}
+
+/** The flag that names a server of this machine. */
+export function target(name: string, port: number): string[] {
+  return ["--target", `${name}=127.0.0.1:${port}`];
+}
+
+/** What was said of an arm against the first, with the most subscribers. */
+export function verdictOn(
+  report: CompareReport | null,
+  arm: string,
+  metric: MetricName = "max_ms",
+): Verdict {
+  return report!.sizes.at(-1)!.comparisons
+    .find((comparison) => comparison.arm === arm && comparison.metric === metric)!.verdict;
+}
+
+/** A process. */
+export interface Listed {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** Children, and theirs, with their command lines. */
+export function descendants(pid: number): Listed[] {
+  const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,ppid=,args="], { encoding: "utf8" });
+  const all = stdout.split("\n").map((line) => /^ *(\d+) +(\d+) (.*)$/.exec(line))
+    .filter((match) => match !== null)
+    .map(([, own, parent, command]) => ({
+      pid: Number(own),
+      parent: Number(parent),
+      command: command!,
+    }));
+  const below = (root: number): Listed[] =>
+    all.filter(({ parent }) => parent === root).flatMap((one) => [one, ...below(one.pid)]);
+  return below(pid);
+}

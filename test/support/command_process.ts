@@ -1,0 +1,81 @@
+/**
+ * The project's commands as child processes, on the runtime that runs the test.
+ *
+ * @module
+ */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import process from "node:process";
+import { PROJECT_ROOT } from "../../bots/program.ts";
+import { runCommand } from "./fixture.ts";
+
+/** How a command ended. */
+export interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command under way. */
+export class CommandProcess {
+  readonly pid: number;
+  /** It has ended, and all that it said is read. */
+  readonly ended: Promise<Ended>;
+  #stdout = "";
+  #stderr = "";
+
+  constructor(child: ChildProcess) {
+    this.pid = child.pid!;
+    child.stdout!.setEncoding("utf8").on("data", (text: string) => this.#stdout += text);
+    child.stderr!.setEncoding("utf8").on("data", (text: string) => this.#stderr += text);
+    this.ended = new Promise((resolve) => {
+      child.once("close", (status) => {
+        resolve({ status, stdout: this.#stdout, stderr: this.#stderr });
+      });
+    });
+  }
+
+  /** What it has said so far. */
+  get stdout(): string {
+    return this.#stdout;
+  }
+
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  signal(name: "SIGINT" | "SIGTERM"): void {
+    process.kill(this.pid, name);
+  }
+}
+
+/**
+ * Starts a script in the project's folder.
+ *
+ * @param script Its path from there.
+ * @param env What it gets beside this process's environment.
+ */
+export function startCommand(
+  script: string,
+  args: readonly (string | number)[],
+  env: Readonly<Record<string, string>> = {},
+): CommandProcess {
+  const [program, ...rest] = [...runCommand, script, ...args.map(String)];
+  return new CommandProcess(
+    spawn(program!, rest, {
+      cwd: PROJECT_ROOT,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    }),
+  );
+}
+
+/** Whether there is a process of that number. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
