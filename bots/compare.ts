@@ -5,9 +5,7 @@
  */
 
 import { dirname, join } from "node:path";
-import process from "node:process";
-import manifest from "../package.json" with { type: "json" };
-import { runCommand } from "../runtime/command.ts";
+import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { compare } from "./compare/compare.ts";
 import { HELP, parseCommand } from "./compare/options.ts";
@@ -23,11 +21,8 @@ async function main(args: readonly string[]): Promise<number> {
   const command = parseCommand(args);
   switch (command.does) {
     case "help":
-      console.log(HELP.trimEnd());
-      return 0;
     case "version":
-      console.log(manifest.version);
-      return 0;
+      return answer(command, HELP);
     case "report": {
       const { file, options } = command;
       const report = remakeReport(file);
@@ -39,7 +34,7 @@ async function main(args: readonly string[]): Promise<number> {
       const folder = options.out ?? join("reports", moment());
       checkFolder(folder);
       const undertakings = new Undertakings();
-      endOnSignal(undertakings);
+      endOnSignal(() => undertakings.endAll());
       const report = await compare(await detectRuntime(), options, args, {
         undertakings,
         say: (line) => console.error(line),
@@ -65,14 +60,4 @@ function moment(): string {
 /** Whether every arm had all the valid runs that it was to have. */
 function isComplete({ sizes, options }: CompareReport): boolean {
   return sizes.every(({ arms }) => arms.every(({ valid_runs }) => valid_runs >= options.runs));
-}
-
-/** Ctrl-C ends servers and bots too, with the status that a shell expects. */
-function endOnSignal(undertakings: Undertakings): void {
-  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
-    process.on(signal, () => {
-      undertakings.endAll();
-      process.exit(128 + number);
-    });
-  }
 }

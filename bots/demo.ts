@@ -5,8 +5,8 @@
  */
 
 import process from "node:process";
-import { runCommand } from "../runtime/command.ts";
-import { CommandLine, quote, UsageError, wholeNumber } from "../runtime/command_line.ts";
+import { answer, runCommand } from "../runtime/command.ts";
+import { CommandLine, wholeNumber } from "../runtime/command_line.ts";
 import { runBots } from "./bots_process.ts";
 import { findProgram, type Program, RUNTIME_NAMES, type RuntimeName } from "./program.ts";
 import type { BotsReport } from "./report.ts";
@@ -19,8 +19,9 @@ Usage:
   deno task demo [n]
   bun run bots/demo.ts [n]
 
-  n       how many bots (default 5000)
-  --help  print this
+  n          how many bots (default 5000)
+  --help     print this
+  --version  print the version
 
 The bots run on Bun for both servers, since they cost least there. The exit status is 0 when every bot
 was good with both.
@@ -37,13 +38,9 @@ const BOTS_LIMIT_MS = 5 * 60_000;
 if (import.meta.main) await runCommand("demo", main);
 
 async function main(args: readonly string[]): Promise<number> {
-  const line = new CommandLine(args, [], ["help"]);
-  if (line.has("help")) {
-    console.log(HELP.trimEnd());
-    return 0;
-  }
-  const [n, extra] = line.positionals;
-  if (extra !== undefined) throw new UsageError(`${quote(extra)} is one argument too many`);
+  const line = new CommandLine(args, []);
+  if (line.question !== undefined) return answer(line.question, HELP);
+  const [n] = line.upTo(1, "n is all");
   const count = n === undefined ? DEFAULT_BOTS : wholeNumber(n, "n", 1, MAX_BOTS);
   const programs = { deno: findProgram("deno"), bun: findProgram("bun") };
   const reports: BotsReport[] = [];

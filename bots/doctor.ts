@@ -4,13 +4,14 @@
  * @module
  */
 
-import { runCommand } from "../runtime/command.ts";
-import { CommandLine, quote, UsageError, wholeNumber } from "../runtime/command_line.ts";
+import { answer, runCommand } from "../runtime/command.ts";
+import { CommandLine, wholeNumber } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { readAllFacts, type SystemFacts } from "../runtime/system/facts.ts";
 import { type Finding, remedyLines } from "../runtime/system/finding.ts";
 import { checkUp, type CheckupNeed, type Role, ROLES } from "./checkup.ts";
 import { type Ec2Instance, metadataEndpoint, readInstance } from "./ec2_metadata.ts";
+import { MAX_BOTS, MAX_WORKERS } from "./limits.ts";
 import type { RuntimeName } from "./program.ts";
 
 const HELP =
@@ -28,6 +29,7 @@ Flags:
   --ec2            ask EC2's metadata service, also where this doesn't look like EC2
   --json           print JSON instead
   --help           print this
+  --version        print the version
 
 Memory is estimated for the runtime that runs this. Each line says fine, note (it works, but not well) or
 fatal (it can't work). The exit status is 0 unless something is fatal, which makes it 1.
@@ -37,8 +39,6 @@ fatal (it can't work). The exit status is 0 unless something is fatal, which mak
 const SCHEMA = "hotwheels-doctor/1";
 
 const DEFAULT_CLIENTS = 20_000;
-const MAX_CLIENTS = 1_000_000;
-const MAX_WORKERS = 64;
 
 const NO_ANSWER: Ec2Instance = {
   instanceType: null,
@@ -57,16 +57,12 @@ const PARTS: Readonly<Record<Role, string>> = {
 if (import.meta.main) await runCommand("doctor", main);
 
 async function main(args: readonly string[]): Promise<number> {
-  const line = new CommandLine(args, ["role", "workers"], ["ec2", "json", "help"]);
-  if (line.has("help")) {
-    console.log(HELP.trimEnd());
-    return 0;
-  }
-  const [n, extra] = line.positionals;
-  if (extra !== undefined) throw new UsageError(`${quote(extra)} is one argument too many`);
+  const line = new CommandLine(args, ["role", "workers"], ["ec2", "json"]);
+  if (line.question !== undefined) return answer(line.question, HELP);
+  const [n] = line.upTo(1, "n is all");
   const runtime = await detectRuntime();
   const need: CheckupNeed = {
-    n: n === undefined ? DEFAULT_CLIENTS : wholeNumber(n, "n", 1, MAX_CLIENTS),
+    n: n === undefined ? DEFAULT_CLIENTS : wholeNumber(n, "n", 1, MAX_BOTS),
     role: line.choice("role", ROLES) ?? "both",
     workers: line.number("workers", 1, MAX_WORKERS) ?? 1,
     runtime: runtime.name as RuntimeName,

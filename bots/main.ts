@@ -5,11 +5,10 @@
  */
 
 import { writeFileSync } from "node:fs";
-import process from "node:process";
-import { runCommand } from "../runtime/command.ts";
+import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
-import { measure, type Observer, VERSION } from "./measure.ts";
+import { measure, type Observer } from "./measure.ts";
 import { HELP, parseCommand } from "./options.ts";
 import { findingText } from "./preflight.ts";
 import { startProgress } from "./progress.ts";
@@ -20,20 +19,11 @@ if (import.meta.main) await runCommand("bots", main);
 
 async function main(args: readonly string[]): Promise<number> {
   const command = parseCommand(args);
-  switch (command.does) {
-    case "help":
-      console.log(HELP.trimEnd());
-      return 0;
-    case "version":
-      console.log(VERSION);
-      return 0;
-    case "run": {
-      const { options } = command;
-      const report = await measure(await detectRuntime(), options, args, observer(options.n));
-      deliver(report, options.json);
-      return report.bad === 0 && report.slo?.held !== false ? 0 : 1;
-    }
-  }
+  if (command.does !== "run") return answer(command, HELP);
+  const { options } = command;
+  const report = await measure(await detectRuntime(), options, args, observer(options.n));
+  deliver(report, options.json);
+  return report.bad === 0 && report.slo?.held !== false ? 0 : 1;
 }
 
 function observer(n: number): Observer {
@@ -50,16 +40,6 @@ function observer(n: number): Observer {
       return progress;
     },
   };
-}
-
-/** Ctrl-C ends all processes, with the status that a shell expects. */
-function endOnSignal(end: () => void): void {
-  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
-    process.on(signal, () => {
-      end();
-      process.exit(128 + number);
-    });
-  }
 }
 
 function deliver(report: BotsReport, json: string | null): void {

@@ -18,9 +18,6 @@ import { run, type RunRecord } from "./run.ts";
 import { readFacts, type SystemFacts } from "../runtime/system/facts.ts";
 import { findTarget } from "./target.ts";
 
-/** The version of the bots. */
-export const VERSION: string = manifest.version;
-
 /** Whom a run keeps informed. */
 export interface Observer {
   /** Something about this machine doesn't fit. Where one is fatal, the run ends with it. */
@@ -97,7 +94,7 @@ function environmentReport(
   return {
     runtime: runtime.name,
     runtime_version: runtime.version,
-    hotwheels_version: VERSION,
+    hotwheels_version: manifest.version,
     os: facts.os,
     os_release: facts.osRelease,
     architecture: facts.architecture,

@@ -10,12 +10,14 @@ import { topicProblem } from "../protocol/topic.ts";
 import {
   CommandLine,
   EnvironmentError,
+  type Question,
   quote,
   UsageError,
   wholeNumber,
 } from "../runtime/command_line.ts";
 import type { TlsTrust } from "../runtime/types.ts";
 import { createDialect, DEFAULT_PORTS, type DialectName } from "./dialects.ts";
+import { MAX_BOTS, MAX_DATA_BYTES } from "./limits.ts";
 import { parseServerUrl, type ServerAddress } from "./server_address.ts";
 
 /** What a run does. */
@@ -49,18 +51,13 @@ export interface BotsOptions {
 /** What the command line asks for. */
 export type BotsCommand =
   | { readonly does: "run"; readonly options: BotsOptions }
-  | { readonly does: "help" }
-  | { readonly does: "version" };
+  | Question;
 
-/** More would need more addresses than a loopback network has use for. */
-const MAX_BOTS = 1_000_000;
 const MAX_ROUNDS = 10_000;
 /** Each is a whole runtime: some 50 MB. */
 const MAX_PROCESSES = 256;
 /** With some 28,000 ports for each address this is over seven million connections. */
 const MAX_SPREAD = 254;
-/** 16 MiB: the server's own limit is 64 KiB unless it was raised. */
-const MAX_DATA_BYTES = 16 * 1024 * 1024;
 
 const VALUE_FLAGS = [
   "ca",
@@ -131,16 +128,10 @@ Examples:
  * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
  */
 export function parseCommand(args: readonly string[]): BotsCommand {
-  const line = new CommandLine(withDash(args), VALUE_FLAGS, ["tls", "help", "version"]);
-  if (line.has("help")) return { does: "help" };
-  if (line.has("version")) return { does: "version" };
+  const line = new CommandLine(args, VALUE_FLAGS, ["tls"]);
+  if (line.question !== undefined) return line.question;
 
-  const [n, host, port, extra] = line.positionals;
-  if (extra !== undefined) {
-    throw new UsageError(
-      `${quote(extra)} is one argument too many: n, host and port are all; see --help`,
-    );
-  }
+  const [n, host, port] = line.upTo(3, "n, host and port are all");
   const server = serverAddress(host ?? "localhost", port);
   const options: BotsOptions = {
     n: n === undefined ? 1 : wholeNumber(n, "n", 1, MAX_BOTS),
@@ -159,16 +150,6 @@ export function parseCommand(args: readonly string[]): BotsCommand {
   };
   checkSpread(options);
   return { does: "run", options };
-}
-
-/** The parser takes a lone `-` for an argument of its own; as `--json=-` it's the flag's value. */
-function withDash(args: readonly string[]): string[] {
-  const joined: string[] = [];
-  for (const arg of args) {
-    if (arg === "-" && joined.at(-1) === "--json") joined.push(`${joined.pop()}=-`);
-    else joined.push(arg);
-  }
-  return joined;
 }
 
 function serverAddress(host: string, port: string | undefined): ServerAddress {

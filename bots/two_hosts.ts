@@ -5,8 +5,7 @@
  */
 
 import { spawn } from "node:child_process";
-import process from "node:process";
-import { runCommand } from "../runtime/command.ts";
+import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { checkServerDescriptors } from "../runtime/system/descriptor_checks.ts";
 import { readLimits } from "../runtime/system/facts.ts";
@@ -27,16 +26,12 @@ const COMPARE_LIMIT_MS = 6 * 3_600_000;
 if (import.meta.main) await runCommand("two-hosts", main);
 
 async function main(args: readonly string[]): Promise<number> {
-  const options = parseTwoHosts(args);
-  if (options === null) {
-    console.log(HELP.trimEnd());
-    return 0;
-  }
+  const command = parseTwoHosts(args);
+  if (command.does !== "run") return answer(command, HELP);
+  const { options } = command;
   checkDescriptors(options.n);
   const network = TwoHostsNetwork.create(options.link);
-  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
-    process.on(signal, () => process.exit(128 + number));
-  }
+  endOnSignal(() => network.remove());
   const { hosts } = network;
   console.log(introduction(hosts, options));
   const verdicts: string[] = [];

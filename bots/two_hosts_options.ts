@@ -4,7 +4,14 @@
  * @module
  */
 
-import { CommandLine, quote, UsageError, wholeNumber } from "../runtime/command_line.ts";
+import {
+  CommandLine,
+  type Question,
+  quote,
+  UsageError,
+  wholeNumber,
+} from "../runtime/command_line.ts";
+import { MAX_BOTS } from "./limits.ts";
 import { RUNTIME_NAMES, type RuntimeName } from "./program.ts";
 
 /** What a run of two-hosts does. */
@@ -33,7 +40,11 @@ export interface LinkOptions {
   readonly bitsPerSecond: number | null;
 }
 
-const MAX_BOTS = 1_000_000;
+/** What the command line asks for. */
+export type TwoHostsCommand =
+  | { readonly does: "run"; readonly options: TwoHostsOptions }
+  | Question;
+
 const MAX_ROUNDS = 10_000;
 
 /** What `--help` prints. */
@@ -56,6 +67,7 @@ Flags:
   --slo TIME       within which the last bot must have each (default 1s)
   --compare        run the comparison too, against both servers at once; what follows -- goes to it
   --help           print this
+  --version        print the version
 
 The server and the bots get a network namespace each, with a wire (a veth pair) between them. They are
 removed at the end, whatever happens; what a killed run left behind, the next one removes.
@@ -68,26 +80,24 @@ be done here; 2 when the command line is wrong.
  * Reads the command line.
  *
  * @param args What follows the script's name.
- * @returns `null` where help is asked for.
  * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
  */
-export function parseTwoHosts(args: readonly string[]): TwoHostsOptions | null {
+export function parseTwoHosts(args: readonly string[]): TwoHostsCommand {
   const cut = args.includes("--") ? args.indexOf("--") : args.length;
   const line = new CommandLine(
     args.slice(0, cut),
     ["server", "bots-runtime", "delay", "rate", "rounds", "slo"],
-    ["compare", "help"],
+    ["compare"],
   );
-  if (line.has("help")) return null;
-  const [n, extra] = line.positionals;
-  if (extra !== undefined) throw new UsageError(`${quote(extra)} is one argument too many`);
+  if (line.question !== undefined) return line.question;
+  const [n] = line.upTo(1, "n is all");
   const compares = line.has("compare");
   const compareArguments = args.slice(cut + 1);
   if (compareArguments.length > 0 && !compares) {
     throw new UsageError(`${quote(compareArguments[0]!)} behind -- needs --compare`);
   }
   const server = line.choice("server", [...RUNTIME_NAMES, "both"]) ?? "both";
-  return {
+  const options: TwoHostsOptions = {
     n: n === undefined ? 20_000 : wholeNumber(n, "n", 1, MAX_BOTS),
     servers: server === "both" ? RUNTIME_NAMES : [server],
     botsRuntime: line.choice("bots-runtime", RUNTIME_NAMES) ?? "bun",
@@ -100,6 +110,7 @@ export function parseTwoHosts(args: readonly string[]): TwoHostsOptions | null {
     compares,
     compareArguments,
   };
+  return { does: "run", options };
 }
 
 const BITS = { kbit: 1e3, mbit: 1e6, gbit: 1e9 } as const;

@@ -5,7 +5,8 @@
  */
 
 import process from "node:process";
-import { EnvironmentError, UsageError } from "./command_line.ts";
+import manifest from "../package.json" with { type: "json" };
+import { EnvironmentError, type Question, UsageError } from "./command_line.ts";
 import { TransportError } from "./types.ts";
 
 /**
@@ -28,5 +29,31 @@ export async function runCommand(
       error instanceof TransportError;
     console.error(isKnown ? `${name}: ${error.message}` : error);
     process.exit(error instanceof UsageError ? 2 : 1);
+  }
+}
+
+/**
+ * Answers what a command is asked in place of its work.
+ *
+ * @param help What `--help` prints.
+ * @returns The command's exit status.
+ */
+export function answer({ does }: Question, help: string): number {
+  console.log(does === "help" ? help.trimEnd() : manifest.version);
+  return 0;
+}
+
+/**
+ * Lets a signal that would end this process end what it has started as well, with the status that a
+ * shell expects of it.
+ *
+ * @param end Ends that, without waiting.
+ */
+export function endOnSignal(end: () => void): void {
+  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
+    process.on(signal, () => {
+      end();
+      process.exit(128 + number);
+    });
   }
 }

@@ -21,34 +21,60 @@ export class EnvironmentError extends Error {
 
 const MAX_DURATION_MS = 24 * 3_600_000;
 
+/** What every command can be asked in place of its work; see `answer` in `command.ts`. */
+export type Question = { readonly does: "help" } | { readonly does: "version" };
+
+/** The flags that ask it. */
+const QUESTIONS = ["help", "version"] as const;
+
 /** A command's arguments, each flag known and each value checked where it's asked for. */
 export class CommandLine<Value extends string, Switch extends string> {
+  /** What the command is asked, if it is. */
+  readonly question: Question | undefined;
   /** What stands on the command line without a flag. */
   readonly positionals: readonly string[];
   readonly #values: Record<string, unknown>;
 
   /**
    * @param args What follows the script's name.
-   * @param values The flags that take a value, without their dashes.
-   * @param switches The flags that take none.
+   * @param values The flags that take a value, without their dashes. A lone dash is such a value.
+   * @param switches The flags that take none; `help` and `version` need not be among them.
    * @throws {UsageError} if there is a flag that is in neither list.
    */
-  constructor(args: readonly string[], values: readonly Value[], switches: readonly Switch[]) {
-    this.#values = parseArgs(args, {
+  constructor(
+    args: readonly string[],
+    values: readonly Value[],
+    switches: readonly Switch[] = [],
+  ) {
+    this.#values = parseArgs(withDashes(args, values), {
       string: [...values, "_"],
-      boolean: switches,
+      boolean: [...switches, ...QUESTIONS],
       collect: values,
       unknown(arg, key) {
         if (key === undefined) return true;
         throw new UsageError(`there is no flag ${quote(arg.split("=", 1)[0] ?? arg)}; see --help`);
       },
     });
+    const does = QUESTIONS.find((name) => this.#values[name] === true);
+    this.question = does === undefined ? undefined : { does };
     this.positionals = (this.#values["_"] as unknown[]).map(String);
   }
 
   /** Whether a flag without a value is given. */
   has(name: Switch): boolean {
     return this.#values[name] === true;
+  }
+
+  /**
+   * What stands on the command line without a flag, no more than `max` of them.
+   *
+   * @param instead What more of them should have been, for the message.
+   * @throws {UsageError} if there are more.
+   */
+  upTo(max: number, instead: string): readonly string[] {
+    const extra = this.positionals[max];
+    if (extra === undefined) return this.positionals;
+    throw new UsageError(`${quote(extra)} is one argument too many: ${instead}; see --help`);
   }
 
   /** Every value that a flag is given with, in order. */
@@ -91,6 +117,18 @@ export class CommandLine<Value extends string, Switch extends string> {
     if (word !== undefined) return word;
     throw new UsageError(`--${name} must be one of ${words.join(", ")}, not ${quote(text)}`);
   }
+}
+
+/** The parser takes a lone `-` for an argument of its own; as `--json=-` it's the flag's value. */
+function withDashes(args: readonly string[], values: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const arg of args) {
+    const before = joined.at(-1);
+    if (arg === "-" && values.some((name) => before === `--${name}`)) {
+      joined.push(`${joined.pop()}=-`);
+    } else joined.push(arg);
+  }
+  return joined;
 }
 
 /**

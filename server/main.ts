@@ -6,8 +6,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import process from "node:process";
-import manifest from "../package.json" with { type: "json" };
-import { runCommand } from "../runtime/command.ts";
+import { answer, runCommand } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { addressText } from "../runtime/transport_error.ts";
@@ -28,18 +27,10 @@ if (import.meta.main) await runCommand("hotwheels", main);
 
 async function main(args: readonly string[]): Promise<number> {
   const command = parseCommand(args);
-  switch (command.does) {
-    case "help":
-      console.log(HELP.trimEnd());
-      return 0;
-    case "version":
-      console.log(manifest.version);
-      return 0;
-    case "serve":
-      await configureLog(command.options.logLevel);
-      await warn(command.options);
-      return await run(command.options);
-  }
+  if (command.does !== "serve") return answer(command, HELP);
+  await configureLog(command.options.logLevel);
+  await warn(command.options);
+  return await run(command.options);
 }
 
 async function warn({ limits, workers }: ServerOptions): Promise<void> {

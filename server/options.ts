@@ -5,7 +5,13 @@
  */
 
 import { availableParallelism } from "node:os";
-import { CommandLine, quote, UsageError, wholeNumber } from "../runtime/command_line.ts";
+import {
+  CommandLine,
+  type Question,
+  quote,
+  UsageError,
+  wholeNumber,
+} from "../runtime/command_line.ts";
 import { MIN_FRAME_LIMIT_BYTES } from "../protocol/client_decoder.ts";
 import { parseCidr } from "./cidr.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
@@ -15,8 +21,7 @@ import type { TlsFiles } from "./tls_files.ts";
 /** What the command line asks for. */
 export type ServerCommand =
   | { readonly does: "serve"; readonly options: ServerOptions }
-  | { readonly does: "help" }
-  | { readonly does: "version" };
+  | Question;
 
 /** Where and how the server runs. */
 export interface ServerOptions {
@@ -160,15 +165,9 @@ line is wrong.
  * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
  */
 export function parseCommand(args: readonly string[]): ServerCommand {
-  const line = new CommandLine(args, VALUE_FLAGS, ["help", "version"]);
-  if (line.has("help")) return { does: "help" };
-  if (line.has("version")) return { does: "version" };
-  const extra = line.positionals[0];
-  if (extra !== undefined) {
-    throw new UsageError(
-      `${quote(extra)} is one argument too many: there are only flags; see --help`,
-    );
-  }
+  const line = new CommandLine(args, VALUE_FLAGS);
+  if (line.question !== undefined) return line.question;
+  line.upTo(0, "there are only flags");
   const options: ServerOptions = {
     host: hostName(line.text("host") ?? "0.0.0.0"),
     port: line.number("port", 0, 65_535) ?? 8081,

@@ -4,7 +4,14 @@
  * @module
  */
 
-import { CommandLine, quote, UsageError, wholeNumber } from "../../runtime/command_line.ts";
+import {
+  CommandLine,
+  type Question,
+  quote,
+  UsageError,
+  wholeNumber,
+} from "../../runtime/command_line.ts";
+import { MAX_BOTS, MAX_DATA_BYTES, MAX_WORKERS } from "../limits.ts";
 import { RUNTIME_NAMES, type RuntimeName } from "../program.ts";
 import { type Arm, parseArms } from "./arm.ts";
 import { MAX_SEED } from "./random.ts";
@@ -45,18 +52,13 @@ export type CompareCommand =
     readonly file: string;
     readonly options: Pick<CompareOptions, "out" | "json">;
   }
-  | { readonly does: "help" }
-  | { readonly does: "version" };
+  | Question;
 
 const DEFAULT_SIZE = 5000;
-const MAX_SIZE = 1_000_000;
 const MAX_SIZES = 20;
 const DEFAULT_RUNS = 10;
 const DEFAULT_ROUNDS = 5;
 const MAX_TIMES = 1000;
-/** As the server has it. */
-const MAX_WORKERS = 64;
-const MAX_DATA_BYTES = 16 * 1024 * 1024;
 
 const VALUE_FLAGS = [
   "target",
@@ -72,7 +74,7 @@ const VALUE_FLAGS = [
   "from",
 ] as const;
 
-const SWITCHES = ["help", "version", "json", "ec2"] as const;
+const SWITCHES = ["json", "ec2"] as const;
 
 type Line = CommandLine<typeof VALUE_FLAGS[number], typeof SWITCHES[number]>;
 
@@ -139,8 +141,7 @@ Examples:
  */
 export function parseCommand(args: readonly string[]): CompareCommand {
   const line: Line = new CommandLine(args, VALUE_FLAGS, SWITCHES);
-  if (line.has("help")) return { does: "help" };
-  if (line.has("version")) return { does: "version" };
+  if (line.question !== undefined) return line.question;
 
   const file = line.text("from");
   if (file !== undefined) {
@@ -148,12 +149,7 @@ export function parseCommand(args: readonly string[]): CompareCommand {
     const options = { out: line.text("out") ?? null, json: line.has("json") };
     return { does: "report", file, options };
   }
-  const [n, extra] = line.positionals;
-  if (extra !== undefined) {
-    throw new UsageError(
-      `${quote(extra)} is one argument too many; servers are named by --target, see --help`,
-    );
-  }
+  const [n] = line.upTo(1, "servers are named by --target");
   const arms = parseArms(line.all("target"));
   const workers = line.number("workers", 1, MAX_WORKERS);
   if (workers !== undefined && arms.every(({ runtime }) => runtime === null)) {
@@ -203,5 +199,5 @@ function sizesOf(n: string | undefined, sweep: string | undefined): number[] {
 }
 
 function numberOf(text: string, name: string): number {
-  return wholeNumber(text, name, 1, MAX_SIZE);
+  return wholeNumber(text, name, 1, MAX_BOTS);
 }

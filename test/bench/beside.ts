@@ -8,7 +8,7 @@ import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../../bots/program
 import { ServerProcess } from "../../bots/server_process.ts";
 import { median, nearestRank } from "../../bots/statistics.ts";
 import { startChild } from "../../runtime/child.ts";
-import { runCommand } from "../../runtime/command.ts";
+import { answer, runCommand } from "../../runtime/command.ts";
 import { CommandLine } from "../../runtime/command_line.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
 import type { CrowdOrder } from "./crowd.ts";
@@ -35,11 +35,8 @@ const PAUSE_MS = 10;
 if (import.meta.main) await runCommand("bench:beside", main);
 
 async function main(args: readonly string[]): Promise<number> {
-  const line = new CommandLine(args, ["subscribers", "samples", "passes"], ["help"]);
-  if (line.has("help")) {
-    console.log(HELP.trimEnd());
-    return 0;
-  }
+  const line = new CommandLine(args, ["subscribers", "samples", "passes"]);
+  if (line.question !== undefined) return answer(line.question, HELP);
   const subscribers = line.number("subscribers", 1, 1_000_000) ?? 15_000;
   const samples = line.number("samples", 1, 1_000_000) ?? 500;
   const passes = line.number("passes", 1, 1000) ?? 3;

@@ -10,7 +10,7 @@ import os from "node:os";
 import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
 import { ServerProcess } from "../../bots/server_process.ts";
 import { median, nearestRank } from "../../bots/statistics.ts";
-import { runCommand } from "../../runtime/command.ts";
+import { answer, runCommand } from "../../runtime/command.ts";
 import { CommandLine, quote, UsageError, wholeNumber } from "../../runtime/command_line.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
 import type { Runtime } from "../../runtime/types.ts";
@@ -53,12 +53,8 @@ async function main(args: readonly string[]): Promise<number> {
   const line = new CommandLine(
     args,
     ["cases", "runtimes", "workers", "passes", "rounds", "json"],
-    ["help"],
   );
-  if (line.has("help")) {
-    console.log(HELP.trimEnd());
-    return 0;
-  }
+  if (line.question !== undefined) return answer(line.question, HELP);
   const rows = tableOf(line);
   const passes = line.number("passes", 1, 1000) ?? 3;
   const rounds = line.number("rounds", 1, 1000) ?? 3;

@@ -1,41 +1,26 @@
 import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
-import { parseTwoHosts } from "../../bots/two_hosts_options.ts";
+import { parseTwoHosts, type TwoHostsOptions } from "../../bots/two_hosts_options.ts";
 import { linkCommands, onHost, parseCores, planHosts, runOf } from "../../bots/two_hosts_plan.ts";
 import { UsageError } from "../../runtime/command_line.ts";
-import { runCommand } from "../support/fixture.ts";
+import { type CommandProcess, startCommand } from "../support/command_process.ts";
 import { until } from "../support/until.ts";
 
-const root = fileURLToPath(import.meta.resolve("../../"));
-
-interface Ended {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
+/** Starts the command, with the programs of a folder only if one is given. */
+function start(args: readonly (string | number)[], path?: string): CommandProcess {
+  return startCommand("bots/two_hosts.ts", args, path === undefined ? {} : { env: { PATH: path } });
 }
 
-function start(args: readonly (string | number)[], path = process.env["PATH"]): ChildProcess {
-  const [program, ...before] = runCommand;
-  return spawn(program!, [...before, "bots/two_hosts.ts", ...args.map(String)], {
-    cwd: root,
-    env: { PATH: path, HOME: process.env["HOME"] },
-  });
-}
-
-function end(child: ChildProcess): Promise<Ended> {
-  let stdout = "";
-  let stderr = "";
-  child.stdout!.on("data", (text) => stdout += text);
-  child.stderr!.on("data", (text) => stderr += text);
-  return new Promise((resolve) => {
-    child.once("close", (status) => resolve({ status, stdout, stderr }));
-  });
+/** What a command line asks the run to be. */
+function optionsOf(...args: string[]): TwoHostsOptions {
+  const command = parseTwoHosts(args);
+  if (command.does !== "run") throw new TypeError(`it wants to ${command.does}`);
+  return command.options;
 }
 
 function namespacesOf(pid: number): string[] {
@@ -70,7 +55,7 @@ async function withPrograms(
 
 describe("the command line of two-hosts", () => {
   it("runs the bounty unless it's told otherwise", () => {
-    assertEquals(parseTwoHosts([]), {
+    assertEquals(optionsOf(), {
       n: 20_000,
       servers: ["deno", "bun"],
       botsRuntime: "bun",
@@ -84,11 +69,11 @@ describe("the command line of two-hosts", () => {
 
   it("takes the wire, the runtimes and what compare gets", () => {
     const flags = "--delay 0.5ms --rate 2.5gbit --server bun --bots-runtime deno --compare";
-    const options = parseTwoHosts(["500", ...flags.split(" "), "--", "--runs", "3", "--ec2"])!;
+    const options = optionsOf("500", ...flags.split(" "), "--", "--runs", "3", "--ec2");
     assertEquals([options.n, options.servers, options.botsRuntime], [500, ["bun"], "deno"]);
     assertEquals(options.link, { delayMs: 0.5, bitsPerSecond: 2_500_000_000 });
     assertEquals(options.compareArguments, ["--runs", "3", "--ec2"]);
-    assertEquals(parseTwoHosts(["--help"]), null);
+    assertEquals(parseTwoHosts(["--help"]), { does: "help" });
   });
 
   it("refuses what it can't do", () => {
@@ -165,7 +150,7 @@ describe("two-hosts where it may not be done", () => {
     const refusing = `[ "$2" = list ] && exit 0
       echo 'mkdir /run/netns failed: Permission denied' >&2; exit 1`;
     await withPrograms({ ip: refusing, taskset }, async (folder) => {
-      const { status, stdout, stderr } = await end(start([10], folder));
+      const { status, stdout, stderr } = await start([10], folder).ended;
       assertEquals([status, stdout], [1, ""]);
       assertMatch(
         stderr,
@@ -179,7 +164,7 @@ describe("two-hosts where it may not be done", () => {
       const [programs, missing] of [[{}, "iproute2"], [{ ip: "exit 0" }, "util-linux"]] as const
     ) {
       await withPrograms(programs, async (folder) => {
-        const { status, stdout, stderr } = await end(start([10], folder));
+        const { status, stdout, stderr } = await start([10], folder).ended;
         assertEquals([status, stdout], [1, ""]);
         assertMatch(stderr, new RegExp(`^two-hosts: .*apt-get install -y ${missing}.*\n$`));
       });
@@ -198,7 +183,7 @@ describe("two-hosts where it may not be done", () => {
       esac`;
     const rm = 'for last; do :; done; exec /bin/rm "$last"';
     await withPrograms({ ip: failing, taskset, rm, dirname: 'echo "${1%/*}"' }, async (folder) => {
-      const { status, stderr } = await end(start([10], folder));
+      const { status, stderr } = await start([10], folder).ended;
       assertEquals(status, 1);
       assertStringIncludes(stderr, "Operation not supported");
       const added = readFileSync(join(folder, "added"), "utf8").trim().split("\n");
@@ -215,7 +200,7 @@ describe("two-hosts", () => {
 
   it("plays the bounty on both, and leaves nothing behind", options, async () => {
     const child = start([50, "--rate", "100mbit"]);
-    const { status, stdout } = await end(child);
+    const { status, stdout } = await child.ended;
     assertEquals(status, 0);
     assertMatch(stdout, /^server at 198\.18\.0\.1, bots at 198\.18\.0\.2, .*100 Mbit\/s\n/);
     assertEquals(stdout.match(/^setup: .*, n: 50, good: 50, bad: 0, /gm)!.length, 2);
@@ -223,7 +208,7 @@ describe("two-hosts", () => {
       stdout,
       /\ndeno: the last of 50 was reached after .* held\nbun: the last of 50 .* held\n$/,
     );
-    assertEquals(namespacesOf(child.pid!), []);
+    assertEquals(namespacesOf(child.pid), []);
   });
 
   it("compares both servers across the wire", options, async () => {
@@ -242,13 +227,13 @@ describe("two-hosts", () => {
         out,
       ];
       const child = start([30, ...flags]);
-      const { status } = await end(child);
+      const { status } = await child.ended;
       assertEquals(status, 0);
       const report = JSON.parse(readFileSync(join(out, "report.json"), "utf8"));
       const arms = report.arms as { name: string; address: string }[];
       assertEquals(arms.map(({ name }) => name), ["deno", "bun"]);
       for (const { address } of arms) assertMatch(address, /^198\.18\.0\.1:\d+$/);
-      assertEquals(namespacesOf(child.pid!), []);
+      assertEquals(namespacesOf(child.pid), []);
     } finally {
       rmSync(out, { recursive: true });
     }
@@ -256,47 +241,41 @@ describe("two-hosts", () => {
 
   it("ends with status 1 when the bounty isn't held", options, async () => {
     const child = start([50, "--server", "bun", "--slo", "0.001ms"]);
-    const { status, stdout } = await end(child);
+    const { status, stdout } = await child.ended;
     assertEquals(status, 1);
     assertMatch(
       stdout,
       /\nbun: the last of 50 was reached after .*: the bounty's 0.001 ms NOT HELD\n$/,
     );
-    assertEquals(namespacesOf(child.pid!), []);
+    assertEquals(namespacesOf(child.pid), []);
   });
 
   for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
     it(`leaves nothing behind on ${signal}`, options, async () => {
       const child = start([1000, "--rounds", 1000]);
-      const ended = end(child);
-      let said = "";
-      child.stdout!.on("data", (text) => said += text);
-      await until("the bounty has begun", () => said.includes("--- deno"));
-      assertEquals(namespacesOf(child.pid!).length, 2);
-      process.kill(child.pid!, signal);
-      const { status } = await ended;
+      await until("the bounty has begun", () => child.stdout.includes("--- deno"));
+      assertEquals(namespacesOf(child.pid).length, 2);
+      child.signal(signal);
+      const { status } = await child.ended;
       assertEquals(status, expected);
-      assertEquals(namespacesOf(child.pid!), []);
+      assertEquals(namespacesOf(child.pid), []);
     });
   }
 
   it("removes what a killed run left behind", options, async () => {
     const killed = start([1000, "--rounds", 1000]);
-    const ended = new Promise((resolve) => killed.once("exit", resolve));
-    let said = "";
-    killed.stdout!.on("data", (text) => said += text);
-    await until("the bounty has begun", () => said.includes("--- deno"));
+    await until("the bounty has begun", () => killed.stdout.includes("--- deno"));
     const name = `hotwheels-${killed.pid}-server`;
     const processes = () =>
       spawnSync("ip", ["netns", "pids", name], { encoding: "utf8" }).stdout.trim().split("\n")
         .filter((line) => line !== "").map(Number);
     await until("the server has started", () => processes().length > 0);
     const left = processes();
-    process.kill(killed.pid!, "SIGKILL");
-    await ended;
-    const { status } = await end(start([20, "--server", "bun"]));
+    killed.signal("SIGKILL");
+    await killed.exited;
+    const { status } = await start([20, "--server", "bun"]).ended;
     assertEquals(status, 0);
-    assertEquals(namespacesOf(killed.pid!), []);
+    assertEquals(namespacesOf(killed.pid), []);
     for (const pid of left) {
       // Nobody may have collected an orphan's status, so that it's still listed.
       const { stdout } = spawnSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" });

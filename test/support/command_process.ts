@@ -21,6 +21,8 @@ export class CommandProcess {
   readonly pid: number;
   /** It has ended, and all that it said is read. */
   readonly ended: Promise<Ended>;
+  /** It has ended; what it started may go on, and talk. */
+  readonly exited: Promise<void>;
   #stdout = "";
   #stderr = "";
 
@@ -28,6 +30,7 @@ export class CommandProcess {
     this.pid = child.pid!;
     child.stdout!.setEncoding("utf8").on("data", (text: string) => this.#stdout += text);
     child.stderr!.setEncoding("utf8").on("data", (text: string) => this.#stderr += text);
+    this.exited = new Promise((resolve) => child.once("exit", () => resolve()));
     this.ended = new Promise((resolve) => {
       child.once("close", (status) => {
         resolve({ status, stdout: this.#stdout, stderr: this.#stderr });
@@ -44,21 +47,28 @@ export class CommandProcess {
     return this.#stderr;
   }
 
-  signal(name: "SIGINT" | "SIGTERM"): void {
+  signal(name: "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGKILL"): void {
     process.kill(this.pid, name);
   }
+}
+
+/** How to start a command, other than usual. */
+export interface StartOptions {
+  /** What it gets beside this process's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** In a process group of its own, as a shell starts it. */
+  readonly detached?: boolean;
 }
 
 /**
  * Starts a script in the project's folder.
  *
  * @param script Its path from there.
- * @param env What it gets beside this process's environment.
  */
 export function startCommand(
   script: string,
   args: readonly (string | number)[],
-  env: Readonly<Record<string, string>> = {},
+  { env = {}, detached = false }: StartOptions = {},
 ): CommandProcess {
   const [program, ...rest] = [...runCommand, script, ...args.map(String)];
   return new CommandProcess(
@@ -66,6 +76,7 @@ export function startCommand(
       cwd: PROJECT_ROOT,
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
+      detached,
     }),
   );
 }

@@ -28,7 +28,7 @@ export function startCompare(
   args: readonly (string | number)[],
   env: Readonly<Record<string, string>> = {},
 ): CommandProcess {
-  return startCommand("bots/compare.ts", args, env);
+  return startCommand("bots/compare.ts", args, { env });
 }
 
 /** The comparison, to its end. */
