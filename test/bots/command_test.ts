@@ -1,43 +1,21 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
+import { findProgram, PROJECT_ROOT } from "../../bots/program.ts";
 import type { BotsReport } from "../../bots/report.ts";
-import { runCommand } from "../support/fixture.ts";
+import { ServerProcess } from "../../bots/server_process.ts";
+import { type CommandProcess, type Ended, startCommand } from "../support/command_process.ts";
 import { until } from "../support/until.ts";
 import { type Script, ScriptedServer, stamp } from "./scripted_server.ts";
 
 const PATIENCE = { timeout: 120_000 };
 
-const root = fileURLToPath(import.meta.resolve("../../"));
-
-interface Ended {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function start(command: readonly string[], args: readonly (string | number)[]): ChildProcess {
-  return spawn(command[0]!, [...command.slice(1), ...args.map(String)], { cwd: root });
-}
-
-function end(child: ChildProcess): Promise<Ended> {
-  let stdout = "";
-  let stderr = "";
-  child.stdout!.on("data", (text) => stdout += text);
-  child.stderr!.on("data", (text) => stderr += text);
-  return new Promise((resolve) => {
-    child.once("close", (status) => resolve({ status, stdout, stderr }));
-  });
-}
-
 /** The bots' command on this runtime, to its end. */
 function bots(...args: (string | number)[]): Promise<Ended> {
-  return end(start([...runCommand, "bots/main.ts"], args));
+  return startCommand("bots/main.ts", args).ended;
 }
 
 async function withServer(
@@ -131,7 +109,7 @@ describe("the bots' command", () => {
     const help = await bots("--help");
     assertEquals([help.status, help.stderr], [0, ""]);
     assertStringIncludes(help.stdout, "--rounds R");
-    const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    const { version } = JSON.parse(readFileSync(join(PROJECT_ROOT, "package.json"), "utf8"));
     assertEquals(await bots("--version"), { status: 0, stdout: `${version}\n`, stderr: "" });
   });
 
@@ -175,59 +153,48 @@ describe("the bots' command", () => {
 
   /** Starts a run that goes on until it is ended, in three processes. */
   async function withEndlessRun(
-    test: (pid: number, ended: Promise<Ended>) => Promise<void>,
+    test: (run: CommandProcess) => Promise<void>,
   ): Promise<void> {
     await withServer({ onSubscribe() {} }, async (port, server) => {
-      const [program, ...args] = [...runCommand, "bots/main.ts", "8", "127.0.0.1", String(port)];
-      // In a process group of its own, as a shell starts it.
-      const child = spawn(program!, [...args, "--processes", "2"], { cwd: root, detached: true });
-      const ended = end(child);
+      const args = ["8", "127.0.0.1", port, "--processes", "2"];
+      const run = startCommand("bots/main.ts", args, { detached: true });
       await until("all bots have connected", () => server.open === 8);
-      await test(child.pid!, ended);
+      await test(run);
       await until("all bots have gone", () => server.open === 0);
     });
   }
 
   it("ends all of its processes on a signal", PATIENCE, async () => {
-    for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
-      await withEndlessRun(async (pid, ended) => {
-        process.kill(pid, signal);
-        assertEquals(await ended, { status: expected, stdout: "", stderr: "" });
+    for (
+      const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const
+    ) {
+      await withEndlessRun(async (run) => {
+        run.signal(signal);
+        assertEquals(await run.ended, { status: expected, stdout: "", stderr: "" });
       });
     }
   });
 
   it("ends on Ctrl-C, which reaches all of its processes, without a word", PATIENCE, async () => {
-    await withEndlessRun(async (pid, ended) => {
-      process.kill(-pid, "SIGINT");
-      assertEquals(await ended, { status: 130, stdout: "", stderr: "" });
+    await withEndlessRun(async (run) => {
+      process.kill(-run.pid, "SIGINT");
+      assertEquals(await run.ended, { status: 130, stdout: "", stderr: "" });
     });
   });
 
   it("leaves no process behind when it is killed", PATIENCE, async () => {
-    await withEndlessRun(async (pid, ended) => {
-      process.kill(pid, "SIGKILL");
-      await ended;
+    await withEndlessRun(async (run) => {
+      run.signal("SIGKILL");
+      await run.ended;
     });
   });
 
   const other = "deno" in process.versions ? "bun" : "deno";
-  const local = join(root, "node_modules", ".bin", other);
-  const program = existsSync(local) ? local : other;
   it(`measures the server of ${other}`, PATIENCE, async () => {
-    const serve = other === "deno"
-      ? [program, "run", "--no-check", "--unstable-net", "--allow-net", "--allow-env"]
-      : [program, "run"];
-    const server = start(serve, ["server/main.ts", "--host", "127.0.0.1", "--port", 0]);
-    const ended = end(server);
-    let said = "";
-    server.stdout!.on("data", (text) => said += text);
-    await until("the server listens", () => /listening on \S+:\d+/.test(said));
-    const port = /listening on \S+:(\d+)/.exec(said)![1]!;
+    const server = await ServerProcess.start(other, findProgram(other), ["--host", "127.0.0.1"]);
     const flags = ["--rounds", 3, "--processes", 2, "--json", "-"];
-    const { status, stdout } = await bots(500, "127.0.0.1", port, ...flags);
-    process.kill(server.pid!, "SIGTERM");
-    await ended;
+    const { status, stdout } = await bots(500, "127.0.0.1", server.port, ...flags);
+    await server.stopped();
     assertEquals(status, 0);
     const report = JSON.parse(stdout) as BotsReport;
     assertEquals([report.good, report.rounds.map(({ good }) => good)], [500, [500, 500, 500]]);

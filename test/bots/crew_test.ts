@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { Crew, type CrewPlan } from "../../bots/crew.ts";
 import { EnvironmentError } from "../../runtime/command_line.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
+import { isAlive } from "../support/command_process.ts";
 import { until } from "../support/until.ts";
 import { type Script, ScriptedServer } from "./scripted_server.ts";
 
@@ -31,15 +32,6 @@ async function withCrew(
   } finally {
     crew.dismiss();
     await server.stop();
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }
 

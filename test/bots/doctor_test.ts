@@ -1,18 +1,14 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { spawn } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
 import { checkUp, type CheckupNeed } from "../../bots/checkup.ts";
 import { checkCpuCredits } from "../../bots/cpu_credits.ts";
 import type { Ec2Instance } from "../../bots/ec2_metadata.ts";
 import { readFacts, type SystemFacts } from "../../runtime/system/facts.ts";
-import { runCommand } from "../support/fixture.ts";
+import { type Ended, startCommand } from "../support/command_process.ts";
 import { MetadataService } from "./metadata_service.ts";
 
 const PATIENCE = { timeout: 60_000 };
-
-const root = fileURLToPath(import.meta.resolve("../../"));
 
 const FACTS: SystemFacts = {
   ...readFacts({
@@ -38,26 +34,9 @@ const SMALL: Ec2Instance = {
   instanceId: "i-0123456789abcdef0",
 };
 
-interface Ended {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** The doctor's command on this runtime, to its end. */
 function doctor(env: Record<string, string>, ...args: string[]): Promise<Ended> {
-  const [program, ...before] = runCommand;
-  const child = spawn(program!, [...before, "bots/doctor.ts", ...args], {
-    cwd: root,
-    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
-  });
-  let stdout = "";
-  let stderr = "";
-  child.stdout.on("data", (text) => stdout += text);
-  child.stderr.on("data", (text) => stderr += text);
-  return new Promise((resolve) => {
-    child.once("close", (status) => resolve({ status, stdout, stderr }));
-  });
+  return startCommand("bots/doctor.ts", args, { env }).ended;
 }
 
 function about(need: Partial<CheckupNeed>, facts: Partial<SystemFacts> = {}): string[] {
