@@ -9,6 +9,7 @@ import process from "node:process";
 import type { Runtime } from "../runtime/types.ts";
 import { Bot, type BotKeeper } from "./bot.ts";
 import type { Dialect } from "./dialect.ts";
+import { endpoint } from "./endpoint.ts";
 import { Enlistment, type EnlistmentProgress, type Tally } from "./enlistment.ts";
 import { Expectation } from "./expectation.ts";
 import { LoopMeter, type LoopReading } from "./loop_meter.ts";
@@ -85,16 +86,10 @@ export class LocalSquad implements Squad, BotKeeper {
   }
 
   async #connect(index: number): Promise<void> {
-    const { addresses, port, tls } = this.#plan;
+    const { addresses } = this.#plan;
     const hostname = addresses[index % addresses.length]!;
     await this.#runtime.connect(
-      {
-        transport: "tcp",
-        hostname,
-        port,
-        timeoutMs: CONNECT_TIMEOUT_MS,
-        ...(tls === null ? {} : { tls }),
-      },
+      endpoint(hostname, this.#plan, CONNECT_TIMEOUT_MS),
       (connection) => {
         this.#open++;
         const bot = new Bot(connection, this.#dialect, this, this.#expectation, index);

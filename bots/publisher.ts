@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { Connection, ConnectionHandler, Runtime, TlsTrust } from "../runtime/types.ts";
+import type { Connection, ConnectionHandler, Runtime } from "../runtime/types.ts";
 import type { Dialect } from "./dialect.ts";
+import { endpoint, type Port } from "./endpoint.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { clockMs } from "./squad.ts";
 
@@ -42,16 +43,10 @@ export class Publisher implements ConnectionHandler {
     runtime: Runtime,
     dialect: Dialect,
     hostname: string,
-    { port, tls }: { readonly port: number; readonly tls: TlsTrust | null },
+    place: Port,
   ): Promise<Publisher> {
     let publisher: Publisher | undefined;
-    const to = {
-      transport: "tcp",
-      hostname,
-      port,
-      timeoutMs: PATIENCE_MS,
-      ...(tls === null ? {} : { tls }),
-    } as const;
+    const to = endpoint(hostname, place, PATIENCE_MS);
     try {
       await runtime.connect(to, (connection) => publisher = new Publisher(dialect, connection));
       const timer = setTimeout(
@@ -63,7 +58,7 @@ export class Publisher implements ConnectionHandler {
     } catch (cause) {
       publisher?.release();
       throw new EnvironmentError(
-        `the publisher can't connect to ${hostname}:${port}: ${(cause as Error).message}`,
+        `the publisher can't connect to ${hostname}:${place.port}: ${(cause as Error).message}`,
         { cause },
       );
     }

@@ -7,6 +7,7 @@
 import { lookup } from "node:dns/promises";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { type Runtime, TransportError } from "../runtime/types.ts";
+import { endpoint, type Port } from "./endpoint.ts";
 import type { BotsOptions } from "./options.ts";
 import { chooseSpread } from "./preflight.ts";
 import type { PortRange } from "../runtime/system/facts.ts";
@@ -113,16 +114,10 @@ async function firstThatAnswers(
 async function probe(
   runtime: Runtime,
   hostname: string,
-  { port, tls }: Pick<BotsOptions, "port" | "tls">,
+  place: Port,
 ): Promise<TransportError | null> {
   try {
-    const to = {
-      transport: "tcp",
-      hostname,
-      port,
-      timeoutMs: PATIENCE_MS,
-      ...(tls === null ? {} : { tls }),
-    } as const;
+    const to = endpoint(hostname, place, PATIENCE_MS);
     // In order: a reset before the server has accepted would look like a failure to it.
     (await runtime.connect(to, () => SILENT)).close();
     return null;

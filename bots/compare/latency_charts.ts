@@ -6,7 +6,7 @@
 
 import { nearestRank } from "../statistics.ts";
 import { pooledLatencies } from "./build_report.ts";
-import { line, type Point, valueAxis } from "./chart_parts.ts";
+import { type Bounds, line, type Point, valueAxis } from "./chart_parts.ts";
 import type { CompareReport, SizeReport } from "./report.ts";
 import { armColor, MUTED, type Picture } from "./svg.ts";
 
@@ -24,18 +24,7 @@ export function cumulativeChart(report: CompareReport, { n }: SizeReport): Pictu
     );
     return [...ofRuns, line(at, cumulative(pooledLatencies(runs), POOLED_POINTS), 2.5, 1)];
   });
-  return {
-    height: 320,
-    option: {
-      grid: { left: 48, right: 18, top: 16, bottom: 44 },
-      xAxis: valueAxis("milliseconds from the publish", { min: 0 }),
-      yAxis: {
-        ...valueAxis("", { min: 0, max: 100 }),
-        axisLabel: { color: MUTED, formatter: (value: number) => `${value} %` },
-      },
-      series,
-    },
-  };
+  return overTime(series, { min: 0, max: 100 });
 }
 
 function cumulative(latencies: Float64Array, points: number): Point[] {
@@ -58,18 +47,7 @@ export function histogramChart(report: CompareReport, { n }: SizeReport): Pictur
       areaStyle: { color: armColor(at), opacity: 0.18 },
     }]
   );
-  return {
-    height: 320,
-    option: {
-      grid: { left: 48, right: 18, top: 16, bottom: 44 },
-      xAxis: valueAxis("milliseconds from the publish", { min: 0 }),
-      yAxis: {
-        ...valueAxis("", { min: 0 }),
-        axisLabel: { color: MUTED, formatter: (value: number) => `${value} %` },
-      },
-      series,
-    },
-  };
+  return overTime(series, { min: 0 });
 }
 
 /** Per cent of the samples in each bin, at the bin's left end. */
@@ -77,4 +55,20 @@ function shares(sorted: Float64Array, width: number): Point[] {
   const counts = new Array<number>(BINS + 1).fill(0);
   for (const sample of sorted) counts[Math.min(Math.floor(sample / width), BINS - 1)]!++;
   return counts.map((count, at): Point => [at * width, count * 100 / sorted.length]);
+}
+
+/** Per cent of the subscribers over the time since the publish. */
+function overTime(series: readonly object[], percent: Bounds): Picture {
+  return {
+    height: 320,
+    option: {
+      grid: { left: 48, right: 18, top: 16, bottom: 44 },
+      xAxis: valueAxis("milliseconds from the publish", { min: 0 }),
+      yAxis: {
+        ...valueAxis("", percent),
+        axisLabel: { color: MUTED, formatter: (value: number) => `${value} %` },
+      },
+      series: [...series],
+    },
+  };
 }
