@@ -51,12 +51,12 @@ export class ServerProcess {
     if (this.#isRunning) process.kill(this.#child.pid as number, "SIGTERM");
   }
 
-  /** Asks the server to stop, and resolves when it has. */
-  async stopped(): Promise<void> {
-    if (!this.#isRunning) return;
-    const ended = new Promise((resolve) => this.#child.once("exit", resolve));
+  /** Asks the server to stop, and resolves with its exit status when it has; `null` after a signal. */
+  async stopped(): Promise<number | null> {
+    if (!this.#isRunning) return this.#child.exitCode;
+    const ended = new Promise<number | null>((resolve) => this.#child.once("exit", resolve));
     this.stop();
-    await ended;
+    return await ended;
   }
 
   get #isRunning(): boolean {
