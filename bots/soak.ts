@@ -1,0 +1,108 @@
+/**
+ * The soak's command; see `--help`.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import manifest from "../package.json" with { type: "json" };
+import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
+import { detectRuntime } from "../runtime/detect.ts";
+import type { Runtime } from "../runtime/types.ts";
+import { MAX_SEED } from "./compare/random.ts";
+import { Undertakings } from "./compare/undertakings.ts";
+import { findProgram } from "./program.ts";
+import { deliver } from "./soak/deliver.ts";
+import { HELP, parseCommand, type SoakOptions } from "./soak/options.ts";
+import type { SoakReport, SoakRun } from "./soak/report.ts";
+import { soak, type SoakedServer } from "./soak/soak.ts";
+import { startServer } from "./soak/start_server.ts";
+import { progressLine, reportText } from "./soak/text.ts";
+import { findTarget } from "./target.ts";
+
+/** How long what was published may take to its last subscriber, when the load has ended. */
+const SETTLE_PATIENCE_MS = 30_000;
+
+if (import.meta.main) await runCommand("soak", main);
+
+async function main(args: readonly string[]): Promise<number> {
+  const command = parseCommand(args);
+  if (command.does !== "run") return answer(command, HELP);
+  const { options } = command;
+  const report = await soakAll(options, args);
+  deliver(report, reportText(report), options.json);
+  return report.passed ? 0 : 1;
+}
+
+async function soakAll(options: SoakOptions, args: readonly string[]): Promise<SoakReport> {
+  const undertakings = new Undertakings();
+  endOnSignal(() => undertakings.endAll());
+  try {
+    return await soakEach(options, args, undertakings);
+  } finally {
+    undertakings.endAll();
+  }
+}
+
+async function soakEach(
+  options: SoakOptions,
+  args: readonly string[],
+  undertakings: Undertakings,
+): Promise<SoakReport> {
+  const { workers, durationMs, killEveryMs } = options;
+  const seed = options.seed ?? Math.floor(Math.random() * (MAX_SEED + 1));
+  const client = await detectRuntime();
+  // Before the first server is started, so that a runtime that isn't there is told at once.
+  for (const name of options.runtimes) findProgram(name);
+  const runs: SoakRun[] = [];
+  if (options.target !== null) {
+    runs.push(await soakOne(await foundServer(client, options.target), options, seed));
+  }
+  for (const name of options.runtimes) {
+    const server = await startServer(name, workers, undertakings);
+    runs.push(await soakOne(server, options, seed));
+  }
+  return {
+    hotwheels_version: manifest.version,
+    client_runtime: `${client.name} ${client.version}`,
+    seed,
+    minutes: durationMs / 60_000,
+    workers,
+    kill_every_s: killEveryMs === null ? null : killEveryMs / 1000,
+    arguments: [...args],
+    passed: runs.every(({ passed }) => passed),
+    runs,
+  };
+}
+
+async function soakOne(
+  server: SoakedServer,
+  { durationMs, subscribers, killEveryMs }: SoakOptions,
+  seed: number,
+): Promise<SoakRun> {
+  const isTerminal = process.stderr.isTTY === true;
+  const run = await soak(server, {
+    durationMs,
+    subscribers,
+    killEveryMs,
+    seed,
+    patienceMs: SETTLE_PATIENCE_MS,
+    onProgress(progress) {
+      if (!isTerminal) return;
+      process.stderr.write(`\r\x1b[K${progressLine(server.name, progress, durationMs)}`);
+    },
+  });
+  if (isTerminal) process.stderr.write("\r\x1b[K");
+  return run;
+}
+
+async function foundServer(
+  runtime: Runtime,
+  place: { host: string; port: number },
+): Promise<SoakedServer> {
+  const wanted = { ...place, n: 1, dialect: "janus", tls: null, spread: 1 } as const;
+  const { addresses: [hostname] } = await findTarget(runtime, wanted, null);
+  const { host, port } = place;
+  const target = { hostname: hostname!, port };
+  return { name: `${host}:${port}`, runtimeVersion: null, target, pid: null, stop: null };
+}

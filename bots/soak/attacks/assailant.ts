@@ -1,0 +1,131 @@
+import type { Random } from "../../compare/random.ts";
+import { Peer, type PeerEnd, type Target } from "../peer.ts";
+
+/**
+ * How an attack's connection ended: by the server with the code of its error frame, or without a word
+ * (`fin`, `reset`); there was none (`refused`); or the attack had done what it wanted (`left`).
+ */
+export type Tally = Record<string, number>;
+
+/** What an attack works with. */
+export interface Field {
+  readonly target: Target;
+  readonly random: Random;
+  /** Aborted when the attack shall end at once. */
+  readonly signal: AbortSignal;
+  /** A topic of many bytes a second, for those who don't keep up. */
+  readonly busyTopic: string;
+  /** Topics of healthy subscribers. */
+  readonly topics: readonly string[];
+  /** How the attack's connections ended. */
+  readonly ends: Tally;
+}
+
+/** One kind of attack; resolves when it is over, within about a quarter of a minute. */
+export interface Attack {
+  readonly name: string;
+  run(field: Field): Promise<void>;
+}
+
+/** Longer than any error frame. */
+const KEPT_BYTES = 512;
+
+/** A connection of an attack's. */
+export class Assailant {
+  readonly peer: Peer;
+  /** Resolves when it is over. */
+  readonly ended: Promise<void>;
+  readonly #field: Field;
+  #kept = "";
+  #isOver = false;
+  #onConnect: () => void = () => {};
+  #onDrain: () => void = () => {};
+
+  /**
+   * Begins to connect.
+   *
+   * @param from The loopback address to come from; each has its own without it.
+   */
+  constructor(field: Field, from: string = anyAddress(field.random)) {
+    this.#field = field;
+    let onEnded: () => void;
+    this.ended = new Promise((resolve) => onEnded = resolve);
+    this.peer = new Peer(field.target, {
+      onConnect: () => this.#onConnect(),
+      onDrain: () => this.#onDrain(),
+      onData: (chunk) => {
+        const text = Array.from(chunk.subarray(-KEPT_BYTES), (byte) => String.fromCharCode(byte));
+        this.#kept = (this.#kept + text.join("")).slice(-KEPT_BYTES);
+      },
+      onEnd: (how) => {
+        this.#isOver = true;
+        field.signal.removeEventListener("abort", this.#abort);
+        const how_ = this.#endOf(how);
+        field.ends[how_] = (field.ends[how_] ?? 0) + 1;
+        this.#onConnect();
+        this.#onDrain();
+        onEnded();
+      },
+    }, from);
+    field.signal.addEventListener("abort", this.#abort);
+    if (field.signal.aborted) this.#abort();
+  }
+
+  /** The server has ended it, or it left. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Resolves when it is connected, or is over. */
+  connected(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onConnect = resolve;
+      if (this.#isOver) resolve();
+    });
+  }
+
+  /** Sends, and resolves when more may be sent, or it is over. */
+  send(bytes: Uint8Array | string): Promise<void> {
+    if (this.#isOver || this.peer.write(bytes)) return Promise.resolve();
+    return new Promise((resolve) => this.#onDrain = resolve);
+  }
+
+  /** Resolves when the server has ended it, or that has taken too long; then it leaves. */
+  async outlast(limitMs: number): Promise<void> {
+    await Promise.race([this.ended, pause(limitMs, this.#field.signal)]);
+    this.abort();
+  }
+
+  /** Aborts with RST. */
+  abort(): void {
+    if (!this.#isOver) this.peer.reset();
+  }
+
+  readonly #abort = () => this.peer.reset();
+
+  #endOf(how: PeerEnd): string {
+    const code = /"error":\{"code":"(\w+)"/.exec(this.#kept)?.[1];
+    return how === "fin" || how === "reset" ? code ?? how : how;
+  }
+}
+
+/** A loopback address of which a server may think that it's a client of its own. */
+export function anyAddress(random: Random): string {
+  return `127.0.${1 + random.below(250)}.${1 + random.below(250)}`;
+}
+
+/** Resolves after so long, or at once when the signal is aborted. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const onAbort = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}

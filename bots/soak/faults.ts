@@ -1,0 +1,49 @@
+/** What may go wrong in a soak; each is a broken promise of the server's. */
+export const FAULT_KINDS = [
+  /** A message that had to come didn't. */
+  "missing",
+  /** A message came again. */
+  "duplicate",
+  /** A message came after a later one of the same publisher's. */
+  "reordered",
+  /** A frame isn't what was published, byte for byte, or no frame of the protocol. */
+  "damaged",
+  /** A message came that nobody published, or to someone who wasn't subscribed. */
+  "foreign",
+  /** A message came although it was published after the unsubscribe was known to be read. */
+  "after_unsubscribe",
+  /** One publisher's messages don't carry growing timestamps. */
+  "timestamp",
+  /** The server ended the connection of a client that kept all the rules. */
+  "cut",
+  /** A client that kept all the rules couldn't connect, or wasn't greeted. */
+  "not_connected",
+  /** A process of the server's ended that nobody had killed. */
+  "process_died",
+  /** After all that, the server answered no more, or kept descriptors, or didn't stop as it should. */
+  "aftermath",
+] as const;
+
+export type FaultKind = typeof FAULT_KINDS[number];
+
+/** As many details as a person reads. */
+const MAX_DETAILS = 20;
+
+/** The faults of one soak: all counted, the first ones with details. */
+export class Faults {
+  readonly counts: Partial<Record<FaultKind, number>> = {};
+  readonly details: string[] = [];
+
+  /**
+   * @param detail One line for people: who, what and where.
+   * @param count How many at once.
+   */
+  add(kind: FaultKind, detail: string, count = 1): void {
+    this.counts[kind] = (this.counts[kind] ?? 0) + count;
+    if (this.details.length < MAX_DETAILS) this.details.push(`${kind}: ${detail}`);
+  }
+
+  get total(): number {
+    return Object.values(this.counts).reduce((sum, count) => sum + count, 0);
+  }
+}

@@ -1,0 +1,52 @@
+/** How long after a kill a connection may still turn out to have been the victim's. */
+const AFTERMATH_MS = 5_000;
+
+/** A worker that was killed on purpose. */
+export interface Kill {
+  /** Seconds from the soak's beginning. */
+  readonly at_s: number;
+  readonly pid: number;
+  /** The connections it had, of all clients. */
+  readonly connections: number;
+}
+
+/** Which connections went with a worker that was killed, so that no other loss is excused. */
+export class Kills {
+  readonly kills: Kill[] = [];
+  readonly #timesMs: number[] = [];
+  readonly #doomedPorts = new Set<number>();
+  readonly #nowMs: () => number;
+
+  /** @param nowMs A monotonic clock. */
+  constructor(nowMs: () => number = () => performance.now()) {
+    this.#nowMs = nowMs;
+  }
+
+  /**
+   * A worker is about to be killed.
+   *
+   * @param ports The clients' ports of its connections.
+   */
+  add(kill: Kill, ports: readonly number[]): void {
+    this.kills.push(kill);
+    this.#timesMs.push(this.#nowMs());
+    this.#doomedPorts.clear();
+    for (const port of ports) this.#doomedPorts.add(port);
+  }
+
+  /** Whether a connection, lost just now, was the victim's. */
+  explainsLoss(localPort: number): boolean {
+    return this.isRecent && this.#doomedPorts.has(localPort);
+  }
+
+  /** Whether a worker was killed so lately that it may have had connections it hadn't accepted. */
+  get isRecent(): boolean {
+    const last = this.#timesMs.at(-1);
+    return last !== undefined && this.#nowMs() - last < AFTERMATH_MS;
+  }
+
+  /** Whether a worker was killed between two moments. */
+  hasOneBetween(fromMs: number, toMs: number): boolean {
+    return this.#timesMs.some((ms) => ms >= fromMs && ms <= toMs);
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * What was published, so that what arrives can be held against it.
+ *
+ * @module
+ */
+
+/**
+ * One publisher's messages to one topic, numbered from 0. Their text follows from lane and number, so
+ * that nothing need be kept.
+ */
+export interface Lane {
+  readonly id: number;
+  readonly topic: string;
+  /** The most bytes of a message's `data`. */
+  readonly maxDataBytes: number;
+  /** Whether all came over one connection, so that they have an order. */
+  readonly isOrdered: boolean;
+  /** How many have been sent. */
+  sent: number;
+  /** The connection was lost with a worker: some of the last ones may be as well. */
+  isLost: boolean;
+  /** Numbers that need not arrive; only of a lane without order. */
+  readonly excused: Set<number>;
+}
+
+/** Has no character that JSON escapes; one in four isn't ASCII. */
+const FILLER = "soak é🚀 ".repeat(2048);
+
+/** Every lane there was. */
+export class Ledger {
+  readonly #lanes: Lane[] = [];
+  readonly #byTopic = new Map<string, Lane[]>();
+
+  open(topic: string, maxDataBytes: number, isOrdered: boolean): Lane {
+    const lane: Lane = {
+      id: this.#lanes.length,
+      topic,
+      maxDataBytes,
+      isOrdered,
+      sent: 0,
+      isLost: false,
+      excused: new Set(),
+    };
+    this.#lanes.push(lane);
+    this.lanesOf(topic).push(lane);
+    return lane;
+  }
+
+  lane(id: number): Lane | undefined {
+    return this.#lanes[id];
+  }
+
+  /** All lanes of a topic so far; grows. */
+  lanesOf(topic: string): Lane[] {
+    let lanes = this.#byTopic.get(topic);
+    if (lanes === undefined) this.#byTopic.set(topic, lanes = []);
+    return lanes;
+  }
+
+  get laneCount(): number {
+    return this.#lanes.length;
+  }
+
+  get published(): number {
+    return this.#lanes.reduce((sum, { sent }) => sum + sent, 0);
+  }
+}
+
+/** A message as its publisher sends it, without its first character, which the server replaces. */
+export function messageTail({ id, topic, maxDataBytes }: Lane, number: number): string {
+  // Two primes: sizes and beginnings change from message to message and from lane to lane.
+  const scatter = number * 7919 + id * 104_729;
+  const data = dataOf(scatter % 8, maxDataBytes === 0 ? 0 : scatter % maxDataBytes);
+  return `"topic":"${topic}","event":"soak","message_id":"${id}.${number}","data":"${data}"}`;
+}
+
+/** Some filler, cut between characters. */
+function dataOf(from: number, length: number): string {
+  const start = from * 9;
+  let end = start + (length >> 1);
+  // Not in the middle of a surrogate pair.
+  const last = FILLER.charCodeAt(end - 1);
+  if (end > start && last >= 0xd800 && last < 0xdc00) end--;
+  return FILLER.slice(start, end);
+}
+
+/** A delivered message's parts. */
+export interface Delivery {
+  readonly topic: string;
+  readonly laneId: number;
+  readonly number: number;
+  readonly micros: number;
+  /** What follows the timestamp. */
+  readonly tail: string;
+}
+
+const DELIVERY =
+  /^\{"timestamp":\[(\d+),(\d+),(\d+)\],("topic":"([^"]+)","event":"soak","message_id":"(\d+)\.(\d+)")/;
+
+/** Reads a frame of a soak's message; nothing for any other frame. */
+export function parseDelivery(frame: string): Delivery | undefined {
+  const match = DELIVERY.exec(frame);
+  if (match === null) return undefined;
+  return {
+    topic: match[5]!,
+    laneId: Number(match[6]),
+    number: Number(match[7]),
+    micros: (Number(match[1]) * 1e6 + Number(match[2])) * 1e6 + Number(match[3]),
+    tail: frame.slice(match[0].length - match[4]!.length),
+  };
+}

@@ -1,0 +1,153 @@
+import { PONG } from "../../protocol/client_encoder.ts";
+import { ServerDecoder } from "../../protocol/server_decoder.ts";
+import type { Random } from "../compare/random.ts";
+import type { Faults } from "./faults.ts";
+import type { Kills } from "./kills.ts";
+import { Peer, type PeerEnd, type Target } from "./peer.ts";
+
+/** What all healthy clients of a soak share. */
+export interface Town {
+  readonly target: Target;
+  readonly faults: Faults;
+  readonly kills: Kills;
+  /** Connections that ended with a worker that was killed. */
+  lostToKills: number;
+}
+
+/** What a member tells its owner. */
+export interface MemberEvents {
+  /** The server has greeted it: at its beginning, and again each time it has come back. */
+  onGreeted(): void;
+  /** Any frame but greetings, heartbeats and errors. */
+  onFrame(frame: string): void;
+  /** It may write again. */
+  onDrain?(): void;
+  /** The connection that was greeted is gone, though not by our doing. */
+  onGone(): void;
+}
+
+/** How long the server may take to greet. Under floods, on few cores, some seconds are in order. */
+const GREETING_PATIENCE_MS = 20_000;
+
+/** A client that lost its connection comes back after a random time of up to this. */
+const MAX_RETURN_MS = 500;
+
+/** The server's own limit is 64 KiB. */
+const MAX_FRAME_BYTES = 1024 * 1024;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A client that keeps all the rules, and that the server must therefore treat well. */
+export class Member {
+  readonly #town: Town;
+  readonly #name: string;
+  readonly #events: MemberEvents;
+  readonly #random: Random;
+  #peer: Peer | undefined;
+  #decoder = new ServerDecoder();
+  #isGreeted = false;
+  #hasRetired = false;
+  /** What will end this connection is counted already. */
+  #isFaulted = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param name For faults' details. */
+  constructor(town: Town, name: string, random: Random, events: MemberEvents) {
+    this.#town = town;
+    this.#name = name;
+    this.#random = random;
+    this.#events = events;
+  }
+
+  /** Connects, and from then on comes back whenever it lost its connection. */
+  join(): void {
+    this.#hasRetired = false;
+    this.#decoder = new ServerDecoder({ maxFrameBytes: MAX_FRAME_BYTES });
+    this.#isGreeted = this.#isFaulted = false;
+    const peer: Peer = new Peer(this.#town.target, {
+      onData: (chunk) => this.#onData(chunk),
+      onDrain: () => this.#events.onDrain?.(),
+      onEnd: (how) => this.#onEnd(peer, how),
+    });
+    this.#peer = peer;
+    this.#timer = setTimeout(() => {
+      this.#fault("not_connected", `no greeting within ${GREETING_PATIENCE_MS / 1000} s`);
+      peer.drop();
+      this.#comeBack();
+    }, GREETING_PATIENCE_MS);
+  }
+
+  /** Leaves in order, and stays away. */
+  retire(): void {
+    this.#hasRetired = true;
+    clearTimeout(this.#timer);
+    this.#peer?.leave();
+    this.#peer = undefined;
+    this.#isGreeted = false;
+  }
+
+  /** Leaves in order, and comes back as a new client. */
+  returnAnew(): void {
+    this.retire();
+    this.#comeBack();
+  }
+
+  get isGreeted(): boolean {
+    return this.#isGreeted;
+  }
+
+  /** Sends; returns whether it may go on. Nobody but a greeted member may. */
+  write(bytes: Uint8Array | string): boolean {
+    return this.#peer?.write(bytes) ?? false;
+  }
+
+  #onData(chunk: Uint8Array): void {
+    try {
+      this.#decoder.push(chunk, (frame) => this.#onFrame(utf8.decode(frame)));
+    } catch (error) {
+      this.#fault("damaged", `the stream can't be read: ${(error as Error).message}`);
+      this.returnAnew();
+    }
+  }
+
+  #onFrame(frame: string): void {
+    if (this.#hasRetired) return;
+    if (!this.#isGreeted) {
+      if (!/^\{"timestamp":\[\d+,\d+,\d+\],"token":"[\da-f]{32}"\}$/.test(frame)) {
+        // An error instead of the greeting says why the server closes; it counts as not connected.
+        return this.#fault("not_connected", frame.slice(0, 200));
+      }
+      clearTimeout(this.#timer);
+      this.#isGreeted = true;
+      this.#events.onGreeted();
+    } else if (frame === "PING") this.write(PONG);
+    else if (/^\{"timestamp":\[\d+,\d+,\d+\],"error":/.test(frame)) this.#fault("cut", frame);
+    else this.#events.onFrame(frame);
+  }
+
+  #onEnd(peer: Peer, how: PeerEnd): void {
+    if (peer !== this.#peer) return;
+    clearTimeout(this.#timer);
+    const { kills } = this.#town;
+    const wasGreeted = this.#isGreeted;
+    const byKill = wasGreeted ? kills.explainsLoss(peer.localPort) : kills.isRecent;
+    this.#isGreeted = false;
+    this.#peer = undefined;
+    if (byKill) this.#town.lostToKills++;
+    else if (!this.#isFaulted) {
+      this.#fault(wasGreeted ? "cut" : "not_connected", `the connection ended: ${how}`);
+    }
+    if (wasGreeted) this.#events.onGone();
+    this.#comeBack();
+  }
+
+  #comeBack(): void {
+    this.#peer = undefined;
+    this.#timer = setTimeout(() => this.join(), 1 + this.#random.below(MAX_RETURN_MS));
+  }
+
+  #fault(kind: "cut" | "damaged" | "not_connected", detail: string): void {
+    this.#isFaulted = true;
+    this.#town.faults.add(kind, `${this.#name}: ${detail}`);
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * What came of a soak; its JSON is this, word for word.
+ *
+ * @module
+ */
+
+import type { AttackRecord } from "./siege.ts";
+import type { FaultKind } from "./faults.ts";
+import type { Kill } from "./kills.ts";
+import type { MemorySample, MemoryVerdict } from "./memory.ts";
+
+/** How a server stopped. */
+export interface StopRecord {
+  readonly status: number | null;
+  readonly took_ms: number;
+}
+
+/** The soak of one server. */
+export interface SoakRun {
+  /** `deno`, `bun`, or the server's address where it ran already. */
+  readonly server: string;
+  readonly runtime_version: string | null;
+  readonly started_at: string;
+  readonly passed: boolean;
+  /** Seconds under load. */
+  readonly load_s: number;
+  readonly subscribers: number;
+  /** Connections on which subscriptions were checked. */
+  readonly streams: number;
+  readonly published: number;
+  readonly delivered: number;
+  /** Healthy clients' connections that went with a worker that was killed. */
+  readonly lost_to_kills: number;
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
+  readonly fault_details: readonly string[];
+  readonly kills: readonly Kill[];
+  /** `null` where the server's processes can't be looked at. */
+  readonly memory: MemoryVerdict | null;
+  readonly samples: readonly MemorySample[];
+  readonly descriptors: { readonly before: number; readonly after: number } | null;
+  readonly attacks: Readonly<Record<string, AttackRecord>>;
+  readonly stop: StopRecord | null;
+}
+
+/** All servers of a soak. */
+export interface SoakReport {
+  readonly hotwheels_version: string;
+  readonly client_runtime: string;
+  readonly seed: number;
+  readonly minutes: number;
+  readonly workers: number;
+  readonly kill_every_s: number | null;
+  readonly arguments: readonly string[];
+  readonly passed: boolean;
+  readonly runs: readonly SoakRun[];
+}

@@ -1,0 +1,171 @@
+/**
+ * The soak of one server.
+ *
+ * @module
+ */
+
+import { Random } from "../compare/random.ts";
+import { Faults } from "./faults.ts";
+import { Killer } from "./killer.ts";
+import { Kills } from "./kills.ts";
+import { Ledger } from "./ledger.ts";
+import { holdsMemory, judgeMemory } from "./memory.ts";
+import type { Target } from "./peer.ts";
+import type { SoakRun, StopRecord } from "./report.ts";
+import { Siege } from "./siege.ts";
+import type { CheckedTown } from "./subscriber.ts";
+import { BUSY_TOPIC, Inhabitants, TOPICS } from "./town.ts";
+import { Watch } from "./watch.ts";
+
+/** The server to be soaked. */
+export interface SoakedServer {
+  /** For the report. */
+  readonly name: string;
+  readonly runtimeVersion: string | null;
+  readonly target: Target;
+  /** `null` where its processes can't be looked at. */
+  readonly pid: number | null;
+  /** Asks it to stop, and resolves when it has; `null` where it isn't ours to stop. */
+  readonly stop: (() => Promise<StopRecord>) | null;
+}
+
+/** What to do to it. */
+export interface SoakPlan {
+  readonly durationMs: number;
+  readonly subscribers: number;
+  /** Milliseconds from one kill of a worker to the next; `null` for none. */
+  readonly killEveryMs: number | null;
+  readonly seed: number;
+  /** Milliseconds that what was published may take to its last subscriber, when the load has ended. */
+  readonly patienceMs: number;
+  /** Told once a second how it goes. */
+  readonly onProgress: (progress: SoakProgress) => void;
+}
+
+/** How far a soak has come. */
+export interface SoakProgress {
+  readonly elapsedMs: number;
+  readonly delivered: number;
+  readonly faults: number;
+  readonly kills: number;
+  readonly residentBytes: number | null;
+}
+
+/** How many attacks run at once. */
+const ATTACK_COLUMNS = 5;
+
+/** How long a server may take to let go of its clients' descriptors. */
+const RELEASE_PATIENCE_MS = 20_000;
+
+/** Descriptors that a runtime opens for its own use when it is first needed. */
+const OWN_DESCRIPTORS = 4;
+
+const PROGRESS_MS = 1_000;
+
+/** Soaks a server, which is up and has no other clients. */
+export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRun> {
+  const startedAt = new Date();
+  const beganMs = performance.now();
+  const random = new Random(plan.seed);
+  const faults = new Faults();
+  const town: CheckedTown = {
+    target: server.target,
+    faults,
+    kills: new Kills(),
+    ledger: new Ledger(),
+    delivered: 0,
+    streams: 0,
+    lostToKills: 0,
+  };
+  // The first contact of all, so that what a runtime opens only once is open.
+  await answer(town, plan.patienceMs, random);
+  const watch = server.pid === null ? null : await Watch.start(server.pid, faults);
+  const before = watch?.samples[0]?.descriptors;
+  const workers = watch?.workers.length;
+
+  const inhabitants = new Inhabitants(town, plan.subscribers, new Random(random.next()));
+  const field = { target: server.target, topics: TOPICS, busyTopic: BUSY_TOPIC };
+  const siege = new Siege(field, new Random(random.next()));
+  const killer = watch === null || plan.killEveryMs === null
+    ? null
+    : new Killer(watch, town.kills, server.target.port, new Random(random.next()));
+  const progressTimer = setInterval(() => {
+    plan.onProgress({
+      elapsedMs: performance.now() - beganMs,
+      delivered: town.delivered,
+      faults: faults.total,
+      kills: town.kills.kills.length,
+      residentBytes: watch?.samples.at(-1)?.resident_bytes ?? null,
+    });
+  }, PROGRESS_MS);
+  inhabitants.moveIn();
+  siege.start(ATTACK_COLUMNS);
+  killer?.start(plan.killEveryMs!);
+  await new Promise((resolve) => setTimeout(resolve, plan.durationMs));
+
+  await killer?.stop();
+  const samples = [...watch?.samples ?? []];
+  await siege.stop();
+  await inhabitants.settle(plan.patienceMs);
+  inhabitants.moveOut();
+  const after = watch === null ? undefined : await released(watch, before! + OWN_DESCRIPTORS);
+  if (after !== undefined && after > before! + OWN_DESCRIPTORS) {
+    faults.add("aftermath", `${after} descriptors are open, ${before} were before the load`);
+  }
+  await answer(town, plan.patienceMs, random);
+  if (watch?.workers.length !== workers) {
+    faults.add("aftermath", `${watch?.workers.length} workers are there, ${workers} were`);
+  }
+  watch?.stop();
+  clearInterval(progressTimer);
+  const stop = await server.stop?.() ?? null;
+  if (stop !== null && stop.status !== 0) {
+    faults.add("aftermath", `the server ended with status ${stop.status} when asked to stop`);
+  }
+  const memory = watch === null
+    ? null
+    : judgeMemory(samples, plan.durationMs / 1000, (plan.killEveryMs ?? 60_000) / 1000);
+  return {
+    server: server.name,
+    runtime_version: server.runtimeVersion,
+    started_at: startedAt.toISOString(),
+    passed: faults.total === 0 && (memory === null || holdsMemory(memory)),
+    load_s: plan.durationMs / 1000,
+    subscribers: plan.subscribers,
+    streams: town.streams,
+    published: town.ledger.published,
+    delivered: town.delivered,
+    lost_to_kills: town.lostToKills,
+    faults: faults.counts,
+    fault_details: faults.details,
+    kills: town.kills.kills,
+    memory,
+    samples,
+    descriptors: after === undefined ? null : { before: before!, after },
+    attacks: siege.records,
+    stop,
+  };
+}
+
+/** A short, quiet town: whether the server answers at all. */
+async function answer(
+  town: CheckedTown,
+  patienceMs: number,
+  random: Random,
+): Promise<void> {
+  const crowd = new Inhabitants(town, 8, new Random(random.next()));
+  crowd.moveIn();
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await crowd.settle(patienceMs);
+  crowd.moveOut();
+}
+
+/** Waits until at most `few` descriptors are open; resolves with how many are. */
+async function released(watch: Watch, few: number): Promise<number> {
+  const endMs = performance.now() + RELEASE_PATIENCE_MS;
+  const open = () => watch.samples.at(-1)!.descriptors;
+  while (open() > few && performance.now() < endMs) {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  return open();
+}

@@ -1,0 +1,59 @@
+/**
+ * This checkout's server, for a soak.
+ *
+ * @module
+ */
+
+import type { Undertakings } from "../compare/undertakings.ts";
+import { findProgram, type RuntimeName } from "../program.ts";
+import { ServerProcess } from "../server_process.ts";
+import type { SoakedServer } from "./soak.ts";
+
+/**
+ * Deadlines and limits that are a fraction of the defaults, so that each is passed in every minute of a
+ * soak; healthy clients stay far below them.
+ */
+const FLAGS = [
+  ...["--max-connections", "4000", "--max-connections-per-ip", "1000", "--accept-rate", "600"],
+  ...["--publish-rate", "5000"],
+  ...["--max-pending-bytes", String(2 * 1024 * 1024)],
+  ...["--soft-pending-bytes", String(512 * 1024), "--soft-pending-time", "5s"],
+  ...["--max-total-pending-bytes", String(64 * 1024 * 1024)],
+  ...["--write-deadline", "5s", "--ping-after", "6s", "--idle-timeout", "8s"],
+];
+
+/**
+ * Starts a server on the loopback network.
+ *
+ * @param undertakings Ends it with the soak.
+ * @throws {EnvironmentError} (rejects) if it doesn't start.
+ */
+export async function startServer(
+  runtime: RuntimeName,
+  workers: number,
+  undertakings: Undertakings,
+): Promise<SoakedServer & { readonly pid: number }> {
+  const program = findProgram(runtime);
+  // Every attack is a warning; what the server calls an error is for whoever runs the soak.
+  const flags = ["--host", "127.0.0.1", "--log-level", "error", "--workers", String(workers)];
+  let hasEnded = () => {};
+  const server = await ServerProcess.start(
+    runtime,
+    program,
+    [...flags, ...FLAGS],
+    [],
+    (end) => hasEnded = undertakings.begin(end),
+  );
+  return {
+    name: runtime,
+    runtimeVersion: program.version,
+    target: { hostname: "127.0.0.1", port: server.port },
+    pid: server.pid,
+    async stop() {
+      const beganMs = performance.now();
+      const status = await server.stopped();
+      hasEnded();
+      return { status, took_ms: performance.now() - beganMs };
+    },
+  };
+}

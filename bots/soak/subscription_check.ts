@@ -1,0 +1,131 @@
+import type { Faults } from "./faults.ts";
+import { type Delivery, type Lane, type Ledger, messageTail } from "./ledger.ts";
+
+/** What one subscription has had of one lane. */
+interface Progress {
+  /** Everything from here on must come. */
+  readonly mustFrom: number;
+  /** The number that comes next, once one has come. */
+  next: number | undefined;
+  lastMicros: number;
+  /** Numbers that were passed over. */
+  readonly gaps: Set<number>;
+  /** Numbers that have come; only of a lane without order. */
+  readonly had: Set<number>;
+}
+
+/**
+ * Holds what one subscription receives against what was published: no gap from its `ACK` on, nothing
+ * twice, nothing out of order, every byte as it was sent.
+ */
+export class SubscriptionCheck {
+  readonly topic: string;
+  readonly #who: string;
+  readonly #ledger: Ledger;
+  readonly #faults: Faults;
+  readonly #progress = new Map<Lane, Progress>();
+  /** For each lane, the first number that may not come any more. */
+  #closedAt: Map<Lane, number> | undefined;
+
+  /**
+   * The `ACK` has just arrived.
+   *
+   * @param who Names the subscriber in a fault's detail.
+   */
+  constructor(topic: string, who: string, ledger: Ledger, faults: Faults) {
+    this.topic = topic;
+    this.#who = who;
+    this.#ledger = ledger;
+    this.#faults = faults;
+    for (const lane of ledger.lanesOf(topic)) this.#begin(lane, lane.sent);
+  }
+
+  /** The server has read the unsubscribe: nothing comes that is published from now on. */
+  close(): void {
+    this.#closedAt = new Map(this.#ledger.lanesOf(this.topic).map((lane) => [lane, lane.sent]));
+  }
+
+  /** A message of this topic arrived. */
+  receive(delivery: Delivery): void {
+    const { laneId, number, micros } = delivery;
+    const lane = this.#ledger.lane(laneId);
+    const where = `${this.#who}, ${delivery.topic} ${laneId}.${number}`;
+    if (lane === undefined || lane.topic !== this.topic || number >= lane.sent) {
+      return this.#faults.add("foreign", where);
+    }
+    if (delivery.tail !== messageTail(lane, number)) return this.#faults.add("damaged", where);
+    if (this.#closedAt !== undefined && number >= (this.#closedAt.get(lane) ?? 0)) {
+      return this.#faults.add("after_unsubscribe", where);
+    }
+    // A lane that began after the ACK is owed from its first message.
+    const progress = this.#progress.get(lane) ?? this.#begin(lane, 0);
+    if (lane.isOrdered) this.#receiveInOrder(progress, number, micros, where);
+    else if (progress.had.has(number)) this.#faults.add("duplicate", where);
+    else progress.had.add(number);
+  }
+
+  /** Whether everything that is owed has come. */
+  get isComplete(): boolean {
+    for (const lane of this.#ledger.lanesOf(this.topic)) {
+      if (this.#owed(lane) > 0) return false;
+    }
+    return true;
+  }
+
+  /** Counts what never came. To be called once, when nothing more can come. */
+  settle(): void {
+    for (const lane of this.#ledger.lanesOf(this.topic)) {
+      const owed = this.#owed(lane);
+      if (owed === 0) continue;
+      const next = this.#progress.get(lane)?.next;
+      const from = next === undefined ? "" : ` from ${next}`;
+      this.#faults.add(
+        "missing",
+        `${this.#who}, ${owed} of ${lane.topic} ${lane.id}${from}, sent ${lane.sent}`,
+        owed,
+      );
+    }
+  }
+
+  #begin(lane: Lane, mustFrom: number): Progress {
+    const progress = {
+      mustFrom,
+      next: undefined,
+      lastMicros: 0,
+      gaps: new Set<number>(),
+      had: new Set<number>(),
+    };
+    this.#progress.set(lane, progress);
+    return progress;
+  }
+
+  #receiveInOrder(progress: Progress, number: number, micros: number, where: string): void {
+    const expected = progress.next ?? Math.min(progress.mustFrom, number);
+    if (number < expected) {
+      const isLate = progress.gaps.delete(number);
+      return this.#faults.add(isLate ? "reordered" : "duplicate", where);
+    }
+    if (number > expected) {
+      const missing = number - expected;
+      for (let gap = expected; gap < number; gap++) progress.gaps.add(gap);
+      this.#faults.add("missing", `${where}: ${missing} before it, from ${expected}`, missing);
+    }
+    if (micros <= progress.lastMicros) this.#faults.add("timestamp", where);
+    progress.lastMicros = micros;
+    progress.next = number + 1;
+  }
+
+  /** How many of a lane's messages should have come and haven't, those in known gaps aside. */
+  #owed(lane: Lane): number {
+    const progress = this.#progress.get(lane);
+    const mustFrom = progress?.mustFrom ?? 0;
+    if (lane.isOrdered) {
+      return lane.isLost ? 0 : Math.max(0, lane.sent - (progress?.next ?? mustFrom));
+    }
+    let owed = 0;
+    for (let number = mustFrom; number < lane.sent; number++) {
+      if (!lane.excused.has(number) && progress?.had.has(number) !== true) owed++;
+    }
+    return owed;
+  }
+}

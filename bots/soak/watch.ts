@@ -1,0 +1,82 @@
+import { processesOf } from "./census.ts";
+import type { Faults } from "./faults.ts";
+import type { MemorySample } from "./memory.ts";
+
+/** How often a server's processes are looked at. */
+const SAMPLE_MS = 1_000;
+
+/** Watches a server's processes: what they hold, and that none ends by itself. */
+export class Watch {
+  readonly samples: MemorySample[] = [];
+  readonly #serverPid: number;
+  readonly #faults: Faults;
+  readonly #beganMs = performance.now();
+  #workers: readonly number[] = [];
+  readonly #expected = new Set<number>();
+  /** The process that serves clients since the beginning. */
+  #oldest: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isOver = false;
+
+  private constructor(serverPid: number, faults: Faults) {
+    this.#serverPid = serverPid;
+    this.#oldest = serverPid;
+    this.#faults = faults;
+  }
+
+  /** Begins to watch a server that is up, with all its workers. */
+  static async start(serverPid: number, faults: Faults): Promise<Watch> {
+    const watch = new Watch(serverPid, faults);
+    watch.#workers = (await processesOf(serverPid)).map(({ pid }) => pid)
+      .filter((pid) => pid !== serverPid);
+    watch.#oldest = watch.#workers[0] ?? serverPid;
+    await watch.#sample();
+    return watch;
+  }
+
+  /** The workers as they were when last looked at, without the one that shall see the end. */
+  get mortals(): readonly number[] {
+    return this.#workers.filter((pid) => pid !== this.#oldest);
+  }
+
+  get workers(): readonly number[] {
+    return this.#workers;
+  }
+
+  /** A process is about to be killed. */
+  expectDeath(pid: number): void {
+    this.#expected.add(pid);
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #sample(): Promise<void> {
+    const processes = await processesOf(this.#serverPid);
+    if (this.#isOver) return;
+    const sum = (pick: (one: typeof processes[number]) => number) =>
+      processes.reduce((total, one) => total + pick(one), 0);
+    this.samples.push({
+      at_s: (performance.now() - this.#beganMs) / 1000,
+      resident_bytes: sum(({ residentBytes }) => residentBytes),
+      oldest_resident_bytes: processes.find(({ pid }) => pid === this.#oldest)?.residentBytes ?? 0,
+      descriptors: sum(({ descriptors }) => descriptors),
+    });
+    this.#notice(processes.map(({ pid }) => pid));
+    this.#timer = setTimeout(() => void this.#sample(), SAMPLE_MS);
+  }
+
+  #notice(pids: readonly number[]): void {
+    for (const pid of this.#workers) {
+      if (pids.includes(pid) || this.#expected.delete(pid)) continue;
+      this.#faults.add("process_died", `worker ${pid} ended by itself`);
+    }
+    if (!pids.includes(this.#serverPid)) {
+      this.#faults.add("process_died", `the server's process ${this.#serverPid} has ended`);
+      this.stop();
+    }
+    this.#workers = pids.filter((pid) => pid !== this.#serverPid);
+  }
+}

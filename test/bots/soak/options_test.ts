@@ -1,0 +1,81 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { describe, it } from "node:test";
+import { HELP, parseCommand, type SoakOptions } from "../../../bots/soak/options.ts";
+import { UsageError } from "../../../runtime/command_line.ts";
+
+function options(...args: string[]): SoakOptions {
+  const command = parseCommand(args);
+  if (command.does !== "run") throw new TypeError(`it wants to ${command.does}`);
+  return command.options;
+}
+
+const DEFAULTS: SoakOptions = {
+  runtimes: ["deno", "bun"],
+  target: null,
+  durationMs: 600_000,
+  workers: 2,
+  killEveryMs: 60_000,
+  subscribers: 200,
+  seed: null,
+  json: null,
+};
+
+describe("the soak's command line", () => {
+  it("means ten minutes each of both runtimes when it is empty", () => {
+    assertEquals(options(), DEFAULTS);
+  });
+
+  it("takes each flag", () => {
+    const flags = [
+      ...["--minutes", "0.5", "--runtime=bun", "--workers", "3", "--kill-every", "20s"],
+      ...["--subscribers", "10", "--seed", "0", "--json", "-"],
+    ];
+    assertEquals(options(...flags), {
+      runtimes: ["bun"],
+      target: null,
+      durationMs: 30_000,
+      workers: 3,
+      killEveryMs: 20_000,
+      subscribers: 10,
+      seed: 0,
+      json: "-",
+    });
+  });
+
+  it("kills nobody where nobody would be left, or where the server isn't its own", () => {
+    assertEquals(options("--workers", "1"), { ...DEFAULTS, workers: 1, killEveryMs: null });
+    assertEquals(options("--target", "[::1]:7"), {
+      ...DEFAULTS,
+      runtimes: [],
+      target: { host: "::1", port: 7 },
+      killEveryMs: null,
+    });
+  });
+
+  it("names the value and the remedy where it doesn't understand", () => {
+    const wrong: [args: string[], ...words: string[]][] = [
+      [["10"], '"10"', "only flags"],
+      [["--minutes", "0"], "--minutes", '"0"'],
+      [["--minutes", "ten"], "--minutes", '"ten"'],
+      [["--runtime", "node"], "--runtime", "deno, bun"],
+      [["--workers", "0"], "--workers", '"0"'],
+      [["--workers", "1", "--kill-every", "60s"], "--kill-every", "--workers 2"],
+      [["--kill-every", "10s"], "--kill-every 10s", "at least 20s"],
+      [["--target", "host"], "--target", "host:port"],
+      [["--target", "host:0"], "the port of", "65535"],
+      [["--target", "host:1", "--workers", "2"], "--workers", "--target"],
+      [["--subscribers=-1"], "--subscribers"],
+    ];
+    for (const [args, ...words] of wrong) {
+      const { message } = assertThrows(() => parseCommand(args), UsageError) as UsageError;
+      for (const word of words) assertStringIncludes(message, word);
+    }
+  });
+
+  it("explains each flag", () => {
+    assertEquals(parseCommand(["--help"]), { does: "help" });
+    assertEquals(parseCommand(["--version"]), { does: "version" });
+    const flags = ["minutes", "runtime", "target", "workers", "kill-every", "subscribers", "seed"];
+    for (const flag of [...flags, "json"]) assertStringIncludes(HELP, `--${flag} `);
+  });
+});
