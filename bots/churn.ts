@@ -1,0 +1,104 @@
+/**
+ * The churn's command; see `--help`.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import manifest from "../package.json" with { type: "json" };
+import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
+import { CommandLine, wholeNumber } from "../runtime/command_line.ts";
+import { churn, type ChurnRun, FEWEST_TO_JUDGE, MAX_GROWTH } from "./churn/churn.ts";
+import { Undertakings } from "./compare/undertakings.ts";
+import { MAX_WORKERS } from "./limits.ts";
+import { findProgram, RUNTIME_NAMES } from "./program.ts";
+import { deliver } from "./soak/deliver.ts";
+import { startServer } from "./soak/start_server.ts";
+
+const HELP =
+  `Hotwheels churn: makes and closes connections, and checks that the server's memory stays where it was.
+
+Usage:
+  deno task churn [n] [flags]
+  bun run bots/churn.ts [n] [flags]
+
+  n             how many connections are counted (default 200000); half as many come before them
+  --runtime R   deno or bun: start this checkout's server on R (default: on both, one after the other)
+  --workers N   the server's processes (default 1)
+  --json FILE   write the report as JSON to FILE too; - for standard output, which sends the text to
+                standard error
+  --help        print this
+  --version     print the version
+
+A quarter of the connections each is reset as soon as it is connected, when it is greeted, and when it is
+subscribed; the last publishes, and leaves in order. They come from two thousand loopback addresses, so
+that no address runs out of ports. A runtime takes what memory it needs for a load step by step, and
+keeps it; that's over when the count begins. After every quarter of it all pauses, and the server's
+resident memory is read: at the end it may be a tenth above what it was after the first. Fewer than
+${FEWEST_TO_JUDGE} connections can't tell growth from warming up, and memory isn't judged.
+
+The exit status is 0 when it was, and no connection failed; 1 when not; 2 when the command line is wrong.
+`;
+
+const DEFAULT_CONNECTIONS = 200_000;
+const MAX_CONNECTIONS = 100_000_000;
+const MB = 1e6;
+
+if (import.meta.main) await runCommand("churn", main);
+
+async function main(args: readonly string[]): Promise<number> {
+  const line = new CommandLine(args, ["runtime", "workers", "json"]);
+  if (line.question !== undefined) return answer(line.question, HELP);
+  const [n] = line.upTo(1, "n is all");
+  const connections = n === undefined
+    ? DEFAULT_CONNECTIONS
+    : wholeNumber(n, "n", 100, MAX_CONNECTIONS);
+  const workers = line.number("workers", 1, MAX_WORKERS) ?? 1;
+  const runtime = line.choice("runtime", RUNTIME_NAMES);
+  const runtimes = runtime === undefined ? RUNTIME_NAMES : [runtime];
+  const json = line.text("json") ?? null;
+  for (const name of runtimes) findProgram(name);
+
+  const undertakings = new Undertakings();
+  endOnSignal(() => undertakings.endAll());
+  const runs: ChurnRun[] = [];
+  try {
+    for (const name of runtimes) {
+      const server = await startServer(name, workers, undertakings);
+      const run = await churn(server, connections, (share) => {
+        showProgress(`${name}: ${(share * 100).toFixed(0)} % of ${connections} connections`);
+      });
+      showProgress("");
+      runs.push(run);
+    }
+  } finally {
+    undertakings.endAll();
+  }
+  const passed = runs.every((run) => run.passed);
+  const report = { hotwheels_version: manifest.version, workers, passed, runs };
+  deliver(report, runs.map(runText).join("\n"), json);
+  return passed ? 0 : 1;
+}
+
+function showProgress(text: string): void {
+  if (process.stderr.isTTY === true) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+function runText(run: ChurnRun): string {
+  const { server, runtime_version, connections, took_s, failed, plateaus, ratio, stop } = run;
+  const percent = (ratio - 1) * 100;
+  return [
+    `--- ${server} ${runtime_version}: ${connections} connections in ${took_s.toFixed(0)} s, ` +
+    `${failed} failed`,
+    ...plateaus.map(({ connections, resident_bytes, descriptors }) =>
+      `after ${String(connections).padStart(9)}: ${(resident_bytes / MB).toFixed(1)} MB, ` +
+      `${descriptors} descriptors`
+    ),
+    ...(stop === null ? [] : [`stopped with status ${stop.status}`]),
+    `verdict: ${run.passed ? "passed" : "FAILED"}: memory ${percent < 0 ? "" : "+"}` +
+    `${percent.toFixed(1)} % from the first quarter to the last` +
+    (run.judged
+      ? `; +${((MAX_GROWTH - 1) * 100).toFixed(0)} % is allowed`
+      : ", which is too few connections to judge it"),
+  ].join("\n");
+}
