@@ -102,9 +102,9 @@ async function firstThatAnswers(
   const remedy = failure?.code === "permission_denied"
     ? ALLOW_IT
     : dialect !== "janus"
-    ? `start one, or name another: bots n ${dialect}://host:port`
+    ? "start one, or name another"
     : `start one (deno task serve --port ${port}, or bun run server/main.ts --port ${port}), or ` +
-      `name another: bots n host port`;
+      `name another`;
   throw new EnvironmentError(
     `no server answers at ${host}:${port} (${failure?.message ?? "no address"}); ${remedy}`,
     { cause: failure },
