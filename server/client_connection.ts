@@ -34,18 +34,21 @@ export abstract class ClientConnection implements Subscriber {
   protected stateSinceMs: number;
   /** Where publishers wait for this client, when it has fallen behind as a subscriber. */
   #lagGate: Gate | undefined;
+  readonly #acceptedMs: number;
 
   constructor(connection: Connection, context: SessionContext) {
     this.connection = connection;
     this.context = context;
     this.#outbox = new Outbox(connection, context);
-    this.stateSinceMs = context.clock.nowMs;
+    this.stateSinceMs = this.#acceptedMs = context.clock.nowMs;
   }
 
   /** Looks at the deadlines of a client that is listened to. */
   protected abstract sweepSilence(nowMs: number): void;
   /** Ends all subscriptions. */
   protected abstract leaveTopics(deliverRest: boolean): void;
+  /** The topics it's subscribed to, the oldest subscription first. */
+  protected abstract get topicNames(): readonly string[];
   /** Drops what has arrived but wasn't read, and frees the memory that it holds. */
   protected abstract stopListening(): void;
 
@@ -115,11 +118,12 @@ export abstract class ClientConnection implements Subscriber {
   onClose(why: TransportEnd, cause?: Error): void {
     const detail = cause?.message ?? "";
     if (this.#state === "open") {
+      const topics = this.topicNames;
       this.leaveTopics(false);
       const reason = why === "finished" ? "client_closed" : "connection_lost";
-      this.context.onEnding(this.remoteAddress, reason, this.#outbox.pendingBytes, detail);
+      this.#reportEnd(reason, this.#outbox.pendingBytes, topics, detail);
     } else if (this.#state === "securing") {
-      this.context.onEnding(this.remoteAddress, "handshake_failed", 0, detail);
+      this.#reportEnd("handshake_failed", 0, [], detail);
     }
     this.#setState("gone");
     this.stopListening();
@@ -175,7 +179,7 @@ export abstract class ClientConnection implements Subscriber {
     if (this.#state !== "securing") return;
     // There is nobody yet to tell it to.
     this.#setState("ending");
-    this.context.onEnding(this.remoteAddress, code, 0, message);
+    this.#reportEnd(code, 0, [], message);
     this.connection.destroy();
   }
 
@@ -193,20 +197,22 @@ export abstract class ClientConnection implements Subscriber {
 
   /** What has been accepted so far is still delivered, then `reason`, then FIN. */
   protected beginEnding(reason: EndReason, detail: string): void {
+    const topics = this.topicNames;
     this.leaveTopics(true);
     // Delivering may have passed a limit and ended it harder.
     if (this.#state !== "open") return;
     this.#setState("ending");
-    this.context.onEnding(this.remoteAddress, reason, this.#outbox.pendingBytes, detail);
+    this.#reportEnd(reason, this.#outbox.pendingBytes, topics, detail);
     this.#sendLastWords(reason, detail);
   }
 
   /** A slow consumer: it loses its queue, and the error frame too where it takes nothing. */
   #evict(detail: string, takesNothing: boolean): void {
     const { pendingBytes } = this.#outbox;
+    const topics = this.topicNames;
     this.#setState("ending");
     this.leaveTopics(false);
-    this.context.onEnding(this.remoteAddress, "slow_consumer", pendingBytes, detail);
+    this.#reportEnd("slow_consumer", pendingBytes, topics, detail);
     this.#outbox.dropQueue();
     if (takesNothing) this.#giveUp();
     else this.#sendLastWords("slow_consumer", detail);
@@ -252,6 +258,23 @@ export abstract class ClientConnection implements Subscriber {
     const { maxPendingBytes } = this.context.limits;
     if (pendingBytes <= maxPendingBytes) return;
     this.#evict(`${pendingBytes} bytes wait, ${maxPendingBytes} may`, false);
+  }
+
+  #reportEnd(
+    reason: EndReason,
+    pendingBytes: number,
+    topics: readonly string[],
+    detail: string,
+  ): void {
+    this.context.onEnding({
+      remoteAddress: this.remoteAddress,
+      reason,
+      pendingBytes,
+      topic: topics[0],
+      topicCount: topics.length,
+      ageMs: this.context.clock.nowMs - this.#acceptedMs,
+      detail,
+    });
   }
 
   #openLagGate(): void {

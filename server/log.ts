@@ -5,16 +5,35 @@
  */
 
 import { configure, getLogger, getTextFormatter, type Logger } from "@logtape/logtape";
-import process from "node:process";
+import { quoteBytes } from "../protocol/printable.ts";
+import { writeStandardError } from "../runtime/standard_error.ts";
 import type { EndReason } from "./counters.ts";
+import { LineQuota } from "./line_quota.ts";
+import { LogQueue } from "./log_queue.ts";
 import type { ServerEvents } from "./server.ts";
+import type { SessionEnd } from "./session_end.ts";
 
 /** From the most to the least. */
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
 export type LogLevel = typeof LOG_LEVELS[number];
 
-/** Sends the log to standard error. To be called once by a command; a library never does. */
-export async function configureLog(level: LogLevel): Promise<void> {
+/**
+ * Lines a second about clients that were closed, and as many about those that went by themselves:
+ * 20, which a person can't read any more. What clients do by the thousand must not fill a disk.
+ */
+export const MAX_LINES_PER_SECOND = 20;
+
+/** What may wait for whoever reads the log: 256 KiB, some two thousand lines. */
+const MAX_WAITING_BYTES = 256 * 1024;
+
+const encoder = new TextEncoder();
+
+/**
+ * Sends the log to standard error. To be called once by a command; a library never does.
+ *
+ * @returns What is still on its way there.
+ */
+export async function configureLog(level: LogLevel): Promise<LogQueue> {
   const format = getTextFormatter({
     timestamp: "rfc3339",
     level: "full",
@@ -22,48 +41,87 @@ export async function configureLog(level: LogLevel): Promise<void> {
     // Deno and Bun quote differently when they inspect.
     value: (value) => typeof value === "string" ? value : JSON.stringify(value),
   });
-  // A reader of the log that goes away must not take the server with it.
-  process.stderr.on("error", () => {});
+  const queue = new LogQueue(
+    writeStandardError,
+    MAX_WAITING_BYTES,
+    (lines) => `${new Date().toISOString()} [warning] hotwheels: ${lines} lines were lost here\n`,
+  );
   await configure({
-    sinks: { stderr: (record) => process.stderr.write(format(record)) },
+    sinks: { stderr: (record) => queue.add(format(record)) },
     loggers: [
       { category: "hotwheels", lowestLevel: level, sinks: ["stderr"] },
       { category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["stderr"] },
     ],
   });
+  return queue;
 }
 
 /**
  * The server's events as log lines. Clients that come and go, before they are accepted too, are
- * `debug`; those that the server ended are `warning`, with who, why and how much waited for them.
+ * `debug`; those that the server ended are `warning`, with who, why, on which topic, how much waited
+ * for them, and how old they were. More than {@linkcode MAX_LINES_PER_SECOND} become one line.
  */
 export function logEvents(logger: Logger = getLogger("hotwheels")): ServerEvents {
+  const ordinary = new LineQuota(MAX_LINES_PER_SECOND, (counts) => {
+    logger.debug("and more in the same second: {counts}", { counts: countsText(counts) });
+  });
+  const remarkable = new LineQuota(MAX_LINES_PER_SECOND, (counts) => {
+    logger.warn("and more in the same second: {counts}", { counts: countsText(counts) });
+  });
   return {
-    onSessionEnd(remoteAddress, reason, pendingBytes, detail) {
-      const client = remoteAddress === "" ? "a local client" : remoteAddress;
-      const fields = { client, reason, pendingBytes, detail };
+    onSessionEnd(end) {
+      const { reason } = end;
       if (isOrdinary(reason)) {
-        logger.debug("{client} ended: {reason}, {pendingBytes} bytes waiting", fields);
-      } else {
-        logger.warn("closed {client}: {reason}, {pendingBytes} bytes waiting: {detail}", fields);
+        if (!logger.isEnabledFor("debug") || !ordinary.admits(reason)) return;
+        logger.debug(
+          "{client} ended: {reason}, {pendingBytes} bytes waiting, {topics}, {age} s old",
+          fieldsOf(end),
+        );
+      } else if (remarkable.admits(reason)) {
+        logger.warn(
+          "closed {client}: {reason}, {pendingBytes} bytes waiting, {topics}, {age} s old: {detail}",
+          fieldsOf(end),
+        );
       }
     },
     onThrottled(remoteAddress, publishRate) {
-      const client = remoteAddress === "" ? "a local client" : remoteAddress;
-      const fields = { client, publishRate };
-      logger.info(
-        "slowed {client}: it publishes more than {publishRate} messages a second",
-        fields,
-      );
+      if (!remarkable.admits("slowed")) return;
+      logger.info("slowed {client}: it publishes more than {publishRate} messages a second", {
+        client: clientText(remoteAddress),
+        publishRate,
+      });
     },
     onAcceptError(error) {
       const text = "a connection could not be accepted: {message}";
       const { code, message } = error;
       // Whoever connects and aborts does so by the thousand: not for that may a log fill up.
-      if (code === "connection_reset") logger.debug(text, { message });
-      else logger.error(text, { message });
+      if (code === "connection_reset") {
+        if (ordinary.admits("aborted")) logger.debug(text, { message });
+      } else if (remarkable.admits("not accepted")) logger.error(text, { message });
     },
   };
+}
+
+function fieldsOf(end: SessionEnd): Record<string, unknown> {
+  const { remoteAddress, reason, pendingBytes, ageMs, detail } = end;
+  const client = clientText(remoteAddress);
+  const age = (ageMs / 1000).toFixed(1);
+  return { client, reason, pendingBytes, topics: topicsText(end), age, detail };
+}
+
+function clientText(remoteAddress: string): string {
+  return remoteAddress === "" ? "a local client" : remoteAddress;
+}
+
+function topicsText({ topic, topicCount }: SessionEnd): string {
+  if (topic === undefined) return "no topic";
+  const bytes = encoder.encode(topic);
+  const first = `topic ${quoteBytes(bytes, 0, bytes.length)}`;
+  return topicCount === 1 ? first : `${first} and ${topicCount - 1} more`;
+}
+
+function countsText(counts: ReadonlyMap<string, number>): string {
+  return [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ");
 }
 
 function isOrdinary(reason: EndReason): boolean {

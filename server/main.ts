@@ -23,14 +23,21 @@ import { readIdentity, type TlsFiles } from "./tls_files.ts";
 /** A signal counts as the second one only this long after the first: one Ctrl-C may arrive thrice. */
 const SECOND_SIGNAL_MS = 500;
 
+/** How long the end waits for whoever reads the log. */
+const LAST_LINES_MS = 500;
+
 if (import.meta.main) await runCommand("hotwheels", main);
 
 async function main(args: readonly string[]): Promise<number> {
   const command = parseCommand(args);
   if (command.does !== "serve") return answer(command, HELP);
-  await configureLog(command.options.logLevel);
-  await warn(command.options);
-  return await run(command.options);
+  const log = await configureLog(command.options.logLevel);
+  try {
+    await warn(command.options);
+    return await run(command.options);
+  } finally {
+    await log.flushed(LAST_LINES_MS);
+  }
 }
 
 async function warn({ limits, workers }: ServerOptions): Promise<void> {

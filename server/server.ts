@@ -14,16 +14,18 @@ import type {
 } from "../runtime/types.ts";
 import { type AccessOptions, AccessRules } from "./access.ts";
 import { AddressTable } from "./address_table.ts";
+import { defendBudget } from "./budget_defence.ts";
 import { CoarseClock } from "./coarse_clock.ts";
-import { type Counters, type EndReason, newCounters } from "./counters.ts";
+import { type Counters, newCounters } from "./counters.ts";
 import { Gate } from "./gate.ts";
-import { type Limits, STALL_MS, STOP_DEADLINE_MS } from "./limits.ts";
+import { type Limits, STOP_DEADLINE_MS } from "./limits.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { Mesh } from "./mesh.ts";
 import { PublishThrottle } from "./publish_throttle.ts";
 import { Rejections } from "./rejections.ts";
 import { Session } from "./session.ts";
 import type { SessionContext } from "./session_context.ts";
+import type { SessionEnd } from "./session_end.ts";
 import { SessionTable } from "./session_table.ts";
 import { Sweeper } from "./sweeper.ts";
 import { TokenSource } from "./token_source.ts";
@@ -32,18 +34,8 @@ import { Turns } from "./turns.ts";
 
 /** What a server tells the one who runs it. Called off the hot path; must not throw. */
 export interface ServerEvents {
-  /**
-   * A session has begun to end.
-   *
-   * @param pendingBytes What waited for the peer at that moment.
-   * @param detail The error frame's text, or the transport's error; may be empty.
-   */
-  onSessionEnd(
-    remoteAddress: string,
-    reason: EndReason,
-    pendingBytes: number,
-    detail: string,
-  ): void;
+  /** A session has begun to end. */
+  onSessionEnd(end: SessionEnd): void;
   /**
    * A publisher is made to wait because it publishes faster than one connection may. Called for the
    * first time only; absent where nobody wants to know.
@@ -96,7 +88,7 @@ export class Server {
     this.#turns = new Turns(runtime);
     this.#budget = new MemoryBudget(
       limits.maxTotalPendingBytes,
-      () => runtime.nextTurn(() => this.#defendBudget()),
+      () => runtime.nextTurn(() => defendBudget(this.#sessions, this.#budget)),
     );
     const clock = new CoarseClock(readMs());
     this.#addresses = new AddressTable(limits, clock);
@@ -134,9 +126,9 @@ export class Server {
       newDecoder: () => new ClientDecoder(limits),
       newToken: () => tokens.next(),
       onThrottled: (remoteAddress) => events.onThrottled?.(remoteAddress, limits.publishRate),
-      onEnding: (remoteAddress, reason, pendingBytes, detail) => {
-        counters.ended[reason]++;
-        events.onSessionEnd(remoteAddress, reason, pendingBytes, detail);
+      onEnding: (end) => {
+        counters.ended[end.reason]++;
+        events.onSessionEnd(end);
       },
       onGone: (session) => {
         this.#sessions.remove(session);
@@ -228,7 +220,17 @@ export class Server {
   #reject(connection: Connection, detail: string, isNews: boolean): ConnectionHandler {
     const code: ErrorCode = "too_many_connections";
     (this.counters as Counters).ended[code]++;
-    if (isNews) this.#events.onSessionEnd(connection.remoteAddress, code, 0, detail);
+    if (isNews) {
+      this.#events.onSessionEnd({
+        remoteAddress: connection.remoteAddress,
+        reason: code,
+        pendingBytes: 0,
+        topic: undefined,
+        topicCount: 0,
+        ageMs: 0,
+        detail,
+      });
+    }
     return this.#rejections.refuse(
       connection,
       encodeError(this.#context.timestamps.next(), code, detail),
@@ -239,32 +241,8 @@ export class Server {
     this.#rejections.sweep(this.#context.clock.nowMs);
     this.#addresses.sweep();
     this.#context.throttle.gate.open();
-    if (this.#budget.isTight) this.#defendBudget();
+    if (this.#budget.isTight) defendBudget(this.#sessions, this.#budget);
     else this.#context.budgetGate.open();
-  }
-
-  /**
-   * Memory is short: whoever takes nothing goes first, and whoever keeps a frame unfinished. If that
-   * isn't enough, publishers wait (see {@linkcode Session}), and past the limit the least active and
-   * largest go.
-   */
-  #defendBudget(): void {
-    for (let slot = this.#sessions.size - 1; slot >= 0 && this.#budget.isTight; slot--) {
-      const session = this.#sessions.at(slot);
-      if (session?.isStalledFor(STALL_MS)) session.evict("Took nothing while memory was short");
-      else if (session?.hoardsFor(STALL_MS)) session.end("frame_too_large", HOARDED_FRAME);
-    }
-    if (!this.#budget.isExceeded) return;
-    const waiting: Session[] = [];
-    for (let slot = this.#sessions.size - 1; slot >= 0; slot--) {
-      const session = this.#sessions.at(slot);
-      if (session !== undefined && session.pendingBytes > 0) waiting.push(session);
-    }
-    waiting.sort((a, b) => a.progressMs - b.progressMs || b.pendingBytes - a.pendingBytes);
-    for (const session of waiting) {
-      if (!this.#budget.isExceeded) return;
-      session.evict("Memory was exhausted");
-    }
   }
 
   async #drain(): Promise<void> {
@@ -317,9 +295,6 @@ export class Server {
 /** What had arrived when the stop began is read by the time that nothing happened for this long. */
 const QUIET_ROUND_MS = 20;
 const QUIET_ROUNDS = 5;
-
-/** What a client is told whose unfinished frame holds memory that others need. */
-const HOARDED_FRAME = "Memory is too short for a frame that takes so long to come";
 
 /** Milliseconds after which a stop goes on although clients keep sending. */
 const DRAIN_DEADLINE_MS = 2_000;

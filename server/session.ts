@@ -41,6 +41,23 @@ export class Session extends ClientConnection
     return this.#publisher?.isWaiting ?? false;
   }
 
+  /** Bytes that are kept because of this client: what waits for it, and what it sent. */
+  get heldBytes(): number {
+    return this.pendingBytes + this.#heldInputBytes;
+  }
+
+  /** Whether most of that is what it sent. */
+  get holdsMostlyInput(): boolean {
+    return this.#heldInputBytes > this.pendingBytes;
+  }
+
+  /** Since when it has done nothing about the most of that, on the coarse clock. */
+  get holdsSinceMs(): number {
+    if (!this.holdsMostlyInput) return this.progressMs;
+    // Who is made to wait can't do anything.
+    return this.isWaiting ? this.context.clock.nowMs : this.#inputSinceMs;
+  }
+
   /** Greets the client: the first frame. Behind TLS it's done by itself. */
   greet(): void {
     const { timestamps } = this.context;
@@ -50,8 +67,7 @@ export class Session extends ClientConnection
   /** True for a client whose unfinished frame has held memory for the time given. */
   hoardsFor(ms: number): boolean {
     if (!this.isOpen || this.#heldInputBytes === 0 || this.isWaiting) return false;
-    const sinceMs = Math.max(this.#heldInputSinceMs, this.#publisher?.publishedMs ?? 0);
-    return this.context.clock.nowMs - sinceMs >= ms;
+    return this.context.clock.nowMs - this.#inputSinceMs >= ms;
   }
 
   // What the connection tells.
@@ -150,6 +166,11 @@ export class Session extends ClientConnection
     this.#publisher?.waitIfHeld();
   }
 
+  /** Since when its input has held memory without a message that came of it. */
+  get #inputSinceMs(): number {
+    return Math.max(this.#heldInputSinceMs, this.#publisher?.publishedMs ?? 0);
+  }
+
   /** Accounts for the memory that this client's input holds. */
   #accountInput(): void {
     const bytes = this.isOpen ? this.#decoder.heldBytes + (this.#publisher?.deferredBytes ?? 0) : 0;
@@ -185,6 +206,10 @@ export class Session extends ClientConnection
       this.context.counters.writes++;
       this.send(PING);
     }
+  }
+
+  protected get topicNames(): readonly string[] {
+    return this.#subscriptions.map(({ topic }) => topic.name);
   }
 
   protected leaveTopics(deliverRest: boolean): void {

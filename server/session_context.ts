@@ -4,11 +4,12 @@ import type { Runtime } from "../runtime/types.ts";
 import type { AccessRules } from "./access.ts";
 import type { AddressTable } from "./address_table.ts";
 import type { Backplane } from "./backplane.ts";
-import type { Counters, EndReason } from "./counters.ts";
+import type { Counters } from "./counters.ts";
 import type { Gate } from "./gate.ts";
 import type { OutboxContext } from "./outbox.ts";
 import type { PublishThrottle } from "./publish_throttle.ts";
 import type { Session } from "./session.ts";
+import type { SessionEnd } from "./session_end.ts";
 import type { TopicRegistry } from "./topic_registry.ts";
 
 /** What sessions need to know of the server; one object for all of them. */
@@ -31,8 +32,8 @@ export interface SessionContext extends OutboxContext {
   newToken(): string;
   /** A client publishes faster than it may, for the first time. */
   onThrottled(remoteAddress: string): void;
-  /** A session has begun to end; called once, with what waited for the peer at that moment. */
-  onEnding(remoteAddress: string, reason: EndReason, pendingBytes: number, detail: string): void;
+  /** A session has begun to end; called once. */
+  onEnding(end: SessionEnd): void;
   /** The connection is gone; called once, last. */
   onGone(session: Session): void;
 }

@@ -6,6 +6,9 @@ import type { SlicedTask, Turns } from "./turns.ts";
 /** Sessions that may be looked at in the time of one write. */
 const SESSIONS_PER_WRITE = 64;
 
+/** How far one sweep may move the clock. */
+const MAX_STEP_MS = 2 * SWEEP_INTERVAL_MS;
+
 /**
  * Looks at every session's deadlines, some at a time between turns of the loop, so that 20,000
  * heartbeats that fall due together hold nobody's message up. One timer serves all.
@@ -18,6 +21,7 @@ export class Sweeper implements SlicedTask {
   readonly #countWrites: () => number;
   #timer: ReturnType<typeof setInterval> | undefined;
   #slot = -1;
+  #sweptMs: number;
 
   /**
    * @param readMs A monotonic clock, in milliseconds.
@@ -34,6 +38,7 @@ export class Sweeper implements SlicedTask {
     this.#turns = turns;
     this.#clock = clock;
     this.#readMs = readMs;
+    this.#sweptMs = readMs();
     this.#countWrites = countWrites;
   }
 
@@ -51,7 +56,10 @@ export class Sweeper implements SlicedTask {
 
   /** Reads the clock and begins a sweep, unless one is still under way. */
   sweep(): void {
-    this.#clock.nowMs = this.#readMs();
+    const nowMs = this.#readMs();
+    // Time in which the process itself stood still is no client's fault.
+    this.#clock.nowMs += Math.min(nowMs - this.#sweptMs, MAX_STEP_MS);
+    this.#sweptMs = nowMs;
     if (this.hasMore) return;
     this.#slot = this.#sessions.size - 1;
     if (this.hasMore) this.#turns.schedule(this);

@@ -10,10 +10,15 @@ import { detectRuntime } from "../runtime/detect.ts";
 import type { Address } from "../runtime/types.ts";
 import type { NumberedOrder, Order, Report } from "./control.ts";
 import { configureLog, logEvents } from "./log.ts";
+import type { LogQueue } from "./log_queue.ts";
 import { Server } from "./server.ts";
+
+/** How long the end waits for whoever reads the log. */
+const LAST_LINES_MS = 500;
 
 const runtime = await detectRuntime();
 let server: Server | undefined;
+let log: LogQueue | undefined;
 
 process.on("message", async (order: NumberedOrder) => {
   try {
@@ -34,6 +39,7 @@ process.on("SIGHUP", () => {});
 // Without a supervisor nobody would ever stop this process.
 process.on("disconnect", async () => {
   await server?.stop();
+  await log?.flushed(LAST_LINES_MS);
   process.exit(0);
 });
 
@@ -44,7 +50,7 @@ function report(report: Report): void {
 async function obey(order: Order): Promise<Address | null> {
   switch (order.do) {
     case "start": {
-      await configureLog(order.logLevel);
+      log = await configureLog(order.logLevel);
       const events = logEvents(getLogger(["hotwheels", order.name]));
       server = new Server(runtime, order.limits, events, { hasMesh: true, access: order.access });
       await server.mesh?.listen(order.socketPath);

@@ -349,11 +349,13 @@ for (const runtime of RUNTIME_NAMES) {
         assertEquals(others, [""]);
         assertMatch(
           first!,
-          /^\S+T\S+ \[warning\] hotwheels: closed 127\.0\.0\.1: bad_frame, 0 bytes waiting: .*nonsense/,
+          /^\S+T\S+ \[warning\] hotwheels: closed 127\.0\.0\.1: bad_frame, 0 bytes waiting, no topic, \d+\.\d s old: .*nonsense/,
         );
         assertMatch(first!, /^[\x20-\x7e]+$/);
-        const bytes = / closed 127\.0\.0\.1: slow_consumer, (\d+) bytes waiting: /.exec(second!)
-          ?.[1];
+        const bytes =
+          / closed 127\.0\.0\.1: slow_consumer, (\d+) bytes waiting, topic "t", \d+\.\d s old: /
+            .exec(second!)
+            ?.[1];
         assert(Number(bytes) > 128 * KIB, second);
         for (const client of [wrong, ordinary, deaf, publisher]) await client.dispose();
       });

@@ -32,7 +32,7 @@ describe("an embedded server", () => {
       port: 0,
       limits: { maxConnections: 3 },
       events: {
-        onSessionEnd: (remoteAddress, reason) => void ended.push([remoteAddress, reason]),
+        onSessionEnd: ({ remoteAddress, reason }) => void ended.push([remoteAddress, reason]),
         onAcceptError: (error) => console.error(error),
       },
     });

@@ -229,7 +229,15 @@ describe("errors", () => {
       client.send("nonsense\0");
       const { message } = errorOf((await client.closed()).frames[0]);
       assertEquals(bed.ended, [
-        { remoteAddress: "127.0.0.1", reason: "bad_frame", pendingBytes: 0, detail: message },
+        {
+          remoteAddress: "127.0.0.1",
+          reason: "bad_frame",
+          pendingBytes: 0,
+          topic: undefined,
+          topicCount: 0,
+          ageMs: bed.ended[0]!.ageMs,
+          detail: message,
+        },
       ]);
       assertEquals(bed.server.counters.ended.bad_frame, 1);
     });

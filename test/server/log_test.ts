@@ -3,9 +3,10 @@ import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { describe, it } from "node:test";
 import { TransportError } from "../../runtime/types.ts";
 import { logEvents } from "../../server/log.ts";
+import type { SessionEnd } from "../../server/session_end.ts";
 
-/** The levels at which something is logged. */
-async function levelsOf(act: () => void): Promise<string[]> {
+/** What is logged. */
+async function recordsOf(act: () => Promise<void> | void): Promise<LogRecord[]> {
   const records: LogRecord[] = [];
   await configure({
     sinks: { kept: (record) => records.push(record) },
@@ -14,9 +15,32 @@ async function levelsOf(act: () => void): Promise<string[]> {
       { category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["kept"] },
     ],
   });
-  act();
+  await act();
   await reset();
-  return records.map(({ level }) => level);
+  return records;
+}
+
+/** The levels at which something is logged. */
+async function levelsOf(act: () => void): Promise<string[]> {
+  return (await recordsOf(act)).map(({ level }) => level);
+}
+
+/** Lines without their timestamps, as they are written. */
+function linesOf(records: readonly LogRecord[]): string[] {
+  return records.map(({ level, message }) => `${level}: ${message.join("")}`);
+}
+
+function endOf(change: Partial<SessionEnd> = {}): SessionEnd {
+  return {
+    remoteAddress: "192.0.2.1",
+    reason: "slow_consumer",
+    pendingBytes: 1234,
+    topic: "t",
+    topicCount: 1,
+    ageMs: 5_250,
+    detail: "No byte taken for 10 s",
+    ...change,
+  };
 }
 
 describe("the log", () => {
@@ -32,5 +56,41 @@ describe("the log", () => {
       logEvents().onAcceptError(new TransportError("descriptors_exhausted", "none left"));
     });
     assertEquals(levels, ["error"]);
+  });
+
+  it("names who was closed, why, the topic, what waited and the age, in printable ASCII", async () => {
+    const records = await recordsOf(() => {
+      const { onSessionEnd } = logEvents();
+      onSessionEnd(endOf());
+      onSessionEnd(endOf({ topic: "\n\x1b[31mé", topicCount: 3, remoteAddress: "" }));
+      onSessionEnd(endOf({ reason: "client_closed", topic: undefined, topicCount: 0, detail: "" }));
+    });
+    assertEquals(linesOf(records), [
+      'warning: closed 192.0.2.1: slow_consumer, 1234 bytes waiting, topic "t", 5.3 s old: ' +
+      "No byte taken for 10 s",
+      "warning: closed a local client: slow_consumer, 1234 bytes waiting, " +
+      'topic "\\x0a\\x1b[31m\\xc3\\xa9" and 2 more, 5.3 s old: No byte taken for 10 s',
+      "debug: 192.0.2.1 ended: client_closed, 1234 bytes waiting, no topic, 5.3 s old",
+    ]);
+  });
+
+  it("sums up in one line what clients do by the thousand in a second", async () => {
+    const records = await recordsOf(async () => {
+      const { onSessionEnd } = logEvents();
+      for (let i = 0; i < 5_000; i++) {
+        onSessionEnd(endOf({ reason: i % 5 === 0 ? "bad_frame" : "slow_consumer" }));
+        onSessionEnd(endOf({ reason: "connection_lost" }));
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1_100));
+      onSessionEnd(endOf());
+    });
+    const lines = linesOf(records);
+    assertEquals(lines.filter((line) => line.startsWith("warning: closed")).length, 21);
+    assertEquals(lines.filter((line) => line.startsWith("debug: 192")).length, 20);
+    const sums = lines.filter((line) => line.includes("and more")).sort();
+    assertEquals(sums, [
+      "debug: and more in the same second: 4980 connection_lost",
+      "warning: and more in the same second: 996 bad_frame, 3984 slow_consumer",
+    ]);
   });
 });

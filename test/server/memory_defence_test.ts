@@ -79,6 +79,8 @@ describe("the server's memory", () => {
     }
     // Some 90 KiB for each reader; the next 128 KiB are 70 too many.
     assertLess(bed.server.heldBytes, 370 * KIB);
+    // Whoever comes now is the last to go.
+    bed.pass(250);
     bed.dial().send(`PUBLISH\0{"topic":"x","data":"${"x".repeat(110 * KIB)}`);
     bed.net.settle();
     assertGreater(bed.server.heldBytes, 480 * KIB);
@@ -95,6 +97,29 @@ describe("the server's memory", () => {
     }
     bed.pass(500);
     assertEquals(readers.map((reader) => dataOf(reader).length), [0, 2, 2, 2]);
+  });
+
+  it("is defended against those who fill it at once, and not against who holds next to nothing", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: KIB * KIB });
+    const reader = bed.subscribed(["t"], { bufferBytes: 200 });
+    bed.pass(250);
+    reader.stall();
+    const publisher = bed.dial();
+    flood(publisher, "t", 10, 100);
+    bed.net.settle();
+    assertGreater(bed.server.heldBytes, 0);
+    for (let i = 0; i < 40; i++) {
+      bed.dial().send(`PUBLISH\0{"topic":"t","data":"${"x".repeat(60 * KIB)}`);
+    }
+    bed.net.settle();
+    assertGreater(bed.server.heldBytes, KIB * KIB);
+    bed.pass(250);
+    assertLess(bed.server.heldBytes, KIB * KIB);
+    assertEquals(new Set(bed.ended.map(({ reason }) => reason)), new Set(["frame_too_large"]));
+    reader.bufferBytes = 64 * KIB;
+    reader.flow();
+    bed.net.settle();
+    assertEquals(dataOf(reader), upTo(10));
   });
 
   it("isn't used up by joining for each reader what all of them share", async () => {

@@ -8,19 +8,12 @@ import { detectRuntime } from "../../runtime/detect.ts";
 import type { TransportError } from "../../runtime/types.ts";
 import type { AccessOptions } from "../../server/access.ts";
 import type { EndReason } from "../../server/counters.ts";
+import type { SessionEnd } from "../../server/session_end.ts";
 import type { Limits } from "../../server/limits.ts";
 import { completeLimits } from "../../server/serve.ts";
 import { Server } from "../../server/server.ts";
 import { type ClientOptions, JanusClient, type Target } from "./janus_client.ts";
 import { until } from "./until.ts";
-
-/** What the server told about one ended session. */
-export interface Ended {
-  readonly remoteAddress: string;
-  readonly reason: EndReason;
-  readonly pendingBytes: number;
-  readonly detail: string;
-}
 
 /** Connections that a test's server allows: more than any test makes. */
 const MAX_CONNECTIONS = 5_000;
@@ -30,12 +23,12 @@ export class JanusBed implements Target {
   readonly hostname = "127.0.0.1";
   readonly port: number;
   readonly server: Server;
-  readonly ended: Ended[];
+  readonly ended: SessionEnd[];
   /** Who was slowed, and to how many messages a second. */
   readonly throttled: string[];
   readonly #clients: JanusClient[] = [];
 
-  private constructor(port: number, server: Server, ended: Ended[], throttled: string[]) {
+  private constructor(port: number, server: Server, ended: SessionEnd[], throttled: string[]) {
     this.throttled = throttled;
     this.port = port;
     this.server = server;
@@ -47,14 +40,13 @@ export class JanusBed implements Target {
     limits: Partial<Limits> = {},
     access: AccessOptions = {},
   ): Promise<JanusBed> {
-    const ended: Ended[] = [];
+    const ended: SessionEnd[] = [];
     const throttled: string[] = [];
     const server = new Server(
       await detectRuntime(),
       completeLimits({ maxConnections: MAX_CONNECTIONS, ...limits }),
       {
-        onSessionEnd: (remoteAddress, reason, pendingBytes, detail) =>
-          void ended.push({ remoteAddress, reason, pendingBytes, detail }),
+        onSessionEnd: (end) => void ended.push(end),
         onThrottled: (address, rate) => void throttled.push(`${address} at ${rate}`),
         onAcceptError: (error: TransportError) => console.error(error),
       },

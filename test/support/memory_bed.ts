@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { Address } from "../../runtime/types.ts";
+import type { Address, Runtime } from "../../runtime/types.ts";
 import { type Limits, SWEEP_INTERVAL_MS } from "../../server/limits.ts";
 import { completeLimits } from "../../server/serve.ts";
 import { Server } from "../../server/server.ts";
-import type { Ended } from "./janus_bed.ts";
+import type { SessionEnd } from "../../server/session_end.ts";
 import type { DialOptions, MemoryPeer } from "./memory_peer.ts";
 import { type MemoryOptions, MemoryRuntime } from "./memory_runtime.ts";
 
@@ -19,30 +19,35 @@ const START_MS = 1_000_000;
 export class MemoryBed {
   readonly net: MemoryRuntime;
   readonly server: Server;
-  readonly ended: Ended[] = [];
+  readonly ended: SessionEnd[] = [];
   #nowMs = START_MS;
   #address!: Address;
   #sweep: () => void = () => {};
 
-  private constructor(limits: Partial<Limits>, options: MemoryOptions) {
+  private constructor(
+    limits: Partial<Limits>,
+    options: MemoryOptions,
+    around: (runtime: Runtime) => Runtime,
+  ) {
     this.net = new MemoryRuntime({ turns: "manual", ...options });
     this.server = new Server(
-      this.net,
+      around(this.net),
       completeLimits({ maxConnections: 100_000, ...limits }),
       {
-        onSessionEnd: (remoteAddress, reason, pendingBytes, detail) =>
-          void this.ended.push({ remoteAddress, reason, pendingBytes, detail }),
+        onSessionEnd: (end) => void this.ended.push(end),
         onAcceptError: (error) => console.error(error),
       },
       { readMs: () => this.#nowMs },
     );
   }
 
+  /** @param around What the server gets in place of the runtime. */
   static async start(
     limits: Partial<Limits> = {},
     options: MemoryOptions = {},
+    around: (runtime: Runtime) => Runtime = (runtime) => runtime,
   ): Promise<MemoryBed> {
-    const bed = new MemoryBed(limits, options);
+    const bed = new MemoryBed(limits, options, around);
     // The only timer of the server is the sweep's: it's ours now.
     const { setInterval } = globalThis;
     globalThis.setInterval = ((sweep: () => void) => {
@@ -84,6 +89,13 @@ export class MemoryBed {
       this.#sweep();
       this.net.settle();
     }
+  }
+
+  /** Lets time pass in which the server's process stands still, and then a sweep. */
+  stall(ms: number): void {
+    this.#nowMs += ms;
+    this.#sweep();
+    this.net.settle();
   }
 
   /** Lets a sweep begin, without a turn of the loop. */

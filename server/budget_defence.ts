@@ -1,0 +1,35 @@
+import { STALL_MS } from "./limits.ts";
+import type { MemoryBudget } from "./memory_budget.ts";
+import type { SessionTable } from "./session_table.ts";
+import type { Session } from "./session.ts";
+
+/**
+ * Frees memory where it's short: whoever takes nothing goes first, and whoever keeps a frame
+ * unfinished. If that isn't enough, publishers wait (see `Publisher`), and past the limit the least
+ * active and largest go, whether what they hold came from them or waits for them.
+ */
+export function defendBudget(sessions: SessionTable, budget: MemoryBudget): void {
+  for (let slot = sessions.size - 1; slot >= 0 && budget.isTight; slot--) {
+    const session = sessions.at(slot);
+    if (session?.isStalledFor(STALL_MS)) session.evict("Took nothing while memory was short");
+    else if (session?.hoardsFor(STALL_MS)) session.end("frame_too_large", HOARDED_FRAME);
+  }
+  if (!budget.isExceeded) return;
+  const holders: Session[] = [];
+  for (let slot = sessions.size - 1; slot >= 0; slot--) {
+    const session = sessions.at(slot);
+    if (session !== undefined && session.heldBytes > 0) holders.push(session);
+  }
+  holders.sort((a, b) => a.holdsSinceMs - b.holdsSinceMs || b.heldBytes - a.heldBytes);
+  for (const session of holders) {
+    if (!budget.isExceeded) return;
+    if (session.holdsMostlyInput) session.end("frame_too_large", EXHAUSTED_BY_INPUT);
+    else session.evict("Memory was exhausted");
+  }
+}
+
+/** What a client is told whose unfinished frame holds memory that others need. */
+const HOARDED_FRAME = "Memory is too short for a frame that takes so long to come";
+
+/** The same where there was no time to see how long it takes. */
+const EXHAUSTED_BY_INPUT = "Memory is too short for what came";

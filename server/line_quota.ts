@@ -1,0 +1,45 @@
+import { setTimeout } from "node:timers";
+
+/** Lets so many lines a second into a log, and counts the others, so that one line sums them up. */
+export class LineQuota {
+  readonly #lines: number;
+  readonly #sumUp: (counts: ReadonlyMap<string, number>) => void;
+  #sinceMs = 0;
+  #admitted = 0;
+  #counts = new Map<string, number>();
+
+  /**
+   * @param lines How many may be written in a second.
+   * @param sumUp Called at the end of a second in which there were more, with how many more of each
+   * kind.
+   */
+  constructor(lines: number, sumUp: (counts: ReadonlyMap<string, number>) => void) {
+    this.#lines = lines;
+    this.#sumUp = sumUp;
+  }
+
+  /** Whether a line of that kind may be written now; if not, it's counted. */
+  admits(kind: string): boolean {
+    const nowMs = performance.now();
+    if (this.#counts.size === 0 && nowMs - this.#sinceMs >= 1_000) {
+      this.#sinceMs = nowMs;
+      this.#admitted = 0;
+    }
+    if (this.#admitted < this.#lines) {
+      this.#admitted++;
+      return true;
+    }
+    if (this.#counts.size === 0) {
+      // Nothing to stay alive for.
+      setTimeout(() => this.#end(), this.#sinceMs + 1_000 - nowMs).unref();
+    }
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
+    return false;
+  }
+
+  #end(): void {
+    const counts = this.#counts;
+    this.#counts = new Map();
+    this.#sumUp(counts);
+  }
+}

@@ -1,0 +1,66 @@
+/** Lines on their way to a log whose reader may be slow, or gone: what waits is bounded. */
+export class LogQueue {
+  readonly #write: (bytes: Uint8Array) => Promise<void>;
+  readonly #maxBytes: number;
+  readonly #lostLine: (count: number) => string;
+  #lines: string[] = [];
+  #length = 0;
+  #lost = 0;
+  #writing: Promise<void> | undefined;
+
+  /**
+   * @param write Writes what is one line or more; called again only when it's done.
+   * @param maxBytes How much may wait. More is dropped, and counted.
+   * @param lostLine The line that tells how many were dropped.
+   */
+  constructor(
+    write: (bytes: Uint8Array) => Promise<void>,
+    maxBytes: number,
+    lostLine: (count: number) => string,
+  ) {
+    this.#write = write;
+    this.#maxBytes = maxBytes;
+    this.#lostLine = lostLine;
+  }
+
+  /** Adds a line, with its end; never waits, never throws. */
+  add(line: string): void {
+    if (this.#length + line.length > this.#maxBytes) {
+      this.#lost++;
+      return;
+    }
+    this.#lines.push(line);
+    this.#length += line.length;
+    this.#writing ??= this.#writeAll();
+  }
+
+  /** Resolves when all is written, or when that takes too long. */
+  async flushed(limitMs: number): Promise<void> {
+    let timer;
+    const limit = new Promise<void>((resolve) => timer = setTimeout(resolve, limitMs));
+    await Promise.race([this.#writing, limit]);
+    clearTimeout(timer);
+  }
+
+  async #writeAll(): Promise<void> {
+    const encoder = new TextEncoder();
+    while (this.#lines.length > 0) {
+      const text = this.#lines.join("");
+      this.#lines = [];
+      try {
+        await this.#write(encoder.encode(text));
+      } catch {
+        // Whoever read the log has gone away, and must not take the server along.
+      }
+      // What is being written waits too.
+      this.#length -= text.length;
+      if (this.#lost > 0) {
+        const line = this.#lostLine(this.#lost);
+        this.#lost = 0;
+        this.#lines.push(line);
+        this.#length += line.length;
+      }
+    }
+    this.#writing = undefined;
+  }
+}
