@@ -24,24 +24,37 @@ export class Fixture {
   /** It has ended, and all it said is read. */
   readonly exited: Promise<void>;
   #isOver = false;
+  #status: number | null = null;
 
   /**
    * @param script Its path.
    * @param descriptors How many descriptors it may have; without it, as many as this process.
+   * @param prefix What stands before the command, such as `unshare --net`.
    */
-  constructor(script: string, args: readonly string[] = [], descriptors?: number) {
-    const command = [...runCommand, script, ...args];
+  constructor(
+    script: string,
+    args: readonly string[] = [],
+    descriptors?: number,
+    prefix: readonly string[] = [],
+  ) {
+    const command = [...prefix, ...runCommand, script, ...args];
     this.#child = descriptors === undefined
       ? spawn(command[0]!, command.slice(1))
       : spawn("sh", ["-c", `ulimit -n ${descriptors}; exec "$@"`, "sh", ...command]);
     createInterface({ input: this.#child.stdout! }).on("line", (line) => this.#lines.push(line));
     this.#child.stderr!.on("data", (text) => this.#errors += text);
     this.exited = new Promise((resolve) => {
-      this.#child.on("close", () => {
+      this.#child.on("close", (status) => {
         this.#isOver = true;
+        this.#status = status;
         resolve();
       });
     });
+  }
+
+  /** What it has written to its standard error. */
+  get errors(): string {
+    return this.#errors;
   }
 
   /** The next line of its output. */
@@ -55,6 +68,18 @@ export class Fixture {
   /** Writes one line to its input. */
   send(line: string): void {
     this.#child.stdin!.write(`${line}\n`);
+  }
+
+  /**
+   * Ends its input, and waits until it ends by itself.
+   *
+   * @throws {Error} (rejects) where it fails, or had ended before.
+   */
+  async finished(): Promise<void> {
+    if (this.#isOver) throw new Error(`the child process ended: ${this.#errors}`);
+    this.#child.stdin!.end();
+    await this.exited;
+    if (this.#status !== 0) throw new Error(`status ${this.#status}: ${this.#errors}`);
   }
 
   /** Ends it, if it is still there. */

@@ -49,9 +49,9 @@ export class JanusClient {
   /** How the server ended it; `null` while it hasn't. */
   ended: ClientEnd | null = null;
   #partial: Uint8Array[] = [];
-  #isConnected = false;
+  isConnected = false;
   /** The socket is no more. */
-  #isClosed = false;
+  isClosed = false;
 
   /** Begins to connect. */
   constructor({ hostname, port }: Target, options: ClientOptions = {}) {
@@ -63,14 +63,14 @@ export class JanusClient {
       noDelay: true,
       ...options.from === undefined ? {} : { localAddress: options.from },
     });
-    this.#socket.on("connect", () => this.#isConnected = true);
+    this.#socket.on("connect", () => this.isConnected = true);
     this.#socket.on("data", (chunk: Uint8Array) => this.#take(chunk));
     this.#socket.on("end", () => {
       this.ended ??= "fin";
       if (!options.lingers) this.#socket.end();
     });
     this.#socket.on("error", () => this.ended ??= "reset");
-    this.#socket.on("close", () => this.#isClosed = true);
+    this.#socket.on("close", () => this.isClosed = true);
     if (options.deaf) this.#socket.pause();
   }
 
@@ -101,7 +101,7 @@ export class JanusClient {
   }
 
   async connected(): Promise<void> {
-    await until("the client is connected", () => this.#isConnected || this.ended !== null);
+    await until("the client is connected", () => this.isConnected || this.ended !== null);
   }
 
   /** Sends bytes in one segment, if it fits; text in UTF-8. */
@@ -184,9 +184,9 @@ export class JanusClient {
    * The server has read everything that was sent before. It subscribes to a topic of its own, so
    * every message that arrives meanwhile stays in {@linkcode frames}.
    */
-  async synced(): Promise<void> {
+  async synced(limitMs?: number): Promise<void> {
     this.send(subscribe("sync"));
-    await until("ACK comes", () => this.frames.includes("ACK") || this.ended !== null);
+    await until("ACK comes", () => this.frames.includes("ACK") || this.ended !== null, limitMs);
     const index = this.frames.indexOf("ACK");
     if (index === -1) throw new Error(`the connection ended (${this.ended}) instead of ACK`);
     this.frames.splice(index, 1);
@@ -201,7 +201,7 @@ export class JanusClient {
   /** Frees the socket, whatever it does. */
   async dispose(): Promise<void> {
     this.#socket.destroy();
-    await until("the client's socket is closed", () => this.#isClosed);
+    await until("the client's socket is closed", () => this.isClosed);
   }
 
   #take(chunk: Uint8Array): void {

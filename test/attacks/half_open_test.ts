@@ -1,0 +1,52 @@
+import { assertEquals, assertGreater } from "@std/assert";
+import { describe, it } from "node:test";
+import { MIB, underAttack } from "../support/attack_bed.ts";
+import { message, publish } from "../support/janus_client.ts";
+import { FarHost, whyNoFarHost } from "../support/far_host.ts";
+
+const timeout = 60_000;
+const skip = whyNoFarHost();
+
+describe("peers whose network is cut", () => {
+  it(
+    "are ended when they don't answer, and when they take nothing",
+    { skip, timeout },
+    async () => {
+      const host = await FarHost.start();
+      try {
+        const flags = [
+          ...["--ping-after", "2s", "--idle-timeout", "2s"],
+          ...["--write-deadline", "2s", "--max-pending-bytes", String(64 * MIB)],
+        ];
+        await underAttack(flags, async (bed) => {
+          await host.subscribe(bed.port, "silent", 20);
+          await host.subscribe(bed.port, "busy", 20);
+          await bed.untilState("they are there", ({ counters }) => counters.subscriptions === 41);
+          host.cut();
+          // Nobody tells the server: it finds out by what doesn't come back.
+          const publisher = await bed.greeted();
+          const padding = "p".repeat(60_000);
+          for (let sent = 0; sent < 16 * MIB; sent += padding.length) {
+            await publisher.sent(publish(message("busy", padding)));
+          }
+          await bed.untilEnded("slow_consumer", 1);
+          const { counters } = await bed.untilState(
+            "all are ended",
+            ({ counters: { ended } }) => ended.slow_consumer + ended.idle_timeout >= 40,
+          );
+          assertEquals(counters.ended.slow_consumer + counters.ended.idle_timeout, 40);
+          assertGreater(counters.ended.idle_timeout, 19);
+          await bed.untilState("they have gone", ({ counters }) => counters.subscriptions === 1);
+          await bed.untilLogged(
+            new RegExp(`closed ${host.address}: idle_timeout, 0 bytes waiting, topic "silent", `),
+          );
+          await bed.untilLogged(
+            new RegExp(`closed ${host.address}: slow_consumer, .* topic "busy", .* No byte taken`),
+          );
+        }, { host: "0.0.0.0" });
+      } finally {
+        await host.stop();
+      }
+    },
+  );
+});
