@@ -1,0 +1,102 @@
+import fc from "fast-check";
+import { describe, it } from "node:test";
+import { SCENARIOS } from "../corpus/scenarios.ts";
+import { play, type Scenario, type Step } from "./scenario.ts";
+
+const topic = fc.constantFrom("a", "b", "c", "d", "\\u0061", "\xc3\xa9");
+
+const message = fc.tuple(topic, fc.nat(99), fc.constantFrom("", ',"p":"' + "x".repeat(60) + '"'))
+  .map(([topic, n, more]) => `{"topic":"${topic}","data":${n}${more}}`);
+
+/** Pieces of a client's stream: the most are right, so that something comes of it. */
+const piece = fc.oneof(
+  { weight: 12, arbitrary: topic.map((name) => `{"action":"subscribe","data":"${name}"}\0`) },
+  { weight: 5, arbitrary: topic.map((name) => `{"data":"${name}","action":"unsubscribe"}\0`) },
+  { weight: 20, arbitrary: message.map((text) => `PUBLISH\0${text}\0`) },
+  { weight: 8, arbitrary: message.map((text) => `{"action":"publish","data":${text}}\0`) },
+  { weight: 2, arbitrary: message.map((text) => `<regular-socket/>\0PUBLISH\0${text}`) },
+  {
+    weight: 6,
+    arbitrary: fc.constantFrom(
+      "\0",
+      "PING\0",
+      "PONG\0",
+      "<regular-socket/>\0",
+      '{"action":"authenticate","data":"key"}\0',
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      "nonsense\0",
+      "\x01",
+      "PUBLISH\0",
+      "PUBLISH\0[1]\0",
+      'PUBLISH\0{"topic":"a","timestamp":0}\0',
+      'PUBLISH\0{"topic":"\xff"}\0',
+      '{"action":"subscribe","data":""}\0',
+      '{"action":"publish","data":{"topic":1}}\0',
+      "y".repeat(200),
+      `PUBLISH\0{"topic":"a","data":"${"z".repeat(160)}"}\0`,
+    ),
+  },
+);
+
+const CLIENTS = 4;
+const client = fc.nat(CLIENTS - 1);
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      client,
+      does: fc.constant("send" as const),
+      bytes: fc.integer({ min: 1, max: 150 }),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      client,
+      does: fc.constant("wait" as const),
+      turns: fc.integer({ min: 1, max: 4 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      client,
+      does: fc.constant("take" as const),
+      bytes: fc.integer({ min: 1, max: 90 }),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ client, does: fc.constantFrom("stall", "flow" as const) }) },
+  { weight: 1, arbitrary: fc.record({ client, does: fc.constantFrom("end", "reset" as const) }) },
+);
+
+const many = { minLength: CLIENTS, maxLength: CLIENTS };
+
+const scenario: fc.Arbitrary<Scenario> = fc.record({
+  streams: fc.array(
+    fc.array(piece, { maxLength: 14, size: "max" }).map((all) => all.join("")),
+    many,
+  ),
+  bufferBytes: fc.array(fc.constantFrom(1, 40, 200, 65_536), many),
+  answers: fc.constantFrom("at once", "late" as const),
+  writesPerTurn: fc.constantFrom(1, 2, 16),
+  steps: fc.array(step, { maxLength: 50, size: "max" }),
+});
+
+describe("sessions, by the model", () => {
+  for (const { why, ...scenario } of SCENARIOS) {
+    it(`again: ${why}`, () => play(scenario));
+  }
+
+  it(
+    "give each client what it must get, whatever all of them do",
+    { timeout: 60_000 },
+    async () => {
+      await fc.assert(fc.asyncProperty(scenario, play), { numRuns: 1_500 });
+    },
+  );
+});
