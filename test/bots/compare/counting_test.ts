@@ -63,7 +63,7 @@ describe("a comparison", () => {
   it("doesn't count a run whose server died", PATIENCE, async () => {
     const flags = ["--runs", 2, "--rounds", 1, "--target", "x=bun", "--target", "y=bun"];
     await withFolder(async (folder) => {
-      const command = startCompare([400, ...flags, "--out", folder]);
+      const command = startCompare([20, ...flags, "--out", folder]);
       await until("the first pass is over", () => command.stderr.includes("run 2 of 4"), 60_000);
       let server: number | undefined;
       await until("there is a server", () => {
@@ -71,10 +71,10 @@ describe("a comparison", () => {
         return server !== undefined;
       });
       process.kill(server!, "SIGKILL");
-      const { status } = await command.ended;
+      await command.ended;
       const report = JSON.parse(readFileSync(join(folder, "report.json"), "utf8"));
       const killed = because(report, /^the server (?:ended during|on bun did not start)/);
-      assertEquals([status, killed.length], [0, 1]);
+      assertEquals(killed.length, 1);
     });
   });
 
