@@ -1,5 +1,3 @@
-import { median } from "../statistics.ts";
-
 /** What a server held at one moment. */
 export interface MemorySample {
   /** Seconds from the beginning of the load. */
@@ -34,29 +32,34 @@ export const WARM_UP_S = 60;
 /** Shorter windows have too few samples, or not some of every attack. */
 const MIN_WINDOW_S = 45;
 
+/** Windows of so much of the whole: attacks come and go, and their traces with them. */
+const WINDOW_SHARE = 0.2;
+
 /** More growth than this is a leak. */
 export const MAX_GROWTH = 1.1;
 
 /**
- * Compares medians over two windows of the load: the one after the first minute and the last one. A
- * collector makes single samples jump; a plateau stays.
+ * Compares means over two windows of the load: the one after the first minute and the last one. Not
+ * medians: where workers are killed memory goes up and down between two levels, and a median jumps from
+ * the one to the other.
  *
- * @param windowS As long as the load's own period, such as from one kill to the next.
+ * @param periodS The load's own period, such as from one kill to the next: a window has it whole.
  */
 export function judgeMemory(
   samples: readonly MemorySample[],
   totalS: number,
-  windowS: number,
+  periodS: number,
 ): MemoryVerdict {
-  const window = Math.min(windowS, (totalS - WARM_UP_S) / 2);
+  const wanted = Math.ceil(Math.max(1, totalS * WINDOW_SHARE / periodS)) * periodS;
+  const window = Math.min(wanted, (totalS - WARM_UP_S) / 2);
   const first = samples.filter(({ at_s }) => at_s >= WARM_UP_S && at_s < WARM_UP_S + window);
   const last = samples.filter(({ at_s }) => at_s >= totalS - window);
   if (window < MIN_WINDOW_S || first.length === 0 || last.length === 0) {
     return { judged: false, server: null, oldest: null };
   }
   const growth = (pick: (sample: MemorySample) => number): Growth => {
-    const baseline = median(first.map(pick));
-    const end = median(last.map(pick));
+    const baseline = mean(first.map(pick));
+    const end = mean(last.map(pick));
     return { baseline_bytes: baseline, end_bytes: end, ratio: end / baseline };
   };
   return {
@@ -69,4 +72,8 @@ export function judgeMemory(
 /** Whether there is no growth, as far as it was judged. */
 export function holdsMemory({ server, oldest }: MemoryVerdict): boolean {
   return [server, oldest].every((growth) => growth === null || growth.ratio <= MAX_GROWTH);
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

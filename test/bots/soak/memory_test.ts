@@ -13,8 +13,9 @@ function samples(seconds: number, bytesAt: (second: number) => number): MemorySa
 }
 
 describe("a soak's memory", () => {
-  it("may do what it likes in the first minute, and jump now and then", () => {
-    const verdict = judgeMemory(samples(300, (s) => s < 60 ? s : s % 7 === 0 ? 900 : 100), 300, 60);
+  it("may do what it likes in the first minute, and go up and down with each kill", () => {
+    const held = (s: number) => s < 60 ? s : s % 60 < 30 ? 50 : 150;
+    const verdict = judgeMemory(samples(300, held), 300, 60);
     const growth = { baseline_bytes: 100, end_bytes: 100, ratio: 1 };
     assertEquals(verdict.server, growth);
     assertEquals(verdict.oldest, { baseline_bytes: 50, end_bytes: 50, ratio: 1 });
