@@ -98,7 +98,7 @@ TLS, for all connections:
   --tls-key FILE       its private key, as PEM. On SIGHUP both files are read again: new connections
                        get the new certificate, others stay; one that can't be used is logged, and
                        the old one kept. On Deno, run the server with leave to read the two files:
-                       deno run with the flags of the serve task, and --allow-read=/tmp,CERT,KEY
+                       deno run with the flags of the serve task, and --allow-read=CERT,KEY
 
 Limits, of all workers together (each has its share):
   --max-connections N  connections at once (default: what the descriptor limit leaves)

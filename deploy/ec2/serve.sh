@@ -23,7 +23,7 @@ if [ "$runtime" = deno ]; then
   # shellcheck disable=SC2086
   exec env $facts deno run --quiet --no-prompt --allow-net \
     --allow-env=HOTWHEELS_NOFILE,HOTWHEELS_FACTS,NODE_V8_COVERAGE --allow-run=deno \
-    --allow-read=/tmp --allow-write=/tmp server/main.ts \
+    --allow-write=/tmp server/main.ts \
     --port "${HOTWHEELS_PORT:-8081}" "$@"
 fi
 # shellcheck disable=SC2086

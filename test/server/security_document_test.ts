@@ -1,0 +1,97 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { existsSync, readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { PROJECT_ROOT } from "../../bots/program.ts";
+import { RESERVED_DESCRIPTORS } from "../../runtime/system/descriptor_checks.ts";
+import {
+  acceptRateFor,
+  connectionsPerIpFor,
+  DEFAULT_LIMITS,
+  type Limits,
+  MAX_RECENT_ADDRESSES,
+} from "../../server/limits.ts";
+import { MAX_LINES_PER_SECOND } from "../../server/log.ts";
+import { parseCommand } from "../../server/options.ts";
+import { completeLimits } from "../../server/serve.ts";
+
+interface Row {
+  readonly flag: string;
+  readonly default: string;
+  readonly test: string;
+}
+
+const text = readFileSync(`${PROJECT_ROOT}SECURITY.md`, "utf8");
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, " ");
+}
+
+/** The rows of the table of limits. */
+function rows(): Row[] {
+  return [...text.matchAll(/^\|[^|]*\| `(--[a-z-]+)` *\|([^|]*)\|[^|]*\|([^|]*)\|$/gm)]
+    .map(([, flag = "", given = "", test = ""]) => ({
+      flag,
+      default: given.trim(),
+      test: test.trim(),
+    }));
+}
+
+/** The limit that a flag sets, and what it sets it to. */
+function limitOf(flag: string, value: string): [keyof Limits, number] {
+  const command = parseCommand([flag, value]);
+  assert(command.does === "serve");
+  const [limit, ...others] = Object.entries(command.options.limits);
+  assertEquals(others, [], `${flag} sets more than one limit`);
+  return limit as [keyof Limits, number];
+}
+
+describe("SECURITY.md", () => {
+  it("lists every limit that a server has, and no other", () => {
+    const listed = rows().map((row) =>
+      limitOf(row.flag, /^`(\w+)`$/.exec(row.default)?.[1] ?? "99")[0]
+    );
+    assertEquals(listed.sort(), Object.keys(completeLimits()).sort() as (keyof Limits)[]);
+  });
+
+  for (const row of rows()) {
+    it(`gives the default of ${row.flag}`, () => {
+      const value = /^`(\w+)`$/.exec(row.default)?.[1];
+      if (value !== undefined) {
+        const [name, limit] = limitOf(row.flag, value);
+        assertEquals(limit, DEFAULT_LIMITS[name as keyof typeof DEFAULT_LIMITS]);
+      } else if (row.flag === "--max-connections") {
+        assertEquals(row.default, `the descriptor limit less ${RESERVED_DESCRIPTORS}`);
+      } else if (row.flag === "--max-connections-per-ip") {
+        const less = 10_000 - connectionsPerIpFor(10_000);
+        assertEquals(row.default, `${less} or a tenth less than all`);
+        assertEquals(connectionsPerIpFor(100), 90);
+      } else {
+        assertEquals(row.flag, "--accept-rate");
+        assertEquals(row.default, `\`${acceptRateFor(1)}\`, or half of all where that is more`);
+        assertEquals(acceptRateFor(50_000), 25_000);
+      }
+    });
+
+    it(`names a test that there is for ${row.flag}`, () => {
+      const [, path = "", name = ""] = /^\[\w+\.ts\]\((test\/[\w/]+_test\.ts)\): (.*)$/.exec(
+        row.test,
+      ) ?? [];
+      assert(existsSync(PROJECT_ROOT + path), row.test);
+      const source = oneLine(readFileSync(PROJECT_ROOT + path, "utf8"));
+      assert(source.includes(name), `${path} has no test "${name}"`);
+    });
+  }
+
+  it("links to files that there are", () => {
+    for (const [, path = ""] of text.matchAll(/\]\(([^)]+)\)/g)) {
+      assert(existsSync(PROJECT_ROOT + path), path);
+    }
+  });
+
+  it("gives the constants as they are", () => {
+    const words = oneLine(text);
+    assertMatch(words, new RegExp(`${MAX_LINES_PER_SECOND} a second, and one that sums up`));
+    assert(words.includes(MAX_RECENT_ADDRESSES.toLocaleString("en-US")));
+    assert(words.includes(`${RESERVED_DESCRIPTORS / 2}, then the oldest is dropped`));
+  });
+});
