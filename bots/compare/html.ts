@@ -90,17 +90,21 @@ function header(report: CompareReport, title: string): string {
 <h1>${escape(title)}</h1>
 ${report.conclusions.map((conclusion) => `<p class="verdict">${escape(conclusion)}</p>`).join("\n")}
 <p class="muted">${facts.map(escape).join(" · ")}</p>
-<ul class="key">${
-    arms.map((arm, at) =>
-      `<li><i style="background:${armColor(at)}"></i>${escape(serverOf(arm))}</li>`
-    )
-      .join("")
-  }</ul>
+${key(arms.map(serverOf))}
 </header>`;
+}
+
+/** Which colour is whose. */
+function key(names: readonly string[]): string {
+  const items = names.map((name, at) =>
+    `<li><i style="background:${armColor(at)}"></i>${escape(name)}</li>`
+  );
+  return `<ul class="key">${items.join("")}</ul>`;
 }
 
 function sweepSection(report: CompareReport): string {
   return `<h2>Over the number of subscribers</h2>
+${key(report.arms.map(({ name }) => name))}
 <div class="figures">${
     figure(
       "The last subscriber",
@@ -142,6 +146,7 @@ function latencySection(report: CompareReport, size: SizeReport): string {
   // Sorting a million latencies takes its time: once is enough for all drawings.
   const [cumulative, histogram] = [cumulativeChart(report, size), histogramChart(report, size)];
   return `<h2>When ${number(size.n)} subscribers have the message</h2>
+${key(report.arms.map(({ name }) => name))}
 <div class="figures">${
     figure(
       "How many have it by then",

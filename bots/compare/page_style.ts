@@ -41,7 +41,7 @@ p { margin: 8px 0; max-width: 75ch; }
 .verdict + .verdict { font-size: 1.2rem; }
 .muted, figcaption p, .remarks { color: var(--muted); font-size: 0.93rem; }
 .remarks { margin: 10px 0 0; padding-left: 1.2em; }
-.key { display: flex; flex-wrap: wrap; gap: 4px 20px; padding: 0; margin: 12px 0 0; list-style: none; }
+.key { display: flex; flex-wrap: wrap; gap: 4px 20px; padding: 0; margin: 10px 0 0; list-style: none; }
 .key i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 7px; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(460px, 100%), 1fr));
   gap: 18px; margin-top: 16px; }
@@ -105,7 +105,7 @@ footer { margin-top: 40px; }
   main { max-width: none; padding: 1px; }
   .key i { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   h2 { margin-top: 22px; }
-  h2, h2 + .muted { break-after: avoid; }
+  h2, h2 + .muted, h2 + .key { break-after: avoid; }
   tr { break-inside: avoid; }
   .figures { grid-template-columns: 1fr 1fr; gap: 10px; }
   .thirds { grid-template-columns: 1fr 1fr 1fr; }
