@@ -14,8 +14,8 @@ export interface BotKeeper {
   onGreeted(index: number): void;
   /** The bot is subscribed. */
   onSubscribed(index: number): void;
-  /** The server said why it will close the connection. */
-  onRefused(index: number, reason: string): void;
+  /** The server said why it will close the connection, and perhaps in how many ms to come back. */
+  onRefused(index: number, reason: string, retryAfterMs: number | null): void;
   /** The bot, subscribed, has the message that is expected, byte for byte. */
   onExpected(index: number): void;
   /** The bot has some other message, or something where no frame of its kind belongs. */
@@ -110,7 +110,9 @@ export class Bot implements ConnectionHandler {
     const kind = this.#dialect.kindOf(frame);
     if (kind === "heartbeat") this.#send(this.#dialect.heartbeatReply);
     else if (kind === "refusal") {
-      this.#keeper.onRefused(this.#index, this.#dialect.refusalReason(frame));
+      const dialect = this.#dialect;
+      const retryAfterMs = dialect.retryAfterMs?.(frame) ?? null;
+      this.#keeper.onRefused(this.#index, dialect.refusalReason(frame), retryAfterMs);
     } else if (kind === "greeting" && this.#state === CONNECTED) {
       this.#state = GREETED;
       this.#send(this.#dialect.subscribe);

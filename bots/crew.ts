@@ -11,6 +11,7 @@ import { LocalSquad } from "./local_squad.ts";
 import { MAX_CONNECTING } from "./preflight.ts";
 import { RemoteSquad } from "./remote_squad.ts";
 import type { SettleOutcome, SetupOutcome, Squad, SquadPlan, SquadRound } from "./squad.ts";
+import type { SquadStorm, StormProgress } from "./storm/reconnection.ts";
 
 /** What the whole crew is to do. */
 export interface CrewPlan extends Omit<SquadPlan, "size" | "maxConnecting"> {
@@ -93,6 +94,18 @@ export class Crew {
 
   collect(): Promise<SquadRound[]> {
     return Promise.all(this.#squads.map((squad) => squad.collect()));
+  }
+
+  async startStorm(): Promise<void> {
+    await Promise.all(this.#squads.map((squad) => squad.startStorm()));
+  }
+
+  stormProgress(): Promise<StormProgress[]> {
+    return Promise.all(this.#squads.map((squad) => squad.stormProgress()));
+  }
+
+  endStorm(): Promise<SquadStorm[]> {
+    return Promise.all(this.#squads.map((squad) => squad.endStorm()));
   }
 
   async disband(): Promise<void> {

@@ -71,6 +71,11 @@ export interface Dialect {
   kindOf(frame: Uint8Array): FrameKind;
   /** The reason in a refusal, in a word or a short text. */
   refusalReason(frame: Uint8Array): string;
+  /**
+   * How many milliseconds a refusal asks to wait before coming back; `null` where it doesn't say. Absent
+   * where the protocol has no such thing.
+   */
+  retryAfterMs?(frame: Uint8Array): number | null;
   /** Checks a message in full: members, their order, their decoded values, the timestamp. */
   examine(frame: Uint8Array): Examination;
 }

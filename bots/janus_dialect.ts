@@ -59,14 +59,24 @@ export class JanusDialect implements Dialect {
   }
 
   refusalReason(frame: Uint8Array): string {
-    const members = membersOf(textOf(frame.subarray(0, -1)));
-    const error = members?.["error"] as { code?: unknown } | null | undefined;
-    return typeof error?.code === "string" ? error.code : "no code";
+    const code = refusalOf(frame)?.code;
+    return typeof code === "string" ? code : "no code";
+  }
+
+  retryAfterMs(frame: Uint8Array): number | null {
+    const ms = refusalOf(frame)?.retry_after_ms;
+    return typeof ms === "number" && ms >= 0 ? ms : null;
   }
 
   examine(frame: Uint8Array): Examination {
     return this.#message.examine(frame.subarray(0, -1));
   }
+}
+
+function refusalOf(
+  frame: Uint8Array,
+): { code?: unknown; retry_after_ms?: unknown } | null | undefined {
+  return membersOf(textOf(frame.subarray(0, -1)))?.["error"] as ReturnType<typeof refusalOf>;
 }
 
 function join(first: Uint8Array, second: Uint8Array): Uint8Array {

@@ -21,6 +21,7 @@ import {
   type SquadPlan,
   type SquadRound,
 } from "./squad.ts";
+import { Reconnection, type SquadStorm, type StormProgress } from "./storm/reconnection.ts";
 
 /** A 2009 client gives up a connect after 3 s. */
 const CONNECT_TIMEOUT_MS = 3000;
@@ -57,6 +58,7 @@ export class LocalSquad implements Squad, BotKeeper {
   /** Earlier rounds' frames, and who had them. */
   readonly #earlier: { readonly frame: Uint8Array; readonly had: Uint8Array }[] = [];
   #meter: LoopMeter | null = null;
+  #reconnection: Reconnection | null = null;
   #refusals: Tally = {};
   #open = 0;
   #arrivals = 0;
@@ -172,6 +174,27 @@ export class LocalSquad implements Squad, BotKeeper {
     return round;
   }
 
+  // deno-lint-ignore require-await
+  async startStorm(): Promise<void> {
+    this.#reconnection = new Reconnection({
+      size: this.size,
+      connect: (index) => this.#connect(index),
+      abandon: (index) => this.#bots[index]?.abandon(),
+    });
+  }
+
+  // deno-lint-ignore require-await
+  async stormProgress(): Promise<StormProgress> {
+    return this.#reconnection!.progress;
+  }
+
+  // deno-lint-ignore require-await
+  async endStorm(): Promise<SquadStorm> {
+    const outcome = this.#reconnection!.end();
+    this.#reconnection = null;
+    return outcome;
+  }
+
   async disband(): Promise<void> {
     let writes = 0;
     for (const bot of this.#bots) {
@@ -203,9 +226,11 @@ export class LocalSquad implements Squad, BotKeeper {
   onSubscribed(index: number): void {
     this.#live[index] = 1;
     this.#enlistment.onSubscribed(index);
+    this.#reconnection?.onSubscribed(index);
   }
 
-  onRefused(index: number, reason: string): void {
+  onRefused(index: number, reason: string, retryAfterMs: number | null): void {
+    this.#reconnection?.onTold(index, reason, retryAfterMs);
     this.#refusals[reason] = (this.#refusals[reason] ?? 0) + 1;
     this.#enlistment.onRefused(index);
   }
@@ -249,6 +274,7 @@ export class LocalSquad implements Squad, BotKeeper {
 
   onClosed(index: number): void {
     this.#bots[index] = undefined;
+    this.#reconnection?.onClosed(index, this.#live[index] === 1);
     if (this.#live[index] === 1) {
       this.#live[index] = 0;
       if (this.#inRound && this.#receivedAtMs[index] === 0 && --this.#awaited === 0) {

@@ -12,17 +12,30 @@ import { measure, type Observer } from "./measure.ts";
 import { HELP, parseCommand } from "./options.ts";
 import { findingText } from "./preflight.ts";
 import { startProgress } from "./progress.ts";
-import type { BotsReport } from "./report.ts";
 import { reportText } from "./report_text.ts";
+import { measureStorm } from "./storm/measure_storm.ts";
+import { stormText } from "./storm/text.ts";
 
 if (import.meta.main) await runCommand("bots", main);
 
 async function main(args: readonly string[]): Promise<number> {
   const command = parseCommand(args);
-  if (command.does !== "run") return answer(command, HELP);
+  if (!("options" in command)) return answer(command, HELP);
   const { options } = command;
-  const report = await measure(await detectRuntime(), options, args, observer(options.n));
-  deliver(report, options.json);
+  const runtime = await detectRuntime();
+  if (command.does === "storm") {
+    const report = await measureStorm(runtime, options, args, {
+      ...observer(options.n),
+      // deno-lint-ignore require-await
+      async onSubscribed() {
+        console.error("bots: all wait for the server to go; restart it now");
+      },
+    });
+    deliver(report, stormText(report), options.json);
+    return report.still_out === 0 ? 0 : 1;
+  }
+  const report = await measure(runtime, options, args, observer(options.n));
+  deliver(report, reportText(report), options.json);
   return report.bad === 0 && report.slo?.held !== false ? 0 : 1;
 }
 
@@ -42,13 +55,13 @@ function observer(n: number): Observer {
   };
 }
 
-function deliver(report: BotsReport, json: string | null): void {
+function deliver(report: object, text: string, json: string | null): void {
   if (json === "-") {
-    console.error(reportText(report));
+    console.error(text);
     console.log(JSON.stringify(report, null, 2));
     return;
   }
-  console.log(reportText(report));
+  console.log(text);
   if (json === null) return;
   try {
     writeFileSync(json, JSON.stringify(report, null, 2) + "\n");

@@ -9,6 +9,7 @@ import { EnvironmentError } from "../runtime/command_line.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { buildReport } from "./build_report.ts";
 import { Crew } from "./crew.ts";
+import type { Dialect } from "./dialect.ts";
 import { createDialect } from "./dialects.ts";
 import type { BotsOptions } from "./options.ts";
 import { chooseProcesses, type Finding, preflight } from "./preflight.ts";
@@ -16,7 +17,7 @@ import type { Progress } from "./progress.ts";
 import type { BotsReport, EnvironmentReport } from "./report.ts";
 import { run, type RunRecord } from "./run.ts";
 import { readFacts, type SystemFacts } from "../runtime/system/facts.ts";
-import { findTarget } from "./target.ts";
+import { findTarget, type Target } from "./target.ts";
 
 /** Whom a run keeps informed. */
 export interface Observer {
@@ -36,12 +37,59 @@ export interface Observer {
  * @param args The command line, for the report.
  * @throws {EnvironmentError} (rejects) when the run can't take place.
  */
-export async function measure(
+export function measure(
   runtime: Runtime,
   options: BotsOptions,
   args: readonly string[],
   observer: Observer,
 ): Promise<BotsReport> {
+  return withCrew(runtime, options, args, observer, async (ready) => {
+    const { crew, dialect, target, progress, startedAt, environment } = ready;
+    const record = await run({
+      runtime,
+      dialect,
+      crew,
+      target,
+      options,
+      onProgress: ({ subscribed }) => progress.update(subscribed),
+      onSetUp: () => progress.stop(),
+      onSubscribed: async () => await observer.onSubscribed?.(),
+    });
+    observer.onRecord?.(record);
+    return buildReport(record, {
+      options,
+      startedAt,
+      addresses: target.addresses,
+      dialect,
+      processes: crew.processes,
+      environment,
+    });
+  });
+}
+
+/** Everything that is to be had before the first bot connects. */
+export interface Ready {
+  readonly startedAt: Date;
+  readonly target: Target;
+  readonly dialect: Dialect;
+  readonly crew: Crew;
+  readonly progress: Progress;
+  readonly environment: EnvironmentReport;
+}
+
+/**
+ * Finds the server, looks at this machine, and gets the processes; lets them go in the end.
+ *
+ * @param args The command line, for the report.
+ * @throws {EnvironmentError} (rejects) when there can be no bots. What `body` throws passes through.
+ */
+export async function withCrew<T>(
+  runtime: Runtime,
+  options: BotsOptions,
+  args: readonly string[],
+  observer: Observer,
+  body: (ready: Ready) => Promise<T>,
+): Promise<T> {
   const startedAt = new Date();
   const facts = readFacts();
   const target = await findTarget(runtime, options, facts.portRange);
@@ -62,25 +110,8 @@ export async function measure(
   );
   try {
     const progress = await observer.onStart(() => crew.dismiss());
-    const record = await run({
-      runtime,
-      dialect,
-      crew,
-      target,
-      options,
-      onProgress: ({ subscribed }) => progress.update(subscribed),
-      onSetUp: () => progress.stop(),
-      onSubscribed: async () => await observer.onSubscribed?.(),
-    });
-    observer.onRecord?.(record);
-    return buildReport(record, {
-      options,
-      startedAt,
-      addresses,
-      dialect,
-      processes: crew.processes,
-      environment: environmentReport(runtime, facts, args),
-    });
+    const environment = environmentReport(runtime, facts, args);
+    return await body({ startedAt, target, dialect, crew, progress, environment });
   } finally {
     crew.dismiss();
   }

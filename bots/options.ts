@@ -50,7 +50,7 @@ export interface BotsOptions {
 
 /** What the command line asks for. */
 export type BotsCommand =
-  | { readonly does: "run"; readonly options: BotsOptions }
+  | { readonly does: "run" | "storm"; readonly options: BotsOptions }
   | Question;
 
 const MAX_ROUNDS = 10_000;
@@ -71,6 +71,9 @@ const VALUE_FLAGS = [
   "spread",
   "slo",
 ] as const;
+
+/** What has no meaning where nothing is published. */
+const MESSAGE_FLAGS = ["rounds", "data", "size", "timeout", "slo"] as const;
 
 type Line = CommandLine<typeof VALUE_FLAGS[number], string>;
 
@@ -102,6 +105,8 @@ Flags:
   --ca FILE        believe that certificate authority too (PEM; a certificate that vouches for itself
                    is its own)
   --slo TIME       fail unless every message reached its last bot within TIME, such as 1s
+  --storm          publish nothing, but wait until the bots lose their connections, as when the
+                   server is restarted, and measure their way back
   --json FILE      write the report as JSON to FILE too; - for standard output, which sends the
                    text to standard error
   --help           print this
@@ -112,8 +117,11 @@ PING, and checks each message byte by byte. When all are subscribed and it has b
 connection publishes. Latencies are exact, by nearest rank over all samples, and come by two clocks:
 from the server's timestamp in the message, and from the publish to the arrival, both on this machine.
 
-The exit status is 0 when every bot received every message, once and intact, and --slo held; 1 when
-not, or when the run couldn't take place; 2 when the command line is wrong.
+In a storm, a bot that lost its connection comes back when the server told it to (retry_after_ms), or else
+after a random time of up to 0.5 s, which doubles with each failure, to 10 s at most.
+
+The exit status is 0 when every bot received every message, once and intact, and --slo held, or when all
+came back from the storm; 1 when not, or when the run couldn't take place; 2 when the command line is wrong.
 
 Examples:
   deno task bots 5000
@@ -128,7 +136,7 @@ Examples:
  * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
  */
 export function parseCommand(args: readonly string[]): BotsCommand {
-  const line = new CommandLine(args, VALUE_FLAGS, ["tls"]);
+  const line = new CommandLine(args, VALUE_FLAGS, ["tls", "storm"]);
   if (line.question !== undefined) return line.question;
 
   const [n, host, port] = line.upTo(3, "n, host and port are all");
@@ -149,7 +157,12 @@ export function parseCommand(args: readonly string[]): BotsCommand {
     json: line.text("json") ?? null,
   };
   checkSpread(options);
-  return { does: "run", options };
+  if (!line.has("storm")) return { does: "run", options };
+  for (const flag of MESSAGE_FLAGS) {
+    if (line.text(flag) === undefined) continue;
+    throw new UsageError(`--${flag} is for messages, and --storm publishes none; leave one out`);
+  }
+  return { does: "storm", options };
 }
 
 function serverAddress(host: string, port: string | undefined): ServerAddress {

@@ -9,9 +9,19 @@ import { startChild } from "../runtime/child.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { EnlistmentProgress } from "./enlistment.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
+import type { SquadStorm, StormProgress } from "./storm/reconnection.ts";
 import type { SettleOutcome, SetupOutcome, Squad, SquadPlan, SquadRound } from "./squad.ts";
 
-type Call = "setUp" | "settle" | "begin" | "received" | "collect" | "disband";
+type Call =
+  | "setUp"
+  | "settle"
+  | "begin"
+  | "received"
+  | "collect"
+  | "startStorm"
+  | "stormProgress"
+  | "endStorm"
+  | "disband";
 
 /** What the leading process says: JSON, since that is all that IPC carries alike on every runtime. */
 export interface ToWorker {
@@ -111,6 +121,18 @@ export class RemoteSquad implements Squad {
 
   collect(): Promise<SquadRound> {
     return this.#call("collect") as Promise<SquadRound>;
+  }
+
+  startStorm(): Promise<void> {
+    return this.#call("startStorm") as Promise<void>;
+  }
+
+  stormProgress(): Promise<StormProgress> {
+    return this.#call("stormProgress") as Promise<StormProgress>;
+  }
+
+  endStorm(): Promise<SquadStorm> {
+    return this.#call("endStorm") as Promise<SquadStorm>;
   }
 
   disband(): Promise<void> {

@@ -87,7 +87,19 @@ async function within(work: Promise<void>, limitMs: number): Promise<void> {
   await Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }
 
-function checkSetup(setups: readonly SetupOutcome[], { target, options, dialect }: RunPlan): void {
+/**
+ * Sees to it that somebody is subscribed.
+ *
+ * @throws {EnvironmentError} with the reason if nobody is.
+ */
+export function checkSetup(
+  setups: readonly SetupOutcome[],
+  { target, options, dialect }: {
+    readonly target: Target;
+    readonly options: { readonly port: number };
+    readonly dialect: Dialect;
+  },
+): void {
   if (setups.some(({ subscribed }) => subscribed > 0)) return;
   const where = `${target.addresses[0]}:${options.port}`;
   const refusals = setups.flatMap((setup) => Object.keys(setup.refusals));

@@ -10,6 +10,7 @@ import type { TlsTrust } from "../runtime/types.ts";
 import type { DialectName } from "./dialects.ts";
 import type { EnlistmentProgress, Tally } from "./enlistment.ts";
 import type { LoopReading } from "./loop_meter.ts";
+import type { SquadStorm, StormProgress } from "./storm/reconnection.ts";
 
 /** What a squad needs to know. Plain JSON: it crosses process boundaries. */
 export interface SquadPlan {
@@ -91,6 +92,11 @@ export interface Squad {
   received(): Promise<void>;
   /** Ends the round; what still comes counts in the next. */
   collect(): Promise<SquadRound>;
+  /** From now on, in place of rounds, bots that lose their connection come back. */
+  startStorm(): Promise<void>;
+  stormProgress(): Promise<StormProgress>;
+  /** Nobody comes back any more. */
+  endStorm(): Promise<SquadStorm>;
   /** Unsubscribes and closes all. Resolves when they are closed. */
   disband(): Promise<void>;
   /** Drops everything, at any time; idempotent. */

@@ -1,0 +1,89 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { describe, it } from "node:test";
+import type { Socket } from "node:net";
+import type { StormReport } from "../../../bots/storm/report.ts";
+import { type CommandProcess, startCommand } from "../../support/command_process.ts";
+import { directCommand, ServerCommand } from "../../support/server_command.ts";
+import { until } from "../../support/until.ts";
+import { ScriptedServer } from "../scripted_server.ts";
+
+/** Below the ports that clients are given: the server has to get the same one twice. */
+function somePort(): number {
+  return 20_000 + Math.floor(Math.random() * 10_000);
+}
+
+/** A server on that port, or nothing where somebody else has it. */
+async function serverOn(port: number): Promise<ServerCommand | null> {
+  const flags = ["--host", "127.0.0.1", "--port", String(port), "--log-level", "error"];
+  const server = new ServerCommand(directCommand("bun"), flags);
+  await until("it listens or ends", () => server.stdout.includes("\n") || server.hasExited, 30_000);
+  return server.hasExited ? null : server;
+}
+
+async function waiting(bots: CommandProcess): Promise<void> {
+  await until("the bots wait", () => bots.stderr.includes("restart it now"), 30_000);
+}
+
+describe("the bots' storm", () => {
+  for (const processes of [1, 2]) {
+    it(`measures how all come back to a server that was killed, in ${processes} process(es)`, {
+      timeout: 120_000,
+    }, async () => {
+      let server = null;
+      let port = 0;
+      while (server === null) server = await serverOn(port = somePort());
+      const args = [60, "127.0.0.1", port, "--storm", "--json", "-", "--processes", processes];
+      const bots = startCommand("bots/main.ts", args);
+      await waiting(bots);
+      await server.dispose();
+      const next = (await serverOn(port))!;
+      try {
+        const { status, stdout, stderr } = await bots.ended;
+        const report = JSON.parse(stdout) as StormReport;
+        assertEquals([status, report.struck, report.still_out, report.outages], [0, 60, 0, 60]);
+        assertEquals([report.told, report.appointments], [{}, 0]);
+        assert(report.attempts >= 60);
+        assert(report.took_ms! >= report.outage_ms!.max);
+        assertMatch(stderr, /\n60 bots, 60 subscribed at 127\.0\.0\.1 .*; 60 lost their conn/);
+        assertMatch(stderr, /\nverdict: all are back\n$/);
+      } finally {
+        await next.dispose();
+      }
+    });
+  }
+
+  it("comes back when the server says so", { timeout: 120_000 }, async () => {
+    const subscribers: Socket[] = [];
+    const error = { code: "server_shutdown", message: "bye", retry_after_ms: 400 };
+    const server = await ScriptedServer.start({
+      onSubscribe(socket, number, server) {
+        server.acknowledge(socket);
+        if (number < 20) subscribers.push(socket);
+      },
+    });
+    try {
+      const bots = startCommand("bots/main.ts", [
+        ...[20, "127.0.0.1", server.port, "--storm", "--json", "-"],
+      ]);
+      await waiting(bots);
+      for (const socket of subscribers) {
+        socket.end(`{"timestamp":[1795,435717,985835],"error":${JSON.stringify(error)}}\x01`);
+      }
+      const { status, stdout } = await bots.ended;
+      const report = JSON.parse(stdout) as StormReport;
+      assertEquals([status, report.struck, report.still_out], [0, 20, 0]);
+      assertEquals([report.told, report.appointments], [{ server_shutdown: 20 }, 20]);
+      assertEquals(report.attempts, 20);
+      // Timers may fire a millisecond early.
+      assert(report.outage_ms!.min >= 399, `${report.outage_ms!.min} ms`);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it("publishes nothing, and says so where it's asked to", { timeout: 60_000 }, async () => {
+    const { status, stderr } = await startCommand("bots/main.ts", ["--storm", "--rounds", 2]).ended;
+    assertEquals(status, 2);
+    assertMatch(stderr, /^bots: --rounds is for messages, and --storm publishes none; .*\n$/);
+  });
+});

@@ -1,0 +1,113 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "node:test";
+import { backoffMs } from "../../../bots/storm/backoff.ts";
+import { Reconnection } from "../../../bots/storm/reconnection.ts";
+import { buildStormReport, peakPerSecond, type StormFacts } from "../../../bots/storm/report.ts";
+import { stormText } from "../../../bots/storm/text.ts";
+import { until } from "../../support/until.ts";
+
+const FACTS: StormFacts = {
+  started_at: "2026-11-23T00:00:00.000Z",
+  target: { host: "there", port: 1, addresses: ["127.0.0.1"], dialect: "janus" },
+  n: 3,
+  subscribed: 3,
+  environment: {} as StormFacts["environment"],
+};
+
+/** Three bots, and those of them that have asked for a connection. */
+function scene(connect: (index: number) => Promise<void> = () => Promise.resolve()) {
+  const asked: { index: number; atMs: number }[] = [];
+  const reconnection = new Reconnection({
+    size: 3,
+    connect(index) {
+      asked.push({ index, atMs: performance.now() });
+      return connect(index);
+    },
+    abandon() {},
+  });
+  return { reconnection, asked };
+}
+
+describe("a bot that lost its connection", () => {
+  it("comes back when the server told it to, not before", async () => {
+    const { reconnection, asked } = scene();
+    const beganMs = performance.now();
+    reconnection.onTold(1, "server_shutdown", 150);
+    reconnection.onClosed(1, true);
+    await until("it comes back", () => asked.length === 1);
+    // Timers may fire a millisecond early.
+    assert(asked[0]!.atMs - beganMs >= 149, `after ${asked[0]!.atMs - beganMs} ms`);
+    reconnection.onSubscribed(1);
+    const { struck, appointments, told, outages } = reconnection.end();
+    assertEquals([struck, appointments, told], [1, 1, { server_shutdown: 1 }]);
+    assert(outages[0]!.backAtMs! - outages[0]!.lostAtMs >= 149);
+  });
+
+  it("tries again until it is subscribed, and counts why it wasn't", async () => {
+    let refusals = 2;
+    const { reconnection, asked } = scene(() =>
+      refusals-- > 0
+        ? Promise.reject(Object.assign(new Error(), { code: "connection_refused" }))
+        : Promise.resolve()
+    );
+    reconnection.onClosed(0, true);
+    await until("it has tried three times", () => asked.length === 3);
+    // The third gets a connection, but no subscription; the fourth does.
+    reconnection.onClosed(0, false);
+    await until("it has tried four times", () => asked.length === 4);
+    assertEquals(reconnection.progress.out, 1);
+    reconnection.onSubscribed(0);
+    assertEquals(reconnection.progress.out, 0);
+    const { attempts, failedAttempts, outages } = reconnection.end();
+    assertEquals(attempts, 4);
+    assertEquals(failedAttempts, { connection_refused: 2, closed_before_subscribed: 1 });
+    assertEquals(outages.length, 1);
+  });
+
+  it("is still out where it never got back, also if others did", () => {
+    const { reconnection } = scene();
+    reconnection.onClosed(0, true);
+    reconnection.onClosed(2, true);
+    reconnection.onSubscribed(2);
+    reconnection.onClosed(2, true);
+    reconnection.onSubscribed(2);
+    const report = buildStormReport(FACTS, [reconnection.end()]);
+    const { struck, still_out, outages } = report;
+    assertEquals([struck, still_out, outages], [2, 1, 3]);
+    assert(stormText(report).endsWith("\nverdict: 1 of 2 are still out"));
+  });
+
+  it("waits a random time that may double with each failure, ten seconds at most", () => {
+    assertEquals([0, 1, 2, 5, 200].map((failures) => backoffMs(failures, 0.5)), [
+      ...[250, 500, 1000, 5000, 5000],
+    ]);
+    assertEquals(backoffMs(0, 0), 0);
+  });
+});
+
+describe("a storm's report", () => {
+  it("has the time from the first loss to the last return, over all processes", () => {
+    const squad = {
+      struck: 1,
+      attempts: 2,
+      failedAttempts: { timed_out: 1 },
+      told: { server_shutdown: 1 },
+      appointments: 1,
+    };
+    const report = buildStormReport(FACTS, [
+      { ...squad, outages: [{ lostAtMs: 1000, backAtMs: 1700 }] },
+      { ...squad, outages: [{ lostAtMs: 1400, backAtMs: 3100 }] },
+    ]);
+    assertEquals([report.took_ms, report.loss_span_ms], [2100, 400]);
+    assertEquals(report.outage_ms, { min: 700, p50: 700, p90: 1700, p99: 1700, max: 1700 });
+    assertEquals([report.attempts, report.failed_attempts], [4, { timed_out: 2 }]);
+    assertEquals([report.told, report.appointments], [{ server_shutdown: 2 }, 2]);
+    assertEquals(report.peak_reconnects_per_s, 1);
+  });
+
+  it("finds the busiest second wherever it begins", () => {
+    assertEquals(peakPerSecond(new Float64Array(0)), 0);
+    const moments = [0, 900, 1000, 1001, 1800, 1900, 3000];
+    assertEquals(peakPerSecond(Float64Array.from(moments)), 5);
+  });
+});
