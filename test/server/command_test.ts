@@ -62,7 +62,7 @@ const withoutRights = process.getuid?.() !== 0
 const hasIpv6 = Object.values(networkInterfaces()).flat().some((at) => at?.address === "::1");
 
 async function run(runtime: RuntimeName, flags: readonly string[]): Promise<Exit> {
-  return await new ServerCommand(directCommand(runtime), flags).exited();
+  return await new ServerCommand(directCommand(runtime, flags), flags).exited();
 }
 
 /** It ended with this status and one line of error that names the word, without a stack. */

@@ -25,7 +25,6 @@ async function withTls(
   flags: readonly string[],
   test: (bed: Bed) => Promise<void>,
 ): Promise<void> {
-  // Where the server's task may read.
   const folder = mkdtempSync("/tmp/hotwheels-tls-");
   const cert = join(folder, "server.crt");
   const key = join(folder, "server.key");
@@ -141,7 +140,7 @@ for (const runtime of RUNTIME_NAMES) {
           ],
         ] as const
       ) {
-        const server = new ServerCommand(directCommand(runtime), ["--port", "0", ...flags]);
+        const server = new ServerCommand(directCommand(runtime, flags), ["--port", "0", ...flags]);
         const exit = await server.exited();
         assertEquals(exit.status, status);
         assertMatch(exit.stderr, words);

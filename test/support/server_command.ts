@@ -19,8 +19,18 @@ export interface Exit {
   readonly stderr: string;
 }
 
-/** A command line that runs the server directly, with the permissions that its task gives it. */
-export function directCommand(runtime: RuntimeName): readonly string[] {
+/** The server's flags that name a file which it reads. */
+const FILE_FLAGS = ["--tls-cert", "--tls-key", "--publish-key-file", "--subscribe-key-file"];
+
+/**
+ * A command line that runs the server directly, with the permissions that its task gives it.
+ *
+ * @param flags Those that it will get: it may read the files that they name.
+ */
+export function directCommand(
+  runtime: RuntimeName,
+  flags: readonly string[] = [],
+): readonly string[] {
   const { path } = findProgram(runtime);
   if (runtime === "bun") return [path, "run", "server/main.ts"];
   const { tasks } = JSON.parse(readFileSync(`${PROJECT_ROOT}deno.json`, "utf8")) as {
@@ -28,7 +38,10 @@ export function directCommand(runtime: RuntimeName): readonly string[] {
   };
   const args = / deno (run .*)$/.exec(tasks.serve)?.[1];
   if (args === undefined) throw new Error(`the serve task runs no deno: ${tasks.serve}`);
-  return [path, ...args.split(" ")];
+  const files = flags.filter((_, i) => FILE_FLAGS.includes(flags[i - 1] ?? ""));
+  const more = files.length === 0 ? [] : [`--allow-read=${files}`];
+  const [run = "", ...others] = args.split(" ");
+  return [path, run, ...more, ...others];
 }
 
 /** A running server command. */
@@ -65,7 +78,7 @@ export class ServerCommand implements Target {
   static async listening(
     runtime: RuntimeName,
     flags: readonly string[] = [],
-    command: readonly string[] = directCommand(runtime),
+    command: readonly string[] = directCommand(runtime, flags),
   ): Promise<ServerCommand> {
     const host = flags.includes("--host") ? [] : ["--host", "127.0.0.1"];
     const server = new ServerCommand(command, [...host, "--port", "0", ...flags]);
