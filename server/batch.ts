@@ -27,6 +27,12 @@ export class Batch {
   }
 }
 
+/**
+ * Bytes of collected messages that are copied for a client that leaves in the meantime; where it's
+ * more, the batch is closed for everybody. So whoever comes and goes can't make a batch of less.
+ */
+export const MAX_COPIED_REST_BYTES = 4 * 1024;
+
 /** A buffer more than this much larger than what it holds is copied before it's kept. */
 const MAX_SLACK = 1.25;
 
@@ -52,6 +58,16 @@ export class Collection {
     return this.#first + this.#ends.length;
   }
 
+  /** How many bytes the messages from number `next` on are. */
+  bytesFrom(next: number): number {
+    return this.#length - this.#startOf(next);
+  }
+
+  /** A copy of the messages from number `next` on, which stay here. */
+  copyFrom(next: number): Uint8Array {
+    return this.#buffer?.slice(this.#startOf(next), this.#length) ?? new Uint8Array(0);
+  }
+
   /** Encodes a message behind the others. `message` is copied. */
   append(micros: number, message: Uint8Array): void {
     const needed = this.#length + splicedLength(message.byteLength);
@@ -75,6 +91,10 @@ export class Collection {
     this.#buffer = undefined;
     this.#length = 0;
     return batch;
+  }
+
+  #startOf(number: number): number {
+    return this.#ends[number - this.#first - 1] ?? 0;
   }
 
   #grow(needed: number): void {

@@ -1,10 +1,10 @@
-import { Batch, Collection } from "./batch.ts";
+import { Batch, Collection, MAX_COPIED_REST_BYTES } from "./batch.ts";
 import { Gate } from "./gate.ts";
 import { MAX_BATCH_BYTES, MAX_COLLECTED_BYTES } from "./limits.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { Receipts, type TakeReceipt } from "./receipts.ts";
-import type { SharedChunk } from "./shared_chunk.ts";
+import { SharedChunk } from "./shared_chunk.ts";
 import type { SlicedTask, Turns } from "./turns.ts";
 
 /** Subscribers that may be counted for receipts in the time of one write. */
@@ -76,6 +76,8 @@ export class Topic implements SlicedTask {
   #sealedBytes = 0;
   #pass: Batch | undefined;
   #cursor = 0;
+  /** How many subscriptions the pass goes over: whoever came later has nothing to get from it. */
+  #passLength = 0;
   #endedInPass = 0;
   #isScheduled = false;
   #backlogGate: Gate | undefined;
@@ -144,8 +146,8 @@ export class Topic implements SlicedTask {
     if (index < 0) return;
     if (deliverRest) this.#countLeaver(subscription);
     subscription.index = -1;
-    if (this.#pass !== undefined) {
-      // The array isn't changed under a running pass.
+    if (this.#pass !== undefined && index < this.#passLength) {
+      // What a pass goes over isn't changed under it.
       this.#endedInPass++;
       return;
     }
@@ -167,7 +169,7 @@ export class Topic implements SlicedTask {
     if (this.#counted >= 0) return this.#countForReceipts(batch, budget);
     const subscriptions = this.#subscriptions;
     const { chunk, first, end } = batch;
-    const stop = Math.min(this.#cursor + budget, subscriptions.length);
+    const stop = Math.min(this.#cursor + budget, this.#passLength);
     const start = this.#cursor;
     let i = start;
     for (; i < stop; i++) {
@@ -180,7 +182,7 @@ export class Topic implements SlicedTask {
       if (pace !== "keeps_up") this.#noteBehind(subscriber, pace);
     }
     this.#cursor = i;
-    if (i >= subscriptions.length) {
+    if (i >= this.#passLength) {
       if (this.#receipts?.owesBelow(end)) {
         // From the next turn on, when runtimes that answer late have answered.
         this.#counted = 0;
@@ -200,6 +202,7 @@ export class Topic implements SlicedTask {
     }
     this.#sealedBytes -= batch.chunk.bytes.byteLength;
     this.#pass = batch;
+    this.#passLength = this.#subscriptions.length;
     this.#cursor = 0;
     this.#hasMetLaggard = false;
     this.#unprovenInPass = 0;
@@ -233,13 +236,13 @@ export class Topic implements SlicedTask {
     const receipts = this.#receipts as Receipts;
     const subscriptions = this.#subscriptions;
     const start = this.#counted;
-    const stop = Math.min(start + budget * SUBSCRIBERS_PER_WRITE, subscriptions.length);
+    const stop = Math.min(start + budget * SUBSCRIBERS_PER_WRITE, this.#passLength);
     for (let i = start; i < stop; i++) {
       const { index, subscriber, since } = subscriptions[i] as Subscription;
       if (index >= 0) receipts.count(subscriber, since, batch.end);
     }
     this.#counted = stop;
-    if (stop >= subscriptions.length) {
+    if (stop >= this.#passLength) {
       receipts.settle(batch.end);
       this.#counted = -1;
       this.#endPass(batch);
@@ -267,8 +270,11 @@ export class Topic implements SlicedTask {
   }
 
   #deliverRest(subscription: Subscription): void {
-    if (subscription.next >= this.#collection.next) return;
-    this.#seal();
+    const collection = this.#collection;
+    if (subscription.next >= collection.next) return;
+    // Sealing for each who leaves would make a pass over everybody of each message.
+    const isCopied = collection.bytesFrom(subscription.next) <= MAX_COPIED_REST_BYTES;
+    if (!isCopied) this.#seal();
     const rest = this.#pass === undefined ? [...this.#sealed] : [this.#pass, ...this.#sealed];
     for (const batch of rest) {
       if (subscription.next >= batch.end || subscription.index < 0) continue;
@@ -276,6 +282,10 @@ export class Topic implements SlicedTask {
       subscription.next = batch.end;
       subscription.subscriber.deliver(chunk);
     }
+    if (subscription.next >= collection.next || subscription.index < 0) return;
+    const copy = new SharedChunk(collection.copyFrom(subscription.next), this.#context.budget);
+    subscription.next = collection.next;
+    subscription.subscriber.deliver(copy);
   }
 
   #vanishIfEmpty(): void {
