@@ -55,8 +55,9 @@ describe("a comparison", () => {
     "finds a server that was held back, and no winner where one is given twice",
     PATIENCE,
     async () => {
-      const server = await serveHeldBack(20);
-      const slower = await serveHeldBack(50);
+      // So slow that no pause of a busy machine's spoils a run.
+      const server = await serveHeldBack(100);
+      const slower = await serveHeldBack(200);
       try {
         const targets = [
           ...[...target("one", server.port), ...target("same", server.port)],
