@@ -21,27 +21,30 @@ export interface Round {
   readonly latenciesMs: Float64Array;
 }
 
-/** Some subscribers of one topic. */
+/** Some subscribers of the same topics. */
 export class Audience {
-  readonly #topic: string;
+  readonly #topics: readonly string[];
   readonly #members: Member[] = [];
   #ready = 0;
   #awaited = 0;
   #done = 0;
   #onProgress: () => void = () => {};
 
-  constructor(topic: string) {
-    this.#topic = topic;
+  constructor(...topics: string[]) {
+    this.#topics = topics;
   }
 
   get size(): number {
     return this.#members.length;
   }
 
-  /** Connects and subscribes `count` more; resolves when each has its `ACK`. */
+  /** Connects and subscribes `count` more; resolves when each has an `ACK` for each topic. */
   async join(runtime: Runtime, port: number, count: number): Promise<void> {
     const wanted = this.#members.length + count;
-    const frame = encodeSubscribe(this.#topic);
+    const opening: Opening = {
+      subscribeFrames: concat(this.#topics.map(encodeSubscribe)),
+      answers: 1 + this.#topics.length,
+    };
     let next = this.#members.length;
     const worker = async () => {
       while (next < wanted) {
@@ -49,7 +52,7 @@ export class Audience {
         const hostname = `127.0.0.${1 + next % 4}`;
         next++;
         await runtime.connect({ transport: "tcp", hostname, port }, (connection) => {
-          const member = new Member(connection, frame, () => {
+          const member = new Member(connection, opening, () => {
             this.#ready++;
             this.#onProgress();
           }, () => {
@@ -77,6 +80,11 @@ export class Audience {
     return { latenciesMs: latenciesMs.sort() };
   }
 
+  /** Reads nothing any more. */
+  stall(): void {
+    for (const member of this.#members) member.stall();
+  }
+
   leave(): void {
     for (const member of this.#members) member.leave();
   }
@@ -98,12 +106,20 @@ export class Audience {
   }
 }
 
+/** What is said first. */
+interface Opening {
+  /** What the client sends when the server has greeted it. */
+  readonly subscribeFrames: Uint8Array;
+  /** How many frames of the server's it takes: its greeting, and an `ACK` for each topic. */
+  readonly answers: number;
+}
+
 /** A subscriber that counts terminators. */
 class Member implements ConnectionHandler {
   /** When the last message that it waits for arrived. */
   doneMs = 0;
   readonly #connection: Connection;
-  readonly #subscribeFrame: Uint8Array;
+  readonly #opening: Opening;
   readonly #onReady: () => void;
   readonly #onDone: () => void;
   #frames = 0;
@@ -111,18 +127,22 @@ class Member implements ConnectionHandler {
 
   constructor(
     connection: Connection,
-    subscribeFrame: Uint8Array,
+    opening: Opening,
     onReady: () => void,
     onDone: () => void,
   ) {
     this.#connection = connection;
-    this.#subscribeFrame = subscribeFrame;
+    this.#opening = opening;
     this.#onReady = onReady;
     this.#onDone = onDone;
   }
 
   expect(messages: number): void {
     this.#expected = this.#frames + messages;
+  }
+
+  stall(): void {
+    this.#connection.pauseReading();
   }
 
   leave(): void {
@@ -132,9 +152,8 @@ class Member implements ConnectionHandler {
   onData(chunk: Uint8Array): void {
     for (let at = chunk.indexOf(TERMINATOR); at !== -1; at = chunk.indexOf(TERMINATOR, at + 1)) {
       this.#frames++;
-      // The greeting, then ACK.
-      if (this.#frames === 1) this.#connection.write(this.#subscribeFrame);
-      else if (this.#frames === 2) this.#onReady();
+      if (this.#frames === 1) this.#connection.write(this.#opening.subscribeFrames);
+      else if (this.#frames === this.#opening.answers) this.#onReady();
       else if (this.#frames === this.#expected) {
         this.doneMs = performance.now();
         this.#onDone();
@@ -189,8 +208,15 @@ export function publishFrames(topic: string, count: number, payloadBytes: number
     message_id: "",
     data: "x".repeat(payloadBytes),
   });
-  const frame = encodePublish(message, { pipelined: true });
-  const frames = new Uint8Array(frame.length * count);
-  for (let i = 0; i < count; i++) frames.set(frame, i * frame.length);
-  return frames;
+  return concat(Array<Uint8Array>(count).fill(encodePublish(message, { pipelined: true })));
+}
+
+function concat(frames: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(frames.reduce((sum, frame) => sum + frame.length, 0));
+  let at = 0;
+  for (const frame of frames) {
+    whole.set(frame, at);
+    at += frame.length;
+  }
+  return whole;
 }
