@@ -39,9 +39,16 @@ export function encodeGreeting(micros: number, token: string): Uint8Array {
  *
  * @param micros A timestamp of the server's issuer.
  * @param message What went wrong; any text.
+ * @param retryAfterMs After how many milliseconds the client may come back, where that is known.
  */
-export function encodeError(micros: number, code: ErrorCode, message: string): Uint8Array {
-  return encodeStamped(micros, `"error":${JSON.stringify({ code, message })}}`);
+export function encodeError(
+  micros: number,
+  code: ErrorCode,
+  message: string,
+  retryAfterMs?: number,
+): Uint8Array {
+  const error = JSON.stringify({ code, message, retry_after_ms: retryAfterMs });
+  return encodeStamped(micros, `"error":${error}}`);
 }
 
 /**

@@ -56,6 +56,14 @@ describe("encodeError", () => {
     );
   });
 
+  it("says after how many milliseconds to come back, where that is known", () => {
+    assertEquals(
+      text(encodeError(1795_000001_000002, "server_shutdown", "stopping", 1500)),
+      '{"timestamp":[1795,1,2],' +
+        '"error":{"code":"server_shutdown","message":"stopping","retry_after_ms":1500}}\x01',
+    );
+  });
+
   it("escapes any text, so that 0x01 stands at the frame's end only", () => {
     fc.assert(
       fc.property(
