@@ -9,7 +9,7 @@
 
 export { type RunningServer, serve, type ServeOptions } from "./server/serve.ts";
 export { type AccessOptions } from "./server/access.ts";
-export { type ServerEvents } from "./server/server.ts";
+export { type ServerEvents, type StopOptions } from "./server/server.ts";
 export { type SessionEnd } from "./server/session_end.ts";
 export { type Counters, type EndReason } from "./server/counters.ts";
 export { DEFAULT_LIMITS, type Limits } from "./server/limits.ts";

@@ -173,9 +173,14 @@ export abstract class ClientConnection implements Subscriber {
     else this.#giveUp();
   }
 
+  /** Ends the session because the server stops: the client may come back after that time. */
+  shutDown(retryAfterMs: number): void {
+    this.end("server_shutdown", "The server is stopping", retryAfterMs);
+  }
+
   /** Sends what is queued, then an error frame, and closes. */
-  end(code: ErrorCode, message: string): void {
-    if (this.#state === "open") return this.beginEnding(code, message);
+  end(code: ErrorCode, message: string, retryAfterMs?: number): void {
+    if (this.#state === "open") return this.beginEnding(code, message, retryAfterMs);
     if (this.#state !== "securing") return;
     // There is nobody yet to tell it to.
     this.#setState("ending");
@@ -196,14 +201,14 @@ export abstract class ClientConnection implements Subscriber {
   }
 
   /** What has been accepted so far is still delivered, then `reason`, then FIN. */
-  protected beginEnding(reason: EndReason, detail: string): void {
+  protected beginEnding(reason: EndReason, detail: string, retryAfterMs?: number): void {
     const topics = this.topicNames;
     this.leaveTopics(true);
     // Delivering may have passed a limit and ended it harder.
     if (this.#state !== "open") return;
     this.#setState("ending");
     this.#reportEnd(reason, this.#outbox.pendingBytes, topics, detail);
-    this.#sendLastWords(reason, detail);
+    this.#sendLastWords(reason, detail, retryAfterMs);
   }
 
   /** A slow consumer: it loses its queue, and the error frame too where it takes nothing. */
@@ -225,11 +230,11 @@ export abstract class ClientConnection implements Subscriber {
     this.#outbox.discard();
   }
 
-  #sendLastWords(reason: EndReason, detail: string): void {
+  #sendLastWords(reason: EndReason, detail: string, retryAfterMs?: number): void {
     this.stopListening();
     this.#openLagGate();
     if (isErrorCode(reason)) {
-      this.send(encodeError(this.context.timestamps.next(), reason, detail));
+      this.send(encodeError(this.context.timestamps.next(), reason, detail, retryAfterMs));
     }
     this.connection.resumeReading();
     if (this.#outbox.isEmpty) this.#close();

@@ -33,8 +33,11 @@ export type Order =
   | { readonly do: "renew"; readonly tls: TlsIdentity }
   /** Accept no more clients, and forward and deliver what was accepted. */
   | { readonly do: "drain" }
-  /** Tell the clients, close their connections and end. */
-  | { readonly do: "stop" }
+  /**
+   * Tell the clients, close their connections over that time, and end; `null` for as long as it takes
+   * unless somebody says.
+   */
+  | { readonly do: "stop"; readonly drainMs: number | null }
   /** Answer, as a sign of life. */
   | { readonly do: "ping" };
 

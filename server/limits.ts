@@ -190,5 +190,30 @@ export const CLOSE_LINGER_MS = 2_000;
 /** How often deadlines are looked at, in milliseconds; no deadline is more exact than this. */
 export const SWEEP_INTERVAL_MS = 250;
 
-/** Milliseconds within which a graceful stop ends, whatever the peers do. */
+/**
+ * Milliseconds within which a graceful stop ends, whatever the peers do, and on top of the time over
+ * which it's asked to spread the closes: 2 s to read what had arrived, {@linkcode MAX_DEFAULT_DRAIN_MS}
+ * for the closes, 1 s for publishers that wait, and 2 s for the peers to close too.
+ */
 export const STOP_DEADLINE_MS = 9_000;
+
+/**
+ * Connections that a stop closes in a second where nobody says how long it may take: half of what one
+ * core can accept in that time, since clients that know no better come back at once.
+ */
+export const CLOSES_PER_SECOND = 5_000;
+
+/** The longest that this takes: 20,000 connections' worth, so that a stop ends within 10 s. */
+export const MAX_DEFAULT_DRAIN_MS = 4_000;
+
+/**
+ * Connections a second that a server which comes back can take while it does its work: a fifth of
+ * what one core can accept, since each will subscribe too, and may speak TLS.
+ */
+export const RETURNS_PER_SECOND = 2_000;
+
+/** The least time over which clients are told to come back, in milliseconds, however few. */
+export const RETURN_WINDOW_MIN_MS = 1_000;
+
+/** Milliseconds that a server which has stopped may take to be there again. */
+export const RESTART_MS = 1_000;

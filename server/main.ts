@@ -57,7 +57,7 @@ function run(options: ServerOptions): Promise<number> {
 }
 
 async function runAlone(options: ServerOptions): Promise<number> {
-  const { host, port, limits, tls } = options;
+  const { host, port, limits, tls, drainMs } = options;
   const access = readAccess(options);
   // Before anybody is told that there is a process to signal.
   const signal = firstSignal();
@@ -66,12 +66,12 @@ async function runAlone(options: ServerOptions): Promise<number> {
   if (tls !== undefined) renewOnSignal(tls, (identity) => server.renew(identity));
   announce(server.address, server.runtime, server.limits, "");
   await signal;
-  await server.close();
+  await server.close(drainMs === undefined ? {} : { drainMs });
   return 0;
 }
 
 async function runWorkers(options: ServerOptions): Promise<number> {
-  const { workers, host, port, logLevel, tls } = options;
+  const { workers, host, port, logLevel, tls, drainMs } = options;
   const runtime = await detectRuntime();
   const limits = completeLimits(options.limits, workers);
   const logger = getLogger("hotwheels");
@@ -83,6 +83,7 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     limits: dividedLimits(limits, workers),
     access: readAccess(options),
     logLevel,
+    drainMs: drainMs ?? null,
   }, logger);
   const signal = firstSignal(() => supervisor.kill());
   const address = await supervisor.start();

@@ -38,6 +38,8 @@ export interface ServerOptions {
   /** Files of keys, one a line. */
   readonly publishKeyFile: string | undefined;
   readonly subscribeKeyFile: string | undefined;
+  /** Milliseconds over which a stop closes the connections; `undefined` for as many as they need. */
+  readonly drainMs: number | undefined;
   /** The limits that the command line sets. */
   readonly limits: Partial<Limits>;
 }
@@ -69,12 +71,16 @@ const VALUE_FLAGS = [
   "write-deadline",
   "ping-after",
   "idle-timeout",
+  "drain-seconds",
 ] as const;
 
 type ValueFlag = typeof VALUE_FLAGS[number];
 
 /** Each worker is linked with every other, so their cost grows with the square. */
 const MAX_WORKERS = 64;
+
+/** An hour: whoever waits for a longer stop has forgotten it. */
+const MAX_DRAIN_SECONDS = 3_600;
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -145,14 +151,19 @@ Deadlines, as 5s or 800ms:
   --idle-timeout TIME  and is closed after so much more silence; a new connection has as long for
                        its first complete frame (default 30s)
 
+Stopping:
+  --drain-seconds N    how long it takes to close all connections, one by one (default: a second for
+                       every 5000 of them, and 4 at most; 0 closes them at once)
+
 Others:
   --log-level LEVEL    debug, info, warning or error: what is logged to standard error (default info)
   --help               print this
   --version            print the version
 
 A client that passes a limit is told why in an error frame and closed; nobody else is affected.
-SIGINT or SIGTERM stops gracefully: what was accepted is delivered, clients are told
-server_shutdown, and the process ends with status 0 within 10 s. A second signal ends it at once.
+SIGINT or SIGTERM stops gracefully: no more connections are accepted, what was accepted is delivered,
+clients are told server_shutdown and when to come back, and the process ends with status 0, within
+10 s and --drain-seconds. A second signal, half a second later or more, ends it at once.
 
 The exit status is 1 when the server can't run here (port in use, no permission), 2 when the command
 line is wrong.
@@ -178,6 +189,7 @@ export function parseCommand(args: readonly string[]): ServerCommand {
     subscribeFrom: networks(line, "subscribe-from"),
     publishKeyFile: line.text("publish-key-file"),
     subscribeKeyFile: line.text("subscribe-key-file"),
+    drainMs: seconds(line, "drain-seconds", MAX_DRAIN_SECONDS),
     limits: parseLimits(line),
   };
   return { does: "serve", options };
@@ -210,6 +222,16 @@ function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
     );
   }
   return limits;
+}
+
+/** A flag's whole seconds, in milliseconds. */
+function seconds(
+  line: CommandLine<ValueFlag, string>,
+  name: ValueFlag,
+  max: number,
+): number | undefined {
+  const seconds = line.number(name, 0, max);
+  return seconds === undefined ? undefined : seconds * 1000;
 }
 
 /** A flag's time, as limits are: in whole milliseconds. */

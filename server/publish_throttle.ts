@@ -52,4 +52,9 @@ export class PublishThrottle {
     this.#isLifted = true;
     this.gate.open();
   }
+
+  /** What had arrived is read: undoes {@linkcode lift}. */
+  restore(): void {
+    this.#isLifted = false;
+  }
 }

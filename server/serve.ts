@@ -13,7 +13,7 @@ import {
   maxConnectionsFor,
 } from "./limits.ts";
 import { logEvents } from "./log.ts";
-import { Server, type ServerEvents } from "./server.ts";
+import { Server, type ServerEvents, type StopOptions } from "./server.ts";
 
 /** How to serve; everything has a default. */
 export interface ServeOptions {
@@ -52,9 +52,13 @@ export interface RunningServer {
   renew(identity: TlsIdentity): Promise<void>;
   /**
    * Stops gracefully: accepts no more connections, delivers what was accepted, tells clients
-   * `server_shutdown` and closes. Resolves when all connections are gone, within 10 s; idempotent.
+   * `server_shutdown` and after what time to come back, and closes, one by one over the time given.
+   * Resolves when all connections are gone, within 10 s and that time. Idempotent: what counts is
+   * what the first call asks for.
+   *
+   * @throws {RangeError} (rejects) when the time isn't a finite number of milliseconds, 0 or more.
    */
-  close(): Promise<void>;
+  close(options?: StopOptions): Promise<void>;
 }
 
 /**
@@ -90,7 +94,7 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
     limits,
     counters: server.counters,
     renew: (identity) => server.renew(identity),
-    close: () => server.stop(),
+    close: (options) => server.stop(options),
   };
 }
 

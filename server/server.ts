@@ -18,6 +18,7 @@ import { defendBudget } from "./budget_defence.ts";
 import { CoarseClock } from "./coarse_clock.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { Gate } from "./gate.ts";
+import { LameDuck } from "./lame_duck.ts";
 import { type Limits, STOP_DEADLINE_MS } from "./limits.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { Mesh } from "./mesh.ts";
@@ -47,6 +48,16 @@ export interface ServerEvents {
   onAcceptError(error: TransportError): void;
 }
 
+/** How to stop. */
+export interface StopOptions {
+  /**
+   * Milliseconds over which the closes are spread, so that clients don't come back all at once. Who
+   * isn't told yet is served as ever. Unless given, a second for every 5,000 connections, and four
+   * at most.
+   */
+  readonly drainMs?: number;
+}
+
 /** A Janus server on one runtime: accepts connections and fans messages out to subscribers. */
 export class Server {
   /** What it has done so far; live, to be read only. */
@@ -60,6 +71,7 @@ export class Server {
   readonly #budget: MemoryBudget;
   readonly #context: SessionContext;
   readonly #addresses: AddressTable;
+  readonly #lameDuck: LameDuck;
   readonly #rejections = new Rejections(() => (this.counters as Counters).connections--);
   #listener: Listener | undefined;
   #isSecure = false;
@@ -109,6 +121,13 @@ export class Server {
         topic?.publish(micros, message);
         return this.#budget.isTight ? budgetGate : topic?.gate;
       },
+    });
+    this.#lameDuck = new LameDuck({
+      runtime,
+      counters,
+      sessions: this.#sessions,
+      turns: this.#turns,
+      mesh: this.mesh,
     });
     this.#context = {
       runtime,
@@ -191,10 +210,16 @@ export class Server {
 
   /**
    * Drains, tells everyone `server_shutdown` and closes. Resolves when all connections are gone,
-   * within {@linkcode STOP_DEADLINE_MS}; whoever is left then is dropped. Idempotent.
+   * within {@linkcode STOP_DEADLINE_MS} and `drainMs`; whoever is left then is dropped. Idempotent.
+   *
+   * @throws {RangeError} (rejects) when `drainMs` is negative or not finite.
    */
-  stop(): Promise<void> {
-    return this.#stopping ??= this.#stop();
+  stop({ drainMs }: StopOptions = {}): Promise<void> {
+    if (drainMs !== undefined && !(drainMs >= 0 && drainMs < Infinity)) {
+      const message = `drainMs must be a number of milliseconds from 0 on, not ${drainMs}`;
+      return Promise.reject(new RangeError(message));
+    }
+    return this.#stopping ??= this.#stop(drainMs);
   }
 
   #accept(connection: Connection): ConnectionHandler {
@@ -247,58 +272,21 @@ export class Server {
 
   async #drain(): Promise<void> {
     await this.#listener?.close();
-    this.#context.throttle.lift();
-    const deadlineMs = performance.now() + DRAIN_DEADLINE_MS;
-    for (let quietRounds = 0; quietRounds < QUIET_ROUNDS && performance.now() < deadlineMs;) {
-      const before = this.#activity;
-      await sleep(QUIET_ROUND_MS);
-      const isQuiet = before === this.#activity && !this.#turns.isBusy &&
-        (this.mesh?.isFlushed ?? true) && !this.#doesAnyoneWait();
-      quietRounds = isQuiet ? quietRounds + 1 : 0;
-    }
+    const { throttle } = this.#context;
+    throttle.lift();
+    await this.#lameDuck.becomeQuiet();
+    throttle.restore();
   }
 
-  /** Whether a publisher is made to wait, and so may have sent what isn't read yet. */
-  #doesAnyoneWait(): boolean {
-    for (let slot = this.#sessions.size - 1; slot >= 0; slot--) {
-      if (this.#sessions.at(slot)?.isWaiting) return true;
-    }
-    return false;
-  }
-
-  /** A number that changes with everything that is read or written. */
-  get #activity(): number {
-    const { bytesIn, messagesForwarded, writes } = this.counters;
-    return bytesIn + messagesForwarded + writes;
-  }
-
-  async #stop(): Promise<void> {
-    const deadlineMs = performance.now() + STOP_DEADLINE_MS;
+  async #stop(drainMs: number | undefined): Promise<void> {
+    const deadlineMs = performance.now() + STOP_DEADLINE_MS + (drainMs ?? 0);
     await this.drain();
-    for (let slot = this.#sessions.size - 1; slot >= 0; slot--) {
-      this.#sessions.at(slot)?.end("server_shutdown", "The server is stopping");
-      if (slot % this.#runtime.writesPerTurn === 0) await this.#nextTurn();
-    }
-    while (this.#sessions.size > 0 && performance.now() < deadlineMs) await sleep(10);
-    for (let slot = this.#sessions.size - 1; slot >= 0; slot--) this.#sessions.at(slot)?.destroy();
+    await this.#lameDuck.tellAll(drainMs);
+    await this.#lameDuck.awaitGone(deadlineMs);
     this.#rejections.destroy();
-    while (this.counters.connections > 0) await this.#nextTurn();
+    while (this.counters.connections > 0) await this.#lameDuck.nextTurn();
     this.#sweeper.stop();
+    await this.#lameDuck.awaitFlushed(deadlineMs);
     await this.mesh?.close();
   }
-
-  #nextTurn(): Promise<void> {
-    return new Promise((resolve) => this.#runtime.nextTurn(resolve));
-  }
-}
-
-/** What had arrived when the stop began is read by the time that nothing happened for this long. */
-const QUIET_ROUND_MS = 20;
-const QUIET_ROUNDS = 5;
-
-/** Milliseconds after which a stop goes on although clients keep sending. */
-const DRAIN_DEADLINE_MS = 2_000;
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

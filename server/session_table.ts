@@ -22,6 +22,11 @@ export class SessionTable {
     session.slot = -1;
   }
 
+  /** All sessions, in an array of its own. */
+  list(): Session[] {
+    return [...this.#sessions];
+  }
+
   /**
    * The session in a slot below {@linkcode size}. Whoever goes through the slots from the highest
    * down meets every session that stays, also while others come and go.

@@ -19,6 +19,8 @@ export interface SupervisorPlan {
   readonly limits: Limits;
   readonly access: AccessOptions;
   readonly logLevel: LogLevel;
+  /** Milliseconds over which workers close their connections when they stop; see `Order`. */
+  readonly drainMs: number | null;
 }
 
 /** More deaths than this within {@linkcode DEATH_WINDOW_MS}, and a restart mends nothing. */
@@ -32,7 +34,10 @@ const FIRST_RESTART_MS = 100;
 const PING_INTERVAL_MS = 2_000;
 const PING_DEADLINE_MS = 10_000;
 
-/** How long workers may take to end, a second more than the graceful stop takes at most. */
+/**
+ * How long workers may take to end, a bit more than the graceful stop takes at most, and on top of the
+ * time over which they are asked to close their connections.
+ */
 const STOP_PATIENCE_MS = 9_700;
 
 /** How long a new worker may take to be ready. */
@@ -103,17 +108,21 @@ export class Supervisor {
     await Promise.allSettled(others.map((worker) => worker.order({ do: "renew", tls })));
   }
 
-  /** Stops all workers gracefully; resolves when they have ended, within 10 s. Idempotent. */
+  /**
+   * Stops all workers gracefully; resolves when they have ended, within 10 s and the plan's drain.
+   * Idempotent.
+   */
   async stop(): Promise<void> {
+    const { drainMs } = this.#plan;
     this.#isStopping = true;
     clearInterval(this.#pingTimer);
     const patience = setTimeout(() => {
       for (const worker of this.#workers) worker.kill();
-    }, STOP_PATIENCE_MS);
+    }, STOP_PATIENCE_MS + (drainMs ?? 0));
     const workers = [...this.#workers];
     // What one worker has accepted, the others still have to deliver: nobody leaves before all have.
     await Promise.allSettled(workers.map((worker) => worker.order({ do: "drain" })));
-    await Promise.allSettled(workers.map((worker) => worker.order({ do: "stop" })));
+    await Promise.allSettled(workers.map((worker) => worker.order({ do: "stop", drainMs })));
     await Promise.all(workers.map((worker) => worker.ended));
     clearTimeout(patience);
     rmSync(this.#directory, { recursive: true, force: true });
@@ -226,7 +235,7 @@ export class Supervisor {
     this.#leaving.add(worker);
     this.#logger.info("{name} was asked to end; a new one follows", { name: worker.name });
     await worker.order({ do: "drain" }).catch(() => {});
-    await worker.order({ do: "stop" }).catch(() => {});
+    await worker.order({ do: "stop", drainMs: this.#plan.drainMs }).catch(() => {});
   }
 
   #pingAll(): void {

@@ -72,7 +72,7 @@ async function obey(order: Order): Promise<Address | null> {
       await server?.drain();
       return null;
     case "stop":
-      await server?.stop();
+      await server?.stop(order.drainMs === null ? {} : { drainMs: order.drainMs });
       return null;
     case "ping":
       return null;

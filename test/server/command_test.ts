@@ -48,6 +48,8 @@ const BAD_LINES: readonly (readonly [string, string])[] = [
   ["--write-deadline 0s", '"0s"'],
   ["--idle-timeout 1h", '"1h"'],
   ["--ping-after 2days", '"2days"'],
+  ["--drain-seconds soon", '"soon"'],
+  ["--drain-seconds 3601", '"3601"'],
   ["--log-level loud", '"loud"'],
   ["--workers none", '"none"'],
 ];
@@ -153,6 +155,7 @@ for (const runtime of RUNTIME_NAMES) {
         "write-deadline",
         "ping-after",
         "idle-timeout",
+        "drain-seconds",
         "workers",
         "log-level",
         "help",

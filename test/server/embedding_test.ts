@@ -76,6 +76,25 @@ describe("an embedded server", () => {
     await server.close();
   });
 
+  it("closes as slowly as it's asked to, in a time that there is", async () => {
+    const server = await serve({ hostname: "127.0.0.1", port: 0 });
+    for (const drainMs of [-1, NaN, Infinity]) {
+      await assertRejects(() => server.close({ drainMs }), RangeError, String(drainMs));
+    }
+    assert(server.address.transport === "tcp");
+    const clients = [await JanusClient.greeted(server.address)];
+    clients.push(await JanusClient.greeted(server.address));
+    const closed = server.close({ drainMs: 30_000 });
+    await until("one is told", () => clients.some(({ ended }) => ended !== null));
+    const left = clients.find(({ ended }) => ended === null);
+    assert(left !== undefined);
+    // It's served as ever, and the server waits for nobody once it's gone.
+    await left.subscribe("t");
+    left.close();
+    await closed;
+    for (const client of clients) await client.dispose();
+  });
+
   it("leaves the program nothing to wait for once it's closed", { timeout: 20_000 }, async () => {
     const program = new Fixture(fileURLToPath(import.meta.resolve("./fixtures/embedded.ts")));
     try {
