@@ -10,7 +10,6 @@ export class Killer {
   readonly #kills: Kills;
   readonly #port: number;
   readonly #random: Random;
-  readonly #beganMs = performance.now();
   #timer: ReturnType<typeof setInterval> | undefined;
   #underWay: Promise<void> = Promise.resolve();
 
@@ -40,7 +39,7 @@ export class Killer {
     // Stopped, it accepts nobody while we look whom it serves.
     process.kill(pid, "SIGSTOP");
     const ports = await peersOf(pid, this.#port);
-    const at_s = (performance.now() - this.#beganMs) / 1000;
+    const at_s = performance.now() / 1000;
     this.#kills.add({ at_s, pid, connections: ports.length }, ports);
     process.kill(pid, "SIGKILL");
   }

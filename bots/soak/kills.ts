@@ -3,7 +3,7 @@ const AFTERMATH_MS = 5_000;
 
 /** A worker that was killed on purpose. */
 export interface Kill {
-  /** Seconds from the soak's beginning. */
+  /** Seconds from the command's beginning. */
   readonly at_s: number;
   readonly pid: number;
   /** The connections it had, of all clients. */

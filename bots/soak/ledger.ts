@@ -13,14 +13,20 @@ export interface Lane {
   readonly topic: string;
   /** The most bytes of a message's `data`. */
   readonly maxDataBytes: number;
-  /** Whether all came over one connection, so that they have an order. */
-  readonly isOrdered: boolean;
   /** How many have been sent. */
   sent: number;
   /** The connection was lost with a worker: some of the last ones may be as well. */
   isLost: boolean;
-  /** Numbers that need not arrive; only of a lane without order. */
-  readonly excused: Set<number>;
+  /** Where each message is a connection of its own: what became of them. */
+  readonly journeys: Journeys | null;
+}
+
+/** Messages that each have a connection of their own. */
+export interface Journeys {
+  /** Whether a message need not arrive: it isn't sent yet, or may have been lost with a worker. */
+  isExcused(number: number): boolean;
+  /** When it set out, by `performance.now()`. */
+  beganMs(number: number): number;
 }
 
 /** Has no character that JSON escapes; one in four isn't ASCII. */
@@ -31,15 +37,15 @@ export class Ledger {
   readonly #lanes: Lane[] = [];
   readonly #byTopic = new Map<string, Lane[]>();
 
-  open(topic: string, maxDataBytes: number, isOrdered: boolean): Lane {
+  /** @param journeys Where each message gets a connection of its own, so that they have no order. */
+  open(topic: string, maxDataBytes: number, journeys: Journeys | null = null): Lane {
     const lane: Lane = {
       id: this.#lanes.length,
       topic,
       maxDataBytes,
-      isOrdered,
       sent: 0,
       isLost: false,
-      excused: new Set(),
+      journeys,
     };
     this.#lanes.push(lane);
     this.lanesOf(topic).push(lane);

@@ -3,11 +3,27 @@ import { type Lane, messageTail } from "./ledger.ts";
 import { Peer } from "./peer.ts";
 import type { CheckedTown } from "./subscriber.ts";
 
-/** How long after it was sent a message may be lost with a worker: it may not even be accepted yet. */
-const LOSS_WINDOW_MS = 3_000;
+/** A message may be lost with a worker that was killed so long before it set out: in its backlog. */
+const BEFORE_MS = 3_000;
+
+/**
+ * And so long after it was sent: it waits in the kernel for a worker that is overrun, or in one worker for
+ * another that is.
+ */
+const AFTER_MS = 30_000;
+
+const MAX_DATA_BYTES = 300;
 
 /** A connection that got stuck is dropped. */
 const PATIENCE_MS = 20_000;
+
+/** A message's way to the server. */
+interface Journey {
+  readonly beganMs: number;
+  /** `undefined` while it is under way. */
+  endedMs: number | undefined;
+  isSent: boolean;
+}
 
 /**
  * Publishes as the clients of 2009 did: a connection for each message, which isn't terminated. Most
@@ -16,7 +32,7 @@ const PATIENCE_MS = 20_000;
 export class LegacyPublisher {
   readonly #town: CheckedTown;
   readonly #random: Random;
-  readonly #lanes: readonly Lane[];
+  readonly #lanes: readonly { readonly lane: Lane; readonly journeys: Journey[] }[];
   readonly #everyMs: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #underWay = 0;
@@ -26,7 +42,14 @@ export class LegacyPublisher {
     this.#town = town;
     this.#random = random;
     this.#everyMs = everyMs;
-    this.#lanes = topics.map((topic) => town.ledger.open(topic, 300, false));
+    this.#lanes = topics.map((topic) => {
+      const journeys: Journey[] = [];
+      const lane = town.ledger.open(topic, MAX_DATA_BYTES, {
+        isExcused: (number) => this.#isExcused(journeys[number]!),
+        beganMs: (number) => journeys[number]!.beganMs,
+      });
+      return { lane, journeys };
+    });
   }
 
   start(): void {
@@ -45,36 +68,37 @@ export class LegacyPublisher {
   }
 
   #publish(): void {
-    const lane = this.#lanes[this.#random.below(this.#lanes.length)]!;
+    const { lane, journeys } = this.#lanes[this.#random.below(this.#lanes.length)]!;
     const waits = this.#random.below(4) === 0;
     const number = lane.sent++;
-    // Whoever subscribes while it is on its way may get it or not, and it may be lost until then.
-    const beganMs = performance.now();
-    const { target, kills, faults } = this.#town;
+    const journey: Journey = { beganMs: performance.now(), endedMs: undefined, isSent: false };
+    journeys.push(journey);
     this.#underWay++;
-    lane.excused.add(number);
-    let isSent = false;
     const timer = setTimeout(() => peer.drop(), PATIENCE_MS);
-    const peer: Peer = new Peer(target, {
+    const peer: Peer = new Peer(this.#town.target, {
       onConnect: () => {
         // `<regular-socket/>` before every frame, as Flash clients have it.
         peer.write(`<regular-socket/>\0PUBLISH\0{${messageTail(lane, number)}`, () => {
-          isSent = true;
+          journey.isSent = true;
           if (!waits) peer.drop();
         });
       },
       onEnd: (how) => {
         clearTimeout(timer);
         this.#underWay--;
-        const isExcused = () => kills.hasOneBetween(beganMs - LOSS_WINDOW_MS, performance.now());
-        if (isSent && (how === "fin" || how === "left")) {
-          lane.excused.delete(number);
-          // A kill that comes soon excuses it again.
-          setTimeout(() => isExcused() && lane.excused.add(number), LOSS_WINDOW_MS);
-        } else if (!isExcused()) {
-          faults.add("not_connected", `a legacy publisher's connection ended: ${how}`);
-        }
+        journey.endedMs = performance.now();
+        if (how === "reset" || how === "refused") journey.isSent = false;
+        if (journey.isSent || this.#isNearKill(journey)) return;
+        this.#town.faults.add("not_connected", `a legacy publisher's connection ended: ${how}`);
       },
     });
+  }
+
+  #isExcused(journey: Journey): boolean {
+    return !journey.isSent || journey.endedMs === undefined || this.#isNearKill(journey);
+  }
+
+  #isNearKill({ beganMs, endedMs }: Journey): boolean {
+    return this.#town.kills.hasOneBetween(beganMs - BEFORE_MS, endedMs! + AFTER_MS);
   }
 }

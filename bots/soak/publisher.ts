@@ -70,7 +70,7 @@ export class Publisher {
 
   #onGreeted(): void {
     const { topic, maxDataBytes } = this.#plan;
-    this.#lane = this.#town.ledger.open(topic, maxDataBytes, true);
+    this.#lane = this.#town.ledger.open(topic, maxDataBytes);
     this.#mayWrite = true;
   }
 

@@ -59,7 +59,7 @@ export class SubscriptionCheck {
     }
     // A lane that began after the ACK is owed from its first message.
     const progress = this.#progress.get(lane) ?? this.#begin(lane, 0);
-    if (lane.isOrdered) this.#receiveInOrder(progress, number, micros, where);
+    if (lane.journeys === null) this.#receiveInOrder(progress, number, micros, where);
     else if (progress.had.has(number)) this.#faults.add("duplicate", where);
     else progress.had.add(number);
   }
@@ -67,7 +67,7 @@ export class SubscriptionCheck {
   /** Whether everything that is owed has come. */
   get isComplete(): boolean {
     for (const lane of this.#ledger.lanesOf(this.topic)) {
-      if (this.#owed(lane) > 0) return false;
+      if (this.#owed(lane).length > 0) return false;
     }
     return true;
   }
@@ -76,13 +76,15 @@ export class SubscriptionCheck {
   settle(): void {
     for (const lane of this.#ledger.lanesOf(this.topic)) {
       const owed = this.#owed(lane);
-      if (owed === 0) continue;
-      const next = this.#progress.get(lane)?.next;
-      const from = next === undefined ? "" : ` from ${next}`;
+      if (owed.length === 0) continue;
+      const numbers = owed.slice(0, 5).map((number) => {
+        const beganMs = lane.journeys?.beganMs(number);
+        return beganMs === undefined ? number : `${number} (set out at ${beganMs.toFixed(0)} ms)`;
+      });
       this.#faults.add(
         "missing",
-        `${this.#who}, ${owed} of ${lane.topic} ${lane.id}${from}, sent ${lane.sent}`,
-        owed,
+        `${this.#who}, ${owed.length} of ${lane.topic} ${lane.id}: ${numbers.join(", ")}`,
+        owed.length,
       );
     }
   }
@@ -115,16 +117,14 @@ export class SubscriptionCheck {
     progress.next = number + 1;
   }
 
-  /** How many of a lane's messages should have come and haven't, those in known gaps aside. */
-  #owed(lane: Lane): number {
+  /** Which of a lane's messages should have come and haven't, those in known gaps aside. */
+  #owed(lane: Lane): number[] {
+    if (lane.isLost) return [];
     const progress = this.#progress.get(lane);
-    const mustFrom = progress?.mustFrom ?? 0;
-    if (lane.isOrdered) {
-      return lane.isLost ? 0 : Math.max(0, lane.sent - (progress?.next ?? mustFrom));
-    }
-    let owed = 0;
-    for (let number = mustFrom; number < lane.sent; number++) {
-      if (!lane.excused.has(number) && progress?.had.has(number) !== true) owed++;
+    const owed: number[] = [];
+    for (let number = progress?.next ?? progress?.mustFrom ?? 0; number < lane.sent; number++) {
+      if (progress?.had.has(number) || lane.journeys?.isExcused(number)) continue;
+      owed.push(number);
     }
     return owed;
   }
