@@ -1,36 +1,10 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
-import { ServerProcess } from "../../bots/server_process.ts";
+import { RUNTIME_NAMES } from "../../bots/program.ts";
 import { JanusClient, message, publish } from "../support/janus_client.ts";
 import { until } from "../support/until.ts";
-
-const isLinux = process.platform === "linux";
-const skip = isLinux ? false : "processes share a port on Linux only";
-
-/** The process ids of a server's workers. */
-function workersOf(server: ServerProcess): number[] {
-  const { stdout } = spawnSync("ps", ["-o", "pid=", "--ppid", String(server.pid)], {
-    encoding: "utf8",
-  });
-  return stdout.trim().split(/\s+/).filter((pid) => pid !== "").map(Number);
-}
-
-async function withWorkers(
-  runtime: RuntimeName,
-  workers: number,
-  body: (server: ServerProcess, target: { hostname: string; port: number }) => Promise<void>,
-): Promise<void> {
-  const flags = ["--host", "127.0.0.1", "--workers", String(workers), "--log-level", "error"];
-  const server = await ServerProcess.start(runtime, findProgram(runtime), flags);
-  try {
-    await body(server, { hostname: "127.0.0.1", port: server.port });
-  } finally {
-    await server.stopped();
-  }
-}
+import { skipWorkers, withWorkers, workersOf } from "../support/workers.ts";
 
 /** The numbers of the messages that a client has received, in order. */
 function numbersOf(client: JanusClient): number[] {
@@ -38,7 +12,7 @@ function numbersOf(client: JanusClient): number[] {
 }
 
 for (const runtime of RUNTIME_NAMES) {
-  describe(`${runtime} with workers`, { skip }, () => {
+  describe(`${runtime} with workers`, { skip: skipWorkers }, () => {
     it("delivers what any worker accepts on all of them, in each publisher's order", {
       timeout: 60_000,
     }, async () => {
@@ -156,26 +130,15 @@ for (const runtime of RUNTIME_NAMES) {
     });
 
     it("divides the connection maximum among the workers", { timeout: 60_000 }, async () => {
-      const flags = ["--host", "127.0.0.1", "--workers", "2", "--max-connections", "4"];
-      const server = await ServerProcess.start(runtime, findProgram(runtime), [
-        ...flags,
-        "--log-level",
-        "error",
-      ]);
-      try {
+      await withWorkers(runtime, 2, async (_, target) => {
         const clients = await Promise.all(
-          Array.from(
-            { length: 40 },
-            () => JanusClient.open({ hostname: "127.0.0.1", port: server.port }),
-          ),
+          Array.from({ length: 40 }, () => JanusClient.open(target)),
         );
         const first = await Promise.all(clients.map((client) => client.frame()));
         assertEquals(first.filter((frame) => frame.includes('"token"')).length, 4);
         assertEquals(first.filter((frame) => frame.includes("too_many_connections")).length, 36);
         for (const client of clients) await client.dispose();
-      } finally {
-        await server.stopped();
-      }
+      }, ["--max-connections", "4"]);
     });
   });
 }
