@@ -1,4 +1,5 @@
 import type { Gate } from "./gate.ts";
+import type { TakeReceipt } from "./receipts.ts";
 
 /** Carries messages between the processes of one server. */
 export interface Backplane {
@@ -9,6 +10,11 @@ export interface Backplane {
    * @param message Copied.
    */
   forward(topic: string, micros: number, message: Uint8Array): void;
+  /**
+   * The same, and tells what became of the message in all of them together. One that ends, or doesn't
+   * tell within {@linkcode RECEIPT_DEADLINE_MS}, is left out.
+   */
+  forwardForReceipt(topic: string, micros: number, message: Uint8Array, take: TakeReceipt): void;
   /** Where publishers should wait before they publish more, if they should. */
   readonly gate: Gate | undefined;
 }

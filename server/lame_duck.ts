@@ -40,7 +40,8 @@ export class LameDuck {
     for (let quietRounds = 0; quietRounds < QUIET_ROUNDS && performance.now() < deadlineMs;) {
       const before = this.#activity;
       await sleep(QUIET_ROUND_MS);
-      const isQuiet = before === this.#activity && !turns.isBusy && (mesh?.isFlushed ?? true) &&
+      const isFlushed = mesh === undefined || mesh.isFlushed && !mesh.awaitsReceipts;
+      const isQuiet = before === this.#activity && !turns.isBusy && isFlushed &&
         !this.#doesAnyoneWait();
       quietRounds = isQuiet ? quietRounds + 1 : 0;
     }

@@ -187,6 +187,12 @@ export const PUBLISHER_LINGER_MS = 1_000;
 /** Milliseconds for which a closed connection's peer may take to close its side too. */
 export const CLOSE_LINGER_MS = 2_000;
 
+/**
+ * Milliseconds that a worker has to tell what became of another's message; then the receipt goes out
+ * without its counts. As long as a worker may give no sign of life before it is ended.
+ */
+export const RECEIPT_DEADLINE_MS = 10_000;
+
 /** How often deadlines are looked at, in milliseconds; no deadline is more exact than this. */
 export const SWEEP_INTERVAL_MS = 250;
 

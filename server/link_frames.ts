@@ -3,13 +3,14 @@
  * where they were accepted. Little-endian:
  *
  * ```text
- * u32 bytes of the whole frame | f64 microseconds | u16 bytes of the topic | topic | message
+ * u32 bytes of the whole frame | f64 microseconds | u8 1 where a receipt is wanted, else 0
+ * | u16 bytes of the topic | topic | message
  * ```
  *
  * @module
  */
 
-const HEADER_BYTES = 4 + 8 + 2;
+const HEADER_BYTES = 4 + 8 + 1 + 2;
 
 /** The first buffer for a turn's messages. */
 const INITIAL_BYTES = 4096;
@@ -29,7 +30,7 @@ export class LinkEncoder {
   }
 
   /** @param message Copied. */
-  append(topic: string, micros: number, message: Uint8Array): void {
+  append(topic: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void {
     if (topic !== this.#topic) {
       this.#topic = topic;
       this.#topicBytes = this.#text.encode(topic);
@@ -40,7 +41,8 @@ export class LinkEncoder {
     if (end > this.#bytes.length) this.#grow(end);
     this.#view.setUint32(start, end - start, true);
     this.#view.setFloat64(start + 4, micros, true);
-    this.#view.setUint16(start + 12, topicBytes.length, true);
+    this.#view.setUint8(start + 12, wantsReceipt ? 1 : 0);
+    this.#view.setUint16(start + 13, topicBytes.length, true);
     this.#bytes.set(topicBytes, start + HEADER_BYTES);
     this.#bytes.set(message, start + HEADER_BYTES + topicBytes.length);
     this.#length = end;
@@ -64,7 +66,7 @@ export class LinkEncoder {
 /** Whoever receives the frames of a link. */
 export interface LinkFrames {
   /** @param message Valid only during the call. */
-  onForwarded(topic: string, micros: number, message: Uint8Array): void;
+  onForwarded(topic: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void;
 }
 
 /** Takes a link's frames apart, however they're split. */
@@ -79,9 +81,11 @@ export class LinkDecoder {
     while (bytes.length - start >= HEADER_BYTES) {
       const end = start + view.getUint32(start, true);
       if (end > bytes.length) break;
-      const topicEnd = start + HEADER_BYTES + view.getUint16(start + 12, true);
+      const topicEnd = start + HEADER_BYTES + view.getUint16(start + 13, true);
       const topic = this.#text.decode(bytes.subarray(start + HEADER_BYTES, topicEnd));
-      sink.onForwarded(topic, view.getFloat64(start + 4, true), bytes.subarray(topicEnd, end));
+      const micros = view.getFloat64(start + 4, true);
+      const wantsReceipt = view.getUint8(start + 12) === 1;
+      sink.onForwarded(topic, micros, bytes.subarray(topicEnd, end), wantsReceipt);
       start = end;
     }
     this.#partial = bytes.slice(start);

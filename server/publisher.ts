@@ -2,7 +2,7 @@ import type { Connection } from "../runtime/types.ts";
 import { encodeReceipt } from "../protocol/encoder.ts";
 import type { Gate, Waiter } from "./gate.ts";
 import { ReceiptQueue } from "./receipt_queue.ts";
-import { NOBODY, type Receipt } from "./receipts.ts";
+import type { Receipt } from "./receipts.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { TokenBucket } from "./token_bucket.ts";
 import type { Topic } from "./topic.ts";
@@ -71,9 +71,7 @@ export class Publisher implements Waiter {
     const { topics, backplane } = this.#context;
     const micros = this.#accept();
     backplane?.forward(name, micros, message);
-    const topic = topics.find(name);
-    topic?.publish(micros, message);
-    this.#follow(topic);
+    this.#follow(topics.publish(name, micros, message, undefined));
   }
 
   /** The same, and sends the client a receipt once it's known what became of the message. */
@@ -81,12 +79,9 @@ export class Publisher implements Waiter {
     const { topics, backplane } = this.#context;
     const micros = this.#accept();
     this.#receipts ??= new ReceiptQueue((micros, receipt) => this.#giveReceipt(micros, receipt));
-    const take = this.#receipts.owe(micros);
-    backplane?.forward(name, micros, message);
-    const topic = topics.find(name);
-    if (topic === undefined) take(NOBODY);
-    else topic.publishForReceipt(micros, message, take);
-    this.#follow(topic);
+    const take = this.#receipts.owe(micros, backplane === undefined ? 1 : 2);
+    backplane?.forwardForReceipt(name, micros, message, take);
+    this.#follow(topics.publish(name, micros, message, take));
   }
 
   /** Reads what arrived, no faster than the client may publish; what it may not yet is deferred. */

@@ -1,9 +1,11 @@
-import type { Receipt, TakeReceipt } from "./receipts.ts";
+import { NOBODY, type Receipt, sumOf, type TakeReceipt } from "./receipts.ts";
 
 interface Owed {
   /** The message's timestamp. */
   readonly micros: number;
-  receipt: Receipt | undefined;
+  receipt: Receipt;
+  /** How many parts of it are still to come. */
+  missing: number;
 }
 
 /**
@@ -19,19 +21,26 @@ export class ReceiptQueue {
     this.#give = give;
   }
 
-  /** Owes one for a message with this timestamp, and takes what became of the message. */
-  owe(micros: number): TakeReceipt {
-    const owed: Owed = { micros, receipt: undefined };
+  /**
+   * Owes one for a message.
+   *
+   * @param micros The message's timestamp.
+   * @param parts In how many places something becomes of the message.
+   * @returns To be called for each, with what did.
+   */
+  owe(micros: number, parts: number): TakeReceipt {
+    const owed: Owed = { micros, receipt: NOBODY, missing: parts };
     this.#owed.add(owed);
     return (receipt) => {
-      owed.receipt = receipt;
+      owed.receipt = sumOf(owed.receipt, receipt);
+      owed.missing--;
       this.#giveSettled();
     };
   }
 
   #giveSettled(): void {
     for (const owed of this.#owed) {
-      if (owed.receipt === undefined) return;
+      if (owed.missing > 0) return;
       this.#owed.delete(owed);
       this.#give(owed.micros, owed.receipt);
     }

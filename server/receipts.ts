@@ -1,6 +1,6 @@
 import type { Subscriber } from "./topic.ts";
 
-/** What became of one message on its way to the subscribers of this process. */
+/** What became of one message on its way to its subscribers. */
 export interface Receipt {
   /** Subscribers when it was accepted; the sum of the other three. */
   readonly matched: number;
@@ -14,6 +14,16 @@ export interface Receipt {
 
 /** What became of a message whose topic had no subscribers. */
 export const NOBODY: Receipt = { matched: 0, written: 0, queued: 0, evicted: 0 };
+
+/** What became of a message in two places together. */
+export function sumOf(a: Receipt, b: Receipt): Receipt {
+  return {
+    matched: a.matched + b.matched,
+    written: a.written + b.written,
+    queued: a.queued + b.queued,
+    evicted: a.evicted + b.evicted,
+  };
+}
 
 /** Whoever wants a receipt. Called once; it may end subscriptions. */
 export type TakeReceipt = (receipt: Receipt) => void;

@@ -115,10 +115,9 @@ export class Server {
       limits,
       clock,
       budget: this.#budget,
-      publishForwarded: (name, micros, message) => {
+      publishForwarded: (name, micros, message, take) => {
         counters.messagesForwarded++;
-        const topic = topics.find(name);
-        topic?.publish(micros, message);
+        const topic = topics.publish(name, micros, message, take);
         return this.#budget.isTight ? budgetGate : topic?.gate;
       },
     });
@@ -265,6 +264,7 @@ export class Server {
   #afterSweep(): void {
     this.#rejections.sweep(this.#context.clock.nowMs);
     this.#addresses.sweep();
+    this.mesh?.sweep();
     this.#context.throttle.gate.open();
     if (this.#budget.isTight) defendBudget(this.#sessions, this.#budget);
     else this.#context.budgetGate.open();

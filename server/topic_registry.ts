@@ -1,3 +1,4 @@
+import { NOBODY, type TakeReceipt } from "./receipts.ts";
 import { type Subscriber, type Subscription, Topic, type TopicContext } from "./topic.ts";
 
 /** The topics that have subscribers. One without any costs nothing and isn't here. */
@@ -23,6 +24,26 @@ export class TopicRegistry {
   /** The topic of that name, if it has subscribers. */
   find(name: string): Topic | undefined {
     return this.#topics.get(name);
+  }
+
+  /**
+   * Hands a message to the topic's subscribers. It is copied.
+   *
+   * @param take Called once it's known what became of the message, which may be at once; absent where
+   * nobody wants to know.
+   * @returns The topic, if it has subscribers.
+   */
+  publish(
+    name: string,
+    micros: number,
+    message: Uint8Array,
+    take: TakeReceipt | undefined,
+  ): Topic | undefined {
+    const topic = this.#topics.get(name);
+    if (take === undefined) topic?.publish(micros, message);
+    else if (topic === undefined) take(NOBODY);
+    else topic.publishForReceipt(micros, message, take);
+    return topic;
   }
 
   /** Subscribes to a topic, which comes into being with its first subscriber. */

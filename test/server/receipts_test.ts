@@ -7,28 +7,14 @@ import {
   errorOf,
   message,
   publish,
+  publishForReceipt,
+  receiptOf,
   subscribe,
   unstamp,
   unsubscribe,
 } from "../support/janus_client.ts";
 import { framesOf, MemoryBed } from "../support/memory_bed.ts";
 import { until } from "../support/until.ts";
-
-/** A publish that wants a receipt. */
-function publishForReceipt(message: string): string {
-  return `{"action":"publish","data":${message}}\0`;
-}
-
-interface Counts {
-  matched: number;
-  written: number;
-  queued: number;
-  evicted: number;
-}
-
-function countsOf(frame: string): Counts {
-  return (JSON.parse(frame) as { receipt: Counts }).receipt;
-}
 
 describe("a receipt", () => {
   it("says how many the message was for, with the message's timestamp", async () => {
@@ -38,7 +24,7 @@ describe("a receipt", () => {
       const spelled = '{"data" : 1.00,"topic":"\\u0074" , "z":[{}]}';
       publisher.send(publishForReceipt(` ${spelled} `));
       const { micros, rest } = unstamp(await publisher.frame());
-      const { matched, written, queued, evicted } = countsOf(`{"timestamp":0,${rest.slice(16)}`);
+      const { matched, written, queued, evicted } = receiptOf(`{"timestamp":0,${rest.slice(16)}`);
       assertEquals([matched, written + queued, evicted], [20, 20, 0]);
       for (const reader of readers) {
         const frame = await reader.frame();
@@ -47,7 +33,7 @@ describe("a receipt", () => {
       // Once they have taken it, nothing of the next one waits for long either.
       await until("all is written", () => {
         publisher.send(publishForReceipt(message("t")));
-        return publisher.frames.some((frame) => countsOf(frame).written === 20);
+        return publisher.frames.some((frame) => receiptOf(frame).written === 20);
       });
       assertGreater(bed.server.counters.receipts, 1);
     });
@@ -58,7 +44,7 @@ describe("a receipt", () => {
       const publisher = await bed.greeted();
       publisher.send(publish(message("t")) + publishForReceipt(message("t")) + subscribe("x"));
       const none = { matched: 0, written: 0, queued: 0, evicted: 0 };
-      assertEquals(countsOf(await publisher.frame()), none);
+      assertEquals(receiptOf(await publisher.frame()), none);
       assertEquals(await publisher.frame(), "ACK");
     });
   });
@@ -71,7 +57,7 @@ describe("a receipt", () => {
       const topics = ["many", "none", "one", "many", "one", "none"];
       publisher.send(topics.map((topic) => publishForReceipt(message(topic))).join(""));
       const frames = await publisher.next(topics.length);
-      assertEquals(frames.map((frame) => countsOf(frame).matched), [100, 0, 1, 100, 1, 0]);
+      assertEquals(frames.map((frame) => receiptOf(frame).matched), [100, 0, 1, 100, 1, 0]);
       const times = frames.map((frame) => unstamp(frame).micros);
       assertEquals(times, times.toSorted((a, b) => a - b));
     });
@@ -114,7 +100,7 @@ describe("a receipt", () => {
     publisher.send(publishForReceipt(message("t")));
     bed.net.settle();
     const counts = { matched: 4, written: 3, queued: 1, evicted: 0 };
-    assertEquals(countsOf(framesOf(publisher)[0]!), counts);
+    assertEquals(receiptOf(framesOf(publisher)[0]!), counts);
     assertEquals(readers.map((reader) => framesOf(reader).length), [2, 2, 2]);
   });
 
@@ -136,7 +122,7 @@ describe("a receipt", () => {
     late.send(subscribe("t"));
     bed.net.settle();
     for (const frame of framesOf(publisher)) {
-      assertEquals(countsOf(frame), { matched: 11, written: 9, queued: 0, evicted: 2 });
+      assertEquals(receiptOf(frame), { matched: 11, written: 9, queued: 0, evicted: 2 });
     }
     assertEquals(framesOf(publisher).length, 4);
     assertEquals(framesOf(late), ["ACK"]);
@@ -147,7 +133,7 @@ describe("a receipt", () => {
       const only = await bed.subscribed("t");
       only.send(publishForReceipt(message("t")) + unsubscribe("t"));
       assertEquals(unstamp(await only.frame()).rest, delivered(message("t")));
-      const { matched, written, queued, evicted } = countsOf(await only.frame());
+      const { matched, written, queued, evicted } = receiptOf(await only.frame());
       assertEquals([matched, written + queued, evicted], [1, 1, 0]);
     });
   });
@@ -163,7 +149,7 @@ describe("a receipt", () => {
     readers[0]!.send(unsubscribe("t"));
     readers[149]!.send(unsubscribe("t"));
     bed.net.settle();
-    assertEquals(framesOf(publisher).map(countsOf), [
+    assertEquals(framesOf(publisher).map(receiptOf), [
       { matched: 150, written: 150, queued: 0, evicted: 0 },
     ]);
   });
@@ -213,7 +199,7 @@ describe("a receipt", () => {
             } else peers[step.stall]!.stall();
           }
           bed.net.settle();
-          const receipts = framesOf(publisher).map(countsOf);
+          const receipts = framesOf(publisher).map(receiptOf);
           assertEquals(receipts.map(({ matched }) => matched), matched);
           for (const { matched, written, queued, evicted } of receipts) {
             assertEquals(written + queued + evicted, matched);

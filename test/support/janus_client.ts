@@ -246,6 +246,11 @@ export function publish(message: string): string {
   return `PUBLISH\0${message}\0`;
 }
 
+/** A publish of MESSAGE that wants a receipt. */
+export function publishForReceipt(message: string): string {
+  return `{"action":"publish","data":${message}}\0`;
+}
+
 /** A MESSAGE with the legacy members. */
 export function message(topic: string, data: unknown = "test"): string {
   return JSON.stringify({ topic, event: "test_event", message_id: "", data });
@@ -284,4 +289,17 @@ export function delivered(message: string): string {
 export function errorOf(frame: string | undefined): { code: string; message: string } {
   const { error } = JSON.parse(frame ?? "null") as { error: { code: string; message: string } };
   return error;
+}
+
+/** What a receipt says became of a message. */
+export interface ReceiptCounts {
+  readonly matched: number;
+  readonly written: number;
+  readonly queued: number;
+  readonly evicted: number;
+}
+
+/** A receipt's counts. */
+export function receiptOf(frame: string): ReceiptCounts {
+  return (JSON.parse(frame) as { receipt: ReceiptCounts }).receipt;
 }

@@ -25,19 +25,20 @@ export class MemoryBed {
   #sweep: () => void = () => {};
 
   private constructor(
+    net: MemoryRuntime,
+    runtime: Runtime,
     limits: Partial<Limits>,
-    options: MemoryOptions,
-    around: (runtime: Runtime) => Runtime,
+    hasMesh: boolean,
   ) {
-    this.net = new MemoryRuntime({ turns: "manual", ...options });
+    this.net = net;
     this.server = new Server(
-      around(this.net),
+      runtime,
       completeLimits({ maxConnections: 100_000, ...limits }),
       {
         onSessionEnd: (end) => void this.ended.push(end),
         onAcceptError: (error) => console.error(error),
       },
-      { readMs: () => this.#nowMs },
+      { readMs: () => this.#nowMs, hasMesh },
     );
   }
 
@@ -47,7 +48,40 @@ export class MemoryBed {
     options: MemoryOptions = {},
     around: (runtime: Runtime) => Runtime = (runtime) => runtime,
   ): Promise<MemoryBed> {
-    const bed = new MemoryBed(limits, options, around);
+    const net = netOf(options);
+    return await MemoryBed.#on(net, around(net), limits, false);
+  }
+
+  /**
+   * So many servers that are linked with one another, as the workers of one are. The loop is one for
+   * all, the clocks aren't.
+   */
+  static async linked(
+    count: number,
+    limits: Partial<Limits> = {},
+    options: MemoryOptions = {},
+  ): Promise<MemoryBed[]> {
+    const net = netOf(options);
+    const beds: MemoryBed[] = [];
+    for (let i = 0; i < count; i++) {
+      const bed = await MemoryBed.#on(net, net, limits, true);
+      await bed.server.mesh!.listen(`/${i}`);
+      for (const [j, other] of beds.entries()) {
+        await bed.link(`/${j}`);
+        await other.link(`/${i}`);
+      }
+      beds.push(bed);
+    }
+    return beds;
+  }
+
+  static async #on(
+    net: MemoryRuntime,
+    runtime: Runtime,
+    limits: Partial<Limits>,
+    hasMesh: boolean,
+  ): Promise<MemoryBed> {
+    const bed = new MemoryBed(net, runtime, limits, hasMesh);
     // The only timer of the server is the sweep's: it's ours now.
     const { setInterval } = globalThis;
     globalThis.setInterval = ((sweep: () => void) => {
@@ -59,6 +93,13 @@ export class MemoryBed {
       globalThis.setInterval = setInterval;
     }
     return bed;
+  }
+
+  /** Links the server with whoever listens on the Unix socket. */
+  async link(path: string): Promise<void> {
+    const linked = this.server.mesh!.link(path);
+    this.net.settle();
+    await linked;
   }
 
   /** Connects a peer, and lets the server greet it. */
@@ -103,6 +144,10 @@ export class MemoryBed {
     this.#nowMs += SWEEP_INTERVAL_MS;
     this.#sweep();
   }
+}
+
+function netOf(options: MemoryOptions): MemoryRuntime {
+  return new MemoryRuntime({ turns: "manual", ...options });
 }
 
 /** The frames that a peer got, without the greeting; a partial one at the end is left out. */

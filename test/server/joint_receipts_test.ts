@@ -1,0 +1,230 @@
+import { assert, assertEquals } from "@std/assert";
+import * as fc from "fast-check";
+import { describe, it } from "node:test";
+import type { Connection } from "../../runtime/types.ts";
+import { AnswerDecoder, AnswerEncoder } from "../../server/answer_frames.ts";
+import { RECEIPT_DEADLINE_MS, SWEEP_INTERVAL_MS } from "../../server/limits.ts";
+import { LinkDecoder, LinkEncoder } from "../../server/link_frames.ts";
+import {
+  bytesOf,
+  message,
+  publish,
+  publishForReceipt,
+  receiptOf,
+  subscribe,
+  unsubscribe,
+} from "../support/janus_client.ts";
+import { dataOf, framesOf, MemoryBed } from "../support/memory_bed.ts";
+
+/** The end of a link whose process is in the hands of a test. */
+class FakeWorker {
+  /** The timestamps of the messages that wait for an answer. */
+  readonly asked: number[] = [];
+  #connection: Connection | undefined;
+
+  static async linkedWith(bed: MemoryBed, path = "/fake"): Promise<FakeWorker> {
+    const worker = new FakeWorker();
+    const decoder = new LinkDecoder();
+    await bed.net.listen({ transport: "unix", path }, (connection) => {
+      worker.#connection = connection;
+      return {
+        onData: (chunk) =>
+          decoder.push(chunk, {
+            onForwarded: (_topic, micros, _message, wantsReceipt) => {
+              if (wantsReceipt) worker.asked.push(micros);
+            },
+          }),
+        onDrain() {},
+        onEnd() {},
+        onClose() {},
+      };
+    });
+    await bed.link(path);
+    return worker;
+  }
+
+  /** Says that so many had the message written, in pieces of some bytes. */
+  answer(net: MemoryBed["net"], micros: number, written: number, pieceBytes = 1_000): void {
+    const answers = new AnswerEncoder();
+    answers.append(micros, { matched: written, written, queued: 0, evicted: 0 });
+    const bytes = answers.take();
+    for (let start = 0; start < bytes.length; start += pieceBytes) {
+      this.#connection!.write(bytes.subarray(start, start + pieceBytes));
+      net.settle();
+    }
+  }
+
+  die(): void {
+    this.#connection!.destroy();
+  }
+}
+
+describe("a receipt of several processes", () => {
+  it("is the sum of what became of the message in each", async () => {
+    const beds = await MemoryBed.linked(3, { maxPendingBytes: 2_000, maxFrameBytes: 1_000 });
+    const [first, second, third] = beds as [MemoryBed, MemoryBed, MemoryBed];
+    for (const bed of [first, second, second, third]) bed.subscribed(["t"]);
+    const waiting = [first, third].map((bed) => bed.subscribed(["t"], { bufferBytes: 900 }));
+    const full = [second, third].map((bed) => bed.subscribed(["t"], { bufferBytes: 10 }));
+    for (const reader of [...waiting, ...full]) reader.stall();
+    const publisher = first.dial();
+    publisher.send(publish(message("t", "x".repeat(900))).repeat(2));
+    first.net.settle();
+    publisher.send(publishForReceipt(message("t", "x".repeat(200))));
+    first.net.settle();
+    const counts = { matched: 8, written: 4, queued: 2, evicted: 2 };
+    assertEquals(framesOf(publisher).map(receiptOf), [counts]);
+  });
+
+  it("comes once, though nobody is subscribed in this process, or in none", async () => {
+    const [first, second] = await MemoryBed.linked(2) as [MemoryBed, MemoryBed];
+    second.subscribed(["there"]);
+    const publisher = first.dial();
+    for (const topic of ["there", "nowhere"]) {
+      publisher.send(publishForReceipt(message(topic)));
+    }
+    first.net.settle();
+    assertEquals(framesOf(publisher).map((frame) => receiptOf(frame).written), [1, 0]);
+    assertEquals(first.server.counters.receipts, 2);
+    assertEquals(second.server.counters.receipts, 0);
+  });
+
+  it("isn't asked for by an ordinary publish, and isn't told unasked", async () => {
+    const [bed] = await MemoryBed.linked(1) as [MemoryBed];
+    const worker = await FakeWorker.linkedWith(bed);
+    const publisher = bed.dial();
+    publisher.send(publish(message("t")) + publishForReceipt(message("t")));
+    bed.net.settle();
+    assertEquals(worker.asked.length, 1);
+    const asker = bed.net.dial({ transport: "unix", path: "/0" });
+    const frames = new LinkEncoder();
+    for (const [micros, wantsReceipt] of [[1, false], [2, true], [3, false]] as const) {
+      frames.append("t", micros, bytesOf(message("t")), wantsReceipt);
+    }
+    asker.send(frames.take());
+    bed.net.settle();
+    const told: number[] = [];
+    new AnswerDecoder().push(asker.received, (micros) => told.push(micros));
+    assertEquals(told, [2]);
+  });
+
+  it("waits for the last process, and keeps the order of the messages", async () => {
+    const [bed] = await MemoryBed.linked(1) as [MemoryBed];
+    const workers = [
+      await FakeWorker.linkedWith(bed, "/a"),
+      await FakeWorker.linkedWith(bed, "/b"),
+    ] as const;
+    const publisher = bed.dial();
+    publisher.send(publishForReceipt(message("t")).repeat(2));
+    bed.net.settle();
+    const [one, two] = workers[0].asked as [number, number];
+    workers[0].answer(bed.net, two, 20);
+    workers[1].answer(bed.net, two, 2);
+    workers[0].answer(bed.net, one, 10);
+    assertEquals(framesOf(publisher), []);
+    workers[1].answer(bed.net, one, 1);
+    assertEquals(framesOf(publisher).map((frame) => receiptOf(frame).written), [11, 22]);
+  });
+
+  it("takes answers however they are split", async () => {
+    for (const pieceBytes of [1, 7, 23, 24]) {
+      const [bed] = await MemoryBed.linked(1) as [MemoryBed];
+      const worker = await FakeWorker.linkedWith(bed);
+      const publisher = bed.dial();
+      publisher.send(publishForReceipt(message("t")).repeat(2));
+      bed.net.settle();
+      for (const [i, micros] of worker.asked.entries()) {
+        worker.answer(bed.net, micros, i + 70_000, pieceBytes);
+      }
+      const written = framesOf(publisher).map((frame) => receiptOf(frame).written);
+      assertEquals(written, [70_000, 70_001], `pieces of ${pieceBytes}`);
+    }
+  });
+
+  it("leaves out a process that dies before it has told", async () => {
+    const [first] = await MemoryBed.linked(2) as [MemoryBed, MemoryBed];
+    const worker = await FakeWorker.linkedWith(first);
+    first.subscribed(["t"]);
+    const publisher = first.dial();
+    publisher.send(publishForReceipt(message("t")).repeat(2));
+    first.net.settle();
+    worker.answer(first.net, worker.asked[0]!, 5);
+    assertEquals(framesOf(publisher).map((frame) => receiptOf(frame).matched), [6]);
+    worker.die();
+    first.net.settle();
+    assertEquals(framesOf(publisher).map((frame) => receiptOf(frame).matched), [6, 1]);
+  });
+
+  it("leaves out a process that hangs, and hears nothing of it later", async () => {
+    const [bed] = await MemoryBed.linked(1) as [MemoryBed];
+    const worker = await FakeWorker.linkedWith(bed);
+    bed.subscribed(["t"]);
+    const publisher = bed.dial();
+    publisher.send(publishForReceipt(message("t")));
+    bed.pass(RECEIPT_DEADLINE_MS - SWEEP_INTERVAL_MS);
+    assertEquals(framesOf(publisher), []);
+    bed.pass(SWEEP_INTERVAL_MS);
+    const counts = { matched: 1, written: 1, queued: 0, evicted: 0 };
+    assertEquals(framesOf(publisher).map(receiptOf), [counts]);
+    worker.answer(bed.net, worker.asked[0]!, 9);
+    publisher.send(publishForReceipt(message("t")));
+    bed.net.settle();
+    worker.answer(bed.net, worker.asked[1]!, 3);
+    assertEquals(framesOf(publisher).map((frame) => receiptOf(frame).matched), [1, 4]);
+  });
+
+  for (const answers of ["at once", "late"] as const) {
+    it(`never claims what didn't happen (writes end ${answers})`, async () => {
+      const which = fc.nat(5);
+      const step = fc.oneof(
+        { weight: 4, arbitrary: fc.record({ publish: fc.nat(1) }) },
+        { weight: 3, arbitrary: fc.record({ turns: fc.integer({ min: 1, max: 6 }) }) },
+        { weight: 2, arbitrary: fc.record({ join: which }) },
+        { weight: 2, arbitrary: fc.record({ leave: which }) },
+        { weight: 1, arbitrary: fc.record({ end: which }) },
+        { weight: 1, arbitrary: fc.record({ stall: which }) },
+      );
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 60, size: "max" }), async (steps) => {
+          const beds = await MemoryBed.linked(2, {}, { answers, writesPerTurn: 2 });
+          const { net } = beds[0]!;
+          const peers = Array.from({ length: 6 }, (_, i) => beds[i % 2]!.subscribed(["t"]));
+          const hasEnded = new Set<number>();
+          const publishers = beds.map((bed) => bed.dial());
+          const published: number[][] = [[], []];
+          let next = 0;
+          for (const step of steps) {
+            if ("publish" in step) {
+              publishers[step.publish]!.send(publishForReceipt(message("t", next)));
+              published[step.publish]!.push(next++);
+            } else if ("turns" in step) {
+              for (let i = 0; i < step.turns; i++) net.turn();
+            } else if ("join" in step) {
+              if (!hasEnded.has(step.join)) peers[step.join]!.send(subscribe("t"));
+            } else if ("leave" in step) {
+              if (!hasEnded.has(step.leave)) peers[step.leave]!.send(unsubscribe("t"));
+            } else if ("end" in step) {
+              if (!hasEnded.has(step.end)) peers[step.end]!.end();
+              hasEnded.add(step.end);
+            } else peers[step.stall]!.stall();
+          }
+          net.settle();
+          for (const peer of peers) peer.flow();
+          net.settle();
+          const received = peers.flatMap((peer) => dataOf(peer));
+          for (const [p, publisher] of publishers.entries()) {
+            const receipts = framesOf(publisher).map(receiptOf);
+            assertEquals(receipts.length, published[p]!.length);
+            for (const [i, { matched, written, queued, evicted }] of receipts.entries()) {
+              const copies = received.filter((data) => data === published[p]![i]).length;
+              assertEquals(written + queued + evicted, matched);
+              assert(Math.min(written, queued, evicted) >= 0);
+              assert(written <= copies && copies <= matched, `${written} of ${copies}`);
+            }
+          }
+        }),
+        { numRuns: 100 },
+      );
+    });
+  }
+});
