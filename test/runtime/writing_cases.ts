@@ -81,13 +81,15 @@ export function writingCases(cases: Cases, wire: Wire): void {
     const { near, far } = await bed.pair(wire);
     const chunk = await stall(near, far);
     const stuck = near.unsentBytes;
+    // So little that the rest finds no room between two sockets, however far the kernel widens it.
+    const enough = chunk.length / 8;
     await quiet();
     assertEquals([near.drains, near.unsentBytes], [0, stuck]);
     far.reactions.data = () => {
-      if (far.byteCount > chunk.length / 2) far.pauseReading();
+      if (far.byteCount > enough) far.pauseReading();
     };
     far.resumeReading();
-    await until("half is read", () => far.byteCount > chunk.length / 2);
+    await until("some is read", () => far.byteCount > enough);
     await until("the rest shrinks", () => near.unsentBytes < stuck);
     await quiet();
     assertEquals(near.drains, 0);
