@@ -35,12 +35,20 @@ export class Killer {
     const { mortals } = this.#watch;
     const pid = mortals[this.#random.below(mortals.length)];
     if (pid === undefined) return;
+    try {
+      // Stopped, it accepts nobody while we look whom it serves.
+      process.kill(pid, "SIGSTOP");
+    } catch {
+      // It has ended by itself; whoever watches it says so.
+      return;
+    }
     this.#watch.expectDeath(pid);
-    // Stopped, it accepts nobody while we look whom it serves.
-    process.kill(pid, "SIGSTOP");
-    const ports = await peersOf(pid, this.#port);
-    const at_s = performance.now() / 1000;
-    this.#kills.add({ at_s, pid, connections: ports.length }, ports);
-    process.kill(pid, "SIGKILL");
+    try {
+      const ports = await peersOf(pid, this.#port);
+      const at_s = performance.now() / 1000;
+      this.#kills.add({ at_s, pid, connections: ports.length }, ports);
+    } finally {
+      process.kill(pid, "SIGKILL");
+    }
   }
 }

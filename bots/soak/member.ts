@@ -1,4 +1,4 @@
-import { PONG } from "../../protocol/client_encoder.ts";
+import { PONG, REGULAR_SOCKET } from "../../protocol/client_encoder.ts";
 import { ServerDecoder } from "../../protocol/server_decoder.ts";
 import type { Random } from "../compare/random.ts";
 import type { Faults } from "./faults.ts";
@@ -119,6 +119,8 @@ export class Member {
       }
       clearTimeout(this.#timer);
       this.#isGreeted = true;
+      // A first complete frame, so that nobody who has nothing to say yet is taken for a mute.
+      this.write(REGULAR_SOCKET);
       this.#events.onGreeted();
     } else if (frame === "PING") this.write(PONG);
     else if (/^\{"timestamp":\[\d+,\d+,\d+\],"error":/.test(frame)) this.#fault("cut", frame);

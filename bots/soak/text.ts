@@ -65,18 +65,18 @@ function faultLines({ faults, fault_details }: SoakRun): string[] {
 function memoryLines({ memory }: SoakRun): string[] {
   if (memory === null) return [];
   if (!memory.judged) return ["memory: the soak was too short to judge it; 3 minutes are enough"];
+  const verdict = memory.server!.ratio <= MAX_GROWTH ? "" : " GREW";
   return [
-    growthLine("memory of all processes", memory.server!),
-    growthLine("memory of the oldest one that serves", memory.oldest!),
+    growthLine("memory of all processes", memory.server!) + verdict,
+    growthLine("of the one that serves since the beginning", memory.oldest!),
   ];
 }
 
 function growthLine(what: string, { baseline_bytes, end_bytes, ratio }: Growth): string {
   const percent = (ratio - 1) * 100;
   const change = `${percent < 0 ? "" : "+"}${percent.toFixed(1)} %`;
-  const verdict = ratio <= MAX_GROWTH ? "" : " GREW";
   return `${what}: ${megabytes(baseline_bytes)} after the first minute, ${megabytes(end_bytes)} ` +
-    `at the end, ${change}${verdict}`;
+    `at the end, ${change}`;
 }
 
 function megabytes(bytes: number): string {

@@ -1,4 +1,4 @@
-import { processesOf } from "./census.ts";
+import { processesOf, type ProcessRecord } from "./census.ts";
 import type { Faults } from "./faults.ts";
 import type { MemorySample } from "./memory.ts";
 
@@ -34,9 +34,9 @@ export class Watch {
     return watch;
   }
 
-  /** The workers as they were when last looked at, without the one that shall see the end. */
+  /** The workers as they were when last looked at that may be killed: all but the first one. */
   get mortals(): readonly number[] {
-    return this.#workers.filter((pid) => pid !== this.#oldest);
+    return this.#workers.filter((pid) => pid !== this.#oldest && !this.#expected.has(pid));
   }
 
   get workers(): readonly number[] {
@@ -54,9 +54,15 @@ export class Watch {
   }
 
   async #sample(): Promise<void> {
-    const processes = await processesOf(this.#serverPid);
+    let processes: ProcessRecord[];
+    try {
+      processes = await processesOf(this.#serverPid);
+    } catch {
+      // A machine this busy can't be looked at this time.
+      return this.#sampleLater();
+    }
     if (this.#isOver) return;
-    const sum = (pick: (one: typeof processes[number]) => number) =>
+    const sum = (pick: (one: ProcessRecord) => number) =>
       processes.reduce((total, one) => total + pick(one), 0);
     this.samples.push({
       at_s: (performance.now() - this.#beganMs) / 1000,
@@ -65,7 +71,11 @@ export class Watch {
       descriptors: sum(({ descriptors }) => descriptors),
     });
     this.#notice(processes.map(({ pid }) => pid));
-    this.#timer = setTimeout(() => void this.#sample(), SAMPLE_MS);
+    this.#sampleLater();
+  }
+
+  #sampleLater(): void {
+    if (!this.#isOver) this.#timer = setTimeout(() => void this.#sample(), SAMPLE_MS);
   }
 
   #notice(pids: readonly number[]): void {

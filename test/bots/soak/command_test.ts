@@ -24,8 +24,8 @@ describe("the soak", () => {
     const [run] = report.runs;
     assertEquals([run!.fault_details, run!.faults], [[], {}]);
     assertEquals([status, report.passed, run!.passed], [0, true, true]);
-    assertEquals(run!.kills.length, 2);
-    assert(run!.lost_to_kills > 0, "nobody was on the workers that were killed");
+    assert(run!.kills.length > 0);
+    assert(run!.lost_to_kills > 0, "nobody was on a worker that was killed");
     assert(run!.delivered > 1_000);
     assertEquals([run!.memory?.judged, run!.stop?.status], [false, 0]);
     const attacked = Object.values(run!.attacks).filter(({ runs }) => runs > 0).length;
