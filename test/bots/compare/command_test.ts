@@ -13,6 +13,7 @@ import {
   descendants,
   PATIENCE,
   startCompare,
+  STEADY,
   withFolder,
   withServers,
 } from "./comparison.ts";
@@ -102,7 +103,7 @@ describe("the comparison's command", () => {
 
   it("has the permissions that it needs as a task", PATIENCE, async (test) => {
     if (!isDeno) return test.skip("only Deno has permissions");
-    await withServers([{}, {}], async (targets) => {
+    await withServers([STEADY, STEADY], async (targets) => {
       await withFolder(async (folder) => {
         const flags = ["--runs", "1", "--rounds", "1", "--ec2", "--out", join(folder, "new")];
         const child = spawn(

@@ -6,12 +6,13 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { MetricName, Verdict } from "../../../bots/compare/metrics.ts";
 import type { CompareReport } from "../../../bots/compare/report.ts";
 import { type CommandProcess, type Ended, startCommand } from "../../support/command_process.ts";
-import { type Script, ScriptedServer } from "../scripted_server.ts";
+import { type Script, ScriptedServer, stamp } from "../scripted_server.ts";
 
 /** For tests that start processes: a bound that only a test that fails reaches. */
 export const PATIENCE = { timeout: 240_000 };
@@ -65,6 +66,31 @@ export async function withServers(
   } finally {
     for (const server of servers) await server.stop();
   }
+}
+
+/**
+ * A tenth of a second: bots on a busy machine are themselves late by less than the part of it that
+ * would spoil a run.
+ */
+export const LATE_MS = 100;
+
+/** Sends a message that late. */
+export function sendLate(message: string, subscribers: readonly Socket[]): void {
+  setTimeout(() => {
+    const frame = stamp(message);
+    for (const socket of subscribers) socket.write(frame);
+  }, LATE_MS);
+}
+
+/** A good server, whose runs are valid on a busy machine too. */
+export const STEADY: Script = {
+  onPublish: ({ message, subscribers }) => sendLate(message, subscribers),
+};
+
+/** The status to end with: a busy machine may have spoilt every try of a run that was over too soon. */
+export function statusOf({ sizes, options }: CompareReport): number {
+  const results = sizes.flatMap(({ arms }) => arms);
+  return results.every(({ valid_runs }) => valid_runs >= options.runs) ? 0 : 1;
 }
 
 /** The flag that names a server of this machine. */

@@ -7,12 +7,14 @@ import { describe, it } from "node:test";
 import type { CompareReport, RunReport } from "../../../bots/compare/report.ts";
 import { until } from "../../support/until.ts";
 import { MetadataService } from "../metadata_service.ts";
-import { type Script, stamp } from "../scripted_server.ts";
+import type { Script } from "../scripted_server.ts";
 import {
   compare,
   descendants,
   PATIENCE,
+  sendLate,
   startCompare,
+  STEADY,
   withFolder,
   withServers,
 } from "./comparison.ts";
@@ -26,11 +28,10 @@ describe("a comparison", () => {
   it("doesn't count a run that lost a message, makes it again, and says so", PATIENCE, async () => {
     const losesOne: Script = {
       onPublish({ message, subscribers, round }) {
-        const frame = stamp(message);
-        for (const socket of round === 1 ? subscribers.slice(1) : subscribers) socket.write(frame);
+        sendLate(message, round === 1 ? subscribers.slice(1) : subscribers);
       },
     };
-    await withServers([losesOne, {}], async (targets) => {
+    await withServers([losesOne, STEADY], async (targets) => {
       const { status, stdout, report } = await compare([
         ...[5, ...targets, "--runs", 1, "--rounds", 1, "--timeout", "2s"],
       ]);
@@ -48,9 +49,9 @@ describe("a comparison", () => {
     PATIENCE,
     async () => {
       const deaf: Script = { onPublish() {} };
-      await withServers([deaf, {}], async (targets) => {
+      await withServers([deaf, STEADY], async (targets) => {
         const { status, report, files } = await compare([
-          ...[5, ...targets, "--runs", 1, "--rounds", 1, "--timeout", "300ms"],
+          ...[5, ...targets, "--runs", 1, "--rounds", 1, "--timeout", "600ms"],
         ]);
         assertEquals([status, report!.runs.length], [1, 6]);
         const [deafs, others] = report!.sizes[0]!.arms;
@@ -94,7 +95,7 @@ echo "     pps_allowance_exceeded: $([ "$calls" -ge 5 ] && echo 3 || echo 0)"
       writeFileSync(join(folder, "ethtool"), ethtool);
       chmodSync(join(folder, "ethtool"), 0o755);
       try {
-        await withServers([{}, {}], async (targets) => {
+        await withServers([STEADY, STEADY], async (targets) => {
           const { status, stdout, report } = await compare(
             [5, ...targets, "--runs", 2, "--rounds", 1, "--ec2"],
             {
