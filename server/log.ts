@@ -86,10 +86,13 @@ export function logEvents(logger: Logger = getLogger("hotwheels")): ServerEvents
     },
     onThrottled(remoteAddress, publishRate) {
       if (!remarkable.admits("slowed")) return;
-      logger.info("slowed {client}: it publishes more than {publishRate} messages a second", {
-        client: clientText(remoteAddress),
-        publishRate,
-      });
+      logger.info(
+        "slowed {client}: it asks for too much, or more than {publishRate} messages a second",
+        {
+          client: clientText(remoteAddress),
+          publishRate,
+        },
+      );
     },
     onAcceptError(error) {
       const text = "a connection could not be accepted: {message}";

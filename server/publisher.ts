@@ -4,8 +4,18 @@ import type { Gate, Waiter } from "./gate.ts";
 import { ReceiptQueue } from "./receipt_queue.ts";
 import type { Receipt } from "./receipts.ts";
 import type { SessionContext } from "./session_context.ts";
-import type { TokenBucket } from "./token_bucket.ts";
+import { type Rate, TokenBucket } from "./token_bucket.ts";
 import type { Topic } from "./topic.ts";
+
+/**
+ * Subscribes, unsubscribes and keys a second from one connection, and as many at once: each may cost
+ * ten times what a message does, a write for its `ACK` above all. A client that wants all the topics
+ * that it may have needs 128.
+ */
+const REQUEST_RATE: Rate = { perSecond: 1_000, burst: 1_000 };
+
+/** What is read at once of a client that asks for much. */
+const REQUEST_PIECE_BYTES = 4_096;
 
 /** What a publisher needs of the session whose client it is. */
 export interface PublishingSession {
@@ -23,7 +33,7 @@ export interface PublishingSession {
 }
 
 /**
- * A client that publishes: what it may still publish, what makes it wait with reading paused, and
+ * A client that publishes, or asks for much: what it may still publish, what makes it wait with reading paused, and
  * the receipts that it's owed. Made with its first message, so that who only listens costs nothing.
  */
 export class Publisher implements Waiter {
@@ -32,6 +42,8 @@ export class Publisher implements Waiter {
   readonly #context: SessionContext;
   /** What it may still publish just now. */
   readonly #bucket: TokenBucket;
+  /** What it may still ask for, where it has asked for much. */
+  #requests: TokenBucket | undefined;
   #publishedMs: number;
   #hasBeenThrottled = false;
   /** The topic it published to last that has subscribers, which may make it wait. */
@@ -84,6 +96,12 @@ export class Publisher implements Waiter {
     this.#follow(topics.publish(name, micros, message, take));
   }
 
+  /** Counts a request, of a client that has made many. */
+  countRequest(): void {
+    const { nowMs } = this.#context.clock;
+    (this.#requests ??= new TokenBucket(REQUEST_RATE, nowMs)).take(nowMs);
+  }
+
   /** Reads what arrived, no faster than the client may publish; what it may not yet is deferred. */
   take(chunk: Uint8Array): void {
     if (this.waitIfHeld()) return this.#defer(chunk.slice());
@@ -101,7 +119,7 @@ export class Publisher implements Waiter {
     if (!this.#session.isOpen) return false;
     const { budget, budgetGate, backplane, throttle } = this.#context;
     const gate = budget.isTight ? budgetGate : this.#topic?.gate ?? backplane?.gate ??
-      (throttle.isOver(this.#bucket) ? throttle.gate : undefined);
+      (this.#isTooFast ? throttle.gate : undefined);
     if (gate === undefined) return false;
     this.#waitAt(gate);
     return true;
@@ -111,7 +129,7 @@ export class Publisher implements Waiter {
   resume(): void {
     if (this.#waitsAt === undefined) return;
     const { clock, throttle } = this.#context;
-    if (this.#waitsAt === throttle.gate && throttle.isOver(this.#bucket)) {
+    if (this.#waitsAt === throttle.gate && this.#isTooFast) {
       throttle.gate.wait(this);
       return;
     }
@@ -135,6 +153,11 @@ export class Publisher implements Waiter {
     this.#waitsAt?.leave(this);
     this.#waitsAt = undefined;
     this.#takeDeferred();
+  }
+
+  get #isTooFast(): boolean {
+    const { throttle } = this.#context;
+    return throttle.isOver(this.#bucket) || throttle.isOver(this.#requests);
   }
 
   /** @returns The timestamp that a message is accepted with. */
@@ -161,12 +184,13 @@ export class Publisher implements Waiter {
     const { throttle } = this.#context;
     let rest = chunk;
     for (;;) {
-      const bytes = throttle.bytesWithin(this.#bucket);
+      const piece = this.#requests === undefined ? Infinity : REQUEST_PIECE_BYTES;
+      const bytes = Math.min(piece, throttle.bytesWithin(this.#bucket));
       if (rest.byteLength <= bytes) return this.#session.read(rest);
       this.#session.read(rest.subarray(0, bytes));
       if (!this.#session.isOpen) return;
       rest = rest.subarray(bytes);
-      if (!throttle.isOver(this.#bucket)) continue;
+      if (!this.#isTooFast) continue;
       this.#waitAt(throttle.gate);
       return this.#defer(rest.slice());
     }

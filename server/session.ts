@@ -11,6 +11,12 @@ import type { SessionContext } from "./session_context.ts";
 import { subscribe, unsubscribe, unsubscribeAll } from "./subscribing.ts";
 import type { Subscription } from "./topic.ts";
 
+/** Requests of one connection that aren't held against a rate: all topics that it may have, twice. */
+const FREE_REQUESTS = 256;
+
+/** What is read at once of a client that may turn out to be a publisher, or to ask for much. */
+const PIECE_BYTES = 4_096;
+
 const NO_SUBSCRIPTIONS: Subscription[] = [];
 
 /** One client: what it says, by the protocol's rules, and what is kept for it because of that. */
@@ -22,6 +28,8 @@ export class Session extends ClientConnection
   #subscriptions: Subscription[] = NO_SUBSCRIPTIONS;
   /** From the client's first message on. */
   #publisher: Publisher | undefined;
+  /** Subscribes, unsubscribes and keys so far. */
+  #requestCount = 0;
   /** When it was last heard, and sent a `PING` since then, on the coarse clock. */
   #heardMs: number;
   #pingedMs = 0;
@@ -97,6 +105,7 @@ export class Session extends ClientConnection
 
   onSubscribe(name: string): void {
     if (!this.isOpen) return;
+    this.#countRequest();
     checkSubscribe(name, this.#permissions, this.context.limits);
     if (this.#subscriptions === NO_SUBSCRIPTIONS) this.#subscriptions = [];
     subscribe(this.#subscriptions, name, this, this.context);
@@ -104,11 +113,13 @@ export class Session extends ClientConnection
   }
 
   onUnsubscribe(name: string): void {
+    if (this.isOpen) this.#countRequest();
     unsubscribe(this.#subscriptions, name, this.context);
   }
 
   onAuthenticate(key: string): void {
     if (!this.isOpen) return;
+    this.#countRequest();
     this.#permissions |= checkKey(key, this.remoteAddress, this.context);
     this.send(ACK);
   }
@@ -149,18 +160,21 @@ export class Session extends ClientConnection
     return this.#publisher ??= new Publisher(this, this.connection, this.context);
   }
 
+  #countRequest(): void {
+    if (++this.#requestCount <= FREE_REQUESTS) return;
+    (this.#publisher ??= new Publisher(this, this.connection, this.context)).countRequest();
+  }
+
   #take(chunk: Uint8Array): void {
     if (this.#publisher === undefined) this.#takeUnpublished(chunk);
     else this.#publisher.take(chunk);
   }
 
-  /** Reads the chunk of a client that hasn't published, and so can't be made to wait. */
+  /** Reads the chunk of a client that hasn't published or asked for much, and so needn't wait. */
   #takeUnpublished(chunk: Uint8Array): void {
-    const bytes = this.context.throttle.bytesWithin(undefined);
-    if (chunk.byteLength > bytes) {
-      // It may hold more messages than a client may publish at once.
-      this.read(chunk.subarray(0, bytes));
-      return this.#take(chunk.subarray(bytes));
+    if (chunk.byteLength > PIECE_BYTES) {
+      this.read(chunk.subarray(0, PIECE_BYTES));
+      return this.#take(chunk.subarray(PIECE_BYTES));
     }
     this.read(chunk);
     this.#publisher?.waitIfHeld();

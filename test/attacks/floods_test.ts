@@ -1,7 +1,7 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
 import { KIB, MIB, underAttack } from "../support/attack_bed.ts";
-import { errorOf, message, publish, subscribe } from "../support/janus_client.ts";
+import { errorOf, message, publish, subscribe, unsubscribe } from "../support/janus_client.ts";
 import { until } from "../support/until.ts";
 
 const timeout = 60_000;
@@ -58,6 +58,24 @@ describe("a flood of messages", () => {
       });
     },
   );
+});
+
+describe("a flood of requests", () => {
+  it("is answered no faster than its rate, and holds nobody else up", { timeout }, async () => {
+    await underAttack([], async (bed) => {
+      const askers = await bed.open(10, { counts: true });
+      const each = 20_000;
+      const asked = (subscribe("t") + unsubscribe("t")).repeat(each);
+      for (const asker of askers) asker.send(asked);
+      await bed.untilState("they are slowed", ({ counters }) => counters.ratePauses >= 10);
+      await bed.confirm();
+      const answered = askers.reduce((sum, { frameCount }) => sum + frameCount, 0);
+      assertGreater(answered, 10 * 500);
+      assertLess(answered, 10 * each / 2);
+      for (const asker of askers) assertEquals(asker.ended, null);
+      await bed.untilLogged(/slowed 127\.0\.0\.1: it asks for too much/);
+    }, { topic: "t" });
+  });
 });
 
 describe("JSON", () => {

@@ -47,6 +47,8 @@ export class AttackBed implements Target {
   readonly port: number;
   readonly #process: Fixture;
   readonly #clients: JanusClient[] = [];
+  /** Fails unless the bystanders have had their messages so far, and get some more. */
+  confirm: () => Promise<void> = () => Promise.resolve();
 
   private constructor(process: Fixture, hostname: string, port: number) {
     this.#process = process;
@@ -177,10 +179,11 @@ export async function underAttack(
   try {
     const { topic = "calm", from } = options;
     const bystander = await Bystander.arrive(bed, topic, from === undefined ? {} : { from });
+    bed.confirm = () => bystander.confirm();
     try {
-      await bystander.confirm();
+      await bed.confirm();
       await attack(bed);
-      await bystander.confirm();
+      await bed.confirm();
     } finally {
       await bystander.leave();
     }
