@@ -65,7 +65,6 @@ const PROGRESS_MS = 1_000;
 /** Soaks a server, which is up and has no other clients. */
 export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRun> {
   const startedAt = new Date();
-  const beganMs = performance.now();
   const random = new Random(plan.seed);
   const faults = new Faults();
   const town: CheckedTown = {
@@ -89,6 +88,7 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   const killer = watch === null || plan.killEveryMs === null
     ? null
     : new Killer(watch, town.kills, server.target.port, new Random(random.next()));
+  const beganMs = performance.now();
   const progressTimer = setInterval(() => {
     plan.onProgress({
       elapsedMs: performance.now() - beganMs,

@@ -87,6 +87,10 @@ function megabytes(bytes: number): string {
 export function progressLine(server: string, progress: SoakProgress, durationMs: number): string {
   const { elapsedMs, delivered, faults, kills, residentBytes } = progress;
   const memory = residentBytes === null ? "" : `, ${megabytes(residentBytes)}`;
-  return `${server}: ${(elapsedMs / 1000).toFixed(0)} of ${(durationMs / 1000).toFixed(0)} s, ` +
+  const seconds = (durationMs / 1000).toFixed(0);
+  const phase = elapsedMs < durationMs
+    ? `${(elapsedMs / 1000).toFixed(0)} of ${seconds} s`
+    : `${seconds} s are over, all is to end well`;
+  return `${server}: ${phase}, ` +
     `${delivered} delivered, ${faults} faults, ${kills} kills${memory}`;
 }
