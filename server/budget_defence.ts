@@ -6,13 +6,16 @@ import type { Session } from "./session.ts";
 /**
  * Frees memory where it's short: whoever takes nothing goes first, and whoever keeps a frame
  * unfinished. If that isn't enough, publishers wait (see `Publisher`), and past the limit the least
- * active and largest go, whether what they hold came from them or waits for them.
+ * active and largest go, whether what they hold came from them or waits for them. Whoever holds less
+ * than half of a fair share is the last to be looked at: it can't be what the memory lacks.
  */
 export function defendBudget(sessions: SessionTable, budget: MemoryBudget): void {
+  const muchBytes = budget.maxBytes / sessions.size / 2;
   for (let slot = sessions.size - 1; slot >= 0 && budget.isTight; slot--) {
     const session = sessions.at(slot);
-    if (session?.isStalledFor(STALL_MS)) session.evict("Took nothing while memory was short");
-    else if (session?.hoardsFor(STALL_MS)) session.end("frame_too_large", HOARDED_FRAME);
+    if (session === undefined || session.heldBytes < muchBytes) continue;
+    if (session.isStalledFor(STALL_MS)) session.evict("Took nothing while memory was short");
+    else if (session.hoardsFor(STALL_MS)) session.end("frame_too_large", HOARDED_FRAME);
   }
   if (!budget.isExceeded) return;
   const holders: Session[] = [];
@@ -20,7 +23,10 @@ export function defendBudget(sessions: SessionTable, budget: MemoryBudget): void
     const session = sessions.at(slot);
     if (session !== undefined && session.heldBytes > 0) holders.push(session);
   }
-  holders.sort((a, b) => a.holdsSinceMs - b.holdsSinceMs || b.heldBytes - a.heldBytes);
+  const rank = (session: Session) => session.heldBytes < muchBytes ? 1 : 0;
+  holders.sort((a, b) =>
+    rank(a) - rank(b) || a.holdsSinceMs - b.holdsSinceMs || b.heldBytes - a.heldBytes
+  );
   for (const session of holders) {
     if (!budget.isExceeded) return;
     if (session.holdsMostlyInput) session.end("frame_too_large", EXHAUSTED_BY_INPUT);
