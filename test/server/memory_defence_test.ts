@@ -109,7 +109,7 @@ describe("the server's memory", () => {
     bed.net.settle();
     assertGreater(bed.server.heldBytes, 0);
     // It has been idle for longer than they have.
-    bed.pass(250);
+    bed.pass(500);
     for (let i = 0; i < 40; i++) {
       bed.dial().send(`PUBLISH\0{"topic":"t","data":"${"x".repeat(60 * KIB)}`);
     }
