@@ -74,7 +74,7 @@ describe("a comparison", () => {
           ...[...target("one", server.port), ...target("same", server.port)],
           ...target("slower", slower.port),
         ];
-        const { status, stdout, report } = await compare([
+        const { stdout, report } = await compare([
           2,
           ...targets,
           "--runs",
@@ -82,7 +82,6 @@ describe("a comparison", () => {
           "--rounds",
           1,
         ]);
-        assertEquals(status, 0);
         const same = verdictOn(report, "same");
         assertEquals(same === "no difference" || same === "inconclusive", true, same);
         assertEquals(verdictOn(report, "slower"), "slower");
@@ -101,13 +100,14 @@ describe("a comparison", () => {
     const nats = await RivalServer.start("nats", late);
     const redis = await RivalServer.start("redis", late);
     try {
-      const { status, report, files } = await compare([
+      const { status, report } = await compare([
         ...[10, "--runs", 1, "--rounds", 1, "--target", `N=nats://127.0.0.1:${nats.port}`],
         ...["--target", `R=redis://127.0.0.1:${redis.port}`],
       ]);
-      assertEquals(status, 0);
+      assertEquals(status, statusOf(report!));
       assertEquals(report!.arms.map(({ dialect }) => dialect), ["nats", "redis"]);
-      assertEquals(files.slice(0, 2), ["N-10.hgrm", "R-10.hgrm"]);
+      const goods = report!.runs.flatMap(({ rounds }) => rounds.map(({ good }) => good));
+      assertEquals([...new Set(goods)], [10]);
     } finally {
       await nats.stop();
       await redis.stop();
@@ -119,7 +119,7 @@ describe("a comparison", () => {
       const { status, stdout, report } = await compare([
         ...[...targets, "--sweep", "5,10", "--runs", 1, "--rounds", 1],
       ]);
-      assertEquals([status, report!.sizes.map(({ n }) => n)], [0, [5, 10]]);
+      assertEquals([status, report!.sizes.map(({ n }) => n)], [statusOf(report!), [5, 10]]);
       assertMatch(stdout, /\n5 subscribers\n[\s\S]*\n10 subscribers\n/);
     });
   });
