@@ -176,10 +176,20 @@ export const CHUNK_OVERHEAD_BYTES = 96;
 export const MAX_COLLECTED_BYTES = 1024 * 1024;
 
 /**
- * Bytes at which a topic's collected publishes become one batch, written to each subscriber at
- * once. Large enough that a write's fixed cost vanishes, small against a connection's limit.
+ * Bytes that a topic's collected publishes may have as one batch, written to each subscriber at once.
+ * Large enough that a write's fixed cost vanishes, small against a connection's usual limit.
  */
 export const MAX_BATCH_BYTES = 256 * 1024;
+
+/**
+ * The same where a connection's limit is small: a quarter of it, so that the batches of an ordinary
+ * burst fit in one behind the other. A message that is larger is a batch by itself.
+ *
+ * @param maxPendingBytes {@linkcode Limits.maxPendingBytes}.
+ */
+export function maxBatchBytesFor(maxPendingBytes: number): number {
+  return Math.min(MAX_BATCH_BYTES, maxPendingBytes / 4);
+}
 
 /** Milliseconds after an unterminated MESSAGE until the server closes, as in 2009. */
 export const PUBLISHER_LINGER_MS = 1_000;

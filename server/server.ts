@@ -106,7 +106,12 @@ export class Server {
     this.#addresses = new AddressTable(limits, clock);
     const counters: Counters = this.counters;
     const tokens = new TokenSource();
-    const topics = new TopicRegistry({ runtime, budget: this.#budget, turns: this.#turns });
+    const topics = new TopicRegistry({
+      runtime,
+      budget: this.#budget,
+      turns: this.#turns,
+      maxPendingBytes: limits.maxPendingBytes,
+    });
     const budgetGate = new Gate(runtime);
     const throttle = new PublishThrottle(runtime, limits.publishRate, clock);
     this.#sweeper = new Sweeper(this.#sessions, this.#turns, clock, readMs, () => counters.writes);

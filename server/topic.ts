@@ -1,10 +1,11 @@
 import { Batch, Collection, MAX_COPIED_REST_BYTES } from "./batch.ts";
 import { Gate } from "./gate.ts";
-import { MAX_BATCH_BYTES, MAX_COLLECTED_BYTES } from "./limits.ts";
+import { MAX_COLLECTED_BYTES, maxBatchBytesFor } from "./limits.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { Receipts, type TakeReceipt } from "./receipts.ts";
 import { SharedChunk } from "./shared_chunk.ts";
+import { Stragglers } from "./stragglers.ts";
 import type { SlicedTask, Turns } from "./turns.ts";
 
 /** Subscribers that may be counted for receipts in the time of one write. */
@@ -26,6 +27,8 @@ export interface Subscriber {
   deliver(chunk: SharedChunk): Pace;
   /** Where its topics' publishers should wait, while it's well behind but making progress. */
   readonly gate: Gate | undefined;
+  /** Bytes that were delivered to it and still wait. */
+  readonly pendingBytes: number;
   /** Whether anything that was delivered to it still waits. */
   readonly hasUnsent: boolean;
 }
@@ -55,6 +58,8 @@ export interface TopicContext {
   readonly runtime: Runtime;
   readonly budget: MemoryBudget;
   readonly turns: Turns;
+  /** Bytes that may wait for one subscriber. */
+  readonly maxPendingBytes: number;
   /** The topic has no subscribers any more. */
   onVanish(topic: Topic): void;
 }
@@ -81,10 +86,9 @@ export class Topic implements SlicedTask {
   #endedInPass = 0;
   #isScheduled = false;
   #backlogGate: Gate | undefined;
-  /** A subscriber that a recent pass found well behind. */
-  #laggard: Subscriber | undefined;
-  #hasMetLaggard = false;
-  #unprovenInPass = 0;
+  /** From the first time on that somebody doesn't keep up. */
+  #stragglers: Stragglers | undefined;
+  readonly #maxBatchBytes: number;
   /** From the first message on whose publisher wants to know what becomes of it. */
   #receipts: Receipts | undefined;
   /** How many subscriptions have been counted for receipts, behind a pass; -1 before. */
@@ -94,6 +98,7 @@ export class Topic implements SlicedTask {
     this.name = name;
     this.#context = context;
     this.#collection = new Collection(context.budget);
+    this.#maxBatchBytes = maxBatchBytesFor(context.maxPendingBytes);
   }
 
   get subscriberCount(): number {
@@ -102,8 +107,9 @@ export class Topic implements SlicedTask {
 
   /** Accepts a message: everyone subscribed now will get it. `message` is copied. */
   publish(micros: number, message: Uint8Array): void {
-    this.#collection.append(micros, message);
-    if (this.#collection.byteLength >= MAX_BATCH_BYTES) this.#seal();
+    const collection = this.#collection;
+    if (collection.byteLength + message.byteLength > this.#maxBatchBytes) this.#seal();
+    collection.append(micros, message);
     if (!this.#isScheduled) {
       this.#isScheduled = true;
       this.#context.turns.schedule(this);
@@ -122,7 +128,7 @@ export class Topic implements SlicedTask {
     if (this.#collection.byteLength + this.#sealedBytes > MAX_COLLECTED_BYTES) {
       return this.#backlogGate ??= new Gate(this.#context.runtime);
     }
-    return this.#laggard?.gate;
+    return this.#stragglers?.gate;
   }
 
   /** Subscribes to every message that is accepted from now on. */
@@ -146,6 +152,7 @@ export class Topic implements SlicedTask {
     if (index < 0) return;
     if (deliverRest) this.#countLeaver(subscription);
     subscription.index = -1;
+    this.#stragglers?.forget(subscription);
     if (this.#pass !== undefined && index < this.#passLength) {
       // What a pass goes over isn't changed under it.
       this.#endedInPass++;
@@ -160,7 +167,7 @@ export class Topic implements SlicedTask {
   }
 
   get hasMore(): boolean {
-    return this.#isScheduled;
+    return this.#isScheduled && !this.#stragglers?.isHolding;
   }
 
   runSlice(budget: number): number {
@@ -179,7 +186,7 @@ export class Topic implements SlicedTask {
       subscription.next = end;
       const { subscriber } = subscription;
       const pace = subscriber.deliver(next === first ? chunk : batch.chunkFrom(next));
-      if (pace !== "keeps_up") this.#noteBehind(subscriber, pace);
+      if (pace !== "keeps_up") this.#noteBehind(subscription, pace);
     }
     this.#cursor = i;
     if (i >= this.#passLength) {
@@ -194,6 +201,7 @@ export class Topic implements SlicedTask {
   }
 
   #beginPass(): Batch | undefined {
+    if (this.#mustWait()) return undefined;
     if (this.#sealed.length === 0) this.#seal();
     const batch = this.#sealed.shift();
     if (batch === undefined) {
@@ -204,32 +212,37 @@ export class Topic implements SlicedTask {
     this.#pass = batch;
     this.#passLength = this.#subscriptions.length;
     this.#cursor = 0;
-    this.#hasMetLaggard = false;
-    this.#unprovenInPass = 0;
+    this.#stragglers?.beginPass();
     return batch;
+  }
+
+  /** Waits before the next pass where that could cost a subscriber its connection that reads. */
+  #mustWait(): boolean {
+    const { budget, turns } = this.#context;
+    // What is held back is memory too.
+    if (this.#stragglers === undefined || budget.isTight) return false;
+    const nextBytes = this.#sealed[0]?.chunk.bytes.byteLength ?? this.#collection.byteLength;
+    if (!this.#stragglers.hold(nextBytes)) return false;
+    turns.park();
+    return true;
+  }
+
+  #noteBehind(subscription: Subscription, pace: Pace): void {
+    const { maxPendingBytes, turns } = this.#context;
+    this.#stragglers ??= new Stragglers(maxPendingBytes, () => turns.unpark(this));
+    this.#stragglers.note(subscription, pace, this.subscriberCount);
   }
 
   #endPass(batch: Batch): void {
     this.#pass = undefined;
     batch.chunk.release();
-    if (!this.#hasMetLaggard) this.#laggard = undefined;
+    this.#stragglers?.endPass();
     if (this.#endedInPass > 0) this.#removeEnded();
     this.#isScheduled = this.#sealed.length > 0 || this.#collection.byteLength > 0;
     if (this.#sealedBytes + this.#collection.byteLength <= MAX_COLLECTED_BYTES / 2) {
       this.#backlogGate?.open();
     }
     this.#vanishIfEmpty();
-  }
-
-  /**
-   * Publishers wait for a reader that is behind and reads. Whether one reads that has taken nothing
-   * yet can't be told from one that never will; but where most subscribers fell behind together, the
-   * publishers were too fast for them.
-   */
-  #noteBehind(subscriber: Subscriber, pace: Pace): void {
-    if (pace === "behind_unproven" && ++this.#unprovenInPass * 2 <= this.subscriberCount) return;
-    this.#laggard = subscriber;
-    this.#hasMetLaggard = true;
   }
 
   #countForReceipts(batch: Batch, budget: number): number {

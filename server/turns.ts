@@ -20,6 +20,7 @@ export class Turns {
   #tasks: SlicedTask[] = [];
   #next: SlicedTask[] = [];
   #isScheduled = false;
+  #parked = 0;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
@@ -27,13 +28,24 @@ export class Turns {
 
   /** True while some task has work left. */
   get isBusy(): boolean {
-    return this.#isScheduled;
+    return this.#isScheduled || this.#parked > 0;
   }
 
   /** Runs the task from the next turn on until it has no more. To be called once until then. */
   schedule(task: SlicedTask): void {
     this.#next.push(task);
     this.#scheduleTurn();
+  }
+
+  /** A task that has work left, but no more for now: it waits for something else than its turn. */
+  park(): void {
+    this.#parked++;
+  }
+
+  /** What a parked task waited for has come: runs it from the next turn on. */
+  unpark(task: SlicedTask): void {
+    this.#parked--;
+    this.schedule(task);
   }
 
   #scheduleTurn(): void {

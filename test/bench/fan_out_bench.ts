@@ -27,6 +27,7 @@ const MESSAGE = new TextEncoder().encode(
 class Sink implements Subscriber {
   readonly hasUnsent = false;
   readonly gate = undefined;
+  readonly pendingBytes = 0;
   bytes = 0;
   deliver(chunk: { readonly bytes: Uint8Array }): Pace {
     this.bytes += chunk.bytes.length;
@@ -36,7 +37,8 @@ class Sink implements Subscriber {
 
 function registryOn(net: MemoryRuntime): TopicRegistry {
   const budget = new MemoryBudget(2 ** 30, () => {});
-  return new TopicRegistry({ runtime: net, budget, turns: new Turns(net) });
+  const turns = new Turns(net);
+  return new TopicRegistry({ runtime: net, budget, turns, maxPendingBytes: 2 ** 23 });
 }
 
 function subscribeCase(): Case {

@@ -105,7 +105,7 @@ describe("a receipt", () => {
   });
 
   it("never counts who was dropped, or came later, as one who was reached", async () => {
-    const bed = await MemoryBed.start({ maxPendingBytes: 2_000, maxFrameBytes: 1_000 }, {
+    const bed = await MemoryBed.start({ maxPendingBytes: 900, maxFrameBytes: 1_000 }, {
       writesPerTurn: 1,
     });
     const readers = Array.from({ length: 10 }, () => bed.subscribed(["t"]));

@@ -1,7 +1,7 @@
 import { assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
 import * as fc from "fast-check";
 import { describe, it } from "node:test";
-import { CHUNK_OVERHEAD_BYTES, MAX_BATCH_BYTES } from "../../server/limits.ts";
+import { CHUNK_OVERHEAD_BYTES, DEFAULT_LIMITS, MAX_BATCH_BYTES } from "../../server/limits.ts";
 import { MemoryBudget } from "../../server/memory_budget.ts";
 import type { SharedChunk } from "../../server/shared_chunk.ts";
 import type { Subscription } from "../../server/topic.ts";
@@ -25,7 +25,12 @@ class Bench {
   constructor(writesPerTurn = 16) {
     this.net = new MemoryRuntime({ turns: "manual", writesPerTurn });
     this.turns = new Turns(this.net);
-    this.topics = new TopicRegistry({ runtime: this.net, budget: this.budget, turns: this.turns });
+    this.topics = new TopicRegistry({
+      runtime: this.net,
+      budget: this.budget,
+      turns: this.turns,
+      maxPendingBytes: DEFAULT_LIMITS.maxPendingBytes,
+    });
   }
 
   /** Accepts a message, and returns its number. */

@@ -19,6 +19,7 @@ export class FakeSubscriber implements Subscriber {
   /** What {@linkcode deliver} answers. */
   pace: Pace = "keeps_up";
   gate: Gate | undefined;
+  pendingBytes = 0;
   hasUnsent = false;
   /** Done from inside {@linkcode deliver}, once the chunk is written down. */
   reaction: () => void = () => {};
