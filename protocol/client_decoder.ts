@@ -43,6 +43,8 @@ export interface ClientFrames {
   onPublish(topic: string, message: Uint8Array): void;
   /** The same, and wants to know what becomes of the message. */
   onPublishForReceipt(topic: string, message: Uint8Array): void;
+  /** The client sent a frame that asks for nothing: an empty one, `<regular-socket/>`, `PING` or `PONG`. */
+  onIdleFrame(): void;
 }
 
 /** Limits of a {@linkcode ClientDecoder}; one object may serve all. */
@@ -131,9 +133,8 @@ export class ClientDecoder {
   }
 
   /**
-   * Takes the next bytes and calls `sink` once for each frame that they complete, in order, but for
-   * frames that ask for nothing. Must not be called from inside `sink`. The chunk is only read, and
-   * not kept.
+   * Takes the next bytes and calls `sink` once for each frame that they complete, in order. Must not
+   * be called from inside `sink`. The chunk is only read, and not kept.
    *
    * @throws {ProtocolError} at the first violation; the frames before it have been delivered. What
    * `sink` throws passes through. Either way the decoder must not be used again.
@@ -150,7 +151,7 @@ export class ClientDecoder {
           pos = this.#scanBeforeMessage(chunk, pos, sink);
           break;
         case MARKER:
-          pos = this.#scanMarker(chunk, pos);
+          pos = this.#scanMarker(chunk, pos, sink);
           break;
         case IN_MESSAGE:
           pos = this.#continueMessage(chunk, pos, sink);
@@ -182,15 +183,17 @@ export class ClientDecoder {
 
   #completeFrame(bytes: Uint8Array, start: number, end: number, sink: ClientFrames): void {
     this.#completedFrame = true;
-    if (start === end) return;
     if (isWord(bytes, start, end, PUBLISH)) {
       this.#mode = BEFORE_MESSAGE;
       this.#run = 0;
     } else if (
-      !isWord(bytes, start, end, REGULAR_SOCKET) &&
-      !isWord(bytes, start, end, PING) &&
-      !isWord(bytes, start, end, PONG)
+      start === end ||
+      isWord(bytes, start, end, REGULAR_SOCKET) ||
+      isWord(bytes, start, end, PING) ||
+      isWord(bytes, start, end, PONG)
     ) {
+      sink.onIdleFrame();
+    } else {
       const frame = decodeAction(bytes, start, end);
       if (frame.action === "authenticate") sink.onAuthenticate(frame.key);
       else if (frame.action === "publish") sink.onPublishForReceipt(frame.topic, frame.message);
@@ -207,7 +210,10 @@ export class ClientDecoder {
       return pos + 1;
     }
     if (this.#run === 0) {
-      if (byte === CLIENT_TERMINATOR) return pos + 1;
+      if (byte === CLIENT_TERMINATOR) {
+        sink.onIdleFrame();
+        return pos + 1;
+      }
       if (byte === REGULAR_SOCKET[0]) {
         this.#mode = MARKER;
         this.#run = 1;
@@ -220,13 +226,14 @@ export class ClientDecoder {
     );
   }
 
-  #scanMarker(chunk: Uint8Array, pos: number): number {
+  #scanMarker(chunk: Uint8Array, pos: number, sink: ClientFrames): number {
     const byte = chunk[pos]!;
     if (byte === REGULAR_SOCKET[this.#run]) {
       this.#run++;
     } else if (this.#run === REGULAR_SOCKET.length && byte === CLIENT_TERMINATOR) {
       this.#mode = BEFORE_MESSAGE;
       this.#run = 0;
+      sink.onIdleFrame();
     } else {
       throw new ProtocolError(
         "bad_message",

@@ -14,6 +14,9 @@ import type { Subscription } from "./topic.ts";
 /** Requests of one connection that aren't held against a rate: all topics that it may have, twice. */
 const FREE_REQUESTS = 256;
 
+/** Frames that ask for nothing cost the server as much as one request, their reading included. */
+const IDLE_FRAMES_PER_REQUEST = 16;
+
 /** What is read at once of a client that may turn out to be a publisher, or to ask for much. */
 const PIECE_BYTES = 4_096;
 
@@ -30,6 +33,7 @@ export class Session extends ClientConnection
   #publisher: Publisher | undefined;
   /** Subscribes, unsubscribes and keys so far. */
   #requestCount = 0;
+  #idleFrameCount = 0;
   /** When it was last heard, and sent a `PING` since then, on the coarse clock. */
   #heardMs: number;
   #pingedMs = 0;
@@ -130,6 +134,10 @@ export class Session extends ClientConnection
 
   onPublishForReceipt(name: string, message: Uint8Array): void {
     if (this.isOpen) this.#publisherTo(name).publishForReceipt(name, message);
+  }
+
+  onIdleFrame(): void {
+    if (this.isOpen && ++this.#idleFrameCount % IDLE_FRAMES_PER_REQUEST === 0) this.#countRequest();
   }
 
   // What its publisher tells.

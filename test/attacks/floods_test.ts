@@ -79,6 +79,32 @@ describe("a flood of requests", () => {
   });
 });
 
+describe("a flood of frames that ask for nothing", () => {
+  for (
+    const [what, opening, idle] of [
+      ["PING", "", "PING\0"],
+      ["nothing at all", "", "\0"],
+      ["markers before a MESSAGE", "PUBLISH\0", "<regular-socket/>\0"],
+    ] as const
+  ) {
+    it(
+      `of ${what} is read no faster than its rate, and holds nobody else up`,
+      { timeout },
+      async () => {
+        await underAttack([], async (bed) => {
+          const flooders = await bed.open(10, { counts: true });
+          const flood = opening + idle.repeat(60_000);
+          for (const flooder of flooders) flooder.send(flood);
+          await bed.untilState("they are slowed", ({ counters }) => counters.ratePauses >= 10);
+          await bed.confirm();
+          for (const flooder of flooders) assertEquals(flooder.ended, null);
+          await bed.untilLogged(/slowed 127\.0\.0\.1: it asks for too much/);
+        }, { topic: "t" });
+      },
+    );
+  }
+});
+
 describe("JSON", () => {
   const limits = ["--max-frame-bytes", String(8 * MIB), "--max-pending-bytes", String(64 * MIB)];
 

@@ -28,6 +28,7 @@ class Counter implements ClientFrames {
   }
   onAuthenticate() {}
   onPublishForReceipt() {}
+  onIdleFrame() {}
   onUnsubscribe(): void {
     this.frames++;
   }

@@ -55,6 +55,7 @@ export class Recorder implements ClientFrames {
   onPublishForReceipt(topic: string, message: Uint8Array): void {
     this.heard.push(["publish for receipt", topic, asLatin1(message)]);
   }
+  onIdleFrame(): void {}
 }
 
 /** Pushes one chunk, and sees to it that the decoder neither changes nor keeps it. */
