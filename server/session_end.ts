@@ -4,6 +4,7 @@ import type { EndReason } from "./counters.ts";
 export interface SessionEnd {
   /** The client's IP address; empty on a Unix socket. */
   readonly remoteAddress: string;
+  /** Why it ended. */
   readonly reason: EndReason;
   /** Bytes that waited for the client. */
   readonly pendingBytes: number;
