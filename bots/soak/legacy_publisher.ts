@@ -3,14 +3,11 @@ import { type Lane, messageTail } from "./ledger.ts";
 import { Peer } from "./peer.ts";
 import type { CheckedTown } from "./subscriber.ts";
 
-/** A message may be lost with a worker that was killed so long before it set out: in its backlog. */
-const BEFORE_MS = 3_000;
-
 /**
- * And so long after it was sent: it waits in the kernel for a worker that is overrun, or in one worker for
- * another that is.
+ * A message may be lost with a worker that was killed so long before it set out or after it was sent: in
+ * its backlog, or on the way from one worker to another.
  */
-const AFTER_MS = 30_000;
+const LOSS_WINDOW_MS = 3_000;
 
 const MAX_DATA_BYTES = 300;
 
@@ -99,6 +96,6 @@ export class LegacyPublisher {
   }
 
   #isNearKill({ beganMs, endedMs }: Journey): boolean {
-    return this.#town.kills.hasOneBetween(beganMs - BEFORE_MS, endedMs! + AFTER_MS);
+    return this.#town.kills.hasOneBetween(beganMs - LOSS_WINDOW_MS, endedMs! + LOSS_WINDOW_MS);
   }
 }
