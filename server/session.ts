@@ -111,8 +111,7 @@ export class Session extends ClientConnection
     if (!this.isOpen) return;
     this.#countRequest();
     checkSubscribe(name, this.#permissions, this.context.limits);
-    if (this.#subscriptions === NO_SUBSCRIPTIONS) this.#subscriptions = [];
-    subscribe(this.#subscriptions, name, this, this.context);
+    this.#subscriptions = subscribe(this.#subscriptions, name, this, this.context);
     this.send(ACK);
   }
 

@@ -5,7 +5,9 @@ import type { Subscriber, Subscription } from "./topic.ts";
 /**
  * Subscribes a client to one more topic; nothing where it is already.
  *
- * @param subscriptions The client's; added to.
+ * @param subscriptions The client's so far.
+ * @returns The client's from now on: an array without room for more, which would cost more than a
+ * subscription itself.
  * @throws {ProtocolError} `too_many_topics`.
  */
 export function subscribe(
@@ -13,8 +15,8 @@ export function subscribe(
   name: string,
   subscriber: Subscriber,
   { topics, limits, counters }: SessionContext,
-): void {
-  if (subscriptions.some(({ topic }) => topic.name === name)) return;
+): Subscription[] {
+  if (subscriptions.some(({ topic }) => topic.name === name)) return subscriptions;
   if (subscriptions.length >= limits.maxTopics) {
     throw new ProtocolError(
       "too_many_topics",
@@ -27,8 +29,8 @@ export function subscribe(
       `All ${limits.maxTopicsTotal} topics of the server are taken`,
     );
   }
-  subscriptions.push(topics.subscribe(name, subscriber));
   counters.subscriptions++;
+  return subscriptions.concat([topics.subscribe(name, subscriber)]);
 }
 
 /**
