@@ -19,6 +19,11 @@ export type Order =
     readonly limits: Limits;
     readonly access: AccessOptions;
     readonly logLevel: LogLevel;
+    /**
+     * Milliseconds over which it closes its clients' connections when it stops; `null` for as long as
+     * it takes unless somebody says.
+     */
+    readonly drainMs: number | null;
   }
   /** Forward to the worker that listens there. */
   | { readonly do: "link"; readonly socketPath: string }
@@ -33,11 +38,8 @@ export type Order =
   | { readonly do: "renew"; readonly tls: TlsIdentity }
   /** Accept no more clients, and forward and deliver what was accepted. */
   | { readonly do: "drain" }
-  /**
-   * Tell the clients, close their connections over that time, and end; `null` for as long as it takes
-   * unless somebody says.
-   */
-  | { readonly do: "stop"; readonly drainMs: number | null }
+  /** Tell the clients, close their connections, and end. */
+  | { readonly do: "stop" }
   /** Answer, as a sign of life. */
   | { readonly do: "ping" };
 

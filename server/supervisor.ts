@@ -122,7 +122,7 @@ export class Supervisor {
     const workers = [...this.#workers];
     // What one worker has accepted, the others still have to deliver: nobody leaves before all have.
     await Promise.allSettled(workers.map((worker) => worker.order({ do: "drain" })));
-    await Promise.allSettled(workers.map((worker) => worker.order({ do: "stop", drainMs })));
+    await Promise.allSettled(workers.map((worker) => worker.order({ do: "stop" })));
     await Promise.all(workers.map((worker) => worker.ended));
     clearTimeout(patience);
     rmSync(this.#directory, { recursive: true, force: true });
@@ -154,10 +154,18 @@ export class Supervisor {
     const patience = setTimeout(() => worker.kill(), START_PATIENCE_MS);
     this.#workers.add(worker);
     worker.ended.then(() => this.#workers.delete(worker));
-    const { limits, access, logLevel } = this.#plan;
+    const { limits, access, logLevel, drainMs } = this.#plan;
     const { socketPath } = worker;
     try {
-      await worker.order({ do: "start", name, socketPath, limits, access, logLevel });
+      await worker.order({
+        do: "start",
+        name,
+        socketPath,
+        limits,
+        access,
+        logLevel,
+        drainMs,
+      });
       return worker;
     } catch (error) {
       worker.kill();
@@ -235,7 +243,7 @@ export class Supervisor {
     this.#leaving.add(worker);
     this.#logger.info("{name} was asked to end; a new one follows", { name: worker.name });
     await worker.order({ do: "drain" }).catch(() => {});
-    await worker.order({ do: "stop", drainMs: this.#plan.drainMs }).catch(() => {});
+    await worker.order({ do: "stop" }).catch(() => {});
   }
 
   #pingAll(): void {

@@ -11,7 +11,7 @@ import type { Address } from "../runtime/types.ts";
 import type { NumberedOrder, Order, Report } from "./control.ts";
 import { configureLog, logEvents } from "./log.ts";
 import type { LogQueue } from "./log_queue.ts";
-import { Server } from "./server.ts";
+import { Server, type StopOptions } from "./server.ts";
 
 /** How long the end waits for whoever reads the log. */
 const LAST_LINES_MS = 500;
@@ -19,6 +19,7 @@ const LAST_LINES_MS = 500;
 const runtime = await detectRuntime();
 let server: Server | undefined;
 let log: LogQueue | undefined;
+let stopOptions: StopOptions = {};
 
 process.on("message", async (order: NumberedOrder) => {
   try {
@@ -29,16 +30,17 @@ process.on("message", async (order: NumberedOrder) => {
   }
 });
 
-// The supervisor decides what a signal means: one to the whole process group reaches it too.
+// The supervisor decides what a signal means: one to the whole process group reaches it too. Without
+// one this process is ending already, so that it's the second.
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => report({ signal }));
+  process.on(signal, () => process.connected ? report({ signal }) : process.exit(1));
 }
 
 process.on("SIGHUP", () => {});
 
 // Without a supervisor nobody would ever stop this process.
 process.on("disconnect", async () => {
-  await server?.stop();
+  await server?.stop(stopOptions);
   await log?.flushed(LAST_LINES_MS);
   process.exit(0);
 });
@@ -51,6 +53,7 @@ async function obey(order: Order): Promise<Address | null> {
   switch (order.do) {
     case "start": {
       log = await configureLog(order.logLevel);
+      if (order.drainMs !== null) stopOptions = { drainMs: order.drainMs };
       const events = logEvents(getLogger(["hotwheels", order.name]));
       server = new Server(runtime, order.limits, events, { hasMesh: true, access: order.access });
       await server.mesh?.listen(order.socketPath);
@@ -72,7 +75,7 @@ async function obey(order: Order): Promise<Address | null> {
       await server?.drain();
       return null;
     case "stop":
-      await server?.stop(order.drainMs === null ? {} : { drainMs: order.drainMs });
+      await server?.stop(stopOptions);
       return null;
     case "ping":
       return null;

@@ -5,6 +5,7 @@ import { RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
 import { JanusClient, publish } from "../support/janus_client.ts";
 import { ServerCommand } from "../support/server_command.ts";
 import { quiet, until } from "../support/until.ts";
+import { skipWorkers, withWorkers, workersOf } from "../support/workers.ts";
 
 /** What a client is told that the server lets go. */
 interface Goodbye {
@@ -182,7 +183,34 @@ for (const runtime of RUNTIME_NAMES) {
   });
 }
 
-describe("a supervisor", { skip: process.platform !== "linux" }, () => {
+for (const runtime of RUNTIME_NAMES) {
+  describe(`workers on ${runtime}`, { skip: skipWorkers }, () => {
+    it(
+      "end as they were told to when their supervisor is no more",
+      { timeout: 60_000 },
+      async () => {
+        await withWorkers(runtime, 2, async (server, target) => {
+          const clients: JanusClient[] = [];
+          for (let i = 0; i < 40; i++) clients.push(await JanusClient.subscribed(target, "t"));
+          const left = () => clients.filter(({ ended }) => ended === null).length;
+          const workers = workersOf(server);
+          try {
+            process.kill(server.pid, "SIGKILL");
+            await until("the first is told", () => left() < 40);
+            await quiet(600);
+            // All would be gone by now if it were for the default.
+            assertGreater(left(), 20);
+          } finally {
+            for (const worker of workers) process.kill(worker, "SIGTERM");
+            await Promise.all(clients.map((client) => client.closed()));
+          }
+        }, ["--drain-seconds", "600"]);
+      },
+    );
+  });
+}
+
+describe("a supervisor", { skip: skipWorkers }, () => {
   it("gives its workers the time that they were told to take", { timeout: 90_000 }, async () => {
     // More than it would give them otherwise.
     await Promise.all(RUNTIME_NAMES.map(async (runtime) => {
