@@ -7,11 +7,13 @@
  * @module
  */
 
-import { spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+
+type RuntimeName = "deno" | "bun";
 
 /** How many tests of a run passed and failed. */
 interface Tally {
@@ -41,24 +43,25 @@ const DENO_TEST = [
 /** A test that has no limit of its own; Bun's 5 s would be a bet on the machine. */
 const BUN_TEST = ["test", "--timeout", "60000"];
 
-process.exit(main(process.argv.slice(2)));
+process.exit(await main(process.argv.slice(2)));
 
-function main(paths: readonly string[]): number {
+async function main(paths: readonly string[]): Promise<number> {
   const scratch = mkdtempSync(join(tmpdir(), "hotwheels-test-"));
   try {
     const total: Tally = { passed: 0, failed: 0, skipped: 0 };
     if (paths.length === 0) {
       for (const check of CHECKS) {
-        add(total, run("deno", check) ? { passed: 1 } : { failed: 1 });
+        add(total, await run("deno", check) ? { passed: 1 } : { failed: 1 });
       }
     }
     const denoReport = join(scratch, "deno.xml");
-    const denoRan = run("deno", [...DENO_TEST, `--junit-path=${denoReport}`, ...testPaths(paths)]);
-    add(total, tallyOf(denoReport, denoRan));
     const bunReport = join(scratch, "bun.xml");
     const reporter = ["--reporter=junit", `--reporter-outfile=${bunReport}`];
-    const bunRan = run("bun", [...BUN_TEST, ...reporter, ...testPaths(paths)]);
-    add(total, tallyOf(bunReport, bunRan));
+    // Tests wait more than they work, so both run at once.
+    const hearBun = runQuietly("bun", [...BUN_TEST, ...reporter, ...testPaths(paths)]);
+    const denoArgs = [...DENO_TEST, `--junit-path=${denoReport}`, ...testPaths(paths)];
+    add(total, tallyOf(denoReport, await run("deno", denoArgs)));
+    add(total, tallyOf(bunReport, await hearBun()));
     const skipped = total.skipped === 0 ? "" : `, ${total.skipped} skipped`;
     console.log(`\n${total.passed} passed, ${total.failed} failed${skipped}`);
     return total.failed === 0 ? 0 : 1;
@@ -72,12 +75,52 @@ function testPaths(paths: readonly string[]): readonly string[] {
   return paths.length === 0 ? ["./test"] : paths.map((path) => `./${path.replace(/^\.\//, "")}`);
 }
 
-function run(runtime: "deno" | "bun", args: readonly string[]): boolean {
+/** Runs a command of a runtime; whether it succeeded. */
+function run(runtime: RuntimeName, args: readonly string[]): Promise<boolean> {
+  announce(runtime, args);
+  return succeeds(runtime, spawn(programOf(runtime), args, { stdio: "inherit" }));
+}
+
+/**
+ * Runs a command that keeps what it says to itself at first, while another one talks.
+ *
+ * @returns Lets it say that, and the rest as it comes; whether it succeeded.
+ */
+function runQuietly(runtime: RuntimeName, args: readonly string[]): () => Promise<boolean> {
+  const child = spawn(programOf(runtime), args, { stdio: ["ignore", "pipe", "pipe"] });
+  let held: Uint8Array[] | null = [];
+  for (const output of [child.stdout, child.stderr]) {
+    output.on("data", (chunk: Uint8Array) => {
+      if (held === null) process.stdout.write(chunk);
+      else held.push(chunk);
+    });
+  }
+  const succeeded = succeeds(runtime, child);
+  return () => {
+    announce(runtime, args);
+    for (const chunk of held ?? []) process.stdout.write(chunk);
+    held = null;
+    return succeeded;
+  };
+}
+
+function announce(runtime: RuntimeName, args: readonly string[]): void {
   console.log(`\n$ ${runtime} ${args.join(" ")}`);
+}
+
+function programOf(runtime: RuntimeName): string {
   const local = join("node_modules", ".bin", runtime);
-  const result = spawnSync(existsSync(local) ? local : runtime, args, { stdio: "inherit" });
-  if (result.error !== undefined) console.error(`${runtime}: ${result.error.message}`);
-  return result.status === 0;
+  return existsSync(local) ? local : runtime;
+}
+
+function succeeds(runtime: RuntimeName, child: ChildProcess): Promise<boolean> {
+  return new Promise((resolve) => {
+    child.once("error", (error) => {
+      console.error(`${runtime}: ${error.message}`);
+      resolve(false);
+    });
+    child.once("close", (status) => resolve(status === 0));
+  });
 }
 
 /**
