@@ -25,8 +25,8 @@ export class DenoConnection implements Connection {
   #handler!: ConnectionHandler;
   #state: State = "open";
 
-  /** What is still to be sent of the chunk in flight. */
-  #chunk: Uint8Array | null = null;
+  /** What is still to be sent of the chunk in flight, in bytes. */
+  #unsentBytes = 0;
   #writeError: Error | null = null;
   #finSent = false;
 
@@ -59,36 +59,35 @@ export class DenoConnection implements Connection {
   }
 
   get unsentBytes(): number {
-    return this.#chunk === null ? 0 : this.#chunk.length;
+    return this.#unsentBytes;
   }
 
   write(chunk: Uint8Array): boolean {
     if (this.#state !== "open" || this.#writeError !== null) return false;
-    if (this.#chunk !== null) throw new Error("write() while another chunk is in flight");
+    if (this.#unsentBytes > 0) throw new Error("write() while another chunk is in flight");
     if (chunk.length === 0) return true;
     this.#send(chunk);
     return false;
   }
 
   #send(chunk: Uint8Array): void {
-    this.#chunk = chunk;
-    const onSettled = (outcome: number | Error): void => this.#onWritten(outcome);
+    this.#unsentBytes = chunk.length;
+    const onSettled = (outcome: number | Error): void => this.#onWritten(outcome, chunk);
     this.#conn.write(chunk).then(onSettled, onSettled);
   }
 
-  #onWritten(outcome: number | Error): void {
+  #onWritten(outcome: number | Error, chunk: Uint8Array): void {
     if (typeof outcome !== "number") return this.#onWriteError(outcome);
-    const chunk = this.#chunk;
-    if (chunk === null) return;
+    if (this.#state === "gone") return;
     if (outcome < chunk.length) return this.#send(chunk.subarray(outcome));
-    this.#chunk = null;
+    this.#unsentBytes = 0;
     if (this.#state === "closing") this.#sendFin();
     this.#handler.onDrain();
   }
 
   #onWriteError(error: Error): void {
     if (this.#state === "gone") return;
-    this.#chunk = null;
+    this.#unsentBytes = 0;
     this.#writeError = error;
     // Where the connection is gone, the kernel may still hold what the peer sent before: the
     // pending read gets it, and then the end.
@@ -111,7 +110,7 @@ export class DenoConnection implements Connection {
     this.#state = "closing";
     this.#paused = false;
     this.#held = 0;
-    if (this.#chunk === null) this.#sendFin();
+    if (this.#unsentBytes === 0) this.#sendFin();
     this.#read();
   }
 
@@ -201,7 +200,7 @@ export class DenoConnection implements Connection {
 
   #free(): void {
     this.#state = "gone";
-    this.#chunk = null;
+    this.#unsentBytes = 0;
     this.#conn.close();
     if (!this.#bufferBusy) this.#giveBuffer();
   }
