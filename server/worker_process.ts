@@ -12,6 +12,13 @@ interface Pending {
   reject(error: Error): void;
 }
 
+/**
+ * How Deno's memory is to be kept where the server is, as in the task `serve`: what a pass allocates
+ * is garbage at once, so a young generation of 1 MiB does as well as one that grows to 16, and an idle
+ * subscriber costs a quarter less.
+ */
+const DENO_MEMORY_FLAGS = "--v8-flags=--max-semi-space-size=1";
+
 /** A worker's process, as its supervisor sees it. */
 export class WorkerProcess {
   /** Its name in the log. */
@@ -59,6 +66,7 @@ export class WorkerProcess {
     onSignal: (worker: WorkerProcess) => void,
   ): Promise<WorkerProcess> {
     const child = await startChild(runtime, import.meta.resolve("./worker.ts"), [
+      DENO_MEMORY_FLAGS,
       "--allow-net",
       `--allow-read=${directory}`,
       `--allow-write=${directory}`,

@@ -19,9 +19,9 @@ esac
 # Variables, none of which holds a blank.
 facts=$(sh runtime/system/facts.sh)
 if [ "$runtime" = deno ]; then
-  # What the task `serve` allows, and nothing else.
+  # As the task `serve`: what it allows, and nothing else.
   # shellcheck disable=SC2086
-  exec env $facts deno run --quiet --no-prompt --allow-net \
+  exec env $facts deno run --quiet --no-prompt --v8-flags=--max-semi-space-size=1 --allow-net \
     --allow-env=HOTWHEELS_NOFILE,HOTWHEELS_FACTS,NODE_V8_COVERAGE --allow-run=deno \
     --allow-write=/tmp server/main.ts \
     --port "${HOTWHEELS_PORT:-8081}" "$@"

@@ -98,10 +98,10 @@ describe("the service", () => {
     );
   });
 
-  it("gives Deno the permissions that the task gives it, and no other", () => {
+  it("gives Deno the permissions and the memory that the task gives it, and no other", () => {
     const { tasks } = JSON.parse(readFileSync(join(root, "deno.json"), "utf8"));
-    const permissions = (text: string) => text.match(/--allow-\S+/g)!.sort();
-    assertEquals(permissions(serve), permissions(tasks.serve));
+    const flags = (text: string) => text.match(/--(?:allow|v8)-\S+/g)!.sort();
+    assertEquals(flags(serve), flags(tasks.serve));
     assertNotMatch(serve, /-A\b|--allow-all/);
   });
 

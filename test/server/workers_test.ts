@@ -1,7 +1,8 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { readFileSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { RUNTIME_NAMES } from "../../bots/program.ts";
+import { PROJECT_ROOT, RUNTIME_NAMES } from "../../bots/program.ts";
 import { JanusClient, message, publish } from "../support/janus_client.ts";
 import { until } from "../support/until.ts";
 import { skipWorkers, withWorkers, workersOf } from "../support/workers.ts";
@@ -126,6 +127,21 @@ for (const runtime of RUNTIME_NAMES) {
         }
         await publisher.dispose();
         for (const client of clients) await client.dispose();
+      });
+    });
+
+    it("keeps memory in each worker as the task does", {
+      timeout: 60_000,
+      skip: runtime === "deno" ? skipWorkers : "Bun has no such flags",
+    }, async () => {
+      const task = readFileSync(`${PROJECT_ROOT}deno.json`, "utf8").match(/"serve": .*/)?.[0] ?? "";
+      const flags = task.match(/--v8-flags=\S+/)?.[0] ?? "";
+      assertStringIncludes(flags, "--max-semi-space-size=");
+      await withWorkers(runtime, 2, (server) => {
+        for (const worker of workersOf(server)) {
+          assertStringIncludes(readFileSync(`/proc/${worker}/cmdline`, "utf8"), `\0${flags}\0`);
+        }
+        return Promise.resolve();
       });
     });
 
