@@ -203,7 +203,10 @@ export const CLOSE_LINGER_MS = 2_000;
  */
 export const RECEIPT_DEADLINE_MS = 10_000;
 
-/** How often deadlines are looked at, in milliseconds; no deadline is more exact than this. */
+/**
+ * How often deadlines are looked at, in milliseconds; no deadline is more exact than this. With more
+ * than 1,024 sessions it's not everyone's each time, but everyone's once a second.
+ */
 export const SWEEP_INTERVAL_MS = 250;
 
 /**
