@@ -88,9 +88,12 @@ export class Publisher implements Waiter {
 
   /** The same, and sends the client a receipt once it's known what became of the message. */
   publishForReceipt(name: string, message: Uint8Array): void {
-    const { topics, backplane } = this.#context;
+    const { topics, backplane, budget } = this.#context;
     const micros = this.#accept();
-    this.#receipts ??= new ReceiptQueue((micros, receipt) => this.#giveReceipt(micros, receipt));
+    this.#receipts ??= new ReceiptQueue(
+      budget,
+      (micros, receipt) => this.#giveReceipt(micros, receipt),
+    );
     const take = this.#receipts.owe(micros, backplane === undefined ? 1 : 2);
     backplane?.forwardForReceipt(name, micros, message, take);
     this.#follow(topics.publish(name, micros, message, take));

@@ -1,3 +1,5 @@
+import { RECEIPT_OVERHEAD_BYTES } from "./limits.ts";
+import type { MemoryBudget } from "./memory_budget.ts";
 import { NOBODY, type Receipt, sumOf, type TakeReceipt } from "./receipts.ts";
 
 interface Owed {
@@ -14,10 +16,12 @@ interface Owed {
  */
 export class ReceiptQueue {
   readonly #owed = new Set<Owed>();
+  readonly #budget: MemoryBudget;
   readonly #give: (micros: number, receipt: Receipt) => void;
 
   /** @param give Called for each message in turn; it may end subscriptions. */
-  constructor(give: (micros: number, receipt: Receipt) => void) {
+  constructor(budget: MemoryBudget, give: (micros: number, receipt: Receipt) => void) {
+    this.#budget = budget;
     this.#give = give;
   }
 
@@ -31,6 +35,7 @@ export class ReceiptQueue {
   owe(micros: number, parts: number): TakeReceipt {
     const owed: Owed = { micros, receipt: NOBODY, missing: parts };
     this.#owed.add(owed);
+    this.#budget.hold(RECEIPT_OVERHEAD_BYTES);
     return (receipt) => {
       owed.receipt = sumOf(owed.receipt, receipt);
       owed.missing--;
@@ -42,6 +47,7 @@ export class ReceiptQueue {
     for (const owed of this.#owed) {
       if (owed.missing > 0) return;
       this.#owed.delete(owed);
+      this.#budget.release(RECEIPT_OVERHEAD_BYTES);
       this.#give(owed.micros, owed.receipt);
     }
   }
