@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
@@ -139,7 +140,8 @@ for (const runtime of RUNTIME_NAMES) {
       assertStringIncludes(flags, "--max-semi-space-size=");
       await withWorkers(runtime, 2, (server) => {
         for (const worker of workersOf(server)) {
-          assertStringIncludes(readFileSync(`/proc/${worker}/cmdline`, "utf8"), `\0${flags}\0`);
+          const { stdout } = spawnSync("ps", ["-ww", "-o", "args=", "-p", String(worker)]);
+          assertStringIncludes(stdout.toString(), ` ${flags} `);
         }
         return Promise.resolve();
       });
