@@ -14,6 +14,8 @@ export const FAULT_KINDS = [
   "after_unsubscribe",
   /** One publisher's messages don't carry growing timestamps. */
   "timestamp",
+  /** A receipt that was asked for didn't come, or one wasn't asked for, doesn't add up or is out of order. */
+  "receipt",
   /** The server ended the connection of a client that kept all the rules. */
   "cut",
   /** A client that kept all the rules couldn't connect, or wasn't greeted. */

@@ -1,6 +1,7 @@
 import type { Random } from "../compare/random.ts";
 import { type Lane, messageTail } from "./ledger.ts";
 import { Member } from "./member.ts";
+import { ReceiptCheck } from "./receipt_check.ts";
 import type { CheckedTown } from "./subscriber.ts";
 
 /** How a publisher behaves. */
@@ -22,6 +23,9 @@ const TICK_MS = 20;
 /** As many messages go into one write. */
 const WRITE_MESSAGES = 100;
 
+/** One message in so many asks for a receipt. */
+const RECEIPT_ONE_IN = 7;
+
 /** A publisher that pipelines over a kept connection, and waits where the server makes it wait. */
 export class Publisher {
   readonly #town: CheckedTown;
@@ -29,6 +33,7 @@ export class Publisher {
   readonly #random: Random;
   readonly #member: Member;
   #lane: Lane | undefined;
+  #receipts = new ReceiptCheck();
   #due = 0;
   #tickedMs = performance.now();
   #mayWrite = false;
@@ -41,9 +46,7 @@ export class Publisher {
     this.#random = random;
     this.#member = new Member(town, plan.name, random, {
       onGreeted: () => this.#onGreeted(),
-      onFrame: (frame) => {
-        town.faults.add("foreign", `${plan.name} gets ${frame.slice(0, 200)}`);
-      },
+      onFrame: (frame) => this.#onFrame(frame),
       onDrain: () => {
         this.#mayWrite = true;
         this.#write();
@@ -64,6 +67,18 @@ export class Publisher {
     this.#due = 0;
   }
 
+  /** Whether it has all the receipts that it asked for. */
+  get isComplete(): boolean {
+    return this.#receipts.owed <= 0;
+  }
+
+  /** Counts the receipts that never came. */
+  settle(): void {
+    const { owed } = this.#receipts;
+    if (owed <= 0) return;
+    this.#town.faults.add("receipt", `${this.#plan.name} still waits for ${owed} receipts`, owed);
+  }
+
   retire(): void {
     this.#lane = undefined;
     this.#member.retire();
@@ -72,13 +87,24 @@ export class Publisher {
   #onGreeted(): void {
     const { topic, maxDataBytes } = this.#plan;
     this.#lane = this.#town.ledger.open(topic, maxDataBytes);
+    this.#receipts = new ReceiptCheck();
     this.#mayWrite = true;
+  }
+
+  #onFrame(frame: string): void {
+    const verdict = this.#receipts.take(frame);
+    if (verdict === "fine") this.#town.receipts++;
+    else {
+      const kind = verdict === "wrong" ? "receipt" : "foreign";
+      this.#town.faults.add(kind, `${this.#plan.name} gets ${frame.slice(0, 200)}`);
+    }
   }
 
   #onGone(): void {
     // Where it wasn't a kill, that it was cut is a fault already.
     if (this.#lane !== undefined) this.#lane.isLost = true;
     this.#lane = undefined;
+    this.#receipts = new ReceiptCheck();
     this.#mayWrite = false;
   }
 
@@ -101,9 +127,16 @@ export class Publisher {
     while (this.#mayWrite && this.#due >= 1) {
       let text = "";
       for (let i = 0; i < WRITE_MESSAGES && this.#due >= 1; i++, this.#due--) {
-        text += `PUBLISH\0{${messageTail(lane, lane.sent++)}\0`;
+        text += this.#frame(lane);
       }
       this.#mayWrite = this.#member.write(text);
     }
+  }
+
+  #frame(lane: Lane): string {
+    const message = `{${messageTail(lane, lane.sent++)}`;
+    if (lane.sent % RECEIPT_ONE_IN !== 0) return `PUBLISH\0${message}\0`;
+    this.#receipts.ask();
+    return `{"action":"publish","data":${message}}\0`;
   }
 }

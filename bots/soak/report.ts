@@ -29,6 +29,8 @@ export interface SoakRun {
   readonly streams: number;
   readonly published: number;
   readonly delivered: number;
+  /** That came for those messages whose publishers had asked, and add up. */
+  readonly receipts: number;
   /** Healthy clients' connections that went with a worker that was killed. */
   readonly lost_to_kills: number;
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;

@@ -73,6 +73,7 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
     kills: new Kills(),
     ledger: new Ledger(),
     delivered: 0,
+    receipts: 0,
     streams: 0,
     lostToKills: 0,
   };
@@ -135,6 +136,7 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
     streams: town.streams,
     published: town.ledger.published,
     delivered: town.delivered,
+    receipts: town.receipts,
     lost_to_kills: town.lostToKills,
     faults: faults.counts,
     fault_details: faults.details,

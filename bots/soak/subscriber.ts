@@ -22,6 +22,8 @@ export interface CheckedTown extends Town {
   readonly ledger: Ledger;
   /** Messages that arrived. */
   delivered: number;
+  /** Receipts that publishers got, as they should be. */
+  receipts: number;
   /** Connections on which a subscription was checked. */
   streams: number;
 }

@@ -22,11 +22,12 @@ export function reportText(report: SoakReport): string {
 }
 
 function runLines(run: SoakRun): string[] {
-  const { load_s, subscribers, streams, published, delivered, kills } = run;
+  const { load_s, subscribers, streams, published, delivered, receipts, kills } = run;
   const version = run.runtime_version === null ? "" : ` ${run.runtime_version}`;
   return [
     `--- ${run.server}${version}: ${load_s.toFixed(0)} s, ${subscribers} healthy subscribers`,
-    `published: ${published}, delivered: ${delivered} on ${streams} streams, each checked`,
+    `published: ${published}, delivered: ${delivered} on ${streams} streams, each checked; ` +
+    `${receipts} receipts`,
     `workers killed: ${kills.length}` +
     (kills.length === 0
       ? ""

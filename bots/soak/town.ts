@@ -85,13 +85,14 @@ export class Inhabitants {
     this.#legacy.stop();
     const endMs = performance.now() + patienceMs;
     const isDone = () =>
-      this.#legacy.isFlushed && this.#subscribers.every(({ isComplete }) => isComplete);
+      this.#legacy.isFlushed && this.#subscribers.every(({ isComplete }) => isComplete) &&
+      this.#publishers.every(({ isComplete }) => isComplete);
     while (!isDone() && performance.now() < endMs) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
     // What comes when all have everything must not come: give it time to.
     await new Promise((resolve) => setTimeout(resolve, 10 * LOOK_MS));
-    for (const subscriber of this.#subscribers) subscriber.settle();
+    for (const inhabitant of [...this.#subscribers, ...this.#publishers]) inhabitant.settle();
   }
 
   moveOut(): void {

@@ -81,7 +81,7 @@ describe("the soak of a faulty server", () => {
       }
     });
     assertEquals(passed, false, fault_details.join("\n"));
-    for (const kind of ["missing", "duplicate", "damaged"] as const) {
+    for (const kind of ["missing", "duplicate", "damaged", "receipt"] as const) {
       assert((faults[kind] ?? 0) > 0, `nothing ${kind}: ${fault_details.join("\n")}`);
     }
   });
