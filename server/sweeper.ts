@@ -18,7 +18,7 @@ const MAX_STEP_MS = 2 * SWEEP_INTERVAL_MS;
 /**
  * Looks at every session's deadlines, some at a time between turns of the loop, so that 20,000
  * heartbeats that fall due together hold nobody's message up. One timer serves all. Of many sessions
- * each is looked at once a second only: going through 15,000 takes Deno 7 ms, which delay a pass.
+ * each is looked at once a second only: with 15,000, sweeps over all were 6 % of a round's CPU time.
  */
 export class Sweeper implements SlicedTask {
   readonly #sessions: SessionTable;
