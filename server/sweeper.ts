@@ -6,10 +6,10 @@ import type { SlicedTask, Turns } from "./turns.ts";
 /** Sessions that may be looked at in the time of one write. */
 const SESSIONS_PER_WRITE = 64;
 
-/** A sweep looks at this share of all sessions, so that a round takes a second, */
+/** A sweep looks at this share of all sessions, so that a round takes a second. */
 const SWEPT_SHARE = 1 / 4;
 
-/** but at so many at least, since that costs little: each session's are a few misses of the cache. */
+/** It looks at so many at least: where there are no more, deadlines are as exact as the sweeps. */
 const MIN_SWEPT = 1_024;
 
 /** How far one sweep may move the clock. */

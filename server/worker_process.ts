@@ -14,8 +14,8 @@ interface Pending {
 
 /**
  * How Deno's memory is to be kept where the server is, as in the task `serve`: what a pass allocates
- * is garbage at once, so a young generation of 1 MiB does as well as one that grows to 16, and an idle
- * subscriber costs a quarter less.
+ * is garbage at once, so a young generation of 1 MiB does as well as one that grows freely, and an
+ * idle subscriber costs a quarter less.
  */
 const DENO_MEMORY_FLAGS = "--v8-flags=--max-semi-space-size=1";
 

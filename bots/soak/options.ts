@@ -76,9 +76,10 @@ kept connections and as in 2009. Around them, in random order: silent connection
 second, frames without an end, garbage, deep JSON, publish floods, connect and reset, floods and churn of
 connections, of subscriptions and of topics, subscribers that never read, read slowly, or read just
 enough. Every healthy stream is checked for gaps, duplicates, order and damage, and every receipt that a
-publisher asked for; a stream on a worker that was killed ends there, and none of another's may. Memory after the first minute is compared with memory
-at the end, by means over a fifth of the time each, and may grow by 10 %; where the soak is too short
-for that, it says so. In the end the server must have let go of its descriptors, answer, and stop with status 0.
+publisher asked for; a stream on a worker that was killed ends there, and none of another's may. Memory
+after the first minute is compared with memory at the end, by means over a fifth of the time each, and
+may grow by 10 %; where the soak is too short for that, it says so. In the end the server must have let
+go of its descriptors, answer, and stop with status 0.
 
 The exit status is 0 when all held, 1 when not or when the soak couldn't take place, 2 when the command
 line is wrong.
