@@ -64,7 +64,7 @@ async function main(args: readonly string[]): Promise<number> {
   const runs: ChurnRun[] = [];
   try {
     for (const name of runtimes) {
-      const server = await startServer(name, workers, undertakings);
+      const server = await startServer(name, workers, "open", undertakings);
       const run = await churn(server, connections, (share) => {
         showProgress(`${name}: ${(share * 100).toFixed(0)} % of ${connections} connections`);
       });

@@ -1,10 +1,33 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
+import denoConfig from "../deno.json" with { type: "json" };
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { childEnvironment, type Program, PROJECT_ROOT, type RuntimeName } from "./program.ts";
 
 /** How long a server may take to start. */
 const START_PATIENCE_MS = 20_000;
+
+/** The server's flags that name a file which it reads. */
+const FILE_FLAGS = ["--tls-cert", "--tls-key", "--publish-key-file", "--subscribe-key-file"];
+
+/**
+ * A command line that runs the server directly, with the permissions that its task gives it.
+ *
+ * @param flags Those that it will get: it may read the files that they name.
+ */
+export function directCommand(
+  runtime: RuntimeName,
+  { path }: Program,
+  flags: readonly string[],
+): readonly string[] {
+  if (runtime === "bun") return [path, "run", "server/main.ts"];
+  const args = / deno (run .*)$/.exec(denoConfig.tasks.serve)?.[1];
+  if (args === undefined) throw new Error(`the serve task runs no deno: ${denoConfig.tasks.serve}`);
+  const files = flags.filter((_, i) => FILE_FLAGS.includes(flags[i - 1] ?? ""));
+  const more = files.length === 0 ? [] : [`--allow-read=${files}`];
+  const [run = "", ...others] = args.split(" ");
+  return [path, run, ...more, ...others];
+}
 
 /** This project's server as a process of its own, on a free port of the loopback network. */
 export class ServerProcess {
@@ -34,8 +57,12 @@ export class ServerProcess {
     prefix: readonly string[] = [],
     onSpawn: (end: () => void) => void = () => {},
   ): Promise<ServerProcess> {
-    const start = runtime === "deno" ? ["task", "-q", "serve"] : ["run", "server/main.ts"];
-    const command = [...prefix, program.path, ...start, "--port", "0", ...flags];
+    const readsFiles = flags.some((flag) => FILE_FLAGS.includes(flag));
+    const start = runtime === "bun" || readsFiles
+      ? directCommand(runtime, program, flags)
+      // The task finds out about the system what Deno's sandbox hides.
+      : [program.path, "task", "-q", "serve"];
+    const command = [...prefix, ...start, "--port", "0", ...flags];
     const child = spawn(command[0]!, command.slice(1), {
       cwd: PROJECT_ROOT,
       env: childEnvironment(),

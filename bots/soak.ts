@@ -20,6 +20,9 @@ import { startServer } from "./soak/start_server.ts";
 import { progressLine, reportText } from "./soak/text.ts";
 import { findTarget } from "./target.ts";
 
+/** How many attacks run at once, on all servers together. */
+const ATTACK_COLUMNS = 6;
+
 /** How long what was published may take to its last subscriber, when the load has ended. */
 const SETTLE_PATIENCE_MS = 30_000;
 
@@ -49,7 +52,7 @@ async function soakEach(
   args: readonly string[],
   undertakings: Undertakings,
 ): Promise<SoakReport> {
-  const { workers, durationMs, killEveryMs } = options;
+  const { workers, doors, durationMs, killEveryMs } = options;
   const seed = options.seed ?? Math.floor(Math.random() * (MAX_SEED + 1));
   const client = await detectRuntime();
   // Before the first server is started, so that a runtime that isn't there is told at once.
@@ -59,8 +62,9 @@ async function soakEach(
     runs.push(await soakOne(await foundServer(client, options.target), options, seed));
   }
   for (const name of options.runtimes) {
-    const server = await startServer(name, workers, undertakings);
-    runs.push(await soakOne(server, options, seed));
+    const servers: SoakedServer[] = [];
+    for (const door of doors) servers.push(await startServer(name, workers, door, undertakings));
+    runs.push(...await Promise.all(servers.map((server) => soakOne(server, options, seed))));
   }
   return {
     hotwheels_version: manifest.version,
@@ -77,14 +81,15 @@ async function soakEach(
 
 async function soakOne(
   server: SoakedServer,
-  { durationMs, subscribers, killEveryMs }: SoakOptions,
+  { durationMs, subscribers, doors, killEveryMs }: SoakOptions,
   seed: number,
 ): Promise<SoakRun> {
   const isTerminal = process.stderr.isTTY === true;
   const run = await soak(server, {
     durationMs,
-    subscribers,
+    subscribers: Math.ceil(subscribers / doors.length),
     killEveryMs,
+    attackColumns: Math.ceil(ATTACK_COLUMNS / doors.length),
     seed,
     patienceMs: SETTLE_PATIENCE_MS,
     onProgress(progress) {
@@ -104,5 +109,14 @@ async function foundServer(
   const { addresses: [hostname] } = await findTarget(runtime, wanted, null);
   const { host, port } = place;
   const target = { hostname: hostname!, port };
-  return { name: `${host}:${port}`, runtimeVersion: null, target, pid: null, stop: null };
+  return {
+    name: `${host}:${port}`,
+    runtimeVersion: null,
+    door: "open",
+    target,
+    keys: null,
+    pid: null,
+    renew: null,
+    stop: null,
+  };
 }

@@ -24,7 +24,7 @@ const PUBLISH = utf8Bytes("PUBLISH\0");
  * @throws {RangeError} if the topic isn't valid.
  */
 export function encodeSubscribe(topic: string): Uint8Array {
-  return encodeAction("subscribe", topic);
+  return encodeTopicAction("subscribe", topic);
 }
 
 /**
@@ -33,13 +33,22 @@ export function encodeSubscribe(topic: string): Uint8Array {
  * @throws {RangeError} if the topic isn't valid.
  */
 export function encodeUnsubscribe(topic: string): Uint8Array {
-  return encodeAction("unsubscribe", topic);
+  return encodeTopicAction("unsubscribe", topic);
 }
 
-function encodeAction(action: string, topic: string): Uint8Array {
+/** An authenticate frame, in a buffer of its own. It holds a secret. */
+export function encodeAuthenticate(key: string): Uint8Array {
+  return encodeAction("authenticate", key);
+}
+
+function encodeTopicAction(action: string, topic: string): Uint8Array {
   const problem = topicProblem(topic);
   if (problem !== undefined) throw new RangeError(`The topic ${problem}`);
-  return utf8Bytes(JSON.stringify({ action, data: topic }) + "\0");
+  return encodeAction(action, topic);
+}
+
+function encodeAction(action: string, data: string): Uint8Array {
+  return utf8Bytes(JSON.stringify({ action, data }) + "\0");
 }
 
 /** How to publish. */

@@ -1,10 +1,13 @@
 import process from "node:process";
 import type { Random } from "../compare/random.ts";
 import { peersOf } from "./census.ts";
-import type { Kills } from "./kills.ts";
+import type { Kill, Kills } from "./kills.ts";
 import type { Watch } from "./watch.ts";
 
-/** Kills a server's workers, one at a time, never the first: somebody has to see it all. */
+/**
+ * Makes a server's workers end, one at a time, never the first: somebody has to see it all. They are
+ * killed, and in the middle between two kills one is asked to end.
+ */
 export class Killer {
   readonly #watch: Watch;
   readonly #kills: Kills;
@@ -21,17 +24,23 @@ export class Killer {
     this.#random = random;
   }
 
+  /** @param everyMs From one kill to the next. */
   start(everyMs: number): void {
-    this.#timer = setInterval(() => this.#underWay = this.#kill(), everyMs);
+    // Who is asked may take ten seconds, while somebody else should be killed.
+    let isToBeKilled = true;
+    this.#timer = setInterval(() => {
+      this.#underWay = this.#strike(isToBeKilled ? "killed" : "asked");
+      isToBeKilled = !isToBeKilled;
+    }, everyMs / 2);
   }
 
-  /** Resolves when no kill is under way any more. */
+  /** Resolves when nobody is being struck any more. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await this.#underWay;
   }
 
-  async #kill(): Promise<void> {
+  async #strike(how: Kill["how"]): Promise<void> {
     const { mortals } = this.#watch;
     const pid = mortals[this.#random.below(mortals.length)];
     if (pid === undefined) return;
@@ -42,13 +51,14 @@ export class Killer {
       // It has ended by itself; whoever watches it says so.
       return;
     }
-    this.#watch.expectDeath(pid);
+    this.#watch.expectEnd(pid);
     try {
       const ports = await peersOf(pid, this.#port);
       const at_s = performance.now() / 1000;
-      this.#kills.add({ at_s, pid, connections: ports.length }, ports);
+      this.#kills.add({ at_s, pid, how, connections: ports.length }, ports);
     } finally {
-      process.kill(pid, "SIGKILL");
+      if (how === "asked") process.kill(pid, "SIGTERM");
+      process.kill(pid, how === "asked" ? "SIGCONT" : "SIGKILL");
     }
   }
 }

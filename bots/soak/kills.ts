@@ -1,16 +1,18 @@
-/** How long after a kill a connection may still turn out to have been the victim's. */
+/** How long after a strike a connection may still turn out to have been the victim's. */
 const AFTERMATH_MS = 5_000;
 
-/** A worker that was killed on purpose. */
+/** A worker that was made to end on purpose. */
 export interface Kill {
   /** Seconds from the command's beginning. */
   readonly at_s: number;
   readonly pid: number;
+  /** By SIGKILL, or by SIGTERM, upon which it says goodbye to each client. */
+  readonly how: "killed" | "asked";
   /** The connections it had, of all clients. */
   readonly connections: number;
 }
 
-/** Which connections went with a worker that was killed, so that no other loss is excused. */
+/** Which connections went with a worker that was made to end, so that no other loss is excused. */
 export class Kills {
   readonly kills: Kill[] = [];
   readonly #timesMs: number[] = [];
@@ -23,7 +25,7 @@ export class Kills {
   }
 
   /**
-   * A worker is about to be killed.
+   * A worker is about to be made to end.
    *
    * @param ports The clients' ports of its connections.
    */
@@ -39,13 +41,22 @@ export class Kills {
     return this.isRecent && this.#doomedPorts.has(localPort);
   }
 
-  /** Whether a worker was killed so lately that it may have had connections it hadn't accepted. */
+  /**
+   * Whether a client may be told just now that its server stops: its worker was asked to end, or must be
+   * the one that was, since it greeted the client after it had been.
+   */
+  explainsFarewell(localPort: number, greetedMs: number): boolean {
+    if (!this.isRecent || this.kills.at(-1)!.how !== "asked") return false;
+    return this.#doomedPorts.has(localPort) || greetedMs >= this.#timesMs.at(-1)!;
+  }
+
+  /** Whether a worker was made to end so lately that it may have had connections it hadn't accepted. */
   get isRecent(): boolean {
     const last = this.#timesMs.at(-1);
     return last !== undefined && this.#nowMs() - last < AFTERMATH_MS;
   }
 
-  /** Whether a worker was killed between two moments. */
+  /** Whether a worker was made to end between two moments. */
   hasOneBetween(fromMs: number, toMs: number): boolean {
     return this.#timesMs.some((ms) => ms >= fromMs && ms <= toMs);
   }

@@ -1,28 +1,39 @@
-import { PONG, REGULAR_SOCKET } from "../../protocol/client_encoder.ts";
+import { encodeAuthenticate, PONG, REGULAR_SOCKET } from "../../protocol/client_encoder.ts";
 import { ServerDecoder } from "../../protocol/server_decoder.ts";
 import type { Random } from "../compare/random.ts";
 import type { Faults } from "./faults.ts";
 import type { Kills } from "./kills.ts";
 import { Peer, type PeerEnd, type Target } from "./peer.ts";
 
+/** What a server wants to see before anything else. */
+export interface Keys {
+  readonly publish: string;
+  readonly subscribe: string;
+}
+
 /** What all healthy clients of a soak share. */
 export interface Town {
   readonly target: Target;
+  /** `null` where everybody may publish and subscribe. */
+  readonly keys: Keys | null;
   readonly faults: Faults;
   readonly kills: Kills;
-  /** Connections that ended with a worker that was killed. */
+  /** Connections that ended with a worker that was killed or asked to end. */
   lostToKills: number;
 }
 
 /** What a member tells its owner. */
 export interface MemberEvents {
-  /** The server has greeted it: at its beginning, and again each time it has come back. */
-  onGreeted(): void;
+  /**
+   * The server has greeted it, and taken its key where it has one: at its beginning, and again each time
+   * it has come back.
+   */
+  onReady(): void;
   /** Any frame but greetings, heartbeats and errors. */
   onFrame(frame: string): void;
   /** It may write again. */
   onDrain?(): void;
-  /** The connection that was greeted is gone, though not by our doing. */
+  /** The connection that was ready is gone, though not by our doing. */
   onGone(): void;
 }
 
@@ -41,20 +52,35 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 export class Member {
   readonly #town: Town;
   readonly #name: string;
+  readonly #key: string | null;
   readonly #events: MemberEvents;
   readonly #random: Random;
   #peer: Peer | undefined;
   #decoder = new ServerDecoder();
   #isGreeted = false;
+  #greetedMs = 0;
+  #isReady = false;
+  /** Its worker has said goodbye. */
+  #isDismissed = false;
   #hasRetired = false;
   /** What will end this connection is counted already. */
   #isFaulted = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param name For faults' details. */
-  constructor(town: Town, name: string, random: Random, events: MemberEvents) {
+  /**
+   * @param name For faults' details.
+   * @param key What it authenticates with, where it must.
+   */
+  constructor(
+    town: Town,
+    name: string,
+    key: string | null,
+    random: Random,
+    events: MemberEvents,
+  ) {
     this.#town = town;
     this.#name = name;
+    this.#key = key;
     this.#random = random;
     this.#events = events;
   }
@@ -63,7 +89,11 @@ export class Member {
   join(): void {
     this.#hasRetired = false;
     this.#decoder = new ServerDecoder({ maxFrameBytes: MAX_FRAME_BYTES });
-    this.#isGreeted = this.#isFaulted = false;
+    this.#isGreeted =
+      this.#isReady =
+      this.#isDismissed =
+      this.#isFaulted =
+        false;
     const peer: Peer = new Peer(this.#town.target, {
       onData: (chunk) => this.#onData(chunk),
       onDrain: () => this.#events.onDrain?.(),
@@ -83,7 +113,7 @@ export class Member {
     clearTimeout(this.#timer);
     this.#peer?.leave();
     this.#peer = undefined;
-    this.#isGreeted = false;
+    this.#isGreeted = this.#isReady = false;
   }
 
   /** Leaves in order, and comes back as a new client. */
@@ -92,11 +122,11 @@ export class Member {
     this.#comeBack();
   }
 
-  get isGreeted(): boolean {
-    return this.#isGreeted;
+  get isReady(): boolean {
+    return this.#isReady;
   }
 
-  /** Sends; returns whether it may go on. Nobody but a greeted member may. */
+  /** Sends; returns whether it may go on. Nobody but a member that is ready may. */
   write(bytes: Uint8Array | string): boolean {
     return this.#peer?.write(bytes) ?? false;
   }
@@ -119,12 +149,32 @@ export class Member {
       }
       clearTimeout(this.#timer);
       this.#isGreeted = true;
+      this.#greetedMs = performance.now();
       // A first complete frame, so that nobody who has nothing to say yet is taken for a mute.
       this.write(REGULAR_SOCKET);
-      this.#events.onGreeted();
+      if (this.#key === null) this.#becomeReady();
+      else this.write(encodeAuthenticate(this.#key));
     } else if (frame === "PING") this.write(PONG);
-    else if (/^\{"timestamp":\[\d+,\d+,\d+\],"error":/.test(frame)) this.#fault("cut", frame);
-    else this.#events.onFrame(frame);
+    else if (/^\{"timestamp":\[\d+,\d+,\d+\],"error":/.test(frame)) this.#onError(frame);
+    else if (this.#isReady) this.#events.onFrame(frame);
+    else if (frame === "ACK") this.#becomeReady();
+    else {this.#town.faults.add(
+        "foreign",
+        `${this.#name} isn't in yet and gets ${frame.slice(0, 200)}`,
+      );}
+  }
+
+  #becomeReady(): void {
+    this.#isReady = true;
+    this.#events.onReady();
+  }
+
+  #onError(frame: string): void {
+    const { kills } = this.#town;
+    const isFarewell = frame.includes('"error":{"code":"server_shutdown"');
+    if (isFarewell && kills.explainsFarewell(this.#peer?.localPort ?? 0, this.#greetedMs)) {
+      this.#isDismissed = true;
+    } else this.#fault("cut", frame);
   }
 
   #onEnd(peer: Peer, how: PeerEnd): void {
@@ -132,14 +182,16 @@ export class Member {
     clearTimeout(this.#timer);
     const { kills } = this.#town;
     const wasGreeted = this.#isGreeted;
-    const byKill = wasGreeted ? kills.explainsLoss(peer.localPort) : kills.isRecent;
-    this.#isGreeted = false;
+    const wasReady = this.#isReady;
+    const byKill = this.#isDismissed ||
+      (wasGreeted ? kills.explainsLoss(peer.localPort) : kills.isRecent);
+    this.#isGreeted = this.#isReady = false;
     this.#peer = undefined;
     if (byKill) this.#town.lostToKills++;
     else if (!this.#isFaulted) {
       this.#fault(wasGreeted ? "cut" : "not_connected", `the connection ended: ${how}`);
     }
-    if (wasGreeted) this.#events.onGone();
+    if (wasReady) this.#events.onGone();
     this.#comeBack();
   }
 

@@ -9,6 +9,7 @@ import { MAX_SEED } from "../compare/random.ts";
 import { MAX_WORKERS } from "../limits.ts";
 import { RUNTIME_NAMES, type RuntimeName } from "../program.ts";
 import { parseHostAndPort } from "../server_address.ts";
+import { DOOR_NAMES, type DoorName } from "./door.ts";
 
 /** What a soak does. */
 export interface SoakOptions {
@@ -19,6 +20,8 @@ export interface SoakOptions {
   /** Under load, each server. */
   readonly durationMs: number;
   readonly workers: number;
+  /** Of each runtime a server behind each. */
+  readonly doors: readonly DoorName[];
   /** `null` for never. */
   readonly killEveryMs: number | null;
   readonly subscribers: number;
@@ -38,6 +41,7 @@ const VALUE_FLAGS = [
   "runtime",
   "target",
   "workers",
+  "door",
   "kill-every",
   "subscribers",
   "seed",
@@ -63,7 +67,10 @@ Usage:
                     other)
   --target H:P      soak the server at host H, port P instead; its memory isn't looked at
   --workers N       the server's processes (default 2)
-  --kill-every T    kill one worker every T, such as 30s (default 60s; needs two workers or more)
+  --kill-every T    kill one worker every T, such as 30s, and ask one to end in the middle between two
+                    kills (default 60s; needs two workers or more)
+  --door D          open or locked: one server only, either for everybody over plain TCP, or for those
+                    with a key over TLS (default: both at once, with half of the subscribers each)
   --subscribers N   healthy subscribers (default 200)
   --seed S          draw the attacks from S again (default: a new one, which is printed)
   --json FILE       write the report as JSON to FILE too; - for standard output, which sends the text
@@ -72,11 +79,12 @@ Usage:
   --version         print the version
 
 Healthy subscribers come, go and change topics while publishers send to them, paced and in bursts, over
-kept connections and as in 2009. Around them, in random order: silent connections, half frames, a byte a
-second, frames without an end, garbage, deep JSON, publish floods, connect and reset, floods and churn of
-connections, of subscriptions and of topics, subscribers that never read, read slowly, or read just
-enough. Every healthy stream is checked for gaps, duplicates, order and damage, and every receipt that a
-publisher asked for; a stream on a worker that was killed ends there, and none of another's may. Memory
+kept connections and, where no key is wanted, as in 2009. Around them, in random order: silent
+connections, half frames, a byte a second, frames without an end, garbage, deep JSON, publish floods,
+connect and reset, floods and churn of connections, of subscriptions and of topics, subscribers that
+never read, read slowly, or read just enough; behind TLS also wrong keys, strangers without one,
+handshakes that don't begin or don't end, and certificates that change. Every healthy stream is checked for gaps, duplicates, order and damage, and every receipt that a
+publisher asked for; a stream on a worker that is made to end ends there, and none of another's may. Memory
 after the first minute is compared with memory at the end, by means over a fifth of the time each, and
 may grow by 10 %; where the soak is too short for that, it says so. In the end the server must have let
 go of its descriptors, answer, and stop with status 0.
@@ -97,7 +105,8 @@ export function parseCommand(args: readonly string[]): SoakCommand {
   line.upTo(0, "there are only flags");
   const target = line.text("target");
   const runtime = line.choice("runtime", RUNTIME_NAMES);
-  if (target !== undefined) refuseBeside(line, ["runtime", "workers", "kill-every"]);
+  if (target !== undefined) refuseBeside(line, ["runtime", "workers", "door", "kill-every"]);
+  const door = line.choice("door", DOOR_NAMES);
   const durationMs = minutes(line.text("minutes") ?? "10") * 60_000;
   const workers = line.number("workers", 1, MAX_WORKERS) ?? 2;
   return {
@@ -107,6 +116,7 @@ export function parseCommand(args: readonly string[]): SoakCommand {
       target: target === undefined ? null : hostAndPort(target),
       durationMs,
       workers,
+      doors: target !== undefined ? ["open"] : door !== undefined ? [door] : DOOR_NAMES,
       killEveryMs: target === undefined
         ? killEvery(line.duration("kill-every"), workers, durationMs)
         : null,

@@ -6,12 +6,16 @@
  */
 
 import { connect, type Socket } from "node:net";
+import type { TlsTrust } from "../../runtime/types.ts";
+import { tlsOver } from "./tls_pipe.ts";
 
 /** Where the server is. */
 export interface Target {
   /** An IP address. */
   readonly hostname: string;
   readonly port: number;
+  /** Speak TLS; without it, bytes go as they are. */
+  readonly tls?: TlsTrust;
 }
 
 /**
@@ -22,6 +26,7 @@ export type PeerEnd = "fin" | "reset" | "refused" | "left";
 
 /** What a peer tells its owner. */
 export interface PeerEvents {
+  /** It may write: the handshake is done, where there is one. */
   onConnect?(): void;
   /** The chunk may be kept. */
   onData?(chunk: Uint8Array): void;
@@ -34,6 +39,8 @@ export interface PeerEvents {
 /** One connection. A FIN of the server's is answered with one. */
 export class Peer {
   readonly #socket: Socket;
+  /** What the peers say goes through this; the socket itself, or TLS over it. */
+  readonly #stream: Socket;
   #isConnected = false;
   #isLeaving = false;
   #end: PeerEnd | undefined;
@@ -45,26 +52,34 @@ export class Peer {
    * @param localAddress The loopback address to come from; the system's choice without it.
    */
   constructor(target: Target, events: PeerEvents, localAddress?: string) {
-    const { hostname: host, port } = target;
+    const { hostname: host, port, tls } = target;
     const from = localAddress === undefined ? {} : { localAddress };
-    this.#socket = connect({ host, port, ...from, allowHalfOpen: true, noDelay: true });
-    this.#socket.on("connect", () => {
+    const socket = connect({ host, port, ...from, allowHalfOpen: true, noDelay: true });
+    const stream = tls === undefined ? socket : tlsOver(socket, tls);
+    this.#socket = socket;
+    this.#stream = stream;
+    socket.on("connect", () => {
       this.#isConnected = true;
-      this.#localPort = this.#socket.localPort ?? 0;
+      this.#localPort = socket.localPort ?? 0;
+    });
+    stream.on(tls === undefined ? "connect" : "secureConnect", () => {
       if (!this.#isLeaving) events.onConnect?.();
     });
-    this.#socket.on("data", (chunk: Uint8Array) => {
+    stream.on("data", (chunk: Uint8Array) => {
       if (!this.#isLeaving) events.onData?.(chunk);
     });
-    this.#socket.on("drain", () => events.onDrain?.());
-    this.#socket.on("end", () => {
+    stream.on("drain", () => events.onDrain?.());
+    stream.on("end", () => {
       this.#end ??= this.#isLeaving ? "left" : "fin";
-      this.#socket.end();
+      stream.end();
     });
-    this.#socket.on("error", () => {
+    const onError = () => {
       this.#end ??= this.#isLeaving ? "left" : this.#isConnected ? "reset" : "refused";
-    });
-    this.#socket.on("close", () => {
+      socket.destroy();
+    };
+    socket.on("error", onError);
+    if (stream !== socket) stream.on("error", onError);
+    socket.on("close", () => {
       events.onEnd?.(this.#end ?? (this.#isLeaving ? "left" : "reset"));
     });
   }
@@ -81,24 +96,24 @@ export class Peer {
    * @returns Whether more may be written; else `onDrain` follows.
    */
   write(bytes: Uint8Array | string, onSent?: () => void): boolean {
-    return this.#socket.write(bytes, (error) => {
+    return this.#stream.write(bytes, (error) => {
       if (!error) onSent?.();
     });
   }
 
   /** Stops reading, so that the server's writes stall when the kernel's buffers are full. */
   pause(): void {
-    this.#socket.pause();
+    this.#stream.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.#stream.resume();
   }
 
   /** Sends FIN behind what was written, and forgets what still comes. */
   leave(): void {
     this.#isLeaving = true;
-    this.#socket.end();
+    this.#stream.end();
   }
 
   /** Closes as a program does that ends: FIN, or RST where something came that wasn't read. */

@@ -44,8 +44,8 @@ export class Publisher {
     this.#town = town;
     this.#plan = plan;
     this.#random = random;
-    this.#member = new Member(town, plan.name, random, {
-      onGreeted: () => this.#onGreeted(),
+    this.#member = new Member(town, plan.name, town.keys?.publish ?? null, random, {
+      onReady: () => this.#onReady(),
       onFrame: (frame) => this.#onFrame(frame),
       onDrain: () => {
         this.#mayWrite = true;
@@ -84,7 +84,7 @@ export class Publisher {
     this.#member.retire();
   }
 
-  #onGreeted(): void {
+  #onReady(): void {
     const { topic, maxDataBytes } = this.#plan;
     this.#lane = this.#town.ledger.open(topic, maxDataBytes);
     this.#receipts = new ReceiptCheck();

@@ -4,10 +4,11 @@
  * @module
  */
 
-import type { AttackRecord } from "./siege.ts";
+import type { DoorName } from "./door.ts";
 import type { FaultKind } from "./faults.ts";
 import type { Kill } from "./kills.ts";
 import type { MemorySample, MemoryVerdict } from "./memory.ts";
+import type { AttackRecord } from "./siege.ts";
 
 /** How a server stopped. */
 export interface StopRecord {
@@ -20,6 +21,8 @@ export interface SoakRun {
   /** `deno`, `bun`, or the server's address where it ran already. */
   readonly server: string;
   readonly runtime_version: string | null;
+  /** Plain TCP for everybody, or TLS for those with a key. */
+  readonly door: DoorName;
   readonly started_at: string;
   readonly passed: boolean;
   /** Seconds under load. */
@@ -31,11 +34,13 @@ export interface SoakRun {
   readonly delivered: number;
   /** That came for those messages whose publishers had asked, and add up. */
   readonly receipts: number;
-  /** Healthy clients' connections that went with a worker that was killed. */
+  /** Healthy clients' connections that went with a worker that was killed or asked to end. */
   readonly lost_to_kills: number;
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   readonly fault_details: readonly string[];
   readonly kills: readonly Kill[];
+  /** How often the certificate was changed. */
+  readonly renewals: number;
   /** `null` where the server's processes can't be looked at. */
   readonly memory: MemoryVerdict | null;
   readonly samples: readonly MemorySample[];

@@ -2,10 +2,11 @@ import { Random } from "../compare/random.ts";
 import { type Attack, type Field, pause, type Tally } from "./attacks/assailant.ts";
 import { CROWD_ATTACKS } from "./attacks/crowds.ts";
 import { FRAME_ATTACKS } from "./attacks/frames.ts";
+import { LOCK_ATTACKS } from "./attacks/locks.ts";
 import { READER_ATTACKS } from "./attacks/readers.ts";
 
-/** Everything that a soak does to a server. */
-export const ATTACKS: readonly Attack[] = [...FRAME_ATTACKS, ...CROWD_ATTACKS, ...READER_ATTACKS];
+/** What a soak does to every server. */
+const ATTACKS: readonly Attack[] = [...FRAME_ATTACKS, ...CROWD_ATTACKS, ...READER_ATTACKS];
 
 /** The longest pause of one that has ended an attack, before it begins the next. */
 const MAX_PAUSE_MS = 1_000;
@@ -26,13 +27,15 @@ export class Siege {
   readonly #random: Random;
   readonly #stop = new AbortController();
   readonly #columns: Promise<void>[] = [];
+  readonly #attacks: readonly Attack[];
   #deck: Attack[] = [];
 
   /** @param random For the order, and what each attack draws. */
   constructor(field: Omit<Field, "ends" | "random" | "signal">, random: Random) {
     this.#field = field;
     this.#random = random;
-    for (const { name } of ATTACKS) this.records[name] = { runs: 0, ends: {} };
+    this.#attacks = field.keys === null ? ATTACKS : [...ATTACKS, ...LOCK_ATTACKS];
+    for (const { name } of this.#attacks) this.records[name] = { runs: 0, ends: {} };
   }
 
   /** Begins. @param columns How many attacks run at once. */
@@ -49,7 +52,7 @@ export class Siege {
   async #march(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      if (this.#deck.length === 0) this.#deck = this.#random.shuffled(ATTACKS);
+      if (this.#deck.length === 0) this.#deck = this.#random.shuffled(this.#attacks);
       const attack = this.#deck.pop()!;
       const record = this.records[attack.name]!;
       record.runs++;

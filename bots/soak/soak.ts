@@ -5,11 +5,13 @@
  */
 
 import { Random } from "../compare/random.ts";
+import type { DoorName } from "./door.ts";
 import { Faults } from "./faults.ts";
 import { Killer } from "./killer.ts";
 import { Kills } from "./kills.ts";
 import { Ledger } from "./ledger.ts";
 import { holdsMemory, judgeMemory } from "./memory.ts";
+import type { Keys } from "./member.ts";
 import type { Target } from "./peer.ts";
 import type { SoakRun, StopRecord } from "./report.ts";
 import { Siege } from "./siege.ts";
@@ -22,9 +24,14 @@ export interface SoakedServer {
   /** For the report. */
   readonly name: string;
   readonly runtimeVersion: string | null;
+  readonly door: DoorName;
   readonly target: Target;
+  /** What it wants to see before anything else, if it does. */
+  readonly keys: Keys | null;
   /** `null` where its processes can't be looked at. */
   readonly pid: number | null;
+  /** Gives it another certificate; `null` where it has none, or it isn't ours to give. */
+  readonly renew: (() => void) | null;
   /** Asks it to stop, and resolves when it has; `null` where it isn't ours to stop. */
   readonly stop: (() => Promise<StopRecord>) | null;
 }
@@ -35,6 +42,8 @@ export interface SoakPlan {
   readonly subscribers: number;
   /** Milliseconds from one kill of a worker to the next; `null` for none. */
   readonly killEveryMs: number | null;
+  /** How many attacks run at once. */
+  readonly attackColumns: number;
   readonly seed: number;
   /** Milliseconds that what was published may take to its last subscriber, when the load has ended. */
   readonly patienceMs: number;
@@ -51,8 +60,8 @@ export interface SoakProgress {
   readonly residentBytes: number | null;
 }
 
-/** How many attacks run at once. */
-const ATTACK_COLUMNS = 5;
+/** From one certificate to the next. */
+const RENEW_EVERY_MS = 7_000;
 
 /** How long a server may take to let go of its clients' descriptors. */
 const RELEASE_PATIENCE_MS = 20_000;
@@ -69,6 +78,7 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   const faults = new Faults();
   const town: CheckedTown = {
     target: server.target,
+    keys: server.keys,
     faults,
     kills: new Kills(),
     ledger: new Ledger(),
@@ -84,7 +94,8 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   const workers = watch?.workers.length;
 
   const inhabitants = new Inhabitants(town, plan.subscribers, new Random(random.next()));
-  const field = { target: server.target, topics: TOPICS, busyTopic: BUSY_TOPIC };
+  const { target, keys } = server;
+  const field = { target, keys, topics: TOPICS, busyTopic: BUSY_TOPIC };
   const siege = new Siege(field, new Random(random.next()));
   const killer = watch === null || plan.killEveryMs === null
     ? null
@@ -99,12 +110,18 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
       residentBytes: watch?.samples.at(-1)?.resident_bytes ?? null,
     });
   }, PROGRESS_MS);
+  let renewals = 0;
+  const renewTimer = server.renew === null ? undefined : setInterval(() => {
+    server.renew!();
+    renewals++;
+  }, RENEW_EVERY_MS);
   inhabitants.moveIn();
-  siege.start(ATTACK_COLUMNS);
+  siege.start(plan.attackColumns);
   killer?.start(plan.killEveryMs!);
   await new Promise((resolve) => setTimeout(resolve, plan.durationMs));
 
   await killer?.stop();
+  clearInterval(renewTimer);
   const samples = [...watch?.samples ?? []];
   await siege.stop();
   await inhabitants.settle(plan.patienceMs);
@@ -129,6 +146,7 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   return {
     server: server.name,
     runtime_version: server.runtimeVersion,
+    door: server.door,
     started_at: startedAt.toISOString(),
     passed: faults.total === 0 && (memory === null || holdsMemory(memory)),
     load_s: plan.durationMs / 1000,
@@ -141,6 +159,7 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
     faults: faults.counts,
     fault_details: faults.details,
     kills: town.kills.kills,
+    renewals,
     memory,
     samples,
     descriptors: after === undefined ? null : { before: before!, after },

@@ -4,9 +4,11 @@
  * @module
  */
 
+import process from "node:process";
 import type { Undertakings } from "../compare/undertakings.ts";
 import { findProgram, type RuntimeName } from "../program.ts";
 import { ServerProcess } from "../server_process.ts";
+import { type DoorName, makeDoor } from "./door.ts";
 import type { SoakedServer } from "./soak.ts";
 
 /**
@@ -20,6 +22,7 @@ const FLAGS = [
   ...["--soft-pending-bytes", String(512 * 1024), "--soft-pending-time", "5s"],
   ...["--max-total-pending-bytes", String(64 * 1024 * 1024)],
   ...["--write-deadline", "5s", "--ping-after", "6s", "--idle-timeout", "8s"],
+  ...["--drain-seconds", "1"],
 ];
 
 /**
@@ -31,28 +34,43 @@ const FLAGS = [
 export async function startServer(
   runtime: RuntimeName,
   workers: number,
+  doorName: DoorName,
   undertakings: Undertakings,
 ): Promise<SoakedServer & { readonly pid: number }> {
   const program = findProgram(runtime);
+  const door = makeDoor(doorName);
+  const doorStands = undertakings.begin(() => door.dispose());
   // Every attack is a warning; what the server calls an error is for whoever runs the soak.
   const flags = ["--host", "127.0.0.1", "--log-level", "error", "--workers", String(workers)];
   let hasEnded = () => {};
   const server = await ServerProcess.start(
     runtime,
     program,
-    [...flags, ...FLAGS],
+    [...flags, ...FLAGS, ...door.flags],
     [],
     (end) => hasEnded = undertakings.begin(end),
   );
   return {
     name: runtime,
     runtimeVersion: program.version,
-    target: { hostname: "127.0.0.1", port: server.port },
+    door: door.name,
+    target: {
+      hostname: "127.0.0.1",
+      port: server.port,
+      ...(door.trust === null ? {} : { tls: door.trust }),
+    },
+    keys: door.keys,
     pid: server.pid,
+    renew: door.changeIdentity === null ? null : () => {
+      door.changeIdentity!();
+      process.kill(server.pid, "SIGHUP");
+    },
     async stop() {
       const beganMs = performance.now();
       const status = await server.stopped();
       hasEnded();
+      door.dispose();
+      doorStands();
       return { status, took_ms: performance.now() - beganMs };
     },
   };

@@ -53,8 +53,8 @@ export class Subscriber {
     this.#town = town;
     this.#plan = plan;
     this.#random = random;
-    this.#member = new Member(town, plan.name, random, {
-      onGreeted: () => this.#onGreeted(),
+    this.#member = new Member(town, plan.name, town.keys?.subscribe ?? null, random, {
+      onReady: () => this.#onReady(),
       onFrame: (frame) => this.#onFrame(frame),
       onGone: () => this.#forget(),
     });
@@ -90,10 +90,10 @@ export class Subscriber {
   }
 
   get #isSubscribed(): boolean {
-    return this.#member.isGreeted && this.#asked.length === 0;
+    return this.#member.isReady && this.#asked.length === 0;
   }
 
-  #onGreeted(): void {
+  #onReady(): void {
     this.#town.streams++;
     for (const topic of this.#plan.topics) {
       this.#asked.push({ topic, insteadOf: undefined });

@@ -13,26 +13,32 @@ const MB = 1e6;
 /** The whole report, without a line feed at its end. */
 export function reportText(report: SoakReport): string {
   const { runs, seed, passed } = report;
-  const servers = runs.map((run) => `${run.server} ${run.passed ? "held" : "FAILED"}`).join(", ");
+  const servers = runs.map((run) => `${serverText(run)} ${run.passed ? "held" : "FAILED"}`);
   return [
     ...runs.flatMap((run) => [...runLines(run), ""]),
     `seed ${seed}`,
-    `verdict: ${passed ? "passed" : "FAILED"}: ${servers}`,
+    `verdict: ${passed ? "passed" : "FAILED"}: ${servers.join(", ")}`,
   ].join("\n");
+}
+
+function serverText({ server, door }: SoakRun): string {
+  return door === "open" ? server : `${server} behind TLS`;
 }
 
 function runLines(run: SoakRun): string[] {
   const { load_s, subscribers, streams, published, delivered, receipts, kills } = run;
   const version = run.runtime_version === null ? "" : ` ${run.runtime_version}`;
   return [
-    `--- ${run.server}${version}: ${load_s.toFixed(0)} s, ${subscribers} healthy subscribers`,
+    `--- ${serverText(run)}${version}: ${load_s.toFixed(0)} s, ${subscribers} healthy subscribers`,
     `published: ${published}, delivered: ${delivered} on ${streams} streams, each checked; ` +
     `${receipts} receipts`,
-    `workers killed: ${kills.length}` +
+    `workers killed: ${kills.filter(({ how }) => how === "killed").length}, ` +
+    `asked to end: ${kills.filter(({ how }) => how === "asked").length}` +
     (kills.length === 0
       ? ""
       : `, with ${kills.reduce((sum, { connections }) => sum + connections, 0)} connections, ` +
         `${run.lost_to_kills} of them healthy clients'`),
+    ...(run.renewals === 0 ? [] : [`certificates changed: ${run.renewals}`]),
     ...faultLines(run),
     ...memoryLines(run),
     ...(run.descriptors === null

@@ -39,7 +39,8 @@ const LOOK_MS = 50;
 export class Inhabitants {
   readonly #subscribers: Subscriber[];
   readonly #publishers: Publisher[];
-  readonly #legacy: LegacyPublisher;
+  /** `null` where it takes a key to publish: the clients of 2009 had none. */
+  readonly #legacy: LegacyPublisher | null;
 
   constructor(town: CheckedTown, subscribers: number, random: Random) {
     const own = () => new Random(random.next());
@@ -64,13 +65,15 @@ export class Inhabitants {
       })),
     ];
     this.#publishers = plans.map((plan) => new Publisher(town, plan, own()));
-    this.#legacy = new LegacyPublisher(town, TOPICS, LEGACY_EVERY_MS, own());
+    this.#legacy = town.keys === null
+      ? new LegacyPublisher(town, TOPICS, LEGACY_EVERY_MS, own())
+      : null;
   }
 
   moveIn(): void {
     for (const subscriber of this.#subscribers) subscriber.join();
     for (const publisher of this.#publishers) publisher.join();
-    this.#legacy.start();
+    this.#legacy?.start();
   }
 
   /**
@@ -82,10 +85,12 @@ export class Inhabitants {
   async settle(patienceMs: number): Promise<void> {
     for (const subscriber of this.#subscribers) subscriber.holdStill();
     for (const publisher of this.#publishers) publisher.stop();
-    this.#legacy.stop();
+    this.#legacy?.stop();
     const endMs = performance.now() + patienceMs;
     const isDone = () =>
-      this.#legacy.isFlushed && this.#subscribers.every(({ isComplete }) => isComplete) &&
+      this.#legacy?.isFlushed !== false && this.#subscribers.every(({ isComplete }) =>
+        isComplete
+      ) &&
       this.#publishers.every(({ isComplete }) => isComplete);
     while (!isDone() && performance.now() < endMs) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));

@@ -34,7 +34,7 @@ export class Watch {
     return watch;
   }
 
-  /** The workers as they were when last looked at that may be killed: all but the first one. */
+  /** The workers as they were when last looked at that may be made to end: all but the first one. */
   get mortals(): readonly number[] {
     return this.#workers.filter((pid) => pid !== this.#oldest && !this.#expected.has(pid));
   }
@@ -43,8 +43,8 @@ export class Watch {
     return this.#workers;
   }
 
-  /** A process is about to be killed. */
-  expectDeath(pid: number): void {
+  /** A process is about to be made to end. */
+  expectEnd(pid: number): void {
     this.#expected.add(pid);
   }
 

@@ -2,6 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { describe, it } from "node:test";
 import {
+  encodeAuthenticate,
   encodePublish,
   encodeSubscribe,
   encodeUnsubscribe,
@@ -28,6 +29,13 @@ describe("encodeSubscribe and encodeUnsubscribe", () => {
   it("write what the 2009 clients write", () => {
     assertEquals(text(encodeSubscribe("events")), '{"action":"subscribe","data":"events"}\0');
     assertEquals(text(encodeUnsubscribe("events")), '{"action":"unsubscribe","data":"events"}\0');
+  });
+
+  it("have a sister for keys, which may be any text", () => {
+    assertEquals(
+      text(encodeAuthenticate('a "key"')),
+      '{"action":"authenticate","data":"a \\"key\\""}\0',
+    );
   });
 
   it("refuse a topic that the server would refuse", () => {

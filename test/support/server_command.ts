@@ -5,9 +5,9 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import process from "node:process";
 import { findProgram, PROJECT_ROOT, type RuntimeName } from "../../bots/program.ts";
+import { directCommand as commandOf } from "../../bots/server_process.ts";
 import type { Target } from "./janus_client.ts";
 import { until } from "./until.ts";
 
@@ -19,29 +19,12 @@ export interface Exit {
   readonly stderr: string;
 }
 
-/** The server's flags that name a file which it reads. */
-const FILE_FLAGS = ["--tls-cert", "--tls-key", "--publish-key-file", "--subscribe-key-file"];
-
-/**
- * A command line that runs the server directly, with the permissions that its task gives it.
- *
- * @param flags Those that it will get: it may read the files that they name.
- */
+/** A command line that runs the server directly; see `bots/server_process.ts`. */
 export function directCommand(
   runtime: RuntimeName,
   flags: readonly string[] = [],
 ): readonly string[] {
-  const { path } = findProgram(runtime);
-  if (runtime === "bun") return [path, "run", "server/main.ts"];
-  const { tasks } = JSON.parse(readFileSync(`${PROJECT_ROOT}deno.json`, "utf8")) as {
-    tasks: { serve: string };
-  };
-  const args = / deno (run .*)$/.exec(tasks.serve)?.[1];
-  if (args === undefined) throw new Error(`the serve task runs no deno: ${tasks.serve}`);
-  const files = flags.filter((_, i) => FILE_FLAGS.includes(flags[i - 1] ?? ""));
-  const more = files.length === 0 ? [] : [`--allow-read=${files}`];
-  const [run = "", ...others] = args.split(" ");
-  return [path, run, ...more, ...others];
+  return commandOf(runtime, findProgram(runtime), flags);
 }
 
 /** A running server command. */

@@ -1,4 +1,6 @@
+import { encodeAuthenticate } from "../../../protocol/client_encoder.ts";
 import type { Random } from "../../compare/random.ts";
+import type { Keys } from "../member.ts";
 import { Peer, type PeerEnd, type Target } from "../peer.ts";
 
 /**
@@ -10,6 +12,8 @@ export type Tally = Record<string, number>;
 /** What an attack works with. */
 export interface Field {
   readonly target: Target;
+  /** What the server wants to see before anything else, if it does; attacks come from inside as well. */
+  readonly keys: Keys | null;
   readonly random: Random;
   /** Aborted when the attack shall end at once. */
   readonly signal: AbortSignal;
@@ -82,6 +86,15 @@ export class Assailant {
       this.#onConnect = resolve;
       if (this.#isOver) resolve();
     });
+  }
+
+  /** Resolves when it is connected and has shown its keys, or is over. */
+  async entered(): Promise<void> {
+    await this.connected();
+    const { keys } = this.#field;
+    if (keys === null) return;
+    await this.send(encodeAuthenticate(keys.publish));
+    await this.send(encodeAuthenticate(keys.subscribe));
   }
 
   /** Sends, and resolves when more may be sent, or it is over. */

@@ -44,7 +44,7 @@ const connectionChurn: Attack = {
   async run(field) {
     for (let wave = 0; wave < 10 && !field.signal.aborted; wave++) {
       await together(field, 30, async (assailant, at) => {
-        await assailant.connected();
+        await assailant.entered();
         await assailant.send(encodeSubscribe(field.topics[at % field.topics.length]!));
         await pause(field.random.below(300), field.signal);
         if (at % 2 === 0) assailant.peer.leave();
@@ -59,7 +59,7 @@ const subscriptionChurn: Attack = {
   name: "subscriptions that come and go",
   run: (field) =>
     together(field, 10, async (assailant) => {
-      await assailant.connected();
+      await assailant.entered();
       for (let i = 0; i < 200 && !assailant.isOver && !field.signal.aborted; i++) {
         const topic = field.topics[field.random.below(field.topics.length)]!;
         await assailant.send(encodeSubscribe(topic));
@@ -73,7 +73,7 @@ const topicFlood: Attack = {
   name: "a flood of topics",
   run: (field) =>
     together(field, 50, async (assailant, at) => {
-      await assailant.connected();
+      await assailant.entered();
       const prefix = `${field.random.next()}-${at}-${"x".repeat(200)}`;
       // A fifth goes beyond what one connection may subscribe to.
       const count = at % 5 === 0 ? 200 : 120;

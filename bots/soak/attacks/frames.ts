@@ -5,27 +5,13 @@
  */
 
 import type { Random } from "../../compare/random.ts";
-import { Assailant, type Attack, type Field, pause } from "./assailant.ts";
+import { type Attack, pause } from "./assailant.ts";
+import { several } from "./several.ts";
 
 /** Longer than the server's patience with a frame, which is twice eight seconds at most. */
 const PATIENCE_MS = 18_000;
 
 const KIB = 1024;
-
-/** Some connections that all do the same. */
-async function several(
-  field: Field,
-  count: number,
-  act: (assailant: Assailant, at: number) => Promise<void>,
-): Promise<void> {
-  await Promise.all(Array.from({ length: count }, async (_, at) => {
-    const assailant = new Assailant(field);
-    await assailant.connected();
-    if (!assailant.isOver) await act(assailant, at);
-    assailant.abort();
-    await assailant.ended;
-  }));
-}
 
 const silence: Attack = {
   name: "connections that never speak",
@@ -91,6 +77,7 @@ const deepJson: Attack = {
   name: "deep and huge JSON",
   run: (field) =>
     several(field, 9, async (assailant, at) => {
+      await assailant.entered();
       const topic = '"topic":"deep"';
       const deep = [
         `{${topic},"data":${"[".repeat(30_000)}${"]".repeat(30_000)}}`,
@@ -110,6 +97,7 @@ const publishFlood: Attack = {
   name: "publishes as fast as they go",
   run: (field) =>
     several(field, 3, async (assailant, at) => {
+      await assailant.entered();
       const one = `PUBLISH\0{"topic":"flood-${at}","data":"${"x".repeat(100)}"}\0`;
       const many = one.repeat(200);
       const endMs = performance.now() + 3_000;

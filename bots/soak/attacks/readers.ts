@@ -66,7 +66,7 @@ async function subscribers(
   await Promise.all(Array.from({ length: count }, async () => {
     const assailant = new Assailant(field);
     assailant.peer.pause();
-    await assailant.connected();
+    await assailant.entered();
     await assailant.send(encodeSubscribe(field.busyTopic));
     await act(assailant);
     assailant.abort();

@@ -22,6 +22,9 @@ async function soakMeddledWith(meddle: Meddling): Promise<SoakRun> {
     run = await soak({
       name: "meddled with",
       runtimeVersion: null,
+      door: "open",
+      keys: null,
+      renew: null,
       target: { hostname: "127.0.0.1", port: (relay.address() as AddressInfo).port },
       pid: null,
       stop: null,
@@ -29,6 +32,7 @@ async function soakMeddledWith(meddle: Meddling): Promise<SoakRun> {
       durationMs: 2_000,
       subscribers: 40,
       killEveryMs: null,
+      attackColumns: 5,
       seed: 1,
       patienceMs: 1_000,
       onProgress() {},

@@ -14,6 +14,7 @@ const DEFAULTS: SoakOptions = {
   target: null,
   durationMs: 600_000,
   workers: 2,
+  doors: ["open", "locked"],
   killEveryMs: 60_000,
   subscribers: 200,
   seed: null,
@@ -28,6 +29,7 @@ describe("the soak's command line", () => {
   it("takes each flag", () => {
     const flags = [
       ...["--minutes", "0.5", "--runtime=bun", "--workers", "3", "--kill-every", "20s"],
+      ...["--door", "locked"],
       ...["--subscribers", "10", "--seed", "0", "--json", "-"],
     ];
     assertEquals(options(...flags), {
@@ -35,6 +37,7 @@ describe("the soak's command line", () => {
       target: null,
       durationMs: 30_000,
       workers: 3,
+      doors: ["locked"],
       killEveryMs: 20_000,
       subscribers: 10,
       seed: 0,
@@ -48,6 +51,7 @@ describe("the soak's command line", () => {
       ...DEFAULTS,
       runtimes: [],
       target: { host: "::1", port: 7 },
+      doors: ["open"],
       killEveryMs: null,
     });
   });
@@ -64,6 +68,8 @@ describe("the soak's command line", () => {
       [["--target", "host"], "--target", "host:port"],
       [["--target", "host:0"], "the port of", "65535"],
       [["--target", "host:1", "--workers", "2"], "--workers", "--target"],
+      [["--target", "host:1", "--door", "open"], "--door", "--target"],
+      [["--door", "ajar"], "--door", "open, locked"],
       [["--subscribers=-1"], "--subscribers"],
     ];
     for (const [args, ...words] of wrong) {
@@ -76,6 +82,6 @@ describe("the soak's command line", () => {
     assertEquals(parseCommand(["--help"]), { does: "help" });
     assertEquals(parseCommand(["--version"]), { does: "version" });
     const flags = ["minutes", "runtime", "target", "workers", "kill-every", "subscribers", "seed"];
-    for (const flag of [...flags, "json"]) assertStringIncludes(HELP, `--${flag} `);
+    for (const flag of [...flags, "door", "json"]) assertStringIncludes(HELP, `--${flag} `);
   });
 });

@@ -1,0 +1,42 @@
+import { assertEquals } from "@std/assert";
+import { describe, it } from "node:test";
+import { Kills } from "../../../bots/soak/kills.ts";
+
+function kill(how: "killed" | "asked") {
+  return { at_s: 0, pid: 1, how, connections: 2 };
+}
+
+describe("kills", () => {
+  it("explain the loss of the victim's connections, for a while", () => {
+    let nowMs = 100_000;
+    const kills = new Kills(() => nowMs);
+    assertEquals([kills.isRecent, kills.explainsLoss(7)], [false, false]);
+    kills.add(kill("killed"), [7, 8]);
+    assertEquals([kills.explainsLoss(7), kills.explainsLoss(9)], [true, false]);
+    nowMs += 5_000;
+    assertEquals([kills.isRecent, kills.explainsLoss(7)], [false, false]);
+  });
+
+  it("explain a goodbye only of a worker that was asked to end", () => {
+    let nowMs = 100_000;
+    const kills = new Kills(() => nowMs);
+    kills.add(kill("asked"), [7]);
+    // Greeted before, on another worker; and after, when only the one that was asked says goodbye.
+    assertEquals(kills.explainsFarewell(7, 1_000), true);
+    assertEquals(kills.explainsFarewell(9, 99_999), false);
+    assertEquals(kills.explainsFarewell(9, 100_050), true);
+    nowMs += 5_000;
+    assertEquals(kills.explainsFarewell(7, 1_000), false);
+    kills.add(kill("killed"), [7]);
+    assertEquals(kills.explainsFarewell(7, 1_000), false);
+  });
+
+  it("know of one between two moments", () => {
+    const kills = new Kills(() => 5_000);
+    kills.add(kill("asked"), []);
+    assertEquals([kills.hasOneBetween(4_000, 6_000), kills.hasOneBetween(5_001, 6_000)], [
+      true,
+      false,
+    ]);
+  });
+});
