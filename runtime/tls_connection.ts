@@ -261,7 +261,10 @@ export class TlsConnection implements Connection {
     this.#chunk = null;
     this.#handshake.reject(handshakeError("the connection was given up"));
     this.#plain.destroy();
-    this.#tls.destroy();
-    this.#wire.destroy();
+    // Deno never frees an engine that is destroyed on the turn on which it was made.
+    setImmediate(() => {
+      this.#tls.destroy();
+      this.#wire.destroy();
+    });
   }
 }
