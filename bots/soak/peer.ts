@@ -43,6 +43,8 @@ export class Peer {
   readonly #stream: Socket;
   #isConnected = false;
   #isLeaving = false;
+  #isStalled = false;
+  #isReady = false;
   #end: PeerEnd | undefined;
   #localPort = 0;
 
@@ -55,7 +57,9 @@ export class Peer {
     const { hostname: host, port, tls } = target;
     const from = localAddress === undefined ? {} : { localAddress };
     const socket = connect({ host, port, ...from, allowHalfOpen: true, noDelay: true });
-    const stream = tls === undefined ? socket : tlsOver(socket, tls);
+    const stream = tls === undefined
+      ? socket
+      : tlsOver(socket, tls, () => !(this.#isStalled && this.#isReady));
     this.#socket = socket;
     this.#stream = stream;
     socket.on("connect", () => {
@@ -63,6 +67,8 @@ export class Peer {
       this.#localPort = socket.localPort ?? 0;
     });
     stream.on(tls === undefined ? "connect" : "secureConnect", () => {
+      this.#isReady = true;
+      if (this.#isStalled) this.pause();
       if (!this.#isLeaving) events.onConnect?.();
     });
     stream.on("data", (chunk: Uint8Array) => {
@@ -101,13 +107,20 @@ export class Peer {
     });
   }
 
-  /** Stops reading, so that the server's writes stall when the kernel's buffers are full. */
+  /**
+   * Stops reading, so that the server's writes stall when the kernel's buffers are full; behind TLS from
+   * the end of the handshake on.
+   */
   pause(): void {
+    this.#isStalled = true;
     this.#stream.pause();
+    if (this.#isReady) this.#socket.pause();
   }
 
   resume(): void {
+    this.#isStalled = false;
     this.#stream.resume();
+    this.#socket.resume();
   }
 
   /** Sends FIN behind what was written, and forgets what still comes. */

@@ -6,11 +6,19 @@ import type { TlsTrust } from "../../runtime/types.ts";
 /**
  * TLS over a socket, from its connect on. The socket stays its owner's, who can still abort it: one that
  * is handed to `node:tls` itself can't be.
+ *
+ * @param mayRead Whether the socket may be read from: TLS reads on while it's paused itself.
  */
-export function tlsOver(socket: Socket, { ca, serverName }: TlsTrust): TLSSocket {
+export function tlsOver(
+  socket: Socket,
+  { ca, serverName }: TlsTrust,
+  mayRead: () => boolean,
+): TLSSocket {
   const pipe = new Duplex({
     allowHalfOpen: true,
-    read: () => void socket.resume(),
+    read() {
+      if (mayRead()) socket.resume();
+    },
     write: (chunk: Uint8Array, _encoding, done) => void socket.write(chunk, (error) => done(error)),
     final: (done) => void socket.end(() => done()),
     // Deno's TLS may drop the pipe without having ended it.
