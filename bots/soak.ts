@@ -117,6 +117,7 @@ async function foundServer(
     keys: null,
     pid: null,
     renew: null,
+    resetsWhenRenewed: false,
     stop: null,
   };
 }

@@ -1,6 +1,9 @@
 /** How long after a strike a connection may still turn out to have been the victim's. */
 const AFTERMATH_MS = 5_000;
 
+/** How long after a change of certificate a connection may have been in a socket that was relieved. */
+const RENEWAL_AFTERMATH_MS = 1_000;
+
 /** A worker that was made to end on purpose. */
 export interface Kill {
   /** Seconds from the command's beginning. */
@@ -18,6 +21,7 @@ export class Kills {
   readonly #timesMs: number[] = [];
   readonly #doomedPorts = new Set<number>();
   readonly #nowMs: () => number;
+  #renewedMs = -Infinity;
 
   /** @param nowMs A monotonic clock. */
   constructor(nowMs: () => number = () => performance.now()) {
@@ -48,6 +52,16 @@ export class Kills {
   explainsFarewell(localPort: number, greetedMs: number): boolean {
     if (!this.isRecent || this.kills.at(-1)!.how !== "asked") return false;
     return this.#doomedPorts.has(localPort) || greetedMs >= this.#timesMs.at(-1)!;
+  }
+
+  /** The server changes its certificate, and resets connections that it hasn't accepted yet. */
+  addRenewal(): void {
+    this.#renewedMs = this.#nowMs();
+  }
+
+  /** Whether a connection that wasn't accepted may be lost just now. */
+  get explainsNoGreeting(): boolean {
+    return this.isRecent || this.#nowMs() - this.#renewedMs < RENEWAL_AFTERMATH_MS;
   }
 
   /** Whether a worker was made to end so lately that it may have had connections it hadn't accepted. */

@@ -18,7 +18,7 @@ export interface Town {
   readonly keys: Keys | null;
   readonly faults: Faults;
   readonly kills: Kills;
-  /** Connections that ended with a worker that was killed or asked to end. */
+  /** Connections that ended with a worker that was killed or asked to end, or with a certificate. */
   lostToKills: number;
 }
 
@@ -184,7 +184,7 @@ export class Member {
     const wasGreeted = this.#isGreeted;
     const wasReady = this.#isReady;
     const byKill = this.#isDismissed ||
-      (wasGreeted ? kills.explainsLoss(peer.localPort) : kills.isRecent);
+      (wasGreeted ? kills.explainsLoss(peer.localPort) : kills.explainsNoGreeting);
     this.#isGreeted = this.#isReady = false;
     this.#peer = undefined;
     if (byKill) this.#town.lostToKills++;

@@ -34,7 +34,10 @@ export interface SoakRun {
   readonly delivered: number;
   /** That came for those messages whose publishers had asked, and add up. */
   readonly receipts: number;
-  /** Healthy clients' connections that went with a worker that was killed or asked to end. */
+  /**
+   * Healthy clients' connections that went with a worker that was killed or asked to end, or before they
+   * were accepted with a certificate.
+   */
   readonly lost_to_kills: number;
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   readonly fault_details: readonly string[];

@@ -32,6 +32,8 @@ export interface SoakedServer {
   readonly pid: number | null;
   /** Gives it another certificate; `null` where it has none, or it isn't ours to give. */
   readonly renew: (() => void) | null;
+  /** Whether that resets connections which it hasn't accepted yet. */
+  readonly resetsWhenRenewed: boolean;
   /** Asks it to stop, and resolves when it has; `null` where it isn't ours to stop. */
   readonly stop: (() => Promise<StopRecord>) | null;
 }
@@ -113,6 +115,7 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   let renewals = 0;
   const renewTimer = server.renew === null ? undefined : setInterval(() => {
     server.renew!();
+    if (server.resetsWhenRenewed) town.kills.addRenewal();
     renewals++;
   }, RENEW_EVERY_MS);
   inhabitants.moveIn();

@@ -65,6 +65,8 @@ export async function startServer(
       door.changeIdentity!();
       process.kill(server.pid, "SIGHUP");
     },
+    // Bun takes another certificate on other sockets only.
+    resetsWhenRenewed: runtime === "bun",
     async stop() {
       const beganMs = performance.now();
       const status = await server.stopped();

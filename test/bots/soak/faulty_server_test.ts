@@ -25,6 +25,7 @@ async function soakMeddledWith(meddle: Meddling): Promise<SoakRun> {
       door: "open",
       keys: null,
       renew: null,
+      resetsWhenRenewed: false,
       target: { hostname: "127.0.0.1", port: (relay.address() as AddressInfo).port },
       pid: null,
       stop: null,

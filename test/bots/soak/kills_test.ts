@@ -31,6 +31,16 @@ describe("kills", () => {
     assertEquals(kills.explainsFarewell(7, 1_000), false);
   });
 
+  it("explain for a moment why a connection isn't accepted when a certificate changes", () => {
+    let nowMs = 100_000;
+    const kills = new Kills(() => nowMs);
+    assertEquals(kills.explainsNoGreeting, false);
+    kills.addRenewal();
+    assertEquals([kills.explainsNoGreeting, kills.explainsLoss(7)], [true, false]);
+    nowMs += 1_000;
+    assertEquals(kills.explainsNoGreeting, false);
+  });
+
   it("know of one between two moments", () => {
     const kills = new Kills(() => 5_000);
     kills.add(kill("asked"), []);
