@@ -4,6 +4,9 @@ import { peersOf } from "./census.ts";
 import type { Kill, Kills } from "./kills.ts";
 import type { Watch } from "./watch.ts";
 
+/** How often to look whether there is somebody to strike. */
+const LOOK_MS = 100;
+
 /**
  * Makes a server's workers end, one at a time, never the first: somebody has to see it all. They are
  * killed, and in the middle between two kills one is asked to end.
@@ -15,6 +18,7 @@ export class Killer {
   readonly #random: Random;
   #timer: ReturnType<typeof setInterval> | undefined;
   #underWay: Promise<void> = Promise.resolve();
+  #isOver = false;
 
   /** @param port The server's. */
   constructor(watch: Watch, kills: Kills, port: number, random: Random) {
@@ -26,23 +30,23 @@ export class Killer {
 
   /** @param everyMs From one kill to the next. */
   start(everyMs: number): void {
-    // Who is asked may take ten seconds, while somebody else should be killed.
     let isToBeKilled = true;
     this.#timer = setInterval(() => {
-      this.#underWay = this.#strike(isToBeKilled ? "killed" : "asked");
+      const how = isToBeKilled ? "killed" : "asked";
+      this.#underWay = this.#underWay.then(() => this.#strike(how));
       isToBeKilled = !isToBeKilled;
     }, everyMs / 2);
   }
 
   /** Resolves when nobody is being struck any more. */
   async stop(): Promise<void> {
+    this.#isOver = true;
     clearInterval(this.#timer);
     await this.#underWay;
   }
 
   async #strike(how: Kill["how"]): Promise<void> {
-    const { mortals } = this.#watch;
-    const pid = mortals[this.#random.below(mortals.length)];
+    const pid = await this.#victim();
     if (pid === undefined) return;
     try {
       // Stopped, it accepts nobody while we look whom it serves.
@@ -60,5 +64,15 @@ export class Killer {
       if (how === "asked") process.kill(pid, "SIGTERM");
       process.kill(pid, how === "asked" ? "SIGCONT" : "SIGKILL");
     }
+  }
+
+  /** Who is next, once there is somebody: the last one may still be on its way out. */
+  async #victim(): Promise<number | undefined> {
+    while (!this.#isOver) {
+      const { mortals } = this.#watch;
+      if (mortals.length > 0) return mortals[this.#random.below(mortals.length)];
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+    return undefined;
   }
 }

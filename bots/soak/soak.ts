@@ -65,7 +65,7 @@ export interface SoakProgress {
 /** From one certificate to the next. */
 const RENEW_EVERY_MS = 7_000;
 
-/** How long a server may take to let go of its clients' descriptors. */
+/** How long a server may take to let go of its clients' descriptors, and to have all its workers. */
 const RELEASE_PATIENCE_MS = 20_000;
 
 /** Descriptors that a runtime opens for its own use when it is first needed. */
@@ -134,8 +134,8 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
     faults.add("aftermath", `${after} descriptors are open, ${before} were before the load`);
   }
   await answer(town, plan.patienceMs, random);
-  if (watch?.workers.length !== workers) {
-    faults.add("aftermath", `${watch?.workers.length} workers are there, ${workers} were`);
+  if (watch !== null && !await isComplete(watch, workers!)) {
+    faults.add("aftermath", `${watch.workers.length} workers are there, ${workers} were`);
   }
   watch?.stop();
   clearInterval(progressTimer);
@@ -182,6 +182,15 @@ async function answer(
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   await crowd.settle(patienceMs);
   crowd.moveOut();
+}
+
+/** Waits until so many workers are there; resolves with whether they are. */
+async function isComplete(watch: Watch, workers: number): Promise<boolean> {
+  const endMs = performance.now() + RELEASE_PATIENCE_MS;
+  while (watch.workers.length !== workers && performance.now() < endMs) {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  return watch.workers.length === workers;
 }
 
 /** Waits until at most `few` descriptors are open; resolves with how many are. */
