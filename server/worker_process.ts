@@ -1,5 +1,4 @@
 import type { ChildProcess } from "node:child_process";
-import process from "node:process";
 import { startChild } from "../runtime/child.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
 import type { Order, Report } from "./control.ts";
@@ -105,7 +104,8 @@ export class WorkerProcess {
 
   /** Ends the process at once. */
   kill(): void {
-    if (!this.#hasEnded) process.kill(this.pid, "SIGKILL");
+    // Deno lets a process signal its own children, but not by their ids.
+    if (!this.#hasEnded) this.#child.kill("SIGKILL");
   }
 
   #settle(report: Exclude<Report, { signal: string }>): void {

@@ -56,6 +56,25 @@ for (const runtime of RUNTIME_NAMES) {
       });
     });
 
+    it("ends a worker that gives no sign of life, and replaces it", {
+      timeout: 120_000,
+    }, async () => {
+      await withWorkers(runtime, 2, async (server, target) => {
+        const [mute] = workersOf(server);
+        process.kill(mute as number, "SIGSTOP");
+        // It's asked every other second, and has ten to answer.
+        await new Promise((resolve) => setTimeout(resolve, 10_000));
+        await until("another worker has joined", () => {
+          const workers = workersOf(server);
+          return workers.length === 2 && !workers.includes(mute as number);
+        }, 60_000);
+        const client = await JanusClient.subscribed(target, "on");
+        client.send(publish(message("on")));
+        await client.frame();
+        await client.dispose();
+      });
+    });
+
     it("loses nothing of the other workers' when one is killed, and replaces it", {
       timeout: 120_000,
     }, async () => {
