@@ -89,11 +89,8 @@ export class Member {
   join(): void {
     this.#hasRetired = false;
     this.#decoder = new ServerDecoder({ maxFrameBytes: MAX_FRAME_BYTES });
-    this.#isGreeted =
-      this.#isReady =
-      this.#isDismissed =
-      this.#isFaulted =
-        false;
+    this.#isGreeted = this.#isReady = false;
+    this.#isDismissed = this.#isFaulted = false;
     const peer: Peer = new Peer(this.#town.target, {
       onData: (chunk) => this.#onData(chunk),
       onDrain: () => this.#events.onDrain?.(),
@@ -158,10 +155,7 @@ export class Member {
     else if (/^\{"timestamp":\[\d+,\d+,\d+\],"error":/.test(frame)) this.#onError(frame);
     else if (this.#isReady) this.#events.onFrame(frame);
     else if (frame === "ACK") this.#becomeReady();
-    else {this.#town.faults.add(
-        "foreign",
-        `${this.#name} isn't in yet and gets ${frame.slice(0, 200)}`,
-      );}
+    else this.#fault("foreign", `it isn't in yet and gets ${frame.slice(0, 200)}`);
   }
 
   #becomeReady(): void {
@@ -200,7 +194,7 @@ export class Member {
     this.#timer = setTimeout(() => this.join(), 1 + this.#random.below(MAX_RETURN_MS));
   }
 
-  #fault(kind: "cut" | "damaged" | "not_connected", detail: string): void {
+  #fault(kind: "cut" | "damaged" | "foreign" | "not_connected", detail: string): void {
     this.#isFaulted = true;
     this.#town.faults.add(kind, `${this.#name}: ${detail}`);
   }

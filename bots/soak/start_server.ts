@@ -63,7 +63,11 @@ export async function startServer(
     pid: server.pid,
     renew: door.changeIdentity === null ? null : () => {
       door.changeIdentity!();
-      process.kill(server.pid, "SIGHUP");
+      try {
+        process.kill(server.pid, "SIGHUP");
+      } catch {
+        // It has ended by itself; whoever watches it says so.
+      }
     },
     // Bun takes another certificate on other sockets only.
     resetsWhenRenewed: runtime === "bun",
