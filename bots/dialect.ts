@@ -10,7 +10,7 @@
  *
  * - `greeting`: the server has accepted the connection; now subscribe.
  * - `acknowledgement`: the subscription stands.
- * - `heartbeat`: wants {@linkcode Dialect.heartbeatReply}.
+ * - `heartbeat`: asks for a sign of life; see {@linkcode Dialect.heartbeatReply}.
  * - `message`: something published, to be looked at with {@linkcode Dialect.examine}.
  * - `refusal`: the server says why it will close the connection.
  * - `unknown`: none of these.
@@ -51,7 +51,7 @@ export interface Dialect {
   readonly subscribe: Uint8Array;
   /** Sent before an orderly close. */
   readonly unsubscribe: Uint8Array;
-  /** Sent on each heartbeat. */
+  /** Sent on each heartbeat; empty where it isn't answered. */
   readonly heartbeatReply: Uint8Array;
   /** Sent by a publisher as soon as the connection is there; empty where the server speaks first. */
   readonly publisherOpening: Uint8Array;

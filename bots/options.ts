@@ -112,8 +112,8 @@ Flags:
   --help           print this
   --version        print the version
 
-A bot connects (3 s limit; tries again after a random 1-100 ms, 20 times at most), subscribes, answers
-PING, and checks each message byte by byte. When all are subscribed and it has become quiet, one more
+A bot connects (3 s limit; tries again after a random 1-100 ms, 20 times at most), subscribes, and
+checks each message byte by byte. When all are subscribed and it has become quiet, one more
 connection publishes. Latencies are exact, by nearest rank over all samples, and come by two clocks:
 from the server's timestamp in the message, and from the publish to the arrival, both on this machine.
 

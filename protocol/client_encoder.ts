@@ -7,8 +7,21 @@
 import { CLIENT_TERMINATOR, utf8Bytes } from "./frames.ts";
 import { topicProblem } from "./topic.ts";
 
-/** What Flash clients send before every frame, terminator included. Shared: never write to it. */
+/** The marker that clients of 2009 send before every frame, terminator included. Shared: never write to it. */
 export const REGULAR_SOCKET: Uint8Array = utf8Bytes("<regular-socket/>\0");
+
+/**
+ * A frame as a client of 2009 sends it, behind the marker: in one buffer of its own, since Janus hung up on
+ * a segment that didn't begin with the marker.
+ *
+ * @param frame With its terminator, or `PUBLISH` with a MESSAGE that has none.
+ */
+export function behindMarker(frame: Uint8Array): Uint8Array {
+  const both = new Uint8Array(REGULAR_SOCKET.length + frame.length);
+  both.set(REGULAR_SOCKET);
+  both.set(frame, REGULAR_SOCKET.length);
+  return both;
+}
 
 /** A sign of life, terminator included. Shared: never write to it. */
 export const PING: Uint8Array = utf8Bytes("PING\0");

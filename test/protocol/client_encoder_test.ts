@@ -2,6 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { describe, it } from "node:test";
 import {
+  behindMarker,
   encodeAuthenticate,
   encodePublish,
   encodeSubscribe,
@@ -22,6 +23,11 @@ describe("the client's words", () => {
     assertEquals(text(REGULAR_SOCKET), "<regular-socket/>\0");
     assertEquals(text(PING), "PING\0");
     assertEquals(text(PONG), "PONG\0");
+  });
+
+  it("stand behind the marker, in one buffer", () => {
+    assertEquals(text(behindMarker(PING)), "<regular-socket/>\0PING\0");
+    assertEquals(text(PING), "PING\0");
   });
 });
 
