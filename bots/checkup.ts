@@ -5,7 +5,12 @@
  */
 
 import { checkClock } from "../runtime/system/clock_check.ts";
-import { checkOpenFiles, checkServerDescriptors } from "../runtime/system/descriptor_checks.ts";
+import { serverDescriptorsFor } from "../runtime/system/capacity.ts";
+import {
+  checkOpenFiles,
+  checkServerCapacity,
+  descriptorsFor,
+} from "../runtime/system/descriptor_checks.ts";
 import type { SystemFacts } from "../runtime/system/facts.ts";
 import type { Finding } from "../runtime/system/finding.ts";
 import {
@@ -26,6 +31,7 @@ export type Role = typeof ROLES[number];
 
 /** What is to run. */
 export interface CheckupNeed {
+  /** Subscribers, all of one address; their publisher is counted on top. */
   readonly n: number;
   readonly role: Role;
   /** The server's processes. */
@@ -49,13 +55,14 @@ export function checkUp(
   const bots = role === "server"
     ? null
     : { n, processes: chooseProcesses(n, isOneMachine, runtime, facts) };
-  const shares = [server, bots].filter((share) => share !== null);
+  const files = (server === null ? 0 : serverDescriptorsFor(server) * server.processes) +
+    (bots === null ? 0 : descriptorsFor(bots) * bots.processes);
   const addresses = isOneMachine ? chooseSpread(n, facts.portRange) : 1;
   const connecting = Math.min(n, MAX_CONNECTING);
   return [
-    ...(server === null ? [] : [checkServerDescriptors(server, facts)]),
+    ...(server === null ? [] : [checkServerCapacity(server, facts)]),
     ...(bots === null ? [] : botsFindings({ ...bots, addresses, isLoopback: isOneMachine }, facts)),
-    checkOpenFiles(shares, facts),
+    checkOpenFiles(files, facts),
     ...(server === null
       ? []
       : [checkBacklog(connecting, facts), checkSynBacklog(connecting, facts)]),

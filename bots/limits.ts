@@ -7,8 +7,7 @@
 /** More would need more addresses than a loopback network has use for. */
 export const MAX_BOTS = 1_000_000;
 
-/** A server's processes, as the server has it. */
-export const MAX_WORKERS = 64;
+export { MAX_WORKERS } from "../runtime/system/capacity.ts";
 
 /** 16 MiB: the server's own limit is 64 KiB unless it was raised. */
 export const MAX_DATA_BYTES = 16 * 1024 * 1024;

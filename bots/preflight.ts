@@ -83,7 +83,8 @@ export function botsFindings(
   const spread = isLoopback ? chooseSpread(n, limits.portRange) : null;
   return [
     checkBotsDescriptors({ n, processes }, limits),
-    checkPorts({ n, addresses, spread }, limits),
+    // Their publisher takes a port too.
+    checkPorts({ n: n + 1, addresses, spread }, limits),
   ];
 }
 

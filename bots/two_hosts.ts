@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process";
 import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
-import { checkServerDescriptors } from "../runtime/system/descriptor_checks.ts";
+import { checkServerCapacity } from "../runtime/system/descriptor_checks.ts";
 import { readLimits } from "../runtime/system/facts.ts";
 import { findingLine } from "../runtime/system/finding.ts";
 import { runBots } from "./bots_process.ts";
@@ -49,7 +49,7 @@ async function main(args: readonly string[]): Promise<number> {
 
 /** The bots check what they need by themselves; nobody else knows how many the server is to hold. */
 function checkDescriptors(n: number): void {
-  const finding = checkServerDescriptors({ n: n + 1, processes: 1 }, readLimits());
+  const finding = checkServerCapacity({ n, processes: 1 }, readLimits());
   if (finding.isFatal) throw new EnvironmentError(findingLine(finding, "Linux"));
 }
 

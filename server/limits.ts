@@ -5,7 +5,7 @@
  * @module
  */
 
-import { RESERVED_DESCRIPTORS } from "../runtime/system/descriptor_checks.ts";
+export { connectionsPerIpFor, maxConnectionsFor } from "../runtime/system/capacity.ts";
 
 /** What one server allows. All are positive integers. */
 export interface Limits {
@@ -100,28 +100,6 @@ export const DEFAULT_LIMITS: Omit<
   pingAfterMs: 30_000,
   idleMs: 30_000,
 };
-
-/** The connection maximum where the descriptor limit isn't known: the usual soft limit, 1,024. */
-const UNKNOWN_DESCRIPTOR_LIMIT = 1024;
-
-/**
- * The connections that a process may accept so that it never runs out of descriptors: past the
- * limit clients would hang, connected but silent, and Bun's event loop would spin.
- *
- * @param descriptorLimit `RLIMIT_NOFILE` of this process, if known.
- */
-export function maxConnectionsFor(descriptorLimit: number | undefined): number {
-  const limit = descriptorLimit ?? UNKNOWN_DESCRIPTOR_LIMIT;
-  return Math.max(1, limit - RESERVED_DESCRIPTORS);
-}
-
-/** Places that one address leaves to others, at most; of a small server a tenth. */
-const PLACES_FOR_OTHERS = 32;
-
-/** The default of {@linkcode Limits.maxConnectionsPerIp}. */
-export function connectionsPerIpFor(maxConnections: number): number {
-  return maxConnections - Math.min(PLACES_FOR_OTHERS, Math.floor(maxConnections / 10));
-}
 
 /** Seconds' worth of {@linkcode Limits.acceptRate} that may come at once. */
 export const ACCEPT_BURST_SECONDS = 2;

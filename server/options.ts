@@ -12,6 +12,7 @@ import {
   UsageError,
   wholeNumber,
 } from "../runtime/command_line.ts";
+import { MAX_WORKERS } from "../runtime/system/capacity.ts";
 import { MIN_FRAME_LIMIT_BYTES } from "../protocol/client_decoder.ts";
 import { parseCidr } from "./cidr.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
@@ -75,9 +76,6 @@ const VALUE_FLAGS = [
 ] as const;
 
 type ValueFlag = typeof VALUE_FLAGS[number];
-
-/** Each worker is linked with every other, so their cost grows with the square. */
-const MAX_WORKERS = 64;
 
 /** An hour: whoever waits for a longer stop has forgotten it. */
 const MAX_DRAIN_SECONDS = 3_600;

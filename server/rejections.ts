@@ -1,5 +1,5 @@
 import type { Connection, ConnectionHandler } from "../runtime/types.ts";
-import { RESERVED_DESCRIPTORS } from "../runtime/system/descriptor_checks.ts";
+import { RESERVED_DESCRIPTORS } from "../runtime/system/capacity.ts";
 import { RejectedConnection } from "./rejected_connection.ts";
 
 /** Connections that are being told that there is no room for them. */

@@ -4,27 +4,41 @@
  * @module
  */
 
+import {
+  admitsFromOneAddress,
+  MAX_WORKERS,
+  RESERVED_DESCRIPTORS,
+  serverDescriptorsFor,
+  type Share,
+} from "./capacity.ts";
 import type { SystemLimits } from "./facts.ts";
 import { fatal, type Finding, fine, type Remedy, unknown } from "./finding.ts";
 
+const SERVER = "server's descriptors";
+
 /**
- * Descriptors of a process that its connections can't have: the runtime's own (Deno some 24, Bun 7), the
- * listener, logs, the channels to other processes, and connections that are being turned away.
+ * Whether each of the server's processes may have its part of n connections, however many addresses
+ * they come from.
  */
-export const RESERVED_DESCRIPTORS = 64;
-
-/** Connections, and the processes that share them. */
-export interface Share {
-  readonly n: number;
-  readonly processes: number;
-}
-
-/** Whether each of the server's processes may have its part of n connections. */
 export function checkServerDescriptors(share: Share, limits: SystemLimits): Finding {
   const needed = descriptorsFor(share);
   const processes = processesFor(share.n, limits);
-  return checkDescriptors("server's descriptors", `${share.n} connections`, share, limits, [
+  return checkDescriptors(SERVER, `${share.n} connections`, { share, needed }, limits, [
     { where: "here", what: `--workers ${processes}` },
+    { where: "systemd", what: `LimitNOFILE=${needed}` },
+  ]);
+}
+
+/**
+ * Whether the server, told nothing else, admits n subscribers and their publisher, all of one address
+ * as those of a load test are.
+ */
+export function checkServerCapacity(share: Share, limits: SystemLimits): Finding {
+  const needed = serverDescriptorsFor(share);
+  const whose = `${share.n} clients and their publisher, of one address,`;
+  const processes = workersFor(share.n, limits);
+  return checkDescriptors(SERVER, whose, { share, needed }, limits, [
+    ...(processes === null ? [] : [{ where: "here", what: `--workers ${processes}` }]),
     { where: "systemd", what: `LimitNOFILE=${needed}` },
   ]);
 }
@@ -32,7 +46,8 @@ export function checkServerDescriptors(share: Share, limits: SystemLimits): Find
 /** Whether each of the bots' processes may have its part of n connections. */
 export function checkBotsDescriptors(share: Share, limits: SystemLimits): Finding {
   const processes = processesFor(share.n, limits);
-  return checkDescriptors("bots' descriptors", `${share.n} bots`, share, limits, [
+  const need = { share, needed: descriptorsFor(share) };
+  return checkDescriptors("bots' descriptors", `${share.n} bots`, need, limits, [
     { where: "here", what: `--processes ${processes}, or auto` },
   ]);
 }
@@ -40,12 +55,11 @@ export function checkBotsDescriptors(share: Share, limits: SystemLimits): Findin
 function checkDescriptors(
   about: string,
   whose: string,
-  share: Share,
+  { share, needed }: { readonly share: Share; readonly needed: number },
   { descriptorLimit, maxDescriptorLimit }: SystemLimits,
   remedies: readonly Remedy[],
 ): Finding {
   if (descriptorLimit === null) return unknown(about);
-  const needed = descriptorsFor(share);
   const says =
     `${whose} in ${share.processes} ${share.processes === 1 ? "process" : "processes"} ` +
     `need ${needed} descriptors in each, and ${descriptorLimit} are allowed`;
@@ -67,11 +81,14 @@ function checkDescriptors(
   ]);
 }
 
-/** Whether the whole system may have so many files open. */
-export function checkOpenFiles(shares: readonly Share[], { maxOpenFiles }: SystemLimits): Finding {
+/**
+ * Whether the whole system may have so many files open.
+ *
+ * @param needed By all processes that are to run.
+ */
+export function checkOpenFiles(needed: number, { maxOpenFiles }: SystemLimits): Finding {
   const about = "open files of the system";
   if (maxOpenFiles === null) return unknown(about);
-  const needed = shares.reduce((sum, share) => sum + descriptorsFor(share) * share.processes, 0);
   const says = `${needed} are needed, and ${maxOpenFiles} are allowed`;
   if (needed <= maxOpenFiles) return fine(about, says);
   return fatal(about, says, [
@@ -89,6 +106,15 @@ export function processesFor(
   return Math.ceil(n / (descriptorLimit - RESERVED_DESCRIPTORS));
 }
 
-function descriptorsFor({ n, processes }: Share): number {
+/** How many workers of a server admit n clients of one address; `null` where no number of them does. */
+function workersFor(n: number, { descriptorLimit }: SystemLimits): number | null {
+  for (let processes = 1; processes <= MAX_WORKERS; processes++) {
+    if (admitsFromOneAddress({ n, processes }, descriptorLimit ?? Infinity)) return processes;
+  }
+  return null;
+}
+
+/** What each of some processes needs for its part of n connections. */
+export function descriptorsFor({ n, processes }: Share): number {
   return Math.ceil(n / processes) + RESERVED_DESCRIPTORS;
 }

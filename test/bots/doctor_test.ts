@@ -118,15 +118,21 @@ describe("the doctor's command", () => {
     assertEquals([status, stderr], [0, ""]);
     const runtime = "deno" in process.versions ? "deno" : "bun";
     assertStringIncludes(stdout, `100 clients, server and bots on ${runtime}, on this machine`);
-    assertMatch(stdout, /\nfine +server's descriptors +100 connections in 1 process need 164 /);
+    assertMatch(
+      stdout,
+      /\nfine +server's descriptors +100 clients and their publisher, of one address, in 1 process need 176 /,
+    );
     assertMatch(stdout, /\neverything is fine\n$/);
   });
 
   it("says what to run, and ends with status 1, where it can't work", PATIENCE, async () => {
     const { status, stdout } = await doctor({ ...roomy, HOTWHEELS_NOFILE: "1024" }, "5000");
     assertEquals(status, 1);
-    assertMatch(stdout, /\nfatal +server's descriptors +5000 connections /);
-    assertMatch(stdout, /\n +Linux: +ulimit -n 5064 \|\| sudo prlimit --pid \$\$ --nofile=5064\n/);
+    assertMatch(
+      stdout,
+      /\nfatal +server's descriptors +5000 clients and their publisher, of one address, in 1 process need 5097 /,
+    );
+    assertMatch(stdout, /\n +Linux: +ulimit -n 5097 \|\| sudo prlimit --pid \$\$ --nofile=5097\n/);
     assertMatch(stdout, /\n +macOS: +sudo sysctl -w kern\.maxfiles=/);
     assertMatch(stdout, /\n1 to mend; see above for how\n$/);
   });
@@ -146,7 +152,7 @@ describe("the doctor's command", () => {
     assertEquals([report.schema, report.n, report.role], ["hotwheels-doctor/1", 5000, "server"]);
     const [descriptors, files] = report.checks;
     assertEquals([descriptors.about, descriptors.level], ["server's descriptors", "fatal"]);
-    assertEquals(descriptors.remedies[0], { where: "here", what: "--workers 6" });
+    assertEquals(descriptors.remedies[0], { where: "here", what: "--workers 7" });
     assertEquals([files.level, files.remedies], ["fine", []]);
   });
 

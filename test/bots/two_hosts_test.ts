@@ -12,8 +12,13 @@ import { type CommandProcess, startCommand } from "../support/command_process.ts
 import { until } from "../support/until.ts";
 
 /** Starts the command, with the programs of a folder only if one is given. */
-function start(args: readonly (string | number)[], path?: string): CommandProcess {
-  return startCommand("bots/two_hosts.ts", args, path === undefined ? {} : { env: { PATH: path } });
+function start(
+  args: readonly (string | number)[],
+  path?: string,
+  env: Readonly<Record<string, string>> = {},
+): CommandProcess {
+  const programs = path === undefined ? {} : { PATH: path };
+  return startCommand("bots/two_hosts.ts", args, { env: { ...programs, ...env } });
 }
 
 /** What a command line asks the run to be. */
@@ -156,6 +161,16 @@ describe("two-hosts where it may not be done", () => {
         stderr,
         /^two-hosts: can't make two hosts here: .*Permission denied; .*root.*\n$/,
       );
+    });
+  });
+
+  it("asks first for descriptors that the server needs, and for no more", options, async () => {
+    await withPrograms({ ip: "exit 0" }, async (folder) => {
+      const few = await start([500], folder, { HOTWHEELS_NOFILE: "596" }).ended;
+      assertEquals([few.status, few.stdout], [1, ""]);
+      assertMatch(few.stderr, /^two-hosts: 500 clients and their publisher.*ulimit -n 597 .*\n$/);
+      const enough = await start([500], folder, { HOTWHEELS_NOFILE: "597" }).ended;
+      assertStringIncludes(enough.stderr, "taskset isn't installed");
     });
   });
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { PROJECT_ROOT } from "../../bots/program.ts";
-import { RESERVED_DESCRIPTORS } from "../../runtime/system/descriptor_checks.ts";
+import { RESERVED_DESCRIPTORS } from "../../runtime/system/capacity.ts";
 import {
   acceptRateFor,
   connectionsPerIpFor,

@@ -1,0 +1,85 @@
+/**
+ * How many connections a server holds by its defaults, and what that takes: one place for the server,
+ * which keeps to it, and for the commands that say beforehand whether n clients fit.
+ *
+ * @module
+ */
+
+/**
+ * Descriptors of a process that its connections can't have: the runtime's own (Deno some 24, Bun 7), the
+ * listener, logs, the channels to other processes, and connections that are being turned away.
+ */
+export const RESERVED_DESCRIPTORS = 64;
+
+/** The connection maximum where the descriptor limit isn't known: the usual soft limit, 1,024. */
+const UNKNOWN_DESCRIPTOR_LIMIT = 1024;
+
+/**
+ * The connections that a process may accept so that it never runs out of descriptors: past the
+ * limit clients would hang, connected but silent, and Bun's event loop would spin.
+ *
+ * @param descriptorLimit `RLIMIT_NOFILE` of this process, if known.
+ */
+export function maxConnectionsFor(descriptorLimit: number | undefined): number {
+  const limit = descriptorLimit ?? UNKNOWN_DESCRIPTOR_LIMIT;
+  return Math.max(1, limit - RESERVED_DESCRIPTORS);
+}
+
+/** Places that one address leaves to others, at most; of a small server a tenth. */
+const PLACES_FOR_OTHERS = 32;
+
+/** The server's default for the connections of one address, `maxConnectionsPerIp`. */
+export function connectionsPerIpFor(maxConnections: number): number {
+  return maxConnections - Math.min(PLACES_FOR_OTHERS, Math.floor(maxConnections / 10));
+}
+
+/** The most processes of one server: each is linked with every other, so their cost grows with the square. */
+export const MAX_WORKERS = 64;
+
+/** n clients of one address, and the processes that share them. */
+export interface Share {
+  readonly n: number;
+  readonly processes: number;
+}
+
+/** The publisher of a run connects from its subscribers' address, and has a place of its own. */
+const PUBLISHERS = 1;
+
+/**
+ * Standard deviations between the mean share of a process and the most that one gets: more happens
+ * once in three million starts.
+ */
+const UNEVEN_DEVIATIONS = 5;
+
+/**
+ * Whether a server's defaults admit n subscribers and their publisher from one address.
+ *
+ * @param descriptorLimit `RLIMIT_NOFILE` of each of its processes.
+ */
+export function admitsFromOneAddress({ n, processes }: Share, descriptorLimit: number): boolean {
+  const ofOneAddress = connectionsPerIpFor(maxConnectionsFor(descriptorLimit) * processes);
+  return fullestShare(n + PUBLISHERS, processes) <= Math.floor(ofOneAddress / processes);
+}
+
+/** The least `RLIMIT_NOFILE` with which {@linkcode admitsFromOneAddress} holds. */
+export function serverDescriptorsFor(share: Share): number {
+  let enough = 1;
+  while (!admitsFromOneAddress(share, enough)) enough *= 2;
+  let tooFew = Math.floor(enough / 2);
+  while (enough - tooFew > 1) {
+    const middle = Math.floor((tooFew + enough) / 2);
+    if (admitsFromOneAddress(share, middle)) enough = middle;
+    else tooFew = middle;
+  }
+  return enough;
+}
+
+/**
+ * How many of n connections the fullest of some processes gets. The kernel deals them out by a hash of
+ * their ports, so that shares are uneven, and a process that is full can't hand one on.
+ */
+function fullestShare(n: number, processes: number): number {
+  const mean = n / processes;
+  const deviation = Math.sqrt(mean * (1 - 1 / processes));
+  return Math.min(n, Math.ceil(mean + UNEVEN_DEVIATIONS * deviation));
+}
