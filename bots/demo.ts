@@ -5,6 +5,7 @@
  */
 
 import process from "node:process";
+import { counted } from "../runtime/counted.ts";
 import { answer, runCommand } from "../runtime/command.ts";
 import { CommandLine, wholeNumber } from "../runtime/command_line.ts";
 import { runBots } from "./bots_process.ts";
@@ -65,7 +66,7 @@ async function show(
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   try {
-    console.log(`--- ${runtime} ${program.version}: ${n} bots\n`);
+    console.log(`--- ${runtime} ${program.version}: ${counted(n, "bot")}\n`);
     const { report } = await runBots({
       runtime: "bun",
       program: programs.bun,
@@ -92,5 +93,7 @@ function comparison(reports: readonly BotsReport[]): string {
     : deno < bun
     ? `deno was ${(bun / deno).toFixed(2)} times as fast`
     : `bun was ${(deno / bun).toFixed(2)} times as fast`;
-  return `${reports[0]!.n} bots, one message each: ${lines.join(", ")}: ${ratio}, this once`;
+  return `${counted(reports[0]!.n, "bot")}, one message each: ${
+    lines.join(", ")
+  }: ${ratio}, this once`;
 }

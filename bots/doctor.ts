@@ -4,6 +4,7 @@
  * @module
  */
 
+import { counted } from "../runtime/counted.ts";
 import { answer, runCommand } from "../runtime/command.ts";
 import { CommandLine, wholeNumber } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
@@ -88,7 +89,7 @@ function text(
   const processes = role === "bots" || workers === 1 ? "" : ` with ${workers} workers`;
   const width = Math.max(...findings.map(({ about }) => about.length));
   const lines = [
-    `${n} clients, ${PARTS[role]}${processes} on ${runtime}, on this machine ` +
+    `${counted(n, "client")}, ${PARTS[role]}${processes} on ${runtime}, on this machine ` +
     `(${facts.os}, ${facts.cores} ${facts.cores === 1 ? "core" : "cores"}):`,
     "",
   ];

@@ -5,7 +5,7 @@
  */
 
 import { readFileSync } from "node:fs";
-import { isIPv4 } from "node:net";
+import { isIPv4, isIPv6 } from "node:net";
 import { topicProblem } from "../protocol/topic.ts";
 import {
   CommandLine,
@@ -18,7 +18,7 @@ import {
 import type { TlsTrust } from "../runtime/types.ts";
 import { createDialect, DEFAULT_PORTS, type DialectName } from "./dialects.ts";
 import { MAX_BOTS, MAX_DATA_BYTES } from "./limits.ts";
-import { parseServerUrl, type ServerAddress } from "./server_address.ts";
+import { parseHostAndPort, parseServerUrl, type ServerAddress } from "./server_address.ts";
 
 /** What a run does. */
 export interface BotsOptions {
@@ -88,14 +88,14 @@ Usage:
   n                how many bots (default 1)
   host             the server's name or address (default localhost), or the URL of a server that
                    speaks another protocol: nats://host:port or redis://host:port
-  port             its port (default 8081)
+  port             its port (default 8081), also as host:port
 
 Flags:
   --rounds R       publish R messages, one after another (default 1)
   --topic TOPIC    subscribe and publish to TOPIC (default events)
   --data TEXT      the message's data (default test)
   --size BYTES     data of that many bytes instead
-  --timeout TIME   how long a bot waits for a message, such as 5s or 800ms (default 5s)
+  --timeout TIME   how long a bot waits for a message, such as 800ms, 5s or 1m (default 5s)
   --processes P    share the bots among P processes; auto (the default) takes as many as the
                    descriptor limit and the cores call for, and one for fewer than 2,000 bots
   --spread K       connect to K consecutive loopback addresses from the given one on, to get past
@@ -167,8 +167,10 @@ export function parseCommand(args: readonly string[]): BotsCommand {
 
 function serverAddress(host: string, port: string | undefined): ServerAddress {
   const ownPort = port === undefined ? null : wholeNumber(port, "the port", 1, 65_535);
-  if (!host.includes("://")) return { dialect: "janus", host: hostName(host), port: ownPort };
-  const server = parseServerUrl(host);
+  const server = host.includes("://") ? parseServerUrl(host) : {
+    dialect: "janus" as const,
+    ...isIPv6(host) ? { host, port: null } : parseHostAndPort(host),
+  };
   if (server.port !== null && ownPort !== null) {
     throw new UsageError(`the port stands in ${quote(host)} already; leave out ${quote(port!)}`);
   }
@@ -197,11 +199,6 @@ function readAuthority(path: string): string {
   }
   if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
   throw new EnvironmentError(`--ca ${path} holds no certificate as PEM text`);
-}
-
-function hostName(host: string): string {
-  if (/^[^\s/]+$/.test(host)) return host;
-  throw new UsageError(`the host must be a name or an address, not ${quote(host)}`);
 }
 
 function topicName(topic: string, dialect: DialectName): string {

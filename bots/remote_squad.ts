@@ -5,6 +5,7 @@
  */
 
 import type { ChildProcess } from "node:child_process";
+import { counted } from "../runtime/counted.ts";
 import { startChild } from "../runtime/child.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { EnlistmentProgress } from "./enlistment.ts";
@@ -164,7 +165,9 @@ export class RemoteSquad implements Squad {
 
   #onDeath(how: string): void {
     this.#death ??= new EnvironmentError(
-      `a process of bots (pid ${this.pid}, ${this.size} bots) ended ${how}; the run is void`,
+      `a process of bots (pid ${this.pid}, ${
+        counted(this.size, "bot")
+      }) ended ${how}; the run is void`,
     );
     this.#ready.reject(this.#death);
     for (const pending of this.#pending.values()) pending.reject(this.#death);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { counted } from "../runtime/counted.ts";
 import type { Tally } from "./enlistment.ts";
 import type { BotsReport, LoadReport, QuantilesReport, RoundReport } from "./report.ts";
 
@@ -139,7 +140,9 @@ function setupLines({ setup, n, target, processes }: BotsReport): string[] {
     ...(target.stamped_by === "server" ? serversClock : []),
     "bots' clock: from the publish to the arrival, both on this machine's clock; true wherever the",
     "  server is. Quantiles are by nearest rank over all samples.",
-    `${n} bots in ${processes.length === 1 ? "one process" : `${processes.length} processes`}, ` +
+    `${counted(n, "bot")} in ${
+      processes.length === 1 ? "one process" : `${processes.length} processes`
+    }, ` +
     `connected to ${to} port ${target.port}; connect failures: ${failed}` +
     `${tallyText(setup.failed_attempts)}, given up: ${setup.given_up}, refused: ` +
     `${Object.values(setup.refusals).reduce((sum, count) => sum + count, 0)}` +
@@ -172,7 +175,9 @@ function verdictLines(report: BotsReport): string[] {
   if (slo !== null) lines.push(`slo of ${slo.limit_ms} ms: ${slo.held ? "held" : "NOT HELD"}`);
   lines.push(
     good < n
-      ? `verdict: neither: ${n - good} of ${n} bots did not get everything as they should`
+      ? `verdict: neither: ${n - good} of ${
+        counted(n, "bot")
+      } did not get everything as they should`
       : verdict === "neither"
       ? `verdict: neither: the last of ${n} was reached after ${last} ms, which is 2 s or more`
       : `verdict: the last of ${n} was reached ${VERDICTS[verdict]} (${last} ms)`,

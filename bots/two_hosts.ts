@@ -5,6 +5,7 @@
  */
 
 import { spawn } from "node:child_process";
+import { counted } from "../runtime/counted.ts";
 import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { checkServerCapacity } from "../runtime/system/descriptor_checks.ts";
@@ -55,7 +56,7 @@ function checkDescriptors(n: number): void {
 
 async function playBounty(hosts: Hosts, runtime: RuntimeName, options: TwoHostsOptions) {
   const { n, rounds, sloMs, botsRuntime } = options;
-  console.log(`\n--- ${runtime}: ${n} bots\n`);
+  console.log(`\n--- ${runtime}: ${counted(n, "bot")}\n`);
   const server = await startServer(hosts, runtime);
   try {
     const { status, report } = await runBots({
@@ -69,7 +70,7 @@ async function playBounty(hosts: Hosts, runtime: RuntimeName, options: TwoHostsO
     const worst = Math.max(...maxima);
     const reached = report.bad === 0 && worst < Infinity
       ? `the last of ${n} was reached after ${worst.toFixed(1)} ms`
-      : `${report.bad} of ${n} bots were bad`;
+      : `${report.bad} of ${counted(n, "bot")} ${n === 1 ? "was" : "were"} bad`;
     const validity = report.valid ? "" : ", but the bots held it up themselves: not the server's";
     const held = status === 0;
     return {

@@ -21,6 +21,9 @@ export class EnvironmentError extends Error {
 
 const MAX_DURATION_MS = 24 * 3_600_000;
 
+/** What a time's unit stands for. */
+const UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+
 /** What every command can be asked in place of its work; see `answer` in `command.ts`. */
 export type Question = { readonly does: "help" } | { readonly does: "version" };
 
@@ -97,15 +100,15 @@ export class CommandLine<Value extends string, Switch extends string> {
     return text === undefined ? undefined : wholeNumber(text, `--${name}`, min, max);
   }
 
-  /** A flag's time in milliseconds; the user writes `5s` or `800ms`. */
+  /** A flag's time in milliseconds; the user writes `800ms`, `5s`, `5m` or `1.5h`. */
   duration(name: Value): number | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;
-    const match = /^(\d+(?:\.\d+)?)(ms|s)$/.exec(text);
-    const milliseconds = match === null ? NaN : Number(match[1]) * (match[2] === "s" ? 1000 : 1);
+    const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? [];
+    const milliseconds = Number(amount) * UNITS_MS[unit as keyof typeof UNITS_MS];
     if (milliseconds > 0 && milliseconds <= MAX_DURATION_MS) return milliseconds;
     throw new UsageError(
-      `--${name} must be a time of up to a day, such as 5s or 800ms, not ${quote(text)}`,
+      `--${name} must be a time of up to a day, such as 800ms, 5s, 5m or 1h, not ${quote(text)}`,
     );
   }
 

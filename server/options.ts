@@ -142,7 +142,7 @@ Of each connection:
   --publish-rate N     messages a second that it may publish, and as many at once; beyond that it's read
                        no faster, and loses nothing (default 100000)
 
-Deadlines, as 5s or 800ms:
+Deadlines, such as 800ms, 5s, 5m or 1h:
   --write-deadline TIME
                        what waits for a connection may stand still so long (default 10s)
   --ping-after TIME    a client that is silent so long gets a PING (default 30s)

@@ -5,6 +5,7 @@
  */
 
 import { randomInt } from "node:crypto";
+import { counted } from "../../runtime/counted.ts";
 import { EnvironmentError } from "../../runtime/command_line.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { readFacts, type SystemFacts } from "../../runtime/system/facts.ts";
@@ -133,7 +134,9 @@ function checkMachine(
 /** A server that can't even be measured once isn't tried ten times. */
 function checkFirst({ pass, arm, n, rounds, invalid_because }: RunReport): void {
   if (pass > 1 || rounds.length > 0) return;
-  throw new EnvironmentError(`${arm} can't be measured with ${n} bots: ${invalid_because[0]}`);
+  throw new EnvironmentError(
+    `${arm} can't be measured with ${counted(n, "bot")}: ${invalid_because[0]}`,
+  );
 }
 
 /** A run during which EC2 held packets up doesn't count; see `ena_allowances.ts`. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { counted } from "../../runtime/counted.ts";
 import { EnvironmentError } from "../../runtime/command_line.ts";
 import { median } from "../statistics.ts";
 import type { Program, RuntimeName } from "../program.ts";
@@ -152,12 +153,14 @@ function failed(invalidBecause: string[], usage: Usage | null, n: number): RunOu
 function whyInvalid({ n, bad, rounds, setup }: BotsReport): string[] {
   const invalid: string[] = [];
   if (setup.given_up > 0) {
-    invalid.push(`${setup.given_up} of ${n} bots never got to subscribe`);
+    invalid.push(`${setup.given_up} of ${counted(n, "bot")} never got to subscribe`);
   } else if (bad > 0) {
     const count = (pick: (round: RoundReport) => number) =>
       rounds.reduce((sum, round) => sum + pick(round), 0);
     invalid.push(
-      `${bad} of ${n} bots did not get each message once, intact and in time (missing: ` +
+      `${bad} of ${
+        counted(n, "bot")
+      } did not get each message once, intact and in time (missing: ` +
         `${count(({ missing }) => missing)}, duplicate: ${count(({ duplicate }) => duplicate)}, ` +
         `corrupt: ${count(({ corrupt }) => corrupt)}, foreign: ${
           count(({ foreign }) => foreign)

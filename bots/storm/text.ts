@@ -1,3 +1,4 @@
+import { counted } from "../../runtime/counted.ts";
 import type { Tally } from "../enlistment.ts";
 import type { StormReport } from "./report.ts";
 
@@ -9,14 +10,15 @@ export function stormText(report: StormReport): string {
   const outageLine = outage_ms === null ? "nobody came back" : "a bot's outage: " +
     Object.entries(outage_ms).map(([name, ms]) => `${name} ${seconds(ms)}`).join(", ");
   return [
-    `${n} bots, ${subscribed} subscribed at ${to}; ${struck} lost their connection` +
+    `${counted(n, "bot")}, ${subscribed} subscribed at ${to}; ${struck} lost their connection` +
     (outages > struck ? `, ${outages} times in all` : ""),
     `lost within ${seconds(report.loss_span_ms)}; ` +
     (took_ms === null
       ? "none was subscribed again"
       : `the last was subscribed again ${seconds(took_ms)} after the first loss`),
     outageLine,
-    `most reconnects in a second: ${report.peak_reconnects_per_s}; ${report.attempts} attempts` +
+    `most reconnects in a second: ${report.peak_reconnects_per_s}; ` +
+    counted(report.attempts, "attempt") +
     tallyText(report.failed_attempts, ", failed: "),
     `the server said${tallyText(report.told, " ") || " nothing"}; when to come back, ` +
     (report.appointments === 0 ? "it didn't say" : `${report.appointments} times`),

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { counted } from "../counted.ts";
 import {
   admitsFromOneAddress,
   MAX_WORKERS,
@@ -23,7 +24,7 @@ const SERVER = "server's descriptors";
 export function checkServerDescriptors(share: Share, limits: SystemLimits): Finding {
   const needed = descriptorsFor(share);
   const processes = processesFor(share.n, limits);
-  return checkDescriptors(SERVER, `${share.n} connections`, { share, needed }, limits, [
+  return checkDescriptors(SERVER, counted(share.n, "connection"), { share, needed }, limits, [
     { where: "here", what: `--workers ${processes}` },
     { where: "systemd", what: `LimitNOFILE=${needed}` },
   ]);
@@ -35,7 +36,7 @@ export function checkServerDescriptors(share: Share, limits: SystemLimits): Find
  */
 export function checkServerCapacity(share: Share, limits: SystemLimits): Finding {
   const needed = serverDescriptorsFor(share);
-  const whose = `${share.n} clients and their publisher, of one address,`;
+  const whose = `${counted(share.n, "client")} and their publisher, of one address,`;
   const processes = workersFor(share.n, limits);
   return checkDescriptors(SERVER, whose, { share, needed }, limits, [
     ...(processes === null ? [] : [{ where: "here", what: `--workers ${processes}` }]),
@@ -47,7 +48,7 @@ export function checkServerCapacity(share: Share, limits: SystemLimits): Finding
 export function checkBotsDescriptors(share: Share, limits: SystemLimits): Finding {
   const processes = processesFor(share.n, limits);
   const need = { share, needed: descriptorsFor(share) };
-  return checkDescriptors("bots' descriptors", `${share.n} bots`, need, limits, [
+  return checkDescriptors("bots' descriptors", counted(share.n, "bot"), need, limits, [
     { where: "here", what: `--processes ${processes}, or auto` },
   ]);
 }
@@ -62,7 +63,9 @@ function checkDescriptors(
   if (descriptorLimit === null) return unknown(about);
   const says =
     `${whose} in ${share.processes} ${share.processes === 1 ? "process" : "processes"} ` +
-    `need ${needed} descriptors in each, and ${descriptorLimit} are allowed`;
+    `${
+      share.n === 1 ? "needs" : "need"
+    } ${needed} descriptors in each, and ${descriptorLimit} are allowed`;
   if (needed <= descriptorLimit) return fine(about, says);
   const raise = maxDescriptorLimit !== null && needed > maxDescriptorLimit
     ? `sudo sysctl -w fs.nr_open=${needed} && `

@@ -49,6 +49,18 @@ describe("the bots' command", () => {
     },
   );
 
+  it("speaks of 1 bot where there is one, and takes host and port as one", PATIENCE, async () => {
+    await withServer({}, async (port) => {
+      const { status, stdout } = await bots(1, `127.0.0.1:${port}`);
+      assertEquals([status, stdout.match(/1 bots\b/)], [0, null]);
+      assertMatch(stdout, /\b1 bot\b/);
+    });
+    await withServer({ onPublish() {} }, async (port) => {
+      const { status, stdout } = await bots(1, `127.0.0.1:${port}`, "--timeout", "100ms");
+      assertEquals([status, stdout.match(/1 bots\b/)], [1, null]);
+    });
+  });
+
   it("ends with status 1 when a bot was bad", PATIENCE, async () => {
     const script: Script = {
       onPublish({ message, subscribers }) {

@@ -34,6 +34,20 @@ describe("the bots' command line", () => {
     assertEquals(options("7", "2130706433").host, "2130706433");
   });
 
+  it("takes host and port as one, and an IPv6 address in brackets or without", () => {
+    const place = (...args: string[]) => {
+      const { host, port } = options("10", ...args);
+      return [host, port];
+    };
+    assertEquals(place("127.0.0.1:8082"), ["127.0.0.1", 8082]);
+    assertEquals(place("example.org:80"), ["example.org", 80]);
+    assertEquals(place("[::1]:8083"), ["::1", 8083]);
+    assertEquals([place("[::1]"), place("::1")], [["::1", 8081], ["::1", 8081]]);
+    assertEquals(place("::1", "8084"), ["::1", 8084]);
+    const error = assertThrows(() => options("10", "127.0.0.1:8081", "8082"), UsageError);
+    assertStringIncludes(error.message, 'the port stands in "127.0.0.1:8081" already');
+  });
+
   it("takes the URL of a server that speaks another protocol for the host", () => {
     const { dialect, host, port } = options("5", "nats://10.0.0.7:4223");
     assertEquals([dialect, host, port], ["nats", "10.0.0.7", 4223]);
@@ -99,6 +113,9 @@ describe("the bots' command line", () => {
     [["-5"], '"-5"'],
     [["5", "local host"], '"local host"'],
     [["5", "http://h"], '"http://h"'],
+    [["5", "h:0"], '"h:0"'],
+    [["5", "h:many"], '"many"'],
+    [["5", "::1:h"], '"::1:h"'],
     [["5", "h", "0"], '"0"'],
     [["5", "h", "65536"], '"65536"'],
     [["5", "h", "1", "more"], '"more"'],

@@ -16,6 +16,17 @@ describe("a command line", () => {
     assertEquals(new CommandLine(["--fast", "-"], [], ["fast"]).positionals, ["-"]);
   });
 
+  it("takes a time in milliseconds, seconds, minutes or hours", () => {
+    const time = (text: string) => new CommandLine(["--time", text], ["time"]).duration("time");
+    const times = ["800ms", "5s", "1.5s", "5m", "0.5m", "1h", "24h", "1440m"].map(time);
+    assertEquals(times, [800, 5000, 1500, 300_000, 30_000, 3_600_000, 86_400_000, 86_400_000]);
+    for (const text of ["5", "0m", "25h", "1441m", "1d", "1m30s", "5 m", "m", "1H"]) {
+      const error = assertThrows(() => time(text), UsageError, "--time must be a time");
+      assertEquals(error.message.includes(JSON.stringify(text)), true, error.message);
+      assertEquals(error.message.includes("5m or 1h"), true, error.message);
+    }
+  });
+
   it("says which argument is one too many, and what there may be", () => {
     const line = new CommandLine(["5", "six", "7"], []);
     assertEquals(line.upTo(3, "three are all"), ["5", "six", "7"]);
