@@ -5,6 +5,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { levenshteinDistance } from "@std/text/levenshtein-distance";
 
 /** The command line can't be understood. Its message is one line that names the value and the remedy. */
 export class UsageError extends Error {
@@ -40,7 +41,8 @@ export class CommandLine<Value extends string, Switch extends string> {
 
   /**
    * @param args What follows the script's name.
-   * @param values The flags that take a value, without their dashes. A lone dash is such a value.
+   * @param values The flags that take a value, without their dashes. A lone dash is such a value, and so
+   * is a negative number.
    * @param switches The flags that take none; `help` and `version` need not be among them.
    * @throws {UsageError} if there is a flag that is in neither list.
    */
@@ -49,18 +51,22 @@ export class CommandLine<Value extends string, Switch extends string> {
     values: readonly Value[],
     switches: readonly Switch[] = [],
   ) {
-    this.#values = parseArgs(withDashes(args, values), {
+    this.#values = parseArgs(args.map(mark), {
       string: [...values, "_"],
       boolean: [...switches, ...QUESTIONS],
+      alias: { help: "h" },
       collect: values,
       unknown(arg, key) {
         if (key === undefined) return true;
-        throw new UsageError(`there is no flag ${quote(arg.split("=", 1)[0] ?? arg)}; see --help`);
+        const flag = arg.split("=", 1)[0] ?? arg;
+        const near = nearest(flag, [...values, ...switches, ...QUESTIONS]);
+        const hint = near === undefined ? "see --help" : `did you mean --${near}?`;
+        throw new UsageError(`there is no flag ${quote(flag)}; ${hint}`);
       },
     });
     const does = QUESTIONS.find((name) => this.#values[name] === true);
     this.question = does === undefined ? undefined : { does };
-    this.positionals = (this.#values["_"] as unknown[]).map(String);
+    this.positionals = (this.#values["_"] as string[]).map(unmark);
   }
 
   /** Whether a flag without a value is given. */
@@ -82,7 +88,7 @@ export class CommandLine<Value extends string, Switch extends string> {
 
   /** Every value that a flag is given with, in order. */
   all(name: Value): readonly string[] {
-    const values = this.#values[name] as string[];
+    const values = (this.#values[name] as string[]).map(unmark);
     if (values.includes("")) throw new UsageError(`--${name} needs a value; see --help`);
     return values;
   }
@@ -122,16 +128,28 @@ export class CommandLine<Value extends string, Switch extends string> {
   }
 }
 
-/** The parser takes a lone `-` for an argument of its own; as `--json=-` it's the flag's value. */
-function withDashes(args: readonly string[], values: readonly string[]): string[] {
-  const joined: string[] = [];
-  for (const arg of args) {
-    const before = joined.at(-1);
-    if (arg === "-" && values.some((name) => before === `--${name}`)) {
-      joined.push(`${joined.pop()}=-`);
-    } else joined.push(arg);
-  }
-  return joined;
+/**
+ * The parser takes whatever begins with a dash for a flag, a lone dash and a negative number too. Behind
+ * this mark, which no argument of a process can hold, it doesn't.
+ */
+const MARK = "\0";
+
+function mark(arg: string): string {
+  return /^-(?:$|\.?\d)/.test(arg) ? MARK + arg : arg;
+}
+
+function unmark(arg: string): string {
+  return arg.startsWith(MARK) ? arg.slice(MARK.length) : arg;
+}
+
+/** The flag that is meant by one that doesn't exist, if one is close enough: mistyped, or cut short. */
+function nearest(flag: string, names: readonly string[]): string | undefined {
+  const typed = flag.replace(/^-+/, "");
+  const distanceOf = (name: string) =>
+    typed.length > 2 && name.startsWith(typed) ? 0 : levenshteinDistance(typed, name);
+  const [near] = names.toSorted((a, b) => distanceOf(a) - distanceOf(b));
+  const most = typed.length < 3 ? 1 : Math.max(2, Math.floor(typed.length / 3));
+  return near !== undefined && typed.length > 1 && distanceOf(near) <= most ? near : undefined;
 }
 
 /**

@@ -7,6 +7,7 @@ describe("a command line", () => {
     assertEquals(new CommandLine(["--help"], []).question, { does: "help" });
     assertEquals(new CommandLine(["5", "--version"], []).question, { does: "version" });
     assertEquals(new CommandLine(["--version", "--help"], []).question, { does: "help" });
+    assertEquals(new CommandLine(["-h"], ["host"]).question, { does: "help" });
     assertEquals(new CommandLine(["5"], []).question, undefined);
   });
 
@@ -24,6 +25,41 @@ describe("a command line", () => {
       const error = assertThrows(() => time(text), UsageError, "--time must be a time");
       assertEquals(error.message.includes(JSON.stringify(text)), true, error.message);
       assertEquals(error.message.includes("5m or 1h"), true, error.message);
+    }
+  });
+
+  it("takes a negative number for a value, and for an argument, not for a flag", () => {
+    const line = new CommandLine(["-5", "--port", "-1", "6", "--rate=-.5"], ["port", "rate"]);
+    assertEquals(line.positionals, ["-5", "6"]);
+    assertEquals(line.text("rate"), "-.5");
+    assertThrows(
+      () => line.number("port", 0, 9),
+      UsageError,
+      '--port must be a whole number from 0 to 9, not "-1"',
+    );
+  });
+
+  it("names the flag that one which doesn't exist is nearest to", () => {
+    const refusal = (arg: string) => {
+      const flags = ["port", "host", "max-connections", "max-connections-per-ip"];
+      return assertThrows(() => new CommandLine([arg], flags, ["tls"]), UsageError).message;
+    };
+    for (
+      const [typed, meant] of [
+        ["--prot", "port"],
+        ["--prot=8081", "port"],
+        ["-port", "port"],
+        ["--tsl", "tls"],
+        ["--max-conections", "max-connections"],
+        ["--max-conn", "max-connections"],
+        ["--hepl", "help"],
+      ] as const
+    ) {
+      const flag = typed.split("=")[0];
+      assertEquals(refusal(typed), `there is no flag "${flag}"; did you mean --${meant}?`);
+    }
+    for (const typed of ["--colour", "-p", "--x"]) {
+      assertEquals(refusal(typed), `there is no flag "${typed}"; see --help`);
     }
   });
 
