@@ -27,7 +27,7 @@ Usage:
   --workers N   the server's processes (default 1)
   --json FILE   write the report as JSON to FILE too; - for standard output, which sends the text to
                 standard error
-  --help        print this
+  -h, --help    print this
   --version     print the version
 
 A quarter of the connections each is reset as soon as it is connected, when it is greeted, and when it is

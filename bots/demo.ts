@@ -20,9 +20,9 @@ Usage:
   deno task demo [n]
   bun run bots/demo.ts [n]
 
-  n          how many bots (default 5000)
-  --help     print this
-  --version  print the version
+  n           how many bots (default 5000)
+  -h, --help  print this
+  --version   print the version
 
 The bots run on Bun for both servers, since they cost least there. The exit status is 0 when every bot
 was good with both.

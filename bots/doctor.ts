@@ -29,7 +29,7 @@ Flags:
   --workers N      the server's processes (default 1)
   --ec2            ask EC2's metadata service, also where this doesn't look like EC2
   --json           print JSON instead
-  --help           print this
+  -h, --help       print this
   --version        print the version
 
 Memory is estimated for the runtime that runs this. Each line says fine, note (it works, but not well) or

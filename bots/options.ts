@@ -109,7 +109,7 @@ Flags:
                    server is restarted, and measure their way back
   --json FILE      write the report as JSON to FILE too; - for standard output, which sends the
                    text to standard error
-  --help           print this
+  -h, --help       print this
   --version        print the version
 
 A bot connects (3 s limit; tries again after a random 1-100 ms, 20 times at most), subscribes, and

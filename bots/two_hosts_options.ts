@@ -66,7 +66,7 @@ Flags:
   --rounds R       publish R messages, one after another (default 1)
   --slo TIME       within which the last bot must have each (default 1s)
   --compare        run the comparison too, against both servers at once; what follows -- goes to it
-  --help           print this
+  -h, --help       print this
   --version        print the version
 
 The server and the bots get a network namespace each, with a wire (a veth pair) between them. They are

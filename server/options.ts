@@ -155,7 +155,7 @@ Stopping:
 
 Others:
   --log-level LEVEL    debug, info, warning or error: what is logged to standard error (default info)
-  --help               print this
+  -h, --help           print this
   --version            print the version
 
 A client that passes a limit is told why in an error frame and closed; nobody else is affected.

@@ -1,8 +1,6 @@
 /**
  * Everything that must hold before a commit: format, lint, types, docs, and every test on both
- * runtimes. The last line adds both up: `N passed, N failed`.
- *
- *     deno task test [path ...]      only the tests in these files or folders, and no other checks
+ * runtimes; see `--help`.
  *
  * @module
  */
@@ -12,6 +10,24 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { answer, runCommand } from "../runtime/command.ts";
+import { CommandLine } from "../runtime/command_line.ts";
+
+const HELP = `Hotwheels tests: format, lint, types, docs, and every test on Deno and on Bun.
+
+Usage:
+  deno task test [path ...]
+  bun run test/run.ts [path ...]
+
+  path        a file or a folder: only the tests in there, and no other checks
+
+Flags:
+  -h, --help  print this
+  --version   print the version
+
+The last line adds both runtimes up: "N passed, N failed". The exit status is 0
+when nothing failed, 1 when something did, 2 when the command line is wrong.
+`;
 
 type RuntimeName = "deno" | "bun";
 
@@ -43,9 +59,12 @@ const DENO_TEST = [
 /** A test that has no limit of its own; Bun's 5 s would be a bet on the machine. */
 const BUN_TEST = ["test", "--timeout", "60000"];
 
-process.exit(await main(process.argv.slice(2)));
+if (import.meta.main) await runCommand("test", main);
 
-async function main(paths: readonly string[]): Promise<number> {
+async function main(args: readonly string[]): Promise<number> {
+  const line = new CommandLine(args, []);
+  if (line.question !== undefined) return answer(line.question, HELP);
+  const paths = line.positionals;
   const scratch = mkdtempSync(join(tmpdir(), "hotwheels-test-"));
   try {
     const total: Tally = { passed: 0, failed: 0, skipped: 0 };

@@ -108,7 +108,7 @@ Flags:
                       unless --out says otherwise
   --ec2               record what EC2 says of this instance, and count no run during which it held
                       packets up
-  --help              print this
+  -h, --help          print this
   --version           print the version
 
 Each run starts its server, connects n bots, subscribes them, waits until all is quiet, publishes, and

@@ -75,7 +75,7 @@ Usage:
   --seed S          draw the attacks from S again (default: a new one, which is printed)
   --json FILE       write the report as JSON to FILE too; - for standard output, which sends the text
                     to standard error
-  --help            print this
+  -h, --help        print this
   --version         print the version
 
 Healthy subscribers come, go and change topics while publishers send to them, paced and in bursts, over

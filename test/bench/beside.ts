@@ -24,7 +24,7 @@ Flags:
   --subscribers N  subscribers of the large topic (default 15000)
   --samples N      messages to the small topic, one every 10 ms (default 500)
   --passes N       fresh servers for each runtime, in turn (default 3)
-  --help           print this
+  -h, --help       print this
 
 The large topic's subscribers live in a process of their own, which publishes the next message as soon as
 all have the last. The idle row is the same small topic while nobody publishes to the large one.

@@ -30,7 +30,7 @@ Flags:
   --passes N       fresh servers for each row, the rows' order drawn anew for each pass (default 3)
   --rounds N       rounds with each server, after one that isn't counted (default 3)
   --json FILE      write all rounds as JSON to FILE too
-  --help           print this
+  -h, --help       print this
 
 The subscribers live in one process on the runtime that runs this, the same for all servers; they and
 the servers share the machine. Every message is counted; one that is lost fails the run.

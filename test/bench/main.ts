@@ -1,17 +1,36 @@
 /**
- * What the parts cost by themselves, without sockets: `deno task bench` or
- * `bun run test/bench/main.ts`. For the whole, see `fanout.ts`.
+ * What the parts cost by themselves, without sockets; see `--help`.
  *
  * @module
  */
 
-import process from "node:process";
+import { answer, runCommand } from "../../runtime/command.ts";
+import { CommandLine } from "../../runtime/command_line.ts";
 import { runCases } from "./cases.ts";
 import { fanOutCases } from "./fan_out_bench.ts";
 import { PROTOCOL_CASES } from "./protocol_bench.ts";
 
-await runCases("The wire format", PROTOCOL_CASES);
-await runCases("Topics and sessions, on the runtime in memory", await fanOutCases());
+const HELP = `Hotwheels benchmark: what the parts cost by themselves, without sockets.
 
-// The benchmark's server still sweeps.
-process.exit(0);
+Usage:
+  deno task bench
+  bun run test/bench/main.ts
+
+Flags:
+  -h, --help  print this
+  --version   print the version
+
+It times the wire format, and topics and sessions on a runtime in memory. For
+the whole server with real sockets, see deno task bench:fanout.
+`;
+
+if (import.meta.main) await runCommand("bench", main);
+
+async function main(args: readonly string[]): Promise<number> {
+  const line = new CommandLine(args, []);
+  if (line.question !== undefined) return answer(line.question, HELP);
+  line.upTo(0, "there are only flags");
+  await runCases("The wire format", PROTOCOL_CASES);
+  await runCases("Topics and sessions, on the runtime in memory", await fanOutCases());
+  return 0;
+}

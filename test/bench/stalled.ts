@@ -26,7 +26,7 @@ Flags:
   --subscribers N  subscribers of the topic, of whom a tenth stalls (default 10000)
   --rounds N       messages before they stall, and again while they do (default 20)
   --passes N       fresh servers for each runtime, in turn (default 3)
-  --help           print this
+  -h, --help       print this
 
 The tenth stops to read and is sent ${FILL_MIB} MiB each, more than the kernel holds for it, so that each one's
 writes stand still in the server. It isn't closed for that while this measures: the server runs with

@@ -99,9 +99,10 @@ describe("the bots' command line", () => {
     assertEquals(parseCommand(["--help"]), { does: "help" });
     assertEquals(parseCommand(["5", "--version"]), { does: "version" });
     const flags = ["rounds", "topic", "data", "size", "timeout", "processes", "spread", "slo"];
-    for (const flag of [...flags, "json", "help", "version"]) {
+    for (const flag of [...flags, "json", "version"]) {
       assertStringIncludes(HELP, `\n  --${flag} `);
     }
+    assertStringIncludes(HELP, "\n  -h, --help ");
   });
 
   const mistakes: readonly (readonly [args: string[], says: string])[] = [

@@ -1,0 +1,52 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { childEnvironment, findProgram, PROJECT_ROOT, RUNTIME_NAMES } from "../bots/program.ts";
+import { CommandProcess, type Ended } from "./support/command_process.ts";
+
+/** Each command by its task's name, with its script. */
+const SCRIPTS: Readonly<Record<string, string>> = {
+  "serve": "server/main.ts",
+  "bots": "bots/main.ts",
+  "doctor": "bots/doctor.ts",
+  "two-hosts": "bots/two_hosts.ts",
+  "compare": "bots/compare.ts",
+  "soak": "bots/soak.ts",
+  "churn": "bots/churn.ts",
+  "demo": "bots/demo.ts",
+  "bench": "test/bench/main.ts",
+  "bench:fanout": "test/bench/fanout.ts",
+  "bench:beside": "test/bench/beside.ts",
+  "bench:stalled": "test/bench/stalled.ts",
+  "test": "test/run.ts",
+};
+
+/** What a command says, which must end at once. */
+function hear(command: readonly string[]): Promise<Ended> {
+  const [program = "", ...args] = command;
+  const options = { cwd: PROJECT_ROOT, env: { ...childEnvironment(), NO_COLOR: "1" } };
+  return new CommandProcess(spawn(program, args, options)).ended;
+}
+
+describe("the help of each command", () => {
+  it("is asked of all of them, but for the runtime's own checks", () => {
+    const { tasks } = JSON.parse(readFileSync(`${PROJECT_ROOT}deno.json`, "utf8"));
+    assertEquals(Object.keys(tasks).sort(), [...Object.keys(SCRIPTS), "check"].sort());
+  });
+
+  for (const runtime of RUNTIME_NAMES) {
+    for (const [task, script] of Object.entries(SCRIPTS)) {
+      const { path } = findProgram(runtime);
+      const command = runtime === "deno" ? [path, "task", "-q", task] : [path, "run", script];
+
+      it(`comes from ${task} on ${runtime}, for --help and -h, and nothing else does`, async () => {
+        const [long, short] = [await hear([...command, "--help"]), await hear([...command, "-h"])];
+        assertEquals([long.status, long.stderr], [0, ""]);
+        assertMatch(long.stdout, /^Hotwheels\b.*\n\nUsage\b/);
+        assertMatch(long.stdout, /^ +-h, --help +print this$/m);
+        assertEquals(short, long);
+      });
+    }
+  }
+});
