@@ -15,6 +15,7 @@ import {
   type ArmResult,
   type CompareReport,
   type Comparison,
+  type InterruptionReport,
   type IntervalReport,
   type MedianReport,
   type OptionsReport,
@@ -23,7 +24,7 @@ import {
   type SizeReport,
 } from "./report.ts";
 import { unpackLatencies } from "./samples.ts";
-import { judge, MIN_RUNS } from "./verdict.ts";
+import { doubtOn, judge, MIN_RUNS } from "./verdict.ts";
 
 /** What surrounds the runs. */
 export interface ReportContext {
@@ -34,6 +35,7 @@ export interface ReportContext {
   /** Ascending. */
   readonly sizes: readonly number[];
   readonly environment: EnvironmentRecord;
+  readonly interrupted: InterruptionReport | null;
 }
 
 /** Judges a comparison. The same runs and seed make the same report. */
@@ -63,6 +65,7 @@ export function buildReport(runs: readonly RunReport[], context: ReportContext):
     schema: SCHEMA,
     started_at: context.startedAt.toISOString(),
     ended_at: context.endedAt.toISOString(),
+    interrupted: context.interrupted,
     options: context.options,
     arms: [...context.arms],
     conclusions: sizes.at(-1)!.conclusions,
@@ -110,33 +113,36 @@ function compare(metric: Metric, side: Side, baseline: Side, random: Random): Co
     verdict: "inconclusive",
     because,
   });
-  for (
-    const { name, count } of [
-      { name: baseline.name, count: baselineValues.length },
-      { name: side.name, count: values.length },
-    ]
-  ) {
-    if (count === 0) return without(`no valid run of ${name} has it`);
+  const missing = [baseline, side].filter(({ runs }) => valuesOf(runs, metric.name).length === 0);
+  if (missing.length > 0) {
+    const names = missing.map(({ name }) => name).join(" or ");
+    const hasNone = missing.every(({ runs }) => !runs.some(({ valid }) => valid));
+    return without(
+      hasNone ? `there is no valid run of ${names}` : `no valid run of ${names} has this figure`,
+    );
   }
   const ratio = median(values) / median(baselineValues);
-  const tooFew = [side, baseline].find(({ runs }) => valuesOf(runs, metric.name).length < MIN_RUNS);
-  if (tooFew !== undefined) {
-    const count = valuesOf(tooFew.runs, metric.name).length;
-    const because = `${count} valid ${count === 1 ? "run" : "runs"} of ${tooFew.name} ` +
-      `${count === 1 ? "is" : "are"} too few; a verdict takes ${MIN_RUNS} of each`;
+  if (Math.min(values.length, baselineValues.length) < MIN_RUNS) {
+    const counts = values.length === baselineValues.length
+      ? `${values.length} of each`
+      : `${values.length} of ${side.name} and ${baselineValues.length} of ${baseline.name}`;
+    const verb = values.length === 1 ? "is" : "are";
+    const because = `a verdict takes ${MIN_RUNS} valid runs of each, and there ${verb} ${counts}`;
     return without(because, Number.isFinite(ratio) && ratio > 0 ? ratio : null);
   }
   const estimate = estimateRatio(values, baselineValues, random);
-  if (estimate === null) return without("too small to be measured in some run");
-  return { ...of, ...comparisonOf(metric, estimate), because: null };
+  if (estimate === null) return without("it was too small to be measured in some run");
+  return { ...of, ...comparisonOf(metric, estimate) };
 }
 
 function comparisonOf(metric: Metric, estimate: Estimate) {
+  const finding = judge(estimate);
   return {
     ratio: estimate.value,
     interval: intervalReport(estimate.interval),
     wide_interval: intervalReport(estimate.wideInterval),
-    verdict: verdictOn(metric, judge(estimate)),
+    verdict: verdictOn(metric, finding),
+    because: finding === "unknown" ? doubtOn(estimate) : null,
   };
 }
 

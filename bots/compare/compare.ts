@@ -101,6 +101,7 @@ export async function compare(
     arms: arms.map((arm) => armReport(arm, programs)),
     sizes,
     environment,
+    interrupted: null,
   });
 }
 

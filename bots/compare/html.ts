@@ -4,7 +4,6 @@
  * @module
  */
 
-import { EQUAL_PERCENT } from "./conclusion.ts";
 import { count, number } from "./format.ts";
 import { cumulativeChart, histogramChart } from "./latency_charts.ts";
 import { MEANINGS, methodText } from "./method.ts";
@@ -15,12 +14,14 @@ import type { CompareReport, SizeReport } from "./report.ts";
 import { armColor, type Picture, renderSvg } from "./svg.ts";
 import {
   environmentTable,
+  interruptionRemark,
   measuredMetrics,
   remarks,
   serverOf,
   sizeTable,
   type Table,
 } from "./tables.ts";
+import { EQUAL_PERCENT } from "./verdict.ts";
 
 /**
  * The widths in CSS pixels that a picture is drawn for, so that its letters are as large as the text's,
@@ -41,7 +42,7 @@ export function reportHtml(report: CompareReport): string {
   const title = `${names.slice(0, -1).join(", ")} and ${names.at(-1)} compared`;
   // With several numbers of subscribers the largest is shown in full: there servers differ most.
   const main = report.sizes.at(-1)!;
-  return `<!doctype html>
+  return renumbered(`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -68,7 +69,19 @@ the <code>.hgrm</code> files are for HdrHistogram's plotter.</p></footer>
 </main>
 </body>
 </html>
-`;
+`);
+}
+
+/**
+ * The page with its pictures' names counted from its beginning: the library that draws them counts
+ * through the life of the process, and the same report is to make the same page.
+ */
+function renumbered(page: string): string {
+  const numbers = new Map<string, number>();
+  return page.replace(/\bzr(\d+)(?=-)/g, (_, drawn: string) => {
+    if (!numbers.has(drawn)) numbers.set(drawn, numbers.size);
+    return `zr${numbers.get(drawn)}`;
+  });
 }
 
 function header(report: CompareReport, title: string): string {
@@ -88,6 +101,7 @@ function header(report: CompareReport, title: string): string {
   ];
   return `<header>
 <h1>${escape(title)}</h1>
+${interruptionRemark(report).map((remark) => `<p>${escape(remark)}</p>`).join("")}
 ${report.conclusions.map((conclusion) => `<p class="verdict">${escape(conclusion)}</p>`).join("\n")}
 <p class="muted">${facts.map(escape).join(" · ")}</p>
 ${key(arms.map(serverOf))}

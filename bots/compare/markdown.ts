@@ -7,7 +7,14 @@
 import { count } from "./format.ts";
 import { MEANINGS, methodText } from "./method.ts";
 import type { CompareReport } from "./report.ts";
-import { environmentTable, remarks, sizeTable, type Table } from "./tables.ts";
+import {
+  environmentTable,
+  interruptionRemark,
+  ratioLegend,
+  remarks,
+  sizeTable,
+  type Table,
+} from "./tables.ts";
 
 /** The whole report in GitHub's Markdown, with a line feed at its end. */
 export function reportMarkdown(report: CompareReport): string {
@@ -15,6 +22,7 @@ export function reportMarkdown(report: CompareReport): string {
   return [
     `# ${escape(names)} compared`,
     "",
+    ...interruptionRemark(report).flatMap((remark) => [escape(remark), ""]),
     ...report.conclusions.map((conclusion) => `- **${escape(conclusion)}**`),
     ...report.sizes.flatMap((size) => [
       "",
@@ -25,7 +33,7 @@ export function reportMarkdown(report: CompareReport): string {
         : size.conclusions.flatMap((text) => [escape(text), ""])),
       ...table(sizeTable(size)),
       "",
-      ...remarks(report, size).map((remark) => `- ${escape(remark)}`),
+      ...[...ratioLegend(size), ...remarks(report, size)].map((remark) => `- ${escape(remark)}`),
     ]),
     "",
     "## Environment",

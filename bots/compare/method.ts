@@ -4,11 +4,11 @@
  * @module
  */
 
-import { EQUAL_PERCENT } from "./conclusion.ts";
 import { count } from "./format.ts";
 import { METRICS } from "./metrics.ts";
 import type { CompareReport } from "./report.ts";
 import type { Table } from "./tables.ts";
+import { EQUAL_PERCENT } from "./verdict.ts";
 
 /** What each figure is, a name and a meaning a row. */
 export const MEANINGS: Table = {
@@ -45,8 +45,9 @@ export function methodText({ options, arms }: CompareReport): string[] {
     `run that has more of these than of others.`,
     `Runs are what is compared, not messages: the thousands of latencies of one run share its ` +
     `process and its moment. Each figure is a median over runs; its 95 % interval is the percentile ` +
-    `bootstrap's, of 20,000 resamples of the runs. A difference is the ratio of two medians with ` +
-    `the same kind of interval. It is called one when that interval lies wholly beyond ` +
+    `bootstrap's, of 20,000 resamples of the runs. A difference is the ratio of two medians, the ` +
+    `other server's over the first's, with the same kind of interval: below 1 is better in every ` +
+    `figure. It is called one when that interval lies wholly beyond ` +
     `${EQUAL_PERCENT} % and even the 99.9 % interval doesn't reach equal, since a report looks at ` +
     `many figures and at one in twenty a 95 % interval errs. No difference is an interval wholly ` +
     `within ${EQUAL_PERCENT} %. All else is inconclusive: these runs don't tell.`,

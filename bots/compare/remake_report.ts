@@ -36,5 +36,6 @@ export function judgeAgain(report: CompareReport): CompareReport {
     arms: report.arms,
     sizes: report.sizes.map(({ n }) => n),
     environment: report.environment,
+    interrupted: report.interrupted ?? null,
   });
 }

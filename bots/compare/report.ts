@@ -25,6 +25,8 @@ export interface CompareReport {
   started_at: string;
   /** When the last run had ended. */
   ended_at: string;
+  /** What is missing; `null` where all runs took place, and in reports of versions before this member. */
+  interrupted: InterruptionReport | null;
   options: OptionsReport;
   /** What was compared. The first is the one that the others are held against. */
   arms: ArmReport[];
@@ -35,6 +37,12 @@ export interface CompareReport {
   /** Every run in the order in which they took place, invalid ones too. */
   runs: RunReport[];
   environment: EnvironmentRecord;
+}
+
+/** A signal ended the comparison before its last run; the report is of those that were over. */
+export interface InterruptionReport {
+  /** How many runs were to take place. */
+  planned_runs: number;
 }
 
 /** What was asked for. */
@@ -73,7 +81,10 @@ export interface ArmReport {
 /** What was found with one number of subscribers. */
 export interface SizeReport {
   n: number;
-  /** How soon each arm but the first reaches its last subscriber, against the first: a sentence each. */
+  /**
+   * How soon each arm but the first reaches its last subscriber, against the first: a paragraph each,
+   * whose ratio is that of {@linkcode Comparison}.
+   */
   conclusions: string[];
   arms: ArmResult[];
   /** Each arm but the first against the first, each metric. */
@@ -112,14 +123,17 @@ export interface Comparison {
   /** The first arm. */
   baseline: string;
   metric: MetricName;
-  /** The arm's median over the baseline's: below 1 is better in every metric that there is. */
+  /**
+   * The arm's median over the baseline's, here and wherever a ratio is shown: below 1 is better in every
+   * metric that there is.
+   */
   ratio: number | null;
   /** The bootstrap's 95 % interval. */
   interval: IntervalReport | null;
   /** Its 99.9 % interval. */
   wide_interval: IntervalReport | null;
   verdict: Verdict;
-  /** Why there is no ratio, where there is none. */
+  /** Why the verdict is inconclusive: the condition that it lacks. `null` for every other verdict. */
   because: string | null;
 }
 

@@ -7,7 +7,7 @@
 import type { EnvironmentRecord } from "../environment_record.ts";
 import { count, inUnit, number, ratio } from "./format.ts";
 import { type Metric, metricOf, METRICS } from "./metrics.ts";
-import type { ArmReport, CompareReport, IntervalReport, SizeReport } from "./report.ts";
+import type { ArmReport, CompareReport, Comparison, IntervalReport, SizeReport } from "./report.ts";
 
 /** A table; each row has as many cells as the head. */
 export interface Table {
@@ -71,7 +71,8 @@ function interval(range: IntervalReport | null, format: (value: number) => strin
 }
 
 /** What was left out, and why a verdict is missing where one is. */
-export function remarks({ runs, options, arms }: CompareReport, size: SizeReport): string[] {
+export function remarks(report: CompareReport, size: SizeReport): string[] {
+  const { runs, options, arms } = report;
   const lines = size.arms.map(({ arm, valid_runs, invalid_runs, held_up_messages }) => {
     const invalid = invalid_runs === 0 ? "none invalid" : count(invalid_runs, "invalid run");
     const heldUp = held_up_messages === 0
@@ -84,18 +85,43 @@ export function remarks({ runs, options, arms }: CompareReport, size: SizeReport
   for (const run of runs.filter(({ n, valid }) => n === size.n && !valid)) {
     lines.push(`run ${run.run}, ${run.arm}, isn't counted: ${run.invalid_because.join("; ")}`);
   }
-  const reasons = new Set(size.comparisons.flatMap(({ because, metric, arm, baseline }) => {
-    const { kind } = metricOf(metric);
-    const isMeasured = kind === "time" ||
-      [arm, baseline].every((name) => arms.find((one) => one.name === name)!.runtime !== null);
-    return because === null || !isMeasured ? [] : [because];
-  }));
-  lines.push(...[...reasons].map((reason) => `no verdict: ${reason}`));
+  lines.push(...size.arms.slice(1).flatMap(({ arm }) => doubts(report, size, arm)));
   const hasRuns = size.arms.some(({ valid_runs }) => valid_runs > 0);
   if (hasRuns && arms.some(({ runtime }) => runtime === null)) {
     lines.push("CPU and memory are measured for servers that the comparison starts itself");
   }
   return lines;
+}
+
+/** Why there is no verdict on an arm, a line for each reason with the figures that it holds for. */
+function doubts({ arms }: CompareReport, size: SizeReport, arm: string): string[] {
+  const isMeasured = ({ arm, baseline, metric }: Comparison) =>
+    metricOf(metric).kind === "time" ||
+    [arm, baseline].every((name) => arms.find((one) => one.name === name)!.runtime !== null);
+  const comparisons = size.comparisons.filter((one) => one.arm === arm && isMeasured(one));
+  const byReason = Map.groupBy(
+    comparisons.filter(({ because }) => because !== null),
+    ({ because }) => because!,
+  );
+  return [...byReason].map(([reason, ofReason]) => {
+    const titles = ofReason.map(({ metric }) => metricOf(metric).title).join(", ");
+    const on = ofReason.length === comparisons.length ? "" : ` on ${titles}`;
+    return `${arm}: no verdict${on}: ${reason}`;
+  });
+}
+
+/** What a ratio is, for pages without a picture of them; empty where there is none. */
+export function ratioLegend({ arms, comparisons }: SizeReport): string[] {
+  return comparisons.every(({ ratio }) => ratio === null)
+    ? []
+    : [`× is a server's median over that of ${arms[0]!.arm}; below 1 is better in every row`];
+}
+
+/** That runs are missing, and how many; empty where all took place. */
+export function interruptionRemark({ interrupted, runs }: CompareReport): string[] {
+  return interrupted === null
+    ? []
+    : [`Interrupted: this is of ${runs.length} of ${count(interrupted.planned_runs, "run")}.`];
 }
 
 /** How an arm's server is called in full. */

@@ -7,18 +7,27 @@
 import { count, number, unitValue } from "./format.ts";
 import { metricOf } from "./metrics.ts";
 import type { CompareReport, RunReport } from "./report.ts";
-import { remarks, serverOf, sizeTable, type Table } from "./tables.ts";
+import {
+  interruptionRemark,
+  ratioLegend,
+  remarks,
+  serverOf,
+  sizeTable,
+  type Table,
+} from "./tables.ts";
 
 /** The whole report, without a line feed at its end. */
 export function reportText(report: CompareReport): string {
   const { cpu_model, cores, os, kernel } = report.environment;
   return [
+    ...interruptionRemark(report),
     ...report.conclusions,
     ...report.sizes.flatMap((size) => [
       "",
       `${count(size.n, "subscriber")}`,
       ...(size === report.sizes.at(-1) ? [] : size.conclusions),
       ...tableLines(sizeTable(size)),
+      ...ratioLegend(size),
       ...remarks(report, size),
     ]),
     "",

@@ -80,6 +80,10 @@ describe("the page", () => {
     }
   });
 
+  it("is the same for the same report, whatever was drawn before", () => {
+    assertEquals(reportHtml(ONE_SIZE), page);
+  });
+
   it("takes all colours of its pictures from the theme, of which there is one for the dark", () => {
     const svgs = page.slice(page.indexOf("<svg"));
     const colors = occurrences(svgs, /(?:fill|stroke)="[^"]*"/g);
@@ -123,7 +127,7 @@ describe("the page", () => {
     const invalid = sampleRun({ run: 1, arm: "Bun", n: 7, max: 1, valid: false });
     const nothing = reportHtml(sampleReport({ 7: { Deno: [], Bun: [] } }, { extra: [invalid] }));
     assertEquals(occurrences(nothing, /<figure>/g).length, 0);
-    assertStringIncludes(nothing, "no valid run of Deno has it");
+    assertStringIncludes(nothing, "there is no valid run of Deno or Bun");
     const little = reportHtml(sampleReport({ 7: { Deno: [1], Bun: [2, 3] } }));
     assertEquals(occurrences(little, /NaN|undefined|Infinity/g), []);
     assertEquals(occurrences(page + reportHtml(SWEEP), /NaN|undefined|Infinity/g), []);

@@ -33,6 +33,8 @@ for (const name of readdirSync(join(PROJECT_ROOT, FOLDER))) {
       for (const conclusion of report.conclusions) assertStringIncludes(README, `${conclusion} `);
       assertStringIncludes(README, `\`deno task ${report.environment.command_line.join(" ")}\``);
       assertStringIncludes(README, `](${FOLDER}/${name}/report.md)`);
+      const [headline] = report.conclusions[0]!.split(",");
+      assertStringIncludes(README, `![${headline}`);
       assertStringIncludes(README, `](${FOLDER}/${name}/report.png)`);
     });
   });

@@ -1,5 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { describe, it } from "node:test";
+import { reportHtml } from "../../../bots/compare/html.ts";
+import { reportMarkdown } from "../../../bots/compare/markdown.ts";
 import { METRICS } from "../../../bots/compare/metrics.ts";
 import type { CompareReport } from "../../../bots/compare/report.ts";
 import { judgeAgain } from "../../../bots/compare/remake_report.ts";
@@ -9,6 +11,11 @@ import { around, ENVIRONMENT, runningArm, sampleReport, sampleRun } from "./samp
 
 const FASTER = sampleReport({ 1000: { Deno: around(100), Bun: around(80) } });
 
+/** Ten runs that vary by a third around a value. */
+function wild(value: number): number[] {
+  return [0.7, 1.3, 0.8, 1.25, 1, 1.35, 0.68, 1, 1.2, 0.85].map((part) => part * value);
+}
+
 function verdicts({ sizes }: CompareReport): Record<string, string> {
   return Object.fromEntries(
     sizes.at(-1)!.comparisons.map(({ metric, verdict }) => [metric, verdict]),
@@ -16,37 +23,117 @@ function verdicts({ sizes }: CompareReport): Record<string, string> {
 }
 
 describe("a comparison's conclusion", () => {
-  it("says who is faster, and how many times", () => {
+  it("says who is faster, with the table's own ratio", () => {
     assertEquals(FASTER.conclusions, [
-      "Bun reaches the last of 1,000 subscribers 1.25 times as fast as Deno: 80.0 ms against 100 ms; " +
-      "the ratio's 95 % interval is 1.22 to 1.28.",
+      "Bun is faster: it reaches the last of 1,000 subscribers in 0.80 times Deno's time, " +
+      "80.0 ms against 100 ms; the ratio's 95 % interval is 0.78 to 0.82.",
     ]);
   });
 
   it("says who is slower", () => {
     const { conclusions } = sampleReport({ 1000: { Deno: around(100), Bun: around(125) } });
     assertEquals(conclusions, [
-      "Bun takes 1.25 times as long as Deno to reach the last of 1,000 subscribers: 125 ms against " +
-      "100 ms; the ratio's 95 % interval is 1.22 to 1.28.",
+      "Bun is slower: it reaches the last of 1,000 subscribers in 1.25 times Deno's time, " +
+      "125 ms against 100 ms; the ratio's 95 % interval is 1.22 to 1.28.",
     ]);
   });
 
   it("says that there is no difference only where it knows", () => {
     const { conclusions } = sampleReport({ 1000: { Deno: around(100), Bun: around(101) } });
-    assertMatch(conclusions[0]!, /^No difference: .* within 5 % of the same time: /);
-    const unsure = sampleReport({ 1000: { Deno: around(100), Bun: around(104) } });
-    assertMatch(unsure.conclusions[0]!, /^Undecided: Bun took 1\.04 times as long as Deno /);
+    assertMatch(conclusions[0]!, /^No difference: .* in 1\.01 times .* lies within 5 % of 1\.$/);
   });
 
-  it("says that too few runs say nothing, and how many it takes", () => {
+  it("says which condition a verdict lacks, and so do the figures below it", () => {
+    const undecided: [number[], RegExp][] = [
+      [
+        around(104),
+        /; the ratio's intervals are 1\.01 to 1\.07 .*: the 95 % interval lies partly /,
+      ],
+      [wild(101), /; the ratio's intervals are 0\.78 to 1\.27 .*: the 95 % interval holds 1 and /],
+      [
+        [50, 52, 55, 60, 63, 66, 70, 74, 105, 106],
+        / 0\.\d\d to 0\.\d\d \(95 %\) and 0\.\d\d to 1\.\d\d \(99\.9 %\): the 95 % interval lies wholly beyond 5 %, but the 99\.9 % interval holds 1, and a difference takes both\./,
+      ],
+    ];
+    for (const [values, reason] of undecided) {
+      const report = sampleReport({ 1000: { Deno: around(100), Bun: values } });
+      assertMatch(
+        report.conclusions[0]!,
+        /^Undecided: Bun reached .* in [01]\.\d\d times Deno's time, /,
+      );
+      assertMatch(report.conclusions[0]!, reason);
+      const [last] = report.sizes[0]!.comparisons;
+      assertEquals(last!.verdict, "inconclusive");
+      assertStringIncludes(report.conclusions[0]!, `: ${last!.because}.`);
+      const remark = `Bun: no verdict on last subscriber, 99th percentile, `;
+      assertStringIncludes(reportText(report), remark);
+      assertStringIncludes(reportText(report), `: ${last!.because}\n`);
+      assertStringIncludes(reportMarkdown(report), `: ${last!.because}\n`);
+    }
+  });
+
+  it("says what is decided where the last subscriber isn't", () => {
+    const runs = [["Deno", around(100)], ["Bun", wild(101)]] as const;
+    const extra = runs.flatMap(([arm, values]) =>
+      values.map((max, at) => {
+        const run = sampleRun({ run: at + 1, arm, n: 1000, max });
+        const isBun = arm === "Bun";
+        const metrics = {
+          ...run.metrics,
+          cpu_s: (isBun ? 1.5 : 3) + at / 100,
+          peak_memory_bytes: 60e6 + at,
+          memory_per_connection_bytes: (isBun ? 9e3 : 3e3) + at,
+        };
+        return { ...run, metrics };
+      })
+    );
+    const [conclusion] = sampleReport({ 1000: { Deno: [], Bun: [] } }, { extra }).conclusions;
+    assertMatch(
+      conclusion!,
+      new RegExp(
+        "^Undecided: .*\\. Decided against Deno: server CPU less \\(0\\.51 ×, 1\\.55 s against " +
+          "3\\.05 s\\), no difference in peak memory \\(1\\.00 ×, .*\\), memory a connection more " +
+          "\\(3\\.00 ×, .* kB against .* kB\\)\\.$",
+      ),
+    );
+    assertEquals(FASTER.conclusions[0]!.includes("Decided"), false);
+  });
+
+  it("says that too few runs say nothing, whose, and how many it takes", () => {
     const few = sampleReport({ 1000: { Deno: around(100), Bun: around(50).slice(0, 5) } });
-    assertStringIncludes(few.conclusions[0]!, "5 valid runs of Bun are too few");
+    assertStringIncludes(
+      few.conclusions[0]!,
+      "in 0.50 times Deno's time, 50.0 ms against 100 ms: a verdict takes 6 valid runs of each, " +
+        "and there are 5 of Bun and 10 of Deno.",
+    );
     const [comparison] = few.sizes[0]!.comparisons;
     assertEquals([comparison!.verdict, comparison!.interval], ["inconclusive", null]);
     assertEquals(comparison!.ratio, 0.5);
+    for (const [count, words] of [[3, "there are 3 of each"], [1, "there is 1 of each"]] as const) {
+      const [deno, bun] = [100, 50].map((value) => around(value).slice(0, count));
+      const report = sampleReport({ 1000: { Deno: deno!, Bun: bun! } });
+      assertStringIncludes(report.conclusions[0]!, words);
+    }
     const none = sampleReport({ 1000: { Deno: around(100), Bun: [] } });
-    assertStringIncludes(none.conclusions[0]!, "no valid run of Bun has it");
+    assertStringIncludes(none.conclusions[0]!, "sooner: there is no valid run of Bun.");
     assertEquals(none.sizes[0]!.comparisons[0]!.ratio, null);
+    const neither = sampleReport({ 1000: { Deno: [], Bun: [] } });
+    assertStringIncludes(neither.conclusions[0]!, "there is no valid run of Deno or Bun.");
+  });
+
+  it("has the ratio of the table, of the JSON and of the pictures, whoever is faster", () => {
+    for (const value of [50, 80, 101, 104, 125, 300]) {
+      const report = sampleReport({ 1000: { Deno: around(100), Bun: around(value) } });
+      const { ratio } = report.sizes[0]!.comparisons[0]!;
+      assertEquals(Math.abs(ratio! - value / 100) < 1e-9, true);
+      const said = (value / 100).toFixed(2);
+      assertStringIncludes(report.conclusions[0]!, ` in ${said} times Deno's time, `);
+      for (const text of [reportText(report), reportMarkdown(report), reportHtml(report)]) {
+        assertStringIncludes(text, `${said} ×`);
+        assertMatch(text, /below 1 is better/);
+        assertEquals(/times as (fast|long)/.test(text), false);
+      }
+    }
   });
 
   it("is for the most subscribers, and there is one for each number", () => {
@@ -55,15 +142,15 @@ describe("a comparison's conclusion", () => {
       2000: { Deno: around(200), Bun: around(300) },
     });
     assertEquals(conclusions, sizes[1]!.conclusions);
-    assertStringIncludes(conclusions[0]!, "takes 1.50 times as long");
-    assertStringIncludes(sizes[0]!.conclusions[0]!, "1.25 times as fast");
+    assertStringIncludes(conclusions[0]!, "Bun is slower: ");
+    assertStringIncludes(sizes[0]!.conclusions[0]!, "Bun is faster: ");
   });
 
   it("holds each server against the first", () => {
     const arms = ["a", "b", "c"].map((name) => runningArm(name));
     const report = sampleReport({ 9: { a: around(10), b: around(20), c: around(5) } }, { arms });
-    assertMatch(report.conclusions[0]!, /^b takes 2\.00 times as long as a /);
-    assertMatch(report.conclusions[1]!, /^c reaches .* 2\.00 times as fast as a:/);
+    assertMatch(report.conclusions[0]!, /^b is slower: .* in 2\.00 times a's time, /);
+    assertMatch(report.conclusions[1]!, /^c is faster: .* in 0\.50 times a's time, /);
     assertEquals(report.sizes[0]!.comparisons.every(({ baseline }) => baseline === "a"), true);
   });
 });
@@ -151,7 +238,10 @@ describe("a comparison's report", () => {
     const report = sampleReport({ 1000: { Deno: [], Bun: [] } }, { extra: runs });
     const cpu = report.sizes[0]!.comparisons.find(({ metric }) => metric === "cpu_s")!;
     assertEquals([cpu.ratio, cpu.verdict], [null, "inconclusive"]);
-    assertStringIncludes(reportText(report), "no verdict: too small to be measured");
+    assertStringIncludes(
+      reportText(report),
+      "Bun: no verdict on server CPU: it was too small to be measured",
+    );
   });
 
   it("names the version of its format, and the environment", () => {

@@ -133,5 +133,6 @@ export function sampleReport(
     arms,
     sizes: Object.keys(sizes).map(Number),
     environment: ENVIRONMENT,
+    interrupted: null,
   });
 }
