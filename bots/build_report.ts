@@ -5,7 +5,6 @@
  */
 
 import type { Dialect } from "./dialect.ts";
-import type { Tally } from "./enlistment.ts";
 import type { BotsOptions } from "./options.ts";
 import {
   type BotsReport,
@@ -19,8 +18,9 @@ import {
 import type { RoundRecord, RunRecord } from "./run.ts";
 import { score } from "./score.ts";
 import type { Delay, LoopReading } from "./loop_meter.ts";
+import { setupReport, tallied } from "./setup_report.ts";
 import { histogram, medianQuantiles, quantiles } from "./statistics.ts";
-import { whyInvalid } from "./validity.ts";
+import { whyFewer, whyInvalid } from "./validity.ts";
 
 /** What surrounds a run. */
 export interface RunContext {
@@ -43,9 +43,22 @@ export function buildReport(record: RunRecord, context: RunContext): BotsReport 
   const good = isGood.reduce((sum, one) => sum + one, 0);
   const valid = rounds.filter((round) => round.valid);
   const counted = valid.length > 0 ? valid : rounds;
-  const maxima = rounds.map(({ end_to_end_ms }) => end_to_end_ms?.max ?? Infinity);
-  const lastMs = good === options.n ? Math.max(...maxima) : Infinity;
   const { setups, settle } = record;
+  const setup = {
+    ...setupReport(setups),
+    settle_ms: settle.settledMs,
+    settled: settle.isQuiet,
+  };
+  const fewer = whyFewer(options.n, setup);
+  const invalid = [
+    ...(fewer === null ? [] : [fewer]),
+    ...rounds.flatMap(({ round, invalid_because }) =>
+      invalid_because.map((why) => rounds.length === 1 ? why : `round ${round}: ${why}`)
+    ),
+  ];
+  const maxima = rounds.map(({ end_to_end_ms }) => end_to_end_ms?.max ?? Infinity);
+  const isShown = invalid.length === 0 && good === options.n;
+  const lastMs = isShown ? maxima.reduce((most, ms) => Math.max(most, ms), 0) : Infinity;
   const beganAtMs = Math.min(...setups.map((setup) => setup.beganAtMs));
   const endedAtMs = Math.max(...setups.map((setup) => setup.endedAtMs));
   return {
@@ -69,23 +82,14 @@ export function buildReport(record: RunRecord, context: RunContext): BotsReport 
     bad: options.n - good,
     setup_ms: endedAtMs - beganAtMs,
     run_ms: record.closedAtMs - record.rounds[0]!.publishedAtMs,
-    setup: {
-      subscribed: total(setups.map(({ subscribed }) => subscribed)),
-      given_up: total(setups.map(({ givenUp }) => givenUp)),
-      failed_attempts: tallied(setups.map(({ failedAttempts }) => failedAttempts)),
-      refusals: tallied(setups.map(({ refusals }) => refusals)),
-      settle_ms: settle.settledMs,
-      settled: settle.isQuiet,
-    },
+    setup,
     rounds,
     medians: {
       latency_ms: medianOf(counted, (round) => round.latency_ms),
       end_to_end_ms: medianOf(counted, (round) => round.end_to_end_ms),
     },
-    valid: valid.length === rounds.length,
-    invalid_because: rounds.flatMap(({ round, invalid_because }) =>
-      invalid_because.map((why) => rounds.length === 1 ? why : `round ${round}: ${why}`)
-    ),
+    valid: invalid.length === 0,
+    invalid_because: invalid,
     verdict: lastMs < 1000 ? "under_1_s" : lastMs < 2000 ? "under_2_s" : "neither",
     slo: options.sloMs === null ? null : { limit_ms: options.sloMs, held: lastMs <= options.sloMs },
     processes: processes.map(({ pid, bots }) => ({ pid, bots })),
@@ -103,10 +107,10 @@ function buildRound(
 ): RoundReport {
   const result = score(squads, { publishedAtMs, timeoutMs: options.timeoutMs });
   result.isGood.forEach((good, bot) => isGood[bot]! &= good);
-  const endToEnd = quantiles(result.endToEndMs);
+  const runMs = result.endedAtMs - publishedAtMs;
   const stamps = new Set(squads.map(({ stampMicros }) => stampMicros).filter((us) => us !== null));
   const invalid = squads.flatMap(({ load }, at) => {
-    const why = whyInvalid(load, endToEnd?.max ?? 0);
+    const why = whyInvalid(load, runMs);
     return why === null ? [] : [`bots' process ${processes[at]!.pid}: ${why}`];
   });
   if (stamps.size > 1) {
@@ -126,10 +130,10 @@ function buildRound(
     late: result.late,
     disconnected: total(squads.map(({ disconnected }) => disconnected)),
     refusals: tallied(squads.map(({ refusals }) => refusals)),
-    run_ms: result.endedAtMs - publishedAtMs,
+    run_ms: runMs,
     server_timestamp_us: [...stamps][0] ?? null,
     latency_ms: quantiles(result.latencyMs),
-    end_to_end_ms: endToEnd,
+    end_to_end_ms: quantiles(result.endToEndMs),
     histogram: histogram(result.latencyMs, ROW_MS).map(({ upTo, count }) => ({
       up_to_ms: upTo,
       count,
@@ -186,12 +190,4 @@ function medianOf(
 
 function total(counts: readonly number[]): number {
   return counts.reduce((sum, count) => sum + count, 0);
-}
-
-function tallied(tallies: readonly Tally[]): Tally {
-  const sum: Tally = {};
-  for (const tally of tallies) {
-    for (const [name, count] of Object.entries(tally)) sum[name] = (sum[name] ?? 0) + count;
-  }
-  return sum;
 }

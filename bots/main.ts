@@ -10,6 +10,7 @@ import { EnvironmentError } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { measure, type Observer } from "./measure.ts";
 import { HELP, parseCommand } from "./options.ts";
+import { EXIT_STATUS, outcomeOf, stormOutcome } from "./outcome.ts";
 import { findingText } from "./preflight.ts";
 import { startProgress } from "./progress.ts";
 import { reportText } from "./report_text.ts";
@@ -31,12 +32,12 @@ async function main(args: readonly string[]): Promise<number> {
         console.error("bots: all wait for the server to go; restart it now");
       },
     });
-    deliver(report, stormText(report), options.json);
-    return report.still_out === 0 ? 0 : 1;
+    deliver(report, stormText(report, options.isVerbose), options.json);
+    return EXIT_STATUS[stormOutcome(report)];
   }
   const report = await measure(runtime, options, args, observer(options.n));
-  deliver(report, reportText(report), options.json);
-  return report.bad === 0 && report.slo?.held !== false ? 0 : 1;
+  deliver(report, reportText(report, options.isVerbose), options.json);
+  return EXIT_STATUS[outcomeOf(report)];
 }
 
 function observer(n: number): Observer {

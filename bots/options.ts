@@ -46,6 +46,8 @@ export interface BotsOptions {
   readonly sloMs: number | null;
   /** Where the JSON report goes: a file, `-` for standard output, or nowhere. */
   readonly json: string | null;
+  /** Whether the text has everything. */
+  readonly isVerbose: boolean;
 }
 
 /** What the command line asks for. */
@@ -109,6 +111,8 @@ Flags:
                    server is restarted, and measure their way back
   --json FILE      write the report as JSON to FILE too; - for standard output, which sends the
                    text to standard error
+  --verbose        print all that was found: how setting up went, each round's
+                   counts, and how busy the bots were
   -h, --help       print this
   --version        print the version
 
@@ -120,8 +124,10 @@ from the server's timestamp in the message, and from the publish to the arrival,
 In a storm, a bot that lost its connection comes back when the server told it to (retry_after_ms), or else
 after a random time of up to 0.5 s, which doubles with each failure, to 10 s at most.
 
-The exit status is 0 when every bot received every message, once and intact, and --slo held, or when all
-came back from the storm; 1 when not, or when the run couldn't take place; 2 when the command line is wrong.
+The exit status is 0 when every bot received every message, once, intact and in time, and --slo held,
+or when all came back from the storm; 1 when not, or when the run couldn't take place; 2 when the
+command line is wrong; 3 when the run is invalid, which makes it no measure of the server: a bot never
+subscribed, or the bots themselves held messages up.
 
 Examples:
   deno task bots 5000
@@ -136,7 +142,7 @@ Examples:
  * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
  */
 export function parseCommand(args: readonly string[]): BotsCommand {
-  const line = new CommandLine(args, VALUE_FLAGS, ["tls", "storm"]);
+  const line = new CommandLine(args, VALUE_FLAGS, ["tls", "storm", "verbose"]);
   if (line.question !== undefined) return line.question;
 
   const [n, host, port] = line.upTo(3, "n, host and port are all");
@@ -155,6 +161,7 @@ export function parseCommand(args: readonly string[]): BotsCommand {
     spread: numberOrAuto(line, "spread", MAX_SPREAD),
     sloMs: line.duration("slo") ?? null,
     json: line.text("json") ?? null,
+    isVerbose: line.has("verbose"),
   };
   checkSpread(options);
   if (!line.has("storm")) return { does: "run", options };

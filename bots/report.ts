@@ -46,7 +46,7 @@ export interface BotsReport {
   run_ms: number;
   setup: {
     subscribed: number;
-    /** Never got to subscribe, after all attempts. */
+    /** Never subscribed, after all attempts. */
     given_up: number;
     /** Attempts (not bots) that failed, by reason; most were made again with success. */
     failed_attempts: Tally;
@@ -63,16 +63,19 @@ export interface BotsReport {
     latency_ms: QuantilesReport | null;
     end_to_end_ms: QuantilesReport | null;
   };
-  /** Whether the latencies are the server's. False where the bots themselves held them up. */
+  /**
+   * Whether the run is a measure of the server with n subscribers. False where the bots themselves held
+   * messages up, and where a bot never subscribed.
+   */
   valid: boolean;
+  /** Why it isn't, in words for people. */
   invalid_because: string[];
   /**
    * The bounty's question, answered by the worst round's `end_to_end_ms.max`: within which time the last
-   * of n had the message. `neither` also where not all had it. The bots' own delays only ever make it
-   * look worse, so that it also holds for an invalid run.
+   * of n had the message. `neither` also where not all had it, and where the run is invalid.
    */
   verdict: "under_1_s" | "under_2_s" | "neither";
-  /** What `--slo` asked for; `null` without it. */
+  /** What `--slo` asked for; `null` without it. An invalid run doesn't hold it. */
   slo: { limit_ms: number; held: boolean } | null;
   /** The bots' processes. */
   processes: { pid: number; bots: number }[];
@@ -112,6 +115,7 @@ export interface RoundReport {
   end_to_end_ms: QuantilesReport | null;
   /** `latency_ms` counted: each row is what lies above the row before, up to and with `up_to_ms`. */
   histogram: { up_to_ms: number; count: number }[];
+  /** Whether the bots themselves held the message up no longer than a measure allows. */
   valid: boolean;
   invalid_because: string[];
   /** The load of each of the bots' processes, from just before the publish to its last message. */

@@ -31,7 +31,7 @@ export interface SquadPlan {
 export interface SetupOutcome extends EnlistmentProgress {
   /** Attempts that failed, those included that were made again with success. */
   readonly failedAttempts: Tally;
-  /** Bots that never got to subscribe. */
+  /** Bots that never subscribed. */
   readonly givenUp: number;
   /** What the server said to those it refused. */
   readonly refusals: Tally;

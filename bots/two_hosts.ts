@@ -12,7 +12,10 @@ import { checkServerCapacity } from "../runtime/system/descriptor_checks.ts";
 import { readLimits } from "../runtime/system/facts.ts";
 import { findingLine } from "../runtime/system/finding.ts";
 import { runBots } from "./bots_process.ts";
+import { EXIT_STATUS, type Outcome, outcomeOf, worstOf } from "./outcome.ts";
+import { wrapped } from "./plain_text.ts";
 import { childEnvironment, findProgram, PROJECT_ROOT, type RuntimeName } from "./program.ts";
+import { conclusion } from "./report_text.ts";
 import { ServerProcess } from "./server_process.ts";
 import { TwoHostsNetwork } from "./two_hosts_network.ts";
 import { HELP, parseTwoHosts, type TwoHostsOptions } from "./two_hosts_options.ts";
@@ -36,16 +39,16 @@ async function main(args: readonly string[]): Promise<number> {
   const { hosts } = network;
   console.log(introduction(hosts, options));
   const verdicts: string[] = [];
-  let isGood = true;
+  const outcomes: Outcome[] = [];
   for (const runtime of options.servers) {
-    const { verdict, held } = await playBounty(hosts, runtime, options);
+    const { verdict, outcome } = await playBounty(hosts, runtime, options);
     verdicts.push(verdict);
-    isGood &&= held;
+    outcomes.push(outcome);
   }
-  console.log(verdicts.join("\n"));
-  if (options.compares) isGood = await compare(hosts, options) && isGood;
+  console.log(verdicts.flatMap((verdict) => wrapped(verdict, "", "  ")).join("\n"));
+  if (options.compares && !await compare(hosts, options)) outcomes.push("failed");
   network.remove();
-  return isGood ? 0 : 1;
+  return EXIT_STATUS[worstOf(outcomes)];
 }
 
 /** The bots check what they need by themselves; nobody else knows how many the server is to hold. */
@@ -59,25 +62,14 @@ async function playBounty(hosts: Hosts, runtime: RuntimeName, options: TwoHostsO
   console.log(`\n--- ${runtime}: ${counted(n, "bot")}\n`);
   const server = await startServer(hosts, runtime);
   try {
-    const { status, report } = await runBots({
+    const { report } = await runBots({
       runtime: botsRuntime,
       program: findProgram(botsRuntime),
       prefix: onHost(hosts.bots),
       args: [n, hosts.server.address, server.port, "--rounds", rounds, "--slo", `${sloMs}ms`],
       limitMs: BOTS_LIMIT_MS,
     });
-    const maxima = report.rounds.map(({ end_to_end_ms }) => end_to_end_ms?.max ?? Infinity);
-    const worst = Math.max(...maxima);
-    const reached = report.bad === 0 && worst < Infinity
-      ? `the last of ${n} was reached after ${worst.toFixed(1)} ms`
-      : `${report.bad} of ${counted(n, "bot")} ${n === 1 ? "was" : "were"} bad`;
-    const validity = report.valid ? "" : ", but the bots held it up themselves: not the server's";
-    const held = status === 0;
-    return {
-      verdict: `${runtime}: ${reached}${validity}: the bounty's ${sloMs} ms ` +
-        (held ? "held" : "NOT HELD"),
-      held,
-    };
+    return { verdict: `${runtime}: ${conclusion(report)}`, outcome: outcomeOf(report) };
   } finally {
     await server.stopped();
   }

@@ -72,8 +72,9 @@ Flags:
 The server and the bots get a network namespace each, with a wire (a veth pair) between them. They are
 removed at the end, whatever happens; what a killed run left behind, the next one removes.
 
-The exit status is 0 when every bot received every message within --slo; 1 when not, or when this can't
-be done here; 2 when the command line is wrong.
+The exit status is 0 when every bot received every message within --slo; 1 when not, or when this
+can't be done here; 2 when the command line is wrong; 3 when a run is invalid, which makes it no
+measure of the server.
 `;
 
 /**

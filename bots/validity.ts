@@ -1,13 +1,16 @@
 /**
- * Whether what the bots measured was the server, or themselves.
+ * Whether what the bots measured was the server that they were to measure.
  *
  * @module
  */
 
+import { counted } from "../runtime/counted.ts";
 import type { LoopReading } from "./loop_meter.ts";
+import { tallyText } from "./plain_text.ts";
+import type { BotsReport } from "./report.ts";
 
 /**
- * How much of a round's maximum the bots' own delay may have been. A quarter: the latencies are then
+ * How much of a round the bots' own delay may have been. A quarter: the latencies are then
  * too long by a third at the very worst, and in truth by less, since the worst delay seldom meets the
  * last message.
  */
@@ -32,13 +35,13 @@ const BUSY_CPU_SHARE = 0.9;
  * read delay measures, since the canary stands in it; a pause of the whole process (garbage collection,
  * no core to run on) shows in the timer's lag as well.
  *
- * @param maxMs The round's maximum, from publish to receive.
+ * @param roundMs From the publish until the last bot had the message; the whole limit where some never
+ * had it, since that is how long the bots had to be held up to miss it.
  */
-export function whyInvalid(load: LoopReading, maxMs: number): string | null {
+export function whyInvalid(load: LoopReading, roundMs: number): string | null {
   const { timerLagMs, readDelayMs, cpuShare } = load;
-  const allowedMs = Math.max(maxMs * MAX_OWN_PART, MIN_OWN_MS);
-  const allowed = `; ${allowedMs.toFixed(1)} ms is allowed beside a maximum of ` +
-    `${maxMs.toFixed(1)} ms`;
+  const allowedMs = Math.max(roundMs * MAX_OWN_PART, MIN_OWN_MS);
+  const allowed = `; ${allowedMs.toFixed(1)} ms is allowed in a round of ${roundMs.toFixed(1)} ms`;
   if (readDelayMs !== null && readDelayMs.max > allowedMs) {
     return `bytes that had arrived waited ${readDelayMs.max.toFixed(1)} ms to be read${allowed}`;
   }
@@ -50,4 +53,23 @@ export function whyInvalid(load: LoopReading, maxMs: number): string | null {
       `whether it kept up`;
   }
   return null;
+}
+
+/**
+ * Why a run is no measure with n subscribers: some never subscribed. `null` where all did. What the server
+ * said to them comes before how connecting failed, since it says more.
+ */
+export function whyFewer(
+  n: number,
+  setup: Pick<BotsReport["setup"], "given_up" | "failed_attempts" | "refusals">,
+): string | null {
+  if (setup.given_up === 0) return null;
+  const refused = tallyText(setup.refusals);
+  const failed = tallyText(setup.failed_attempts);
+  const because = refused !== ""
+    ? ` (refused: ${refused})`
+    : failed !== ""
+    ? ` (failed attempts: ${failed})`
+    : "";
+  return `${setup.given_up} of ${counted(n, "bot")} never subscribed${because}`;
 }

@@ -30,6 +30,7 @@ async function run(): Promise<BotsWord> {
     spread: "auto",
     sloMs: null,
     json: null,
+    isVerbose: false,
   };
   let latencies: PackedLatencies[] = [];
   const problems: string[] = [];

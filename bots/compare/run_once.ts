@@ -4,12 +4,13 @@
  * @module
  */
 
-import { counted } from "../../runtime/counted.ts";
 import { EnvironmentError } from "../../runtime/command_line.ts";
+import { counted } from "../../runtime/counted.ts";
 import { median } from "../statistics.ts";
 import type { Program, RuntimeName } from "../program.ts";
 import type { BotsReport, QuantilesReport, RoundReport } from "../report.ts";
 import { ServerProcess } from "../server_process.ts";
+import { whyFewer } from "../validity.ts";
 import type { Arm, StartedArm } from "./arm.ts";
 import { type BotsOutcome, runBots } from "./bots_process.ts";
 import type { BotsTask } from "./bots_protocol.ts";
@@ -152,9 +153,9 @@ function failed(invalidBecause: string[], usage: Usage | null, n: number): RunOu
 /** What the bots themselves, the network or the server did wrong, so that the run can't be counted. */
 function whyInvalid({ n, bad, rounds, setup }: BotsReport): string[] {
   const invalid: string[] = [];
-  if (setup.given_up > 0) {
-    invalid.push(`${setup.given_up} of ${counted(n, "bot")} never got to subscribe`);
-  } else if (bad > 0) {
+  const fewer = whyFewer(n, setup);
+  if (fewer !== null) invalid.push(fewer);
+  else if (bad > 0) {
     const count = (pick: (round: RoundReport) => number) =>
       rounds.reduce((sum, round) => sum + pick(round), 0);
     invalid.push(

@@ -10,7 +10,9 @@ import type { Crew } from "../crew.ts";
 import { type Observer, withCrew } from "../measure.ts";
 import type { BotsOptions } from "../options.ts";
 import { checkSetup } from "../run.ts";
+import { setupReport } from "../setup_report.ts";
 import { clockMs } from "../squad.ts";
+import { whyFewer } from "../validity.ts";
 import type { StormProgress } from "./reconnection.ts";
 import { buildStormReport, type StormReport } from "./report.ts";
 
@@ -42,9 +44,11 @@ export function measureStorm(
     const setups = await crew.setUp(({ subscribed }) => progress.update(subscribed))
       .finally(() => progress.stop());
     checkSetup(setups, { target, options, dialect });
+    const setup = setupReport(setups);
+    const fewer = whyFewer(options.n, setup);
     await crew.startStorm();
     await observer.onSubscribed?.();
-    await storm(crew, setups.reduce((sum, { subscribed }) => sum + subscribed, 0));
+    await storm(crew, setup.subscribed);
     const squads = await crew.endStorm();
     await crew.disband();
     const { host, port, n } = options;
@@ -52,7 +56,9 @@ export function measureStorm(
       started_at: startedAt.toISOString(),
       target: { host, port, addresses: [...target.addresses], dialect: dialect.name },
       n,
-      subscribed: setups.reduce((sum, { subscribed }) => sum + subscribed, 0),
+      subscribed: setup.subscribed,
+      valid: fewer === null,
+      invalid_because: fewer === null ? [] : [fewer],
       environment,
     }, squads);
   });

@@ -6,6 +6,7 @@
 
 import type { Tally } from "../enlistment.ts";
 import type { EnvironmentReport } from "../report.ts";
+import { tallied } from "../setup_report.ts";
 import { quantiles } from "../statistics.ts";
 import type { SquadStorm } from "./reconnection.ts";
 
@@ -31,6 +32,10 @@ export interface StormReport {
   n: number;
   /** Bots that were subscribed when the storm began. */
   subscribed: number;
+  /** Whether it was a storm of n bots. False where one never subscribed before it. */
+  valid: boolean;
+  /** Why it wasn't, in words for people. */
+  invalid_because: string[];
   /** Bots that lost their connection, once or more. */
   struck: number;
   /** Bots that had no subscription in the end. */
@@ -58,7 +63,7 @@ export interface StormReport {
 /** What is known of a storm before its bots are asked. */
 export type StormFacts = Pick<
   StormReport,
-  "started_at" | "target" | "n" | "subscribed" | "environment"
+  "started_at" | "target" | "n" | "subscribed" | "valid" | "invalid_because" | "environment"
 >;
 
 /** Adds up what befell all bots. At least one must have lost its connection. */
@@ -89,8 +94,8 @@ export function buildStormReport(
       : { min: took.min, p50: took.p50, p90: took.p90, p99: took.p99, max: took.max },
     peak_reconnects_per_s: peakPerSecond(back),
     attempts: sum(({ attempts }) => attempts),
-    failed_attempts: merged(squads.map(({ failedAttempts }) => failedAttempts)),
-    told: merged(squads.map(({ told }) => told)),
+    failed_attempts: tallied(squads.map(({ failedAttempts }) => failedAttempts)),
+    told: tallied(squads.map(({ told }) => told)),
     appointments: sum(({ appointments }) => appointments),
     environment: facts.environment,
   };
@@ -113,12 +118,4 @@ export function peakPerSecond(momentsMs: Float64Array): number {
 
 function minOf(values: readonly number[]): number {
   return values.reduce((least, value) => Math.min(least, value), Infinity);
-}
-
-function merged(tallies: readonly Tally[]): Tally {
-  const all: Tally = {};
-  for (const tally of tallies) {
-    for (const [reason, count] of Object.entries(tally)) all[reason] = (all[reason] ?? 0) + count;
-  }
-  return all;
 }

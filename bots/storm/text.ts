@@ -1,36 +1,67 @@
+/**
+ * A storm's report for people.
+ *
+ * @module
+ */
+
 import { counted } from "../../runtime/counted.ts";
-import type { Tally } from "../enlistment.ts";
+import { stormOutcome } from "../outcome.ts";
+import { tallyText, wrapped } from "../plain_text.ts";
 import type { StormReport } from "./report.ts";
 
-/** The report for people, without a line feed at its end. */
-export function stormText(report: StormReport): string {
-  const { n, subscribed, struck, still_out, outages, took_ms, outage_ms, target } = report;
-  const to = `${target.host} port ${target.port}`;
-  const isGood = still_out === 0;
-  const outageLine = outage_ms === null ? "nobody came back" : "a bot's outage: " +
-    Object.entries(outage_ms).map(([name, ms]) => `${name} ${seconds(ms)}`).join(", ");
+/**
+ * The report: the answer, one table, and what happened; without a line feed at its end.
+ *
+ * @param isVerbose Whether to add where the bots were, and what they tried and were told.
+ */
+export function stormText(report: StormReport, isVerbose = false): string {
+  const { invalid_because, outage_ms, outages, struck, n } = report;
+  const times = outages > struck ? `, ${outages} times in all` : "";
   return [
-    `${counted(n, "bot")}, ${subscribed} subscribed at ${to}; ${struck} lost their connection` +
-    (outages > struck ? `, ${outages} times in all` : ""),
-    `lost within ${seconds(report.loss_span_ms)}; ` +
-    (took_ms === null
-      ? "none was subscribed again"
-      : `the last was subscribed again ${seconds(took_ms)} after the first loss`),
-    outageLine,
-    `most reconnects in a second: ${report.peak_reconnects_per_s}; ` +
-    counted(report.attempts, "attempt") +
-    tallyText(report.failed_attempts, ", failed: "),
-    `the server said${tallyText(report.told, " ") || " nothing"}; when to come back, ` +
-    (report.appointments === 0 ? "it didn't say" : `${report.appointments} times`),
-    `verdict: ${isGood ? "all are back" : `${still_out} of ${struck} are still out`}`,
+    ...wrapped(`verdict: ${verdict(report)}`, "", "  "),
+    ...invalid_because.flatMap((why) => wrapped(why, "  ")),
+    ...(outage_ms === null ? [] : [
+      "",
+      `seconds        ${Object.keys(outage_ms).map((name) => name.padStart(9)).join("")}`,
+      `a bot's outage ${Object.values(outage_ms).map(cell).join("")}`,
+    ]),
+    "",
+    ...wrapped(
+      `${struck} of ${counted(n, "bot")} lost their connection${times}, within ` +
+        `${seconds(report.loss_span_ms)}; most that came back in one second: ` +
+        report.peak_reconnects_per_s,
+    ),
+    ...(isVerbose ? detailLines(report) : []),
   ].join("\n");
+}
+
+function verdict(report: StormReport): string {
+  const { struck, still_out, took_ms } = report;
+  switch (stormOutcome(report)) {
+    case "invalid":
+      return "INVALID: this was no storm of all bots";
+    case "failed":
+      return `FAILED: ${still_out} of ${counted(struck, "bot")} are still out`;
+    case "passed":
+      return `all are back, the last ${seconds(took_ms!)} after the first loss`;
+  }
+}
+
+function detailLines(report: StormReport): string[] {
+  const { target, subscribed, attempts, failed_attempts, told, appointments } = report;
+  const failed = tallyText(failed_attempts);
+  return [
+    `${counted(subscribed, "bot")} subscribed at ${target.host} port ${target.port}`,
+    `${counted(attempts, "attempt")} to connect${failed === "" ? "" : `, failed: ${failed}`}`,
+    `the server said: ${tallyText(told) || "nothing"}; when to come back, ` +
+    (appointments === 0 ? "it didn't say" : `${counted(appointments, "time")}`),
+  ].flatMap((line) => wrapped(line, "", "  "));
+}
+
+function cell(ms: number): string {
+  return (ms / 1000).toFixed(2).padStart(9);
 }
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(2)} s`;
-}
-
-function tallyText(tally: Tally, before: string): string {
-  const parts = Object.entries(tally).map(([reason, count]) => `${count} ${reason}`);
-  return parts.length === 0 ? "" : before + parts.join(", ");
 }

@@ -10,6 +10,7 @@ import { ServerProcess } from "../../bots/server_process.ts";
 import { type CommandProcess, type Ended, startCommand } from "../support/command_process.ts";
 import { until } from "../support/until.ts";
 import { type Script, ScriptedServer, stamp } from "./scripted_server.ts";
+import { untilValid } from "./valid_run.ts";
 
 const PATIENCE = { timeout: 120_000 };
 
@@ -38,10 +39,13 @@ describe("the bots' command", () => {
       await withServer({}, async (port) => {
         for (const processes of [1, 3]) {
           const args = ["30", "localhost", port, "--processes", processes, "--rounds", 2];
-          const { status, stdout, stderr } = await bots(...args);
+          const { status, stdout, stderr } = await untilValid(() => bots(...args, "--verbose"));
           assertEquals([status, stderr], [0, ""]);
-          assertMatch(stdout, /^setup: \d+\.\d\dms, n: 30, good: 30, bad: 0, run: \d+\.\d\dms\n/);
-          assertMatch(stdout, /\nverdict: /);
+          assertMatch(
+            stdout,
+            /^verdict: under [12] s: the last of 30 bots had each of 2 messages /,
+          );
+          assertMatch(stdout, /\nsetup: \d+\.\d\dms, n: 30, good: 30, bad: 0, run: \d+\.\d\dms\n/);
           // Two rounds, and the sum over both.
           assertEquals(stdout.match(/\nbots' process \d+: /g)!.length, processes * 3);
         }
@@ -51,12 +55,14 @@ describe("the bots' command", () => {
 
   it("speaks of 1 bot where there is one, and takes host and port as one", PATIENCE, async () => {
     await withServer({}, async (port) => {
-      const { status, stdout } = await bots(1, `127.0.0.1:${port}`);
+      const run = () => bots(1, `127.0.0.1:${port}`, "--verbose");
+      const { status, stdout } = await untilValid(run);
       assertEquals([status, stdout.match(/1 bots\b/)], [0, null]);
       assertMatch(stdout, /\b1 bot\b/);
     });
     await withServer({ onPublish() {} }, async (port) => {
-      const { status, stdout } = await bots(1, `127.0.0.1:${port}`, "--timeout", "100ms");
+      const run = () => bots(1, `127.0.0.1:${port}`, "--verbose", "--timeout", "1s");
+      const { status, stdout } = await untilValid(run);
       assertEquals([status, stdout.match(/1 bots\b/)], [1, null]);
     });
   });
@@ -71,8 +77,57 @@ describe("the bots' command", () => {
     await withServer(script, async (port) => {
       const { status, stdout } = await bots(3, "127.0.0.1", port);
       assertEquals(status, 1);
+      assertMatch(stdout, /^verdict: FAILED: 3 of 3 bots did not get .+\n {2}.*duplicate: 3,/);
       assertStringIncludes(stdout, "n: 3, good: 0, bad: 3,");
-      assertStringIncludes(stdout, "duplicate: 3,");
+    });
+  });
+
+  it(
+    "ends with status 3 when a bot never subscribed, and says why it didn't",
+    PATIENCE,
+    async () => {
+      const script: Script = {
+        onConnect(socket, number, server) {
+          if (number !== 2) return server.greet(socket);
+          socket.end(
+            '{"timestamp":[1,2,3],"error":{"code":"too_many_connections","message":"full"}}\x01',
+          );
+        },
+      };
+      await withServer(script, async (port) => {
+        const { status, stdout } = await bots(20, "127.0.0.1", port, "--timeout", "1s");
+        assertEquals(status, 3);
+        assertMatch(
+          stdout,
+          /^verdict: INVALID: .+\n {2}1 of 20 bots never subscribed \(refused: too_many_connections 1\)\n/,
+        );
+        assertEquals(stdout.match(/invalid|valid:/gi), ["INVALID"]);
+        assertStringIncludes(stdout, "n: 20, good: 19, bad: 1,");
+      });
+    },
+  );
+
+  it("ends with status 3 when it was itself what took so long", PATIENCE, async () => {
+    let run: CommandProcess | undefined;
+    const script: Script = {
+      async onPublish({ message, subscribers }) {
+        run!.signal("SIGSTOP");
+        const frame = stamp(message);
+        for (const socket of subscribers) socket.write(frame);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        run!.signal("SIGCONT");
+      },
+    };
+    await withServer(script, async (port) => {
+      run = startCommand("bots/main.ts", [20, "127.0.0.1", port]);
+      const { status, stdout } = await run.ended;
+      assertEquals(status, 3);
+      assertMatch(
+        stdout,
+        /^verdict: INVALID: .+\n {2}bots' process \d+: [^]+? allowed\s+in a round/,
+      );
+      assertEquals(stdout.match(/invalid|valid:|under/gi), ["INVALID"]);
+      assertStringIncludes(stdout, "n: 20, good: 20, bad: 0,");
     });
   });
 
@@ -89,12 +144,13 @@ describe("the bots' command", () => {
         },
       };
       await withServer(script, async (port) => {
-        const missed = await bots(3, "127.0.0.1", port, "--slo", "99ms");
+        const missed = await untilValid(() => bots(3, "127.0.0.1", port, "--slo", "99ms"));
         assertEquals(missed.status, 1);
         assertStringIncludes(missed.stdout, "n: 3, good: 3, bad: 0,");
-        assertStringIncludes(missed.stdout, "slo of 99 ms: NOT HELD");
-        const held = await bots(3, "127.0.0.1", port, "--slo", "3600s");
+        assertMatch(missed.stdout, /^verdict: FAILED: the slo of 99 ms is missed: the last of 3 /);
+        const held = await untilValid(() => bots(3, "127.0.0.1", port, "--slo", "3600s"));
         assertEquals(held.status, 0);
+        assertMatch(held.stdout, /^verdict: under [12] s, and the slo of 3600000 ms is held: /);
       });
     },
   );
@@ -131,7 +187,7 @@ describe("the bots' command", () => {
       await withServer({}, async (port) => {
         const file = join(folder, "report.json");
         const toFile = await bots(3, "127.0.0.1", port, "--json", file);
-        assertMatch(toFile.stdout, /^setup: /);
+        assertMatch(toFile.stdout, /^verdict: /);
         const written = JSON.parse(readFileSync(file, "utf8")) as BotsReport;
         assertEquals([written.schema, written.good], ["hotwheels-bots/1", 3]);
         assertEquals(written.environment.arguments, ["3", "127.0.0.1", `${port}`, "--json", file]);
@@ -139,7 +195,7 @@ describe("the bots' command", () => {
 
         const toOutput = await bots(3, "127.0.0.1", port, "--json", "-");
         assertEquals((JSON.parse(toOutput.stdout) as BotsReport).good, 3);
-        assertMatch(toOutput.stderr, /^setup: /);
+        assertMatch(toOutput.stderr, /^verdict: /);
 
         const nowhere = join(folder, "no", "such", "folder.json");
         const failed = await bots(3, "127.0.0.1", port, "--json", nowhere);
@@ -157,7 +213,7 @@ describe("the bots' command", () => {
         ...[900_000, "127.0.0.1", port, "--spread", 1, "--processes", 256],
       );
       assertEquals([status, stdout], [1, ""]);
-      assertStringIncludes(stderr, "bots: this can't work: 900000 connections to one address");
+      assertStringIncludes(stderr, "bots: this can't work: 900001 connections to one address");
       assertMatch(stderr, /\nbots: not started; see above for what mends it\n$/);
       assertEquals(server.connections, 1, "more than the probe connected");
     });
@@ -205,7 +261,9 @@ describe("the bots' command", () => {
   it(`measures the server of ${other}`, PATIENCE, async () => {
     const server = await ServerProcess.start(other, findProgram(other), ["--host", "127.0.0.1"]);
     const flags = ["--rounds", 3, "--processes", 2, "--json", "-"];
-    const { status, stdout } = await bots(500, "127.0.0.1", server.port, ...flags);
+    const { status, stdout } = await untilValid(() =>
+      bots(500, "127.0.0.1", server.port, ...flags)
+    );
     await server.stopped();
     assertEquals(status, 0);
     const report = JSON.parse(stdout) as BotsReport;

@@ -17,11 +17,11 @@ describe("the demo", () => {
     assertEquals(status, 0);
     assertMatch(
       stdout,
-      /^--- deno \d+\.\d+\.\d+: 100 bots\n\nsetup: .*, n: 100, good: 100, bad: 0,/,
+      /^--- deno \d+\.\d+\.\d+: 100 bots\n\nverdict: [^]+?\nsetup: .*, n: 100, good: 100, bad: 0,/,
     );
     assertMatch(
       stdout,
-      /\n--- bun \d+\.\d+\.\d+: 100 bots\n\nsetup: .*, n: 100, good: 100, bad: 0,/,
+      /\n--- bun \d+\.\d+\.\d+: 100 bots\n\nverdict: [^]+?\nsetup: .*, n: 100, good: 100, bad: 0,/,
     );
     assertMatch(
       stdout,

@@ -25,6 +25,7 @@ describe("the bots' command line", () => {
       spread: "auto",
       sloMs: null,
       json: null,
+      isVerbose: false,
     });
   });
 
@@ -77,6 +78,7 @@ describe("the bots' command line", () => {
       spread: 4,
       sloMs: 1500,
       json: "out.json",
+      isVerbose: false,
     });
     const joined = options(
       ...["--rounds=5", "--topic=news", "--data=hello", "--timeout=800ms", "--processes=3"],
@@ -91,6 +93,10 @@ describe("the bots' command line", () => {
     assertEquals(options("5", "--json", "-", "host").host, "host");
   });
 
+  it("says everything where it's asked to", () => {
+    assertEquals(options("--verbose", "5").isVerbose, true);
+  });
+
   it("makes data of a size", () => {
     assertEquals(options("--size", "1000").data, "x".repeat(1000));
   });
@@ -99,7 +105,7 @@ describe("the bots' command line", () => {
     assertEquals(parseCommand(["--help"]), { does: "help" });
     assertEquals(parseCommand(["5", "--version"]), { does: "version" });
     const flags = ["rounds", "topic", "data", "size", "timeout", "processes", "spread", "slo"];
-    for (const flag of [...flags, "json", "version"]) {
+    for (const flag of [...flags, "json", "verbose", "version"]) {
       assertStringIncludes(HELP, `\n  --${flag} `);
     }
     assertStringIncludes(HELP, "\n  -h, --help ");

@@ -1,7 +1,8 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { describe, it } from "node:test";
 import { buildReport, type RunContext } from "../../bots/build_report.ts";
 import type { LoopReading } from "../../bots/loop_meter.ts";
+import { outcomeOf } from "../../bots/outcome.ts";
 import type { BotsReport } from "../../bots/report.ts";
 import { reportText } from "../../bots/report_text.ts";
 import type { RunRecord } from "../../bots/run.ts";
@@ -15,7 +16,7 @@ const calm: LoopReading = {
   readDelayMs: { p99: 1.25, max: 2 },
 };
 
-const setup = {
+const SETUP = {
   greeted: 0,
   subscribed: 0,
   failedAttempts: {},
@@ -67,7 +68,7 @@ function context(n: number, options: Partial<RunContext["options"]> = {}): RunCo
 function report(
   rounds: SquadRound[],
   options: Partial<RunContext["options"]> = {},
-  setups: RunRecord["setups"] = [setup],
+  setups: RunRecord["setups"] = [SETUP],
 ): BotsReport {
   const record: RunRecord = {
     setups,
@@ -87,40 +88,42 @@ const SAMPLE = [
   1269.785,
 ];
 
+/** The lines of a report's text. */
+function linesOf(run: BotsReport, isVerbose = false): string[] {
+  return reportText(run, isVerbose).split("\n");
+}
+
 describe("the report's text", () => {
-  it("begins as the bots of 2009 did, to the blank", () => {
-    const lines = reportText(report([squadRound(SAMPLE)])).split("\n");
-    assertEquals(lines.slice(0, 6), [
+  it("has the answer first, then one table, the caveats, and what the bots of 2009 said", () => {
+    const few = [
+      "verdict: under 2 s: the last of 10000 bots had the message after 1270.0 ms",
+      "",
+      "milliseconds         min      p50      p90      p99    p99.9      max",
+      "bots' clock         2.12   900.25  1100.25  1100.25  1100.25  1270.03",
+      "server's clock      1.87   900.00  1100.00  1100.00  1100.00  1269.78",
+      "",
+      "bots' clock: from the publish to the arrival, by one machine's clock",
+      "server's clock: from its timestamp to the arrival; needs clocks that agree",
+      "",
       "setup: 5055.70ms, n: 10000, good: 10000, bad: 0, run: 7524.29ms",
       "    1.8690ms | min",
       "  500.0000ms | 2125   -  21.25%",
       " 1000.0000ms | 5010   -  50.10%",
       " 1500.0000ms | 2865   -  28.65%",
       " 1269.7850ms | max",
-    ]);
-  });
-
-  it("then says the rest", () => {
-    const rest = reportText(report([squadRound(SAMPLE)], { sloMs: 1000 })).split("\n").slice(6);
-    assertEquals(rest, [
+    ];
+    const run = report([squadRound(SAMPLE)]);
+    assertEquals(linesOf(run), few);
+    assertEquals(linesOf(run, true), [
+      ...few,
       "",
-      "milliseconds         min      p50      p90      p99    p99.9      max",
-      "server's clock      1.87   900.00  1100.00  1100.00  1100.00  1269.78",
-      "bots' clock         2.12   900.25  1100.25  1100.25  1100.25  1270.03",
-      "missing: 0, duplicate: 0, corrupt: 0, foreign: 0, late: 0",
-      "bots' process 4711: CPU 31 % of a core, loop lag p99 4.3 ms, max 6.5 ms, " +
-      "read delay p99 1.3 ms, max 2.0 ms",
-      "",
-      "server's clock: from the timestamp in the message to its arrival, as in 2009; true as far as the",
-      "  server's clock and this machine's agree.",
-      "bots' clock: from the publish to the arrival, both on this machine's clock; true wherever the",
-      "  server is. Quantiles are by nearest rank over all samples.",
-      "10000 bots in one process, connected to 127.0.0.1 port 8081; connect failures: 0, " +
-      "given up: 0, refused: 0",
+      "10000 bots in one process, connected to 127.0.0.1 port 8081",
+      "failed attempts to connect: 0, given up: 0, refused: 0",
       "201 ms pause before the publish, until all was quiet",
-      "valid: the bots kept up; the latencies are the server's",
-      "slo of 1000 ms: NOT HELD",
-      "verdict: the last of 10000 was reached in under 2 s (1270.0 ms)",
+      "missing: 0, duplicate: 0, corrupt: 0, foreign: 0, late: 0, disconnected: 0",
+      "bots' process 4711: CPU 31 % of a core",
+      "  loop lag p99 4.3 ms, max 6.5 ms, read delay p99 1.3 ms, max 2.0 ms",
+      "quantiles are by nearest rank over all samples",
     ]);
   });
 
@@ -128,49 +131,113 @@ describe("the report's text", () => {
     const text = reportText(report([squadRound([30, 40, 12_000])], { timeoutMs: 60_000 }));
     assertStringIncludes(text, "\n  500.0000ms | 2      -  66.67%\n");
     assertStringIncludes(text, "\n 1000.0000ms | 0      -   0.00%\n");
-    assertStringIncludes(text, "\n12000.0000ms | 1      -  33.33%\n12000.0000ms | max\n");
+    assertStringIncludes(text, "\n12000.0000ms | 1      -  33.33%\n12000.0000ms | max");
     assertStringIncludes(reportText(report([squadRound([5])])), "| 1      - 100.00%\n");
   });
 
-  it("says what went wrong, in setting up and after", () => {
+  it("says of one bot that it's one", () => {
+    const run = report([squadRound([5])]);
+    assertEquals(linesOf(run)[0], "verdict: under 1 s: the one bot had the message after 5.3 ms");
+    assertStringIncludes(reportText(run, true), "\n1 bot in one process, connected");
+    assertEquals(
+      linesOf(report([squadRound([0])]))[0],
+      "verdict: FAILED: 1 of 1 bot did not get every message once, intact and in time",
+    );
+  });
+
+  it("says what went wrong after setting up", () => {
     const bad = squadRound([10, 20, 0, 0], {
       marks: [[1, Mark.duplicate], [3, Mark.damaged]],
       refusals: { slow_consumer: 1 },
       disconnected: 1,
     });
-    const text = reportText(report([bad], {}, [{
-      ...setup,
-      failedAttempts: { timed_out: 3, connection_refused: 1 },
-      givenUp: 1,
-      refusals: { too_many_connections: 1 },
-    }]));
-    assertStringIncludes(text, "n: 4, good: 1, bad: 3,");
+    assertEquals(linesOf(report([bad])).slice(0, 4), [
+      "verdict: FAILED: 3 of 4 bots did not get every message once, intact and in time",
+      "  missing: 1, duplicate: 1, corrupt: 1, foreign: 0, late: 0, disconnected: 1",
+      "  (slow_consumer 1)",
+      "",
+    ]);
+  });
+
+  it("calls a run invalid in which a bot never subscribed, and says why it didn't", () => {
+    const failedAttempts = { timed_out: 3, connection_refused: 1 };
+    const refusals = { too_many_connections: 2 };
+    const runWith = (setup: Partial<RunRecord["setups"][0]>) =>
+      report([squadRound([10, 20, 0, 0], { disconnected: 2 })], {}, [{
+        ...SETUP,
+        givenUp: 2,
+        ...setup,
+      }]);
+    const refused = runWith({ failedAttempts, refusals });
+    assertEquals(refused.invalid_because, [
+      "2 of 4 bots never subscribed (refused: too_many_connections 2)",
+    ]);
+    assertEquals([refused.valid, refused.verdict, outcomeOf(refused)], [
+      false,
+      "neither",
+      "invalid",
+    ]);
+    assertEquals(linesOf(refused).slice(0, 4), [
+      "verdict: INVALID: this run is no measure of the server",
+      "  2 of 4 bots never subscribed (refused: too_many_connections 2)",
+      "  missing: 2, duplicate: 0, corrupt: 0, foreign: 0, late: 0, disconnected: 2",
+      "",
+    ]);
     assertStringIncludes(
-      text,
-      "missing: 1, duplicate: 1, corrupt: 1, foreign: 0, late: 0\ndisconnected: 1 (slow_consumer 1)",
+      reportText(refused, true),
+      "\nfailed attempts to connect: 4 (timed_out 3, connection_refused 1), given up: 2,\n" +
+        "  refused: 2 (too_many_connections 2)\n",
     );
-    assertStringIncludes(
-      text,
-      "connect failures: 4 (timed_out 3, connection_refused 1), given up: 1, " +
-        "refused: 1 (too_many_connections 1)",
-    );
-    assertStringIncludes(text, "verdict: neither: 3 of 4 bots did not get everything");
+    assertEquals(runWith({ failedAttempts }).invalid_because, [
+      "2 of 4 bots never subscribed (failed attempts: timed_out 3, connection_refused 1)",
+    ]);
+    assertEquals(runWith({}).invalid_because, ["2 of 4 bots never subscribed"]);
   });
 
   it("has no latencies to show where nobody was good", () => {
-    const lines = reportText(report([squadRound([0, 0])])).split("\n");
-    assertEquals(lines.slice(1, 3), ["", "no bot received the message as it should"]);
+    const lines = linesOf(report([squadRound([0, 0])]));
+    assertEquals(lines.slice(0, 3), [
+      "verdict: FAILED: 2 of 2 bots did not get every message once, intact and in time",
+      "  missing: 2, duplicate: 0, corrupt: 0, foreign: 0, late: 0, disconnected: 0",
+      "",
+    ]);
+    assertMatch(lines[3]!, /^setup: .*, n: 2, good: 0, bad: 2, run: /);
+    assertEquals(lines.length, 4);
   });
 
-  it("marks a run invalid whose bots held it up, and says why", () => {
+  it("calls a run invalid that the bots held up: once, and with no other verdict", () => {
     const busy = { ...calm, readDelayMs: { p99: 300, max: 400 } };
-    const text = reportText(report([squadRound([10, 1000], { load: busy })]));
-    assertStringIncludes(
-      text,
-      "INVALID: bots' process 4711: bytes that had arrived waited 400.0 ms",
+    for (const options of [{}, { sloMs: 5000 }]) {
+      const run = report([squadRound([10, 900], { load: busy })], options);
+      const text = reportText(run, true);
+      assertEquals([run.valid, run.verdict, run.slo?.held ?? false], [false, "neither", false]);
+      assertEquals(outcomeOf(run), "invalid");
+      assertEquals(text.match(/invalid/gi), ["INVALID"]);
+      assertEquals(text.match(/under|held/g), null);
+      assertStringIncludes(
+        text,
+        "\n  bots' process 4711: bytes that had arrived waited 400.0 ms to be read;\n" +
+          "  225.1 ms is allowed in a round of 900.3 ms\n",
+      );
+    }
+  });
+
+  it("doesn't blame bots for missing what they had time enough for", () => {
+    const late = { ...calm, timerLagMs: { p99: 5, max: 1249 } };
+    const outcome = (load: LoopReading) => outcomeOf(report([squadRound([0, 0], { load })]));
+    assertEquals(outcome(late), "failed", "within a quarter of the limit of 5 s");
+    assertEquals(outcome({ ...late, timerLagMs: { p99: 5, max: 1251 } }), "invalid");
+  });
+
+  it("gives one verdict with an slo, too", () => {
+    const verdict = (sloMs: number) => linesOf(report([squadRound([5, 99.75])], { sloMs }))[0];
+    assertEquals(
+      [verdict(100), verdict(99)],
+      [
+        "verdict: under 1 s, and the slo of 100 ms is held: the last of 2 bots had the",
+        "verdict: FAILED: the slo of 99 ms is missed: the last of 2 bots had the message",
+      ],
     );
-    assertStringIncludes(text, "INVALID: the bots themselves held the messages up");
-    assertStringIncludes(text, "verdict: the last of 2 was reached in under 2 s");
   });
 
   it("shows each round, and the medians over the valid ones", () => {
@@ -180,28 +247,58 @@ describe("the report's text", () => {
       squadRound([900, 2500], { load: busy }),
       squadRound([30, 40]),
     ]);
-    const text = reportText(run);
+    const text = reportText(run, true);
     assertStringIncludes(
       text,
-      "\nround 1 of 3\nsetup: 5055.70ms, n: 2, good: 2, bad: 0, run: 20.25ms",
+      "\n\nround 1 of 3\nsetup: 5055.70ms, n: 2, good: 2, bad: 0, run: 20.25ms",
     );
     assertStringIncludes(
       text,
-      "\nround 2 of 3\nsetup: 5055.70ms, n: 2, good: 2, bad: 0, run: 2500.25",
+      "\n\nround 2 of 3, invalid\nsetup: 5055.70ms, n: 2, good: 2, bad: 0, run: 2500.25",
     );
     assertStringIncludes(
       text,
       "\nmedians over the 2 valid rounds of 3\n" +
         "milliseconds         min      p50      p90      p99    p99.9      max\n" +
+        "bots' clock        20.25    20.25    30.25    30.25    30.25    30.25\n" +
         "server's clock     20.00    20.00    30.00    30.00    30.00    30.00\n",
     );
     assertStringIncludes(
       text,
-      "\nload over all rounds, delays of the worst\nbots' process 4711: CPU 31 % of a core, " +
-        "loop lag p99 4.3 ms, max 3000.0 ms, read delay p99 1.3 ms, max 2.0 ms\n",
+      "\nload over all rounds, delays of the worst:\nbots' process 4711: CPU 31 % of a core\n" +
+        "  loop lag p99 4.3 ms, max 3000.0 ms, read delay p99 1.3 ms, max 2.0 ms\n",
     );
+    assertStringIncludes(text, "\nround 3: missing: 0,");
     assertEquals([run.valid, run.verdict], [false, "neither"]);
     assertStringIncludes(run.invalid_because[0]!, "round 2: bots' process 4711: the event loop");
+    const fine = report([squadRound([10, 20]), squadRound([30, 40])]);
+    assertEquals(
+      linesOf(fine)[0],
+      "verdict: under 1 s: the last of 2 bots had each of 2 messages after 40.3 ms or",
+    );
+  });
+
+  it("shows three reasons of many, and all where it's asked to", () => {
+    const busy = { ...calm, timerLagMs: { p99: 0, max: 3000 } };
+    const rounds = Array.from({ length: 5 }, () => squadRound([10, 20], { load: busy }));
+    const run = report(rounds);
+    const reasons = (text: string) => text.match(/^ {2}round \d: /gm)?.length;
+    assertEquals([reasons(reportText(run)), reasons(reportText(run, true))], [3, 5]);
+    assertStringIncludes(reportText(run), "\n  and 2 reasons more; see --verbose\n");
+  });
+
+  it("is no wider than a terminal, whatever befell", () => {
+    const slow = { p99: 123_456.7, max: 1_234_567.8 };
+    const worst = { ...calm, cpuShare: 12.5, timerLagMs: slow, readDelayMs: slow };
+    const codes = ["slow_consumer", "server_shutdown", "idle_timeout", "too_many_connections"];
+    const tally = Object.fromEntries(codes.map((code) => [code, 12_345]));
+    const bad = squadRound([10, 0, 123_456], { load: worst, refusals: tally, disconnected: 2 });
+    const setup = { ...SETUP, failedAttempts: tally, refusals: tally, givenUp: 12_345 };
+    for (const givenUp of [0, 1]) {
+      const options = { sloMs: 86_400_000, timeoutMs: 3_600_000 };
+      const run = report([bad, bad], options, [{ ...setup, givenUp }]);
+      assertEquals(linesOf(run, true).filter((line) => line.length > 80), []);
+    }
   });
 });
 
@@ -231,6 +328,8 @@ describe("the report", () => {
     assertEquals(verdict(10, 1999.7, 20), "under_2_s");
     assertEquals(verdict(1999.8), "neither");
     assertEquals(verdict(10, 0), "neither");
+    const busy = { ...calm, timerLagMs: { p99: 0, max: 500 } };
+    assertEquals(report([squadRound([10], { load: busy })]).verdict, "neither", "it isn't shown");
   });
 
   it("holds the slo only where everyone was reached in time", () => {
@@ -244,7 +343,7 @@ describe("the report", () => {
   it("is invalid where two processes saw different timestamps", () => {
     const one = squadRound([10]);
     const record: RunRecord = {
-      setups: [setup, { ...setup, beganAtMs: 999_000 }],
+      setups: [SETUP, { ...SETUP, beganAtMs: 999_000 }],
       settle: { settledMs: 1, isQuiet: false },
       rounds: [{
         publishedAtMs: PUBLISHED_AT_MS,

@@ -26,6 +26,7 @@ export const OPTIONS: BotsOptions = {
   spread: 1,
   sloMs: null,
   json: null,
+  isVerbose: false,
 };
 
 /** What a run left behind. */

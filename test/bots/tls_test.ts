@@ -7,6 +7,7 @@ import { serve } from "../../server/serve.ts";
 import type { ServerEvents } from "../../server/server.ts";
 import { runCommand } from "../support/fixture.ts";
 import { FIRST, identityFile } from "../support/identities.ts";
+import { untilValid } from "./valid_run.ts";
 
 const SILENT: ServerEvents = { onSessionEnd: () => {}, onAcceptError: () => {} };
 
@@ -52,7 +53,8 @@ describe("the bots over TLS", () => {
     await withServer(true, async (port) => {
       for (const processes of [1, 2]) {
         const flags = [...ca, "--rounds", 2, "--processes", processes];
-        const { status, stdout, stderr } = await bots(100, "localhost", port, ...flags);
+        const run = () => bots(100, "localhost", port, ...flags);
+        const { status, stdout, stderr } = await untilValid(run);
         assertEquals(stderr.includes("bots:"), false, stderr);
         assertMatch(stdout, /n: 100, good: 100, bad: 0/);
         assertEquals(status, 0);

@@ -47,7 +47,7 @@ export class CommandProcess {
     return this.#stderr;
   }
 
-  signal(name: "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGKILL"): void {
+  signal(name: "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
     process.kill(this.pid, name);
   }
 }

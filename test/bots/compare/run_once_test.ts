@@ -84,10 +84,10 @@ describe("a run", () => {
     assertStringIncludes(invalid_because[0]!, "missing: 2, duplicate: 0, corrupt: 1");
   });
 
-  it("isn't counted when a bot never got to subscribe", () => {
+  it("isn't counted when a bot never subscribed", () => {
     const setup = { ...botsReport([]).setup, given_up: 4 };
     assertEquals(judge(outcome({ bad: 4, setup }), null, 10).invalid_because, [
-      "4 of 10 bots never got to subscribe",
+      "4 of 10 bots never subscribed",
     ]);
   });
 

@@ -44,8 +44,8 @@ describe("the bots' storm", () => {
         assertEquals([report.told, report.appointments], [{}, 0]);
         assert(report.attempts >= 60);
         assert(report.took_ms! >= report.outage_ms!.max);
-        assertMatch(stderr, /\n60 bots, 60 subscribed at 127\.0\.0\.1 .*; 60 lost their conn/);
-        assertMatch(stderr, /\nverdict: all are back\n$/);
+        assertMatch(stderr, /\nverdict: all are back, the last \d+\.\d\d s after the first loss\n/);
+        assertMatch(stderr, /\n60 of 60 bots lost their connection, /);
       } finally {
         await next.dispose();
       }
@@ -76,6 +76,34 @@ describe("the bots' storm", () => {
       assertEquals(report.attempts, 20);
       // Timers may fire a millisecond early.
       assert(report.outage_ms!.min >= 399, `${report.outage_ms!.min} ms`);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it("is invalid where a bot never subscribed before it", { timeout: 120_000 }, async () => {
+    const subscribers: Socket[] = [];
+    const error = (code: string) => `{"timestamp":[1,2,3],"error":{"code":"${code}"}}\x01`;
+    const server = await ScriptedServer.start({
+      onConnect(socket, number, server) {
+        if (number === 2) socket.end(error("too_many_connections"));
+        else server.greet(socket);
+      },
+      onSubscribe(socket, number, server) {
+        server.acknowledge(socket);
+        if (number < 19) subscribers.push(socket);
+      },
+    });
+    try {
+      const bots = startCommand("bots/main.ts", [20, "127.0.0.1", server.port, "--storm"]);
+      await waiting(bots);
+      for (const socket of subscribers) socket.end(error("server_shutdown"));
+      const { status, stdout } = await bots.ended;
+      assertEquals(status, 3);
+      assertMatch(
+        stdout,
+        /^verdict: INVALID: .+\n {2}1 of 20 bots never subscribed \(refused: too/,
+      );
     } finally {
       await server.stop();
     }

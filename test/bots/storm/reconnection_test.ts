@@ -11,6 +11,8 @@ const FACTS: StormFacts = {
   target: { host: "there", port: 1, addresses: ["127.0.0.1"], dialect: "janus" },
   n: 3,
   subscribed: 3,
+  valid: true,
+  invalid_because: [],
   environment: {} as StormFacts["environment"],
 };
 
@@ -74,7 +76,7 @@ describe("a bot that lost its connection", () => {
     const report = buildStormReport(FACTS, [reconnection.end()]);
     const { struck, still_out, outages } = report;
     assertEquals([struck, still_out, outages], [2, 1, 3]);
-    assert(stormText(report).endsWith("\nverdict: 1 of 2 are still out"));
+    assert(stormText(report).startsWith("verdict: FAILED: 1 of 2 bots are still out\n"));
   });
 
   it("waits a random time that may double with each failure, ten seconds at most", () => {
@@ -103,6 +105,33 @@ describe("a storm's report", () => {
     assertEquals([report.attempts, report.failed_attempts], [4, { timed_out: 2 }]);
     assertEquals([report.told, report.appointments], [{ server_shutdown: 2 }, 2]);
     assertEquals(report.peak_reconnects_per_s, 1);
+  });
+
+  it("has the answer first, then one table, and the rest where it's asked for", () => {
+    const report = buildStormReport(FACTS, [{
+      struck: 2,
+      attempts: 3,
+      failedAttempts: { timed_out: 1 },
+      told: { server_shutdown: 2 },
+      appointments: 1,
+      outages: [{ lostAtMs: 1000, backAtMs: 1700 }, { lostAtMs: 1400, backAtMs: 3100 }],
+    }]);
+    const few = [
+      "verdict: all are back, the last 2.10 s after the first loss",
+      "",
+      "seconds              min      p50      p90      p99      max",
+      "a bot's outage      0.70     0.70     1.70     1.70     1.70",
+      "",
+      "2 of 3 bots lost their connection, within 0.40 s; most that came back in one",
+      "second: 1",
+    ];
+    assertEquals(stormText(report).split("\n"), few);
+    assertEquals(stormText(report, true).split("\n"), [
+      ...few,
+      "3 bots subscribed at there port 1",
+      "3 attempts to connect, failed: timed_out 1",
+      "the server said: server_shutdown 2; when to come back, 1 time",
+    ]);
   });
 
   it("finds the busiest second wherever it begins", () => {
