@@ -9,13 +9,8 @@ import process from "node:process";
 import { Attempt } from "./bun_attempt.ts";
 import type { BunConnection } from "./bun_connection.ts";
 import { begin, descriptorsExhausted, events, type Handler, secureEvents } from "./bun_sockets.ts";
-import {
-  addressText,
-  checkIdentity,
-  checkPort,
-  transportError,
-  transportErrorCode,
-} from "./transport_error.ts";
+import { checkIdentity } from "./tls_identity.ts";
+import { addressText, checkPort, transportError, transportErrorCode } from "./transport_error.ts";
 import {
   type Accept,
   type Address,
@@ -78,17 +73,12 @@ function listenOn(options: ListenOptions, socket: Handler): readonly BunSocketLi
       : listenTcp(options, socket);
   } catch (error) {
     let code = transportErrorCode(error);
-    if (code === "other" && isOfOpenSsl(error)) code = "certificate_unusable";
     // What Bun says nothing about is a failed look-up, where there was one to fail.
     if (code === "other" && options.transport === "tcp" && isIP(options.hostname) === 0) {
       code = descriptorsExhausted() ? "descriptors_exhausted" : "host_not_found";
     }
     throw transportError(what, error, code);
   }
-}
-
-function isOfOpenSsl(error: unknown): boolean {
-  return String((error as { code?: unknown }).code).startsWith("ERR_OSSL_");
 }
 
 /**

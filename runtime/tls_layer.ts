@@ -4,10 +4,10 @@
  * @module
  */
 
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { TlsConnection } from "./tls_connection.ts";
-import { addressText, checkIdentity, transportError } from "./transport_error.ts";
+import { checkIdentity } from "./tls_identity.ts";
+import { addressText, transportError } from "./transport_error.ts";
 import {
   type Accept,
   type Address,
@@ -40,18 +40,8 @@ export class TlsAcceptor {
 }
 
 function contextOf(identity: TlsIdentity, address: Address): SecureContext {
-  const what = `cannot listen on ${addressText(address)}`;
-  checkIdentity(identity, what);
-  try {
-    // A context is made of anything, and says so only to those who connect.
-    const certificate = new X509Certificate(identity.cert);
-    if (!certificate.checkPrivateKey(createPrivateKey(identity.key))) {
-      throw new Error("the private key is another certificate's");
-    }
-    return createSecureContext(identity);
-  } catch (error) {
-    throw transportError(what, error, "certificate_unusable");
-  }
+  checkIdentity(identity, `cannot listen on ${addressText(address)}`);
+  return createSecureContext({ cert: identity.cert, key: identity.key });
 }
 
 /** How a connection is to be made secure, and for how long to try. */

@@ -5,12 +5,7 @@
  * @module
  */
 
-import {
-  type Address,
-  type TlsIdentity,
-  TransportError,
-  type TransportErrorCode,
-} from "./types.ts";
+import { type Address, TransportError, type TransportErrorCode } from "./types.ts";
 
 const codes: Readonly<Record<string, TransportErrorCode>> = {
   EADDRINUSE: "address_in_use",
@@ -99,19 +94,6 @@ export function transportError(
 /** What closes an accepted connection whose handshake failed. */
 export function handshakeError(cause: unknown): TransportError {
   return transportError("no secure connection", cause, "handshake_failed");
-}
-
-/**
- * Looks at what the runtimes would take for no certificate at all.
- *
- * @param what Begins the message, as for {@linkcode transportError}.
- * @throws {TransportError}
- */
-export function checkIdentity({ cert, key }: TlsIdentity, what: string): void {
-  for (const [name, text] of [["certificate", cert], ["private key", key]] as const) {
-    if (text.includes("-----BEGIN ")) continue;
-    throw transportError(what, `the ${name} is no PEM text`, "certificate_unusable");
-  }
 }
 
 /** An address as people write it: `127.0.0.1:8081`, `[::1]:8081` or a path. */
