@@ -8,7 +8,14 @@ import { childEnvironment, type Program, PROJECT_ROOT, type RuntimeName } from "
 const START_PATIENCE_MS = 20_000;
 
 /** The server's flags that name a file which it reads. */
-const FILE_FLAGS = ["--tls-cert", "--tls-key", "--publish-key-file", "--subscribe-key-file"];
+const FILE_FLAGS = [
+  "--tls-cert",
+  "--tls-key",
+  "--publish-key-file",
+  "--subscribe-key-file",
+  "--publish-from-file",
+  "--subscribe-from-file",
+];
 
 /**
  * A command line that runs the server directly, with the permissions that its task gives it.

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
-import { type Cidr, parseCidr } from "./cidr.ts";
+import { CidrSet, parseCidr } from "./cidr.ts";
 import { parseIp } from "./ip_address.ts";
 
 /** Who may publish and who may subscribe. What isn't given is open to everybody. */
@@ -23,7 +23,7 @@ export const SUBSCRIBE: Permissions = 2;
 
 interface Rule {
   readonly permission: Permissions;
-  readonly from: readonly Cidr[] | undefined;
+  readonly from: CidrSet | undefined;
   readonly keyHashes: readonly Uint8Array[] | undefined;
 }
 
@@ -81,7 +81,11 @@ function newRule(
   keys: readonly string[] | undefined,
 ): Rule {
   for (const key of keys ?? []) if (key === "") throw new RangeError("A key can't be empty");
-  return { permission, from: from?.map(parseCidr), keyHashes: keys?.map(hashOf) };
+  return {
+    permission,
+    from: from === undefined ? undefined : new CidrSet(from.map(parseCidr)),
+    keyHashes: keys?.map(hashOf),
+  };
 }
 
 /** Hashes are compared instead of keys: they are of one length, and tell nothing about the keys. */
@@ -89,8 +93,8 @@ function hashOf(key: string): Uint8Array {
   return new Uint8Array(createHash("sha256").update(Buffer.from(key)).digest());
 }
 
-function includes(networks: readonly Cidr[] | undefined, address: string): boolean {
+function includes(networks: CidrSet | undefined, address: string): boolean {
   if (networks === undefined) return true;
   const number = parseIp(address);
-  return number !== undefined && networks.some((network) => network.includes(number));
+  return number !== undefined && networks.includes(number);
 }

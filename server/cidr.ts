@@ -5,16 +5,37 @@ const MAPPED_BITS = 96;
 
 /** A block of addresses. */
 export class Cidr {
-  readonly #network: IpNumber;
-  readonly #hostBits: bigint;
+  /** The address without its host's bits. */
+  readonly network: IpNumber;
+  readonly hostBits: bigint;
 
   constructor(address: IpNumber, prefixBits: number) {
-    this.#hostBits = BigInt(128 - prefixBits);
-    this.#network = address >> this.#hostBits;
+    this.hostBits = BigInt(128 - prefixBits);
+    this.network = address >> this.hostBits;
   }
 
   includes(address: IpNumber): boolean {
-    return address >> this.#hostBits === this.#network;
+    return address >> this.hostBits === this.network;
+  }
+}
+
+/** Many blocks of addresses, of which a look-up costs as much as there are lengths of prefixes. */
+export class CidrSet {
+  readonly #networks = new Map<bigint, Set<IpNumber>>();
+
+  constructor(blocks: Iterable<Cidr>) {
+    for (const { network, hostBits } of blocks) {
+      const networks = this.#networks.get(hostBits);
+      if (networks === undefined) this.#networks.set(hostBits, new Set([network]));
+      else networks.add(network);
+    }
+  }
+
+  includes(address: IpNumber): boolean {
+    for (const [hostBits, networks] of this.#networks) {
+      if (networks.has(address >> hostBits)) return true;
+    }
+    return false;
   }
 }
 

@@ -17,7 +17,6 @@ export type Order =
     readonly name: string;
     readonly socketPath: string;
     readonly limits: Limits;
-    readonly access: AccessOptions;
     readonly logLevel: LogLevel;
     /**
      * Milliseconds over which it closes its clients' connections when it stops; `null` for as long as
@@ -33,9 +32,12 @@ export type Order =
     readonly hostname: string;
     readonly port: number;
     readonly tls: TlsIdentity | null;
+    readonly access: AccessOptions;
   }
   /** Use another TLS identity from now on. The answer: none. */
   | { readonly do: "renew"; readonly tls: TlsIdentity }
+  /** Use other rules of who may do what from now on. The answer: none. */
+  | { readonly do: "set_access"; readonly access: AccessOptions }
   /** Accept no more clients, and forward and deliver what was accepted. */
   | { readonly do: "drain" }
   /** Tell the clients, close their connections, and end. */

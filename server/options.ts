@@ -36,6 +36,9 @@ export interface ServerOptions {
   /** Blocks of addresses that may publish. */
   readonly publishFrom: readonly string[] | undefined;
   readonly subscribeFrom: readonly string[] | undefined;
+  /** Files of further ones, one a line. */
+  readonly publishFromFile: string | undefined;
+  readonly subscribeFromFile: string | undefined;
   /** Files of keys, one a line. */
   readonly publishKeyFile: string | undefined;
   readonly subscribeKeyFile: string | undefined;
@@ -65,6 +68,8 @@ const VALUE_FLAGS = [
   "max-total-pending-bytes",
   "publish-from",
   "subscribe-from",
+  "publish-from-file",
+  "subscribe-from-file",
   "publish-key-file",
   "subscribe-key-file",
   "max-wrong-keys",
@@ -99,9 +104,7 @@ Where:
 
 TLS, for all connections:
   --tls-cert FILE      the certificate, with those between it and its root, as PEM
-  --tls-key FILE       its private key, as PEM. On SIGHUP both files are read again: new connections
-                       get the new certificate, others stay; one that can't be used is logged, and
-                       the old one kept. On Deno, run the server with leave to read the two files:
+  --tls-key FILE       its private key, as PEM. On Deno, run the server with leave to read the two files:
                        deno run with the flags of the serve task, and --allow-read=CERT,KEY
 
 Limits, of all workers together (each has its share):
@@ -130,6 +133,10 @@ Who may do what (default: everybody everything; with addresses and keys it takes
   --publish-from CIDR,...
                        addresses that may publish, such as 10.0.0.0/8,2001:db8::/32
   --subscribe-from CIDR,...
+                       the same for subscribing
+  --publish-from-file FILE
+                       further addresses, one a line; what follows a # is a comment
+  --subscribe-from-file FILE
                        the same for subscribing
   --publish-key-file FILE
                        keys, one a line; a client must authenticate with one before it publishes.
@@ -163,6 +170,10 @@ SIGINT or SIGTERM stops gracefully: no more connections are accepted, what was a
 clients are told server_shutdown and when to come back, and the process ends with status 0, within
 10 s and --drain-seconds. A second signal, half a second later or more, ends it at once.
 
+SIGHUP has the files of keys, addresses and the certificate read again, and
+does nothing else. New connections get what is new, live ones keep what they
+have. What can't be read or used is logged, and the old stays in force.
+
 The exit status is 1 when the server can't run here (port in use, no permission), 2 when the command
 line is wrong.
 `;
@@ -185,6 +196,8 @@ export function parseCommand(args: readonly string[]): ServerCommand {
     logLevel: line.choice("log-level", LOG_LEVELS) ?? "info",
     publishFrom: networks(line, "publish-from"),
     subscribeFrom: networks(line, "subscribe-from"),
+    publishFromFile: line.text("publish-from-file"),
+    subscribeFromFile: line.text("subscribe-from-file"),
     publishKeyFile: line.text("publish-key-file"),
     subscribeKeyFile: line.text("subscribe-key-file"),
     drainMs: seconds(line, "drain-seconds", MAX_DRAIN_SECONDS),

@@ -51,6 +51,13 @@ export interface RunningServer {
    */
   renew(identity: TlsIdentity): Promise<void>;
   /**
+   * Uses other rules of who may publish and subscribe, for those who connect or authenticate from now on;
+   * what a client was allowed, it stays allowed for as long as it's connected.
+   *
+   * @throws {RangeError} where an address or a key can't be one; the old rules stay in use.
+   */
+  setAccess(access: AccessOptions): void;
+  /**
    * Stops gracefully: accepts no more connections, delivers what was accepted, tells clients
    * `server_shutdown` and after what time to come back, and closes, one by one over the time given.
    * Resolves when all connections are gone, within 10 s and that time. Idempotent: what counts is
@@ -94,6 +101,7 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
     limits,
     counters: server.counters,
     renew: (identity) => server.renew(identity),
+    setAccess: (access) => server.setAccess(access),
     close: (options) => server.stop(options),
   };
 }

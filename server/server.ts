@@ -69,12 +69,13 @@ export class Server {
   readonly #turns: Turns;
   readonly #sweeper: Sweeper;
   readonly #budget: MemoryBudget;
-  readonly #context: SessionContext;
+  readonly #context: SessionContext & { access: AccessRules };
   readonly #addresses: AddressTable;
   readonly #lameDuck: LameDuck;
   readonly #rejections = new Rejections(() => (this.counters as Counters).connections--);
   #listener: Listener | undefined;
   #isSecure = false;
+  #renewing: Promise<void> = Promise.resolve();
   #draining: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -200,8 +201,21 @@ export class Server {
    *
    * @throws {TransportError} (rejects) when it can't be used; the old one stays in use.
    */
-  async renew(identity: TlsIdentity): Promise<void> {
-    if (this.#draining === undefined) await this.#listener?.renew(identity);
+  renew(identity: TlsIdentity): Promise<void> {
+    // A listener takes one at a time.
+    return this.#renewing = this.#renewing.catch(() => {}).then(async () => {
+      if (this.#draining === undefined) await this.#listener?.renew(identity);
+    });
+  }
+
+  /**
+   * Uses other rules of who may publish and subscribe, for those who connect or authenticate from now on;
+   * what a client was allowed, it stays allowed for as long as it's connected.
+   *
+   * @throws {RangeError} where an address or a key can't be one; the old rules stay in use.
+   */
+  setAccess(access: AccessOptions): void {
+    this.#context.access = new AccessRules(access);
   }
 
   /**

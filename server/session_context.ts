@@ -24,7 +24,7 @@ export interface SessionContext extends OutboxContext {
   readonly throttle: PublishThrottle;
   /** The way to the server's other processes, where there are any. */
   readonly backplane: Backplane | undefined;
-  /** Who may publish and subscribe. */
+  /** Who may publish and subscribe; another one when the rules change. */
   readonly access: AccessRules;
   /** What is remembered of the clients' addresses. */
   readonly addresses: AddressTable;

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
+import type { Order } from "./control.ts";
 import type { Limits } from "./limits.ts";
 import type { LogLevel } from "./log.ts";
 import { WorkerProcess } from "./worker_process.ts";
@@ -59,7 +60,9 @@ export class Supervisor {
   readonly #leaving = new Set<WorkerProcess>();
   #giveUp: (reason: string) => void = () => {};
   #address: Address | undefined;
+  /** What workers are told when they begin to listen, and again when it changes. */
   #tls: TlsIdentity | null;
+  #access: AccessOptions;
   #deathTimesMs: number[] = [];
   #isStopping = false;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
@@ -68,6 +71,7 @@ export class Supervisor {
     this.#runtime = runtime;
     this.#plan = plan;
     this.#tls = plan.tls;
+    this.#access = plan.access;
     this.#logger = logger;
     this.gaveUp = new Promise((resolve) => this.#giveUp = resolve);
     this.#directory = mkdtempSync("/tmp/hotwheels-");
@@ -96,16 +100,33 @@ export class Supervisor {
   }
 
   /**
-   * Uses another TLS identity from the next handshake on, in workers to come too.
+   * Uses another TLS identity from the next handshake on, in workers to come too. Resolves when all that
+   * run have been told; what one of them can't do is logged.
    *
-   * @throws {Error} (rejects) when it can't be used; the old one stays in use.
+   * @param tls One that can be used.
    */
   async renew(tls: TlsIdentity): Promise<void> {
-    // What the first can't use, none can: the others aren't asked then.
-    const [first, ...others] = this.#workers;
-    await first?.order({ do: "renew", tls });
     this.#tls = tls;
-    await Promise.allSettled(others.map((worker) => worker.order({ do: "renew", tls })));
+    await this.#tellAll({ do: "renew", tls });
+  }
+
+  /** Uses other rules of who may do what, as `RunningServer.setAccess` does, in workers to come too. */
+  async setAccess(access: AccessOptions): Promise<void> {
+    this.#access = access;
+    await this.#tellAll({ do: "set_access", access });
+  }
+
+  async #tellAll(order: Order): Promise<void> {
+    await Promise.all([...this.#workers].map(async (worker) => {
+      try {
+        await worker.order(order);
+      } catch (error) {
+        // One that has ended has a successor, which is told when it begins to listen.
+        if (worker.hasEnded) return;
+        const { message } = error as Error;
+        this.#logger.error("{name} stays as it was: {message}", { name: worker.name, message });
+      }
+    }));
   }
 
   /**
@@ -143,35 +164,30 @@ export class Supervisor {
     await listener.close();
   }
 
-  /** Starts a worker and links it with the others; it accepts no clients yet. */
+  /** Starts a worker; it accepts no clients yet. */
   async #startWorker(name: string): Promise<WorkerProcess> {
-    const worker = await WorkerProcess.spawn(
-      this.#runtime,
-      name,
-      this.#directory,
-      (signalled) => void this.#replace(signalled),
-    );
-    const patience = setTimeout(() => worker.kill(), START_PATIENCE_MS);
-    this.#workers.add(worker);
-    worker.ended.then(() => this.#workers.delete(worker));
-    const { limits, access, logLevel, drainMs } = this.#plan;
-    const { socketPath } = worker;
-    try {
-      await worker.order({
-        do: "start",
+    for (;;) {
+      const worker = await WorkerProcess.spawn(
+        this.#runtime,
         name,
-        socketPath,
-        limits,
-        access,
-        logLevel,
-        drainMs,
-      });
-      return worker;
-    } catch (error) {
-      worker.kill();
-      throw error;
-    } finally {
-      clearTimeout(patience);
+        this.#directory,
+        (signalled) => void this.#replace(signalled),
+      );
+      const patience = setTimeout(() => worker.kill(), START_PATIENCE_MS);
+      this.#workers.add(worker);
+      worker.ended.then(() => this.#workers.delete(worker));
+      const { limits, logLevel, drainMs } = this.#plan;
+      const { socketPath } = worker;
+      try {
+        await worker.order({ do: "start", name, socketPath, limits, logLevel, drainMs });
+        return worker;
+      } catch (error) {
+        worker.kill();
+        // A process can't help SIGHUP before its program runs, and it's meant to end nobody.
+        if (await worker.ended !== "by SIGHUP" || this.#isStopping) throw error;
+      } finally {
+        clearTimeout(patience);
+      }
     }
   }
 
@@ -186,11 +202,13 @@ export class Supervisor {
     const { hostname } = this.#plan;
     const port = this.#address?.transport === "tcp" ? this.#address.port : this.#plan.port;
     const tls = this.#tls;
-    this.#address = await worker.order({ do: "listen", hostname, port, tls }) ?? undefined;
-    // Renewed while it came to listen.
+    const access = this.#access;
+    this.#address = await worker.order({ do: "listen", hostname, port, tls, access }) ?? undefined;
+    // Changed while it came to listen: it may have been told before it could use that.
     if (this.#tls !== null && this.#tls !== tls) {
       await worker.order({ do: "renew", tls: this.#tls });
     }
+    if (this.#access !== access) await worker.order({ do: "set_access", access: this.#access });
   }
 
   #watch(worker: WorkerProcess): void {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { EnvironmentError } from "../runtime/command_line.ts";
+import { checkIdentity } from "../runtime/tls_identity.ts";
 import type { TlsIdentity } from "../runtime/types.ts";
 
 /** Where a certificate and its key are. */
@@ -9,12 +10,15 @@ export interface TlsFiles {
 }
 
 /**
- * Reads both.
+ * Reads both, and looks whether they can be used.
  *
  * @throws {EnvironmentError} if one can't be read.
+ * @throws {TransportError} if they can't be used.
  */
 export function readIdentity({ cert, key }: TlsFiles): TlsIdentity {
-  return { cert: read("--tls-cert", cert), key: read("--tls-key", key) };
+  const identity = { cert: read("--tls-cert", cert), key: read("--tls-key", key) };
+  checkIdentity(identity, `--tls-cert ${cert} with --tls-key ${key}`);
+  return identity;
 }
 
 function read(flag: string, path: string): string {

@@ -4,6 +4,9 @@
  * @module
  */
 
+// First: SIGHUP, which is the supervisor's business, must not end this process.
+import "./hangup.ts";
+
 import { getLogger } from "@logtape/logtape";
 import process from "node:process";
 import { detectRuntime } from "../runtime/detect.ts";
@@ -36,8 +39,6 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => process.connected ? report({ signal }) : process.exit(1));
 }
 
-process.on("SIGHUP", () => {});
-
 // Without a supervisor nobody would ever stop this process.
 process.on("disconnect", async () => {
   await server?.stop(stopOptions);
@@ -55,7 +56,7 @@ async function obey(order: Order): Promise<Address | null> {
       log = await configureLog(order.logLevel);
       if (order.drainMs !== null) stopOptions = { drainMs: order.drainMs };
       const events = logEvents(getLogger(["hotwheels", order.name]));
-      server = new Server(runtime, order.limits, events, { hasMesh: true, access: order.access });
+      server = new Server(runtime, order.limits, events, { hasMesh: true });
       await server.mesh?.listen(order.socketPath);
       return null;
     }
@@ -63,13 +64,17 @@ async function obey(order: Order): Promise<Address | null> {
       await server?.mesh?.link(order.socketPath);
       return null;
     case "listen": {
-      const { hostname, port, tls } = order;
+      const { hostname, port, tls, access } = order;
+      server?.setAccess(access);
       const secure = tls === null ? {} : { tls };
       const options = { transport: "tcp", hostname, port, reusePort: true, ...secure } as const;
       return await server?.listen(options) ?? null;
     }
     case "renew":
       await server?.renew(order.tls);
+      return null;
+    case "set_access":
+      server?.setAccess(order.access);
       return null;
     case "drain":
       await server?.drain();

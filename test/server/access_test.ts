@@ -8,7 +8,7 @@ import {
   PUBLISH,
   SUBSCRIBE,
 } from "../../server/access.ts";
-import { parseCidr } from "../../server/cidr.ts";
+import { CidrSet, parseCidr } from "../../server/cidr.ts";
 import { parseIp } from "../../server/ip_address.ts";
 import { type JanusBed, withServer } from "../support/janus_bed.ts";
 import {
@@ -152,6 +152,30 @@ describe("who may publish and subscribe", () => {
   );
 });
 
+describe("rules of access that change", () => {
+  it("hold for those who come from then on, unless they can't be rules", async () => {
+    await withAccess({ publishKeys: [KEY], subscribeFrom: ["127.0.0.1"] }, async (bed) => {
+      const reader = await bed.subscribed("t");
+      const publisher = await bed.greeted();
+      publisher.send(authenticate(KEY));
+      assertEquals(await publisher.frame(), "ACK");
+      const waiting = await bed.greeted();
+      for (const bad of [{ publishKeys: [""] }, { subscribeFrom: ["127.0.0.1", "x"] }]) {
+        assertThrows(() => bed.server.setAccess(bad), RangeError);
+      }
+      await bed.subscribed("t");
+      bed.server.setAccess({ publishKeys: ["another"], subscribeFrom: [] });
+      await assertDelivers(publisher, reader);
+      const late = await bed.greeted();
+      late.send(subscribe("t"));
+      await assertForbidden(late);
+      waiting.send(authenticate("another"));
+      assertEquals(await waiting.frame(), "ACK");
+      await assertDelivers(waiting, reader);
+    });
+  });
+});
+
 describe("the rules of access", () => {
   it("know addresses of IPv4 however they're written", () => {
     const rules = new AccessRules({ publishFrom: ["10.0.0.0/8"], subscribeFrom: ["::/0"] });
@@ -177,6 +201,20 @@ describe("the rules of access", () => {
       assertThrows(() => new AccessRules({ publishFrom: [block] }), RangeError);
     }
     assertThrows(() => new AccessRules({ subscribeKeys: [""] }), RangeError);
+  });
+});
+
+describe("many blocks of addresses", () => {
+  it("have what belongs in one of them, and nothing else", () => {
+    const blocks = ["192.0.2.0/24", "198.51.100.7", "2001:db8::/32", "192.0.2.0/25", "10.0.0.0/8"];
+    const set = new CidrSet(blocks.map(parseCidr));
+    for (const ip of ["192.0.2.200", "198.51.100.7", "2001:db8:1::1", "10.9.8.7"]) {
+      assertEquals(set.includes(parseIp(ip)!), true, ip);
+    }
+    for (const ip of ["192.0.3.1", "198.51.100.8", "2001:db9::1", "11.0.0.0", "::1"]) {
+      assertEquals(set.includes(parseIp(ip)!), false, ip);
+    }
+    assertEquals(new CidrSet([]).includes(parseIp("10.0.0.1")!), false);
   });
 });
 

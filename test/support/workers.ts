@@ -16,7 +16,7 @@ export const skipWorkers = process.platform === "linux"
   : "processes share a port on Linux only";
 
 /** The process ids of a server's workers. */
-export function workersOf(server: ServerProcess): number[] {
+export function workersOf(server: { readonly pid: number }): number[] {
   const { stdout } = spawnSync("ps", ["-o", "pid=", "--ppid", String(server.pid)], {
     encoding: "utf8",
   });

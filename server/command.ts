@@ -1,0 +1,139 @@
+/**
+ * What the server's command does; `main.ts` runs it.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import process from "node:process";
+import { answer } from "../runtime/command.ts";
+import { EnvironmentError } from "../runtime/command_line.ts";
+import { detectRuntime } from "../runtime/detect.ts";
+import { addressText } from "../runtime/transport_error.ts";
+import type { Address, Runtime } from "../runtime/types.ts";
+import { readAccess } from "./access_files.ts";
+import { listenForHangups } from "./hangup.ts";
+import { dividedLimits, type Limits } from "./limits.ts";
+import { configureLog } from "./log.ts";
+import { HELP, parseCommand, type ServerOptions } from "./options.ts";
+import { serverWarnings } from "./preflight.ts";
+import { type Reloadable, Reloader } from "./reload.ts";
+import { completeLimits, serve } from "./serve.ts";
+import { Supervisor } from "./supervisor.ts";
+import { readIdentity } from "./tls_files.ts";
+
+/** A signal counts as the second one only this long after the first: one Ctrl-C may arrive thrice. */
+const SECOND_SIGNAL_MS = 500;
+
+/** How long the end waits for whoever reads the log. */
+const LAST_LINES_MS = 500;
+
+/**
+ * Runs the server until a signal stops it.
+ *
+ * @param args What follows the script's name.
+ * @returns The process's exit status.
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const command = parseCommand(args);
+  if (command.does !== "serve") return answer(command, HELP);
+  const log = await configureLog(command.options.logLevel);
+  try {
+    await warn(command.options);
+    return await run(command.options);
+  } finally {
+    await log.flushed(LAST_LINES_MS);
+  }
+}
+
+async function warn({ limits, workers }: ServerOptions): Promise<void> {
+  const { name } = await detectRuntime();
+  for (const warning of serverWarnings(limits.maxConnections, workers, name)) {
+    console.error(`hotwheels: ${warning}`);
+  }
+}
+
+function run(options: ServerOptions): Promise<number> {
+  const { workers } = options;
+  if (workers === 1) return runAlone(options);
+  if (process.platform === "linux") return runWorkers(options);
+  // Elsewhere one of the processes that share a port gets all connections.
+  console.error(`hotwheels: --workers ${workers} needs Linux; one process serves`);
+  return runAlone(options);
+}
+
+async function runAlone(options: ServerOptions): Promise<number> {
+  const { host, port, limits, tls, drainMs } = options;
+  const access = readAccess(options);
+  // Before anybody is told that there is a process to signal.
+  const signal = firstSignal();
+  const identity = tls === undefined ? {} : { tls: readIdentity(tls) };
+  const server = await serve({ hostname: host, port, limits, access, ...identity });
+  const reloader = reloadOnHangups(options, server);
+  announce(server.address, server.runtime, server.limits, "");
+  await signal;
+  reloader.stop();
+  await server.close(drainMs === undefined ? {} : { drainMs });
+  return 0;
+}
+
+async function runWorkers(options: ServerOptions): Promise<number> {
+  const { workers, host, port, logLevel, tls, drainMs } = options;
+  const runtime = await detectRuntime();
+  const limits = completeLimits(options.limits, workers);
+  const logger = getLogger("hotwheels");
+  const supervisor = new Supervisor(runtime, {
+    workers,
+    hostname: host,
+    port,
+    tls: tls === undefined ? null : readIdentity(tls),
+    limits: dividedLimits(limits, workers),
+    access: readAccess(options),
+    logLevel,
+    drainMs: drainMs ?? null,
+  }, logger);
+  const signal = firstSignal(() => supervisor.kill());
+  const address = await supervisor.start();
+  const reloader = reloadOnHangups(options, supervisor);
+  announce(address, runtime, limits, `${workers} workers, `);
+  const reason = await Promise.race([signal, supervisor.gaveUp]);
+  reloader.stop();
+  await supervisor.stop();
+  if (reason === undefined) return 0;
+  throw new EnvironmentError(`${reason}: giving up`);
+}
+
+function announce(address: Address, runtime: Runtime, limits: Limits, workers: string): void {
+  const what = `${runtime.name} ${runtime.version}, pid ${process.pid}`;
+  const most = `${workers}at most ${limits.maxConnections} connections`;
+  console.log(`hotwheels listening on ${addressText(address)} (${what}, ${most})`);
+}
+
+function reloadOnHangups(options: ServerOptions, server: Reloadable): Reloader {
+  const reloader = new Reloader(options, server, getLogger("hotwheels"));
+  listenForHangups(() => reloader.reload());
+  return reloader;
+}
+
+/**
+ * Resolves on the first SIGINT or SIGTERM; the second ends the process.
+ *
+ * @param onSecond What to do before it does.
+ */
+function firstSignal(onSecond: () => void = () => {}): Promise<undefined> {
+  return new Promise((resolve) => {
+    let firstMs: number | undefined;
+    const onSignal = () => {
+      const nowMs = performance.now();
+      if (firstMs === undefined) {
+        firstMs = nowMs;
+        resolve(undefined);
+      } else if (nowMs - firstMs >= SECOND_SIGNAL_MS) {
+        onSecond();
+        process.exit(1);
+      }
+    };
+    process.on("SIGINT", onSignal);
+    process.on("SIGTERM", onSignal);
+  });
+}
