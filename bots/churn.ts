@@ -8,6 +8,7 @@ import process from "node:process";
 import manifest from "../package.json" with { type: "json" };
 import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
 import { CommandLine, wholeNumber } from "../runtime/command_line.ts";
+import { checkReportFile } from "../runtime/report_file.ts";
 import { churn, type ChurnRun, FEWEST_TO_JUDGE, MAX_GROWTH } from "./churn/churn.ts";
 import { Undertakings } from "./compare/undertakings.ts";
 import { MAX_WORKERS } from "./limits.ts";
@@ -57,6 +58,7 @@ async function main(args: readonly string[]): Promise<number> {
   const runtime = line.choice("runtime", RUNTIME_NAMES);
   const runtimes = runtime === undefined ? RUNTIME_NAMES : [runtime];
   const json = line.text("json") ?? null;
+  checkReportFile(json, "--json");
   for (const name of runtimes) findProgram(name);
 
   const undertakings = new Undertakings();

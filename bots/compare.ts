@@ -13,7 +13,7 @@ import type { CompareReport } from "./compare/report.ts";
 import { remakeReport } from "./compare/remake_report.ts";
 import { reportText, runLine } from "./compare/text.ts";
 import { Undertakings } from "./compare/undertakings.ts";
-import { checkFolder, writeReports } from "./compare/write_reports.ts";
+import { checkFolder, reportFolder, writeReports } from "./compare/write_reports.ts";
 
 if (import.meta.main) await runCommand("compare", main);
 
@@ -26,13 +26,15 @@ async function main(args: readonly string[]): Promise<number> {
     case "report": {
       const { file, options } = command;
       const report = remakeReport(file);
-      await deliver(report, options.json, options.out ?? dirname(file));
+      const folder = options.out ?? dirname(file);
+      checkFolder(folder, { arms: report.arms, sizes: report.sizes.map(({ n }) => n) });
+      await deliver(report, options.json, folder);
       return 0;
     }
     case "run": {
       const { options } = command;
-      const folder = options.out ?? join("reports", moment());
-      checkFolder(folder);
+      const folder = reportFolder(options.out);
+      checkFolder(folder, options);
       const undertakings = new Undertakings();
       endOnSignal(() => undertakings.endAll());
       const report = await compare(await detectRuntime(), options, args, {
@@ -50,11 +52,6 @@ async function deliver(report: CompareReport, json: boolean, folder: string): Pr
   await writeReports(report, folder);
   console.error(`compare: the report is ${join(folder, "report.html")}`);
   console.log(json ? JSON.stringify(report) : "\n" + reportText(report));
-}
-
-/** Now, as a folder's name. */
-function moment(): string {
-  return new Date().toISOString().slice(0, 19).replaceAll(":", "-");
 }
 
 /** Whether every arm had all the valid runs that it was to have. */

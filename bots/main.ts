@@ -4,10 +4,9 @@
  * @module
  */
 
-import { writeFileSync } from "node:fs";
 import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
-import { EnvironmentError } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
+import { checkReportFile, writeReportFile } from "../runtime/report_file.ts";
 import { measure, type Observer } from "./measure.ts";
 import { HELP, parseCommand } from "./options.ts";
 import { EXIT_STATUS, outcomeOf, stormOutcome } from "./outcome.ts";
@@ -23,6 +22,7 @@ async function main(args: readonly string[]): Promise<number> {
   const command = parseCommand(args);
   if (!("options" in command)) return answer(command, HELP);
   const { options } = command;
+  checkReportFile(options.json, "--json");
   const runtime = await detectRuntime();
   if (command.does === "storm") {
     const report = await measureStorm(runtime, options, args, {
@@ -63,10 +63,5 @@ function deliver(report: object, text: string, json: string | null): void {
     return;
   }
   console.log(text);
-  if (json === null) return;
-  try {
-    writeFileSync(json, JSON.stringify(report, null, 2) + "\n");
-  } catch (cause) {
-    throw new EnvironmentError(`can't write the report: ${(cause as Error).message}`, { cause });
-  }
+  if (json !== null) writeReportFile(json, JSON.stringify(report, null, 2) + "\n", "--json");
 }

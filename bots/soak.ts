@@ -8,6 +8,7 @@ import process from "node:process";
 import manifest from "../package.json" with { type: "json" };
 import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
 import { detectRuntime } from "../runtime/detect.ts";
+import { checkReportFile } from "../runtime/report_file.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { MAX_SEED } from "./compare/random.ts";
 import { Undertakings } from "./compare/undertakings.ts";
@@ -32,6 +33,7 @@ async function main(args: readonly string[]): Promise<number> {
   const command = parseCommand(args);
   if (command.does !== "run") return answer(command, HELP);
   const { options } = command;
+  checkReportFile(options.json, "--json");
   const report = await soakAll(options, args);
   deliver(report, reportText(report), options.json);
   return report.passed ? 0 : 1;

@@ -14,11 +14,12 @@ import { findingLine } from "../runtime/system/finding.ts";
 import { runBots } from "./bots_process.ts";
 import { EXIT_STATUS, type Outcome, outcomeOf, worstOf } from "./outcome.ts";
 import { wrapped } from "./plain_text.ts";
+import { checkFolder, reportFolder } from "./compare/write_reports.ts";
 import { childEnvironment, findProgram, PROJECT_ROOT, type RuntimeName } from "./program.ts";
 import { conclusion } from "./report_text.ts";
 import { ServerProcess } from "./server_process.ts";
 import { TwoHostsNetwork } from "./two_hosts_network.ts";
-import { HELP, parseTwoHosts, type TwoHostsOptions } from "./two_hosts_options.ts";
+import { comparisonOf, HELP, parseTwoHosts, type TwoHostsOptions } from "./two_hosts_options.ts";
 import { type Hosts, onHost } from "./two_hosts_plan.ts";
 
 /** No run of bots takes as long, with rounds to spare. */
@@ -34,6 +35,10 @@ async function main(args: readonly string[]): Promise<number> {
   if (command.does !== "run") return answer(command, HELP);
   const { options } = command;
   checkDescriptors(options.n);
+  if (options.compares) {
+    const comparison = comparisonOf(options.n, options.compareArguments);
+    checkFolder(reportFolder(comparison.out), comparison);
+  }
   const network = TwoHostsNetwork.create(options.link);
   endOnSignal(() => network.remove());
   const { hosts } = network;

@@ -11,6 +11,7 @@ import {
   UsageError,
   wholeNumber,
 } from "../runtime/command_line.ts";
+import { type CompareOptions, parseCommand } from "./compare/options.ts";
 import { MAX_BOTS } from "./limits.ts";
 import { RUNTIME_NAMES, type RuntimeName } from "./program.ts";
 
@@ -97,9 +98,11 @@ export function parseTwoHosts(args: readonly string[]): TwoHostsCommand {
   if (compareArguments.length > 0 && !compares) {
     throw new UsageError(`${quote(compareArguments[0]!)} behind -- needs --compare`);
   }
+  const size = n === undefined ? 20_000 : wholeNumber(n, "n", 1, MAX_BOTS);
+  if (compares) comparisonOf(size, compareArguments);
   const server = line.choice("server", [...RUNTIME_NAMES, "both"]) ?? "both";
   const options: TwoHostsOptions = {
-    n: n === undefined ? 20_000 : wholeNumber(n, "n", 1, MAX_BOTS),
+    n: size,
     servers: server === "both" ? RUNTIME_NAMES : [server],
     botsRuntime: line.choice("bots-runtime", RUNTIME_NAMES) ?? "bun",
     link: {
@@ -112,6 +115,18 @@ export function parseTwoHosts(args: readonly string[]): TwoHostsCommand {
     compareArguments,
   };
   return { does: "run", options };
+}
+
+/**
+ * The comparison that those arguments make, of two servers that run already.
+ *
+ * @throws {UsageError} if it isn't one.
+ */
+export function comparisonOf(n: number, compareArguments: readonly string[]): CompareOptions {
+  const targets = RUNTIME_NAMES.flatMap((name) => ["--target", `${name}=localhost:1`]);
+  const command = parseCommand([String(n), ...targets, ...compareArguments]);
+  if (command.does === "run") return command.options;
+  throw new UsageError("what stands behind -- are flags of a comparison that takes place");
 }
 
 const BITS = { kbit: 1e3, mbit: 1e6, gbit: 1e9 } as const;

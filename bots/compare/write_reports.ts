@@ -4,27 +4,57 @@
  * @module
  */
 
-import { accessSync, constants, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { EnvironmentError } from "../../runtime/command_line.ts";
+import { cannotWrite, tryToWrite } from "../../runtime/report_file.ts";
 import { pooledLatencies } from "./build_report.ts";
 import { hgrmText } from "./hgrm.ts";
 import { reportMarkdown } from "./markdown.ts";
 import type { CompareReport } from "./report.ts";
 
 /**
- * Asks before minutes are spent whether a folder can be had, and files in it.
+ * Asks before minutes are spent whether a report's files can be written. Nothing is left behind, and
+ * files that are there stay as they are.
  *
- * @throws {EnvironmentError} if not.
+ * @param folder As {@linkcode writeReports} gets it.
+ * @throws {EnvironmentError} if one can't be written.
  */
-export function checkFolder(folder: string): void {
-  let there = resolve(folder);
-  while (!existsSync(there)) there = dirname(there);
+export function checkFolder(folder: string, { arms, sizes }: ReportPlan): void {
+  const missing: string[] = [];
+  for (let path = resolve(folder); !existsSync(path); path = dirname(path)) missing.push(path);
+  const names = arms.flatMap(({ name }) => sizes.map((n) => hgrmName(name, n)));
   try {
-    if (!statSync(there).isDirectory()) throw new Error(`${there} is no folder`);
-    accessSync(there, constants.W_OK);
+    mkdirSync(folder, { recursive: true });
+    for (const name of [...PAGES, ...names]) tryToWrite(join(folder, name));
   } catch (cause) {
-    throw cannotWrite(cause);
+    throw cannotWrite(cause, "--out");
+  } finally {
+    for (const path of missing) removeEmpty(path);
+  }
+}
+
+/**
+ * The folder that reports go to.
+ *
+ * @param out As the command line has it; `null` for one that is named after the moment, in UTC.
+ */
+export function reportFolder(out: string | null): string {
+  return out ?? join("reports", new Date().toISOString().slice(0, 19).replaceAll(":", "-"));
+}
+
+/** What a report's files depend on. */
+export interface ReportPlan {
+  readonly arms: readonly { readonly name: string }[];
+  readonly sizes: readonly number[];
+}
+
+const PAGES = ["report.json", "report.md", "report.html"] as const;
+
+function removeEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // It never came to be, or somebody has put something into it meanwhile.
   }
 }
 
@@ -51,20 +81,19 @@ function write(folder: string, files: Readonly<Record<string, string>>): void {
     mkdirSync(folder, { recursive: true });
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   } catch (cause) {
-    throw cannotWrite(cause);
+    throw cannotWrite(cause, "--out");
   }
-}
-
-function cannotWrite(cause: unknown): EnvironmentError {
-  const { message } = cause as Error;
-  return new EnvironmentError(`can't write the report: ${message}; see --out`, { cause });
 }
 
 function hgrmFiles({ sizes, arms, runs }: CompareReport): Record<string, string> {
   return Object.fromEntries(sizes.flatMap(({ n }) =>
     arms.flatMap(({ name }) => {
       const latencies = pooledLatencies(runs.filter((run) => run.n === n && run.arm === name));
-      return latencies.length === 0 ? [] : [[`${name}-${n}.hgrm`, hgrmText(latencies)]];
+      return latencies.length === 0 ? [] : [[hgrmName(name, n), hgrmText(latencies)]];
     })
   ));
+}
+
+function hgrmName(arm: string, n: number): string {
+  return `${arm}-${n}.hgrm`;
 }

@@ -1,5 +1,4 @@
-import { writeFileSync } from "node:fs";
-import { EnvironmentError } from "../../runtime/command_line.ts";
+import { writeReportFile } from "../../runtime/report_file.ts";
 
 /**
  * Prints a report, and writes it as JSON.
@@ -15,10 +14,5 @@ export function deliver(report: object, text: string, json: string | null): void
     return;
   }
   console.log(text);
-  if (json === null) return;
-  try {
-    writeFileSync(json, JSON.stringify(report) + "\n");
-  } catch (cause) {
-    throw new EnvironmentError(`can't write the report: ${(cause as Error).message}`, { cause });
-  }
+  if (json !== null) writeReportFile(json, JSON.stringify(report) + "\n", "--json");
 }

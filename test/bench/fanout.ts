@@ -5,7 +5,6 @@
  * @module
  */
 
-import { writeFileSync } from "node:fs";
 import os from "node:os";
 import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
 import { ServerProcess } from "../../bots/server_process.ts";
@@ -13,6 +12,7 @@ import { median, nearestRank } from "../../bots/statistics.ts";
 import { answer, runCommand } from "../../runtime/command.ts";
 import { CommandLine, quote, UsageError, wholeNumber } from "../../runtime/command_line.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
+import { checkReportFile, writeReportFile } from "../../runtime/report_file.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { Audience, BenchPublisher, publishFrames } from "./fanout_client.ts";
 
@@ -58,6 +58,8 @@ async function main(args: readonly string[]): Promise<number> {
   const rows = tableOf(line);
   const passes = line.number("passes", 1, 1000) ?? 3;
   const rounds = line.number("rounds", 1, 1000) ?? 3;
+  const file = line.text("json");
+  checkReportFile(file ?? null, "--json");
   const runtime = await detectRuntime();
   for (let pass = 0; pass < passes; pass++) {
     for (const row of shuffled(rows)) {
@@ -66,7 +68,6 @@ async function main(args: readonly string[]): Promise<number> {
     }
   }
   console.log(tableText(rows));
-  const file = line.text("json");
   if (file !== undefined) {
     const report = {
       schema: "hotwheels-fanout-bench/1",
@@ -74,7 +75,7 @@ async function main(args: readonly string[]): Promise<number> {
       machine: { os: `${os.type()} ${os.release()}`, cores: os.availableParallelism() },
       rows,
     };
-    writeFileSync(file, JSON.stringify(report, null, 2) + "\n");
+    writeReportFile(file, JSON.stringify(report, null, 2) + "\n", "--json");
   }
   return 0;
 }

@@ -53,7 +53,10 @@ describe("the comparison's command", () => {
   it("doesn't start what can't work, and says how to mend it", PATIENCE, async () => {
     const { status, stdout, stderr } = await compare([900_000, "--runs", 1]);
     assertEquals([status, stdout], [1, ""]);
-    assertMatch(stderr, /compare: this can't work: 900000 connections in 1 process/);
+    assertMatch(
+      stderr,
+      /compare: this can't work: 900000 clients and their publisher, of one address, in 1 process/,
+    );
     assertMatch(stderr, /\n {2}here: +--workers \d+\n/);
     assertMatch(stderr, /\ncompare: not started; see above for what mends it\n$/);
   });
