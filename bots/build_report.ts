@@ -82,6 +82,7 @@ export function buildReport(record: RunRecord, context: RunContext): BotsReport 
     bad: options.n - good,
     setup_ms: endedAtMs - beganAtMs,
     run_ms: record.closedAtMs - record.rounds[0]!.publishedAtMs,
+    came_back: total(record.rounds.at(-1)!.squads.map(({ cameBack }) => cameBack)),
     setup,
     rounds,
     medians: {

@@ -10,6 +10,7 @@ import type { EnlistmentProgress } from "./enlistment.ts";
 import { LocalSquad } from "./local_squad.ts";
 import { MAX_CONNECTING } from "./preflight.ts";
 import { RemoteSquad } from "./remote_squad.ts";
+import { tallied } from "./setup_report.ts";
 import type { SettleOutcome, SetupOutcome, Squad, SquadPlan, SquadRound } from "./squad.ts";
 import type { SquadStorm, StormProgress } from "./storm/reconnection.ts";
 
@@ -62,16 +63,34 @@ export class Crew {
   }
 
   setUp(onProgress: (progress: EnlistmentProgress) => void): Promise<SetupOutcome[]> {
-    const progress = this.#squads.map((): EnlistmentProgress => ({ greeted: 0, subscribed: 0 }));
-    return Promise.all(this.#squads.map((squad, at) =>
-      squad.setUp((ofSquad) => {
-        progress[at] = ofSquad;
-        onProgress({
-          greeted: progress.reduce((sum, { greeted }) => sum + greeted, 0),
-          subscribed: progress.reduce((sum, { subscribed }) => sum + subscribed, 0),
-        });
-      })
-    ));
+    const ofSquad = this.#summingUp(onProgress);
+    return Promise.all(this.#squads.map((squad, at) => squad.setUp(ofSquad[at]!)));
+  }
+
+  /** Resolves with how many bots had to be waited for, in all. */
+  async gather(onProgress: (progress: EnlistmentProgress) => void): Promise<number> {
+    const ofSquad = this.#summingUp(onProgress);
+    const missing = await Promise.all(
+      this.#squads.map((squad, at) => squad.gather(ofSquad[at]!)),
+    );
+    return missing.reduce((sum, one) => sum + one, 0);
+  }
+
+  /** For each squad, whom to tell its progress; all of it goes on as one. */
+  #summingUp(onProgress: (progress: EnlistmentProgress) => void) {
+    const all = this.#squads.map((): EnlistmentProgress => ({
+      greeted: 0,
+      subscribed: 0,
+      failedAttempts: {},
+    }));
+    return this.#squads.map((_, at) => (progress: EnlistmentProgress) => {
+      all[at] = progress;
+      onProgress({
+        greeted: all.reduce((sum, { greeted }) => sum + greeted, 0),
+        subscribed: all.reduce((sum, { subscribed }) => sum + subscribed, 0),
+        failedAttempts: tallied(all.map(({ failedAttempts }) => failedAttempts)),
+      });
+    });
   }
 
   /** Takes as long as the squad that is the last to become quiet. */

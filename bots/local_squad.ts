@@ -52,6 +52,8 @@ export class LocalSquad implements Squad, BotKeeper {
   readonly #bots: (Bot | undefined)[];
   /** 1 for a bot that is subscribed and connected. */
   readonly #live: Uint8Array;
+  /** 1 for a bot whose message the round waits for. */
+  readonly #isAwaited: Uint8Array;
   /** By `performance.now()`; 0 for not yet. */
   readonly #receivedAtMs: Float64Array;
   readonly #marks: Uint8Array;
@@ -76,11 +78,13 @@ export class LocalSquad implements Squad, BotKeeper {
     this.#plan = plan;
     this.#bots = new Array(plan.size);
     this.#live = new Uint8Array(plan.size);
+    this.#isAwaited = new Uint8Array(plan.size);
     this.#receivedAtMs = new Float64Array(plan.size);
     this.#marks = new Uint8Array(plan.size);
     this.#enlistment = new Enlistment({
       size: plan.size,
       maxConnecting: plan.maxConnecting,
+      retries: plan.retries,
       stallMs: STALL_MS,
       connect: (index) => this.#connect(index),
       abandon: (index) => this.#bots[index]?.abandon(),
@@ -104,16 +108,30 @@ export class LocalSquad implements Squad, BotKeeper {
   async setUp(onProgress: (progress: EnlistmentProgress) => void): Promise<SetupOutcome> {
     this.#meter = await LoopMeter.open(this.#runtime);
     const beganAtMs = performance.timeOrigin + performance.now();
-    const timer = setInterval(() => onProgress(this.#enlistment.progress), PROGRESS_MS);
-    const outcome = await this.#enlistment.run();
-    clearInterval(timer);
-    onProgress(this.#enlistment.progress);
+    const outcome = await this.#reporting(onProgress, this.#enlistment.run());
     return {
       ...outcome,
       refusals: this.#takeRefusals(),
       beganAtMs,
       endedAtMs: performance.timeOrigin + outcome.endedAtMs,
     };
+  }
+
+  async gather(onProgress: (progress: EnlistmentProgress) => void): Promise<number> {
+    const { missing } = this.#enlistment;
+    if (missing > 0) await this.#reporting(onProgress, this.#enlistment.complete());
+    return missing;
+  }
+
+  async #reporting<T>(
+    onProgress: (progress: EnlistmentProgress) => void,
+    work: Promise<T>,
+  ): Promise<T> {
+    const timer = setInterval(() => onProgress(this.#enlistment.progress), PROGRESS_MS);
+    const outcome = await work;
+    clearInterval(timer);
+    onProgress(this.#enlistment.progress);
+    return outcome;
   }
 
   async settle(): Promise<SettleOutcome> {
@@ -142,6 +160,7 @@ export class LocalSquad implements Squad, BotKeeper {
     this.#stampMicros = null;
     this.#load = null;
     this.#allReceived = Promise.withResolvers();
+    this.#isAwaited.set(this.#live);
     this.#awaited = this.#live.reduce((sum, live) => sum + live, 0);
     this.#inRound = true;
     this.#meter!.begin();
@@ -163,6 +182,7 @@ export class LocalSquad implements Squad, BotKeeper {
       marks: Array.from(this.#marks.entries()).filter(([, marks]) => marks !== 0),
       refusals: this.#takeRefusals(),
       disconnected: this.size - this.#live.reduce((sum, live) => sum + live, 0),
+      cameBack: this.#enlistment.cameBack,
       load: this.#load!,
     };
     const { frame } = this.#expectation;
@@ -176,6 +196,7 @@ export class LocalSquad implements Squad, BotKeeper {
 
   // deno-lint-ignore require-await
   async startStorm(): Promise<void> {
+    this.#enlistment.stop();
     this.#reconnection = new Reconnection({
       size: this.size,
       connect: (index) => this.#connect(index),
@@ -196,6 +217,7 @@ export class LocalSquad implements Squad, BotKeeper {
   }
 
   async disband(): Promise<void> {
+    this.#enlistment.stop();
     let writes = 0;
     for (const bot of this.#bots) {
       if (bot === undefined) continue;
@@ -211,6 +233,7 @@ export class LocalSquad implements Squad, BotKeeper {
   }
 
   dismiss(): void {
+    this.#enlistment.stop();
     this.#abandonAll();
     this.#meter?.close();
   }
@@ -242,7 +265,7 @@ export class LocalSquad implements Squad, BotKeeper {
       return;
     }
     this.#receivedAtMs[index] = performance.now();
-    if (--this.#awaited === 0) this.#endWindow();
+    this.#awaitNoMore(index);
   }
 
   onOther(index: number, frame: Uint8Array, isMessage: boolean): void {
@@ -275,14 +298,16 @@ export class LocalSquad implements Squad, BotKeeper {
   onClosed(index: number): void {
     this.#bots[index] = undefined;
     this.#reconnection?.onClosed(index, this.#live[index] === 1);
-    if (this.#live[index] === 1) {
-      this.#live[index] = 0;
-      if (this.#inRound && this.#receivedAtMs[index] === 0 && --this.#awaited === 0) {
-        this.#endWindow();
-      }
-    }
+    this.#live[index] = 0;
+    if (this.#inRound) this.#awaitNoMore(index);
     if (--this.#open === 0) this.#onAllClosed();
     this.#enlistment.onClosed(index);
+  }
+
+  #awaitNoMore(index: number): void {
+    if (this.#isAwaited[index] === 0) return;
+    this.#isAwaited[index] = 0;
+    if (--this.#awaited === 0) this.#endWindow();
   }
 
   #endWindow(): void {

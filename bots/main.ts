@@ -41,18 +41,21 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 function observer(n: number): Observer {
+  let say: (line: string) => void = console.error;
   return {
     onFindings(findings) {
       for (const finding of findings) console.error(findingText(finding));
     },
     async onStart(end) {
       const progress = await startProgress(n);
+      say = progress.say;
       endOnSignal(() => {
         progress.stop();
         end();
       });
       return progress;
     },
+    onStall: (text) => say(`bots: ${text}`),
   };
 }
 

@@ -11,12 +11,14 @@ import { buildReport } from "./build_report.ts";
 import { Crew } from "./crew.ts";
 import type { Dialect } from "./dialect.ts";
 import { createDialect } from "./dialects.ts";
+import type { EnlistmentProgress } from "./enlistment.ts";
 import type { BotsOptions } from "./options.ts";
 import { chooseProcesses, type Finding, preflight } from "./preflight.ts";
 import type { Progress } from "./progress.ts";
 import type { BotsReport, EnvironmentReport } from "./report.ts";
 import { run, type RunRecord } from "./run.ts";
 import { readFacts, type SystemFacts } from "../runtime/system/facts.ts";
+import { StallWatch } from "./stall_watch.ts";
 import { findTarget, type Target } from "./target.ts";
 
 /** Whom a run keeps informed. */
@@ -25,6 +27,8 @@ export interface Observer {
   onFindings(findings: readonly Finding[]): void;
   /** Setting up is about to start. `end` ends all processes of bots at once. */
   onStart(end: () => void): Promise<Progress> | Progress;
+  /** Bots that try for ever don't get on; `text` is one line for people. */
+  onStall?(text: string): void;
   /** Everyone is subscribed, and nothing is published yet; the run goes on when it resolves. */
   onSubscribed?(): Promise<void>;
   /** All that happened, before it is judged. */
@@ -44,14 +48,14 @@ export function measure(
   observer: Observer,
 ): Promise<BotsReport> {
   return withCrew(runtime, options, args, observer, async (ready) => {
-    const { crew, dialect, target, progress, startedAt, environment } = ready;
+    const { crew, dialect, target, progress, onProgress, startedAt, environment } = ready;
     const record = await run({
       runtime,
       dialect,
       crew,
       target,
       options,
-      onProgress: ({ subscribed }) => progress.update(subscribed),
+      onProgress,
       onSetUp: () => progress.stop(),
       onSubscribed: async () => await observer.onSubscribed?.(),
     });
@@ -74,6 +78,8 @@ export interface Ready {
   readonly dialect: Dialect;
   readonly crew: Crew;
   readonly progress: Progress;
+  /** Gets to know how far the bots have come. */
+  readonly onProgress: (progress: EnlistmentProgress) => void;
   readonly environment: EnvironmentReport;
 }
 
@@ -94,7 +100,7 @@ export async function withCrew<T>(
   const facts = readFacts();
   const target = await findTarget(runtime, options, facts.portRange);
   const { addresses, isLoopback } = target;
-  const { n, topic, data, port, tls, dialect: dialectName } = options;
+  const { n, topic, data, port, tls, retries, dialect: dialectName } = options;
   const processes = options.processes === "auto"
     ? chooseProcesses(n, isLoopback, runtime.name, facts)
     : Math.min(options.processes, n);
@@ -106,12 +112,19 @@ export async function withCrew<T>(
   const dialect = createDialect(dialectName, { topic, data });
   const crew = await Crew.muster(
     runtime,
-    { n, processes, addresses, port, tls, dialect: dialectName, topic, data },
+    { n, processes, addresses, port, tls, retries, dialect: dialectName, topic, data },
   );
   try {
     const progress = await observer.onStart(() => crew.dismiss());
     const environment = environmentReport(runtime, facts, args);
-    return await body({ startedAt, target, dialect, crew, progress, environment });
+    const stall = retries === "forever"
+      ? new StallWatch(n, (text) => observer.onStall?.(text))
+      : null;
+    const onProgress = (reached: EnlistmentProgress) => {
+      progress.update(reached.subscribed);
+      stall?.look(reached);
+    };
+    return await body({ startedAt, target, dialect, crew, progress, onProgress, environment });
   } finally {
     crew.dismiss();
   }

@@ -17,6 +17,7 @@ import {
 } from "../runtime/command_line.ts";
 import type { TlsTrust } from "../runtime/types.ts";
 import { createDialect, DEFAULT_PORTS, type DialectName } from "./dialects.ts";
+import { DEFAULT_RETRIES } from "./enlistment.ts";
 import { MAX_BOTS, MAX_DATA_BYTES } from "./limits.ts";
 import { parseHostAndPort, parseServerUrl, type ServerAddress } from "./server_address.ts";
 
@@ -38,6 +39,8 @@ export interface BotsOptions {
   readonly data: string;
   /** Milliseconds that each bot has to receive a message, from its publish. */
   readonly timeoutMs: number;
+  /** How often a bot tries again to get subscribed; `"forever"` also when it loses its subscription. */
+  readonly retries: number | "forever";
   /** `"auto"`: as many as cores and the descriptor limit call for. */
   readonly processes: number | "auto";
   /** How many consecutive loopback addresses to connect to; `"auto"`: as many as the ports call for. */
@@ -56,6 +59,7 @@ export type BotsCommand =
   | Question;
 
 const MAX_ROUNDS = 10_000;
+const MAX_RETRIES = 1_000_000;
 /** Each is a whole runtime: some 50 MB. */
 const MAX_PROCESSES = 256;
 /** With some 28,000 ports for each address this is over seven million connections. */
@@ -69,6 +73,7 @@ const VALUE_FLAGS = [
   "data",
   "size",
   "timeout",
+  "retries",
   "processes",
   "spread",
   "slo",
@@ -98,6 +103,9 @@ Flags:
   --data TEXT      the message's data (default test)
   --size BYTES     data of that many bytes instead
   --timeout TIME   how long a bot waits for a message, such as 800ms, 5s or 1m (default 5s)
+  --retries N      how often a bot that can't get subscribed tries again
+                   (default 20); forever: until Ctrl-C, also a bot that lost
+                   its subscription, as the bots of 2009 did
   --processes P    share the bots among P processes; auto (the default) takes as many as the
                    descriptor limit and the cores call for, and one for fewer than 2,000 bots
   --spread K       connect to K consecutive loopback addresses from the given one on, to get past
@@ -116,8 +124,8 @@ Flags:
   -h, --help       print this
   --version        print the version
 
-A bot connects (3 s limit; tries again after a random 1-100 ms, 20 times at most), subscribes, and
-checks each message byte by byte. When all are subscribed and it has become quiet, one more
+A bot connects (3 s limit; tries again after a random 1-100 ms, from the 20th time on after up to 2 s),
+subscribes, and checks each message byte by byte. When all are subscribed and it has become quiet, one more
 connection publishes. Latencies are exact, by nearest rank over all samples, and come by two clocks:
 from the server's timestamp in the message, and from the publish to the arrival, both on this machine.
 
@@ -157,8 +165,9 @@ export function parseCommand(args: readonly string[]): BotsCommand {
     topic: topicName(line.text("topic") ?? "events", server.dialect),
     data: dataOf(line),
     timeoutMs: line.duration("timeout") ?? 5000,
-    processes: numberOrAuto(line, "processes", MAX_PROCESSES),
-    spread: numberOrAuto(line, "spread", MAX_SPREAD),
+    retries: numberOr("forever", line, "retries", [0, MAX_RETRIES]) ?? DEFAULT_RETRIES,
+    processes: numberOr("auto", line, "processes", [1, MAX_PROCESSES]) ?? "auto",
+    spread: numberOr("auto", line, "spread", [1, MAX_SPREAD]) ?? "auto",
     sloMs: line.duration("slo") ?? null,
     json: line.text("json") ?? null,
     isVerbose: line.has("verbose"),
@@ -227,11 +236,17 @@ function dataOf(line: Line): string {
   return "x".repeat(size);
 }
 
-function numberOrAuto(line: Line, name: "processes" | "spread", max: number): number | "auto" {
-  const text = line.text(name) ?? "auto";
-  if (text === "auto") return text;
-  if (/^\d+$/.test(text)) return wholeNumber(text, `--${name}`, 1, max);
-  throw new UsageError(`--${name} must be a number or auto, not ${quote(text)}`);
+function numberOr<Word extends string>(
+  word: Word,
+  line: Line,
+  name: "retries" | "processes" | "spread",
+  [min, max]: readonly [min: number, max: number],
+): number | Word | undefined {
+  const text = line.text(name);
+  if (text === undefined) return undefined;
+  if (text === word) return word;
+  if (/^\d+$/.test(text)) return wholeNumber(text, `--${name}`, min, max);
+  throw new UsageError(`--${name} must be a number or ${word}, not ${quote(text)}`);
 }
 
 function checkSpread({ host, spread }: BotsOptions): void {

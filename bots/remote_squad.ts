@@ -15,6 +15,7 @@ import type { SettleOutcome, SetupOutcome, Squad, SquadPlan, SquadRound } from "
 
 type Call =
   | "setUp"
+  | "gather"
   | "settle"
   | "begin"
   | "received"
@@ -106,6 +107,11 @@ export class RemoteSquad implements Squad {
   setUp(onProgress: (progress: EnlistmentProgress) => void): Promise<SetupOutcome> {
     this.#onProgress = onProgress;
     return this.#call("setUp", this.#plan) as Promise<SetupOutcome>;
+  }
+
+  gather(onProgress: (progress: EnlistmentProgress) => void): Promise<number> {
+    this.#onProgress = onProgress;
+    return this.#call("gather") as Promise<number>;
   }
 
   settle(): Promise<SettleOutcome> {

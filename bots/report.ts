@@ -44,6 +44,8 @@ export interface BotsReport {
   setup_ms: number;
   /** From the first publish until all connections were closed. */
   run_ms: number;
+  /** Bots that lost their subscription and had another later, with `--retries forever`. */
+  came_back: number;
   setup: {
     subscribed: number;
     /** Never subscribed, after all attempts. */

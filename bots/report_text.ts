@@ -45,6 +45,9 @@ function verdictLines(report: BotsReport, isVerbose: boolean): string[] {
     ...wrapped(`verdict: ${verdict(report)}`, "", INDENT),
     ...reasonLines(report, isVerbose),
     ...(report.bad === 0 ? [] : countLines(report)),
+    ...(report.came_back === 0
+      ? []
+      : [`${INDENT}came back after they had lost their subscription: ${report.came_back}`]),
   ];
 }
 

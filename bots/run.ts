@@ -38,6 +38,7 @@ export interface RunPlan {
   readonly crew: Crew;
   readonly target: Target;
   readonly options: Pick<BotsOptions, "port" | "tls" | "rounds" | "timeoutMs">;
+  /** How far the bots are on their way to a subscription, the first or another. */
   readonly onProgress: (progress: EnlistmentProgress) => void;
   /** Setting up has ended, well or not. */
   readonly onSetUp: () => void;
@@ -59,11 +60,22 @@ export async function run(plan: RunPlan): Promise<RunRecord> {
   const setups = await crew.setUp(plan.onProgress).finally(plan.onSetUp);
   checkSetup(setups, plan);
   await plan.onSubscribed();
-  const settle = await crew.settle();
+  let settle = await crew.settle();
   const rounds: RoundRecord[] = [];
-  for (let round = 0; round < options.rounds; round++) rounds.push(await playRound(plan));
+  for (let round = 0; round < options.rounds; round++) {
+    const settledAgain = await gather(plan);
+    if (round === 0) settle = settledAgain ?? settle;
+    rounds.push(await playRound(plan));
+  }
   await crew.disband();
   return { setups, settle, rounds, closedAtMs: clockMs() };
+}
+
+/** The barrier: waits for those who come back. Says how it became quiet after that, where it had to. */
+async function gather({ crew, onProgress }: RunPlan): Promise<SettleOutcome | null> {
+  let settle: SettleOutcome | null = null;
+  while (await crew.gather(onProgress) > 0) settle = await crew.settle();
+  return settle;
 }
 
 async function playRound({ runtime, dialect, crew, target, options }: RunPlan) {

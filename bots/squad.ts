@@ -25,12 +25,12 @@ export interface SquadPlan {
   readonly data: string;
   /** How many of the bots may be between connecting and the greeting. */
   readonly maxConnecting: number;
+  /** How often a bot tries again to get subscribed; `"forever"` also when it loses its subscription. */
+  readonly retries: number | "forever";
 }
 
 /** How setting up went. */
 export interface SetupOutcome extends EnlistmentProgress {
-  /** Attempts that failed, those included that were made again with success. */
-  readonly failedAttempts: Tally;
   /** Bots that never subscribed. */
   readonly givenUp: number;
   /** What the server said to those it refused. */
@@ -72,11 +72,13 @@ export interface SquadRound {
   readonly refusals: Tally;
   /** Bots without a connection at the round's end, those included that never had one. */
   readonly disconnected: number;
+  /** Bots that have lost their subscription so far, and had another later. */
+  readonly cameBack: number;
   /** The process's load from the round's beginning to the last message. */
   readonly load: LoopReading;
 }
 
-/** The bots of one process. The methods are called in the order in which they stand here. */
+/** The bots of one process. The methods are called in the order in which they stand here, round by round. */
 export interface Squad {
   /** How many bots. */
   readonly size: number;
@@ -84,6 +86,11 @@ export interface Squad {
   readonly pid: number;
   /** Connects and subscribes everyone, as far as the server lets it. */
   setUp(onProgress: (progress: EnlistmentProgress) => void): Promise<SetupOutcome>;
+  /**
+   * Waits until those have another subscription that lost theirs, where bots try for ever; otherwise for
+   * nothing. Resolves with how many it had to wait for.
+   */
+  gather(onProgress: (progress: EnlistmentProgress) => void): Promise<number>;
   /** Waits until nothing has arrived for a while and the event loop is idle. */
   settle(): Promise<SettleOutcome>;
   /** Begins a round: from now on the message is expected. */

@@ -19,7 +19,7 @@ function say(message: FromWorker): void {
 }
 
 function answer(call: ToWorker["call"]): Promise<unknown> {
-  if (call === "setUp") return squad!.setUp((progress) => say({ progress }));
+  if (call === "setUp" || call === "gather") return squad![call]((progress) => say({ progress }));
   return squad![call]();
 }
 

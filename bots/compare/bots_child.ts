@@ -8,6 +8,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { EnvironmentError } from "../../runtime/command_line.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
+import { DEFAULT_RETRIES } from "../enlistment.ts";
 import { measure } from "../measure.ts";
 import type { BotsOptions } from "../options.ts";
 import { type Finding, findingText } from "../preflight.ts";
@@ -26,6 +27,7 @@ async function run(): Promise<BotsWord> {
     ...task,
     topic: "events",
     tls: null,
+    retries: DEFAULT_RETRIES,
     processes: "auto",
     spread: "auto",
     sloMs: null,

@@ -40,9 +40,8 @@ export function measureStorm(
   observer: Observer,
 ): Promise<StormReport> {
   return withCrew(runtime, options, args, observer, async (ready) => {
-    const { crew, startedAt, target, dialect, progress, environment } = ready;
-    const setups = await crew.setUp(({ subscribed }) => progress.update(subscribed))
-      .finally(() => progress.stop());
+    const { crew, startedAt, target, dialect, progress, onProgress, environment } = ready;
+    const setups = await crew.setUp(onProgress).finally(() => progress.stop());
     checkSetup(setups, { target, options, dialect });
     const setup = setupReport(setups);
     const fewer = whyFewer(options.n, setup);

@@ -21,6 +21,7 @@ describe("the bots' command line", () => {
       topic: "events",
       data: "test",
       timeoutMs: 5000,
+      retries: 20,
       processes: "auto",
       spread: "auto",
       sloMs: null,
@@ -61,7 +62,18 @@ describe("the bots' command line", () => {
   it("takes each flag, with its value behind a blank or an equals sign", () => {
     const separate = options(
       ...["--rounds", "5", "--topic", "news", "--data", "hello", "--timeout", "800ms"],
-      ...["--processes", "3", "--spread", "4", "--slo", "1.5s", "--json", "out.json"],
+      ...[
+        "--retries",
+        "7",
+        "--processes",
+        "3",
+        "--spread",
+        "4",
+        "--slo",
+        "1.5s",
+        "--json",
+        "out.json",
+      ],
       ...["9", "127.0.0.1"],
     );
     assertEquals(separate, {
@@ -74,6 +86,7 @@ describe("the bots' command line", () => {
       topic: "news",
       data: "hello",
       timeoutMs: 800,
+      retries: 7,
       processes: 3,
       spread: 4,
       sloMs: 1500,
@@ -82,9 +95,15 @@ describe("the bots' command line", () => {
     });
     const joined = options(
       ...["--rounds=5", "--topic=news", "--data=hello", "--timeout=800ms", "--processes=3"],
+      "--retries=7",
       ...["--spread=4", "--slo=1.5s", "--json=out.json", "9", "127.0.0.1"],
     );
     assertEquals(joined, separate);
+  });
+
+  it("lets bots try again as often as it says, or for ever", () => {
+    const retries = (text: string) => options("--retries", text).retries;
+    assertEquals([retries("0"), retries("1000000"), retries("forever")], [0, 1_000_000, "forever"]);
   });
 
   it("writes the report to standard output for a dash", () => {
@@ -104,7 +123,17 @@ describe("the bots' command line", () => {
   it("has help that names every flag, and a version", () => {
     assertEquals(parseCommand(["--help"]), { does: "help" });
     assertEquals(parseCommand(["5", "--version"]), { does: "version" });
-    const flags = ["rounds", "topic", "data", "size", "timeout", "processes", "spread", "slo"];
+    const flags = [
+      "rounds",
+      "topic",
+      "data",
+      "size",
+      "timeout",
+      "retries",
+      "processes",
+      "spread",
+      "slo",
+    ];
     for (const flag of [...flags, "json", "verbose", "version"]) {
       assertStringIncludes(HELP, `\n  --${flag} `);
     }
@@ -138,6 +167,8 @@ describe("the bots' command line", () => {
     [["--timeout", "0s"], '"0s"'],
     [["--timeout", "5 s"], '"5 s"'],
     [["--slo", "fast"], '"fast"'],
+    [["--retries", "ever"], "a number or forever"],
+    [["--retries", "1000001"], "1000001"],
     [["--processes", "0"], '"0"'],
     [["--processes", "many"], '"many"'],
     [["--spread", "255"], '"255"'],

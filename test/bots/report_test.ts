@@ -36,6 +36,7 @@ function squadRound(latencies: number[], other: Partial<SquadRound> = {}): Squad
     marks: [],
     refusals: {},
     disconnected: 0,
+    cameBack: 0,
     load: calm,
     ...other,
   };
@@ -365,7 +366,7 @@ describe("the report", () => {
     assertEquals(run.started_at, "2026-11-23T12:08:37.985Z");
     assertEquals(Object.keys(run), [
       ...["schema", "started_at", "target", "options", "n", "good", "bad", "setup_ms", "run_ms"],
-      ...["setup", "rounds", "medians", "valid", "invalid_because", "verdict", "slo"],
+      ...["came_back", "setup", "rounds", "medians", "valid", "invalid_because", "verdict", "slo"],
       ...["processes", "load", "environment"],
     ]);
     const [round] = run.rounds;

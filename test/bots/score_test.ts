@@ -15,7 +15,15 @@ const times = { publishedAtMs: 1000, timeoutMs: 500 };
 
 function round(receivedAtMs: number[], marks: [number, number][] = []): SquadRound {
   const disconnected = 0;
-  return { stampMicros: 1_002_000, receivedAtMs, marks, refusals: {}, disconnected, load };
+  return {
+    stampMicros: 1_002_000,
+    receivedAtMs,
+    marks,
+    refusals: {},
+    disconnected,
+    cameBack: 0,
+    load,
+  };
 }
 
 function counts(...squads: SquadRound[]): Record<string, number> {

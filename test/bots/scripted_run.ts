@@ -22,6 +22,7 @@ export const OPTIONS: BotsOptions = {
   topic: "events",
   data: "test",
   timeoutMs: 5000,
+  retries: 20,
   processes: 1,
   spread: 1,
   sloMs: null,

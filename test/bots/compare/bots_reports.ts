@@ -57,6 +57,7 @@ export function botsReport(
     bad: 0,
     setup_ms: 12,
     run_ms: 100,
+    came_back: 0,
     setup: {
       subscribed: 10,
       given_up: 0,
