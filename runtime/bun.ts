@@ -22,6 +22,12 @@ import {
   type TlsIdentity,
 } from "./types.ts";
 
+/**
+ * How long an accepted connection may be idle before the kernel asks whether the peer is still there.
+ * Bun then has it ask ten times, a second apart.
+ */
+const keepAliveMs = 60_000;
+
 /** Sockets of this process, which must run on Bun 1.4.5 or later. */
 export function bunRuntime(): Runtime {
   return new BunRuntime();
@@ -44,6 +50,7 @@ class BunRuntime implements Runtime {
       ...events,
       ...(options.tls === undefined ? {} : secureEvents),
       open(socket) {
+        if (options.transport === "tcp") socket.setKeepAlive(true, keepAliveMs);
         begin(socket, accept, options.tls !== undefined);
       },
     };

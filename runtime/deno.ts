@@ -124,10 +124,14 @@ async function dial(options: ConnectOptions): Promise<Deno.Conn> {
   }
 }
 
-/** Turns Nagle's algorithm off. Later is too late: Deno can't while a write waits. */
-function withoutDelay(conn: Deno.TcpConn): Deno.TcpConn {
+/**
+ * Turns Nagle's algorithm off, and keep-alive on where the peer connected to us: Deno can't say when it
+ * begins, so that the kernel's settings hold. Later is too late: Deno can't while a write waits.
+ */
+function withoutDelay(conn: Deno.TcpConn, keepsAlive = false): Deno.TcpConn {
   try {
     conn.setNoDelay(true);
+    if (keepsAlive) conn.setKeepAlive(true);
     return conn;
   } catch (error) {
     conn.close();
@@ -196,7 +200,7 @@ class DenoListener implements Listener {
       let conn: Deno.Conn;
       try {
         conn = await this.#listener.accept();
-        if (this.address.transport === "tcp") withoutDelay(conn as Deno.TcpConn);
+        if (this.address.transport === "tcp") withoutDelay(conn as Deno.TcpConn, true);
       } catch (error) {
         if (this.#closed) break;
         options.onAcceptError?.(transportError(what, error));

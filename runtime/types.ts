@@ -221,6 +221,11 @@ export interface Runtime {
   /**
    * Listens, and gives each connection that comes its owner.
    *
+   * TCP keep-alive is on for each: a peer that is gone without a word ends it with a `reset` in the end,
+   * also where nothing is sent. The kernel first asks after 60 s in which nothing went either way, and
+   * gives up 10 s later, where the runtime can set these times (Bun); else its own settings hold (Deno),
+   * which on Linux are `net.ipv4.tcp_keepalive_time`, `_intvl` and `_probes`: two hours and more.
+   *
    * @throws {TransportError} (rejects) when the address can't be had.
    */
   listen(options: ListenOptions, accept: Accept): Promise<Listener>;

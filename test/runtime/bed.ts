@@ -36,6 +36,7 @@ export type Feature =
   | "accept errors"
   | "deep backlog"
   | "IPv6"
+  | "keep-alive"
   | "names"
   | "processes"
   | "reusePort"

@@ -9,6 +9,7 @@ import type { Runtime } from "../../runtime/types.ts";
 import { type Capabilities, Cases, type Wire } from "./bed.ts";
 import { connectingCases } from "./connecting_cases.ts";
 import { endingCases } from "./ending_cases.ts";
+import { keepAliveCases } from "./keep_alive_cases.ts";
 import { listeningCases } from "./listening_cases.ts";
 import { loopCases } from "./loop_cases.ts";
 import { readingCases } from "./reading_cases.ts";
@@ -32,6 +33,7 @@ export function conformance(make: () => Promise<Runtime>, capabilities: Capabili
   if (noTls === undefined) describe("TLS", () => tlsCases(cases));
   else it.skip(`TLS (${noTls})`, () => {});
   describe("a listener", () => listeningCases(cases));
+  describe("keep-alive", () => keepAliveCases(cases));
   describe("connect", () => connectingCases(cases));
   describe("the loop", () => loopCases(cases));
 }

@@ -7,6 +7,7 @@ import { conformance } from "./conformance.ts";
 const lacks: { -readonly [feature in Feature]?: string } = {};
 if (process.platform !== "linux") {
   lacks["deep backlog"] = "elsewhere than on Linux the system's own limit is lower";
+  lacks["keep-alive"] = "only Linux shows which timers a connection has";
 }
 if ((await detectRuntime()).name === "bun") {
   lacks["accept errors"] = "Bun says nothing of accepts that fail for want of descriptors";

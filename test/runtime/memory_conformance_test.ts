@@ -9,6 +9,7 @@ const capabilities: Capabilities = {
     "accept errors": "nothing in memory fails to be accepted",
     "deep backlog": "in memory nobody waits to be accepted",
     "IPv6": "in memory there are no address families",
+    "keep-alive": "in memory there is no kernel to look for peers",
     "names": "in memory there is no name service",
     "processes": "memory is not shared between processes",
     "reusePort": "one process has no use for a shared port",
