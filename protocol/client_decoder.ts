@@ -5,47 +5,15 @@
  */
 
 import { decodeAction } from "./action.ts";
+import type { ClientFrames } from "./client_frames.ts";
 import { ProtocolError } from "./errors.ts";
+import { matchMarker } from "./first_bytes.ts";
 import { CLIENT_TERMINATOR, isJsonSpace, isWord, utf8Bytes } from "./frames.ts";
 import { MESSAGE_MEMBERS, MESSAGE_TOPIC, topicMember } from "./message.ts";
 import { INCOMPLETE, MALFORMED, ObjectScanner, type ScannedMember } from "./object_scanner.ts";
 import { PartialFrame } from "./partial_frame.ts";
 import { quoteBytes } from "./printable.ts";
 import { readTopic } from "./topic_member.ts";
-
-/** What a client asks for, in the order in which it asked. */
-export interface ClientFrames {
-  /**
-   * The client subscribes, perhaps once more.
-   *
-   * @param topic A valid topic, decoded.
-   */
-  onSubscribe(topic: string): void;
-  /**
-   * The client unsubscribes, perhaps from what it isn't subscribed to.
-   *
-   * @param topic A valid topic, decoded.
-   */
-  onUnsubscribe(topic: string): void;
-  /**
-   * The client shows a key.
-   *
-   * @param key Not checked; a secret, which belongs in no message.
-   */
-  onAuthenticate(key: string): void;
-  /**
-   * The client publishes.
-   *
-   * @param topic A valid topic, decoded.
-   * @param message MESSAGE's object exactly as it was sent, from `{` to `}`, checked. It has a valid
-   * `topic` and no `timestamp`. A view of memory that is used again: valid only during the call.
-   */
-  onPublish(topic: string, message: Uint8Array): void;
-  /** The same, and wants to know what becomes of the message. */
-  onPublishForReceipt(topic: string, message: Uint8Array): void;
-  /** The client sent a frame that asks for nothing: an empty one, `<regular-socket/>`, `PING` or `PONG`. */
-  onIdleFrame(): void;
-}
 
 /** Limits of a {@linkcode ClientDecoder}; one object may serve all. */
 export interface ClientDecoderLimits {
@@ -71,6 +39,13 @@ const MARKER = 2;
 const IN_MESSAGE = 3;
 /** MESSAGE is published, its terminator hasn't come. */
 const AFTER_MESSAGE = 4;
+
+/** The client hasn't completed a frame. */
+const UNKNOWN = 0;
+/** Its first frame was `<regular-socket/>`, and none was new since. */
+const OF_2009 = 1;
+/** All others. */
+const OF_TODAY = 2;
 
 /** A topic, and the bytes that spelled it, quotation marks included. */
 interface SpelledTopic {
@@ -98,7 +73,7 @@ export class ClientDecoder {
   #mode = FRAME;
   /** Bytes of whitespace, or of the marker, in the modes that count them. */
   #run = 0;
-  #completedFrame = false;
+  #client = UNKNOWN;
   #partial: PartialFrame | undefined;
   #scanner: ObjectScanner | undefined;
   #lastTopic: SpelledTopic | undefined;
@@ -116,7 +91,20 @@ export class ClientDecoder {
 
   /** Whether the client has completed a frame of any kind, an empty one included. */
   get completedFrame(): boolean {
-    return this.#completedFrame;
+    return this.#client !== UNKNOWN;
+  }
+
+  /**
+   * Whether the client is one of 2009, as far as can be told: it began with `<regular-socket/>`, or
+   * has sent nothing but the beginning of that, and has done nothing new since, which are
+   * `authenticate`, a publish for a receipt, a terminated MESSAGE and `PONG`. It may still be asked
+   * when {@linkcode push} has thrown.
+   */
+  get isLegacy(): boolean {
+    if (this.#client !== UNKNOWN) return this.#client === OF_2009;
+    const partial = this.#partial;
+    return partial !== undefined &&
+      matchMarker(partial.bytes, partial.length, 0) === partial.length;
   }
 
   /** Bytes of memory held for a frame that isn't complete; 0 between frames. */
@@ -169,7 +157,11 @@ export class ClientDecoder {
     const isComplete = terminator !== -1;
     const end = isComplete ? terminator : chunk.length;
     const held = this.#partial;
-    if ((held?.length ?? 0) + end - pos > this.#maxFrameBytes) throw this.#tooLarge("A frame");
+    if ((held?.length ?? 0) + end - pos > this.#maxFrameBytes) {
+      // What is too long isn't the marker, also where it began like it.
+      if (this.#client === UNKNOWN) this.#client = OF_TODAY;
+      throw this.#tooLarge("A frame");
+    }
     if (held === undefined && isComplete) {
       this.#completeFrame(chunk, pos, end, sink);
       return end + 1;
@@ -182,19 +174,25 @@ export class ClientDecoder {
   }
 
   #completeFrame(bytes: Uint8Array, start: number, end: number, sink: ClientFrames): void {
-    this.#completedFrame = true;
+    if (this.#client === UNKNOWN) {
+      this.#client = isWord(bytes, start, end, REGULAR_SOCKET) ? OF_2009 : OF_TODAY;
+    }
     if (isWord(bytes, start, end, PUBLISH)) {
       this.#mode = BEFORE_MESSAGE;
       this.#run = 0;
+    } else if (isWord(bytes, start, end, PONG)) {
+      this.#client = OF_TODAY;
+      sink.onIdleFrame();
     } else if (
       start === end ||
       isWord(bytes, start, end, REGULAR_SOCKET) ||
-      isWord(bytes, start, end, PING) ||
-      isWord(bytes, start, end, PONG)
+      isWord(bytes, start, end, PING)
     ) {
       sink.onIdleFrame();
     } else {
       const frame = decodeAction(bytes, start, end);
+      // Clients of 2009 only subscribe and unsubscribe.
+      if (frame.action === "authenticate" || frame.action === "publish") this.#client = OF_TODAY;
       if (frame.action === "authenticate") sink.onAuthenticate(frame.key);
       else if (frame.action === "publish") sink.onPublishForReceipt(frame.topic, frame.message);
       else if (frame.action === "subscribe") sink.onSubscribe(frame.topic);
@@ -298,8 +296,10 @@ export class ClientDecoder {
 
   #scanAfterMessage(chunk: Uint8Array, pos: number): number {
     const byte = chunk[pos]!;
-    if (byte === CLIENT_TERMINATOR) this.#mode = FRAME;
-    else if (isJsonSpace(byte)) this.#countSpace();
+    if (byte === CLIENT_TERMINATOR) {
+      this.#mode = FRAME;
+      this.#client = OF_TODAY;
+    } else if (isJsonSpace(byte)) this.#countSpace();
     else {
       throw new ProtocolError(
         "bad_frame",

@@ -1,5 +1,6 @@
 import type { Connection, ConnectionHandler, TransportEnd } from "../runtime/types.ts";
-import type { ClientDecoder, ClientFrames } from "../protocol/client_decoder.ts";
+import type { ClientDecoder } from "../protocol/client_decoder.ts";
+import type { ClientFrames } from "../protocol/client_frames.ts";
 import { ACK, encodeGreeting, PING } from "../protocol/encoder.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Permissions } from "./access.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { ClientDecoder, type ClientFrames } from "../../protocol/client_decoder.ts";
+import { ClientDecoder } from "../../protocol/client_decoder.ts";
+import type { ClientFrames } from "../../protocol/client_frames.ts";
 import { encodePublish, encodeSubscribe, REGULAR_SOCKET } from "../../protocol/client_encoder.ts";
 import { ACK, splicedLength, spliceMessage } from "../../protocol/encoder.ts";
 import { utf8Bytes } from "../../protocol/frames.ts";

@@ -20,6 +20,17 @@ export const STREAMS: readonly (readonly [why: string, stream: string])[] = [
     "half of what Flash clients send, between PUBLISH and MESSAGE",
     'PUBLISH\0<regular-\0{"topic":"a"}',
   ],
+  [
+    "a subscriber of 2009 that then answers a PING",
+    '<regular-socket/>\0PING\0<regular-socket/>\0{"action":"subscribe","data":"a"}\0PONG\0',
+  ],
+  ["a publisher of 2009", '<regular-socket/>\0PUBLISH\0{"topic":"a"}'],
+  [
+    "a publisher that begins as in 2009, and goes on",
+    '<regular-socket/>\0PUBLISH\0{"topic":"a"} \0PUBLISH\0{"topic":"b"}',
+  ],
+  ["the marker, but not first", "\0<regular-socket/>\0"],
+  ["more than the marker in the first frame", "<regular-socket/>x\0"],
   ["an array for MESSAGE", "PUBLISH\0[]\0"],
   ["a MESSAGE without a topic", "PUBLISH\0{}\0"],
   ["a topic that is no string", 'PUBLISH\0{"topic":["a"]}\0'],

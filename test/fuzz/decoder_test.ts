@@ -2,17 +2,19 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { describe, it } from "node:test";
 import { STREAMS } from "../corpus/streams.ts";
-import { decodeCut, everyByte, latin1 } from "../protocol/client_stream.ts";
+import { decodeCut, everyByte, isLegacyCut, latin1 } from "../protocol/client_stream.ts";
 import { modelOutcome } from "../protocol/naive_model.ts";
 
 const LIMITS = { maxFrameBytes: 300 };
 
 /** Holds a stream against the model, cut at these places. */
 function assertAsModel(stream: Uint8Array, cuts: readonly number[]): void {
-  const { heard, error, maybe } = modelOutcome(stream, LIMITS.maxFrameBytes);
+  const { heard, error, maybe, manner } = modelOutcome(stream, LIMITS.maxFrameBytes);
   const actual = decodeCut(stream, cuts, LIMITS);
   assertEquals(actual.heard, heard);
   if (maybe === undefined || actual.error !== maybe) assertEquals(actual.error, error);
+  const isLegacy = manner.beganAsLegacy && manner.askedBeforeNew === Infinity;
+  assertEquals(isLegacyCut(stream, cuts, LIMITS), isLegacy);
 }
 
 describe("the decoder, by the model", () => {

@@ -6,7 +6,8 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { ClientDecoder, type ClientFrames } from "../../protocol/client_decoder.ts";
+import { ClientDecoder } from "../../protocol/client_decoder.ts";
+import type { ClientFrames } from "../../protocol/client_frames.ts";
 import { type ErrorCode, ProtocolError } from "../../protocol/errors.ts";
 
 export const DEFAULT_LIMITS = { maxFrameBytes: 64 * 1024 };
@@ -90,6 +91,25 @@ export function decodeCut(
     return { heard: recorder.heard, error: error.code };
   }
   return { heard: recorder.heard };
+}
+
+/** Whether a decoder takes the client for one of 2009 behind all of a stream cut at `cuts`. */
+export function isLegacyCut(
+  stream: Uint8Array,
+  cuts: readonly number[] = [],
+  limits = DEFAULT_LIMITS,
+): boolean {
+  const decoder = new ClientDecoder(limits);
+  try {
+    let from = 0;
+    for (const to of [...cuts, stream.length]) {
+      pushUnkindly(decoder, stream.subarray(from, to), new Recorder());
+      from = to;
+    }
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+  }
+  return decoder.isLegacy;
 }
 
 /** The error that a stream given in one chunk ends with, or `undefined`. */

@@ -9,9 +9,25 @@ import { asLatin1, type Heard, latin1, type Outcome } from "./client_stream.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const WORDS = ["", "<regular-socket/>", "PING", "PONG"];
+const MARKER = "<regular-socket/>\0";
 
 /** What must come of a stream; `maybe` where the model can't tell "incomplete" from "malformed". */
 export type Expected = Outcome & { readonly maybe?: "bad_message" };
+
+/** What a client's whole stream says of it besides what it asks for. */
+export interface ModelManner {
+  /** It began as clients of 2009 do, or has sent only the beginning of that. */
+  readonly beganAsLegacy: boolean;
+  /** How many things it had asked for before it first did what no client of 2009 does. */
+  readonly askedBeforeNew: number;
+  /** Its last MESSAGE isn't terminated. */
+  readonly awaitsTerminator: boolean;
+}
+
+interface Manner {
+  askedBeforeNew: number;
+  awaitsTerminator: boolean;
+}
 
 /** Parses JSON text in UTF-8 that is an object; `undefined` for anything else. */
 export function parseObject(bytes: Uint8Array): Record<string, unknown> | undefined {
@@ -43,8 +59,20 @@ function spelledData(frame: string): string | undefined {
 }
 
 /** The outcome of a client's whole stream. */
-export function modelOutcome(stream: Uint8Array, maxFrameBytes: number): Expected {
+export function modelOutcome(
+  stream: Uint8Array,
+  maxFrameBytes: number,
+): Expected & { readonly manner: ModelManner } {
+  const manner: Manner = { askedBeforeNew: Infinity, awaitsTerminator: false };
+  const outcome = outcomeOf(stream, maxFrameBytes, manner);
+  const text = asLatin1(stream);
+  const beganAsLegacy = text.startsWith(MARKER) || text !== "" && MARKER.startsWith(text);
+  return { ...outcome, manner: { beganAsLegacy, ...manner } };
+}
+
+function outcomeOf(stream: Uint8Array, maxFrameBytes: number, manner: Manner): Expected {
   const heard: Heard[] = [];
+  const doNew = () => manner.askedBeforeNew = Math.min(manner.askedBeforeNew, heard.length);
   let rest = stream;
   for (;;) {
     const end = rest.indexOf(0);
@@ -55,11 +83,13 @@ export function modelOutcome(stream: Uint8Array, maxFrameBytes: number): Expecte
     const frame = rest.subarray(0, end);
     rest = rest.subarray(end + 1);
     const word = asLatin1(frame);
+    if (word === "PONG") doNew();
     if (WORDS.includes(word)) continue;
     if (word !== "PUBLISH") {
       const object = parseObject(frame);
       const { action, data } = object ?? {};
       if (action === "authenticate" && typeof data === "string") {
+        doNew();
         heard.push([action, data]);
         continue;
       }
@@ -71,6 +101,7 @@ export function modelOutcome(stream: Uint8Array, maxFrameBytes: number): Expecte
         ) {
           return { heard, error: "bad_message" };
         }
+        doNew();
         heard.push(["publish for receipt", topic, spelled]);
         continue;
       }
@@ -107,12 +138,15 @@ export function modelOutcome(stream: Uint8Array, maxFrameBytes: number): Expecte
     }
     heard.push(["publish", topic, asLatin1(rest.subarray(0, length))]);
     rest = rest.subarray(length);
+    manner.awaitsTerminator = true;
 
     const [after] = /^[ \t\r\n]*/.exec(asLatin1(rest))!;
     if (after.length > maxFrameBytes) return { heard, error: "frame_too_large" };
     rest = rest.subarray(after.length);
     if (rest.length === 0) return { heard };
     if (rest[0] !== 0) return { heard, error: "bad_frame" };
+    manner.awaitsTerminator = false;
+    doNew();
     rest = rest.subarray(1);
   }
 }
