@@ -43,6 +43,8 @@ export abstract class ClientConnection implements Subscriber {
     this.stateSinceMs = this.#acceptedMs = context.clock.nowMs;
   }
 
+  /** Whether the client is of 2009: it's told no error, which would crash it. */
+  protected abstract get isLegacy(): boolean;
   /** Looks at the deadlines of a client that is listened to. */
   protected abstract sweepSilence(nowMs: number): void;
   /** Ends all subscriptions. */
@@ -178,7 +180,7 @@ export abstract class ClientConnection implements Subscriber {
     this.end("server_shutdown", "The server is stopping", retryAfterMs);
   }
 
-  /** Sends what is queued, then an error frame, and closes. */
+  /** Sends what is queued, then an error frame unless the client is of 2009, and closes. */
   end(code: ErrorCode, message: string, retryAfterMs?: number): void {
     if (this.#state === "open") return this.beginEnding(code, message, retryAfterMs);
     if (this.#state !== "securing") return;
@@ -233,7 +235,7 @@ export abstract class ClientConnection implements Subscriber {
   #sendLastWords(reason: EndReason, detail: string, retryAfterMs?: number): void {
     this.stopListening();
     this.#openLagGate();
-    if (isErrorCode(reason)) {
+    if (isErrorCode(reason) && !this.isLegacy) {
       this.send(encodeError(this.context.timestamps.next(), reason, detail, retryAfterMs));
     }
     this.connection.resumeReading();

@@ -1,13 +1,14 @@
 /**
  * Every limit of the server, each with its unit, its default and the reason for it. Each is a flag
- * of the command; none is unlimited by default, because the server faces the open internet.
+ * of the command; only one is unlimited by default, and says why, because the server faces the open
+ * internet.
  *
  * @module
  */
 
 export { connectionsPerIpFor, maxConnectionsFor } from "../runtime/system/capacity.ts";
 
-/** What one server allows. All are positive integers. */
+/** What one server allows. All are positive integers; those that may be absent bound nothing then. */
 export interface Limits {
   /**
    * Connections at once, subscribers and publishers together. One more is told
@@ -75,10 +76,22 @@ export interface Limits {
   readonly maxWrongKeys: number;
   /** Milliseconds for which bytes may wait without the peer taking a single one. */
   readonly writeDeadlineMs: number;
-  /** Milliseconds of silence after which a client gets `PING`. 30 s, as in 2009. */
+  /**
+   * Milliseconds of silence after which a client gets `PING`; a client of 2009, so many after its last
+   * message. 30 s: the time that Janus took.
+   */
   readonly pingAfterMs: number;
-  /** Milliseconds of silence after a `PING`, or without one complete frame after connecting. */
+  /**
+   * Milliseconds of silence after a `PING`, or without one complete frame after connecting; also of
+   * silence of a client of 2009 that is subscribed to nothing.
+   */
   readonly idleMs: number;
+  /**
+   * Milliseconds of silence after which a subscriber of 2009 is closed. Absent by default: Janus
+   * closed nobody for silence, its clients say nothing while they listen, and TCP keep-alive finds
+   * those that are gone.
+   */
+  readonly legacyIdleMs: number | undefined;
 }
 
 /** The defaults that are constants; their reasons stand at {@linkcode Limits}. */
@@ -99,6 +112,7 @@ export const DEFAULT_LIMITS: Omit<
   writeDeadlineMs: 10_000,
   pingAfterMs: 30_000,
   idleMs: 30_000,
+  legacyIdleMs: undefined,
 };
 
 /** Seconds' worth of {@linkcode Limits.acceptRate} that may come at once. */
@@ -175,7 +189,10 @@ export function maxBatchBytesFor(maxPendingBytes: number): number {
   return Math.min(MAX_BATCH_BYTES, maxPendingBytes / 4);
 }
 
-/** Milliseconds after an unterminated MESSAGE until the server closes, as in 2009. */
+/**
+ * Milliseconds after an unterminated MESSAGE until the server closes. Publishers of 2009 close at once;
+ * this is for those that don't, or whose NUL is on its way.
+ */
 export const PUBLISHER_LINGER_MS = 1_000;
 
 /** Milliseconds for which a closed connection's peer may take to close its side too. */

@@ -77,6 +77,7 @@ const VALUE_FLAGS = [
   "write-deadline",
   "ping-after",
   "idle-timeout",
+  "legacy-idle-timeout",
   "drain-seconds",
 ] as const;
 
@@ -155,6 +156,9 @@ Deadlines, such as 800ms, 5s, 5m or 1h:
   --ping-after TIME    a client that is silent so long gets a PING (default 30s)
   --idle-timeout TIME  and is closed after so much more silence; a new connection has as long for
                        its first complete frame (default 30s)
+  --legacy-idle-timeout TIME
+                       a subscriber that began with <regular-socket/> is closed after
+                       so much silence, without a word (default: never)
 
 Stopping:
   --drain-seconds N    how long it takes to close all connections, one by one (default: a second for
@@ -166,6 +170,7 @@ Others:
   --version            print the version
 
 A client that passes a limit is told why in an error frame and closed; nobody else is affected.
+A client of 2009, which begins with <regular-socket/>, is closed without a word.
 SIGINT or SIGTERM stops gracefully: no more connections are accepted, what was accepted is delivered,
 clients are told server_shutdown and when to come back, and the process ends with status 0, within
 10 s and --drain-seconds. A second signal, half a second later or more, ends it at once.
@@ -224,6 +229,7 @@ function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
     writeDeadlineMs: milliseconds(line, "write-deadline"),
     pingAfterMs: milliseconds(line, "ping-after"),
     idleMs: milliseconds(line, "idle-timeout"),
+    legacyIdleMs: milliseconds(line, "legacy-idle-timeout"),
   });
   const { maxFrameBytes, maxPendingBytes } = { ...DEFAULT_LIMITS, ...limits };
   if (maxPendingBytes < maxFrameBytes) {

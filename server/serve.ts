@@ -123,6 +123,7 @@ export function completeLimits(given: Partial<Limits> = {}, workers = 1): Limits
     maxConnections,
   };
   for (const [name, value] of Object.entries(limits)) {
+    if (value === undefined && name === "legacyIdleMs") continue;
     if (Number.isSafeInteger(value) && value > 0) continue;
     throw new RangeError(`The limit ${name} must be a positive whole number, not ${value}`);
   }

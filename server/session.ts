@@ -35,9 +35,15 @@ export class Session extends ClientConnection
   /** Subscribes, unsubscribes and keys so far. */
   #requestCount = 0;
   #idleFrameCount = 0;
-  /** When it was last heard, and sent a `PING` since then, on the coarse clock. */
+  /** When it was last heard, on the coarse clock. */
   #heardMs: number;
-  #pingedMs = 0;
+  /**
+   * When it was sent what it hasn't said anything to since, on the coarse clock: a `PING`, or, where
+   * it's a client of 2009, a message. 0 if nothing was.
+   */
+  #unansweredMs = 0;
+  /** How many messages a client of 2009 had been sent when it was last heard, or looked at. */
+  #seenMessages = 0;
   /** What the client's input holds of the memory budget. */
   #heldInputBytes = 0;
   #heldInputSinceMs = 0;
@@ -95,7 +101,7 @@ export class Session extends ClientConnection
     if (!this.isOpen) return;
     this.context.counters.bytesIn += chunk.byteLength;
     this.#heardMs = this.context.clock.nowMs;
-    this.#pingedMs = 0;
+    this.#unansweredMs = 0;
     this.#take(chunk);
   }
 
@@ -150,6 +156,7 @@ export class Session extends ClientConnection
       if (!(error instanceof ProtocolError)) throw error;
       this.end(error.code, error.message);
     }
+    if (this.#decoder.isLegacy) this.#seenMessages = this.#sentMessages;
     this.#accountInput();
   }
 
@@ -219,15 +226,49 @@ export class Session extends ClientConnection
       const publishedMs = this.#publisher?.publishedMs ?? 0;
       const lingeredMs = nowMs - publishedMs - SWEEP_INTERVAL_MS;
       if (lingeredMs >= PUBLISHER_LINGER_MS) this.beginEnding("published", "");
-    } else if (this.#pingedMs !== 0) {
-      if (nowMs - this.#pingedMs >= limits.idleMs) {
+    } else if (this.#decoder.isLegacy) {
+      this.#sweepLegacySilence(nowMs);
+    } else if (this.#unansweredMs !== 0) {
+      if (nowMs - this.#unansweredMs >= limits.idleMs) {
         this.end("idle_timeout", `Nothing came for ${limits.idleMs / 1000} s after a PING`);
       }
     } else if (nowMs - this.#heardMs >= limits.pingAfterMs) {
-      this.#pingedMs = nowMs;
-      this.context.counters.writes++;
-      this.send(PING);
+      this.#unansweredMs = nowMs;
+      this.#ping();
     }
+  }
+
+  /** Does as Janus did: one `PING` some time after the last message, which need not be answered. */
+  #sweepLegacySilence(nowMs: number): void {
+    const { idleMs, legacyIdleMs, pingAfterMs } = this.context.limits;
+    const limitMs = this.#subscriptions.length === 0 ? idleMs : legacyIdleMs;
+    if (limitMs !== undefined && nowMs - this.#heardMs >= limitMs) {
+      return this.end("idle_timeout", `Nothing came for ${limitMs / 1000} s`);
+    }
+    const sentMessages = this.#sentMessages;
+    if (sentMessages !== this.#seenMessages) {
+      this.#seenMessages = sentMessages;
+      this.#unansweredMs = nowMs;
+    } else if (this.#unansweredMs !== 0 && nowMs - this.#unansweredMs >= pingAfterMs) {
+      this.#unansweredMs = 0;
+      this.#ping();
+    }
+  }
+
+  #ping(): void {
+    this.context.counters.writes++;
+    this.send(PING);
+  }
+
+  /** Messages that its subscriptions have brought it. */
+  get #sentMessages(): number {
+    let count = 0;
+    for (const { next, since } of this.#subscriptions) count += next - since;
+    return count;
+  }
+
+  protected get isLegacy(): boolean {
+    return this.#decoder.isLegacy;
   }
 
   protected get topicNames(): readonly string[] {

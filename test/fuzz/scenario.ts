@@ -35,7 +35,16 @@ export interface Scenario {
 }
 
 /** Small, so that streams pass them; larger than any outbox of a scenario is what may wait. */
-const LIMITS = { maxFrameBytes: 160, maxTopics: 3, maxTopicsTotal: 5 };
+const LIMITS = {
+  maxFrameBytes: 160,
+  maxTopics: 3,
+  maxTopicsTotal: 5,
+  pingAfterMs: 500,
+  idleMs: 500,
+};
+
+/** Longer than any silence that the server bears, or a publisher may linger. */
+const LONG_SILENCE_MS = 2_500;
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -77,6 +86,13 @@ export async function play(scenario: Scenario): Promise<void> {
     const peer = peers[i]!;
     const wasReset = scenario.steps.some((step) => step.client === i && step.does === "reset");
     assertGot(client, peer, wasReset && left.has(i), stamps);
+  }
+  const gone = new Set(left);
+  clients.forEach(({ isOpen }, i) => isOpen || gone.add(i));
+  const heardBytes = peers.map(({ received }) => received.length);
+  bed.pass(LONG_SILENCE_MS);
+  for (const [i, client] of clients.entries()) {
+    if (!gone.has(i)) assertSilenceEnds(client, peers[i]!, heardBytes[i]!);
   }
   const inOrder = [...stamps].sort(([a], [b]) => a - b).map(([, micros]) => micros);
   for (let i = 1; i < inOrder.length; i++) assertGreater(inOrder[i]!, inOrder[i - 1]!);
@@ -185,6 +201,24 @@ function assertGot(
   if (client.isOpen) assertEquals(client.receipts, [], "receipts");
   assertEquals(hasError, client.error !== undefined, `the error: ${told()}`);
   assertEquals(peer.ended, !client.isOpen, `the end: ${told()}`);
+}
+
+/** Holds against the model what becomes of a client that says nothing more. */
+function assertSilenceEnds(client: ModelClient, peer: MemoryPeer, heardBytes: number): void {
+  const frames = decoder.decode(peer.received.subarray(heardBytes)).split("\x01");
+  assertEquals(frames.pop(), "", "it got part of a frame");
+  const told = () => JSON.stringify({ frames, client: { ...client, due: [...client.due] } });
+  const isKept = client.isLegacy && client.subscriptions.size > 0 && !client.awaitsTerminator;
+  assertEquals(peer.ended, !isKept, `the end: ${told()}`);
+  // Of 2009 it's asked once, and only where a message came for it.
+  const pings = frames.filter((frame) => frame === "PING").length;
+  const mayBeAsked = !client.awaitsTerminator &&
+    (!client.isLegacy || isKept && client.due.size > 0);
+  assert(pings <= (mayBeAsked ? 1 : 0), `the PING: ${told()}`);
+  const others = frames.filter((frame) => frame !== "PING");
+  const isTold = !client.isLegacy && !client.awaitsTerminator;
+  assertEquals(others.length, isTold ? 1 : 0, `what it's told: ${told()}`);
+  if (isTold) assertEquals(errorOf(others[0]).code, "idle_timeout");
 }
 
 interface Receipt {

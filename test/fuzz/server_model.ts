@@ -32,6 +32,12 @@ export interface DueMessage {
   readonly behindAcks: number;
 }
 
+/** Something that a client asked for, and whether it was one of 2009 when it did. */
+interface HeardOf {
+  readonly one: Heard;
+  readonly isLegacy: boolean;
+}
+
 /** What one client must get. */
 export class ModelClient {
   acks = 0;
@@ -39,26 +45,37 @@ export class ModelClient {
   readonly due = new Map<string, DueMessage[]>();
   /** How many subscribers each of its messages had that it wants a receipt for, and its number. */
   readonly receipts: { readonly number: number; readonly matched: number }[] = [];
+  /** What it must be told before it's closed; clients of 2009 are told nothing. */
   error: ErrorCode | undefined;
   /** It ended its side itself. */
   hasEnded = false;
   isOpen = true;
   /** Topics, and which `ACK` each subscription got. */
   readonly subscriptions = new Map<string, number>();
+  /** It's a client of 2009 so far. */
+  isLegacy = false;
+  /** All that's left to come of it is the end of its last message. */
+  awaitsTerminator = false;
   #chunks: Uint8Array[] = [];
   #heardCount = 0;
 
   /** What a chunk adds to what was heard before. */
   hear(bytes: Uint8Array, maxFrameBytes: number): {
-    readonly heard: readonly Heard[];
+    readonly heard: readonly HeardOf[];
     readonly error?: ErrorCode;
     readonly maybe?: ErrorCode;
+    readonly isLegacy: boolean;
   } {
     this.#chunks.push(bytes);
     const outcome = modelOutcome(join(this.#chunks), maxFrameBytes);
-    const heard = outcome.heard.slice(this.#heardCount);
+    const { beganAsLegacy, askedBeforeNew, awaitsTerminator } = outcome.manner;
+    const heard = outcome.heard.map((one, i) => ({
+      one,
+      isLegacy: beganAsLegacy && i < askedBeforeNew,
+    })).slice(this.#heardCount);
     this.#heardCount = outcome.heard.length;
-    return { ...outcome, heard };
+    this.awaitsTerminator = awaitsTerminator;
+    return { ...outcome, heard, isLegacy: beganAsLegacy && askedBeforeNew === Infinity };
   }
 }
 
@@ -82,7 +99,7 @@ export function modelClients(
   }
 
   function fail(client: ModelClient, code: ErrorCode): void {
-    client.error = code;
+    if (!client.isLegacy) client.error = code;
     client.isOpen = false;
   }
 
@@ -141,8 +158,12 @@ export function modelClients(
       client.isOpen = false;
       continue;
     }
-    const { heard, error, maybe } = client.hear(happening.bytes, limits.maxFrameBytes);
-    for (const one of heard) if (client.isOpen) act(client, one);
+    const { heard, error, maybe, isLegacy } = client.hear(happening.bytes, limits.maxFrameBytes);
+    for (const { one, isLegacy: wasLegacy } of heard) {
+      client.isLegacy = wasLegacy;
+      if (client.isOpen) act(client, one);
+    }
+    client.isLegacy = isLegacy;
     if (!client.isOpen) continue;
     if (happening.isRefused && maybe === "bad_message") fail(client, "bad_message");
     else if (error !== undefined) fail(client, error);

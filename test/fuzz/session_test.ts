@@ -42,6 +42,25 @@ const piece = fc.oneof(
   },
 );
 
+/** What a client of 2009 says, which may be right or not, and in the end something new. */
+const legacyStream = fc.tuple(
+  fc.array(
+    fc.oneof(
+      topic.map((name) => `{"action":"subscribe","data":"${name}"}\0`),
+      topic.map((name) => `{"action":"unsubscribe","data":"${name}"}\0`),
+      fc.constant("PING\0"),
+    ),
+    { maxLength: 6 },
+  ),
+  fc.oneof(
+    { weight: 4, arbitrary: fc.constant("") },
+    { weight: 3, arbitrary: message.map((text) => `<regular-socket/>\0PUBLISH\0${text}`) },
+    { weight: 2, arbitrary: piece.map((text) => `<regular-socket/>\0${text}`) },
+    { weight: 1, arbitrary: fc.tuple(piece, piece).map((pieces) => pieces.join("")) },
+    { weight: 1, arbitrary: fc.nat(17).map((bytes) => "<regular-socket/>\0".slice(0, bytes)) },
+  ),
+).map(([frames, last]) => frames.map((frame) => `<regular-socket/>\0${frame}`).join("") + last);
+
 const CLIENTS = 4;
 const client = fc.nat(CLIENTS - 1);
 
@@ -78,7 +97,13 @@ const many = { minLength: CLIENTS, maxLength: CLIENTS };
 
 const scenario: fc.Arbitrary<Scenario> = fc.record({
   streams: fc.array(
-    fc.array(piece, { maxLength: 14, size: "max" }).map((all) => all.join("")),
+    fc.oneof(
+      {
+        weight: 2,
+        arbitrary: fc.array(piece, { maxLength: 14, size: "max" }).map((all) => all.join("")),
+      },
+      { weight: 1, arbitrary: legacyStream },
+    ),
     many,
   ),
   bufferBytes: fc.array(fc.constantFrom(1, 40, 200, 65_536), many),

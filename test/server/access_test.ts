@@ -68,10 +68,10 @@ describe("who may publish and subscribe", () => {
 
         const legacy = await bed.greeted();
         legacy.send(`<regular-socket/>\0PUBLISH\0${message("t", "forbidden")}`);
-        assertEquals(await assertForbidden(legacy), "This client may not publish here");
+        assertEquals(await legacy.closed(), { how: "fin", frames: [] });
         const pipelined = await bed.greeted();
         pipelined.send(publish(message("t", "forbidden")));
-        await assertForbidden(pipelined);
+        assertEquals(await assertForbidden(pipelined), "This client may not publish here");
         const subscriber = await bed.greeted(OTHER);
         subscriber.send(subscribe("t"));
         assertEquals(await assertForbidden(subscriber), "This client may not subscribe here");

@@ -57,7 +57,7 @@ describe("deadlines", () => {
     });
   }
 
-  for (const frame of ["\0", "<regular-socket/>\0", "PING\0", "PUBLISH\0"]) {
+  for (const frame of ["\0", "\0<regular-socket/>\0", "PING\0", "PUBLISH\0"]) {
     it(`sends PING to who is silent after ${JSON.stringify(frame)}, then closes`, async () => {
       await withServer({ idleMs: 800, pingAfterMs: 500 }, async (bed) => {
         const client = await bed.greeted();
