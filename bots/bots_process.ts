@@ -20,21 +20,16 @@ export interface BotsRun {
   readonly args: readonly (string | number)[];
   /** Milliseconds after which they're ended. */
   readonly limitMs: number;
-}
-
-/** What came of it. */
-export interface BotsOutcome {
-  /** The exit status; 0 only when every bot was good. */
-  readonly status: number | null;
-  readonly report: BotsReport;
+  /** Gets, as soon as there is a process, what ends it without waiting. */
+  readonly onSpawn?: (end: () => void) => void;
 }
 
 /**
- * Runs bots to their end; their text goes to our standard output.
+ * Runs bots to their end, and that of all of their processes; their text goes to our standard output.
  *
  * @throws {EnvironmentError} (rejects) if they give no report.
  */
-export function runBots(run: BotsRun): Promise<BotsOutcome> {
+export function runBots(run: BotsRun): Promise<BotsReport> {
   const command = [
     ...run.prefix ?? [],
     run.program.path,
@@ -51,18 +46,23 @@ export function runBots(run: BotsRun): Promise<BotsOutcome> {
     let json = "";
     let text = "";
     let isLate = false;
+    // Deno's own kill() would say of a process that ended well that a signal has ended it.
+    const end = () => {
+      if (bots.exitCode === null && bots.signalCode === null) process.kill(bots.pid!, "SIGTERM");
+    };
     const timer = setTimeout(() => {
       isLate = true;
-      process.kill(bots.pid!, "SIGTERM");
+      end();
     }, run.limitMs);
+    bots.once("spawn", () => run.onSpawn?.(end));
     bots.stdout!.setEncoding("utf8").on("data", (part: string) => json += part);
     bots.stderr!.setEncoding("utf8").on("data", (part: string) => text += part);
     bots.once("error", reject);
-    bots.once("close", (status) => {
+    bots.once("close", () => {
       clearTimeout(timer);
-      console.log(text);
+      if (text !== "") console.log(text);
       try {
-        resolve({ status, report: JSON.parse(json) as BotsReport });
+        resolve(JSON.parse(json) as BotsReport);
       } catch {
         const why = isLate ? ` within ${run.limitMs / 1000} s` : "; see above for why";
         reject(new EnvironmentError(`the bots gave no report${why}`));

@@ -67,7 +67,7 @@ async function playBounty(hosts: Hosts, runtime: RuntimeName, options: TwoHostsO
   console.log(`\n--- ${runtime}: ${counted(n, "bot")}\n`);
   const server = await startServer(hosts, runtime);
   try {
-    const { report } = await runBots({
+    const report = await runBots({
       runtime: botsRuntime,
       program: findProgram(botsRuntime),
       prefix: onHost(hosts.bots),

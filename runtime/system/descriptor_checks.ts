@@ -110,7 +110,10 @@ export function processesFor(
 }
 
 /** How many workers of a server admit n clients of one address; `null` where no number of them does. */
-function workersFor(n: number, { descriptorLimit }: SystemLimits): number | null {
+export function workersFor(
+  n: number,
+  { descriptorLimit }: Pick<SystemLimits, "descriptorLimit">,
+): number | null {
   for (let processes = 1; processes <= MAX_WORKERS; processes++) {
     if (admitsFromOneAddress({ n, processes }, descriptorLimit ?? Infinity)) return processes;
   }
