@@ -10,9 +10,17 @@ import type { Connection, ConnectionHandler, TransportEnd } from "./types.ts";
 /** `closing` from `close()` on, `gone` once the descriptor is free. */
 type State = "open" | "closing" | "gone";
 
-/** Bun pushes and writes at once, as the contract has it; what remains is to keep its promises. */
+/** The peer's end, in its place behind what arrived before it. */
+const END = null;
+
+/**
+ * Bun pushes and writes at once, as the contract has it; what remains is to keep its promises. One field
+ * more than these twelve would cost each connection 48 bytes.
+ */
 export class BunConnection implements Connection {
   readonly remoteAddress: string;
+  /** Kept: of a socket that is closed Bun has forgotten it. */
+  readonly remotePort: number;
   readonly #socket: Bun.Socket<BunConnection>;
   #handler!: ConnectionHandler;
   #state: State = "open";
@@ -23,9 +31,8 @@ export class BunConnection implements Connection {
   #writeFailed = false;
   #paused = false;
   #isHandshaking: boolean;
-  /** What arrived while reading was paused, whether an end did, and whether and why the connection closed. */
-  #held: Uint8Array[] | null = null;
-  #endHeld = false;
+  /** What arrived while reading was paused, and whether and why the connection closed. */
+  #held: (Uint8Array | typeof END)[] | null = null;
   #closeHeld = false;
   #heldCause: Error | undefined;
 
@@ -33,6 +40,7 @@ export class BunConnection implements Connection {
     this.#socket = socket;
     this.#isHandshaking = isHandshaking;
     this.remoteAddress = plainIp(socket.remoteAddress ?? "");
+    this.remotePort = socket.remotePort ?? 0;
   }
 
   /** Takes the handler, which the socket's events need. */
@@ -140,10 +148,8 @@ export class BunConnection implements Connection {
   onSocketEnd(): void {
     if (this.#state === "gone" || this.#writeFailed) return;
     if (this.#state !== "open") return;
-    if (this.#paused) {
-      this.#endHeld = true;
-      this.#held ??= [];
-    } else this.#handler.onEnd();
+    if (this.#paused) (this.#held ??= []).push(END);
+    else this.#handler.onEnd();
   }
 
   onSocketClose(error: Error | undefined): void {
@@ -166,11 +172,9 @@ export class BunConnection implements Connection {
   #release(): void {
     while (this.#state === "open" && !this.#paused && this.#held !== null) {
       const chunk = this.#held.shift();
-      if (chunk !== undefined) this.#handler.onData(chunk);
-      else if (this.#endHeld) {
-        this.#endHeld = false;
-        this.#handler.onEnd();
-      } else if (this.#closeHeld) {
+      if (chunk === END) this.#handler.onEnd();
+      else if (chunk !== undefined) this.#handler.onData(chunk);
+      else if (this.#closeHeld) {
         this.#state = "gone";
         this.#handler.onClose("reset", this.#heldCause);
       } else {

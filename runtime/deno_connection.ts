@@ -58,6 +58,12 @@ export class DenoConnection implements Connection {
     if (this.#state !== "gone") this.#free();
   }
 
+  /** Of the object that Deno keeps anyway: a port of our own would cost an idle connection memory. */
+  get remotePort(): number {
+    const { remoteAddr } = this.#conn;
+    return remoteAddr.transport === "tcp" ? remoteAddr.port : 0;
+  }
+
   get unsentBytes(): number {
     return this.#unsentBytes;
   }

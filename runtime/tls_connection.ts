@@ -128,6 +128,10 @@ export class TlsConnection implements Connection {
     },
   };
 
+  get remotePort(): number {
+    return this.#plain.remotePort;
+  }
+
   get unsentBytes(): number {
     return this.#chunk === null ? 0 : this.#chunk.length;
   }

@@ -115,6 +115,9 @@ export interface Connection {
   /** The peer's IP address without its port; the empty string on a Unix socket. */
   readonly remoteAddress: string;
 
+  /** The peer's port, also after the connection's end; 0 on a Unix socket. */
+  readonly remotePort: number;
+
   /**
    * How many bytes of the chunk in flight the kernel has not taken yet; 0 when none is in flight.
    * It shrinks as the peer takes bytes, so whoever watches it can tell a slow peer from a stalled one.

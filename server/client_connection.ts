@@ -59,6 +59,11 @@ export abstract class ClientConnection implements Subscriber {
     return this.connection.remoteAddress;
   }
 
+  /** The peer's port; 0 on a Unix socket. */
+  get remotePort(): number {
+    return this.connection.remotePort;
+  }
+
   /** Bytes that wait for the peer. */
   get pendingBytes(): number {
     return this.#outbox.pendingBytes;
@@ -275,6 +280,7 @@ export abstract class ClientConnection implements Subscriber {
   ): void {
     this.context.onEnding({
       remoteAddress: this.remoteAddress,
+      remotePort: this.remotePort,
       reason,
       pendingBytes,
       topic: topics[0],

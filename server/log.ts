@@ -7,6 +7,7 @@
 import { configure, getLogger, getTextFormatter, type Logger } from "@logtape/logtape";
 import { quoteBytes } from "../protocol/printable.ts";
 import { writeStandardError } from "../runtime/standard_error.ts";
+import { addressText } from "../runtime/transport_error.ts";
 import type { EndReason } from "./counters.ts";
 import { LineQuota } from "./line_quota.ts";
 import { LogQueue } from "./log_queue.ts";
@@ -84,12 +85,12 @@ export function logEvents(logger: Logger = getLogger("hotwheels")): ServerEvents
         );
       }
     },
-    onThrottled(remoteAddress, publishRate) {
+    onThrottled(remoteAddress, remotePort, publishRate) {
       if (!remarkable.admits("slowed")) return;
       logger.info(
         "slowed {client}: it asks for too much, or more than {publishRate} messages a second",
         {
-          client: clientText(remoteAddress),
+          client: clientText(remoteAddress, remotePort),
           publishRate,
         },
       );
@@ -106,14 +107,14 @@ export function logEvents(logger: Logger = getLogger("hotwheels")): ServerEvents
 }
 
 function fieldsOf(end: SessionEnd): Record<string, unknown> {
-  const { remoteAddress, reason, pendingBytes, ageMs, detail } = end;
-  const client = clientText(remoteAddress);
+  const { remoteAddress, remotePort, reason, pendingBytes, ageMs, detail } = end;
+  const client = clientText(remoteAddress, remotePort);
   const age = (ageMs / 1000).toFixed(1);
   return { client, reason, pendingBytes, topics: topicsText(end), age, detail };
 }
 
-function clientText(remoteAddress: string): string {
-  return remoteAddress === "" ? "a local client" : remoteAddress;
+function clientText(hostname: string, port: number): string {
+  return hostname === "" ? "a local client" : addressText({ transport: "tcp", hostname, port });
 }
 
 function topicsText({ topic, topicCount }: SessionEnd): string {

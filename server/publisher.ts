@@ -20,6 +20,7 @@ const REQUEST_PIECE_BYTES = 4_096;
 /** What a publisher needs of the session whose client it is. */
 export interface PublishingSession {
   readonly remoteAddress: string;
+  readonly remotePort: number;
   /** Whether the client is still listened to. */
   readonly isOpen: boolean;
   /** Does what the client says in a chunk; nothing once it isn't listened to any more. */
@@ -225,6 +226,6 @@ export class Publisher implements Waiter {
     counters.ratePauses++;
     if (this.#hasBeenThrottled) return;
     this.#hasBeenThrottled = true;
-    this.#context.onThrottled(this.#session.remoteAddress);
+    this.#context.onThrottled(this.#session.remoteAddress, this.#session.remotePort);
   }
 }

@@ -43,7 +43,7 @@ export interface ServerEvents {
    *
    * @param publishRate What it may publish, in messages a second.
    */
-  onThrottled?(remoteAddress: string, publishRate: number): void;
+  onThrottled?(remoteAddress: string, remotePort: number, publishRate: number): void;
   /** An accept failed; the server goes on. */
   onAcceptError(error: TransportError): void;
 }
@@ -149,7 +149,8 @@ export class Server {
       backplane: this.mesh,
       newDecoder: () => new ClientDecoder(limits),
       newToken: () => tokens.next(),
-      onThrottled: (remoteAddress) => events.onThrottled?.(remoteAddress, limits.publishRate),
+      onThrottled: (remoteAddress, remotePort) =>
+        events.onThrottled?.(remoteAddress, remotePort, limits.publishRate),
       onEnding: (end) => {
         counters.ended[end.reason]++;
         events.onSessionEnd(end);
@@ -266,6 +267,7 @@ export class Server {
     if (isNews) {
       this.#events.onSessionEnd({
         remoteAddress: connection.remoteAddress,
+        remotePort: connection.remotePort,
         reason: code,
         pendingBytes: 0,
         topic: undefined,

@@ -31,7 +31,7 @@ export interface SessionContext extends OutboxContext {
   newDecoder(): ClientDecoder;
   newToken(): string;
   /** A client publishes faster than it may, for the first time. */
-  onThrottled(remoteAddress: string): void;
+  onThrottled(remoteAddress: string, remotePort: number): void;
   /** A session has begun to end; called once. */
   onEnding(end: SessionEnd): void;
   /** The connection is gone; called once, last. */

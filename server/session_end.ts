@@ -4,6 +4,8 @@ import type { EndReason } from "./counters.ts";
 export interface SessionEnd {
   /** The client's IP address; empty on a Unix socket. */
   readonly remoteAddress: string;
+  /** The client's port; 0 on a Unix socket. */
+  readonly remotePort: number;
   /** Why it ended. */
   readonly reason: EndReason;
   /** Bytes that waited for the client. */

@@ -44,7 +44,7 @@ describe("connections", () => {
         assertEquals(errorOf(frames.pop()).code, "idle_timeout");
       }
       await bed.untilState("they have gone", ({ counters }) => counters.connections === 2);
-      await bed.untilLogged(/closed 127\.0\.0\.1: idle_timeout/);
+      await bed.untilLogged(/closed 127\.0\.0\.1:\d+: idle_timeout/);
     });
   });
 
@@ -90,7 +90,9 @@ describe("connections", () => {
       const { counters } = await bed.untilEnded("too_many_connections", 350);
       assertEquals(counters.refusedByAddress, 350);
       for (let i = 0; i < 5; i++) await bed.greeted(OTHER);
-      await bed.untilLogged(/closed 127\.0\.0\.1: too_many_connections.*of one address are taken/);
+      await bed.untilLogged(
+        /closed 127\.0\.0\.1:\d+: too_many_connections.*of one address are taken/,
+      );
     }, { from: "127.0.0.3" });
   });
 
@@ -110,7 +112,9 @@ describe("connections", () => {
         assertLess(greeted, 900);
         const { counters } = await bed.state();
         assertGreater(counters.refusedByAddress, 100);
-        await bed.untilLogged(/closed 127\.0\.0\.1: too_many_connections.*connections a second/);
+        await bed.untilLogged(
+          /closed 127\.0\.0\.1:\d+: too_many_connections.*connections a second/,
+        );
       }, { from: "127.0.0.3" });
     },
   );
@@ -124,7 +128,7 @@ describe("connections", () => {
       for (const client of greeted) assertEquals(client.ended, null);
       const { counters } = await bed.untilEnded("too_many_connections", 500 - greeted.length);
       assertLess(counters.connections, 100 + 64);
-      await bed.untilLogged(/closed 127\.0\.0\.1: too_many_connections.*All 100 connections/);
+      await bed.untilLogged(/closed 127\.0\.0\.1:\d+: too_many_connections.*All 100 connections/);
     });
   });
 

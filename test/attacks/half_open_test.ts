@@ -38,10 +38,14 @@ describe("peers whose network is cut", () => {
           assertGreater(counters.ended.idle_timeout, 8);
           await bed.untilState("they have gone", ({ counters }) => counters.subscriptions === 1);
           await bed.untilLogged(
-            new RegExp(`closed ${host.address}: idle_timeout, 0 bytes waiting, topic "silent", `),
+            new RegExp(
+              `closed ${host.address}:\\d+: idle_timeout, 0 bytes waiting, topic "silent", `,
+            ),
           );
           await bed.untilLogged(
-            new RegExp(`closed ${host.address}: slow_consumer, .* topic "busy", .* No byte taken`),
+            new RegExp(
+              `closed ${host.address}:\\d+: slow_consumer, .* topic "busy", .* No byte taken`,
+            ),
           );
         }, { host: "0.0.0.0" });
       } finally {

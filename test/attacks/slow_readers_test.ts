@@ -93,7 +93,7 @@ describe("readers that don't keep up", () => {
       assertLess(peakHeldBytes, count * 2 * MIB);
       await bed.assertPeakBelow(300 * MIB);
       await bed.untilLogged(
-        /closed 127\.0\.0\.1: slow_consumer, \d{7,} bytes waiting, topic "t\d+", \d+\.\d s old: .*1048576 may/,
+        /closed 127\.0\.0\.1:\d+: slow_consumer, \d{7,} bytes waiting, topic "t\d+", \d+\.\d s old: .*1048576 may/,
       );
     });
   });
@@ -113,7 +113,7 @@ describe("readers that don't keep up", () => {
       });
       assertEquals(numbers, Array.from({ length: count }, (_, i) => i));
       await bed.untilLogged(
-        /closed 127\.0\.0\.1: slow_consumer, \d+ bytes waiting, topic "t", \d+\.\d s old: No byte taken for 1 s/,
+        /closed 127\.0\.0\.1:\d+: slow_consumer, \d+ bytes waiting, topic "t", \d+\.\d s old: No byte taken for 1 s/,
       );
     }, { topic: "t" });
   });
@@ -136,7 +136,7 @@ describe("readers that don't keep up", () => {
         for (const sipper of sippers) sipper.dispose();
       }
       await bed.untilLogged(
-        /closed 127\.0\.0\.1: slow_consumer, \d+ bytes waiting, topic "t", \d+\.\d s old: .*for 3 s too many/,
+        /closed 127\.0\.0\.1:\d+: slow_consumer, \d+ bytes waiting, topic "t", \d+\.\d s old: .*for 3 s too many/,
       );
       assertEquals(bed.log.includes("No byte taken"), false, bed.log);
     });
@@ -155,7 +155,7 @@ describe("readers that don't keep up", () => {
       assertLess(peakHeldBytes, budgetBytes + 4 * MIB);
       await bed.assertPeakBelow(250 * MIB);
       await bed.untilLogged(
-        /closed 127\.0\.0\.1: slow_consumer, \d+ bytes waiting, topic "t\d+", .* old: .*while memory was short/,
+        /closed 127\.0\.0\.1:\d+: slow_consumer, \d+ bytes waiting, topic "t\d+", .* old: .*while memory was short/,
       );
     });
   });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertEquals, assertLessOrEqual } from "@std/assert";
+import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { assertBytes, pattern } from "../support/bytes.ts";
 import type { Side } from "../support/side.ts";
 import { quiet, until } from "../support/until.ts";
@@ -17,6 +17,33 @@ export function closed(...sides: Side[]): Promise<void> {
 }
 
 export function endingCases(cases: Cases, wire: Wire): void {
+  cases.that("leave the peer's port known, which there is but on Unix sockets", async (bed) => {
+    const near: Side[] = [];
+    const far: Side[] = [];
+    const { address } = await bed.listen((side) => near.push(side), bed.anywhere(wire));
+    for (let i = 0; i < 3; i++) far.push(await bed.connect({ ...address, ...trustFor(wire) }));
+    await until("they are accepted", () => near.length === 3);
+    const portsOf = (sides: Side[]) => sides.map(({ connection }) => connection.remotePort);
+    const [nearPorts, farPorts] = [portsOf(near), portsOf(far)];
+    const port = address.transport === "tcp" ? address.port : 0;
+    assertEquals(farPorts, [port, port, port]);
+    if (wire === "unix") assertEquals(nearPorts, [0, 0, 0]);
+    else {
+      assertEquals(new Set(nearPorts).size, 3);
+      for (const port of nearPorts) assert(port > 0 && port < 65_536, `port ${port}`);
+    }
+    near[0]!.close();
+    far[0]!.close();
+    near[1]!.destroy();
+    far[2]!.destroy();
+    await until("they see the end", () => far[1]!.ended || far[1]!.why !== null);
+    await until("they see the end", () => near[2]!.ended || near[2]!.why !== null);
+    far[1]!.destroy();
+    near[2]!.destroy();
+    await closed(...near, ...far);
+    assertEquals([portsOf(near), portsOf(far)], [nearPorts, farPorts]);
+  });
+
   cases.that("close() is seen as an end, and finishes when the peer ends too", async (bed) => {
     const { near, far } = await bed.pair(wire);
     near.close();

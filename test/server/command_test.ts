@@ -259,7 +259,7 @@ for (const runtime of RUNTIME_NAMES) {
         other.send(subscribe("c"));
         assertEquals(errorOf((await other.closed()).frames[0]).code, "too_many_topics");
         await until("it's logged", () => server.stderr.endsWith("\n"));
-        assertMatch(server.stderr, /closed 127\.0\.0\.1: too_many_topics, .*All 2 topics/);
+        assertMatch(server.stderr, /closed 127\.0\.0\.1:\d+: too_many_topics, .*All 2 topics/);
         for (const client of [holder, other]) await client.dispose();
       });
     });
@@ -271,7 +271,7 @@ for (const runtime of RUNTIME_NAMES) {
         const three = await JanusClient.open(server);
         assertEquals(errorOf((await three.closed()).frames[0]).code, "too_many_connections");
         await until("it's logged", () => server.stderr.endsWith("\n"));
-        assertMatch(server.stderr, /closed 127\.0\.0\.1: too_many_connections, .*one address/);
+        assertMatch(server.stderr, /closed 127\.0\.0\.1:\d+: too_many_connections, .*one address/);
         for (const client of [one, two, three]) await client.dispose();
       });
       await withServer(["--accept-rate=1", "--log-level=error"], async (server) => {
@@ -288,7 +288,10 @@ for (const runtime of RUNTIME_NAMES) {
         publisher.send(publish(message("t")).repeat(30) + subscribe("t"));
         assertEquals(await publisher.frame(), "ACK");
         await until("it's logged", () => server.stderr.endsWith("\n"));
-        assertMatch(server.stderr, /^[^\n]*slowed 127\.0\.0\.1: .*more than 20 messages[^\n]*\n$/);
+        assertMatch(
+          server.stderr,
+          /^[^\n]*slowed 127\.0\.0\.1:\d+: .*more than 20 messages[^\n]*\n$/,
+        );
         await publisher.dispose();
       });
     });
@@ -344,6 +347,7 @@ for (const runtime of RUNTIME_NAMES) {
     it("logs who was closed, why, and how much waited, in a line each", async () => {
       await withServer(["--max-pending-bytes", String(128 * KIB)], async (server) => {
         const wrong = await JanusClient.greeted(server);
+        const { localPort } = wrong;
         wrong.send("nonsense\n\x1b[31m\0");
         await wrong.closed();
         const ordinary = await JanusClient.greeted(server);
@@ -358,11 +362,12 @@ for (const runtime of RUNTIME_NAMES) {
         assertEquals(others, [""]);
         assertMatch(
           first!,
-          /^\S+T\S+ \[warning\] hotwheels: closed 127\.0\.0\.1: bad_frame, 0 bytes waiting, no topic, \d+\.\d s old: .*nonsense/,
+          /^\S+T\S+ \[warning\] hotwheels: closed 127\.0\.0\.1:\d+: bad_frame, 0 bytes waiting, no topic, \d+\.\d s old: .*nonsense/,
         );
+        assertStringIncludes(first!, ` closed 127.0.0.1:${localPort}: `);
         assertMatch(first!, /^[\x20-\x7e]+$/);
         const bytes =
-          / closed 127\.0\.0\.1: slow_consumer, (\d+) bytes waiting, topic "t", \d+\.\d s old: /
+          / closed 127\.0\.0\.1:\d+: slow_consumer, (\d+) bytes waiting, topic "t", \d+\.\d s old: /
             .exec(second!)
             ?.[1];
         assert(Number(bytes) > 128 * KIB, second);

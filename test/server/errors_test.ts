@@ -226,11 +226,13 @@ describe("errors", () => {
   it("tells who runs it the peer, the reason and the error's text", async () => {
     await withServer({}, async (bed) => {
       const client = await bed.greeted();
+      const remotePort = client.localPort;
       client.send("nonsense\0");
       const { message } = errorOf((await client.closed()).frames[0]);
       assertEquals(bed.ended, [
         {
           remoteAddress: "127.0.0.1",
+          remotePort,
           reason: "bad_frame",
           pendingBytes: 0,
           topic: undefined,

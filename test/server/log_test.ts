@@ -33,6 +33,7 @@ function linesOf(records: readonly LogRecord[]): string[] {
 function endOf(change: Partial<SessionEnd> = {}): SessionEnd {
   return {
     remoteAddress: "192.0.2.1",
+    remotePort: 49_152,
     reason: "slow_consumer",
     pendingBytes: 1234,
     topic: "t",
@@ -63,14 +64,17 @@ describe("the log", () => {
       const { onSessionEnd } = logEvents();
       onSessionEnd(endOf());
       onSessionEnd(endOf({ topic: "\n\x1b[31mé", topicCount: 3, remoteAddress: "" }));
+      onSessionEnd(endOf({ remoteAddress: "2001:db8::1", detail: "late" }));
       onSessionEnd(endOf({ reason: "client_closed", topic: undefined, topicCount: 0, detail: "" }));
     });
     assertEquals(linesOf(records), [
-      'warning: closed 192.0.2.1: slow_consumer, 1234 bytes waiting, topic "t", 5.3 s old: ' +
+      'warning: closed 192.0.2.1:49152: slow_consumer, 1234 bytes waiting, topic "t", 5.3 s old: ' +
       "No byte taken for 10 s",
       "warning: closed a local client: slow_consumer, 1234 bytes waiting, " +
       'topic "\\x0a\\x1b[31m\\xc3\\xa9" and 2 more, 5.3 s old: No byte taken for 10 s',
-      "debug: 192.0.2.1 ended: client_closed, 1234 bytes waiting, no topic, 5.3 s old",
+      'warning: closed [2001:db8::1]:49152: slow_consumer, 1234 bytes waiting, topic "t", ' +
+      "5.3 s old: late",
+      "debug: 192.0.2.1:49152 ended: client_closed, 1234 bytes waiting, no topic, 5.3 s old",
     ]);
   });
 

@@ -47,7 +47,7 @@ export class JanusBed implements Target {
       completeLimits({ maxConnections: MAX_CONNECTIONS, ...limits }),
       {
         onSessionEnd: (end) => void ended.push(end),
-        onThrottled: (address, rate) => void throttled.push(`${address} at ${rate}`),
+        onThrottled: (address, _port, rate) => void throttled.push(`${address} at ${rate}`),
         onAcceptError: (error: TransportError) => console.error(error),
       },
       { access },

@@ -100,6 +100,11 @@ export class JanusClient {
     return join(this.#partial);
   }
 
+  /** The port that it comes from, while it's connected. */
+  get localPort(): number {
+    return this.#socket.localPort ?? 0;
+  }
+
   async connected(): Promise<void> {
     await until("the client is connected", () => this.isConnected || this.ended !== null);
   }

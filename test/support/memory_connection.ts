@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Connection, ConnectionHandler, TransportEnd } from "../../runtime/types.ts";
+import type { Address, Connection, ConnectionHandler, TransportEnd } from "../../runtime/types.ts";
 import type { End, Loop, Pipe } from "./memory_pipe.ts";
 
 /** How much one `onData` brings. */
@@ -21,6 +21,7 @@ export interface Network extends Loop {
 /** One side of a connection, as the code under test has it. */
 export class MemoryConnection implements Connection, End {
   readonly remoteAddress: string;
+  readonly remotePort: number;
   /** How many connections were made before it. */
   readonly number: number;
   /** Calls of `write` that had something to send and could. */
@@ -40,13 +41,14 @@ export class MemoryConnection implements Connection, End {
   constructor(
     network: Network,
     number: number,
-    remoteAddress: string,
+    remote: Address,
     inbox: Pipe,
     outbox: Pipe,
   ) {
     this.#network = network;
     this.number = number;
-    this.remoteAddress = remoteAddress;
+    this.remoteAddress = remote.transport === "tcp" ? remote.hostname : "";
+    this.remotePort = remote.transport === "tcp" ? remote.port : 0;
     this.#inbox = inbox;
     this.#outbox = outbox;
     inbox.reader = this;

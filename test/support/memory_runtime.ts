@@ -144,7 +144,7 @@ export class MemoryRuntime implements Runtime, Network {
     const accept = this.#listenerAt(address);
     const there = new Pipe(this, options.bufferBytes ?? this.#bufferBytes);
     const back = new Pipe(this, this.#bufferBytes);
-    const near = this.#connection(address, back, there);
+    const near = this.#connection(this.#caller(address), back, there);
     const peer = new MemoryPeer(this, near, there, back, options);
     hand(near, accept);
     return peer;
@@ -219,7 +219,7 @@ export class MemoryRuntime implements Runtime, Network {
     const nearAccept = this.#listenerAt(address);
     const there = new Pipe(this, this.#bufferBytes);
     const back = new Pipe(this, this.#bufferBytes);
-    const near = this.#connection(address, back, there);
+    const near = this.#connection(this.#caller(address), back, there);
     const far = this.#connection(address, there, back);
     hand(near, nearAccept);
     return hand(far, accept);
@@ -235,10 +235,18 @@ export class MemoryRuntime implements Runtime, Network {
   }
 
   #connection(address: Address, inbox: Pipe, outbox: Pipe): MemoryConnection {
-    const ip = address.transport === "tcp" ? address.hostname : "";
-    return new MemoryConnection(this, this.#connections++, ip, inbox, outbox);
+    return new MemoryConnection(this, this.#connections++, address, inbox, outbox);
+  }
+
+  /** Who connects to an address: the same, from a port that the system chooses. */
+  #caller(address: Address): Address {
+    if (address.transport === "unix") return address;
+    return { ...address, port: FIRST_PORT + this.#connections % (65_536 - FIRST_PORT) };
   }
 }
+
+/** The first port of those that a system chooses from. */
+const FIRST_PORT = 32_768;
 
 function hand(connection: MemoryConnection, accept: Accept): MemoryConnection {
   try {
