@@ -20,7 +20,7 @@ const HELP =
   `Hotwheels churn: makes and closes connections, and checks that the server's memory stays where it was.
 
 Usage:
-  deno task churn [n] [flags]
+  deno task -q churn [n] [flags]
   bun run bots/churn.ts [n] [flags]
 
   n             how many connections are counted (default 200000); half as many come before them

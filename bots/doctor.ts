@@ -19,7 +19,7 @@ const HELP =
   `Hotwheels doctor: checks whether this machine can take n clients, and says what to run where not.
 
 Usage:
-  deno task doctor [n] [flags]
+  deno task -q doctor [n] [flags]
   bun run bots/doctor.ts [n] [flags]
 
   n                how many clients (default 20000)

@@ -85,16 +85,17 @@ const MESSAGE_FLAGS = ["rounds", "data", "size", "timeout", "slo"] as const;
 type Line = CommandLine<typeof VALUE_FLAGS[number], string>;
 
 /** What `--help` prints. */
-export const HELP =
-  `Hotwheels bots: connect n clients, publish one message, time it to the last of them.
+export const HELP = `Hotwheels bots: connect n clients, publish one message, time it to the last of
+them.
 
 Usage:
-  deno task bots [n] [host] [port] [flags]
+  deno task -q bots [n] [host] [port] [flags]
   bun run bots/main.ts [n] [host] [port] [flags]
 
   n                how many bots (default 1)
-  host             the server's name or address (default localhost), or the URL of a server that
-                   speaks another protocol: nats://host:port or redis://host:port
+  host             the server's name or address (default localhost), or the URL
+                   of a server that speaks another protocol: nats://host:port
+                   or redis://host:port
   port             its port (default 8081), also as host:port
 
 Flags:
@@ -102,44 +103,53 @@ Flags:
   --topic TOPIC    subscribe and publish to TOPIC (default events)
   --data TEXT      the message's data (default test)
   --size BYTES     data of that many bytes instead
-  --timeout TIME   how long a bot waits for a message, such as 800ms, 5s or 1m (default 5s)
+  --timeout TIME   how long a bot waits for a message, such as 800ms, 5s or 1m
+                   (default 5s)
   --retries N      how often a bot that can't get subscribed tries again
                    (default 20); forever: until Ctrl-C, also a bot that lost
                    its subscription, as the bots of 2009 did
-  --processes P    share the bots among P processes; auto (the default) takes as many as the
-                   descriptor limit and the cores call for, and one for fewer than 2,000 bots
-  --spread K       connect to K consecutive loopback addresses from the given one on, to get past
-                   the port range (some 28,000 connections for each address); auto (the default)
-                   does so where the server is on this machine, n calls for it and they answer
+  --processes P    share the bots among P processes; auto (the default) takes as
+                   many as the descriptor limit and the cores call for, and one
+                   for fewer than 2,000 bots
+  --spread K       connect to K consecutive loopback addresses from the given
+                   one on, to get past the port range (some 28,000 connections
+                   for each address); auto (the default) does so where the
+                   server is on this machine, n calls for it and they answer
   --tls            speak TLS with the server, whose certificate must be for host
-  --ca FILE        believe that certificate authority too (PEM; a certificate that vouches for itself
-                   is its own)
-  --slo TIME       fail unless every message reached its last bot within TIME, such as 1s
-  --storm          publish nothing, but wait until the bots lose their connections, as when the
-                   server is restarted, and measure their way back
-  --json FILE      write the report as JSON to FILE too; - for standard output, which sends the
-                   text to standard error
+  --ca FILE        believe that certificate authority too (PEM; a certificate
+                   that vouches for itself is its own)
+  --slo TIME       fail unless every message reached its last bot within TIME,
+                   such as 1s
+  --storm          publish nothing, but wait until the bots lose their
+                   connections, as when the server is restarted, and measure
+                   their way back
+  --json FILE      write the report as JSON to FILE too; - for standard output,
+                   which sends the text to standard error
   --verbose        print all that was found: how setting up went, each round's
                    counts, and how busy the bots were
   -h, --help       print this
   --version        print the version
 
-A bot connects (3 s limit; tries again after a random 1-100 ms, from the 20th time on after up to 2 s),
-subscribes, and checks each message byte by byte. When all are subscribed and it has become quiet, one more
-connection publishes. Latencies are exact, by nearest rank over all samples, and come by two clocks:
-from the server's timestamp in the message, and from the publish to the arrival, both on this machine.
+A bot connects (3 s limit; tries again after a random 1-100 ms, from the 20th
+time on after up to 2 s), subscribes, and checks each message byte by byte. When
+all are subscribed and it has become quiet, one more connection publishes.
+Latencies are exact, by nearest rank over all samples, and come by two clocks:
+from the server's timestamp in the message, and from the publish to the arrival,
+both on this machine.
 
-In a storm, a bot that lost its connection comes back when the server told it to (retry_after_ms), or else
-after a random time of up to 0.5 s, which doubles with each failure, to 10 s at most.
+In a storm, a bot that lost its connection comes back when the server told it to
+(retry_after_ms), or else after a random time of up to 0.5 s, which doubles with
+each failure, to 10 s at most.
 
-The exit status is 0 when every bot received every message, once, intact and in time, and --slo held,
-or when all came back from the storm; 1 when not, or when the run couldn't take place; 2 when the
-command line is wrong; 3 when the run is invalid, which makes it no measure of the server: a bot never
-subscribed, or the bots themselves held messages up.
+The exit status is 0 when every bot received every message, once, intact and in
+time, and --slo held, or when all came back from the storm; 1 when not, or when
+the run couldn't take place; 2 when the command line is wrong; 3 when the run is
+invalid, which makes it no measure of the server: a bot never subscribed, or the
+bots themselves held messages up.
 
 Examples:
-  deno task bots 5000
-  deno task bots 20000 10.0.0.7 8081 --rounds 5 --slo 1s
+  deno task -q bots 5000
+  deno task -q bots 20000 10.0.0.7 8081 --rounds 5 --slo 1s
   bun run bots/main.ts 100000 127.0.0.1 --spread 4 --json report.json
 `;
 

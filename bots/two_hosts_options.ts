@@ -53,7 +53,7 @@ export const HELP =
   `Hotwheels two-hosts: server and bots on one machine as if on two, each held to one core.
 
 Usage (Linux, as root):
-  deno task two-hosts [n] [flags] [-- flags of compare]
+  deno task -q two-hosts [n] [flags] [-- flags of compare]
   bun run bots/two_hosts.ts [n] [flags] [-- flags of compare]
 
   n                how many bots (default 20000)

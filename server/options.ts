@@ -94,7 +94,7 @@ const GIB = 1024 * MIB;
 export const HELP = `Hotwheels: a Janus publish/subscribe server over TCP.
 
 Usage:
-  deno task serve [flags]
+  deno task -q serve [flags]
   bun run server/main.ts [flags]
 
 Where:

@@ -16,7 +16,7 @@ import { CommandLine } from "../runtime/command_line.ts";
 const HELP = `Hotwheels tests: format, lint, types, docs, and every test on Deno and on Bun.
 
 Usage:
-  deno task test [path ...]
+  deno task -q test [path ...]
   bun run test/run.ts [path ...]
 
   path        a file or a folder: only the tests in there, and no other checks

@@ -83,7 +83,7 @@ export const HELP =
   `Hotwheels compare: which server reaches its last subscriber sooner, by how much, and how sure is that?
 
 Usage:
-  deno task compare [n] [flags]
+  deno task -q compare [n] [flags]
   bun run bots/compare.ts [n] [flags]
 
   n                   how many subscribers (default ${DEFAULT_SIZE}, or the most of --sweep)
@@ -127,10 +127,10 @@ The exit status is 0 when each server had all its valid runs; 1 when not, or whe
 measured at all; 2 when the command line is wrong.
 
 Examples:
-  deno task compare 5000
-  deno task compare --sweep 1000,5000,10000 --seed 7 --out reports/mine
+  deno task -q compare 5000
+  deno task -q compare --sweep 1000,5000,10000 --seed 7 --out reports/mine
   bun run bots/compare.ts 2000 --target old=10.0.0.7:8081 --target new=10.0.0.7:8082
-  deno task compare 5000 --target Bun=bun --target nats=nats://localhost --target redis=redis://localhost
+  deno task -q compare 5000 --target Bun=bun --target nats=nats://localhost --target redis=redis://localhost
 `;
 
 /**

@@ -59,7 +59,7 @@ export const HELP =
   `Hotwheels soak: attacks a server in every way at once, and checks that nobody else is harmed.
 
 Usage:
-  deno task soak [flags]
+  deno task -q soak [flags]
   bun run bots/soak.ts [flags]
 
   --minutes M       how long each server is under load (default 10; 0.5 is half a minute)

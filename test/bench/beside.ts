@@ -17,7 +17,7 @@ import { Audience, BenchPublisher, publishFrames } from "./fanout_client.ts";
 const HELP = `Hotwheels benchmark: the latency of a topic with one subscriber beside a large one.
 
 Usage:
-  deno task bench:beside [flags]
+  deno task -q bench:beside [flags]
   bun run test/bench/beside.ts [flags]
 
 Flags:

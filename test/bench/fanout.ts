@@ -19,7 +19,7 @@ import { Audience, BenchPublisher, publishFrames } from "./fanout_client.ts";
 const HELP = `Hotwheels fan-out benchmark: how long until the last subscriber has the last message.
 
 Usage:
-  deno task bench:fanout [flags]
+  deno task -q bench:fanout [flags]
   bun run test/bench/fanout.ts [flags]
 
 Flags:

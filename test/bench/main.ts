@@ -13,7 +13,7 @@ import { PROTOCOL_CASES } from "./protocol_bench.ts";
 const HELP = `Hotwheels benchmark: what the parts cost by themselves, without sockets.
 
 Usage:
-  deno task bench
+  deno task -q bench
   bun run test/bench/main.ts
 
 Flags:

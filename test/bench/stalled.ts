@@ -19,7 +19,7 @@ const HELP =
   `Hotwheels benchmark: nine tenths of a topic's subscribers, beside a tenth that reads nothing.
 
 Usage:
-  deno task bench:stalled [flags]
+  deno task -q bench:stalled [flags]
   bun run test/bench/stalled.ts [flags]
 
 Flags:

@@ -138,6 +138,7 @@ describe("the bots' command line", () => {
       assertStringIncludes(HELP, `\n  --${flag} `);
     }
     assertStringIncludes(HELP, "\n  -h, --help ");
+    assertEquals(HELP.split("\n").filter((line) => line.length > 80), []);
   });
 
   const mistakes: readonly (readonly [args: string[], says: string])[] = [

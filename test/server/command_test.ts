@@ -168,7 +168,7 @@ for (const runtime of RUNTIME_NAMES) {
         "version",
       ];
       for (const flag of flags) assertMatch(stdout, new RegExp(`^ *(-h, )?--${flag}\\b`, "m"));
-      assertMatch(stdout, /deno task serve/);
+      assertMatch(stdout, /deno task -q serve/);
       assertMatch(stdout, /bun run server\/main\.ts/);
       for (const line of stdout.split("\n")) assert(line.length <= 110, line);
     });
