@@ -4,7 +4,7 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { endOf } from "../../bots/demo/conclusion.ts";
 import { planDemo } from "../../bots/demo/plan.ts";
-import { PROJECT_ROOT } from "../../bots/program.ts";
+import { findProgram, PROJECT_ROOT } from "../../bots/program.ts";
 import type { BotsReport } from "../../bots/report.ts";
 import { EnvironmentError } from "../../runtime/command_line.ts";
 import { readFacts, type SystemFacts } from "../../runtime/system/facts.ts";
@@ -21,9 +21,11 @@ function demo(...args: (string | number)[]): CommandProcess {
   return startCommand("bots/demo.ts", args);
 }
 
-/** The demonstration where no process may have more descriptors than that. */
+/** The demonstration as users start it, where no process may have more descriptors than that. */
 function demoWithin(descriptors: number, n: number): CommandProcess {
-  const command = [...runCommand, "bots/demo.ts", String(n)];
+  const command = "deno" in process.versions
+    ? [findProgram("deno").path, "task", "-q", "demo", String(n)]
+    : [...runCommand, "bots/demo.ts", String(n)];
   return new CommandProcess(
     spawn("sh", ["-c", `ulimit -n ${descriptors} && exec "$@"`, "sh", ...command], {
       cwd: PROJECT_ROOT,
