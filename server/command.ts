@@ -6,6 +6,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import process from "node:process";
+import { counted } from "../runtime/counted.ts";
 import { answer } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
@@ -18,12 +19,18 @@ import { configureLog } from "./log.ts";
 import { HELP, parseCommand, type ServerOptions } from "./options.ts";
 import { serverWarnings } from "./preflight.ts";
 import { type Reloadable, Reloader } from "./reload.ts";
-import { completeLimits, serve } from "./serve.ts";
+import { attainable, completeLimits, serve } from "./serve.ts";
 import { Supervisor } from "./supervisor.ts";
 import { readIdentity } from "./tls_files.ts";
 
 /** A signal counts as the second one only this long after the first: one Ctrl-C may arrive thrice. */
 const SECOND_SIGNAL_MS = 500;
+
+/** How long a stop takes at most, and on top of `--drain-seconds`. */
+const STOP_WITHIN_MS = 10_000;
+
+/** Signals that stop the server. */
+type StopSignal = "SIGINT" | "SIGTERM";
 
 /** How long the end waits for whoever reads the log. */
 const LAST_LINES_MS = 500;
@@ -71,16 +78,18 @@ async function runAlone(options: ServerOptions): Promise<number> {
   const server = await serve({ hostname: host, port, limits, access, ...identity });
   const reloader = reloadOnHangups(options, server);
   announce(server.address, server.runtime, server.limits, "");
-  await signal;
+  const name = await signal;
   reloader.stop();
-  await server.close(drainMs === undefined ? {} : { drainMs });
+  const { connections } = server.counters;
+  const stop = () => server.close(drainMs === undefined ? {} : { drainMs });
+  await logStop(name, `draining ${counted(connections, "connection")}`, stop, drainMs);
   return 0;
 }
 
 async function runWorkers(options: ServerOptions): Promise<number> {
   const { workers, host, port, logLevel, tls, drainMs } = options;
   const runtime = await detectRuntime();
-  const limits = completeLimits(options.limits, workers);
+  const limits = completeLimits(attainable(options.limits, workers), workers);
   const logger = getLogger("hotwheels");
   const supervisor = new Supervisor(runtime, {
     workers,
@@ -96,11 +105,35 @@ async function runWorkers(options: ServerOptions): Promise<number> {
   const address = await supervisor.start();
   const reloader = reloadOnHangups(options, supervisor);
   announce(address, runtime, limits, `${workers} workers, `);
-  const reason = await Promise.race([signal, supervisor.gaveUp]);
+  const gaveUp = supervisor.gaveUp.then((reason) => ({ reason }));
+  const end = await Promise.race([signal, gaveUp]);
   reloader.stop();
-  await supervisor.stop();
-  if (reason === undefined) return 0;
-  throw new EnvironmentError(`${reason}: giving up`);
+  if (typeof end === "object") {
+    await supervisor.stop();
+    throw new EnvironmentError(`${end.reason}: giving up`);
+  }
+  await logStop(end, `draining ${workers} workers`, () => supervisor.stop(), drainMs);
+  return 0;
+}
+
+/**
+ * Stops, and logs when that begins and when it's done.
+ *
+ * @param signal What asked for it.
+ */
+async function logStop(
+  signal: StopSignal,
+  what: string,
+  stop: () => Promise<void>,
+  drainMs = 0,
+): Promise<void> {
+  const logger = getLogger("hotwheels");
+  const beganMs = performance.now();
+  const most = (STOP_WITHIN_MS + drainMs) / 1000;
+  logger.info("got {signal}: {what}, within {most} s", { signal, what, most });
+  await stop();
+  const seconds = ((performance.now() - beganMs) / 1000).toFixed(1);
+  logger.info("stopped after {seconds} s", { seconds });
 }
 
 function announce(address: Address, runtime: Runtime, limits: Limits, workers: string): void {
@@ -120,20 +153,19 @@ function reloadOnHangups(options: ServerOptions, server: Reloadable): Reloader {
  *
  * @param onSecond What to do before it does.
  */
-function firstSignal(onSecond: () => void = () => {}): Promise<undefined> {
+function firstSignal(onSecond: () => void = () => {}): Promise<StopSignal> {
   return new Promise((resolve) => {
     let firstMs: number | undefined;
-    const onSignal = () => {
+    const onSignal = (name: StopSignal) => {
       const nowMs = performance.now();
       if (firstMs === undefined) {
         firstMs = nowMs;
-        resolve(undefined);
+        resolve(name);
       } else if (nowMs - firstMs >= SECOND_SIGNAL_MS) {
         onSecond();
         process.exit(1);
       }
     };
-    process.on("SIGINT", onSignal);
-    process.on("SIGTERM", onSignal);
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => onSignal(name));
   });
 }

@@ -85,7 +85,7 @@ export interface RunningServer {
  */
 export async function serve(options: ServeOptions = {}): Promise<RunningServer> {
   const runtime = options.runtime ?? await detectRuntime();
-  const limits = completeLimits(options.limits);
+  const limits = completeLimits(attainable(options.limits));
   const server = new Server(runtime, limits, options.events ?? logEvents(), {
     access: options.access ?? {},
   });
@@ -104,6 +104,19 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
     setAccess: (access) => server.setAccess(access),
     close: (options) => server.stop(options),
   };
+}
+
+/**
+ * The limits given, with no more connections than the descriptors allow, where that is known: past it
+ * clients would hang, connected but silent.
+ *
+ * @param workers How many processes serve together: each has a descriptor limit of its own.
+ */
+export function attainable(given: Partial<Limits> = {}, workers = 1): Partial<Limits> {
+  const descriptors = descriptorLimit();
+  if (given.maxConnections === undefined || descriptors === undefined) return given;
+  const most = maxConnectionsFor(descriptors) * workers;
+  return { ...given, maxConnections: Math.min(given.maxConnections, most) };
 }
 
 /**

@@ -7,8 +7,9 @@
 // First: SIGHUP, which is the supervisor's business, must not end this process.
 import "./hangup.ts";
 
-import { getLogger } from "@logtape/logtape";
+import { getLogger, type Logger } from "@logtape/logtape";
 import process from "node:process";
+import { counted } from "../runtime/counted.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import type { Address } from "../runtime/types.ts";
 import type { NumberedOrder, Order, Report } from "./control.ts";
@@ -22,6 +23,7 @@ const LAST_LINES_MS = 500;
 const runtime = await detectRuntime();
 let server: Server | undefined;
 let log: LogQueue | undefined;
+let logger: Logger | undefined;
 let stopOptions: StopOptions = {};
 
 process.on("message", async (order: NumberedOrder) => {
@@ -55,7 +57,8 @@ async function obey(order: Order): Promise<Address | null> {
     case "start": {
       log = await configureLog(order.logLevel);
       if (order.drainMs !== null) stopOptions = { drainMs: order.drainMs };
-      const events = logEvents(getLogger(["hotwheels", order.name]));
+      logger = getLogger(["hotwheels", order.name]);
+      const events = logEvents(logger);
       server = new Server(runtime, order.limits, events, { hasMesh: true });
       await server.mesh?.listen(order.socketPath);
       return null;
@@ -77,6 +80,9 @@ async function obey(order: Order): Promise<Address | null> {
       server?.setAccess(order.access);
       return null;
     case "drain":
+      logger?.info("draining {connections}", {
+        connections: counted(server?.counters.connections ?? 0, "connection"),
+      });
       await server?.drain();
       return null;
     case "stop":

@@ -104,7 +104,7 @@ for (const runtime of RUNTIME_NAMES) {
         const { status, stdout, stderr } = await server.exited();
         assertEquals(status, 0);
         assertMatch(stdout, line);
-        assertEquals(stderr, "");
+        assertMatch(stderr, /^\S+ \[info\] hotwheels: got SIGTERM: .*\n.* stopped after .*\n$/);
       });
     });
 
@@ -131,6 +131,25 @@ for (const runtime of RUNTIME_NAMES) {
         await server.exited();
       }
     });
+
+    for (const workers of process.platform === "linux" ? [1, 2] : [1]) {
+      it(`takes no more than that whatever it's told, workers: ${workers}`, async () => {
+        const command = runtime === "deno"
+          ? [directCommand(runtime)[0]!, "task", "-q", "serve"]
+          : directCommand(runtime);
+        const limited = ["sh", "-c", 'ulimit -n 300; exec "$@"', "sh", ...command];
+        const flags = ["--max-connections", "1000000", "--workers", `${workers}`];
+        const server = await ServerCommand.listening(runtime, flags, limited);
+        try {
+          const most = workers * (300 - 64);
+          assertStringIncludes(server.stdout, `at most ${most} connections`);
+          assertMatch(server.stderr, /^hotwheels: 1000000 connections in .* 300 are allowed; /);
+        } finally {
+          server.signal("SIGTERM");
+          await server.exited();
+        }
+      });
+    }
 
     it("prints its flags when asked for help", async () => {
       const { status, stdout, stderr } = await run(runtime, ["--help", "--port", "7"]);
@@ -392,7 +411,7 @@ for (const runtime of RUNTIME_NAMES) {
 
     it("logs as much as it's asked to", async () => {
       for (
-        const [level, lines] of [["debug", 2], ["info", 1], ["warning", 1], ["error", 0]] as const
+        const [level, lines] of [["debug", 4], ["info", 3], ["warning", 1], ["error", 0]] as const
       ) {
         await withServer(["--log-level", level], async (server) => {
           const ordinary = await JanusClient.greeted(server);

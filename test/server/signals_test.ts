@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "node:test";
 import { findProgram, RUNTIME_NAMES } from "../../bots/program.ts";
 import { errorOf, JanusClient, message, publish } from "../support/janus_client.ts";
@@ -52,6 +52,32 @@ for (const runtime of RUNTIME_NAMES) {
           assertEquals([exit.status, exit.signal, exit.stderr], [0, null, ""]);
         } finally {
           await Promise.all(clients.map((client) => client.dispose()));
+          await server.dispose();
+        }
+      });
+    }
+
+    for (const [signal, workers] of [["SIGTERM", 1], ["SIGINT", 2]] as const) {
+      it(`${signal} and what comes of it stand in the log, workers: ${workers}`, async () => {
+        const flags = ["--workers", `${workers}`, "--drain-seconds", "1"];
+        const server = await ServerCommand.listening(runtime, flags);
+        try {
+          const clients: JanusClient[] = [];
+          for (let i = 0; i < 3; i++) clients.push(await JanusClient.greeted(server));
+          server.signal(signal);
+          for (const client of clients) await client.closed();
+          const { status, stderr } = await server.exited();
+          assertEquals(status, 0);
+          const log = stderr.replaceAll(/^\S+ /gm, "");
+          const lines = workers === 1
+            ? ["[info] hotwheels: got SIGTERM: draining 3 connections, within 11 s"]
+            : ["[info] hotwheels: got SIGINT: draining 2 workers, within 11 s"];
+          assertEquals(log.split("\n").slice(0, 1), lines);
+          assertMatch(log, /\n\[info\] hotwheels: stopped after \d\.\d s\n$/);
+          const drained = [...log.matchAll(/worker-\d: draining (\d+) connections?\n/g)];
+          const total = drained.reduce((sum, [, count]) => sum + Number(count), 0);
+          assertEquals([drained.length, total], workers === 1 ? [0, 0] : [2, 3]);
+        } finally {
           await server.dispose();
         }
       });
