@@ -16,29 +16,34 @@ import { findProgram, RUNTIME_NAMES } from "./program.ts";
 import { deliver } from "./soak/deliver.ts";
 import { startServer } from "./soak/start_server.ts";
 
-const HELP =
-  `Hotwheels churn: makes and closes connections, and checks that the server's memory stays where it was.
+const HELP = `Hotwheels churn: makes and closes connections, and checks that the server's
+memory stays where it was.
 
 Usage:
   deno task -q churn [n] [flags]
   bun run bots/churn.ts [n] [flags]
 
-  n             how many connections are counted (default 200000); half as many come before them
-  --runtime R   deno or bun: start this checkout's server on R (default: on both, one after the other)
+  n             how many connections are counted (default 200000); half as many
+                come before them
+  --runtime R   deno or bun: start this checkout's server on R (default: on
+                both, one after the other)
   --workers N   the server's processes (default 1)
-  --json FILE   write the report as JSON to FILE too; - for standard output, which sends the text to
-                standard error
+  --json FILE   write the report as JSON to FILE too; - for standard output,
+                which sends the text to standard error
   -h, --help    print this
   --version     print the version
 
-A quarter of the connections each is reset as soon as it is connected, when it is greeted, and when it is
-subscribed; the last publishes, and leaves in order. They come from two thousand loopback addresses, so
-that no address runs out of ports. A runtime takes what memory it needs for a load step by step, and
-keeps it; that's over when the count begins. After every quarter of it all pauses, and the server's
-resident memory is read: at the end it may be a tenth above what it was after the first. Fewer than
-${FEWEST_TO_JUDGE} connections can't tell growth from warming up, and memory isn't judged.
+A quarter of the connections each is reset as soon as it is connected, when it
+is greeted, and when it is subscribed; the last publishes, and leaves in order.
+They come from two thousand loopback addresses, so that no address runs out of
+ports. A runtime takes what memory it needs for a load step by step, and keeps
+it; that's over when the count begins. After every quarter of it all pauses, and
+the server's resident memory is read: at the end it may be a tenth above what it
+was after the first. Fewer than ${FEWEST_TO_JUDGE} connections can't tell growth from
+warming up, and memory isn't judged.
 
-The exit status is 0 when it was, and no connection failed; 1 when not; 2 when the command line is wrong.
+The exit status is 0 when it was, and no connection failed; 1 when not; 2 when
+the command line is wrong.
 `;
 
 const DEFAULT_CONNECTIONS = 200_000;

@@ -15,8 +15,8 @@ import { type Ec2Instance, metadataEndpoint, readInstance } from "./ec2_metadata
 import { MAX_BOTS, MAX_WORKERS } from "./limits.ts";
 import type { RuntimeName } from "./program.ts";
 
-const HELP =
-  `Hotwheels doctor: checks whether this machine can take n clients, and says what to run where not.
+const HELP = `Hotwheels doctor: checks whether this machine can take n clients, and says what
+to run where not.
 
 Usage:
   deno task -q doctor [n] [flags]
@@ -27,13 +27,15 @@ Usage:
 Flags:
   --role ROLE      what is to run here: both (the default), server or bots
   --workers N      the server's processes (default 1)
-  --ec2            ask EC2's metadata service, also where this doesn't look like EC2
+  --ec2            ask EC2's metadata service, also where this doesn't look like
+                   EC2
   --json           print JSON instead
   -h, --help       print this
   --version        print the version
 
-Memory is estimated for the runtime that runs this. Each line says fine, note (it works, but not well) or
-fatal (it can't work). The exit status is 0 unless something is fatal, which makes it 1.
+Memory is estimated for the runtime that runs this. Each line says fine, note
+(it works, but not well) or fatal (it can't work). The exit status is 0 unless
+something is fatal, which makes it 1.
 `;
 
 /** The version of the JSON. */

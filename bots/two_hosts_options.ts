@@ -49,8 +49,8 @@ export type TwoHostsCommand =
 const MAX_ROUNDS = 10_000;
 
 /** What `--help` prints. */
-export const HELP =
-  `Hotwheels two-hosts: server and bots on one machine as if on two, each held to one core.
+export const HELP = `Hotwheels two-hosts: server and bots on one machine as if on two, each held to
+one core.
 
 Usage (Linux, as root):
   deno task -q two-hosts [n] [flags] [-- flags of compare]
@@ -62,20 +62,23 @@ Flags:
   --server NAME    deno, bun or both, one after another (default both)
   --bots-runtime NAME
                    the runtime of the bots (default bun, where they cost least)
-  --delay TIME     what each packet takes, each way, such as 1ms (needs the kernel's netem)
+  --delay TIME     what each packet takes, each way, such as 1ms (needs the
+                   kernel's netem)
   --rate RATE      what the wire carries, each way, such as 100mbit or 1gbit
   --rounds R       publish R messages, one after another (default 1)
   --slo TIME       within which the last bot must have each (default 1s)
-  --compare        run the comparison too, against both servers at once; what follows -- goes to it
+  --compare        run the comparison too, against both servers at once; what
+                   follows -- goes to it
   -h, --help       print this
   --version        print the version
 
-The server and the bots get a network namespace each, with a wire (a veth pair) between them. They are
-removed at the end, whatever happens; what a killed run left behind, the next one removes.
+The server and the bots get a network namespace each, with a wire (a veth pair)
+between them. They are removed at the end, whatever happens; what a killed run
+left behind, the next one removes.
 
-The exit status is 0 when every bot received every message within --slo; 1 when not, or when this
-can't be done here; 2 when the command line is wrong; 3 when a run is invalid, which makes it no
-measure of the server.
+The exit status is 0 when every bot received every message within --slo; 1 when
+not, or when this can't be done here; 2 when the command line is wrong; 3 when a
+run is invalid, which makes it no measure of the server.
 `;
 
 /**

@@ -98,89 +98,110 @@ Usage:
   bun run server/main.ts [flags]
 
 Where:
-  --host HOST          the address to listen on (default 0.0.0.0, every IPv4 interface; :: for IPv6 too)
+  --host HOST          the address to listen on (default 0.0.0.0, every IPv4
+                       interface; :: for IPv6 too)
   --port PORT          the port (default 8081; 0 lets the system choose one)
-  --workers N          share the port among N processes, or auto for one a core (default 1); each has
-                       a descriptor limit of its own. Linux only; elsewhere one process serves
+  --workers N          share the port among N processes, or auto for one a core
+                       (default 1); each has a descriptor limit of its own.
+                       Linux only; elsewhere one process serves
 
 TLS, for all connections:
-  --tls-cert FILE      the certificate, with those between it and its root, as PEM
-  --tls-key FILE       its private key, as PEM. On Deno, run the server with leave to read the two files:
-                       deno run with the flags of the serve task, and --allow-read=CERT,KEY
+  --tls-cert FILE      the certificate, with those between it and its root, as
+                       PEM
+  --tls-key FILE       its private key, as PEM. On Deno, run the server with
+                       leave to read the two files: deno run with the flags of
+                       the serve task, and --allow-read=CERT,KEY
 
 Limits, of all workers together (each has its share):
-  --max-connections N  connections at once (default: what the descriptor limit leaves)
+  --max-connections N  connections at once (default: what the descriptor limit
+                       leaves)
   --max-connections-per-ip N
-                       the same from one address, with IPv6 from one /64 (default: 32 or a tenth
-                       less than --max-connections, whichever leaves more)
-  --accept-rate N      connections a second from one address, and twice as many at once (default
-                       10000, or half of --max-connections where that is more)
+                       the same from one address, with IPv6 from one /64
+                       (default: 32 or a tenth less than --max-connections,
+                       whichever leaves more)
+  --accept-rate N      connections a second from one address, and twice as many
+                       at once (default 10000, or half of --max-connections
+                       where that is more)
   --max-frame-bytes B  one frame or message (default 65536)
   --max-topic-bytes B  one topic's name, at most 256 (default 256)
   --max-topics N       topics that one connection may subscribe to (default 128)
-  --max-topics-total N topics that have subscribers at once; a worker counts its own (default 100000)
+  --max-topics-total N topics that have subscribers at once; a worker counts its
+                       own (default 100000)
   --max-pending-bytes B
-                       what may wait for one connection at once (default 8388608)
+                       what may wait for one connection at once (default
+                       8388608)
   --soft-pending-bytes B
-                       what may wait for one connection for longer than --soft-pending-time
-                       (default 1048576)
+                       what may wait for one connection for longer than
+                       --soft-pending-time (default 1048576)
   --soft-pending-time TIME
                        see --soft-pending-bytes (default 10s)
   --max-total-pending-bytes B
-                       what all connections together may make the server hold in memory, a message
-                       for many subscribers counted once (default 268435456)
+                       what all connections together may make the server hold in
+                       memory, a message for many subscribers counted once
+                       (default 268435456)
 
-Who may do what (default: everybody everything; with addresses and keys it takes both):
+Who may do what (default: everybody everything; with addresses and keys it takes
+both):
   --publish-from CIDR,...
-                       addresses that may publish, such as 10.0.0.0/8,2001:db8::/32
+                       addresses that may publish, such as
+                       10.0.0.0/8,2001:db8::/32
   --subscribe-from CIDR,...
                        the same for subscribing
   --publish-from-file FILE
-                       further addresses, one a line; what follows a # is a comment
+                       further addresses, one a line; what follows a # is a
+                       comment
   --subscribe-from-file FILE
                        the same for subscribing
   --publish-key-file FILE
-                       keys, one a line; a client must authenticate with one before it publishes.
-                       Deno must be allowed to read the file: --allow-read=FILE
+                       keys, one a line; a client must authenticate with one
+                       before it publishes. Deno must be allowed to read the
+                       file: --allow-read=FILE
   --subscribe-key-file FILE
                        the same for subscribing
-  --max-wrong-keys N   wrong keys from one address in a minute; then none is looked at (default 10)
+  --max-wrong-keys N   wrong keys from one address in a minute; then none is
+                       looked at (default 10)
 
 Of each connection:
-  --publish-rate N     messages a second that it may publish, and as many at once; beyond that it's read
-                       no faster, and loses nothing (default 100000)
+  --publish-rate N     messages a second that it may publish, and as many at
+                       once; beyond that it's read no faster, and loses nothing
+                       (default 100000)
 
 Deadlines, such as 800ms, 5s, 5m or 1h:
   --write-deadline TIME
-                       what waits for a connection may stand still so long (default 10s)
+                       what waits for a connection may stand still so long
+                       (default 10s)
   --ping-after TIME    a client that is silent so long gets a PING (default 30s)
-  --idle-timeout TIME  and is closed after so much more silence; a new connection has as long for
-                       its first complete frame (default 30s)
+  --idle-timeout TIME  and is closed after so much more silence; a new
+                       connection has as long for its first complete frame
+                       (default 30s)
   --legacy-idle-timeout TIME
-                       a subscriber that began with <regular-socket/> is closed after
-                       so much silence, without a word (default: never)
+                       a subscriber that began with <regular-socket/> is closed
+                       after so much silence, without a word (default: never)
 
 Stopping:
-  --drain-seconds N    how long it takes to close all connections, one by one (default: a second for
-                       every 5000 of them, and 4 at most; 0 closes them at once)
+  --drain-seconds N    how long it takes to close all connections, one by one
+                       (default: a second for every 5000 of them, and 4 at most;
+                       0 closes them at once)
 
 Others:
-  --log-level LEVEL    debug, info, warning or error: what is logged to standard error (default info)
+  --log-level LEVEL    debug, info, warning or error: what is logged to standard
+                       error (default info)
   -h, --help           print this
   --version            print the version
 
-A client that passes a limit is told why in an error frame and closed; nobody else is affected.
-A client of 2009, which begins with <regular-socket/>, is closed without a word.
-SIGINT or SIGTERM stops gracefully: no more connections are accepted, what was accepted is delivered,
-clients are told server_shutdown and when to come back, and the process ends with status 0, within
-10 s and --drain-seconds. A second signal, half a second later or more, ends it at once.
+A client that passes a limit is told why in an error frame and closed; nobody
+else is affected. A client of 2009, which begins with <regular-socket/>, is
+closed without a word. SIGINT or SIGTERM stops gracefully: no more connections
+are accepted, what was accepted is delivered, clients are told server_shutdown
+and when to come back, and the process ends with status 0, within 10 s and
+--drain-seconds. A second signal, half a second later or more, ends it at once.
 
 SIGHUP has the files of keys, addresses and the certificate read again, and
 does nothing else. New connections get what is new, live ones keep what they
 have. What can't be read or used is logged, and the old stays in force.
 
-The exit status is 1 when the server can't run here (port in use, no permission), 2 when the command
-line is wrong.
+The exit status is 1 when the server can't run here (port in use, no
+permission), 2 when the command line is wrong.
 `;
 
 /**

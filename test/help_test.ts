@@ -22,6 +22,9 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   "test": "test/run.ts",
 };
 
+/** A terminal's width. */
+const COLUMNS = 80;
+
 /** What a command says, which must end at once. */
 function hear(command: readonly string[]): Promise<Ended> {
   const [program = "", ...args] = command;
@@ -40,11 +43,13 @@ describe("the help of each command", () => {
       const { path } = findProgram(runtime);
       const command = runtime === "deno" ? [path, "task", "-q", task] : [path, "run", script];
 
-      it(`comes from ${task} on ${runtime}, for --help and -h, and nothing else does`, async () => {
+      it(`fits a terminal, from ${task} on ${runtime}, for --help and -h`, async () => {
         const [long, short] = [await hear([...command, "--help"]), await hear([...command, "-h"])];
         assertEquals([long.status, long.stderr], [0, ""]);
-        assertMatch(long.stdout, /^Hotwheels\b.*\n\nUsage\b/);
+        assertMatch(long.stdout, /^Hotwheels\b[^]*?\n\nUsage\b/);
         assertMatch(long.stdout, /^ +-h, --help +print this$/m);
+        assertMatch(long.stdout, /^ +--version +print the version$/m);
+        assertEquals(long.stdout.split("\n").filter((line) => line.length > COLUMNS), []);
         assertEquals(short, long);
       });
     }

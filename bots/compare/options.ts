@@ -80,57 +80,70 @@ type Line = CommandLine<typeof VALUE_FLAGS[number], typeof SWITCHES[number]>;
 
 /** What `--help` prints. */
 export const HELP =
-  `Hotwheels compare: which server reaches its last subscriber sooner, by how much, and how sure is that?
+  `Hotwheels compare: which server reaches its last subscriber sooner, by how much,
+and how sure is that?
 
 Usage:
   deno task -q compare [n] [flags]
   bun run bots/compare.ts [n] [flags]
 
-  n                   how many subscribers (default ${DEFAULT_SIZE}, or the most of --sweep)
+  n                   how many subscribers (default ${DEFAULT_SIZE}, or the most of
+                      --sweep)
 
 Flags:
-  --target NAME=WHERE what to compare; give it twice or more. WHERE is deno or bun (this checkout's
-                      server, started afresh for each run), or where a server runs: host:port for
-                      one that speaks Janus, nats://host:port, redis://host:port. The first is what
-                      the others are held against. Without it: Deno=deno and Bun=bun
+  --target NAME=WHERE what to compare; give it twice or more. WHERE is deno or
+                      bun (this checkout's server, started afresh for each run),
+                      or where a server runs: host:port for one that speaks
+                      Janus, nats://host:port, redis://host:port. The first is
+                      what the others are held against. Without it: Deno=deno
+                      and Bun=bun
   --runs R            valid runs of each (default ${DEFAULT_RUNS}; a verdict takes ${MIN_RUNS} or more)
-  --rounds R          messages in each run (default ${DEFAULT_ROUNDS}), after one that doesn't count
-  --sweep LIST        do it for each of these numbers of subscribers, such as 1000,5000,10000
+  --rounds R          messages in each run (default ${DEFAULT_ROUNDS}), after one that doesn't
+                      count
+  --sweep LIST        do it for each of these numbers of subscribers, such as
+                      1000,5000,10000
   --workers N         processes of each server that is started (default 1)
-  --bots-runtime R    deno or bun: what the bots run on, for all servers alike (default bun, on which
-                      they cost least)
+  --bots-runtime R    deno or bun: what the bots run on, for all servers alike
+                      (default bun, on which they cost least)
   --size BYTES        the message's data (default: 4 bytes, as in 2009)
-  --timeout TIME      how long a bot waits for a message, such as 5s (default 5s)
-  --seed N            draw the order of the runs and the resamples from N, to have them again
-  --out DIR           where the reports go (default reports/, and the moment in UTC)
+  --timeout TIME      how long a bot waits for a message, such as 5s (default
+                      5s)
+  --seed N            draw the order of the runs and the resamples from N, to
+                      have them again
+  --out DIR           where the reports go (default reports/, and the moment in
+                      UTC)
   --json              print report.json instead of the table
-  --from FILE         measure nothing: make the reports again from this report.json, beside it
-                      unless --out says otherwise
-  --ec2               record what EC2 says of this instance, and count no run during which it held
-                      packets up
+  --from FILE         measure nothing: make the reports again from this
+                      report.json, beside it unless --out says otherwise
+  --ec2               record what EC2 says of this instance, and count no run
+                      during which it held packets up
   -h, --help          print this
   --version           print the version
 
-Each run starts its server, connects n bots, subscribes them, waits until all is quiet, publishes, and
-takes the time until each bot has the message. Servers take turns, in an order drawn anew for each
-pass. A run that lost a message or stood still, or whose bots were too busy to measure half of its
-messages, is marked, not counted, and made again, up to half as many times as there are runs.
+Each run starts its server, connects n bots, subscribes them, waits until all is
+quiet, publishes, and takes the time until each bot has the message. Servers
+take turns, in an order drawn anew for each pass. A run that lost a message or
+stood still, or whose bots were too busy to measure half of its messages, is
+marked, not counted, and made again, up to half as many times as there are runs.
 
-A difference is a ratio of medians over runs, with the 95 % interval of 20,000 resamples. It is called
-one (faster, slower; less, more) when the interval lies wholly beyond 5 % and even the 99.9 % interval
-doesn't reach equal; "no difference" when the interval lies wholly within 5 %; else "inconclusive".
+A difference is a ratio of medians over runs, with the 95 % interval of 20,000
+resamples. It is called one (faster, slower; less, more) when the interval lies
+wholly beyond 5 % and even the 99.9 % interval doesn't reach equal; "no
+difference" when the interval lies wholly within 5 %; else "inconclusive".
 
-DIR gets report.html, report.md, report.json (with every latency that was taken) and, for each server,
-.hgrm files for HdrHistogram's plotter.
+DIR gets report.html, report.md, report.json (with every latency that was taken)
+and, for each server, .hgrm files for HdrHistogram's plotter.
 
-The exit status is 0 when each server had all its valid runs; 1 when not, or when something couldn't be
-measured at all; 2 when the command line is wrong.
+The exit status is 0 when each server had all its valid runs; 1 when not, or
+when something couldn't be measured at all; 2 when the command line is wrong.
 
 Examples:
   deno task -q compare 5000
   deno task -q compare --sweep 1000,5000,10000 --seed 7 --out reports/mine
-  bun run bots/compare.ts 2000 --target old=10.0.0.7:8081 --target new=10.0.0.7:8082
-  deno task -q compare 5000 --target Bun=bun --target nats=nats://localhost --target redis=redis://localhost
+  bun run bots/compare.ts 2000 --target old=10.0.0.7:8081 \\
+    --target new=10.0.0.7:8082
+  deno task -q compare 5000 --target Bun=bun \\
+    --target nats=nats://localhost --target redis=redis://localhost
 `;
 
 /**

@@ -55,42 +55,51 @@ const MAX_SUBSCRIBERS = 5_000;
 const MAX_KILLS_A_MINUTE = 3;
 
 /** What `--help` prints. */
-export const HELP =
-  `Hotwheels soak: attacks a server in every way at once, and checks that nobody else is harmed.
+export const HELP = `Hotwheels soak: attacks a server in every way at once, and checks that nobody
+else is harmed.
 
 Usage:
   deno task -q soak [flags]
   bun run bots/soak.ts [flags]
 
-  --minutes M       how long each server is under load (default 10; 0.5 is half a minute)
-  --runtime R       deno or bun: start this checkout's server on R (default: on both, one after the
-                    other)
-  --target H:P      soak the server at host H, port P instead; its memory isn't looked at
+  --minutes M       how long each server is under load (default 10; 0.5 is half
+                    a minute)
+  --runtime R       deno or bun: start this checkout's server on R (default: on
+                    both, one after the other)
+  --target H:P      soak the server at host H, port P instead; its memory isn't
+                    looked at
   --workers N       the server's processes (default 2)
-  --kill-every T    kill one worker every T, such as 30s, and ask one to end in the middle between two
-                    kills (default 60s; needs two workers or more)
-  --door D          open or locked: one server only, either for everybody over plain TCP, or for those
-                    with a key over TLS (default: both at once, with half of the subscribers each)
+  --kill-every T    kill one worker every T, such as 30s, and ask one to end in
+                    the middle between two kills (default 60s; needs two workers
+                    or more)
+  --door D          open or locked: one server only, either for everybody over
+                    plain TCP, or for those with a key over TLS (default: both
+                    at once, with half of the subscribers each)
   --subscribers N   healthy subscribers (default 200)
-  --seed S          draw the attacks from S again (default: a new one, which is printed)
-  --json FILE       write the report as JSON to FILE too; - for standard output, which sends the text
-                    to standard error
+  --seed S          draw the attacks from S again (default: a new one, which is
+                    printed)
+  --json FILE       write the report as JSON to FILE too; - for standard output,
+                    which sends the text to standard error
   -h, --help        print this
   --version         print the version
 
-Healthy subscribers come, go and change topics while publishers send to them, paced and in bursts, over
-kept connections and, where no key is wanted, as in 2009. Around them, in random order: silent
-connections, half frames, a byte a second, frames without an end, garbage, deep JSON, publish floods,
-connect and reset, floods and churn of connections, of subscriptions and of topics, subscribers that
-never read, read slowly, or read just enough; behind TLS also wrong keys, strangers without one,
-handshakes that don't begin or don't end, and certificates that change. Every healthy stream is checked for gaps, duplicates, order and damage, and every receipt that a
-publisher asked for; a stream on a worker that is made to end ends there, and none of another's may. Memory
-after the first minute is compared with memory at the end, by means over a fifth of the time each, and
-may grow by 10 %; where the soak is too short for that, it says so. In the end the server must have let
-go of its descriptors, answer, and stop with status 0.
+Healthy subscribers come, go and change topics while publishers send to them,
+paced and in bursts, over kept connections and, where no key is wanted, as in
+2009. Around them, in random order: silent connections, half frames, a byte a
+second, frames without an end, garbage, deep JSON, publish floods, connect and
+reset, floods and churn of connections, of subscriptions and of topics,
+subscribers that never read, read slowly, or read just enough; behind TLS also
+wrong keys, strangers without one, handshakes that don't begin or don't end, and
+certificates that change. Every healthy stream is checked for gaps, duplicates,
+order and damage, and every receipt that a publisher asked for; a stream on a
+worker that is made to end ends there, and none of another's may. Memory after
+the first minute is compared with memory at the end, by means over a fifth of
+the time each, and may grow by 10 %; where the soak is too short for that, it
+says so. In the end the server must have let go of its descriptors, answer, and
+stop with status 0.
 
-The exit status is 0 when all held, 1 when not or when the soak couldn't take place, 2 when the command
-line is wrong.
+The exit status is 0 when all held, 1 when not or when the soak couldn't take
+place, 2 when the command line is wrong.
 `;
 
 /**

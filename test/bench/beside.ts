@@ -14,7 +14,8 @@ import { detectRuntime } from "../../runtime/detect.ts";
 import type { CrowdOrder } from "./crowd.ts";
 import { Audience, BenchPublisher, publishFrames } from "./fanout_client.ts";
 
-const HELP = `Hotwheels benchmark: the latency of a topic with one subscriber beside a large one.
+const HELP = `Hotwheels benchmark: the latency of a topic with one subscriber beside a large
+one.
 
 Usage:
   deno task -q bench:beside [flags]
@@ -25,9 +26,11 @@ Flags:
   --samples N      messages to the small topic, one every 10 ms (default 500)
   --passes N       fresh servers for each runtime, in turn (default 3)
   -h, --help       print this
+  --version        print the version
 
-The large topic's subscribers live in a process of their own, which publishes the next message as soon as
-all have the last. The idle row is the same small topic while nobody publishes to the large one.
+The large topic's subscribers live in a process of their own, which publishes
+the next message as soon as all have the last. The idle row is the same small
+topic while nobody publishes to the large one.
 `;
 
 const PAUSE_MS = 10;

@@ -16,7 +16,8 @@ import { checkReportFile, writeReportFile } from "../../runtime/report_file.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { Audience, BenchPublisher, publishFrames } from "./fanout_client.ts";
 
-const HELP = `Hotwheels fan-out benchmark: how long until the last subscriber has the last message.
+const HELP = `Hotwheels fan-out benchmark: how long until the last subscriber has the last
+message.
 
 Usage:
   deno task -q bench:fanout [flags]
@@ -24,16 +25,21 @@ Usage:
 
 Flags:
   --cases LIST     subscribers x publishes x payload bytes, separated by commas
-                   (default ${"1000x1x4,10000x1x4,1000x1000x4,100x1000x1024,1000x100x4096"})
+                   (default
+                   ${"1000x1x4,10000x1x4,1000x1000x4,100x1000x1024,1000x100x4096"})
   --runtimes LIST  deno, bun or both (default deno,bun)
   --workers LIST   the numbers of workers (default 1,2)
-  --passes N       fresh servers for each row, the rows' order drawn anew for each pass (default 3)
-  --rounds N       rounds with each server, after one that isn't counted (default 3)
+  --passes N       fresh servers for each row, the rows' order drawn anew for
+                   each pass (default 3)
+  --rounds N       rounds with each server, after one that isn't counted
+                   (default 3)
   --json FILE      write all rounds as JSON to FILE too
   -h, --help       print this
+  --version        print the version
 
-The subscribers live in one process on the runtime that runs this, the same for all servers; they and
-the servers share the machine. Every message is counted; one that is lost fails the run.
+The subscribers live in one process on the runtime that runs this, the same for
+all servers; they and the servers share the machine. Every message is counted;
+one that is lost fails the run.
 `;
 
 /** One row of the table. */

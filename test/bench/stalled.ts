@@ -15,22 +15,26 @@ import { Audience, BenchPublisher, publishFrames } from "./fanout_client.ts";
 /** The kernel holds some 4 MiB for a peer that reads nothing. */
 const FILL_MIB = 6;
 
-const HELP =
-  `Hotwheels benchmark: nine tenths of a topic's subscribers, beside a tenth that reads nothing.
+const HELP = `Hotwheels benchmark: nine tenths of a topic's subscribers, beside a tenth that
+reads nothing.
 
 Usage:
   deno task -q bench:stalled [flags]
   bun run test/bench/stalled.ts [flags]
 
 Flags:
-  --subscribers N  subscribers of the topic, of whom a tenth stalls (default 10000)
-  --rounds N       messages before they stall, and again while they do (default 20)
+  --subscribers N  subscribers of the topic, of whom a tenth stalls (default
+                   10000)
+  --rounds N       messages before they stall, and again while they do (default
+                   20)
   --passes N       fresh servers for each runtime, in turn (default 3)
   -h, --help       print this
+  --version        print the version
 
-The tenth stops to read and is sent ${FILL_MIB} MiB each, more than the kernel holds for it, so that each one's
-writes stand still in the server. It isn't closed for that while this measures: the server runs with
-long deadlines. All latencies are the other nine tenths'.
+The tenth stops to read and is sent ${FILL_MIB} MiB each, more than the kernel holds for
+it, so that each one's writes stand still in the server. It isn't closed for
+that while this measures: the server runs with long deadlines. All latencies are
+the other nine tenths'.
 `;
 
 const FILL_PAYLOAD_BYTES = 60 * 1024;
