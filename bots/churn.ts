@@ -12,6 +12,7 @@ import { checkReportFile } from "../runtime/report_file.ts";
 import { churn, type ChurnRun, FEWEST_TO_JUDGE, MAX_GROWTH } from "./churn/churn.ts";
 import { Undertakings } from "./compare/undertakings.ts";
 import { MAX_WORKERS } from "./limits.ts";
+import { wrapped } from "./plain_text.ts";
 import { findProgram, RUNTIME_NAMES } from "./program.ts";
 import { deliver } from "./soak/deliver.ts";
 import { startServer } from "./soak/start_server.ts";
@@ -107,5 +108,5 @@ function runText(run: ChurnRun): string {
     (run.judged
       ? `; +${((MAX_GROWTH - 1) * 100).toFixed(0)} % is allowed`
       : ", which is too few connections to judge it"),
-  ].join("\n");
+  ].flatMap((line) => wrapped(line, "", "  ")).join("\n");
 }

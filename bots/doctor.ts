@@ -13,6 +13,7 @@ import { type Finding, remedyLines } from "../runtime/system/finding.ts";
 import { checkUp, type CheckupNeed, type Role, ROLES } from "./checkup.ts";
 import { type Ec2Instance, metadataEndpoint, readInstance } from "./ec2_metadata.ts";
 import { MAX_BOTS, MAX_WORKERS } from "./limits.ts";
+import { wrapped } from "./plain_text.ts";
 import type { RuntimeName } from "./program.ts";
 
 const HELP = `Hotwheels doctor: checks whether this machine can take n clients, and says what
@@ -97,7 +98,8 @@ function text(
   ];
   for (const finding of findings) {
     const { about, says } = finding;
-    lines.push(`${level(finding).padEnd(5)}  ${about.padEnd(width)}  ${says}`);
+    const head = `${level(finding).padEnd(5)}  ${about.padEnd(width)}  `;
+    lines.push(...wrapped(says, head, " ".repeat(head.length)));
     lines.push(...remedyLines(finding).map((line) => `       ${line}`));
   }
   const toMend = findings.filter(({ isFine }) => !isFine).length;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { wrapped } from "../plain_text.ts";
 import type { SoakProgress } from "./soak.ts";
 import { type Growth, MAX_GROWTH } from "./memory.ts";
 import type { SoakReport, SoakRun } from "./report.ts";
@@ -18,7 +19,12 @@ export function reportText(report: SoakReport): string {
     ...runs.flatMap((run) => [...runLines(run), ""]),
     `seed ${seed}`,
     `verdict: ${passed ? "passed" : "FAILED"}: ${servers.join(", ")}`,
-  ].join("\n");
+  ].flatMap(broken).join("\n");
+}
+
+/** A line of the report, which may be indented, as a terminal has room for it. */
+function broken(line: string): string[] {
+  return line.startsWith("  ") ? wrapped(line.trimStart(), "  ", "    ") : wrapped(line, "", "  ");
 }
 
 function serverText({ server, door }: SoakRun): string {

@@ -39,6 +39,9 @@ describe("the soak", () => {
     assert(locked!.renewals > 0);
     assertEquals([status, report.passed], [0, true]);
     assertMatch(stderr, /^faults: none/m);
+    // Beside the report there is what the servers log.
+    const own = stderr.split("\n").filter((line) => !/^\d{4}-\d\d-\d\dT/.test(line));
+    assertEquals(own.filter((line) => line.length > 80), []);
     assertMatch(stderr, /\nseed \d+\nverdict: passed: (\w+) held, \1 behind TLS held\n$/);
   });
 
