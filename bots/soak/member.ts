@@ -1,4 +1,4 @@
-import { encodeAuthenticate, PONG, REGULAR_SOCKET } from "../../protocol/client_encoder.ts";
+import { encodeAuthenticate, PING, PONG } from "../../protocol/client_encoder.ts";
 import { ServerDecoder } from "../../protocol/server_decoder.ts";
 import type { Random } from "../compare/random.ts";
 import type { Faults } from "./faults.ts";
@@ -147,8 +147,9 @@ export class Member {
       clearTimeout(this.#timer);
       this.#isGreeted = true;
       this.#greetedMs = performance.now();
-      // A first complete frame, so that nobody who has nothing to say yet is taken for a mute.
-      this.write(REGULAR_SOCKET);
+      // A first complete frame, so that nobody who has nothing to say yet is taken for a mute. With the
+      // marker in its place it would be a client of 2009, and never be told that the server stops.
+      this.write(PING);
       if (this.#key === null) this.#becomeReady();
       else this.write(encodeAuthenticate(this.#key));
     } else if (frame === "PING") this.write(PONG);
