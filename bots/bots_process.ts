@@ -4,9 +4,8 @@
  * @module
  */
 
-import { spawn } from "node:child_process";
-import process from "node:process";
 import { EnvironmentError } from "../runtime/command_line.ts";
+import { ProcessGroup } from "../runtime/process_group.ts";
 import { childEnvironment, type Program, PROJECT_ROOT, type RuntimeName } from "./program.ts";
 import type { BotsReport } from "./report.ts";
 
@@ -20,8 +19,8 @@ export interface BotsRun {
   readonly args: readonly (string | number)[];
   /** Milliseconds after which they're ended. */
   readonly limitMs: number;
-  /** Gets, as soon as there is a process, what ends it without waiting. */
-  readonly onSpawn?: (end: () => void) => void;
+  /** Gets the bots' processes. */
+  readonly onSpawn?: (group: ProcessGroup) => void;
 }
 
 /**
@@ -37,24 +36,21 @@ export function runBots(run: BotsRun): Promise<BotsReport> {
     ...run.args.map(String),
     ...["--json", "-"],
   ];
-  const bots = spawn(command[0]!, command.slice(1), {
+  const group = ProcessGroup.spawn(command, {
     cwd: PROJECT_ROOT,
     env: childEnvironment(),
     stdio: ["ignore", "pipe", "pipe"],
   });
+  const bots = group.child;
+  run.onSpawn?.(group);
   return new Promise((resolve, reject) => {
     let json = "";
     let text = "";
     let isLate = false;
-    // Deno's own kill() would say of a process that ended well that a signal has ended it.
-    const end = () => {
-      if (bots.exitCode === null && bots.signalCode === null) process.kill(bots.pid!, "SIGTERM");
-    };
     const timer = setTimeout(() => {
       isLate = true;
-      end();
+      group.signal("SIGTERM");
     }, run.limitMs);
-    bots.once("spawn", () => run.onSpawn?.(end));
     bots.stdout!.setEncoding("utf8").on("data", (part: string) => json += part);
     bots.stderr!.setEncoding("utf8").on("data", (part: string) => text += part);
     bots.once("error", reject);

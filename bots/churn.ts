@@ -6,14 +6,14 @@
 
 import process from "node:process";
 import manifest from "../package.json" with { type: "json" };
-import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
+import { answer, runCommand } from "../runtime/command.ts";
 import { CommandLine, wholeNumber } from "../runtime/command_line.ts";
 import { checkReportFile } from "../runtime/report_file.ts";
 import { churn, type ChurnRun, FEWEST_TO_JUDGE, MAX_GROWTH } from "./churn/churn.ts";
 import { Undertakings } from "./compare/undertakings.ts";
 import { MAX_WORKERS } from "./limits.ts";
 import { wrapped } from "./plain_text.ts";
-import { findProgram, RUNTIME_NAMES } from "./program.ts";
+import { findProgram, RUNTIME_NAMES, type RuntimeName } from "./program.ts";
 import { deliver } from "./soak/deliver.ts";
 import { startServer } from "./soak/start_server.ts";
 
@@ -43,8 +43,11 @@ the server's resident memory is read: at the end it may be a tenth above what it
 was after the first. Fewer than ${FEWEST_TO_JUDGE} connections can't tell growth from
 warming up, and memory isn't judged.
 
+Ctrl-C, SIGTERM and SIGHUP end the server and report those whose churn is over;
+a second signal ends everything at once.
+
 The exit status is 0 when it was, and no connection failed; 1 when not; 2 when
-the command line is wrong.
+the command line is wrong; 128 and the signal's number after a signal.
 `;
 
 const DEFAULT_CONNECTIONS = 200_000;
@@ -68,24 +71,54 @@ async function main(args: readonly string[]): Promise<number> {
   for (const name of runtimes) findProgram(name);
 
   const undertakings = new Undertakings();
-  endOnSignal(() => undertakings.endAll());
-  const runs: ChurnRun[] = [];
+  undertakings.listen(() => {
+    console.error("churn: ending what runs; a second signal ends at once");
+  });
+  const over: ChurnRun[] = [];
+  let runs: readonly ChurnRun[] = [];
   try {
-    for (const name of runtimes) {
-      const server = await startServer(name, workers, "open", undertakings);
-      const run = await churn(server, connections, (share) => {
-        showProgress(`${name}: ${(share * 100).toFixed(0)} % of ${connections} connections`);
-      });
-      showProgress("");
-      runs.push(run);
-    }
+    const all = churnEach(
+      runtimes,
+      { connections, workers, undertakings },
+      (run) => over.push(run),
+    );
+    await Promise.race([all, undertakings.interrupted]);
+    // What goes on until its server has ended doesn't count.
+    runs = [...over];
   } finally {
-    undertakings.endAll();
+    await undertakings.endAll();
   }
-  const passed = runs.every((run) => run.passed);
-  const report = { hotwheels_version: manifest.version, workers, passed, runs };
+  const { status } = undertakings;
+  if (status !== null && runs.length === 0) {
+    console.error("churn: no server's churn was over, so that there is nothing to report");
+    return status;
+  }
+  const passed = status === null && runs.every((run) => run.passed);
+  const interrupted = status !== null;
+  const report = { hotwheels_version: manifest.version, workers, interrupted, passed, runs };
   deliver(report, runs.map(runText).join("\n"), json);
-  return passed ? 0 : 1;
+  return status ?? (passed ? 0 : 1);
+}
+
+interface ChurnPlan {
+  readonly connections: number;
+  readonly workers: number;
+  readonly undertakings: Undertakings;
+}
+
+async function churnEach(
+  runtimes: readonly RuntimeName[],
+  { connections, workers, undertakings }: ChurnPlan,
+  onRun: (run: ChurnRun) => void,
+): Promise<void> {
+  for (const name of runtimes) {
+    const server = await startServer(name, workers, "open", undertakings);
+    const run = await churn(server, connections, (share) => {
+      showProgress(`${name}: ${(share * 100).toFixed(0)} % of ${connections} connections`);
+    });
+    showProgress("");
+    onRun(run);
+  }
 }
 
 function showProgress(text: string): void {

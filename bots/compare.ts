@@ -5,15 +5,20 @@
  */
 
 import { dirname, join } from "node:path";
-import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
+import { answer, runCommand } from "../runtime/command.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { compare } from "./compare/compare.ts";
+import { count } from "./compare/format.ts";
 import { HELP, parseCommand } from "./compare/options.ts";
 import type { CompareReport } from "./compare/report.ts";
 import { remakeReport } from "./compare/remake_report.ts";
 import { reportText, runLine } from "./compare/text.ts";
 import { Undertakings } from "./compare/undertakings.ts";
 import { checkFolder, reportFolder, writeReports } from "./compare/write_reports.ts";
+
+const INTERRUPTED =
+  "compare: ending what runs, then the report of the runs that are over; a second " +
+  "signal ends at once";
 
 if (import.meta.main) await runCommand("compare", main);
 
@@ -36,14 +41,22 @@ async function main(args: readonly string[]): Promise<number> {
       const folder = reportFolder(options.out);
       checkFolder(folder, options);
       const undertakings = new Undertakings();
-      endOnSignal(() => undertakings.endAll());
+      undertakings.listen(() => console.error(INTERRUPTED));
       const report = await compare(await detectRuntime(), options, args, {
         undertakings,
         say: (line) => console.error(line),
         onRun: (run, total) => console.error(runLine(run, total)),
       });
+      if (report === null) {
+        console.error("compare: no run was over, so that there is nothing to report");
+        return undertakings.status!;
+      }
+      if (report.interrupted !== null) {
+        const { interrupted: { planned_runs }, runs } = report;
+        console.error(`compare: ${runs.length} of ${count(planned_runs, "run")} are over`);
+      }
       await deliver(report, options.json, folder);
-      return isComplete(report) ? 0 : 1;
+      return undertakings.status ?? (isComplete(report) ? 0 : 1);
     }
   }
 }

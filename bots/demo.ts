@@ -8,9 +8,10 @@ import { answer, runCommand } from "../runtime/command.ts";
 import { CommandLine, wholeNumber } from "../runtime/command_line.ts";
 import { counted } from "../runtime/counted.ts";
 import { readFacts } from "../runtime/system/facts.ts";
+import type { ProcessGroup } from "../runtime/process_group.ts";
 import { runBots } from "./bots_process.ts";
+import { Undertakings } from "./compare/undertakings.ts";
 import { endOf } from "./demo/conclusion.ts";
-import { Interruption } from "./demo/interruption.ts";
 import { type DemoPlan, planDemo } from "./demo/plan.ts";
 import { MAX_BOTS } from "./limits.ts";
 import { outcomeOf } from "./outcome.ts";
@@ -60,12 +61,13 @@ async function main(args: readonly string[]): Promise<number> {
   if (line.question !== undefined) return answer(line.question, HELP);
   const [n] = line.upTo(1, "n is all");
   const count = n === undefined ? DEFAULT_BOTS : wholeNumber(n, "n", 1, MAX_BOTS);
-  const interruption = new Interruption();
+  const undertakings = new Undertakings();
+  undertakings.listen(() => {});
   const demo: Demo = {
     n: count,
     plan: planDemo(count, readFacts()),
     programs: { deno: findProgram("deno"), bun: findProgram("bun") },
-    interruption,
+    undertakings,
   };
   try {
     const reports = { deno: await show("deno", demo), bun: await show("bun", demo) };
@@ -73,8 +75,10 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(text);
     return status;
   } catch (error) {
-    if (interruption.status === null) throw error;
-    return interruption.status;
+    if (undertakings.status === null) throw error;
+    return undertakings.status;
+  } finally {
+    await undertakings.endAll();
   }
 }
 
@@ -83,7 +87,7 @@ interface Demo {
   readonly n: number;
   readonly plan: DemoPlan;
   readonly programs: Readonly<Record<RuntimeName, Program>>;
-  readonly interruption: Interruption;
+  readonly undertakings: Undertakings;
 }
 
 /** Runs bots against a runtime's server until the run is valid, or often enough. */
@@ -100,25 +104,20 @@ async function show(runtime: RuntimeName, demo: Demo): Promise<BotsReport> {
 
 /** Rejects when a signal has come, as soon as what was started has ended. */
 async function runOnce(runtime: RuntimeName, demo: Demo): Promise<BotsReport> {
-  const { n, plan, programs, interruption } = demo;
-  const begun: (() => void)[] = [];
-  const onSpawn = (end: () => void) => begun.push(interruption.begin(end));
+  const { n, plan, programs, undertakings } = demo;
+  const onSpawn = (group: ProcessGroup) => undertakings.add(group);
+  const program = programs[runtime];
+  const server = await ServerProcess.start(runtime, program, plan.flags, [], onSpawn);
   try {
-    const program = programs[runtime];
-    const server = await ServerProcess.start(runtime, program, plan.flags, [], onSpawn);
-    try {
-      if (interruption.status !== null) throw new Error("interrupted");
-      return await runBots({
-        runtime: "bun",
-        program: programs.bun,
-        args: [n, "127.0.0.1", server.port],
-        limitMs: BOTS_LIMIT_MS,
-        onSpawn,
-      });
-    } finally {
-      await server.stopped();
-    }
+    if (undertakings.status !== null) throw new Error("interrupted");
+    return await runBots({
+      runtime: "bun",
+      program: programs.bun,
+      args: [n, "127.0.0.1", server.port],
+      limitMs: BOTS_LIMIT_MS,
+      onSpawn,
+    });
   } finally {
-    for (const done of begun) done();
+    await server.stopped();
   }
 }

@@ -23,7 +23,8 @@ Usage:
   deno task -q doctor [n] [flags]
   bun run bots/doctor.ts [n] [flags]
 
-  n                how many clients (default 20000)
+  n                how many clients (default 20000), all of one address, as
+                   those of a load test; their publisher is counted on top
 
 Flags:
   --role ROLE      what is to run here: both (the default), server or bots
@@ -34,9 +35,10 @@ Flags:
   -h, --help       print this
   --version        print the version
 
-Memory is estimated for the runtime that runs this. Each line says fine, note
-(it works, but not well) or fatal (it can't work). The exit status is 0 unless
-something is fatal, which makes it 1.
+What the server admits is taken from its own defaults. Memory is estimated for
+the runtime that runs this. Each line says fine, note (it works, but not well)
+or fatal (it can't work). The exit status is 0 unless something is fatal, which
+makes it 1.
 `;
 
 /** The version of the JSON. */

@@ -1,11 +1,15 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import process from "node:process";
 import denoConfig from "../deno.json" with { type: "json" };
 import { EnvironmentError } from "../runtime/command_line.ts";
+import { ProcessGroup } from "../runtime/process_group.ts";
 import { childEnvironment, type Program, PROJECT_ROOT, type RuntimeName } from "./program.ts";
 
 /** How long a server may take to start. */
 const START_PATIENCE_MS = 20_000;
+
+/** A server ends within 10 s, and by default sooner; one that hangs is killed. */
+const STOP_PATIENCE_MS = 20_000;
 
 /** The server's flags that name a file which it reads. */
 const FILE_FLAGS = [
@@ -41,10 +45,10 @@ export class ServerProcess {
   readonly port: number;
   /** The server's own process id, which isn't the task runner's. */
   readonly pid: number;
-  readonly #child: ChildProcess;
+  readonly #group: ProcessGroup;
 
-  private constructor(child: ChildProcess, port: number, pid: number) {
-    this.#child = child;
+  private constructor(group: ProcessGroup, port: number, pid: number) {
+    this.#group = group;
     this.port = port;
     this.pid = pid;
   }
@@ -54,7 +58,7 @@ export class ServerProcess {
    *
    * @param flags More of the server's flags.
    * @param prefix What is put before the program, such as `taskset -c 0`.
-   * @param onSpawn Gets, before it listens, what ends the process at once.
+   * @param onSpawn Gets the process and all that it starts, before it listens.
    * @throws {EnvironmentError} (rejects) if it doesn't start.
    */
   static async start(
@@ -62,7 +66,7 @@ export class ServerProcess {
     program: Program,
     flags: readonly string[],
     prefix: readonly string[] = [],
-    onSpawn: (end: () => void) => void = () => {},
+    onSpawn: (group: ProcessGroup) => void = () => {},
   ): Promise<ServerProcess> {
     const readsFiles = flags.some((flag) => FILE_FLAGS.includes(flag));
     const start = runtime === "bun" || readsFiles
@@ -70,43 +74,52 @@ export class ServerProcess {
       // The task finds out about the system what Deno's sandbox hides.
       : [program.path, "task", "-q", "serve"];
     const command = [...prefix, ...start, "--port", "0", ...flags];
-    const child = spawn(command[0]!, command.slice(1), {
+    const group = ProcessGroup.spawn(command, {
       cwd: PROJECT_ROOT,
       env: childEnvironment(),
       stdio: ["ignore", "pipe", "inherit"],
     });
-    onSpawn(() => child.kill());
-    const [port, pid] = await announced(child, runtime);
-    return new ServerProcess(child, port, pid);
+    onSpawn(group);
+    const [port, pid] = await announced(group, runtime);
+    return new ServerProcess(group, port, pid);
   }
 
   /** Asks the server to stop, without waiting; idempotent. */
   stop(): void {
-    if (this.#isRunning) process.kill(this.#child.pid as number, "SIGTERM");
+    if (this.#isRunning) process.kill(this.#group.child.pid as number, "SIGTERM");
   }
 
-  /** Asks the server to stop, and resolves with its exit status when it has; `null` after a signal. */
+  /**
+   * Asks the server to stop, and resolves with its exit status when it has; `null` after a signal, such
+   * as the one that ends a server which hangs.
+   */
   async stopped(): Promise<number | null> {
-    if (!this.#isRunning) return this.#child.exitCode;
-    const ended = new Promise<number | null>((resolve) => this.#child.once("exit", resolve));
+    const { child } = this.#group;
+    if (!this.#isRunning) return child.exitCode;
+    const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
     this.stop();
-    return await ended;
+    const timer = setTimeout(() => this.#group.signal("SIGKILL"), STOP_PATIENCE_MS);
+    const status = await ended;
+    clearTimeout(timer);
+    return status;
   }
 
   get #isRunning(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null;
+    const { exitCode, signalCode } = this.#group.child;
+    return exitCode === null && signalCode === null;
   }
 }
 
 /** The port and the process id of the line with which a server says that it listens. */
-function announced(child: ChildProcess, runtime: RuntimeName): Promise<[number, number]> {
+function announced(group: ProcessGroup, runtime: RuntimeName): Promise<[number, number]> {
+  const child: ChildProcess = group.child;
   return new Promise((resolve, reject) => {
     const fail = (how: string) => {
       clearTimeout(timer);
       reject(new EnvironmentError(`the server on ${runtime} did not start: ${how}`));
     };
     const timer = setTimeout(() => {
-      child.kill();
+      group.signal("SIGKILL");
       fail(`no word within ${START_PATIENCE_MS / 1000} s`);
     }, START_PATIENCE_MS);
     let said = "";

@@ -6,7 +6,7 @@
 
 import process from "node:process";
 import manifest from "../package.json" with { type: "json" };
-import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
+import { answer, runCommand } from "../runtime/command.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { checkReportFile } from "../runtime/report_file.ts";
 import type { Runtime } from "../runtime/types.ts";
@@ -34,40 +34,40 @@ async function main(args: readonly string[]): Promise<number> {
   if (command.does !== "run") return answer(command, HELP);
   const { options } = command;
   checkReportFile(options.json, "--json");
-  const report = await soakAll(options, args);
-  deliver(report, reportText(report), options.json);
-  return report.passed ? 0 : 1;
-}
-
-async function soakAll(options: SoakOptions, args: readonly string[]): Promise<SoakReport> {
   const undertakings = new Undertakings();
-  endOnSignal(() => undertakings.endAll());
-  try {
-    return await soakEach(options, args, undertakings);
-  } finally {
-    undertakings.endAll();
+  undertakings.listen(() => {
+    console.error("soak: ending what runs; a second signal ends at once");
+  });
+  const report = await soakAll(options, args, undertakings);
+  const { status } = undertakings;
+  if (status !== null && report.runs.length === 0) {
+    console.error("soak: no server's soak was over, so that there is nothing to report");
+    return status;
   }
+  deliver(report, reportText(report), options.json);
+  return status ?? (report.passed ? 0 : 1);
 }
 
-async function soakEach(
+/** The soaks of all servers; after a signal of those that were over by then. */
+async function soakAll(
   options: SoakOptions,
   args: readonly string[],
   undertakings: Undertakings,
 ): Promise<SoakReport> {
-  const { workers, doors, durationMs, killEveryMs } = options;
+  const { workers, durationMs, killEveryMs } = options;
   const seed = options.seed ?? Math.floor(Math.random() * (MAX_SEED + 1));
   const client = await detectRuntime();
-  // Before the first server is started, so that a runtime that isn't there is told at once.
-  for (const name of options.runtimes) findProgram(name);
-  const runs: SoakRun[] = [];
-  if (options.target !== null) {
-    runs.push(await soakOne(await foundServer(client, options.target), options, seed));
+  const over: SoakRun[] = [];
+  let runs: readonly SoakRun[] = [];
+  try {
+    const all = soakEach(options, { client, seed, undertakings, onRun: (run) => over.push(run) });
+    await Promise.race([all, undertakings.interrupted]);
+    // What goes on until its server has ended doesn't count.
+    runs = [...over];
+  } finally {
+    await undertakings.endAll();
   }
-  for (const name of options.runtimes) {
-    const servers: SoakedServer[] = [];
-    for (const door of doors) servers.push(await startServer(name, workers, door, undertakings));
-    runs.push(...await Promise.all(servers.map((server) => soakOne(server, options, seed))));
-  }
+  const interrupted = undertakings.status !== null;
   return {
     hotwheels_version: manifest.version,
     client_runtime: `${client.name} ${client.version}`,
@@ -76,9 +76,36 @@ async function soakEach(
     workers,
     kill_every_s: killEveryMs === null ? null : killEveryMs / 1000,
     arguments: [...args],
-    passed: runs.every(({ passed }) => passed),
+    interrupted,
+    passed: !interrupted && runs.every(({ passed }) => passed),
     runs,
   };
+}
+
+/** What all soaks of a command share. */
+interface SoakContext {
+  readonly client: Runtime;
+  readonly seed: number;
+  readonly undertakings: Undertakings;
+  onRun(run: SoakRun): void;
+}
+
+async function soakEach(
+  options: SoakOptions,
+  { client, seed, undertakings, onRun }: SoakContext,
+): Promise<void> {
+  const { workers, doors } = options;
+  // Before the first server is started, so that a runtime that isn't there is told at once.
+  for (const name of options.runtimes) findProgram(name);
+  if (options.target !== null) {
+    onRun(await soakOne(await foundServer(client, options.target), options, seed));
+  }
+  for (const name of options.runtimes) {
+    const servers: SoakedServer[] = [];
+    for (const door of doors) servers.push(await startServer(name, workers, door, undertakings));
+    const runs = await Promise.all(servers.map((server) => soakOne(server, options, seed)));
+    for (const run of runs) onRun(run);
+  }
 }
 
 async function soakOne(

@@ -4,16 +4,18 @@
  * @module
  */
 
-import { spawn } from "node:child_process";
+import process from "node:process";
 import { counted } from "../runtime/counted.ts";
-import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
+import { answer, runCommand } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
+import { ProcessGroup } from "../runtime/process_group.ts";
 import { checkServerCapacity } from "../runtime/system/descriptor_checks.ts";
 import { readLimits } from "../runtime/system/facts.ts";
 import { findingLine } from "../runtime/system/finding.ts";
 import { runBots } from "./bots_process.ts";
 import { EXIT_STATUS, type Outcome, outcomeOf, worstOf } from "./outcome.ts";
 import { wrapped } from "./plain_text.ts";
+import { Undertakings } from "./compare/undertakings.ts";
 import { checkFolder, reportFolder } from "./compare/write_reports.ts";
 import { childEnvironment, findProgram, PROJECT_ROOT, type RuntimeName } from "./program.ts";
 import { conclusion } from "./report_text.ts";
@@ -39,8 +41,14 @@ async function main(args: readonly string[]): Promise<number> {
     const comparison = comparisonOf(options.n, options.compareArguments);
     checkFolder(reportFolder(comparison.out), comparison);
   }
+  const undertakings = new Undertakings();
+  let isComparing = false;
+  // Before there is a network: the end of this process, of which it hears, removes it.
+  undertakings.listen(() => {
+    if (!isComparing) process.exit(undertakings.status!);
+    console.error("two-hosts: waiting for the comparison's report; a second signal ends at once");
+  });
   const network = TwoHostsNetwork.create(options.link);
-  endOnSignal(() => network.remove());
   const { hosts } = network;
   console.log(introduction(hosts, options));
   const verdicts: string[] = [];
@@ -51,9 +59,10 @@ async function main(args: readonly string[]): Promise<number> {
     outcomes.push(outcome);
   }
   console.log(verdicts.flatMap((verdict) => wrapped(verdict, "", "  ")).join("\n"));
-  if (options.compares && !await compare(hosts, options)) outcomes.push("failed");
+  isComparing = options.compares;
+  if (isComparing && !await compare(hosts, options, undertakings)) outcomes.push("failed");
   network.remove();
-  return EXIT_STATUS[worstOf(outcomes)];
+  return undertakings.status ?? EXIT_STATUS[worstOf(outcomes)];
 }
 
 /** The bots check what they need by themselves; nobody else knows how many the server is to hold. */
@@ -81,7 +90,11 @@ async function playBounty(hosts: Hosts, runtime: RuntimeName, options: TwoHostsO
 }
 
 /** Both servers at once, on the same core: the one that isn't measured has nothing to do. */
-async function compare(hosts: Hosts, { n, botsRuntime, compareArguments }: TwoHostsOptions) {
+async function compare(
+  hosts: Hosts,
+  { n, botsRuntime, compareArguments }: TwoHostsOptions,
+  undertakings: Undertakings,
+): Promise<boolean> {
   console.log("\n--- compare\n");
   const servers = [];
   try {
@@ -94,7 +107,7 @@ async function compare(hosts: Hosts, { n, botsRuntime, compareArguments }: TwoHo
     const program = findProgram(botsRuntime).path;
     const command = botsRuntime === "deno" ? ["task", "-q", "compare"] : ["run", "bots/compare.ts"];
     const flags = [String(n), ...targets, ...compareArguments];
-    return await succeeds([...onHost(hosts.bots), program, ...command, ...flags]);
+    return await succeeds([...onHost(hosts.bots), program, ...command, ...flags], undertakings);
   } finally {
     for (const server of servers) await server.stopped();
   }
@@ -105,17 +118,23 @@ function startServer({ server }: Hosts, runtime: RuntimeName): Promise<ServerPro
   return ServerProcess.start(runtime, findProgram(runtime), flags, onHost(server));
 }
 
-function succeeds(command: readonly string[]): Promise<boolean> {
-  const child = spawn(command[0]!, command.slice(1), {
+/** Runs a command to its end, in a group of its own: it is told of a signal once, and then waited for. */
+async function succeeds(command: readonly string[], undertakings: Undertakings): Promise<boolean> {
+  const group = ProcessGroup.spawn(command, {
     cwd: PROJECT_ROOT,
     env: childEnvironment(),
     stdio: ["ignore", "inherit", "inherit"],
-    timeout: COMPARE_LIMIT_MS,
   });
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (status) => resolve(status === 0));
-  });
+  undertakings.add(group);
+  const timer = setTimeout(() => group.signal("SIGTERM"), COMPARE_LIMIT_MS);
+  try {
+    return await new Promise((resolve, reject) => {
+      group.child.once("error", reject);
+      group.child.once("exit", (status) => resolve(status === 0));
+    });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function introduction({ server, bots }: Hosts, { link }: TwoHostsOptions): string {

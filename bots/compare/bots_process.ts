@@ -4,9 +4,10 @@
  * @module
  */
 
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { ProcessGroup } from "../../runtime/process_group.ts";
 import type { BotsReport } from "../report.ts";
 import { childEnvironment, type Program, PROJECT_ROOT, type RuntimeName } from "../program.ts";
 import { DENO_MEMORY_FLAGS } from "../remote_squad.ts";
@@ -53,18 +54,18 @@ export async function runBots(plan: BotsPlan, undertakings: Undertakings): Promi
   const { runtime, program, task } = plan;
   const env = childEnvironment();
   if (plan.descriptorLimit !== null) env["HOTWHEELS_NOFILE"] = String(plan.descriptorLimit);
-  const child = spawn(program.path, [...COMMANDS[runtime], SCRIPT, JSON.stringify(task)], {
+  const command = [program.path, ...COMMANDS[runtime], SCRIPT, JSON.stringify(task)];
+  const group = ProcessGroup.spawn(command, {
     cwd: PROJECT_ROOT,
     env,
     stdio: ["pipe", "pipe", "inherit"],
   });
-  const done = undertakings.begin(() => child.kill());
-  const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
+  undertakings.add(group);
+  const timer = setTimeout(() => group.signal("SIGKILL"), PATIENCE_MS);
   try {
-    return await outcomeOf(child, plan.onSubscribed);
+    return await outcomeOf(group.child, plan.onSubscribed);
   } finally {
     clearTimeout(timer);
-    done();
   }
 }
 

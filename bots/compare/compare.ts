@@ -37,9 +37,11 @@ export interface CompareObserver {
 type Programs = Partial<Record<RuntimeName, Program>>;
 
 /**
- * Compares.
+ * Compares. When a signal comes, the report is of the runs that are over by then. Everything that was
+ * started has ended before it is made, and signals end this process as if nobody listened.
  *
  * @param args The command line, for the report.
+ * @returns `null` where a signal came before the first run was over.
  * @throws {EnvironmentError} (rejects) when the comparison can't take place.
  */
 export async function compare(
@@ -47,7 +49,7 @@ export async function compare(
   options: CompareOptions,
   args: readonly string[],
   observer: CompareObserver,
-): Promise<CompareReport> {
+): Promise<CompareReport | null> {
   const startedAt = new Date();
   const { arms, sizes, runs } = options;
   const seed = options.seed ?? randomInt(MAX_SEED + 1);
@@ -83,6 +85,9 @@ export async function compare(
       checkFirst(run);
     },
   });
+  await observer.undertakings.endAll();
+  const isInterrupted = observer.undertakings.status !== null;
+  if (isInterrupted && done.length === 0) return null;
   return buildReport(done, {
     startedAt,
     endedAt: new Date(),
@@ -99,9 +104,9 @@ export async function compare(
       timeout_ms: options.timeoutMs,
     },
     arms: arms.map((arm) => armReport(arm, programs)),
-    sizes,
+    sizes: isInterrupted ? sizes.filter((size) => done.some(({ n }) => n === size)) : sizes,
     environment,
-    interrupted: null,
+    interrupted: isInterrupted ? { planned_runs: total } : null,
   });
 }
 
@@ -143,12 +148,13 @@ function checkFirst({ pass, arm, n, rounds, invalid_because }: RunReport): void 
 /** A run during which EC2 held packets up doesn't count; see `ena_allowances.ts`. */
 async function watched(
   { ec2 }: EnvironmentRecord,
-  run: () => Promise<RunOutcome>,
-): Promise<RunOutcome> {
+  run: () => Promise<RunOutcome | null>,
+): Promise<RunOutcome | null> {
   if (ec2 === null) return await run();
   const read = (): Promise<Allowances | null> => readAllowances(ec2.network_device);
   const before = await read();
   const outcome = await run();
+  if (outcome === null) return null;
   ec2.allowances_after = await read();
   const { invalidBecause } = judgeAllowances(before, ec2.allowances_after);
   return {

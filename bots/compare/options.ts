@@ -126,16 +126,21 @@ take turns, in an order drawn anew for each pass. A run that lost a message or
 stood still, or whose bots were too busy to measure half of its messages, is
 marked, not counted, and made again, up to half as many times as there are runs.
 
-A difference is a ratio of medians over runs, with the 95 % interval of 20,000
-resamples. It is called one (faster, slower; less, more) when the interval lies
-wholly beyond 5 % and even the 99.9 % interval doesn't reach equal; "no
-difference" when the interval lies wholly within 5 %; else "inconclusive".
+A difference is a ratio of medians over runs, a server's over the first one's,
+so that below 1 is better; with the 95 % interval of 20,000 resamples. It is
+called one (faster, slower; less, more) when the interval lies wholly beyond 5 %
+and even the 99.9 % interval doesn't hold 1; "no difference" when the interval
+lies wholly within 5 %; else "inconclusive", with the condition that it lacks.
 
 DIR gets report.html, report.md, report.json (with every latency that was taken)
 and, for each server, .hgrm files for HdrHistogram's plotter.
 
+Ctrl-C, SIGTERM and SIGHUP end the servers and report the runs that are over; a
+second signal ends everything at once.
+
 The exit status is 0 when each server had all its valid runs; 1 when not, or
-when something couldn't be measured at all; 2 when the command line is wrong.
+when something couldn't be measured at all; 2 when the command line is wrong;
+128 and the signal's number after a signal.
 
 Examples:
   deno task -q compare 5000

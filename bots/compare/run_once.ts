@@ -65,40 +65,51 @@ interface Usage {
   readonly after: ProcessUsage | null;
 }
 
-/** Makes a run. What goes wrong is in its outcome. */
-export async function runOnce({ arm, n }: RunPlan, context: RunContext): Promise<RunOutcome> {
+/**
+ * Makes a run. What goes wrong is in its outcome; there is none where a signal came between.
+ */
+export async function runOnce(
+  { arm, n }: RunPlan,
+  context: RunContext,
+): Promise<RunOutcome | null> {
+  const { undertakings } = context;
+  if (undertakings.status !== null) return null;
   if (arm.runtime === null) {
     const { host, port } = arm;
-    return judge(await measure({ arm, n, host, port }, context), null, n);
+    const outcome = await measure({ arm, n, host, port }, context);
+    return undertakings.status === null ? judge(outcome, null, n) : null;
   }
-  let done = () => {};
   let server: ServerProcess;
   try {
-    server = await startServer(arm, context, (end) => done = context.undertakings.begin(end));
+    server = await startServer(arm, context);
   } catch (error) {
-    done();
     if (!(error instanceof EnvironmentError)) throw error;
-    return failed([error.message], null, n);
+    return undertakings.status === null ? failed([error.message], null, n) : null;
   }
   try {
     const before = readProcessUsage(server.pid);
     let subscribed: ProcessUsage | null = null;
     const place = { arm, n, host: "127.0.0.1", port: server.port };
     const outcome = await measure(place, context, () => subscribed = readProcessUsage(server.pid));
+    if (undertakings.status !== null) return null;
     return judge(outcome, { before, subscribed, after: readProcessUsage(server.pid) }, n);
   } finally {
     await server.stopped();
-    done();
   }
 }
 
 function startServer(
   { runtime }: StartedArm,
-  { host, workers, programs }: RunContext,
-  onSpawn: (end: () => void) => void,
+  { host, workers, programs, undertakings }: RunContext,
 ): Promise<ServerProcess> {
   const flags = ["--host", host, "--workers", String(workers), "--log-level", "warning"];
-  return ServerProcess.start(runtime, programs[runtime]!, flags, [], onSpawn);
+  return ServerProcess.start(
+    runtime,
+    programs[runtime]!,
+    flags,
+    [],
+    (group) => undertakings.add(group),
+  );
 }
 
 function measure(

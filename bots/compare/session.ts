@@ -29,8 +29,8 @@ export interface Turn {
 
 /** Those that it takes, and those who want to know. */
 export interface SessionWork {
-  /** Makes a run. */
-  run(turn: Turn): Promise<RunOutcome>;
+  /** Makes a run; `null` ends the session with those that are over. */
+  run(turn: Turn): Promise<RunOutcome | null>;
   /** A run is over. */
   onRun?(run: RunReport): void;
 }
@@ -55,6 +55,7 @@ export async function runSession(
       for (const arm of random.shuffled(plan.arms)) {
         const startedAt = new Date();
         const outcome = await work.run({ arm, n, pass });
+        if (outcome === null) return runs;
         const run: RunReport = {
           run: runs.length + 1,
           pass,

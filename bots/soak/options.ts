@@ -98,8 +98,12 @@ the time each, and may grow by 10 %; where the soak is too short for that, it
 says so. In the end the server must have let go of its descriptors, answer, and
 stop with status 0.
 
+Ctrl-C, SIGTERM and SIGHUP end the servers and report those whose soak is over;
+a second signal ends everything at once.
+
 The exit status is 0 when all held, 1 when not or when the soak couldn't take
-place, 2 when the command line is wrong.
+place, 2 when the command line is wrong; 128 and the signal's number after a
+signal.
 `;
 
 /**

@@ -61,6 +61,9 @@ export interface SoakReport {
   readonly workers: number;
   readonly kill_every_s: number | null;
   readonly arguments: readonly string[];
+  /** A signal came before all servers' soaks were over; those that weren't are missing. */
+  readonly interrupted: boolean;
+  /** All held, and none is missing. */
   readonly passed: boolean;
   readonly runs: readonly SoakRun[];
 }

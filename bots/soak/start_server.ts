@@ -42,13 +42,12 @@ export async function startServer(
   const doorStands = undertakings.begin(() => door.dispose());
   // Every attack is a warning; what the server calls an error is for whoever runs the soak.
   const flags = ["--host", "127.0.0.1", "--log-level", "error", "--workers", String(workers)];
-  let hasEnded = () => {};
   const server = await ServerProcess.start(
     runtime,
     program,
     [...flags, ...FLAGS, ...door.flags],
     [],
-    (end) => hasEnded = undertakings.begin(end),
+    (group) => undertakings.add(group),
   );
   return {
     name: runtime,
@@ -74,7 +73,6 @@ export async function startServer(
     async stop() {
       const beganMs = performance.now();
       const status = await server.stopped();
-      hasEnded();
       door.dispose();
       doorStands();
       return { status, took_ms: performance.now() - beganMs };

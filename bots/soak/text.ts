@@ -13,12 +13,12 @@ const MB = 1e6;
 
 /** The whole report, without a line feed at its end. */
 export function reportText(report: SoakReport): string {
-  const { runs, seed, passed } = report;
+  const { runs, seed, passed, interrupted } = report;
   const servers = runs.map((run) => `${serverText(run)} ${run.passed ? "held" : "FAILED"}`);
   return [
     ...runs.flatMap((run) => [...runLines(run), ""]),
     `seed ${seed}`,
-    `verdict: ${passed ? "passed" : "FAILED"}: ${servers.join(", ")}`,
+    `verdict: ${interrupted ? "interrupted" : passed ? "passed" : "FAILED"}: ${servers.join(", ")}`,
   ].flatMap(broken).join("\n");
 }
 

@@ -257,6 +257,27 @@ describe("two-hosts", () => {
     }
   });
 
+  it("waits for the comparison's report on Ctrl-C", options, async () => {
+    const out = mkdtempSync(join(tmpdir(), "hotwheels-two-hosts-"));
+    try {
+      const flags = ["--compare", "--", "--runs", 50, "--rounds", 1, "--out", out];
+      const child = startCommand("bots/two_hosts.ts", [30, "--server", "bun", ...flags], {
+        detached: true,
+      });
+      await until("two runs are over", () => child.stderr.includes("run 2 of 100"), 60_000);
+      // As a terminal does: to all processes.
+      process.kill(-child.pid, "SIGINT");
+      const { status, stderr } = await child.ended;
+      assertEquals(status, 130, stderr);
+      const report = JSON.parse(readFileSync(join(out, "report.json"), "utf8"));
+      assertEquals(report.interrupted, { planned_runs: 100 });
+      assertEquals(report.runs.filter(({ rounds }: { rounds: [] }) => rounds.length === 0), []);
+      assertEquals(namespacesOf(child.pid), []);
+    } finally {
+      rmSync(out, { recursive: true });
+    }
+  });
+
   it("ends with status 1 when the bounty isn't held", options, async () => {
     const { status, stdout } = await untilValid(async () => {
       const child = start([50, "--server", "bun", "--slo", "0.001ms"]);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import process from "node:process";
 import { PROJECT_ROOT } from "../../bots/program.ts";
 import { runCommand } from "./fixture.ts";
@@ -36,6 +36,11 @@ export class CommandProcess {
         resolve({ status, stdout: this.#stdout, stderr: this.#stderr });
       });
     });
+  }
+
+  /** Asks it to end, if it hasn't. */
+  [Symbol.dispose](): void {
+    if (isRunning(this.pid)) this.signal("SIGTERM");
   }
 
   /** What it has said so far. */
@@ -79,6 +84,12 @@ export function startCommand(
       detached,
     }),
   );
+}
+
+/** Whether a process of that number runs: it may have ended without anybody asking for its status. */
+export function isRunning(pid: number): boolean {
+  const { stdout } = spawnSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" });
+  return /^[^Z\s]/.test(stdout.trim());
 }
 
 /** Whether there is a process of that number. */

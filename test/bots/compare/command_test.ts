@@ -1,39 +1,17 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { PROJECT_ROOT } from "../../../bots/program.ts";
-import { CommandProcess, isAlive } from "../../support/command_process.ts";
-import { until } from "../../support/until.ts";
-import {
-  compare,
-  descendants,
-  PATIENCE,
-  startCompare,
-  STEADY,
-  withFolder,
-  withServers,
-} from "./comparison.ts";
+import { CommandProcess } from "../../support/command_process.ts";
+import { compare, PATIENCE, startCompare, STEADY, withFolder, withServers } from "./comparison.ts";
 import { around, sampleReport } from "./sample_report.ts";
 
 const isDeno = "deno" in process.versions;
 
 describe("the comparison's command", () => {
-  it("ends servers and bots on Ctrl-C", PATIENCE, async () => {
-    const command = startCompare([50, "--runs", 50, "--out", tmpdir()]);
-    await until("the first run is over", () => command.stderr.includes("run 1 of 100"), 60_000);
-    const started = () => descendants(command.pid).filter((one) => /main\.ts/.test(one.command));
-    await until("there is a server", () => started().length > 0);
-    const pids = started().map(({ pid }) => pid);
-    command.signal("SIGINT");
-    const { status, stdout } = await command.ended;
-    assertEquals([status, stdout], [130, ""]);
-    await until("all have ended", () => pids.every((pid) => !isAlive(pid)));
-  });
-
   it("ends with status 1 and one line where a server can't be measured", PATIENCE, async () => {
     await withServers([{}, {}], async (targets, [, second]) => {
       const { port } = second!;
