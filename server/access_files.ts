@@ -72,10 +72,13 @@ function readLines(path: string, what: string): string[] {
     return readFileSync(path, "utf8").split("\n").map((line) => line.trim());
   } catch (error) {
     const { code } = error as { code?: string };
-    const why = code === "ENOENT" ? "there is no such file" : "it needs the permission to";
-    throw new EnvironmentError(
-      `the ${what} in ${quote(path)} can't be read: ${why}; Deno's is --allow-read=FILE`,
-      { cause: error },
-    );
+    const why = code === "ENOENT"
+      ? "there is no such file"
+      : code === "EISDIR"
+      ? "it is a directory"
+      : "it needs the permission to; Deno's is --allow-read=FILE";
+    throw new EnvironmentError(`the ${what} in ${quote(path)} can't be read: ${why}`, {
+      cause: error,
+    });
   }
 }

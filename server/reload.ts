@@ -60,26 +60,25 @@ export class Reloader {
       this.#logger.info("got SIGHUP: there are no files to read again");
     }
     if (tls !== undefined) {
-      try {
-        await this.#server.renew(readIdentity(tls));
-        this.#logger.info("the certificate is renewed");
-      } catch (error) {
-        const { message } = error as Error;
-        this.#logger.error("the certificate is not renewed, the old one stays: {message}", {
-          message,
-        });
-      }
+      await this.#change("the certificate is", "the old one stays", () => {
+        return this.#server.renew(readIdentity(tls));
+      });
     }
     if (readsAccess) {
-      try {
-        await this.#server.setAccess(readAccess(this.#options));
-        this.#logger.info("keys and addresses are renewed");
-      } catch (error) {
-        const { message } = error as Error;
-        this.#logger.error("keys and addresses are not renewed, the old ones stay: {message}", {
-          message,
-        });
-      }
+      await this.#change("keys and addresses are", "the old ones stay", () => {
+        return this.#server.setAccess(readAccess(this.#options));
+      });
+    }
+  }
+
+  /** @param change Throws where a file can't be read or used, and has changed nothing then. */
+  async #change(what: string, otherwise: string, change: () => void | Promise<void>) {
+    try {
+      await change();
+      this.#logger.info(`${what} renewed`);
+    } catch (error) {
+      const { message } = error as Error;
+      this.#logger.error(`${what} not renewed, ${otherwise}: {message}`, { message });
     }
   }
 }
