@@ -39,6 +39,8 @@ const MARKER = 2;
 const IN_MESSAGE = 3;
 /** MESSAGE is published, its terminator hasn't come. */
 const AFTER_MESSAGE = 4;
+/** Between frames, and nothing more is to be taken of this chunk. */
+const PAUSED = 5;
 
 /** The client hasn't completed a frame. */
 const UNKNOWN = 0;
@@ -124,10 +126,11 @@ export class ClientDecoder {
    * Takes the next bytes and calls `sink` once for each frame that they complete, in order. Must not
    * be called from inside `sink`. The chunk is only read, and not kept.
    *
+   * @returns How many bytes it has taken: all, unless {@linkcode pause} was called meanwhile.
    * @throws {ProtocolError} at the first violation; the frames before it have been delivered. What
    * `sink` throws passes through. Either way the decoder must not be used again.
    */
-  push(chunk: Uint8Array, sink: ClientFrames): void {
+  push(chunk: Uint8Array, sink: ClientFrames): number {
     const end = chunk.length;
     let pos = 0;
     while (pos < end) {
@@ -147,9 +150,22 @@ export class ClientDecoder {
         case AFTER_MESSAGE:
           pos = this.#scanAfterMessage(chunk, pos);
           break;
+        case PAUSED:
+          this.#mode = FRAME;
+          return pos;
       }
     }
+    if (this.#mode === PAUSED) this.#mode = FRAME;
     if (this.#mode !== IN_MESSAGE) this.#scanner = undefined;
+    return end;
+  }
+
+  /**
+   * Takes nothing behind the frame that is being delivered; what is left is to be pushed later. To be
+   * called from inside `onSubscribe` or `onAuthenticate` only.
+   */
+  pause(): void {
+    this.#mode = PAUSED;
   }
 
   #scanFrame(chunk: Uint8Array, pos: number, sink: ClientFrames): number {

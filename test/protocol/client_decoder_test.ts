@@ -301,3 +301,37 @@ describe("ClientDecoder: what a session may ask", () => {
     new ClientDecoder({ maxFrameBytes: MIN_FRAME_LIMIT_BYTES });
   });
 });
+
+describe("ClientDecoder: paused", () => {
+  it("takes nothing behind the frame that is being delivered, and that later", () => {
+    const frames = [
+      '{"action":"subscribe","data":"a"}\0',
+      '{"action":"authenticate","data":"k"}\0',
+      `PUBLISH\0${EVENT}\0`,
+    ];
+    for (const tail of ["", '{"action":"subscribe","data":"b"}\0', '{"action":"sub']) {
+      const stream = latin1(frames.join("") + tail);
+      const decoder = new ClientDecoder(DEFAULT_LIMITS);
+      const sink = new Recorder();
+      sink.onSubscribe = (topic) => {
+        sink.heard.push(["subscribe", topic]);
+        decoder.pause();
+      };
+      sink.onAuthenticate = (key) => {
+        sink.heard.push(["authenticate", key]);
+        decoder.pause();
+      };
+      let taken = decoder.push(stream, sink);
+      assertEquals(taken, frames[0]!.length);
+      assertEquals(sink.heard, [["subscribe", "a"]]);
+      taken += decoder.push(stream.subarray(taken), sink);
+      assertEquals(taken, frames[0]!.length + frames[1]!.length);
+      assertEquals(sink.heard.length, 2);
+      taken += decoder.push(stream.subarray(taken), sink);
+      assertEquals(taken, stream.length);
+      assertEquals(sink.heard[2], ["publish", "events", EVENT]);
+      assertEquals(sink.heard.length, tail.endsWith("\0") ? 4 : 3);
+      assertEquals(decoder.push(latin1("\0".repeat(3)).subarray(3), sink), 0);
+    }
+  });
+});
