@@ -1,10 +1,13 @@
+import { allOfAddressTaken, tooFast } from "./admission.ts";
 import type { CoarseClock } from "./coarse_clock.ts";
 import { siteOf } from "./ip_address.ts";
-import { ACCEPT_BURST_SECONDS, type Limits, MAX_RECENT_ADDRESSES } from "./limits.ts";
+import {
+  ACCEPT_BURST_SECONDS,
+  type Limits,
+  MAX_RECENT_ADDRESSES,
+  REPORT_INTERVAL_MS,
+} from "./limits.ts";
 import { type Rate, TokenBucket } from "./token_bucket.ts";
-
-/** Refusals of one address are reported once in so many milliseconds: a flood must not fill a log. */
-const REPORT_INTERVAL_MS = 1_000;
 
 interface Entry {
   connections: number;
@@ -63,11 +66,11 @@ export class AddressTable {
     const { acceptRate, maxConnectionsPerIp } = this.#limits;
     let detail: string | undefined;
     if (!entry.accepts.hasToken(nowMs)) {
-      detail = `More than ${acceptRate} connections a second come from one address`;
+      detail = tooFast(acceptRate);
     } else {
       entry.accepts.take(nowMs);
       if (entry.connections >= maxConnectionsPerIp) {
-        detail = `All ${maxConnectionsPerIp} connections of one address are taken`;
+        detail = allOfAddressTaken(maxConnectionsPerIp);
       }
     }
     if (detail === undefined) {

@@ -6,8 +6,15 @@ export interface Waiter {
   resume(): void;
 }
 
+/** Where somebody can wait. */
+export interface WaitingPlace {
+  wait(waiter: Waiter): void;
+  /** The waiter is gone and must not be called any more. */
+  leave(waiter: Waiter): void;
+}
+
 /** Where publishers wait for whatever can't take more just now. */
-export class Gate {
+export class Gate implements WaitingPlace {
   readonly #runtime: Runtime;
   #waiters: Set<Waiter> | undefined;
 
@@ -20,7 +27,6 @@ export class Gate {
     this.#waiters.add(waiter);
   }
 
-  /** The waiter is gone and must not be called any more. */
   leave(waiter: Waiter): void {
     this.#waiters?.delete(waiter);
   }

@@ -129,6 +129,9 @@ export function acceptRateFor(maxConnections: number): number {
  */
 export const MAX_RECENT_ADDRESSES = 16_384;
 
+/** Refusals of one address are reported once in so many milliseconds: a flood must not fill a log. */
+export const REPORT_INTERVAL_MS = 1_000;
+
 /** The limits of each of `workers` processes, so that all together keep within `limits`. */
 export function dividedLimits(limits: Limits, workers: number): Limits {
   const share = (limit: number) => Math.max(1, Math.floor(limit / workers));

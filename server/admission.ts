@@ -1,0 +1,105 @@
+import type { AddressTable } from "./address_table.ts";
+import type { Limits } from "./limits.ts";
+import type { SessionTable } from "./session_table.ts";
+
+/**
+ * Whether a limit leaves room for one more. `unsettled`: only the server's other processes know, and
+ * they are being asked.
+ */
+export type Room = "free" | "none" | "unsettled";
+
+/** Why a connection may not stay. */
+export interface Refusal {
+  /** In a sentence, for the client and the log. */
+  readonly detail: string;
+  /** Whether it's time to report one like this again. */
+  readonly isNews: boolean;
+  /** Whether it's because of where the connection comes from. */
+  readonly isOfAddress: boolean;
+}
+
+/** A connection about which the server's other processes are asked. What it gets on the way is its. */
+export interface Attempt {
+  /** Whether and why it may not stay; `unsettled` where the caller has to wait and try again. */
+  retry(): Refusal | "unsettled" | undefined;
+  /** The connection has gone before that was settled. */
+  abandon(): void;
+}
+
+/** The limits that hold for connections before anything is known of them but their address. */
+export interface Admission {
+  /** How many addresses are remembered. */
+  readonly addressCount: number;
+  /**
+   * Counts a connection that comes from an address.
+   *
+   * @param address Empty for a peer on this machine, which no limit of one address holds for.
+   * @returns Why it may not stay, in which case it isn't counted but as an attempt. Where that isn't
+   * settled yet, what settles it: the caller has to wait.
+   */
+  admit(address: string): Refusal | Attempt | undefined;
+  /** A connection that was counted is gone. */
+  leave(address: string): void;
+  /** Whether a key may be looked at that comes from an address which has a connection. */
+  roomForKey(address: string): Room;
+  /** A key from an address which has a connection was wrong. */
+  noteWrongKey(address: string): void;
+  /** Forgets what is over. To be called about once a sweep. */
+  sweep(): void;
+}
+
+/** Admits connections to a server that has one process. */
+export class LocalAdmission implements Admission {
+  readonly #limits: Limits;
+  readonly #sessions: SessionTable;
+  readonly #addresses: AddressTable;
+
+  constructor(limits: Limits, sessions: SessionTable, addresses: AddressTable) {
+    this.#limits = limits;
+    this.#sessions = sessions;
+    this.#addresses = addresses;
+  }
+
+  get addressCount(): number {
+    return this.#addresses.size;
+  }
+
+  admit(address: string): Refusal | undefined {
+    const { maxConnections } = this.#limits;
+    if (this.#sessions.size >= maxConnections) return allTaken(maxConnections);
+    const refusal = this.#addresses.admit(address);
+    return refusal === undefined ? undefined : { ...refusal, isOfAddress: true };
+  }
+
+  leave(address: string): void {
+    this.#addresses.leave(address);
+  }
+
+  roomForKey(address: string): Room {
+    return this.#addresses.mayShowKey(address) ? "free" : "none";
+  }
+
+  noteWrongKey(address: string): void {
+    this.#addresses.noteWrongKey(address);
+  }
+
+  sweep(): void {
+    this.#addresses.sweep();
+  }
+}
+
+/** The server is full. */
+export function allTaken(maxConnections: number): Refusal {
+  const detail = `All ${maxConnections} connections are taken`;
+  return { detail, isNews: true, isOfAddress: false };
+}
+
+/** An address has all the connections that it may have. */
+export function allOfAddressTaken(maxConnectionsPerIp: number): string {
+  return `All ${maxConnectionsPerIp} connections of one address are taken`;
+}
+
+/** An address makes more connections than it may. */
+export function tooFast(acceptRate: number): string {
+  return `More than ${acceptRate} connections a second come from one address`;
+}

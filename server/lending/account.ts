@@ -1,0 +1,193 @@
+import { ANSWER_DEADLINE_MS, type Claim, type Notice, type Terms } from "./terms.ts";
+
+/** Permits are counted in fractions where they come with time; less than this is nothing. */
+const EPSILON = 1e-6;
+
+/** What is told a worker; the key is the ledger's to add. */
+export type Word = Notice extends infer N ? N extends Notice ? Omit<N, "key"> : never : never;
+
+/** One worker's part of an account. */
+interface Part {
+  /** Permits that it has: in use or unused where they are places, else those not yet spent. */
+  out: number;
+  /** When it was asked for what it doesn't use, while it hasn't answered. */
+  recalledMs: number | undefined;
+  /** Whether it was given some since then. */
+  hasNew: boolean;
+  /** Whether it keeps no unused permit, so that a recall would bring nothing. */
+  isDrained: boolean;
+  /** Whether it believes that none is left. */
+  believesNone: boolean;
+}
+
+/**
+ * The permits of one key: who has how many, who wants some, and who was asked to give some back.
+ * Never more are out than there are, and none is refused while a worker may still have an unused one.
+ */
+export class Account<Worker> {
+  readonly #terms: Terms;
+  readonly #workers: number;
+  readonly #tell: (worker: Worker, word: Word) => void;
+  readonly #parts = new Map<Worker, Part>();
+  /** What workers want, in the order in which they asked. */
+  readonly #asks: { readonly worker: Worker; readonly wants: number }[] = [];
+  /** Permits that are out, and those that were spent and haven't come anew. */
+  #taken = 0;
+  #filledMs: number;
+
+  /**
+   * @param members Each has its own share already.
+   * @param share See {@linkcode Terms}; 0 where no worker has permits of its own.
+   * @param workers How many the server has when none is missing.
+   */
+  constructor(
+    terms: Terms,
+    members: Iterable<Worker>,
+    share: number,
+    workers: number,
+    nowMs: number,
+    tell: (worker: Worker, word: Word) => void,
+  ) {
+    this.#terms = terms;
+    this.#workers = workers;
+    this.#tell = tell;
+    this.#filledMs = nowMs;
+    for (const worker of members) {
+      this.#parts.set(worker, newPart(share));
+      this.#taken += share;
+    }
+  }
+
+  /** Whether all permits are here, and nobody is waited for. */
+  get isIdle(): boolean {
+    if (this.#taken > EPSILON || this.#asks.length > 0) return false;
+    for (const { recalledMs } of this.#parts.values()) if (recalledMs !== undefined) return false;
+    return true;
+  }
+
+  /** Permits that are out or spent. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** Asks all but one for what they don't use of their own shares. */
+  recallAllBut(asker: Worker, nowMs: number): void {
+    for (const [worker, part] of this.#parts) {
+      if (worker !== asker) this.#recall(worker, part, nowMs);
+    }
+  }
+
+  /** A worker has come that has no permit. */
+  add(worker: Worker): void {
+    this.#parts.set(worker, { ...newPart(0), isDrained: true });
+  }
+
+  /** A worker is no more: its places are free. What it may have spent comes anew with time only. */
+  remove(worker: Worker, nowMs: number): void {
+    const part = this.#parts.get(worker);
+    if (part === undefined) return;
+    this.#parts.delete(worker);
+    if (this.#terms.perSecond === 0) this.#taken -= part.out;
+    for (let i = this.#asks.length - 1; i >= 0; i--) {
+      if (this.#asks[i]?.worker === worker) this.#asks.splice(i, 1);
+    }
+    this.serve(nowMs);
+  }
+
+  /** Does what a worker says. */
+  claim(worker: Worker, { wants, returns, spent, answersRecall }: Claim, nowMs: number): void {
+    const part = this.#parts.get(worker);
+    if (part === undefined) return;
+    this.#fill(nowMs);
+    const gone = Math.min(part.out, returns + spent);
+    part.out -= gone;
+    this.#taken -= Math.min(gone, returns);
+    if (answersRecall) {
+      part.recalledMs = undefined;
+      part.isDrained = !part.hasNew;
+    }
+    if (wants > 0) this.#asks.push({ worker, wants });
+    this.serve(nowMs);
+  }
+
+  /** Gives out what is there, and goes to get what isn't. To be called now and then as well. */
+  serve(nowMs: number): void {
+    this.#fill(nowMs);
+    for (let ask = this.#asks[0]; ask !== undefined; ask = this.#asks[0]) {
+      const part = this.#parts.get(ask.worker) as Part;
+      if (this.#free >= 1) this.#grant(ask.worker, part, ask.wants);
+      else if (this.#mayGetSome(ask.worker, nowMs)) return;
+      else this.#refuse(ask.worker, part);
+      this.#asks.shift();
+    }
+    if (this.#free < 1) return;
+    for (const [worker, part] of this.#parts) {
+      if (!part.believesNone) continue;
+      part.believesNone = false;
+      this.#tell(worker, { says: "room" });
+    }
+  }
+
+  get #free(): number {
+    return this.#terms.most - this.#taken;
+  }
+
+  /** Gives what is wanted and a part of the rest, the less the nearer the end is. */
+  #grant(worker: Worker, part: Part, wants: number): void {
+    const free = Math.floor(this.#free + EPSILON);
+    const keep = Math.max(0, Math.floor((free - wants) / (2 * this.#workers)));
+    const count = Math.min(free, wants + keep);
+    part.out += count;
+    this.#taken += count;
+    part.isDrained = false;
+    part.hasNew = true;
+    part.believesNone = false;
+    this.#tell(worker, { says: "granted", count, keep });
+  }
+
+  #refuse(worker: Worker, part: Part): void {
+    const { perSecond } = this.#terms;
+    part.isDrained = true;
+    if (perSecond > 0) {
+      const forMs = Math.ceil((1 - this.#free) / perSecond * 1000);
+      this.#tell(worker, { says: "none", forMs });
+    } else {
+      part.believesNone = true;
+      this.#tell(worker, { says: "none" });
+    }
+  }
+
+  /** Whether another worker may have an unused permit; those that weren't asked yet are. */
+  #mayGetSome(asker: Worker, nowMs: number): boolean {
+    let mayGetSome = false;
+    for (const [worker, part] of this.#parts) {
+      if (worker === asker || part.out < EPSILON || part.isDrained) continue;
+      if (part.recalledMs === undefined) this.#recall(worker, part, nowMs);
+      // One that doesn't answer stands still, and can't be told from one that uses all it has.
+      if (nowMs - (part.recalledMs ?? nowMs) < ANSWER_DEADLINE_MS) mayGetSome = true;
+    }
+    return mayGetSome;
+  }
+
+  #recall(worker: Worker, part: Part, nowMs: number): void {
+    part.recalledMs = nowMs;
+    part.hasNew = false;
+    this.#tell(worker, { says: "recall" });
+  }
+
+  /** Brings back what was spent, at the rate that is allowed. */
+  #fill(nowMs: number): void {
+    const { perSecond } = this.#terms;
+    if (perSecond > 0) {
+      let out = 0;
+      for (const part of this.#parts.values()) out += part.out;
+      const come = (nowMs - this.#filledMs) / 1000 * perSecond;
+      this.#taken = Math.max(out, this.#taken - come);
+    }
+    this.#filledMs = nowMs;
+  }
+}
+
+function newPart(out: number): Part {
+  return { out, recalledMs: undefined, hasNew: false, isDrained: false, believesNone: false };
+}
