@@ -27,21 +27,24 @@ export function checkPublish(name: string, permissions: Permissions, limits: Lim
 /**
  * Looks at a key that a client shows, and counts wrong ones against its address.
  *
- * @returns What the client may do because of it.
+ * @returns What the client may do because of it; `undefined` where it isn't settled yet whether the key
+ * may be looked at.
  * @throws {ProtocolError} `forbidden`, if the key is wrong or too many were.
  */
 export function checkKey(
   key: string,
   remoteAddress: string,
-  { access, addresses, counters }: SessionContext,
-): Permissions {
-  if (!addresses.mayShowKey(remoteAddress)) {
+  { access, admission, counters }: SessionContext,
+): Permissions | undefined {
+  const room = admission.roomForKey(remoteAddress);
+  if (room === "unsettled") return undefined;
+  if (room === "none") {
     throw new ProtocolError("forbidden", "Too many wrong keys came from this address");
   }
   const permissions = access.withKey(remoteAddress, key);
   if (permissions !== undefined) return permissions;
   counters.wrongKeys++;
-  addresses.noteWrongKey(remoteAddress);
+  admission.noteWrongKey(remoteAddress);
   throw new ProtocolError("forbidden", "The key is wrong");
 }
 

@@ -10,11 +10,12 @@ import { counted } from "../runtime/counted.ts";
 import { answer } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
+import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
 import { addressText } from "../runtime/transport_error.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
 import { readAccess } from "./access_files.ts";
 import { listenForHangups } from "./hangup.ts";
-import { dividedLimits, type Limits } from "./limits.ts";
+import { type Limits, ownConnectionsFor, workerLimits } from "./limits.ts";
 import { configureLog } from "./log.ts";
 import { HELP, parseCommand, type ServerOptions } from "./options.ts";
 import { serverWarnings } from "./preflight.ts";
@@ -96,7 +97,8 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     hostname: host,
     port,
     tls: tls === undefined ? null : readIdentity(tls),
-    limits: dividedLimits(limits, workers),
+    limits: workerLimits(limits, workers),
+    maxOwnConnections: ownConnectionsFor(limits, descriptorLimit()),
     access: readAccess(options),
     logLevel,
     drainMs: drainMs ?? null,

@@ -6,6 +6,7 @@
 
 import type { Address, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
+import type { Claim, Notice } from "./lending/terms.ts";
 import type { Limits } from "./limits.ts";
 import type { LogLevel } from "./log.ts";
 
@@ -17,6 +18,10 @@ export type Order =
     readonly name: string;
     readonly socketPath: string;
     readonly limits: Limits;
+    /** How many workers the server has. */
+    readonly workers: number;
+    /** Connections that the worker's descriptors are enough for. */
+    readonly maxOwnConnections: number;
     readonly logLevel: LogLevel;
     /**
      * Milliseconds over which it closes its clients' connections when it stops; `null` for as long as
@@ -48,9 +53,18 @@ export type Order =
 /** An order with the number that its answer will carry. */
 export type NumberedOrder = Order & { readonly id: number };
 
+/** What the supervisor's ledger says, which wants no answer. */
+export interface LedgerMessage {
+  readonly notices: readonly Notice[];
+  /** Whether it answers the worker's last claims. */
+  readonly isAnswer: boolean;
+}
+
 /** What a worker says. */
 export type Report =
   | { readonly id: number; readonly done: Address | null }
   | { readonly id: number; readonly failed: string }
+  /** What it claims of the limits that hold for all workers. */
+  | { readonly claims: readonly Claim[] }
   /** Somebody asked this one worker to end. */
   | { readonly signal: string };

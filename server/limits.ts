@@ -6,6 +6,8 @@
  * @module
  */
 
+import { maxConnectionsFor } from "../runtime/system/capacity.ts";
+
 export { connectionsPerIpFor, maxConnectionsFor } from "../runtime/system/capacity.ts";
 
 /** What one server allows. All are positive integers; those that may be absent bound nothing then. */
@@ -132,18 +134,22 @@ export const MAX_RECENT_ADDRESSES = 16_384;
 /** Refusals of one address are reported once in so many milliseconds: a flood must not fill a log. */
 export const REPORT_INTERVAL_MS = 1_000;
 
-/** The limits of each of `workers` processes, so that all together keep within `limits`. */
-export function dividedLimits(limits: Limits, workers: number): Limits {
-  const share = (limit: number) => Math.max(1, Math.floor(limit / workers));
-  return {
-    ...limits,
-    maxConnections: share(limits.maxConnections),
-    maxConnectionsPerIp: share(limits.maxConnectionsPerIp),
-    acceptRate: share(limits.acceptRate),
-    maxWrongKeys: share(limits.maxWrongKeys),
-    maxTopicsTotal: share(limits.maxTopicsTotal),
-    maxTotalPendingBytes: share(limits.maxTotalPendingBytes),
-  };
+/**
+ * The limits of each of `workers` processes. Memory is divided among them; of connections, rates and
+ * topics they lend each other what one doesn't need, so that those limits hold for all together.
+ */
+export function workerLimits(limits: Limits, workers: number): Limits {
+  const maxTotalPendingBytes = Math.max(1, Math.floor(limits.maxTotalPendingBytes / workers));
+  return { ...limits, maxTotalPendingBytes };
+}
+
+/**
+ * Connections that one of several processes may have: as many as the server, unless its descriptors
+ * are known not to be enough for that.
+ */
+export function ownConnectionsFor(limits: Limits, descriptorLimit: number | undefined): number {
+  if (descriptorLimit === undefined) return limits.maxConnections;
+  return Math.min(limits.maxConnections, maxConnectionsFor(descriptorLimit));
 }
 
 /** Seconds' worth of {@linkcode Limits.publishRate} that may come at once. */

@@ -112,7 +112,9 @@ TLS, for all connections:
                        leave to read the two files: deno run with the flags of
                        the serve task, and --allow-read=CERT,KEY
 
-Limits, of all workers together (each has its share):
+Limits, of all workers together. Workers lend each other what one doesn't need,
+except memory (--max-total-pending-bytes), of which each has its share, and
+descriptors: one that has none left refuses, though others may have some:
   --max-connections N  connections at once (default: what the descriptor limit
                        leaves)
   --max-connections-per-ip N
@@ -125,8 +127,8 @@ Limits, of all workers together (each has its share):
   --max-frame-bytes B  one frame or message (default 65536)
   --max-topic-bytes B  one topic's name, at most 256 (default 256)
   --max-topics N       topics that one connection may subscribe to (default 128)
-  --max-topics-total N topics that have subscribers at once; a worker counts its
-                       own (default 100000)
+  --max-topics-total N topics that have subscribers at once; a topic counts once
+                       on each worker that has it (default 100000)
   --max-pending-bytes B
                        what may wait for one connection at once (default
                        8388608)

@@ -1,6 +1,6 @@
 import type { Connection } from "../runtime/types.ts";
 import { encodeReceipt } from "../protocol/encoder.ts";
-import type { Gate, Waiter } from "./gate.ts";
+import type { Gate, Waiter, WaitingPlace } from "./gate.ts";
 import { ReceiptQueue } from "./receipt_queue.ts";
 import type { Receipt } from "./receipts.ts";
 import type { SessionContext } from "./session_context.ts";
@@ -25,6 +25,8 @@ export interface PublishingSession {
   readonly isOpen: boolean;
   /** Does what the client says in a chunk; nothing once it isn't listened to any more. */
   read(chunk: Uint8Array): void;
+  /** Tries again what had to wait; whether that is settled now. */
+  retry(attempt: () => boolean): boolean;
   /** Sends the client a frame. */
   send(frame: Uint8Array): void;
   /** More waits to be read than before, or less. */
@@ -50,7 +52,10 @@ export class Publisher implements Waiter {
   /** The topic it published to last that has subscribers, which may make it wait. */
   #topic: Topic | undefined;
   /** The gate at which it waits, with reading paused. */
-  #waitsAt: Gate | undefined;
+  #waitsAt: WaitingPlace | undefined;
+  /** What the client asked for and waits for; it's read no further until that is settled. */
+  #attempt: (() => boolean) | undefined;
+  #isReadingRest = false;
   /** Bytes that arrived although it waits; handled when it goes on. */
   #deferred: Uint8Array[] | undefined;
   #deferredBytes = 0;
@@ -108,7 +113,7 @@ export class Publisher implements Waiter {
 
   /** Reads what arrived, no faster than the client may publish; what it may not yet is deferred. */
   take(chunk: Uint8Array): void {
-    if (this.waitIfHeld()) return this.#defer(chunk.slice());
+    if (this.waitIfHeld()) return this.defer(chunk.slice());
     this.#readWithinRate(chunk);
     this.waitIfHeld();
   }
@@ -129,8 +134,37 @@ export class Publisher implements Waiter {
     return true;
   }
 
+  /**
+   * Reads no further until what the client asked for is settled.
+   *
+   * @param attempt Tries it once more, and says whether it's settled.
+   * @returns False where it won't wait, because the client is gone.
+   */
+  waitFor(attempt: () => boolean, place: WaitingPlace): boolean {
+    if (this.#isReadingRest) return false;
+    this.#connection.pauseReading();
+    this.#attempt = attempt;
+    this.#waitsAt = place;
+    place.wait(this);
+    return true;
+  }
+
+  /** Keeps bytes that are to be read when it goes on. */
+  defer(chunk: Uint8Array): void {
+    this.#deferred ??= [];
+    this.#deferred.push(chunk);
+    this.#deferredBytes += chunk.byteLength;
+    this.#session.onDeferred();
+  }
+
   /** The gate has opened. */
   resume(): void {
+    if (this.#waitsAt === undefined) return;
+    if (this.#attempt !== undefined && !this.#session.retry(this.#attempt)) {
+      this.#waitsAt?.wait(this);
+      return;
+    }
+    this.#attempt = undefined;
     if (this.#waitsAt === undefined) return;
     const { clock, throttle } = this.#context;
     if (this.#waitsAt === throttle.gate && this.#isTooFast) {
@@ -142,13 +176,14 @@ export class Publisher implements Waiter {
     this.#session.onWaited();
     for (const chunk of this.#takeDeferred()) {
       if (this.#waitsAt === undefined) this.#readWithinRate(chunk);
-      else this.#defer(chunk);
+      else this.defer(chunk);
     }
     if (!this.waitIfHeld()) this.#connection.resumeReading();
   }
 
   /** Reads all that waits to be read, whatever would make it wait. */
   readDeferred(): void {
+    this.#isReadingRest = true;
     for (const chunk of this.#takeDeferred()) this.#session.read(chunk);
   }
 
@@ -194,17 +229,12 @@ export class Publisher implements Waiter {
       this.#session.read(rest.subarray(0, bytes));
       if (!this.#session.isOpen) return;
       rest = rest.subarray(bytes);
-      if (!this.#isTooFast) continue;
-      this.#waitAt(throttle.gate);
-      return this.#defer(rest.slice());
+      if (this.#waitsAt === undefined) {
+        if (!this.#isTooFast) continue;
+        this.#waitAt(throttle.gate);
+      }
+      return this.defer(rest.slice());
     }
-  }
-
-  #defer(chunk: Uint8Array): void {
-    this.#deferred ??= [];
-    this.#deferred.push(chunk);
-    this.#deferredBytes += chunk.byteLength;
-    this.#session.onDeferred();
   }
 
   #takeDeferred(): readonly Uint8Array[] {

@@ -14,11 +14,15 @@ import type {
 } from "../runtime/types.ts";
 import { type AccessOptions, AccessRules } from "./access.ts";
 import { AddressTable } from "./address_table.ts";
+import { type Admission, LocalAdmission, type Refusal } from "./admission.ts";
 import { defendBudget } from "./budget_defence.ts";
 import { CoarseClock } from "./coarse_clock.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { Gate } from "./gate.ts";
 import { LameDuck } from "./lame_duck.ts";
+import type { Borrower } from "./lending/borrower.ts";
+import type { HeldConnections } from "./lending/held_connections.ts";
+import { type LendingOptions, SharedLimits } from "./lending/shared_limits.ts";
 import { type Limits, STOP_DEADLINE_MS } from "./limits.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { Mesh } from "./mesh.ts";
@@ -63,14 +67,14 @@ export class Server {
   /** What it has done so far; live, to be read only. */
   readonly counters: Readonly<Counters> = newCounters();
   readonly #runtime: Runtime;
-  readonly #limits: Limits;
   readonly #events: ServerEvents;
   readonly #sessions = new SessionTable();
   readonly #turns: Turns;
   readonly #sweeper: Sweeper;
   readonly #budget: MemoryBudget;
   readonly #context: SessionContext & { access: AccessRules };
-  readonly #addresses: AddressTable;
+  readonly #admission: Admission;
+  readonly #shared: SharedLimits | undefined;
   readonly #lameDuck: LameDuck;
   readonly #rejections = new Rejections(() => (this.counters as Counters).connections--);
   #listener: Listener | undefined;
@@ -86,17 +90,18 @@ export class Server {
     runtime: Runtime,
     limits: Limits,
     events: ServerEvents,
-    { readMs = () => performance.now(), hasMesh = false, access = {} }: {
+    { readMs = () => performance.now(), hasMesh = false, access = {}, lending }: {
       /** Who may publish and subscribe; everybody unless given. */
       readonly access?: AccessOptions;
       /** A monotonic clock in milliseconds, for deadlines. */
       readonly readMs?: () => number;
       /** Whether other processes serve the same topics. */
       readonly hasMesh?: boolean;
+      /** How limits hold for those processes together; each for itself unless given. */
+      readonly lending?: LendingOptions;
     } = {},
   ) {
     this.#runtime = runtime;
-    this.#limits = limits;
     this.#events = events;
     this.#turns = new Turns(runtime);
     this.#budget = new MemoryBudget(
@@ -104,15 +109,27 @@ export class Server {
       () => runtime.nextTurn(() => defendBudget(this.#sessions, this.#budget)),
     );
     const clock = new CoarseClock(readMs());
-    this.#addresses = new AddressTable(limits, clock);
     const counters: Counters = this.counters;
-    const tokens = new TokenSource();
-    const topics = new TopicRegistry({
+    this.#shared = lending && new SharedLimits({
       runtime,
-      budget: this.#budget,
-      turns: this.#turns,
-      maxPendingBytes: limits.maxPendingBytes,
-    });
+      limits,
+      clock,
+      sessions: this.#sessions,
+      onHeldGone: () => counters.connections--,
+    }, lending);
+    this.#admission = this.#shared?.admission ??
+      new LocalAdmission(limits, this.#sessions, new AddressTable(limits, clock));
+    const tokens = new TokenSource();
+    const topics = new TopicRegistry(
+      {
+        runtime,
+        budget: this.#budget,
+        turns: this.#turns,
+        maxPendingBytes: limits.maxPendingBytes,
+      },
+      limits.maxTopicsTotal,
+      this.#shared?.topicPlaces,
+    );
     const budgetGate = new Gate(runtime);
     const throttle = new PublishThrottle(runtime, limits.publishRate, clock);
     this.#sweeper = new Sweeper(this.#sessions, this.#turns, clock, readMs, () => counters.writes);
@@ -145,7 +162,8 @@ export class Server {
       budgetGate,
       throttle,
       access: new AccessRules(access),
-      addresses: this.#addresses,
+      admission: this.#admission,
+      borrower: this.#shared?.borrower,
       backplane: this.mesh,
       newDecoder: () => new ClientDecoder(limits),
       newToken: () => tokens.next(),
@@ -157,10 +175,15 @@ export class Server {
       },
       onGone: (session) => {
         this.#sessions.remove(session);
-        this.#addresses.leave(session.remoteAddress);
+        this.#admission.leave(session.remoteAddress);
         counters.connections--;
       },
     };
+  }
+
+  /** What it borrows of the limits that all of the server's processes keep, where it has several. */
+  get borrower(): Borrower | undefined {
+    return this.#shared?.borrower;
   }
 
   /** Topics that have subscribers now. */
@@ -170,7 +193,7 @@ export class Server {
 
   /** Addresses that are remembered for the limits that hold for one. */
   get addressCount(): number {
-    return this.#addresses.size;
+    return this.#admission.addressCount;
   }
 
   /** Bytes of memory that connections make it hold now. */
@@ -245,13 +268,19 @@ export class Server {
     const counters: Counters = this.counters;
     counters.accepted++;
     counters.connections++;
-    const { maxConnections } = this.#limits;
-    if (this.#sessions.size >= maxConnections) {
-      return this.#reject(connection, `All ${maxConnections} connections are taken`, true);
-    }
-    const refusal = this.#addresses.admit(connection.remoteAddress);
+    const answer = this.#admission.admit(connection.remoteAddress);
+    if (answer === undefined || !("retry" in answer)) return this.#settle(connection, answer);
+    return (this.#shared?.held as HeldConnections).hold(
+      connection,
+      answer,
+      (refusal) => this.#settle(connection, refusal),
+    );
+  }
+
+  /** Begins a session, or refuses the connection. */
+  #settle(connection: Connection, refusal: Refusal | undefined): ConnectionHandler {
     if (refusal !== undefined) {
-      counters.refusedByAddress++;
+      if (refusal.isOfAddress) (this.counters as Counters).refusedByAddress++;
       return this.#reject(connection, refusal.detail, refusal.isNews);
     }
     const session = new Session(connection, this.#context);
@@ -284,7 +313,7 @@ export class Server {
 
   #afterSweep(): void {
     this.#rejections.sweep(this.#context.clock.nowMs);
-    this.#addresses.sweep();
+    this.#admission.sweep();
     this.mesh?.sweep();
     this.#context.throttle.gate.open();
     if (this.#budget.isTight) defendBudget(this.#sessions, this.#budget);
@@ -305,6 +334,7 @@ export class Server {
     await this.#lameDuck.tellAll(drainMs);
     await this.#lameDuck.awaitGone(deadlineMs);
     this.#rejections.destroy();
+    this.#shared?.held.destroy();
     while (this.counters.connections > 0) await this.#lameDuck.nextTurn();
     this.#sweeper.stop();
     await this.#lameDuck.awaitFlushed(deadlineMs);

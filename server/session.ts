@@ -118,8 +118,7 @@ export class Session extends ClientConnection
     if (!this.isOpen) return;
     this.#countRequest();
     checkSubscribe(name, this.#permissions, this.context.limits);
-    this.#subscriptions = subscribe(this.#subscriptions, name, this, this.context);
-    this.send(ACK);
+    if (!this.#subscribe(name)) this.#waitFor(() => this.#subscribe(name));
   }
 
   onUnsubscribe(name: string): void {
@@ -130,8 +129,7 @@ export class Session extends ClientConnection
   onAuthenticate(key: string): void {
     if (!this.isOpen) return;
     this.#countRequest();
-    this.#permissions |= checkKey(key, this.remoteAddress, this.context);
-    this.send(ACK);
+    if (!this.#authenticate(key)) this.#waitFor(() => this.#authenticate(key));
   }
 
   onPublish(name: string, message: Uint8Array): void {
@@ -151,13 +149,22 @@ export class Session extends ClientConnection
   read(chunk: Uint8Array): void {
     if (!this.isOpen) return;
     try {
-      this.#decoder.push(chunk, this);
+      const bytes = this.#decoder.push(chunk, this);
+      if (bytes < chunk.byteLength) this.#publisher?.defer(chunk.slice(bytes));
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.end(error.code, error.message);
+      this.#endFor(error);
     }
     if (this.#decoder.isLegacy) this.#seenMessages = this.#sentMessages;
     this.#accountInput();
+  }
+
+  retry(attempt: () => boolean): boolean {
+    try {
+      return attempt();
+    } catch (error) {
+      this.#endFor(error);
+      return true;
+    }
   }
 
   onDeferred(): void {
@@ -167,6 +174,37 @@ export class Session extends ClientConnection
   onWaited(): void {
     // The time in which the server read nothing doesn't count as the client's silence.
     this.#heardMs = this.stateSinceMs = this.context.clock.nowMs;
+  }
+
+  /** @returns Whether it's settled if there is room for the topic. */
+  #subscribe(name: string): boolean {
+    const subscriptions = subscribe(this.#subscriptions, name, this, this.context);
+    if (subscriptions === undefined) return false;
+    this.#subscriptions = subscriptions;
+    this.send(ACK);
+    return true;
+  }
+
+  /** @returns Whether it's settled if the key may be looked at. */
+  #authenticate(key: string): boolean {
+    const permissions = checkKey(key, this.remoteAddress, this.context);
+    if (permissions === undefined) return false;
+    this.#permissions |= permissions;
+    this.send(ACK);
+    return true;
+  }
+
+  /** Reads no further until the attempt is settled, which other processes are asked about. */
+  #waitFor(attempt: () => boolean): void {
+    const { borrower } = this.context;
+    if (borrower === undefined) return;
+    this.#publisher ??= new Publisher(this, this.connection, this.context);
+    if (this.#publisher.waitFor(attempt, borrower)) this.#decoder.pause();
+  }
+
+  #endFor(error: unknown): void {
+    if (!(error instanceof ProtocolError)) throw error;
+    this.end(error.code, error.message);
   }
 
   /** The publisher behind this session, which is about to publish to a topic. */

@@ -2,10 +2,10 @@ import type { ClientDecoder } from "../protocol/client_decoder.ts";
 import type { TimestampIssuer } from "../protocol/timestamp.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { AccessRules } from "./access.ts";
-import type { AddressTable } from "./address_table.ts";
+import type { Admission } from "./admission.ts";
 import type { Backplane } from "./backplane.ts";
 import type { Counters } from "./counters.ts";
-import type { Gate } from "./gate.ts";
+import type { Gate, WaitingPlace } from "./gate.ts";
 import type { OutboxContext } from "./outbox.ts";
 import type { PublishThrottle } from "./publish_throttle.ts";
 import type { Session } from "./session.ts";
@@ -27,7 +27,9 @@ export interface SessionContext extends OutboxContext {
   /** Who may publish and subscribe; another one when the rules change. */
   readonly access: AccessRules;
   /** What is remembered of the clients' addresses. */
-  readonly addresses: AddressTable;
+  readonly admission: Admission;
+  /** Where those wait for whom other processes are asked for room; absent where there are none. */
+  readonly borrower: WaitingPlace | undefined;
   newDecoder(): ClientDecoder;
   newToken(): string;
   /** A client publishes faster than it may, for the first time. */

@@ -7,7 +7,7 @@ import type { Subscriber, Subscription } from "./topic.ts";
  *
  * @param subscriptions The client's so far.
  * @returns The client's from now on: an array without room for more, which would cost more than a
- * subscription itself.
+ * subscription itself. `undefined` where it isn't settled yet whether there is room for the topic.
  * @throws {ProtocolError} `too_many_topics`.
  */
 export function subscribe(
@@ -15,7 +15,7 @@ export function subscribe(
   name: string,
   subscriber: Subscriber,
   { topics, limits, counters }: SessionContext,
-): Subscription[] {
+): Subscription[] | undefined {
   if (subscriptions.some(({ topic }) => topic.name === name)) return subscriptions;
   if (subscriptions.length >= limits.maxTopics) {
     throw new ProtocolError(
@@ -23,7 +23,9 @@ export function subscribe(
       `At most ${limits.maxTopics} topics on one connection`,
     );
   }
-  if (topics.size >= limits.maxTopicsTotal && topics.find(name) === undefined) {
+  const room = topics.roomFor(name);
+  if (room === "unsettled") return undefined;
+  if (room === "none") {
     throw new ProtocolError(
       "too_many_topics",
       `All ${limits.maxTopicsTotal} topics of the server are taken`,

@@ -4,6 +4,8 @@ import { EnvironmentError } from "../runtime/command_line.ts";
 import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
 import type { Order } from "./control.ts";
+import { Lender } from "./lending/lender.ts";
+import { termsOf } from "./lending/terms.ts";
 import type { Limits } from "./limits.ts";
 import type { LogLevel } from "./log.ts";
 import { WorkerProcess } from "./worker_process.ts";
@@ -16,8 +18,10 @@ export interface SupervisorPlan {
   readonly port: number;
   /** Who the workers say they are by TLS; `null` for plain TCP. */
   readonly tls: TlsIdentity | null;
-  /** The limits of each worker. */
+  /** The limits of each worker; those of connections, rates and topics hold for all together. */
   readonly limits: Limits;
+  /** Connections that one worker's descriptors are enough for. */
+  readonly maxOwnConnections: number;
   readonly access: AccessOptions;
   readonly logLevel: LogLevel;
   /** Milliseconds over which workers close their connections when they stop; see `Order`. */
@@ -58,6 +62,7 @@ export class Supervisor {
   readonly #workers = new Set<WorkerProcess>();
   /** Workers that were asked to end. */
   readonly #leaving = new Set<WorkerProcess>();
+  readonly #lender: Lender<WorkerProcess>;
   #giveUp: (reason: string) => void = () => {};
   #address: Address | undefined;
   /** What workers are told when they begin to listen, and again when it changes. */
@@ -74,6 +79,7 @@ export class Supervisor {
     this.#access = plan.access;
     this.#logger = logger;
     this.gaveUp = new Promise((resolve) => this.#giveUp = resolve);
+    this.#lender = new Lender(runtime, termsOf(plan.limits), plan.workers);
     this.#directory = mkdtempSync("/tmp/hotwheels-");
   }
 
@@ -146,6 +152,7 @@ export class Supervisor {
     await Promise.allSettled(workers.map((worker) => worker.order({ do: "stop" })));
     await Promise.all(workers.map((worker) => worker.ended));
     clearTimeout(patience);
+    this.#lender.stop();
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
@@ -171,15 +178,31 @@ export class Supervisor {
         this.#runtime,
         name,
         this.#directory,
-        (signalled) => void this.#replace(signalled),
+        {
+          onSignal: (signalled) => void this.#replace(signalled),
+          onClaims: (claimant, claims) => this.#lender.take(claimant, claims),
+        },
       );
       const patience = setTimeout(() => worker.kill(), START_PATIENCE_MS);
       this.#workers.add(worker);
-      worker.ended.then(() => this.#workers.delete(worker));
-      const { limits, logLevel, drainMs } = this.#plan;
+      worker.ended.then(() => {
+        this.#workers.delete(worker);
+        this.#lender.remove(worker);
+      });
+      const { limits, workers, maxOwnConnections, logLevel, drainMs } = this.#plan;
       const { socketPath } = worker;
       try {
-        await worker.order({ do: "start", name, socketPath, limits, logLevel, drainMs });
+        await worker.order({
+          do: "start",
+          name,
+          socketPath,
+          limits,
+          workers,
+          maxOwnConnections,
+          logLevel,
+          drainMs,
+        });
+        this.#lender.add(worker);
         return worker;
       } catch (error) {
         worker.kill();

@@ -1,17 +1,42 @@
+import type { Room } from "./admission.ts";
 import { NOBODY, type TakeReceipt } from "./receipts.ts";
 import { type Subscriber, type Subscription, Topic, type TopicContext } from "./topic.ts";
+
+/** Places for topics. */
+export interface TopicPlaces {
+  /** Whether there is a place for one more; see {@linkcode Room}. */
+  room(): Room;
+  /** Takes a place for which there is room. */
+  take(): void;
+  /** A topic has gone. */
+  giveBack(): void;
+}
 
 /** The topics that have subscribers. One without any costs nothing and isn't here. */
 export class TopicRegistry {
   readonly #topics = new Map<string, Topic>();
   readonly #context: TopicContext;
+  readonly #maxTopics: number;
+  readonly #places: TopicPlaces | undefined;
 
-  constructor(context: Omit<TopicContext, "onVanish">) {
+  /**
+   * @param maxTopics How many there may be; any number unless given.
+   * @param places Where they are counted together with other processes' topics, if they are.
+   */
+  constructor(
+    context: Omit<TopicContext, "onVanish">,
+    maxTopics = Infinity,
+    places: TopicPlaces | undefined = undefined,
+  ) {
+    this.#maxTopics = maxTopics;
+    this.#places = places;
     this.#context = {
       ...context,
       onVanish: (topic) => {
         // A topic may have been made anew under its name since.
-        if (this.#topics.get(topic.name) === topic) this.#topics.delete(topic.name);
+        if (this.#topics.get(topic.name) !== topic) return;
+        this.#topics.delete(topic.name);
+        this.#places?.giveBack();
       },
     };
   }
@@ -24,6 +49,13 @@ export class TopicRegistry {
   /** The topic of that name, if it has subscribers. */
   find(name: string): Topic | undefined {
     return this.#topics.get(name);
+  }
+
+  /** Whether somebody may subscribe to a topic of that name: where it's there, always. */
+  roomFor(name: string): Room {
+    if (this.#topics.has(name)) return "free";
+    if (this.#places !== undefined) return this.#places.room();
+    return this.#topics.size < this.#maxTopics ? "free" : "none";
   }
 
   /**
@@ -52,6 +84,7 @@ export class TopicRegistry {
     if (topic === undefined) {
       topic = new Topic(name, this.#context);
       this.#topics.set(name, topic);
+      this.#places?.take();
     }
     return topic.subscribe(subscriber);
   }

@@ -12,7 +12,7 @@ import process from "node:process";
 import { counted } from "../runtime/counted.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import type { Address } from "../runtime/types.ts";
-import type { NumberedOrder, Order, Report } from "./control.ts";
+import type { LedgerMessage, NumberedOrder, Order, Report } from "./control.ts";
 import { configureLog, logEvents } from "./log.ts";
 import type { LogQueue } from "./log_queue.ts";
 import { Server, type StopOptions } from "./server.ts";
@@ -26,7 +26,8 @@ let log: LogQueue | undefined;
 let logger: Logger | undefined;
 let stopOptions: StopOptions = {};
 
-process.on("message", async (order: NumberedOrder) => {
+process.on("message", async (order: NumberedOrder | LedgerMessage) => {
+  if ("notices" in order) return server?.borrower?.hear(order.notices, order.isAnswer);
   try {
     report({ id: order.id, done: await obey(order) });
     if (order.do === "stop") process.disconnect?.();
@@ -59,7 +60,11 @@ async function obey(order: Order): Promise<Address | null> {
       if (order.drainMs !== null) stopOptions = { drainMs: order.drainMs };
       logger = getLogger(["hotwheels", order.name]);
       const events = logEvents(logger);
-      server = new Server(runtime, order.limits, events, { hasMesh: true });
+      const { workers, maxOwnConnections } = order;
+      server = new Server(runtime, order.limits, events, {
+        hasMesh: true,
+        lending: { workers, maxOwnConnections, send: (claims) => report({ claims }) },
+      });
       await server.mesh?.listen(order.socketPath);
       return null;
     }

@@ -1,7 +1,8 @@
 import type { ChildProcess } from "node:child_process";
 import { startChild } from "../runtime/child.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
-import type { Order, Report } from "./control.ts";
+import type { LedgerMessage, Order, Report } from "./control.ts";
+import type { Claim, Notice } from "./lending/terms.ts";
 
 /** How a worker's process ended, in words: `with status 1`, `by SIGKILL`. */
 export type Death = string;
@@ -18,6 +19,14 @@ interface Pending {
  */
 const DENO_MEMORY_FLAGS = "--v8-flags=--max-semi-space-size=1";
 
+/** What a worker tells by itself. */
+export interface WorkerEvents {
+  /** Somebody asked this one process to end. */
+  onSignal(worker: WorkerProcess): void;
+  /** It claims some of what the workers lend each other. */
+  onClaims(worker: WorkerProcess, claims: readonly Claim[]): void;
+}
+
 /** A worker's process, as its supervisor sees it. */
 export class WorkerProcess {
   /** Its name in the log. */
@@ -31,13 +40,13 @@ export class WorkerProcess {
   #lastId = 0;
   #hasEnded = false;
 
-  /** @param onSignal Somebody asked this one process to end. */
-  constructor(name: string, socketPath: string, child: ChildProcess, onSignal: () => void) {
+  constructor(name: string, socketPath: string, child: ChildProcess, events: WorkerEvents) {
     this.name = name;
     this.socketPath = socketPath;
     this.#child = child;
     child.on("message", (report: Report) => {
-      if ("signal" in report) onSignal();
+      if ("claims" in report) events.onClaims(this, report.claims);
+      else if ("signal" in report) events.onSignal(this);
       else this.#settle(report);
     });
     this.ended = new Promise((resolve) => {
@@ -62,7 +71,7 @@ export class WorkerProcess {
     runtime: Runtime,
     name: string,
     directory: string,
-    onSignal: (worker: WorkerProcess) => void,
+    events: WorkerEvents,
   ): Promise<WorkerProcess> {
     const child = await startChild(runtime, import.meta.resolve("./worker.ts"), [
       DENO_MEMORY_FLAGS,
@@ -71,13 +80,7 @@ export class WorkerProcess {
       `--allow-write=${directory}`,
     ]);
     const socketPath = `${directory}/${name}-${child.pid}.sock`;
-    const worker: WorkerProcess = new WorkerProcess(
-      name,
-      socketPath,
-      child,
-      () => onSignal(worker),
-    );
-    return worker;
+    return new WorkerProcess(name, socketPath, child, events);
   }
 
   get pid(): number {
@@ -102,13 +105,21 @@ export class WorkerProcess {
     });
   }
 
+  /** Tells what the ledger says. */
+  lend(notices: readonly Notice[], isAnswer: boolean): void {
+    if (this.#hasEnded || !this.#child.connected) return;
+    const message: LedgerMessage = { notices, isAnswer };
+    // A process that has just died isn't known to have.
+    this.#child.send(message, () => {});
+  }
+
   /** Ends the process at once. */
   kill(): void {
     // Deno lets a process signal its own children, but not by their ids.
     if (!this.#hasEnded) this.#child.kill("SIGKILL");
   }
 
-  #settle(report: Exclude<Report, { signal: string }>): void {
+  #settle(report: Extract<Report, { id: number }>): void {
     const pending = this.#pending.get(report.id);
     this.#pending.delete(report.id);
     if ("failed" in report) pending?.reject(new Error(report.failed));

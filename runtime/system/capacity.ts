@@ -57,8 +57,9 @@ const UNEVEN_DEVIATIONS = 5;
  * @param descriptorLimit `RLIMIT_NOFILE` of each of its processes.
  */
 export function admitsFromOneAddress({ n, processes }: Share, descriptorLimit: number): boolean {
-  const ofOneAddress = connectionsPerIpFor(maxConnectionsFor(descriptorLimit) * processes);
-  return fullestShare(n + PUBLISHERS, processes) <= Math.floor(ofOneAddress / processes);
+  const ofOneProcess = maxConnectionsFor(descriptorLimit);
+  return n + PUBLISHERS <= connectionsPerIpFor(ofOneProcess * processes) &&
+    fullestShare(n + PUBLISHERS, processes) <= ofOneProcess;
 }
 
 /** The least `RLIMIT_NOFILE` with which {@linkcode admitsFromOneAddress} holds. */
@@ -76,7 +77,7 @@ export function serverDescriptorsFor(share: Share): number {
 
 /**
  * How many of n connections the fullest of some processes gets. The kernel deals them out by a hash of
- * their ports, so that shares are uneven, and a process that is full can't hand one on.
+ * their ports, so that shares are uneven, and a process without descriptors can't hand one on.
  */
 function fullestShare(n: number, processes: number): number {
   const mean = n / processes;

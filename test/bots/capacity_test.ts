@@ -8,7 +8,8 @@ import { findProgram, PROJECT_ROOT, type RuntimeName } from "../../bots/program.
 import { directCommand } from "../../bots/server_process.ts";
 import { readFacts } from "../../runtime/system/facts.ts";
 import { AddressTable } from "../../server/address_table.ts";
-import { dividedLimits, maxConnectionsFor } from "../../server/limits.ts";
+import { CoarseClock } from "../../server/coarse_clock.ts";
+import { maxConnectionsFor } from "../../server/limits.ts";
 import { completeLimits } from "../../server/serve.ts";
 import { CommandProcess, type Ended } from "../support/command_process.ts";
 import { ServerCommand } from "../support/server_command.ts";
@@ -37,18 +38,15 @@ function leastFine(n: number, workers: number): number {
 
 /** How many connections of one address the server's processes admit, dealt out at random. */
 function admitted(n: number, workers: number, descriptorLimit: number, random: Random): number {
-  const whole = { maxConnections: maxConnectionsFor(descriptorLimit) * workers };
-  const limits = dividedLimits(completeLimits(whole, workers), workers);
-  const tables = Array.from(
-    { length: workers },
-    () =>
-      new AddressTable(limits, { nowMs: 1000 } as ConstructorParameters<typeof AddressTable>[1]),
-  );
-  const counts = tables.map(() => 0);
+  const ofOneProcess = maxConnectionsFor(descriptorLimit);
+  const limits = completeLimits({ maxConnections: ofOneProcess * workers }, workers);
+  // Limits hold for all processes together, descriptors for each.
+  const table = new AddressTable(limits, new CoarseClock(1000));
+  const counts = Array<number>(workers).fill(0);
   for (let at = 0; at < n; at++) {
     const process = random.below(workers);
-    const hasRoom = counts[process]! < limits.maxConnections;
-    if (hasRoom && tables[process]!.admit("10.0.0.1") === undefined) counts[process]!++;
+    const hasRoom = counts[process]! < ofOneProcess;
+    if (hasRoom && table.admit("10.0.0.1") === undefined) counts[process]!++;
   }
   return counts.reduce((sum, count) => sum + count, 0);
 }

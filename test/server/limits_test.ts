@@ -1,6 +1,11 @@
 import { assert, assertEquals, assertMatch, assertNotMatch, assertRejects } from "@std/assert";
 import { describe, it } from "node:test";
-import { DEFAULT_LIMITS, dividedLimits, maxConnectionsFor } from "../../server/limits.ts";
+import {
+  DEFAULT_LIMITS,
+  maxConnectionsFor,
+  ownConnectionsFor,
+  workerLimits,
+} from "../../server/limits.ts";
 import { completeLimits, serve } from "../../server/serve.ts";
 import { type JanusBed, withServer } from "../support/janus_bed.ts";
 import {
@@ -236,15 +241,14 @@ describe("the connection limit", () => {
     assertEquals(maxConnectionsFor(undefined), 1024 - 64);
   });
 
-  it("is shared among workers, as the memory is", () => {
-    const limits = dividedLimits(completeLimits({ maxConnections: 10 }), 4);
-    assertEquals(limits.maxConnections, 2);
-    assertEquals(limits.maxConnectionsPerIp, 2);
-    assertEquals(limits.acceptRate, 2_500);
+  it("holds for all workers together, as far as one's descriptors go; memory is divided", () => {
+    const whole = completeLimits({ maxConnections: 1_000 });
+    const limits = workerLimits(whole, 4);
     assertEquals(limits.maxTotalPendingBytes, DEFAULT_LIMITS.maxTotalPendingBytes / 4);
-    assertEquals(limits.maxTopicsTotal, DEFAULT_LIMITS.maxTopicsTotal / 4);
-    assertEquals(limits.maxPendingBytes, DEFAULT_LIMITS.maxPendingBytes);
-    assertEquals(dividedLimits(completeLimits({ maxConnections: 3 }), 4).maxConnections, 1);
+    assertEquals({ ...limits, maxTotalPendingBytes: 0 }, { ...whole, maxTotalPendingBytes: 0 });
+    assertEquals(ownConnectionsFor(limits, 20_000), 1_000);
+    assertEquals(ownConnectionsFor(limits, 364), 300);
+    assertEquals(ownConnectionsFor(limits, undefined), 1_000);
   });
 });
 

@@ -166,7 +166,7 @@ for (const runtime of RUNTIME_NAMES) {
       });
     });
 
-    it("divides the connection maximum among the workers", { timeout: 60_000 }, async () => {
+    it("holds the connection maximum for all workers together", { timeout: 60_000 }, async () => {
       await withWorkers(runtime, 2, async (_, target) => {
         const clients = await Promise.all(
           Array.from({ length: 40 }, () => JanusClient.open(target)),

@@ -1,0 +1,111 @@
+import type { Connection, ConnectionHandler, TransportEnd } from "../../runtime/types.ts";
+import type { Attempt, Refusal } from "../admission.ts";
+import type { Waiter, WaitingPlace } from "../gate.ts";
+
+/** Gives a connection that is refused or not the owner that it has from now on. */
+export type Settle = (refusal: Refusal | undefined) => ConnectionHandler;
+
+/**
+ * Connections that are accepted, but neither greeted nor refused, until it's settled whether the
+ * server has room for them.
+ */
+export class HeldConnections {
+  readonly #place: WaitingPlace;
+  readonly #onGone: () => void;
+  readonly #held = new Set<HeldConnection>();
+
+  /**
+   * @param place Where they wait.
+   * @param onGone A connection has gone before it was settled.
+   */
+  constructor(place: WaitingPlace, onGone: () => void) {
+    this.#place = place;
+    this.#onGone = onGone;
+  }
+
+  /** How many are held. */
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** Holds a connection, unread, until the attempt is settled. To be called from inside accept. */
+  hold(connection: Connection, attempt: Attempt, settle: Settle): ConnectionHandler {
+    const held = new HeldConnection(connection, attempt, settle, this);
+    this.#held.add(held);
+    this.#place.wait(held);
+    return held;
+  }
+
+  /** Drops all. */
+  destroy(): void {
+    for (const held of this.#held) held.destroy();
+  }
+
+  onUnsettled(held: HeldConnection): void {
+    this.#place.wait(held);
+  }
+
+  onSettled(held: HeldConnection): void {
+    this.#held.delete(held);
+  }
+
+  onClose(held: HeldConnection): void {
+    this.#held.delete(held);
+    this.#place.leave(held);
+    this.#onGone();
+  }
+}
+
+/** One of them; once it's settled, it hands on what its connection tells. */
+class HeldConnection implements ConnectionHandler, Waiter {
+  readonly #connection: Connection;
+  readonly #attempt: Attempt;
+  readonly #settle: Settle;
+  readonly #owner: HeldConnections;
+  #heir: ConnectionHandler | undefined;
+  #isSecure = false;
+
+  constructor(connection: Connection, attempt: Attempt, settle: Settle, owner: HeldConnections) {
+    this.#connection = connection;
+    this.#attempt = attempt;
+    this.#settle = settle;
+    this.#owner = owner;
+    connection.pauseReading();
+  }
+
+  resume(): void {
+    const outcome = this.#attempt.retry();
+    if (outcome === "unsettled") return this.#owner.onUnsettled(this);
+    this.#owner.onSettled(this);
+    this.#heir = this.#settle(outcome);
+    this.#connection.resumeReading();
+    if (this.#isSecure) this.#heir.onSecure?.();
+  }
+
+  destroy(): void {
+    this.#connection.destroy();
+  }
+
+  onSecure(): void {
+    this.#isSecure = true;
+    this.#heir?.onSecure?.();
+  }
+
+  onData(chunk: Uint8Array): void {
+    this.#heir?.onData(chunk);
+  }
+
+  onDrain(): void {
+    this.#heir?.onDrain();
+  }
+
+  onEnd(): void {
+    this.#heir?.onEnd();
+  }
+
+  onClose(why: TransportEnd, cause?: Error): void {
+    if (this.#heir !== undefined) return this.#heir.onClose(why, cause);
+    this.#attempt.abandon();
+    this.#owner.onClose(this);
+  }
+}

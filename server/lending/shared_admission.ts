@@ -1,0 +1,150 @@
+import {
+  type Admission,
+  allOfAddressTaken,
+  allTaken,
+  type Attempt,
+  type Refusal,
+  type Room,
+  tooFast,
+} from "../admission.ts";
+import { siteOf } from "../ip_address.ts";
+import { type Limits, MAX_RECENT_ADDRESSES, REPORT_INTERVAL_MS } from "../limits.ts";
+import type { Borrower } from "./borrower.ts";
+import { kindOf, type PermitKey } from "./terms.ts";
+
+/** Admits connections to one of a server's processes, under limits that hold for all of them. */
+export class SharedAdmission implements Admission {
+  readonly #limits: Limits;
+  readonly #maxOwnConnections: number;
+  readonly #borrower: Borrower;
+  readonly #countOwn: () => number;
+  /** When a refusal of an address was last reported. */
+  readonly #reportedMs = new Map<PermitKey, number>();
+
+  /**
+   * @param maxOwnConnections What this process's descriptors are enough for.
+   * @param countOwn Connections of this process, those that wait to be admitted included.
+   */
+  constructor(
+    limits: Limits,
+    maxOwnConnections: number,
+    borrower: Borrower,
+    countOwn: () => number,
+  ) {
+    this.#limits = limits;
+    this.#maxOwnConnections = maxOwnConnections;
+    this.#borrower = borrower;
+    this.#countOwn = countOwn;
+  }
+
+  get addressCount(): number {
+    return this.#borrower.size;
+  }
+
+  admit(address: string): Refusal | Attempt | undefined {
+    const { maxConnections } = this.#limits;
+    if (this.#borrower.lease("connections").known === "none") return allTaken(maxConnections);
+    if (this.#countOwn() >= this.#maxOwnConnections) return this.#noDescriptor();
+    const attempt = new SharedAttempt(this, address);
+    const outcome = attempt.retry();
+    return outcome === "unsettled" ? attempt : outcome;
+  }
+
+  /**
+   * What a connection needs, in this order: it must not keep a place from others while something
+   * narrower than that may still refuse it.
+   */
+  needs(address: string): readonly PermitKey[] {
+    if (address === "") return ["connections"];
+    const site = siteOf(address);
+    return [`accepts ${site}`, `address ${site}`, "connections"];
+  }
+
+  /** Tries to take a permit. */
+  take(key: PermitKey): Room {
+    const lease = this.#borrower.lease(key);
+    const room = lease.room();
+    if (room === "free") lease.take();
+    return room;
+  }
+
+  /** Gives back what was taken and can be given back. */
+  giveBack(key: PermitKey): void {
+    if (this.#borrower.isPlace(key)) this.#borrower.giveBack(key);
+  }
+
+  /** Why a connection is refused that doesn't get a permit. */
+  refusal(key: PermitKey): Refusal {
+    const { maxConnections, maxConnectionsPerIp, acceptRate } = this.#limits;
+    switch (kindOf(key)) {
+      case "accepts":
+        return this.#refuseSite(key, tooFast(acceptRate));
+      case "address":
+        return this.#refuseSite(key, allOfAddressTaken(maxConnectionsPerIp));
+      default:
+        return allTaken(maxConnections);
+    }
+  }
+
+  leave(address: string): void {
+    for (const key of this.needs(address)) this.giveBack(key);
+  }
+
+  roomForKey(address: string): Room {
+    return address === "" ? "free" : this.#borrower.lease(`wrongKeys ${siteOf(address)}`).room();
+  }
+
+  noteWrongKey(address: string): void {
+    if (address !== "") this.#borrower.lease(`wrongKeys ${siteOf(address)}`).take();
+  }
+
+  sweep(): void {
+    this.#borrower.sweep();
+    for (const [key, reportedMs] of this.#reportedMs) {
+      if (this.#borrower.nowMs - reportedMs >= REPORT_INTERVAL_MS) this.#reportedMs.delete(key);
+    }
+  }
+
+  #noDescriptor(): Refusal {
+    const detail =
+      `All ${this.#maxOwnConnections} connections of one of the server's processes are taken`;
+    return { detail, isNews: true, isOfAddress: false };
+  }
+
+  #refuseSite(key: PermitKey, detail: string): Refusal {
+    const isNews = !this.#reportedMs.has(key) && this.#reportedMs.size < MAX_RECENT_ADDRESSES;
+    if (isNews) this.#reportedMs.set(key, this.#borrower.nowMs);
+    return { detail, isNews, isOfAddress: true };
+  }
+}
+
+/** One connection on its way in. */
+class SharedAttempt implements Attempt {
+  readonly #admission: SharedAdmission;
+  readonly #needs: readonly PermitKey[];
+  /** How many of its needs it has. */
+  #taken = 0;
+
+  constructor(admission: SharedAdmission, address: string) {
+    this.#admission = admission;
+    this.#needs = admission.needs(address);
+  }
+
+  retry(): Refusal | "unsettled" | undefined {
+    for (const key of this.#needs.slice(this.#taken)) {
+      const room = this.#admission.take(key);
+      if (room === "unsettled") return room;
+      if (room === "none") {
+        this.abandon();
+        return this.#admission.refusal(key);
+      }
+      this.#taken++;
+    }
+    return undefined;
+  }
+
+  abandon(): void {
+    for (const key of this.#needs.slice(0, this.#taken)) this.#admission.giveBack(key);
+    this.#taken = 0;
+  }
+}
