@@ -41,7 +41,7 @@ export class ProcessGroup {
    * @param command The program, and what it gets.
    */
   static spawn(command: readonly string[], options: SpawnOptions): ProcessGroup {
-    if (groups.size === 0) endGroupsWithUs();
+    endGroupsWithUs();
     const [program = "", ...args] = command;
     const group = new ProcessGroup(spawn(program, args, { ...options, detached: true }));
     groups.add(group);

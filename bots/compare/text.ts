@@ -4,6 +4,7 @@
  * @module
  */
 
+import { wrapped } from "../plain_text.ts";
 import { count, number, unitValue } from "./format.ts";
 import { metricOf } from "./metrics.ts";
 import type { CompareReport, RunReport } from "./report.ts";
@@ -16,26 +17,31 @@ import {
   type Table,
 } from "./tables.ts";
 
-/** The whole report, without a line feed at its end. */
+/** The whole report, without a line feed at its end; its sentences break where a terminal ends. */
 export function reportText(report: CompareReport): string {
   const { cpu_model, cores, os, kernel } = report.environment;
   return [
-    ...interruptionRemark(report),
-    ...report.conclusions,
+    ...prose(interruptionRemark(report)),
+    ...prose(report.conclusions),
     ...report.sizes.flatMap((size) => [
       "",
       `${count(size.n, "subscriber")}`,
-      ...(size === report.sizes.at(-1) ? [] : size.conclusions),
+      ...(size === report.sizes.at(-1) ? [] : prose(size.conclusions)),
       ...tableLines(sizeTable(size)),
-      ...ratioLegend(size),
-      ...remarks(report, size),
+      ...prose([...ratioLegend(size), ...remarks(report, size)]),
     ]),
     "",
-    ...report.arms.map(serverOf),
-    `bots on ${report.options.bots_runtime} ${report.options.bots_runtime_version}; ` +
-    `${cpu_model ?? "unknown CPU"}, ${count(cores, "thread")}, ${os} ${kernel ?? ""}; ` +
-    `seed ${report.options.seed}`,
+    ...prose(report.arms.map(serverOf)),
+    ...prose([
+      `bots on ${report.options.bots_runtime} ${report.options.bots_runtime_version}; ` +
+      `${cpu_model ?? "unknown CPU"}, ${count(cores, "thread")}, ${os} ${kernel ?? ""}; ` +
+      `seed ${report.options.seed}`,
+    ]),
   ].join("\n");
+}
+
+function prose(lines: readonly string[]): string[] {
+  return lines.flatMap((line) => wrapped(line, "", "  "));
 }
 
 /**

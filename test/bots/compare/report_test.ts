@@ -6,8 +6,13 @@ import { METRICS } from "../../../bots/compare/metrics.ts";
 import type { CompareReport } from "../../../bots/compare/report.ts";
 import { judgeAgain } from "../../../bots/compare/remake_report.ts";
 import { unpackLatencies } from "../../../bots/compare/samples.ts";
-import { reportText, runLine } from "../../../bots/compare/text.ts";
+import { reportText as brokenText, runLine } from "../../../bots/compare/text.ts";
 import { around, ENVIRONMENT, runningArm, sampleReport, sampleRun } from "./sample_report.ts";
+
+/** The text on the terminal, as it would be if that were wide enough. */
+function reportText(report: CompareReport): string {
+  return brokenText(report).replace(/\n {2}(?=\S)/g, " ");
+}
 
 const FASTER = sampleReport({ 1000: { Deno: around(100), Bun: around(80) } });
 
@@ -265,6 +270,14 @@ it("the text on the terminal has the conclusion first, and a row for each metric
     "Bun: this checkout's server on bun 1.4.5",
     "bots on bun 1.4.5; a <fast> CPU, 2 threads, Linux 6.1.0; seed 7",
   ]);
+});
+
+it("the text's sentences break where a terminal ends", () => {
+  const report = sampleReport({ 1000: { Deno: around(100), Bun: wild(101) } });
+  const lines = brokenText(report).split("\n");
+  const prose = lines.filter((line) => !/^[\w ]{20,}, (?:ms|s|MB|kB) |^ {20}|^ +server/.test(line));
+  assertEquals(prose.filter((line) => line.length > 80), []);
+  assertEquals(lines.length > prose.length, true);
 });
 
 it("a run under way is a line, with its result or why it isn't counted", () => {
