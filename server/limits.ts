@@ -143,13 +143,16 @@ export function workerLimits(limits: Limits, workers: number): Limits {
   return { ...limits, maxTotalPendingBytes };
 }
 
+/** Connections that wait to be admitted, at most, where the descriptor limit isn't known. */
+const MAX_HELD = 1_024;
+
 /**
- * Connections that one of several processes may have: as many as the server, unless its descriptors
- * are known not to be enough for that.
+ * Connections that one of several processes may have, those included that wait until the others have
+ * said whether there is room for them: what its descriptors are enough for.
  */
 export function ownConnectionsFor(limits: Limits, descriptorLimit: number | undefined): number {
-  if (descriptorLimit === undefined) return limits.maxConnections;
-  return Math.min(limits.maxConnections, maxConnectionsFor(descriptorLimit));
+  if (descriptorLimit === undefined) return limits.maxConnections + MAX_HELD;
+  return maxConnectionsFor(descriptorLimit);
 }
 
 /** Seconds' worth of {@linkcode Limits.publishRate} that may come at once. */

@@ -122,6 +122,23 @@ for (const runtime of RUNTIME_NAMES) {
       });
     });
 
+    it("keep a place for one while another floods", PATIENCE, async () => {
+      const flags = ["--max-connections", "11", "--max-connections-per-ip", "10"];
+      await withCrowd(runtime, 2, flags, async (crowd, _, target) => {
+        const other = new Crowd(target);
+        try {
+          await Promise.all([
+            crowd.come(200),
+            ...Array.from({ length: 5 }, () => other.come(1, { from: "127.0.0.2" })),
+          ]);
+          assertEquals(crowd.greeted.length + other.greeted.length, 11);
+          assert(other.greeted.length > 0, "the flood has taken every place");
+        } finally {
+          await other.dispose();
+        }
+      });
+    });
+
     it("count how often one address connects", PATIENCE, async () => {
       await withCrowd(runtime, 3, ["--accept-rate", "5"], async (crowd) => {
         const startMs = performance.now();
