@@ -59,9 +59,10 @@ export class HeldConnections {
 /** One of them; once it's settled, it hands on what its connection tells. */
 class HeldConnection implements ConnectionHandler, Waiter {
   readonly #connection: Connection;
-  readonly #attempt: Attempt;
-  readonly #settle: Settle;
   readonly #owner: HeldConnections;
+  /** Until it's settled: it lives as long as its connection, and should keep little. */
+  #attempt: Attempt | undefined;
+  #settle: Settle | undefined;
   #heir: ConnectionHandler | undefined;
   #isSecure = false;
 
@@ -74,12 +75,13 @@ class HeldConnection implements ConnectionHandler, Waiter {
   }
 
   resume(): void {
-    const outcome = this.#attempt.retry();
+    const outcome = this.#attempt?.retry();
     if (outcome === "unsettled") return this.#owner.onUnsettled(this);
     this.#owner.onSettled(this);
-    this.#heir = this.#settle(outcome);
+    this.#heir = this.#settle?.(outcome);
+    this.#attempt = this.#settle = undefined;
     this.#connection.resumeReading();
-    if (this.#isSecure) this.#heir.onSecure?.();
+    if (this.#isSecure) this.#heir?.onSecure?.();
   }
 
   destroy(): void {
@@ -105,7 +107,7 @@ class HeldConnection implements ConnectionHandler, Waiter {
 
   onClose(why: TransportEnd, cause?: Error): void {
     if (this.#heir !== undefined) return this.#heir.onClose(why, cause);
-    this.#attempt.abandon();
+    this.#attempt?.abandon();
     this.#owner.onClose(this);
   }
 }
