@@ -9,8 +9,8 @@ import type { Tally } from "./enlistment.ts";
 /** The columns of a usual terminal. */
 const WIDTH = 80;
 
-/** Blanks, but none between a number and its unit. */
-const BREAKS = / (?!(?:ms|s|%)(?:\W|$))/;
+/** Blanks, but none between a number and its unit, and none in what stands between backticks. */
+const BREAKS = / (?!(?:ms|s|%)(?:\W|$))(?=(?:[^`]*`[^`]*`)*[^`]*$)/;
 
 /**
  * Breaks a sentence at its blanks, so that no line is wider than 80 columns; a longer word keeps a line of

@@ -23,6 +23,11 @@ describe("lines for people", () => {
     assertEquals(wrapped("b".repeat(90)), ["b".repeat(90)]);
   });
 
+  it("keep a command in backticks together", () => {
+    const fill = "x".repeat(70);
+    assertEquals(wrapped(`${fill} or \`a b c d e f\` and`), [`${fill} or`, "`a b c d e f` and"]);
+  });
+
   it("keep a number and its unit together", () => {
     const fill = "x".repeat(76);
     for (const value of ["123 ms", "123 s", "123 %", "123 ms,"]) {
