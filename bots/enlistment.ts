@@ -37,7 +37,10 @@ export interface EnlistmentPlan {
    * moves, and also when it loses its subscription.
    */
   readonly retries: number | "forever";
-  /** Milliseconds without any greeting or subscription after which the rest is given up. */
+  /**
+   * Milliseconds after which the rest is given up, if there was no greeting, no subscription and no attempt
+   * that failed.
+   */
   readonly stallMs: number;
   /**
    * Makes one attempt to connect a bot. Resolves when there is a connection, rejects when there
@@ -96,6 +99,8 @@ export class Enlistment {
   #givenUp = 0;
   #cameBack = 0;
   #lastProgressMs = 0;
+  /** The same, or when an attempt failed that is to be made again. */
+  #lastMoveMs = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #completion: PromiseWithResolvers<void> | null = null;
   #isOver = false;
@@ -214,7 +219,8 @@ export class Enlistment {
     }
     this.#retries = waiting;
     this.#fill();
-    const isStalled = now - this.#lastProgressMs > this.#plan.stallMs;
+    const lastMs = Math.max(this.#lastProgressMs, this.#lastMoveMs);
+    const isStalled = now - lastMs > this.#plan.stallMs;
     if (isStalled && this.#plan.retries !== "forever") this.#giveUpTheRest();
     this.#checkEnd();
   }
@@ -267,7 +273,8 @@ export class Enlistment {
     const doublings = Math.min(Math.max(this.#attempts[index]! - PROMPT_ATTEMPTS, 0), 16);
     const longestMs = Math.min(RETRY_PAUSE_MS * 2 ** doublings, LONGEST_PAUSE_MS);
     const pauseMs = 1 + Math.random() * (longestMs - 1);
-    this.#retries.push({ index, dueMs: performance.now() + pauseMs });
+    this.#lastMoveMs = performance.now();
+    this.#retries.push({ index, dueMs: this.#lastMoveMs + pauseMs });
   }
 
   #giveUp(index: number): void {

@@ -143,10 +143,10 @@ describe("a bot that tries for ever", PATIENCE, () => {
 
 describe("a bot that tries again so often", PATIENCE, () => {
   it("tries once more than that in all", async () => {
-    for (const [retries, attempts] of [[0, 1], [3, 4], [30, 31]] as const) {
+    for (const [retries, attempts] of [[0, 1], [3, 4], [22, 23]] as const) {
       const { report } = await play({
         onConnect(socket, number, server) {
-          // The probe, the one that's let in, and the others' attempts; the publisher is the last.
+          // The probe, the one that is let in, and then all attempts of the other.
           if (number === 0 || number === 1 || number > attempts + 1) server.greet(socket);
           else socket.destroy();
         },
@@ -157,10 +157,27 @@ describe("a bot that tries again so often", PATIENCE, () => {
     }
   });
 
+  it("isn't given up before that for want of progress", async () => {
+    const enlistment = new Enlistment({
+      size: 1,
+      maxConnecting: 1,
+      retries: 15,
+      // Much longer than an attempt takes, and shorter than all of them.
+      stallMs: 3000,
+      connect: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        throw Object.assign(new Error(), { code: "timed_out" });
+      },
+      abandon() {},
+    });
+    const { failedAttempts } = await enlistment.run();
+    assertEquals(failedAttempts, { timed_out: 16 });
+  });
+
   it("makes the run invalid when it never gets to subscribe", async () => {
     const { report } = await play({
       onConnect(socket, number, server) {
-        if (number === 0 || number === 1 || number === 3) server.greet(socket);
+        if (number !== 2) server.greet(socket);
         else socket.destroy();
       },
     }, { n: 2, retries: 0 });
