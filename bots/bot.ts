@@ -8,14 +8,24 @@ import type { Connection, ConnectionHandler } from "../runtime/types.ts";
 import type { Dialect } from "./dialect.ts";
 import type { Expectation } from "./expectation.ts";
 
+/** What the server said to a bot whose connection it will close. */
+export interface Refusal {
+  /** In a word or a short text, the same for all that are refused for one reason. */
+  readonly reason: string;
+  /** All of it, for people. */
+  readonly text: string;
+  /** In how many milliseconds to come back; `null` where it didn't say. */
+  readonly retryAfterMs: number | null;
+}
+
 /** What a bot tells whoever keeps count. Bots are told apart by their index. */
 export interface BotKeeper {
   /** The server has accepted the connection. */
   onGreeted(index: number): void;
   /** The bot is subscribed. */
   onSubscribed(index: number): void;
-  /** The server said why it will close the connection, and perhaps in how many ms to come back. */
-  onRefused(index: number, reason: string, retryAfterMs: number | null): void;
+  /** The server said why it will close the connection. */
+  onRefused(index: number, refusal: Refusal): void;
   /** The bot, subscribed, has the message that is expected, byte for byte. */
   onExpected(index: number): void;
   /** The bot has some other message, or something where no frame of its kind belongs. */
@@ -27,9 +37,8 @@ export interface BotKeeper {
 /** What a bot keeps of a frame that doesn't end: far more than any message it asks for. */
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 
-const CONNECTED = 0;
-const GREETED = 1;
-const SUBSCRIBED = 2;
+const CONNECTED = -1;
+const SUBSCRIBED = 0;
 
 /**
  * A 2009 flash client as a connection's handler. It is made by the thousand and woken by the thousand
@@ -42,6 +51,7 @@ export class Bot implements ConnectionHandler {
   readonly #keeper: BotKeeper;
   readonly #expectation: Expectation;
   readonly #index: number;
+  /** `CONNECTED`, then how many acknowledgements are to come, which is 0 when `SUBSCRIBED`. */
   #state = CONNECTED;
   /** The beginning of a frame: a view of the expected one for as long as it is the same. */
   #partial: Uint8Array | null = null;
@@ -111,15 +121,17 @@ export class Bot implements ConnectionHandler {
     if (kind === "heartbeat") this.#send(this.#dialect.heartbeatReply);
     else if (kind === "refusal") {
       const dialect = this.#dialect;
-      const retryAfterMs = dialect.retryAfterMs?.(frame) ?? null;
-      this.#keeper.onRefused(this.#index, dialect.refusalReason(frame), retryAfterMs);
+      this.#keeper.onRefused(this.#index, {
+        reason: dialect.refusalReason(frame),
+        text: dialect.refusalText(frame),
+        retryAfterMs: dialect.retryAfterMs?.(frame) ?? null,
+      });
     } else if (kind === "greeting" && this.#state === CONNECTED) {
-      this.#state = GREETED;
+      this.#state = this.#dialect.acknowledgements;
       this.#send(this.#dialect.subscribe);
       this.#keeper.onGreeted(this.#index);
-    } else if (kind === "acknowledgement" && this.#state === GREETED) {
-      this.#state = SUBSCRIBED;
-      this.#keeper.onSubscribed(this.#index);
+    } else if (kind === "acknowledgement" && this.#state > SUBSCRIBED) {
+      if (--this.#state === SUBSCRIBED) this.#keeper.onSubscribed(this.#index);
     } else this.#keeper.onOther(this.#index, frame, kind === "message");
   }
 

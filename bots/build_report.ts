@@ -45,7 +45,7 @@ export function buildReport(record: RunRecord, context: RunContext): BotsReport 
   const counted = valid.length > 0 ? valid : rounds;
   const { setups, settle } = record;
   const setup = {
-    ...setupReport(setups),
+    ...setupReport(setups, record.refusal),
     settle_ms: settle.settledMs,
     settled: settle.isQuiet,
   };

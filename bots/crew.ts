@@ -43,7 +43,9 @@ export class Crew {
       maxConnecting,
     }));
     if (processes === 1) {
-      return new Crew([new LocalSquad(runtime, createDialect(plan.dialect, plan), plans[0]!)]);
+      return new Crew([
+        new LocalSquad(runtime, createDialect(plan.dialect, plan, plan.keys), plans[0]!),
+      ]);
     }
     const started = await Promise.allSettled(
       plans.map((plan) => RemoteSquad.start(runtime, plan)),

@@ -9,7 +9,7 @@
  * What a frame from the server is.
  *
  * - `greeting`: the server has accepted the connection; now subscribe.
- * - `acknowledgement`: the subscription stands.
+ * - `acknowledgement`: what was asked for is granted: a key, or the subscription.
  * - `heartbeat`: asks for a sign of life; see {@linkcode Dialect.heartbeatReply}.
  * - `message`: something published, to be looked at with {@linkcode Dialect.examine}.
  * - `refusal`: the server says why it will close the connection.
@@ -36,6 +36,16 @@ export interface Examination {
   readonly stampMicros: number | null;
 }
 
+/** The words of a client that wants to know why it is refused. */
+export interface Inquiry {
+  /** Sent as soon as the connection is there. */
+  readonly opening: Uint8Array;
+  /** Sent on the greeting, to ask for the subscription. */
+  readonly subscribe: Uint8Array;
+  /** Sent on the greeting, to publish the like of the message to a topic of its own. */
+  readonly publish: Uint8Array;
+}
+
 /**
  * One protocol, for one topic and one message. Its frames' buffers are shared by all bots: nobody
  * writes to them.
@@ -49,6 +59,8 @@ export interface Dialect {
   readonly opening: Uint8Array;
   /** Sent on the greeting. */
   readonly subscribe: Uint8Array;
+  /** How many acknowledgements come, the subscription's the last. */
+  readonly acknowledgements: number;
   /** Sent before an orderly close. */
   readonly unsubscribe: Uint8Array;
   /** Sent on each heartbeat; empty where it isn't answered. */
@@ -57,7 +69,17 @@ export interface Dialect {
   readonly publisherOpening: Uint8Array;
 
   /**
-   * All that a publisher sends after the greeting, before it closes.
+   * Whether a publisher keeps its connection until all have the message, to hear what the server says of
+   * it; else it closes at once.
+   */
+  readonly publisherStays: boolean;
+  /**
+   * How to ask a server why it refuses what it was asked for; `null` where it tells everyone at once.
+   */
+  readonly inquiry: Inquiry | null;
+
+  /**
+   * All that a publisher sends after the greeting.
    *
    * @param nowMicros The timestamp where the publisher puts it in: whole microseconds since the epoch.
    */
@@ -71,6 +93,8 @@ export interface Dialect {
   kindOf(frame: Uint8Array): FrameKind;
   /** The reason in a refusal, in a word or a short text. */
   refusalReason(frame: Uint8Array): string;
+  /** All that a refusal says, for people. */
+  refusalText(frame: Uint8Array): string;
   /**
    * How many milliseconds a refusal asks to wait before coming back; `null` where it doesn't say. Absent
    * where the protocol has no such thing.

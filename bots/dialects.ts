@@ -23,12 +23,17 @@ export const DEFAULT_PORTS: Readonly<Record<DialectName, number>> = {
 /**
  * A dialect for one topic and one message.
  *
+ * @param keys What to show the server, which Janus servers alone can ask for.
  * @throws {RangeError} if the topic is none in that protocol.
  */
-export function createDialect(name: DialectName, content: MessageContent): Dialect {
+export function createDialect(
+  name: DialectName,
+  content: MessageContent,
+  keys: readonly string[] = [],
+): Dialect {
   switch (name) {
     case "janus":
-      return new JanusDialect(content);
+      return new JanusDialect(content, keys);
     case "nats":
       return new NatsDialect(content);
     case "redis":

@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import process from "node:process";
 import type { Runtime } from "../runtime/types.ts";
-import { Bot, type BotKeeper } from "./bot.ts";
+import { Bot, type BotKeeper, type Refusal } from "./bot.ts";
 import type { Dialect } from "./dialect.ts";
 import { endpoint } from "./endpoint.ts";
 import { Enlistment, type EnlistmentProgress, type Tally } from "./enlistment.ts";
@@ -62,6 +62,7 @@ export class LocalSquad implements Squad, BotKeeper {
   #meter: LoopMeter | null = null;
   #reconnection: Reconnection | null = null;
   #refusals: Tally = {};
+  #firstRefusal: string | null = null;
   #open = 0;
   #arrivals = 0;
   #inRound = false;
@@ -112,6 +113,7 @@ export class LocalSquad implements Squad, BotKeeper {
     return {
       ...outcome,
       refusals: this.#takeRefusals(),
+      firstRefusal: this.#firstRefusal,
       beganAtMs,
       endedAtMs: performance.timeOrigin + outcome.endedAtMs,
     };
@@ -252,7 +254,8 @@ export class LocalSquad implements Squad, BotKeeper {
     this.#reconnection?.onSubscribed(index);
   }
 
-  onRefused(index: number, reason: string, retryAfterMs: number | null): void {
+  onRefused(index: number, { reason, text, retryAfterMs }: Refusal): void {
+    this.#firstRefusal ??= text;
     this.#reconnection?.onTold(index, reason, retryAfterMs);
     this.#refusals[reason] = (this.#refusals[reason] ?? 0) + 1;
     this.#enlistment.onRefused(index);

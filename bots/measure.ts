@@ -13,6 +13,7 @@ import type { Dialect } from "./dialect.ts";
 import { createDialect } from "./dialects.ts";
 import type { EnlistmentProgress } from "./enlistment.ts";
 import type { BotsOptions } from "./options.ts";
+import { withoutKeys } from "./keys.ts";
 import { chooseProcesses, type Finding, preflight } from "./preflight.ts";
 import type { Progress } from "./progress.ts";
 import type { BotsReport, EnvironmentReport } from "./report.ts";
@@ -100,7 +101,7 @@ export async function withCrew<T>(
   const facts = readFacts();
   const target = await findTarget(runtime, options, facts.portRange);
   const { addresses, isLoopback } = target;
-  const { n, topic, data, port, tls, retries, dialect: dialectName } = options;
+  const { n, topic, data, port, tls, keys, retries, dialect: dialectName } = options;
   const processes = options.processes === "auto"
     ? chooseProcesses(n, isLoopback, runtime.name, facts)
     : Math.min(options.processes, n);
@@ -109,10 +110,10 @@ export async function withCrew<T>(
   if (findings.some(({ isFatal }) => isFatal)) {
     throw new EnvironmentError("not started; see above for what mends it");
   }
-  const dialect = createDialect(dialectName, { topic, data });
+  const dialect = createDialect(dialectName, { topic, data }, keys);
   const crew = await Crew.muster(
     runtime,
-    { n, processes, addresses, port, tls, retries, dialect: dialectName, topic, data },
+    { n, processes, addresses, port, tls, keys, retries, dialect: dialectName, topic, data },
   );
   try {
     const progress = await observer.onStart(() => crew.dismiss());
@@ -147,6 +148,6 @@ function environmentReport(
     descriptor_limit: facts.descriptorLimit,
     port_range: facts.portRange === null ? null : { ...facts.portRange },
     max_backlog: facts.maxBacklog,
-    arguments: [...args],
+    arguments: withoutKeys(args),
   };
 }

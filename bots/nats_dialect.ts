@@ -29,9 +29,12 @@ export class NatsDialect implements Dialect {
   readonly stampedBy = "publisher";
   readonly opening: Uint8Array = new Uint8Array(0);
   readonly subscribe: Uint8Array;
+  readonly acknowledgements = 1;
   readonly unsubscribe: Uint8Array = encoder.encode(`UNSUB ${SUBSCRIPTION}\r\n`);
   readonly heartbeatReply: Uint8Array = encoder.encode("PONG\r\n");
   readonly publisherOpening: Uint8Array = encoder.encode(CONNECT);
+  readonly publisherStays = true;
+  readonly inquiry = null;
   readonly #message: PublishedMessage;
   readonly #subject: string;
 
@@ -76,6 +79,10 @@ export class NatsDialect implements Dialect {
 
   refusalReason(frame: Uint8Array): string {
     return /'(.*)'/.exec(textOf(frame) ?? "")?.[1] ?? "no reason";
+  }
+
+  refusalText(frame: Uint8Array): string {
+    return this.refusalReason(frame);
   }
 
   examine(frame: Uint8Array): Examination {

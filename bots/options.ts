@@ -18,6 +18,7 @@ import {
 import type { TlsTrust } from "../runtime/types.ts";
 import { createDialect, DEFAULT_PORTS, type DialectName } from "./dialects.ts";
 import { DEFAULT_RETRIES } from "./enlistment.ts";
+import { readKeys } from "./keys.ts";
 import { MAX_BOTS, MAX_DATA_BYTES } from "./limits.ts";
 import { parseHostAndPort, parseServerUrl, type ServerAddress } from "./server_address.ts";
 
@@ -32,6 +33,8 @@ export interface BotsOptions {
   readonly port: number;
   /** Whom to believe, where the server speaks TLS. */
   readonly tls: TlsTrust | null;
+  /** What to show the server, as a client of today; none for a client of 2009. */
+  readonly keys: readonly string[];
   /** How many messages are published, one after another, each to all bots. */
   readonly rounds: number;
   readonly topic: string;
@@ -68,6 +71,8 @@ const MAX_SPREAD = 254;
 const VALUE_FLAGS = [
   "ca",
   "json",
+  "key",
+  "key-file",
   "rounds",
   "topic",
   "data",
@@ -118,6 +123,10 @@ Flags:
   --tls            speak TLS with the server, whose certificate must be for host
   --ca FILE        believe that certificate authority too (PEM; a certificate
                    that vouches for itself is its own)
+  --key-file FILE  show the server the first key in FILE, as clients of today
+                   can; twice where publishing and subscribing take one each
+  --key KEY        the same with the key itself, which everybody on this machine
+                   can read in the list of processes
   --slo TIME       fail unless every message reached its last bot within TIME,
                    such as 1s
   --storm          publish nothing, but wait until the bots lose their
@@ -171,6 +180,7 @@ export function parseCommand(args: readonly string[]): BotsCommand {
     host: server.host,
     port: server.port ?? DEFAULT_PORTS[server.dialect],
     tls: trust(line, server),
+    keys: keysFor(line, server.dialect),
     rounds: line.number("rounds", 1, MAX_ROUNDS) ?? 1,
     topic: topicName(line.text("topic") ?? "events", server.dialect),
     data: dataOf(line),
@@ -213,6 +223,12 @@ function trust(line: Line, { dialect, host }: ServerAddress): TlsTrust | null {
     throw new UsageError(`--tls is for Janus servers; leave it out to measure ${dialect}`);
   }
   return file === undefined ? { serverName: host } : { serverName: host, ca: readAuthority(file) };
+}
+
+function keysFor(line: Line, dialect: DialectName): string[] {
+  const keys = readKeys(line.all("key"), line.all("key-file"));
+  if (keys.length === 0 || dialect === "janus") return keys;
+  throw new UsageError(`keys are for Janus servers; leave yours out to measure ${dialect}`);
 }
 
 function readAuthority(path: string): string {

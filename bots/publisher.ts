@@ -5,16 +5,16 @@
  */
 
 import type { Connection, ConnectionHandler, Runtime } from "../runtime/types.ts";
+import { ChunkWriter } from "./chunk_writer.ts";
 import type { Dialect } from "./dialect.ts";
 import { endpoint, type Port } from "./endpoint.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
+import { FrameReader } from "./frame_reader.ts";
+import { RefusalError } from "./refusal.ts";
 import { clockMs } from "./squad.ts";
 
 /** As long as a bot gives a connect. */
 const PATIENCE_MS = 3000;
-
-/** What of a greeting that doesn't end is kept; a Janus greeting has under 100 bytes. */
-const MAX_GREETING_BYTES = 64 * 1024;
 
 /** A connection that the server has greeted, and that has one message to publish. */
 export class Publisher implements ConnectionHandler {
@@ -23,21 +23,28 @@ export class Publisher implements ConnectionHandler {
   readonly #greeted = Promise.withResolvers<void>();
   /** Nothing is in flight. */
   readonly #drained = Promise.withResolvers<void>();
-  #received = new Uint8Array(0);
+  readonly #refused = Promise.withResolvers<void>();
+  readonly #reader: FrameReader;
+  readonly #writer: ChunkWriter;
+  #refusal: string | null = null;
 
   private constructor(dialect: Dialect, connection: Connection) {
     this.#dialect = dialect;
     this.#connection = connection;
     // Whether it fails before or after someone waits for it, it's the waiting one's to handle.
     this.#greeted.promise.catch(() => {});
-    if (connection.write(dialect.publisherOpening)) this.#drained.resolve();
+    this.#reader = new FrameReader(dialect);
+    this.#writer = new ChunkWriter(connection);
+    this.#writer.send(dialect.publisherOpening);
+    if (this.#writer.isIdle) this.#drained.resolve();
   }
 
   /**
    * Connects, and waits for the greeting: so the message's way doesn't begin with a connection in the
    * server's backlog, and a refusal is told from a message that got lost.
    *
-   * @throws {EnvironmentError} (rejects) if the server doesn't take the connection.
+   * @throws {EnvironmentError} (rejects) if the server doesn't take the connection; the cause is a
+   * {@linkcode RefusalError} where it says why.
    */
   static async connect(
     runtime: Runtime,
@@ -57,20 +64,33 @@ export class Publisher implements ConnectionHandler {
       await publisher!.#drained.promise;
     } catch (cause) {
       publisher?.release();
+      const says = cause instanceof RefusalError ? "the server says " : "";
       throw new EnvironmentError(
-        `the publisher can't connect to ${hostname}:${place.port}: ${(cause as Error).message}`,
+        `the publisher can't connect to ${hostname}:${place.port}: ${says}${
+          (cause as Error).message
+        }`,
         { cause },
       );
     }
     return publisher!;
   }
 
-  /** Publishes and closes. Returns the moment before the first byte left, by {@linkcode clockMs}. */
+  /** What the server has said against the connection or its message; `null` for nothing. */
+  get refusal(): string | null {
+    return this.#refusal;
+  }
+
+  /** Resolves as soon as there is a {@linkcode Publisher.refusal}, which may be never. */
+  get refused(): Promise<void> {
+    return this.#refused.promise;
+  }
+
+  /** Publishes, and closes where that is the dialect's way. Returns the moment before the first byte left, by {@linkcode clockMs}. */
   publish(): number {
     const bytes = this.#dialect.publish(Math.floor(clockMs() * 1000));
     const publishedAtMs = clockMs();
-    this.#connection.write(bytes);
-    this.#connection.close();
+    this.#writer.send(bytes);
+    if (!this.#dialect.publisherStays) this.#writer.close();
     return publishedAtMs;
   }
 
@@ -80,22 +100,25 @@ export class Publisher implements ConnectionHandler {
   }
 
   onData(chunk: Uint8Array): void {
-    if (this.#received.length > MAX_GREETING_BYTES) return;
-    const bytes = new Uint8Array(this.#received.length + chunk.length);
-    bytes.set(this.#received);
-    bytes.set(chunk, this.#received.length);
-    this.#received = bytes;
-    const end = this.#dialect.frameEnd(bytes, 0);
-    if (end === 0) return;
-    const frame = bytes.subarray(0, end);
+    for (const frame of this.#reader.push(chunk)) this.#onFrame(frame);
+  }
+
+  #onFrame(frame: Uint8Array): void {
     const kind = this.#dialect.kindOf(frame);
     if (kind === "greeting") this.#greeted.resolve();
-    else if (kind === "refusal") {
-      this.#greeted.reject(new Error(`the server says ${this.#dialect.refusalReason(frame)}`));
-    } else this.#greeted.reject(new Error("the server's first word is no greeting"));
+    else if (kind === "refusal") this.#onRefusal(this.#dialect.refusalText(frame));
+    else if (kind === "heartbeat") this.#writer.send(this.#dialect.heartbeatReply);
+    else this.#greeted.reject(new Error("the server's first word is no greeting"));
+  }
+
+  #onRefusal(text: string): void {
+    this.#refusal ??= text;
+    this.#refused.resolve();
+    this.#greeted.reject(new RefusalError(text));
   }
 
   onDrain(): void {
+    this.#writer.onDrain();
     this.#drained.resolve();
   }
 

@@ -17,9 +17,12 @@ export class RedisDialect implements Dialect {
   /** Redis says nothing by itself; whether it takes the connection shows in its answer. */
   readonly opening: Uint8Array = command("PING");
   readonly subscribe: Uint8Array;
+  readonly acknowledgements = 1;
   readonly unsubscribe: Uint8Array;
   readonly heartbeatReply: Uint8Array = new Uint8Array(0);
   readonly publisherOpening: Uint8Array = this.opening;
+  readonly publisherStays = true;
+  readonly inquiry = null;
   readonly #message: PublishedMessage;
   readonly #channel: string;
 
@@ -49,6 +52,10 @@ export class RedisDialect implements Dialect {
 
   refusalReason(frame: Uint8Array): string {
     return partsOf(frame)[0]!.slice(1);
+  }
+
+  refusalText(frame: Uint8Array): string {
+    return this.refusalReason(frame);
   }
 
   examine(frame: Uint8Array): Examination {

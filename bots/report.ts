@@ -54,6 +54,8 @@ export interface BotsReport {
     failed_attempts: Tally;
     /** Whom the server refused, by the code it gave. */
     refusals: Tally;
+    /** Why the server didn't take all bots, in its own words; `null` where it did, or said nothing. */
+    refusal: string | null;
     /** The pause before the first publish. */
     settle_ms: number;
     /** Whether nothing arrived any more and the bots' event loops were idle at its end. */

@@ -4,19 +4,25 @@
  * @module
  */
 
+import { counted } from "../runtime/counted.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import type { Runtime } from "../runtime/types.ts";
 import type { Crew } from "./crew.ts";
 import type { Dialect } from "./dialect.ts";
 import type { EnlistmentProgress } from "./enlistment.ts";
 import type { BotsOptions } from "./options.ts";
+import { ask } from "./inquiry.ts";
 import { Publisher } from "./publisher.ts";
+import { RefusalError, remedyFor } from "./refusal.ts";
+import { checkSetup } from "./setup_check.ts";
 import { clockMs, type SettleOutcome, type SetupOutcome, type SquadRound } from "./squad.ts";
 import type { Target } from "./target.ts";
 
 /** What happened, unjudged. Times are by {@linkcode clockMs}. */
 export interface RunRecord {
   readonly setups: readonly SetupOutcome[];
+  /** Why the server didn't take all bots, in its words; `null` where it did, or said nothing. */
+  readonly refusal: string | null;
   /** The pause before the first publish. */
   readonly settle: SettleOutcome;
   readonly rounds: readonly RoundRecord[];
@@ -37,7 +43,7 @@ export interface RunPlan {
   readonly dialect: Dialect;
   readonly crew: Crew;
   readonly target: Target;
-  readonly options: Pick<BotsOptions, "port" | "tls" | "rounds" | "timeoutMs">;
+  readonly options: Pick<BotsOptions, "n" | "port" | "tls" | "rounds" | "timeoutMs">;
   /** How far the bots are on their way to a subscription, the first or another. */
   readonly onProgress: (progress: EnlistmentProgress) => void;
   /** Setting up has ended, well or not. */
@@ -52,23 +58,23 @@ const GRACE_MS = 100;
 /**
  * Takes the crew through all phases.
  *
- * @throws {EnvironmentError} (rejects) when nobody could subscribe, when the publisher isn't let in, or
- * when a process of bots dies.
+ * @throws {EnvironmentError} (rejects) when nobody could subscribe, when the server refuses the publisher
+ * or its message, or when a process of bots dies.
  */
 export async function run(plan: RunPlan): Promise<RunRecord> {
   const { crew, options } = plan;
   const setups = await crew.setUp(plan.onProgress).finally(plan.onSetUp);
-  checkSetup(setups, plan);
+  const refusal = await checkSetup(setups, plan);
   await plan.onSubscribed();
   let settle = await crew.settle();
   const rounds: RoundRecord[] = [];
   for (let round = 0; round < options.rounds; round++) {
     const settledAgain = await gather(plan);
     if (round === 0) settle = settledAgain ?? settle;
-    rounds.push(await playRound(plan));
+    rounds.push(await playRound(plan, setups));
   }
   await crew.disband();
-  return { setups, settle, rounds, closedAtMs: clockMs() };
+  return { setups, refusal, settle, rounds, closedAtMs: clockMs() };
 }
 
 /** The barrier: waits for those who come back. Says how it became quiet after that, where it had to. */
@@ -78,56 +84,67 @@ async function gather({ crew, onProgress }: RunPlan): Promise<SettleOutcome | nu
   return settle;
 }
 
-async function playRound({ runtime, dialect, crew, target, options }: RunPlan) {
-  const [address] = target.addresses;
-  const publisher = await Publisher.connect(runtime, dialect, address!, options);
+async function playRound(
+  plan: RunPlan,
+  setups: readonly SetupOutcome[],
+): Promise<RoundRecord> {
+  const { crew, options } = plan;
+  const publisher = await connectPublisher(plan, setups);
   try {
     await crew.begin();
     const publishedAtMs = publisher.publish();
-    await within(crew.received(), options.timeoutMs + GRACE_MS);
+    const isDone = Promise.race([crew.received(), publisher.refused]);
+    await within(isDone, options.timeoutMs + GRACE_MS);
     // What comes when all have the message must not come: give it time to.
     await crew.settle();
-    return { publishedAtMs, squads: await crew.collect() };
+    const squads = await crew.collect();
+    await checkPublish(plan, publisher, squads);
+    return { publishedAtMs, squads };
   } finally {
     publisher.release();
   }
 }
 
-async function within(work: Promise<void>, limitMs: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const limit = new Promise<void>((resolve) => timer = setTimeout(resolve, limitMs));
-  await Promise.race([work, limit]).finally(() => clearTimeout(timer));
+async function connectPublisher(
+  { runtime, dialect, target, options }: RunPlan,
+  setups: readonly SetupOutcome[],
+): Promise<Publisher> {
+  try {
+    return await Publisher.connect(runtime, dialect, target.addresses[0]!, options);
+  } catch (error) {
+    if (!(error instanceof EnvironmentError && error.cause instanceof RefusalError)) throw error;
+    const givenUp = setups.reduce((sum, setup) => sum + setup.givenUp, 0);
+    const others = givenUp === 0
+      ? ""
+      : `; ${givenUp} of ${counted(options.n, "bot")} were refused before it`;
+    const remedy = remedyFor(error.cause.message, options.n);
+    throw new EnvironmentError(`${error.message}${others}${remedy}`, { cause: error });
+  }
 }
 
 /**
- * Sees to it that somebody is subscribed.
+ * Sees to it that a message which reached no bot wasn't refused.
  *
- * @throws {EnvironmentError} with the reason if nobody is.
+ * @throws {EnvironmentError} (rejects) with the server's words if it was.
  */
-export function checkSetup(
-  setups: readonly SetupOutcome[],
-  { target, options, dialect }: {
-    readonly target: Target;
-    readonly options: { readonly port: number };
-    readonly dialect: Dialect;
-  },
-): void {
-  if (setups.some(({ subscribed }) => subscribed > 0)) return;
-  const where = `${target.addresses[0]}:${options.port}`;
-  const refusals = setups.flatMap((setup) => Object.keys(setup.refusals));
-  const failures = setups.flatMap((setup) => Object.keys(setup.failedAttempts));
-  const isIt = `; does it speak ${dialect.name}?`;
-  const isGreeted = setups.some(({ greeted }) => greeted > 0);
-  if (refusals.length > 0) {
-    throw new EnvironmentError(`the server at ${where} refuses every bot: ${refusals[0]}`);
-  }
-  if (failures.length > 0) {
-    throw new EnvironmentError(
-      `no bot could subscribe at ${where}: ${failures.join(", ")}${isIt}`,
-    );
-  }
+async function checkPublish(
+  { runtime, dialect, target, options }: RunPlan,
+  publisher: Publisher,
+  squads: readonly SquadRound[],
+): Promise<void> {
+  const [address] = target.addresses;
+  const reachedNobody = squads.every(({ stampMicros }) => stampMicros === null);
+  const refusal = publisher.refusal ??
+    (reachedNobody ? await ask(runtime, dialect, address!, options, "publish") : null);
+  if (refusal === null) return;
   throw new EnvironmentError(
-    `the server at ${where} accepts connections but ` +
-      (isGreeted ? "acknowledges no subscription" : "greets nobody") + isIt,
+    `the server at ${address}:${options.port} refuses the message: ${refusal}` +
+      remedyFor(refusal, options.n),
   );
+}
+
+async function within(work: Promise<unknown>, limitMs: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise<void>((resolve) => timer = setTimeout(resolve, limitMs));
+  await Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }

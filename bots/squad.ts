@@ -21,6 +21,8 @@ export interface SquadPlan {
   /** Whom to believe, where the server speaks TLS. */
   readonly tls: TlsTrust | null;
   readonly dialect: DialectName;
+  /** What to show the server. */
+  readonly keys: readonly string[];
   readonly topic: string;
   readonly data: string;
   /** How many of the bots may be between connecting and the greeting. */
@@ -35,6 +37,8 @@ export interface SetupOutcome extends EnlistmentProgress {
   readonly givenUp: number;
   /** What the server said to those it refused. */
   readonly refusals: Tally;
+  /** What it said to the first of them, in full; `null` where it refused none, or none with words. */
+  readonly firstRefusal: string | null;
   /** When the first bot began to connect. */
   readonly beganAtMs: number;
   /** When the last bot was subscribed. */

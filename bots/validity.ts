@@ -7,6 +7,7 @@
 import { counted } from "../runtime/counted.ts";
 import type { LoopReading } from "./loop_meter.ts";
 import { tallyText } from "./plain_text.ts";
+import { remedyFor } from "./refusal.ts";
 import type { BotsReport } from "./report.ts";
 
 /**
@@ -61,9 +62,14 @@ export function whyInvalid(load: LoopReading, roundMs: number): string | null {
  */
 export function whyFewer(
   n: number,
-  setup: Pick<BotsReport["setup"], "given_up" | "failed_attempts" | "refusals">,
+  setup: Pick<BotsReport["setup"], "given_up" | "failed_attempts" | "refusals" | "refusal">,
 ): string | null {
   if (setup.given_up === 0) return null;
+  const { refusal } = setup;
+  const who = `${setup.given_up} of ${counted(n, "bot")}`;
+  if (refusal !== null) {
+    return `${who} never subscribed, refused by the server: ${refusal}${remedyFor(refusal, n)}`;
+  }
   const refused = tallyText(setup.refusals);
   const failed = tallyText(setup.failed_attempts);
   const because = refused !== ""
@@ -71,5 +77,5 @@ export function whyFewer(
     : failed !== ""
     ? ` (failed attempts: ${failed})`
     : "";
-  return `${setup.given_up} of ${counted(n, "bot")} never subscribed${because}`;
+  return `${who} never subscribed${because}`;
 }

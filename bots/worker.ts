@@ -26,7 +26,7 @@ function answer(call: ToWorker["call"]): Promise<unknown> {
 process.on("message", async (message: ToWorker) => {
   if (message.plan !== undefined) {
     const { plan } = message;
-    squad = new LocalSquad(runtime, createDialect(plan.dialect, plan), plan);
+    squad = new LocalSquad(runtime, createDialect(plan.dialect, plan, plan.keys), plan);
   }
   say({ id: message.id, value: await answer(message.call) });
 });

@@ -27,6 +27,7 @@ async function run(): Promise<BotsWord> {
     ...task,
     topic: "events",
     tls: null,
+    keys: [],
     retries: DEFAULT_RETRIES,
     processes: "auto",
     spread: "auto",

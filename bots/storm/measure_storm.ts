@@ -9,7 +9,7 @@ import type { Runtime } from "../../runtime/types.ts";
 import type { Crew } from "../crew.ts";
 import { type Observer, withCrew } from "../measure.ts";
 import type { BotsOptions } from "../options.ts";
-import { checkSetup } from "../run.ts";
+import { checkSetup } from "../setup_check.ts";
 import { setupReport } from "../setup_report.ts";
 import { clockMs } from "../squad.ts";
 import { whyFewer } from "../validity.ts";
@@ -42,8 +42,8 @@ export function measureStorm(
   return withCrew(runtime, options, args, observer, async (ready) => {
     const { crew, startedAt, target, dialect, progress, onProgress, environment } = ready;
     const setups = await crew.setUp(onProgress).finally(() => progress.stop());
-    checkSetup(setups, { target, options, dialect });
-    const setup = setupReport(setups);
+    const refusal = await checkSetup(setups, { runtime, target, options, dialect });
+    const setup = setupReport(setups, refusal);
     const fewer = whyFewer(options.n, setup);
     await crew.startStorm();
     await observer.onSubscribed?.();

@@ -99,7 +99,7 @@ describe("the bots' command", () => {
         assertEquals(status, 3);
         assertMatch(
           stdout,
-          /^verdict: INVALID: .+\n {2}1 of 20 bots never subscribed \(refused: too_many_connections 1\)\n/,
+          /^verdict: INVALID: .+\n {2}1 of 20 bots never subscribed, refused by the server: too_many_connections:\n {2}full; /,
         );
         assertEquals(stdout.match(/invalid|valid:/gi), ["INVALID"]);
         assertStringIncludes(stdout, "n: 20, good: 19, bad: 1,");

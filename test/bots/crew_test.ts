@@ -20,6 +20,7 @@ async function withCrew(
     n: 10,
     processes: 3,
     tls: null,
+    keys: [],
     retries: 20,
     addresses: ["127.0.0.1"],
     port: server.port,

@@ -44,9 +44,46 @@ describe("the Janus dialect", () => {
     assertEquals(dialect.kindOf(new Uint8Array([0xff, 0x01])), "unknown");
   });
 
+  it("speaks as a client of 2009, or of today where it has keys", () => {
+    const text = (frame: Uint8Array) => new TextDecoder().decode(frame);
+    assertEquals(text(dialect.opening), "<regular-socket/>\0PING\0");
+    assertEquals(
+      text(dialect.subscribe),
+      '<regular-socket/>\0{"action":"subscribe","data":"events"}\0',
+    );
+    assertEquals([dialect.heartbeatReply.length, dialect.acknowledgements], [0, 1]);
+    assertEquals([dialect.publisherStays, text(dialect.publish()).at(-1)], [false, "}"]);
+
+    const today = new JanusDialect({ topic: "events", data: "test" }, ["a", "b"]);
+    assertEquals(
+      text(today.opening),
+      'PING\0{"action":"authenticate","data":"a"}\0{"action":"authenticate","data":"b"}\0',
+    );
+    assertEquals(text(today.subscribe), '{"action":"subscribe","data":"events"}\0');
+    assertEquals([text(today.heartbeatReply), today.acknowledgements], ["PONG\0", 3]);
+    assertEquals([today.publisherStays, text(today.publish()).at(-1)], [true, "\0"]);
+  });
+
+  it("asks with a message of the same size, on a topic of its own", () => {
+    for (const topic of ["e", "events", "caf\u00e9", "\u0001".repeat(40)]) {
+      const content = { topic, data: "x".repeat(100) };
+      const today = new JanusDialect(content, ["k"]);
+      const { inquiry } = today;
+      const words = new TextDecoder().decode(inquiry.publish);
+      const asked = JSON.parse(words.slice("PUBLISH\0".length, -1));
+      assertEquals([asked.topic === topic, asked.data], [false, content.data]);
+      assertEquals(inquiry.publish.length, today.publish().length);
+    }
+  });
+
   it("reads the code out of a refusal, and bears one without", () => {
     const refusal = (error: string) => bytes(`{"timestamp":[1,2,3],"error":${error}}\x01`);
     assertEquals(dialect.refusalReason(refusal('{"code":"slow_consumer"}')), "slow_consumer");
+    assertEquals(
+      dialect.refusalText(refusal('{"code":"forbidden","message":"No"}')),
+      "forbidden: No",
+    );
+    assertEquals(dialect.refusalText(refusal('{"code":"forbidden"}')), "forbidden");
     for (const error of ["null", "7", "{}", '{"code":7}']) {
       assertEquals(dialect.refusalReason(refusal(error)), "no code");
     }

@@ -1,4 +1,7 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type BotsOptions, HELP, parseCommand } from "../../bots/options.ts";
 import { UsageError } from "../../runtime/command_line.ts";
@@ -17,6 +20,7 @@ describe("the bots' command line", () => {
       host: "localhost",
       port: 8081,
       tls: null,
+      keys: [],
       rounds: 1,
       topic: "events",
       data: "test",
@@ -82,6 +86,7 @@ describe("the bots' command line", () => {
       host: "127.0.0.1",
       port: 8081,
       tls: null,
+      keys: [],
       rounds: 5,
       topic: "news",
       data: "hello",
@@ -99,6 +104,20 @@ describe("the bots' command line", () => {
       ...["--spread=4", "--slo=1.5s", "--json=out.json", "9", "127.0.0.1"],
     );
     assertEquals(joined, separate);
+  });
+
+  it("takes keys, more than one, and from files too", () => {
+    const folder = mkdtempSync(join(tmpdir(), "hotwheels-keys-"));
+    try {
+      const file = join(folder, "keys");
+      writeFileSync(file, "\n  from a file \nanother\n");
+      const { keys } = options("--key", "a", "--key-file", file, "--key=b");
+      assertEquals(keys, ["a", "b", "from a file"]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    const wrong = [["--key", "k", "5", "redis://x"], ["--key", "k".repeat(2000)]];
+    for (const args of wrong) assertThrows(() => parseCommand(args), UsageError, "key");
   });
 
   it("lets bots try again as often as it says, or for ever", () => {
@@ -130,6 +149,8 @@ describe("the bots' command line", () => {
       "size",
       "timeout",
       "retries",
+      "key",
+      "key-file",
       "processes",
       "spread",
       "slo",

@@ -22,6 +22,7 @@ const SETUP = {
   failedAttempts: {},
   givenUp: 0,
   refusals: {},
+  firstRefusal: null,
   beganAtMs: 1_000_000,
   endedAtMs: 1_005_055.7,
 };
@@ -73,6 +74,7 @@ function report(
 ): BotsReport {
   const record: RunRecord = {
     setups,
+    refusal: null,
     settle: { settledMs: 201.4, isQuiet: true },
     rounds: rounds.map((squad) => ({ publishedAtMs: PUBLISHED_AT_MS, squads: [squad] })),
     closedAtMs: PUBLISHED_AT_MS + 7524.29,
@@ -345,6 +347,7 @@ describe("the report", () => {
     const one = squadRound([10]);
     const record: RunRecord = {
       setups: [SETUP, { ...SETUP, beganAtMs: 999_000 }],
+      refusal: null,
       settle: { settledMs: 1, isQuiet: false },
       rounds: [{
         publishedAtMs: PUBLISHED_AT_MS,

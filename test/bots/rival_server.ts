@@ -13,6 +13,8 @@ export type Rival = "nats" | "redis";
 export interface RivalScript {
   /** In place of everything else, for the subscriber of that number, from 0. */
   onSubscribe?(socket: Socket, number: number): void;
+  /** In place of delivering what the publisher sent. */
+  onPublish?(publisher: Socket): void;
   /** What the subscriber of that number gets in place of one good frame. */
   deliver?(socket: Socket, frame: string, number: number, round: number): void;
 }
@@ -95,8 +97,9 @@ export class RivalServer {
     for (;;) {
       let match: RegExpExecArray | null;
       if ((match = subscribe.exec(text)) !== null) this.#subscribe(socket);
-      else if ((match = publish.exec(text)) !== null) this.#publish((match[1] ?? match[2])!);
-      else if ((match = unsubscribe.exec(text)) === null) {
+      else if ((match = publish.exec(text)) !== null) {
+        this.#publish(socket, (match[1] ?? match[2])!);
+      } else if ((match = unsubscribe.exec(text)) === null) {
         match = ends.exec(text);
         if (match === null) return text;
         if (match[0].startsWith("*1")) socket.write("+PONG\r\n");
@@ -111,7 +114,8 @@ export class RivalServer {
     else this.#script.onSubscribe(socket, number);
   }
 
-  #publish(payload: string): void {
+  #publish(publisher: Socket, payload: string): void {
+    if (this.#script.onPublish !== undefined) return this.#script.onPublish(publisher);
     const round = this.#rounds++;
     const frame = this.#protocol.frame(payload);
     for (const [number, socket] of this.#subscribers.entries()) {

@@ -18,6 +18,7 @@ export const OPTIONS: BotsOptions = {
   host: "127.0.0.1",
   port: 0,
   tls: null,
+  keys: [],
   rounds: 1,
   topic: "events",
   data: "test",

@@ -133,12 +133,18 @@ export class ScriptedServer {
         this.publish(frames.join("\0"));
         return "";
       }
+      if (frame === "PUBLISH" && frames.length > 1 && frames[0] !== "") {
+        this.publish(frames.shift()!);
+        continue;
+      }
       if (frames.length === 0) return frame;
       if (frame === "PUBLISH") return [frame, ...frames].join("\0");
       if (frame.startsWith('{"action":"subscribe"')) {
         const number = this.#subscriptions++;
         if (this.#script.onSubscribe === undefined) this.acknowledge(socket);
         else this.#script.onSubscribe(socket, number, this);
+      } else if (frame.startsWith('{"action":"authenticate"')) {
+        socket.write("ACK\x01");
       } else if (frame.startsWith('{"action":"unsubscribe"')) this.#subscribers.delete(socket);
     }
   }

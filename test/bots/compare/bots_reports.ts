@@ -63,6 +63,7 @@ export function botsReport(
       given_up: 0,
       failed_attempts: {},
       refusals: {},
+      refusal: null,
       settle_ms: 200,
       settled: true,
     },

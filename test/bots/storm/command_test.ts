@@ -102,7 +102,7 @@ describe("the bots' storm", () => {
       assertEquals(status, 3);
       assertMatch(
         stdout,
-        /^verdict: INVALID: .+\n {2}1 of 20 bots never subscribed \(refused: too/,
+        /^verdict: INVALID: .+\n {2}1 of 20 bots never subscribed, refused by the server: too/,
       );
     } finally {
       await server.stop();
