@@ -85,7 +85,11 @@ export class Publisher implements ConnectionHandler {
     return this.#refused.promise;
   }
 
-  /** Publishes, and closes where that is the dialect's way. Returns the moment before the first byte left, by {@linkcode clockMs}. */
+  /**
+   * Publishes, and closes where that is the dialect's way.
+   *
+   * @returns the moment before the first byte left, by {@linkcode clockMs}.
+   */
   publish(): number {
     const bytes = this.#dialect.publish(Math.floor(clockMs() * 1000));
     const publishedAtMs = clockMs();

@@ -132,10 +132,9 @@ async function checkPublish(
   publisher: Publisher,
   squads: readonly SquadRound[],
 ): Promise<void> {
+  if (squads.some(({ stampMicros }) => stampMicros !== null)) return;
   const [address] = target.addresses;
-  const reachedNobody = squads.every(({ stampMicros }) => stampMicros === null);
-  const refusal = publisher.refusal ??
-    (reachedNobody ? await ask(runtime, dialect, address!, options, "publish") : null);
+  const refusal = publisher.refusal ?? await ask(runtime, dialect, address!, options, "publish");
   if (refusal === null) return;
   throw new EnvironmentError(
     `the server at ${address}:${options.port} refuses the message: ${refusal}` +

@@ -14,6 +14,7 @@ import { EnvironmentError } from "../../runtime/command_line.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
 import { serve, type ServeOptions } from "../../server/serve.ts";
 import { startCommand } from "../support/command_process.ts";
+import { stamp } from "./scripted_server.ts";
 import { type Rival, type RivalScript, RivalServer } from "./rival_server.ts";
 import { countsOf, OPTIONS, play } from "./scripted_run.ts";
 
@@ -166,6 +167,17 @@ describe("a refused message", PATIENCE, () => {
     });
   }
 
+  it("is none that came before the server took its leave of the publisher", async () => {
+    const { report } = await play({
+      onPublish({ message, subscribers, publisher }) {
+        const frame = stamp(message);
+        for (const socket of subscribers) socket.write(frame);
+        publisher!.end('{"timestamp":[1,2,3],"error":{"code":"server_shutdown"}}\x01');
+      },
+    }, { keys: ["k"] });
+    assertEquals(countsOf(report.rounds[0]), { good: 4 });
+  });
+
   it("is no message that merely got lost, nor asked for on a topic of the bots", async () => {
     const { report, server } = await play({ onPublish() {} }, { timeoutMs: LIMIT_MS });
     assertEquals(countsOf(report.rounds[0]), { bad: 4, missing: 4 });
@@ -200,8 +212,7 @@ describe("bots with keys", PATIENCE, () => {
   it("speak as clients of today from the first byte, and answer PING", async () => {
     const { report, server } = await play({
       onPublish({ message, subscribers: [bot] }) {
-        const frame = `{"timestamp":[1795,435717,1],${message.slice(1)}\x01`;
-        bot!.write(`PING\x01${frame}`);
+        bot!.write(`PING\x01${stamp(message)}`);
       },
     }, { n: 1, keys: ["k"] });
     assertEquals(countsOf(report.rounds[0]), { good: 1 });

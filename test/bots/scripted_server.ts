@@ -23,6 +23,8 @@ export interface Publish {
   /** The message's JSON text, without a timestamp. */
   readonly message: string;
   readonly subscribers: readonly Socket[];
+  /** Whose message it is; `null` where it's the test's. */
+  readonly publisher: Socket | null;
 }
 
 const GREETING =
@@ -130,11 +132,11 @@ export class ScriptedServer {
     for (;;) {
       const frame = frames.shift()!;
       if (frame === "PUBLISH" && frames.length > 0 && frames.at(-1)!.endsWith("}")) {
-        this.publish(frames.join("\0"));
+        this.publish(frames.join("\0"), socket);
         return "";
       }
       if (frame === "PUBLISH" && frames.length > 1 && frames[0] !== "") {
-        this.publish(frames.shift()!);
+        this.publish(frames.shift()!, socket);
         continue;
       }
       if (frames.length === 0) return frame;
@@ -150,9 +152,9 @@ export class ScriptedServer {
   }
 
   /** Publishes, as a client's message does. */
-  publish(message: string): void {
+  publish(message: string, publisher: Socket | null = null): void {
     const subscribers = [...this.#subscribers];
-    const publish: Publish = { round: this.#publishes++, message, subscribers };
+    const publish: Publish = { round: this.#publishes++, message, subscribers, publisher };
     if (this.#script.onPublish !== undefined) return this.#script.onPublish(publish, this);
     const frame = stamp(message);
     for (const socket of subscribers) socket.write(frame);
