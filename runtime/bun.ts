@@ -51,7 +51,7 @@ class BunRuntime implements Runtime {
       ...(options.tls === undefined ? {} : secureEvents),
       open(socket) {
         if (options.transport === "tcp") socket.setKeepAlive(true, keepAliveMs);
-        begin(socket, accept, options.tls !== undefined);
+        begin(socket, accept, options.tls === undefined ? "plain" : "handshaking");
       },
     };
     return new BunListener(listenOn(options, socket), options, socket);

@@ -101,7 +101,9 @@ export class Attempt {
     this.#over = true;
     clearTimeout(this.#timer);
     try {
-      this.#resolve(begin(socket, this.#accept));
+      this.#resolve(
+        begin(socket, this.#accept, this.#options.tls === undefined ? "plain" : "secure"),
+      );
     } catch (error) {
       this.#reject(error);
     }

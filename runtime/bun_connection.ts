@@ -4,6 +4,7 @@
  * @module
  */
 
+import { readSync } from "node:fs";
 import { handshakeError, plainIp } from "./transport_error.ts";
 import type { Connection, ConnectionHandler, TransportEnd } from "./types.ts";
 
@@ -12,6 +13,15 @@ type State = "open" | "closing" | "gone";
 
 /** The peer's end, in its place behind what arrived before it. */
 const END = null;
+
+/** What stands between us and the peer: nothing, or TLS, whose handshake is under way or done. */
+export type BunLayer = "plain" | "handshaking" | "secure";
+
+/** Where bytes go that nobody wants. */
+const discarded = new Uint8Array(16 * 1024);
+
+/** What `release()` discards at most, so that a fast peer can't keep it at that. */
+const maxDiscardedBytes = 64 * 1024;
 
 /**
  * Bun pushes and writes at once, as the contract has it; what remains is to keep its promises. One field
@@ -30,15 +40,15 @@ export class BunConnection implements Connection {
   /** A write met the peer's reset, which then looks like an end in order. */
   #writeFailed = false;
   #paused = false;
-  #isHandshaking: boolean;
+  #layer: BunLayer;
   /** What arrived while reading was paused, and whether and why the connection closed. */
   #held: (Uint8Array | typeof END)[] | null = null;
   #closeHeld = false;
   #heldCause: Error | undefined;
 
-  constructor(socket: Bun.Socket<BunConnection>, isHandshaking = false) {
+  constructor(socket: Bun.Socket<BunConnection>, layer: BunLayer = "plain") {
     this.#socket = socket;
-    this.#isHandshaking = isHandshaking;
+    this.#layer = layer;
     this.remoteAddress = plainIp(socket.remoteAddress ?? "");
     this.remotePort = socket.remotePort ?? 0;
   }
@@ -81,7 +91,7 @@ export class BunConnection implements Connection {
     if (this.#paused || this.#state !== "open") return;
     this.#paused = true;
     // A handshake needs to be read.
-    if (!this.#isHandshaking) this.#socket.pause();
+    if (this.#layer !== "handshaking") this.#socket.pause();
   }
 
   resumeReading(): void {
@@ -100,6 +110,31 @@ export class BunConnection implements Connection {
     if (this.#paused) this.#socket.resume();
   }
 
+  takeArrived(into: Uint8Array): number {
+    // Through TLS they would be the engine's bytes.
+    if (this.#layer !== "plain" || this.#state === "gone" || this.#held !== null) return 0;
+    // Bun has it, but not among its types.
+    const { fd } = this.#socket as unknown as { readonly fd?: number };
+    try {
+      return fd === undefined || fd < 0 ? 0 : readSync(fd, into, 0, into.length, null);
+    } catch {
+      // Nothing has arrived, or the peer has reset it, which Bun will say in time.
+      return 0;
+    }
+  }
+
+  release(): void {
+    if (this.#state === "gone") return;
+    // What isn't read makes the kernel send RST, at which a peer may forget what it hasn't read.
+    for (let count = 0; count < maxDiscardedBytes;) {
+      const more = this.takeArrived(discarded);
+      if (more === 0) break;
+      count += more;
+    }
+    this.#finishLater("destroyed");
+    this.#socket.close();
+  }
+
   destroy(): void {
     if (this.#state === "gone") return;
     this.#finishLater("destroyed");
@@ -115,7 +150,7 @@ export class BunConnection implements Connection {
 
   onSocketHandshake(isSecure: boolean, error: unknown): void {
     if (this.#state === "gone") return;
-    this.#isHandshaking = false;
+    this.#layer = "secure";
     if (isSecure) {
       if (this.#paused && this.#state === "open") this.#socket.pause();
       if (this.#state === "open") this.#handler.onSecure?.();

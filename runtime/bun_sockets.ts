@@ -5,7 +5,7 @@
  */
 
 import { closeSync, openSync } from "node:fs";
-import { BunConnection } from "./bun_connection.ts";
+import { BunConnection, type BunLayer } from "./bun_connection.ts";
 import { transportErrorCode } from "./transport_error.ts";
 import type { Accept } from "./types.ts";
 
@@ -43,9 +43,9 @@ export const secureEvents = {
 export function begin(
   socket: Bun.Socket<BunConnection>,
   accept: Accept,
-  isHandshaking = false,
+  layer: BunLayer,
 ): BunConnection {
-  const connection = new BunConnection(socket, isHandshaking);
+  const connection = new BunConnection(socket, layer);
   socket.data = connection;
   try {
     connection.start(accept(connection));

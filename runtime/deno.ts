@@ -159,6 +159,7 @@ class DenoListener implements Listener {
   readonly #tls: TlsAcceptor | undefined;
   readonly #done: Promise<void>;
   #closed = false;
+  #endPause: () => void = () => {};
 
   constructor(
     listener: Deno.Listener,
@@ -187,6 +188,7 @@ class DenoListener implements Listener {
   close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = true;
+      this.#endPause();
       this.#listener.close();
       this.#turns.leave();
     }
@@ -194,9 +196,22 @@ class DenoListener implements Listener {
     return this.#done;
   }
 
+  /** Waits, but no longer than the listener is open. */
+  #pause(goesOn: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      this.#endPause = resolve;
+      goesOn.then(resolve);
+    });
+  }
+
   async #acceptAll(options: ListenOptions, accept: Accept, buffers: ReadBuffers): Promise<void> {
     const what = `cannot accept on ${addressText(this.address)}`;
     while (!this.#closed) {
+      const goesOn = options.beforeAccept?.();
+      if (goesOn !== undefined) {
+        await this.#pause(goesOn);
+        continue;
+      }
       let conn: Deno.Conn;
       try {
         conn = await this.#listener.accept();

@@ -8,8 +8,11 @@ import type { ReadBuffers } from "./read_buffers.ts";
 import { transportErrorCode } from "./transport_error.ts";
 import type { Connection, ConnectionHandler, TransportEnd } from "./types.ts";
 
-/** `closing` from `close()` on, `gone` once the descriptor is free. */
-type State = "open" | "closing" | "gone";
+/**
+ * `closing` from `close()` on; `leaving` from `destroy()` on, while an operation still holds the
+ * descriptor; `gone` once it's free.
+ */
+type State = "open" | "closing" | "leaving" | "gone";
 
 /**
  * Deno pulls and promises; this pushes.
@@ -55,7 +58,7 @@ export class DenoConnection implements Connection {
 
   /** Frees the descriptor of a connection that got no handler. */
   abandon(): void {
-    if (this.#state !== "gone") this.#free();
+    if (!this.#isOver) this.#free();
   }
 
   /** Of the object that Deno keeps anyway: a port of our own would cost an idle connection memory. */
@@ -84,7 +87,7 @@ export class DenoConnection implements Connection {
 
   #onWritten(outcome: number | Error, chunk: Uint8Array): void {
     if (typeof outcome !== "number") return this.#onWriteError(outcome);
-    if (this.#state === "gone") return;
+    if (this.#isOver) return;
     if (outcome < chunk.length) return this.#send(chunk.subarray(outcome));
     this.#unsentBytes = 0;
     if (this.#state === "closing") this.#sendFin();
@@ -92,7 +95,7 @@ export class DenoConnection implements Connection {
   }
 
   #onWriteError(error: Error): void {
-    if (this.#state === "gone") return;
+    if (this.#isOver) return;
     this.#unsentBytes = 0;
     this.#writeError = error;
     // Where the connection is gone, the kernel may still hold what the peer sent before: the
@@ -120,10 +123,24 @@ export class DenoConnection implements Connection {
     this.#read();
   }
 
+  takeArrived(): number {
+    return 0;
+  }
+
+  release(): void {
+    this.destroy();
+  }
+
   destroy(): void {
-    if (this.#state === "gone") return;
+    if (this.#isOver) return;
     this.#free();
-    queueMicrotask(() => this.#handler.onClose("destroyed"));
+    // A read that is under way keeps the descriptor until it's cancelled, which takes a turn.
+    if (this.#bufferBusy) this.#state = "leaving";
+    else queueMicrotask(() => this.#handler.onClose("destroyed"));
+  }
+
+  get #isOver(): boolean {
+    return this.#state === "gone" || this.#state === "leaving";
   }
 
   #read(): void {
@@ -134,6 +151,7 @@ export class DenoConnection implements Connection {
   }
 
   #onRead(outcome: number | null | Error): void {
+    if (this.#state === "leaving") return this.#leave();
     if (outcome === null) return this.#onPeerEnd();
     if (typeof outcome !== "number") return this.#onReadError(outcome);
     if (this.#state === "open" && this.#paused) {
@@ -152,7 +170,8 @@ export class DenoConnection implements Connection {
       }
     } finally {
       this.#bufferBusy = false;
-      if (this.#state === "gone") this.#giveBuffer();
+      if (this.#state === "leaving") this.#leave();
+      else if (this.#state === "gone") this.#giveBuffer();
       else {
         this.#buffer = this.#buffers.next(buffer, count);
         this.#read();
@@ -196,7 +215,7 @@ export class DenoConnection implements Connection {
     } catch (error) {
       return this.#onWriteError(error as Error);
     }
-    if (this.#peerEnded && this.#state !== "gone") this.#finish("finished");
+    if (this.#peerEnded && !this.#isOver) this.#finish("finished");
   }
 
   #finish(why: TransportEnd, cause?: Error): void {
@@ -209,6 +228,14 @@ export class DenoConnection implements Connection {
     this.#unsentBytes = 0;
     this.#conn.close();
     if (!this.#bufferBusy) this.#giveBuffer();
+  }
+
+  /** The descriptor is free after `destroy()`. */
+  #leave(): void {
+    this.#state = "gone";
+    this.#bufferBusy = false;
+    this.#giveBuffer();
+    this.#handler.onClose("destroyed");
   }
 
   #giveBuffer(): void {

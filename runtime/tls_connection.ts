@@ -26,6 +26,8 @@ export class TlsConnection implements Connection {
   #handler: ConnectionHandler | undefined;
   #state: State = "open";
   #isSecure = false;
+  /** It was given up, and the handler is to be told when the descriptor is free. */
+  #isLeaving = false;
   /** What is still to be sent of the chunk in flight. */
   #chunk: Uint8Array | null = null;
   /** The engine hasn't taken the beginning of it yet. */
@@ -118,6 +120,7 @@ export class TlsConnection implements Connection {
       this.#giveUpHandshake();
     },
     onClose: (why, cause) => {
+      if (this.#isLeaving) this.#handler?.onClose("destroyed");
       if (this.#state === "gone") return;
       if (why === "finished" || this.#state === "closing") return this.#finish(why, cause);
       // What came before is still on its way through the engine.
@@ -197,10 +200,25 @@ export class TlsConnection implements Connection {
     this.#plain.resumeReading();
   }
 
+  takeArrived(): number {
+    return 0;
+  }
+
+  release(): void {
+    this.#giveUp(() => this.#plain.release());
+  }
+
   destroy(): void {
+    this.#giveUp(() => this.#plain.destroy());
+  }
+
+  #giveUp(free: () => void): void {
     if (this.#state === "gone") return;
+    free();
     this.#free();
-    queueMicrotask(() => this.#handler?.onClose("destroyed"));
+    // Unless it is told already, the connection beneath will say when the descriptor is free.
+    if (this.#plainEnd === undefined) this.#isLeaving = true;
+    else queueMicrotask(() => this.#handler?.onClose("destroyed"));
   }
 
   #onSecure(): void {

@@ -55,6 +55,11 @@ export type ListenOptions =
      * a pause where the system is out of descriptors. Not every runtime reports every failure.
      */
     readonly onAcceptError?: (error: TransportError) => void;
+    /**
+     * Asked before each accept: `undefined` to go on, or a promise to wait for. Those who connect
+     * meanwhile wait in the kernel's queue. Deno asks; Bun can't be kept from accepting, and doesn't.
+     */
+    readonly beforeAccept?: () => Promise<void> | undefined;
   };
 
 /** Where to connect, and for how long to try. */
@@ -155,7 +160,27 @@ export interface Connection {
    */
   close(): void;
 
-  /** Drops what is in flight and frees the descriptor at once; idempotent. */
+  /**
+   * Takes what has arrived and isn't delivered yet, without waiting for a turn of the loop. It's for
+   * an owner that must decide about the connection now; `onData` brings the rest.
+   *
+   * @param into Where the bytes go, as many as fit.
+   * @returns How many there were; 0 also where that can't be told: on Deno, and through TLS.
+   */
+  takeArrived(into: Uint8Array): number;
+
+  /**
+   * Frees the descriptor without waiting for the peer; idempotent. What the kernel has taken still
+   * goes out, then FIN; a chunk in flight is dropped. What the peer sends from now on is answered
+   * with RST: where the peer may still be sending, {@linkcode close} is the better end.
+   * `onClose("destroyed")` comes when the descriptor is free.
+   */
+  release(): void;
+
+  /**
+   * Drops what is in flight and frees the descriptor, at the latest when `onClose("destroyed")`
+   * comes; idempotent.
+   */
   destroy(): void;
 }
 

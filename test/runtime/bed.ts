@@ -34,6 +34,7 @@ export type Wire = Address["transport"] | "tls";
 /** What not every runtime has. */
 export type Feature =
   | "accept errors"
+  | "arrived bytes"
   | "deep backlog"
   | "IPv6"
   | "keep-alive"
@@ -42,7 +43,8 @@ export type Feature =
   | "reusePort"
   | "system addresses"
   | "TLS"
-  | "Unix files";
+  | "Unix files"
+  | "waiting accepts";
 
 /** What the suite must know about a runtime. */
 export interface Capabilities {

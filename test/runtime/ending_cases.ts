@@ -163,6 +163,46 @@ export function endingCases(cases: Cases, wire: Wire): void {
     await until("the peer sees it", () => far.ended || far.why !== null);
   });
 
+  cases.that("release() sends what was sent, then the end, and waits for nobody", async (bed) => {
+    const { near, far } = await bed.pair(wire);
+    const words = pattern(47, 1000);
+    if (!near.write(words)) await until("it is sent", () => near.drains === 1);
+    near.release();
+    near.release();
+    near.destroy();
+    assertEquals(near.why, null);
+    await closed(near);
+    assertEquals(near.why, "destroyed");
+    await until("the end is seen", () => far.ended || far.why !== null);
+    assertBytes(far.received, words);
+    if (wire === "tcp") assertEquals([far.ended, far.why], [true, null]);
+  });
+
+  cases.that("release() gives up on a close that the peer doesn't answer", async (bed) => {
+    const { near, far } = await bed.pair(wire);
+    near.write(pattern(48, 100));
+    near.close();
+    await until("the end is seen", () => far.ended);
+    near.release();
+    await closed(near);
+    assertEquals(near.why, "destroyed");
+    assertBytes(far.received, pattern(48, 100));
+  });
+
+  if (wire !== "tls") {
+    cases.where("arrived bytes", "release() spares the peer an RST for them", async (bed) => {
+      const { near, raw } = await bed.rawPair(wire, (side) => side.pauseReading());
+      raw.send(pattern(49, 10_000));
+      await quiet();
+      near.write(pattern(50, 100));
+      near.release();
+      await closed(near);
+      await until("the end is seen", () => raw.ended || raw.failed);
+      assertEquals(raw.failed, false);
+      assertBytes(raw.received, pattern(50, 100));
+    });
+  }
+
   cases.that("destroy() gives up on a close that the peer doesn't answer", async (bed) => {
     const { near, far } = await bed.pair(wire);
     near.close();

@@ -198,6 +198,36 @@ export function listeningCases(cases: Cases): void {
     },
   );
 
+  cases.where("waiting accepts", "accepts nobody until it may", async (bed) => {
+    const near: Side[] = [];
+    let may = Promise.withResolvers<void>();
+    let asked = 0;
+    const listener = await bed.listen((side) => near.push(side), {
+      ...bed.anywhere("tcp"),
+      beforeAccept: () => {
+        asked++;
+        return near.length === 1 ? may.promise : undefined;
+      },
+    });
+    const first = await bed.connect(listener.address);
+    await until("it is accepted", () => near.length === 1);
+    const second = await bed.connect(listener.address);
+    second.write(pattern(1, 100));
+    await until("it was asked", () => asked === 2);
+    await quiet();
+    assertEquals(near.length, 1);
+    first.write(pattern(2, 100));
+    await until("the first one is heard", () => near[0]!.byteCount === 100);
+    const { resolve } = may;
+    may = Promise.withResolvers();
+    resolve();
+    // It's asked again, and this time there's no end to it but the listener's.
+    await until("it was asked again", () => asked === 3);
+    await quiet();
+    assertEquals(near.length, 1);
+    await listener.close();
+  });
+
   cases.where(
     "processes",
     "survives want of descriptors, and accepts again after it",

@@ -11,6 +11,25 @@ import type { Cases, Pair, Wire } from "./bed.ts";
 import { pump } from "./writing_cases.ts";
 
 export function readingCases(cases: Cases, wire: Wire): void {
+  cases.that("what has arrived can be taken at once, where it can be told", async (bed) => {
+    const { near, far } = await bed.pair(wire, (side) => side.pauseReading());
+    const into = new Uint8Array(60);
+    assertEquals(near.connection.takeArrived(into), 0);
+    const sent = pattern(60, 100);
+    far.write(sent);
+    await quiet();
+    // What TLS has deciphered isn't in the kernel any more.
+    const taken = bed.has("arrived bytes") && wire !== "tls" ? 60 : 0;
+    assertEquals(near.connection.takeArrived(into), taken);
+    assertBytes(into.subarray(0, taken), sent.subarray(0, taken));
+    near.resumeReading();
+    await until("the rest is delivered", () => near.byteCount === sent.length - taken);
+    assertBytes(near.received, sent.subarray(taken));
+    assertEquals(near.connection.takeArrived(into), 0);
+    near.destroy();
+    assertEquals(near.connection.takeArrived(into), 0);
+  });
+
   cases.that("a paused connection delivers nothing until it is resumed", async (bed) => {
     const { near, far } = await bed.pair(wire);
     near.pauseReading();

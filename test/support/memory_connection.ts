@@ -101,6 +101,19 @@ export class MemoryConnection implements Connection, End {
     this.#network.mark(this);
   }
 
+  takeArrived(into: Uint8Array): number {
+    if (this.#state === "gone") return 0;
+    const count = Math.min(this.#inbox.size, into.length);
+    this.#inbox.take(into.subarray(0, count));
+    return count;
+  }
+
+  release(): void {
+    if (this.#state === "gone") return;
+    this.#outbox.end();
+    this.#finish("destroyed");
+  }
+
   destroy(): void {
     if (this.#state === "gone") return;
     this.#inbox.break();

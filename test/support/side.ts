@@ -71,6 +71,11 @@ export class Side implements ConnectionHandler {
     this.#call("close", () => this.connection.close());
   }
 
+  release(): void {
+    this.#closed = true;
+    this.#call("release", () => this.connection.release());
+  }
+
   destroy(): void {
     this.#closed = true;
     this.#call("destroy", () => this.connection.destroy());
