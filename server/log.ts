@@ -24,6 +24,9 @@ export type LogLevel = typeof LOG_LEVELS[number];
  */
 export const MAX_LINES_PER_SECOND = 20;
 
+/** Accepts fail ten times a second when they do, and for one reason: that's said once in a minute. */
+const FAILURES_PERIOD_MS = 60_000;
+
 /** What may wait for whoever reads the log: 256 KiB, some two thousand lines. */
 const MAX_WAITING_BYTES = 256 * 1024;
 
@@ -69,6 +72,10 @@ export function logEvents(logger: Logger = getLogger("hotwheels")): ServerEvents
   const remarkable = new LineQuota(MAX_LINES_PER_SECOND, (counts) => {
     logger.warn("and more in the same second: {counts}", { counts: countsText(counts) });
   });
+  const failures = new LineQuota(1, (counts) => {
+    const [times] = counts.values();
+    logger.error("and accepting has failed {times} times more in the last minute", { times });
+  }, FAILURES_PERIOD_MS);
   return {
     onSessionEnd(end) {
       const { reason } = end;
@@ -101,7 +108,7 @@ export function logEvents(logger: Logger = getLogger("hotwheels")): ServerEvents
       // Whoever connects and aborts does so by the thousand: not for that may a log fill up.
       if (code === "connection_reset") {
         if (ordinary.admits("aborted")) logger.debug(text, { message });
-      } else if (remarkable.admits("not accepted")) logger.error(text, { message });
+      } else if (failures.admits("failed")) logger.error(text, { message });
     },
   };
 }

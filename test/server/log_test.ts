@@ -2,8 +2,10 @@ import { assertEquals } from "@std/assert";
 import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { describe, it } from "node:test";
 import { TransportError } from "../../runtime/types.ts";
+import { LineQuota } from "../../server/line_quota.ts";
 import { logEvents } from "../../server/log.ts";
 import type { SessionEnd } from "../../server/session_end.ts";
+import { until } from "../support/until.ts";
 
 /** What is logged. */
 async function recordsOf(act: () => Promise<void> | void): Promise<LogRecord[]> {
@@ -57,6 +59,26 @@ describe("the log", () => {
       logEvents().onAcceptError(new TransportError("descriptors_exhausted", "none left"));
     });
     assertEquals(levels, ["error"]);
+  });
+
+  it("tells so once and not ten times a second, and says later how often it was", async () => {
+    const records = await recordsOf(() => {
+      const { onAcceptError } = logEvents();
+      for (let i = 0; i < 500; i++) {
+        onAcceptError(new TransportError("descriptors_exhausted", "none left"));
+      }
+    });
+    assertEquals(linesOf(records), ["error: a connection could not be accepted: none left"]);
+
+    const sums: [string, number][][] = [];
+    const quota = new LineQuota(1, (counts) => sums.push([...counts]), 300);
+    const admitted = Array.from({ length: 500 }, () => quota.admits("failed"));
+    assertEquals(admitted.filter((isAdmitted) => isAdmitted).length, 1);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    assertEquals(sums, []);
+    await until("the period is over", () => sums.length > 0);
+    assertEquals(sums, [[["failed", 499]]]);
+    assertEquals([quota.admits("failed"), quota.admits("failed")], [true, false]);
   });
 
   it("names who was closed, why, the topic, what waited and the age, in printable ASCII", async () => {
