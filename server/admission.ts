@@ -94,6 +94,12 @@ export function allTaken(maxConnections: number): Refusal {
   return { detail, isNews: true, isOfAddress: false };
 }
 
+/** One of a server's processes has as many connections as its descriptors are enough for. */
+export function allOfProcessTaken(maxConnections: number): Refusal {
+  const detail = `All ${maxConnections} connections of one of the server's processes are taken`;
+  return { detail, isNews: true, isOfAddress: false };
+}
+
 /** An address has all the connections that it may have. */
 export function allOfAddressTaken(maxConnectionsPerIp: number): string {
   return `All ${maxConnectionsPerIp} connections of one address are taken`;

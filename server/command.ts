@@ -98,7 +98,7 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     port,
     tls: tls === undefined ? null : readIdentity(tls),
     limits: workerLimits(limits, workers),
-    maxOwnConnections: ownConnectionsFor(limits, descriptorLimit()),
+    maxOwnConnections: ownConnectionsFor(limits, descriptorLimit(), workers),
     access: readAccess(options),
     logLevel,
     drainMs: drainMs ?? null,

@@ -150,9 +150,13 @@ const MAX_HELD = 1_024;
  * Connections that one of several processes may have, those included that wait until the others have
  * said whether there is room for them: what its descriptors are enough for.
  */
-export function ownConnectionsFor(limits: Limits, descriptorLimit: number | undefined): number {
+export function ownConnectionsFor(
+  limits: Limits,
+  descriptorLimit: number | undefined,
+  processes: number,
+): number {
   if (descriptorLimit === undefined) return limits.maxConnections + MAX_HELD;
-  return maxConnectionsFor(descriptorLimit);
+  return maxConnectionsFor(descriptorLimit, processes);
 }
 
 /** Seconds' worth of {@linkcode Limits.publishRate} that may come at once. */
@@ -209,6 +213,21 @@ export const PUBLISHER_LINGER_MS = 1_000;
 
 /** Milliseconds for which a closed connection's peer may take to close its side too. */
 export const CLOSE_LINGER_MS = 2_000;
+
+/**
+ * Milliseconds for which the first bytes of a connection that is refused are waited for: they tell
+ * whether the client is of 2009, and so mustn't get an error frame.
+ */
+export const FIRST_BYTES_MS = 1_000;
+
+/** Milliseconds for which a connection that is refused may take to its TLS handshake. */
+export const REFUSED_HANDSHAKE_MS = 5_000;
+
+/**
+ * Connections that are being refused at once, where there are descriptors for so many: some 10 MB on
+ * Deno. There are {@linkcode KEPT_FOR_REFUSALS} of them at least.
+ */
+export const MAX_REFUSALS = 1_024;
 
 /**
  * Milliseconds that a worker has to tell what became of another's message; then the receipt goes out

@@ -59,6 +59,11 @@ export class Mesh implements Backplane {
     });
   }
 
+  /** Other processes that this one is linked with. */
+  get linkCount(): number {
+    return this.#links.size;
+  }
+
   /** Whether a publisher here waits for what other processes tell of its message. */
   get awaitsReceipts(): boolean {
     return this.#receipts.size > 0;

@@ -1,43 +1,160 @@
+import { encodeError } from "../protocol/encoder.ts";
+import type { TimestampIssuer } from "../protocol/timestamp.ts";
 import type { Connection, ConnectionHandler } from "../runtime/types.ts";
-import { RESERVED_DESCRIPTORS } from "../runtime/system/capacity.ts";
-import { RejectedConnection } from "./rejected_connection.ts";
+import type { Refusal } from "./admission.ts";
+import type { CoarseClock } from "./coarse_clock.ts";
+import type { Counters } from "./counters.ts";
+import {
+  RejectedConnection,
+  type RejectionHost,
+  type RejectionPhase,
+} from "./rejected_connection.ts";
+import type { ServerEvents } from "./server.ts";
 
-/** Connections that are being told that there is no room for them. */
-export class Rejections {
-  readonly #rejected = new Set<RejectedConnection>();
-  readonly #onGone: () => void;
+/** Milliseconds for which a handshake may hold a descriptor that is wanted. */
+const WANTED_HANDSHAKE_MS = 1_000;
 
-  /** @param onGone A rejected connection is no more. */
-  constructor(onGone: () => void) {
-    this.#onGone = onGone;
+const CODE = "too_many_connections";
+
+/** What rejections need of the server. */
+export interface RejectionContext {
+  readonly clock: CoarseClock;
+  readonly timestamps: TimestampIssuer;
+  readonly counters: Counters;
+  readonly events: Pick<ServerEvents, "onSessionEnd">;
+}
+
+/** Connections that there's no room for, until each knows and is gone. */
+export class Rejections implements RejectionHost {
+  readonly #context: RejectionContext;
+  /** Each in the order in which it came into its phase. */
+  readonly #inPhase: Readonly<Record<RejectionPhase, Set<RejectedConnection>>> = {
+    securing: new Set(),
+    undecided: new Set(),
+    telling: new Set(),
+    closing: new Set(),
+    leaving: new Set(),
+  };
+  #size = 0;
+  /** Called once, when one has moved on so that more can be let go, or is gone. */
+  #onProgress: (() => void) | undefined;
+
+  constructor(context: RejectionContext) {
+    this.#context = context;
   }
 
-  /** Sends a connection its only frame, and closes it. */
-  refuse(connection: Connection, frame: Uint8Array): ConnectionHandler {
-    const rejected = new RejectedConnection(connection, () => {
-      this.#rejected.delete(rejected);
-      this.#onGone();
-    });
-    this.#rejected.add(rejected);
-    rejected.refuse(frame);
-    // They must not use up the descriptors that are kept for them.
-    if (this.#rejected.size > RESERVED_DESCRIPTORS / 2) {
-      for (const oldest of this.#rejected) {
-        oldest.destroy();
-        this.#rejected.delete(oldest);
-        break;
-      }
+  /** How many there are; each has a descriptor. */
+  get size(): number {
+    return this.#size;
+  }
+
+  get nowMs(): number {
+    return this.#context.clock.nowMs;
+  }
+
+  frameFor(detail: string): Uint8Array {
+    return encodeError(this.#context.timestamps.next(), CODE, detail);
+  }
+
+  moved(
+    rejected: RejectedConnection,
+    from: RejectionPhase,
+    to: RejectionPhase | undefined,
+  ): void {
+    this.#inPhase[from].delete(rejected);
+    if (to !== undefined) this.#inPhase[to].add(rejected);
+    else {
+      this.#size--;
+      this.#context.counters.connections--;
     }
+    if (to !== "leaving" && to !== "telling") this.noteProgress();
+  }
+
+  /**
+   * Takes on a connection: finds out who the client is, tells it, and closes.
+   *
+   * @param isSecure Whether TLS is spoken, and its handshake is still to be done.
+   */
+  reject(
+    connection: Connection,
+    { detail, isNews }: Refusal,
+    isSecure: boolean,
+  ): ConnectionHandler {
+    const { counters, events } = this.#context;
+    counters.ended[CODE]++;
+    const { remoteAddress, remotePort } = connection;
+    const nothing = { pendingBytes: 0, topic: undefined, topicCount: 0, ageMs: 0 };
+    if (isNews) {
+      events.onSessionEnd({ ...nothing, remoteAddress, remotePort, reason: CODE, detail });
+    }
+    const phase = isSecure ? "securing" : "undecided";
+    const rejected = new RejectedConnection(connection, detail, phase, this);
+    this.#size++;
+    this.#inPhase[phase].add(rejected);
+    this.noteProgress();
     return rejected;
   }
 
-  /** Drops those who don't close their side. To be called about once a sweep. */
-  sweep(nowMs: number): void {
-    for (const rejected of this.#rejected) rejected.sweep(nowMs);
+  /**
+   * Makes room for so many at once: of those it's enough for that know, then of those whose first bytes
+   * are waited for, who are told now; at last handshakes are given up.
+   */
+  makeRoom(count: number): void {
+    const { leaving, telling, closing, undecided, securing } = this.#inPhase;
+    let left = count - leaving.size;
+    for (const queue of [telling, closing, undecided, securing]) {
+      for (const rejected of queue) {
+        if (left-- <= 0) return;
+        rejected.hurry();
+      }
+    }
   }
 
-  /** Drops all. */
+  /**
+   * Lets all go that needn't be waited for, since their descriptors are wanted.
+   *
+   * @param isPatient Whether first bytes are to be waited for; else those are told who sent none.
+   */
+  letGo(isPatient: boolean): void {
+    const { telling, closing, undecided, securing } = this.#inPhase;
+    for (const queue of isPatient ? [telling, closing] : [telling, closing, undecided]) {
+      for (const rejected of queue) rejected.hurry();
+    }
+    for (const rejected of securing) {
+      if (!rejected.isOlderThan(WANTED_HANDSHAKE_MS)) return;
+      rejected.hurry();
+    }
+  }
+
+  /** Resolves when one has moved on, or with the next sweep. */
+  progress(): Promise<void> {
+    return new Promise((resolve) => this.#onProgress = resolve);
+  }
+
+  /** Lets whoever waits for progress look again. */
+  noteProgress(): void {
+    this.#onProgress?.();
+    this.#onProgress = undefined;
+  }
+
+  /** Looks at the deadlines. To be called about once a sweep. */
+  sweep(nowMs: number): void {
+    for (const queue of Object.values(this.#inPhase)) {
+      for (const rejected of queue) rejected.sweep(nowMs);
+    }
+    this.noteProgress();
+  }
+
+  /** Tells those at once whose first bytes are waited for. */
+  tellAll(): void {
+    for (const rejected of this.#inPhase.undecided) rejected.tell();
+  }
+
+  /** Drops all; who knows what it's to know keeps that. */
   destroy(): void {
-    for (const rejected of this.#rejected) rejected.destroy();
+    for (const rejected of this.#inPhase.closing) rejected.hurry();
+    for (const queue of Object.values(this.#inPhase)) {
+      for (const rejected of queue) rejected.destroy();
+    }
   }
 }

@@ -88,6 +88,7 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
   const limits = completeLimits(attainable(options.limits));
   const server = new Server(runtime, limits, options.events ?? logEvents(), {
     access: options.access ?? {},
+    descriptorLimit: descriptorLimit(),
   });
   const address = await server.listen({
     transport: "tcp",
@@ -115,7 +116,7 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
 export function attainable(given: Partial<Limits> = {}, workers = 1): Partial<Limits> {
   const descriptors = descriptorLimit();
   if (given.maxConnections === undefined || descriptors === undefined) return given;
-  const most = maxConnectionsFor(descriptors) * workers;
+  const most = maxConnectionsFor(descriptors, workers) * workers;
   return { ...given, maxConnections: Math.min(given.maxConnections, most) };
 }
 
@@ -127,7 +128,8 @@ export function attainable(given: Partial<Limits> = {}, workers = 1): Partial<Li
  * can live with.
  */
 export function completeLimits(given: Partial<Limits> = {}, workers = 1): Limits {
-  const maxConnections = given.maxConnections ?? maxConnectionsFor(descriptorLimit()) * workers;
+  const maxConnections = given.maxConnections ??
+    maxConnectionsFor(descriptorLimit(), workers) * workers;
   const limits: Limits = {
     ...DEFAULT_LIMITS,
     maxConnectionsPerIp: connectionsPerIpFor(maxConnections),

@@ -1,6 +1,4 @@
 import { ClientDecoder } from "../protocol/client_decoder.ts";
-import { encodeError } from "../protocol/encoder.ts";
-import type { ErrorCode } from "../protocol/errors.ts";
 import { TimestampIssuer } from "../protocol/timestamp.ts";
 import type {
   Address,
@@ -12,6 +10,7 @@ import type {
   TlsIdentity,
   TransportError,
 } from "../runtime/types.ts";
+import { AcceptGate } from "./accept_gate.ts";
 import { type AccessOptions, AccessRules } from "./access.ts";
 import { AddressTable } from "./address_table.ts";
 import { type Admission, LocalAdmission, type Refusal } from "./admission.ts";
@@ -76,7 +75,8 @@ export class Server {
   readonly #admission: Admission;
   readonly #shared: SharedLimits | undefined;
   readonly #lameDuck: LameDuck;
-  readonly #rejections = new Rejections(() => (this.counters as Counters).connections--);
+  readonly #rejections: Rejections;
+  readonly #acceptGate: AcceptGate;
   #listener: Listener | undefined;
   #isSecure = false;
   #renewing: Promise<void> = Promise.resolve();
@@ -90,7 +90,9 @@ export class Server {
     runtime: Runtime,
     limits: Limits,
     events: ServerEvents,
-    { readMs = () => performance.now(), hasMesh = false, access = {}, lending }: {
+    { readMs = () => performance.now(), hasMesh = false, access = {}, lending, descriptorLimit }: {
+      /** How many descriptors the process may have; enough for the limits unless given. */
+      readonly descriptorLimit?: number | undefined;
       /** Who may publish and subscribe; everybody unless given. */
       readonly access?: AccessOptions;
       /** A monotonic clock in milliseconds, for deadlines. */
@@ -119,6 +121,7 @@ export class Server {
     }, lending);
     this.#admission = this.#shared?.admission ??
       new LocalAdmission(limits, this.#sessions, new AddressTable(limits, clock));
+    const timestamps = new TimestampIssuer();
     const tokens = new TokenSource();
     const topics = new TopicRegistry(
       {
@@ -144,6 +147,15 @@ export class Server {
         return this.#budget.isTight ? budgetGate : topic?.gate;
       },
     });
+    this.#rejections = new Rejections({ clock, timestamps, counters, events });
+    this.#acceptGate = new AcceptGate({
+      sessions: this.#sessions,
+      held: this.#shared?.held,
+      rejections: this.#rejections,
+      mesh: this.mesh,
+      maxConnections: lending?.maxOwnConnections ?? limits.maxConnections,
+      descriptorLimit,
+    });
     this.#lameDuck = new LameDuck({
       runtime,
       counters,
@@ -157,7 +169,7 @@ export class Server {
       clock,
       counters,
       budget: this.#budget,
-      timestamps: new TimestampIssuer(),
+      timestamps,
       topics,
       budgetGate,
       throttle,
@@ -213,8 +225,10 @@ export class Server {
       ...options,
       onAcceptError: (error) => {
         (this.counters as Counters).acceptErrors++;
+        if (error.code === "descriptors_exhausted") this.#acceptGate.ranOut();
         this.#events.onAcceptError(error);
       },
+      beforeAccept: () => this.#acceptGate.untilOpen(),
     }, (connection) => this.#accept(connection));
     this.#sweeper.start(() => this.#afterSweep());
     return this.#listener.address;
@@ -268,7 +282,13 @@ export class Server {
     const counters: Counters = this.counters;
     counters.accepted++;
     counters.connections++;
-    const answer = this.#admission.admit(connection.remoteAddress);
+    const handler = this.#admit(connection);
+    this.#acceptGate.accepted();
+    return handler;
+  }
+
+  #admit(connection: Connection): ConnectionHandler {
+    const answer = this.#acceptGate.refusal ?? this.#admission.admit(connection.remoteAddress);
     if (answer === undefined || !("retry" in answer)) return this.#settle(connection, answer);
     return (this.#shared?.held as HeldConnections).hold(
       connection,
@@ -281,7 +301,7 @@ export class Server {
   #settle(connection: Connection, refusal: Refusal | undefined): ConnectionHandler {
     if (refusal !== undefined) {
       if (refusal.isOfAddress) (this.counters as Counters).refusedByAddress++;
-      return this.#reject(connection, refusal.detail, refusal.isNews);
+      return this.#rejections.reject(connection, refusal, this.#isSecure);
     }
     const session = new Session(connection, this.#context);
     this.#sessions.add(session);
@@ -290,29 +310,10 @@ export class Server {
     return session;
   }
 
-  #reject(connection: Connection, detail: string, isNews: boolean): ConnectionHandler {
-    const code: ErrorCode = "too_many_connections";
-    (this.counters as Counters).ended[code]++;
-    if (isNews) {
-      this.#events.onSessionEnd({
-        remoteAddress: connection.remoteAddress,
-        remotePort: connection.remotePort,
-        reason: code,
-        pendingBytes: 0,
-        topic: undefined,
-        topicCount: 0,
-        ageMs: 0,
-        detail,
-      });
-    }
-    return this.#rejections.refuse(
-      connection,
-      encodeError(this.#context.timestamps.next(), code, detail),
-    );
-  }
-
   #afterSweep(): void {
-    this.#rejections.sweep(this.#context.clock.nowMs);
+    const { nowMs } = this.#context.clock;
+    this.#rejections.sweep(nowMs);
+    this.#acceptGate.sweep(nowMs);
     this.#admission.sweep();
     this.mesh?.sweep();
     this.#context.throttle.gate.open();
@@ -322,6 +323,7 @@ export class Server {
 
   async #drain(): Promise<void> {
     await this.#listener?.close();
+    this.#rejections.tellAll();
     const { throttle } = this.#context;
     throttle.lift();
     await this.#lameDuck.becomeQuiet();

@@ -11,6 +11,7 @@ import { getLogger, type Logger } from "@logtape/logtape";
 import process from "node:process";
 import { counted } from "../runtime/counted.ts";
 import { detectRuntime } from "../runtime/detect.ts";
+import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
 import type { Address } from "../runtime/types.ts";
 import type { LedgerMessage, NumberedOrder, Order, Report } from "./control.ts";
 import { configureLog, logEvents } from "./log.ts";
@@ -63,6 +64,7 @@ async function obey(order: Order): Promise<Address | null> {
       const { workers, maxOwnConnections } = order;
       server = new Server(runtime, order.limits, events, {
         hasMesh: true,
+        descriptorLimit: descriptorLimit(),
         lending: { workers, maxOwnConnections, send: (claims) => report({ claims }) },
       });
       await server.mesh?.listen(order.socketPath);

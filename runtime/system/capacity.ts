@@ -6,10 +6,19 @@
  */
 
 /**
- * Descriptors of a process that its connections can't have: the runtime's own (Deno some 24, Bun 7), the
- * listener, logs, the channels to other processes, and connections that are being turned away.
+ * Descriptors that a process needs for itself: Deno 27 with its listener, 29 as a worker; Bun 17, and 25
+ * while it renews its certificate. Links to other processes come on top.
  */
-export const RESERVED_DESCRIPTORS = 64;
+export const OWN_DESCRIPTORS = 32;
+
+/** Descriptors for connections that are being refused: so many of a burst can be dealt with at once. */
+export const KEPT_FOR_REFUSALS = 32;
+
+/** Descriptors of a process that its connections can't have. */
+export const RESERVED_DESCRIPTORS = OWN_DESCRIPTORS + KEPT_FOR_REFUSALS;
+
+/** Descriptors for the links to one other process of the same server: one each way. */
+export const DESCRIPTORS_PER_LINK = 2;
 
 /** The connection maximum where the descriptor limit isn't known: the usual soft limit, 1,024. */
 const UNKNOWN_DESCRIPTOR_LIMIT = 1024;
@@ -19,10 +28,12 @@ const UNKNOWN_DESCRIPTOR_LIMIT = 1024;
  * limit clients would hang, connected but silent, and Bun's event loop would spin.
  *
  * @param descriptorLimit `RLIMIT_NOFILE` of this process, if known.
+ * @param processes How many serve together; each is linked with every other.
  */
-export function maxConnectionsFor(descriptorLimit: number | undefined): number {
+export function maxConnectionsFor(descriptorLimit: number | undefined, processes = 1): number {
   const limit = descriptorLimit ?? UNKNOWN_DESCRIPTOR_LIMIT;
-  return Math.max(1, limit - RESERVED_DESCRIPTORS);
+  const links = (processes - 1) * DESCRIPTORS_PER_LINK;
+  return Math.max(1, limit - RESERVED_DESCRIPTORS - links);
 }
 
 /** Places that one address leaves to others, at most; of a small server a tenth. */
@@ -57,7 +68,7 @@ const UNEVEN_DEVIATIONS = 5;
  * @param descriptorLimit `RLIMIT_NOFILE` of each of its processes.
  */
 export function admitsFromOneAddress({ n, processes }: Share, descriptorLimit: number): boolean {
-  const ofOneProcess = maxConnectionsFor(descriptorLimit);
+  const ofOneProcess = maxConnectionsFor(descriptorLimit, processes);
   return n + PUBLISHERS <= connectionsPerIpFor(ofOneProcess * processes) &&
     fullestShare(n + PUBLISHERS, processes) <= ofOneProcess;
 }

@@ -1,6 +1,7 @@
 import {
   type Admission,
   allOfAddressTaken,
+  allOfProcessTaken,
   allTaken,
   type Attempt,
   type Refusal,
@@ -44,7 +45,9 @@ export class SharedAdmission implements Admission {
   admit(address: string): Refusal | Attempt | undefined {
     const { maxConnections } = this.#limits;
     if (this.#borrower.lease("connections").known === "none") return allTaken(maxConnections);
-    if (this.#countOwn() >= this.#maxOwnConnections) return this.#noDescriptor();
+    if (this.#countOwn() >= this.#maxOwnConnections) {
+      return allOfProcessTaken(this.#maxOwnConnections);
+    }
     const attempt = new SharedAttempt(this, address);
     const outcome = attempt.retry();
     return outcome === "unsettled" ? attempt : outcome;
@@ -103,12 +106,6 @@ export class SharedAdmission implements Admission {
     for (const [key, reportedMs] of this.#reportedMs) {
       if (this.#borrower.nowMs - reportedMs >= REPORT_INTERVAL_MS) this.#reportedMs.delete(key);
     }
-  }
-
-  #noDescriptor(): Refusal {
-    const detail =
-      `All ${this.#maxOwnConnections} connections of one of the server's processes are taken`;
-    return { detail, isNews: true, isOfAddress: false };
   }
 
   #refuseSite(key: PermitKey, detail: string): Refusal {

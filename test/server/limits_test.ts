@@ -239,6 +239,8 @@ describe("the connection limit", () => {
     assertEquals(maxConnectionsFor(65), 1);
     assertEquals(maxConnectionsFor(10), 1);
     assertEquals(maxConnectionsFor(undefined), 1024 - 64);
+    // Two more for the links to each other process.
+    assertEquals(maxConnectionsFor(20_000, 64), 20_000 - 64 - 126);
   });
 
   it("holds for all workers together, as far as one's descriptors go; memory is divided", () => {
@@ -246,10 +248,10 @@ describe("the connection limit", () => {
     const limits = workerLimits(whole, 4);
     assertEquals(limits.maxTotalPendingBytes, DEFAULT_LIMITS.maxTotalPendingBytes / 4);
     assertEquals({ ...limits, maxTotalPendingBytes: 0 }, { ...whole, maxTotalPendingBytes: 0 });
-    assertEquals(ownConnectionsFor(limits, 364), 300);
+    assertEquals(ownConnectionsFor(limits, 364, 2), 298);
     // Those that wait to be admitted have descriptors too.
-    assertEquals(ownConnectionsFor(limits, 20_000), 19_936);
-    assert(ownConnectionsFor(limits, undefined) > 1_000);
+    assertEquals(ownConnectionsFor(limits, 20_000, 2), 19_934);
+    assert(ownConnectionsFor(limits, undefined, 2) > 1_000);
   });
 });
 

@@ -2,13 +2,15 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { PROJECT_ROOT } from "../../bots/program.ts";
-import { RESERVED_DESCRIPTORS } from "../../runtime/system/capacity.ts";
+import { KEPT_FOR_REFUSALS, RESERVED_DESCRIPTORS } from "../../runtime/system/capacity.ts";
 import {
   acceptRateFor,
   connectionsPerIpFor,
   DEFAULT_LIMITS,
+  FIRST_BYTES_MS,
   type Limits,
   MAX_RECENT_ADDRESSES,
+  MAX_REFUSALS,
 } from "../../server/limits.ts";
 import { MAX_LINES_PER_SECOND } from "../../server/log.ts";
 import { parseCommand } from "../../server/options.ts";
@@ -100,6 +102,8 @@ describe("SECURITY.md", () => {
     const words = oneLine(text);
     assertMatch(words, new RegExp(`${MAX_LINES_PER_SECOND} a second, and one that sums up`));
     assert(words.includes(MAX_RECENT_ADDRESSES.toLocaleString("en-US")));
-    assert(words.includes(`${RESERVED_DESCRIPTORS / 2}, then the oldest is dropped`));
+    assert(words.includes(`| ${MAX_REFUSALS.toLocaleString("en-US")}, or as many as there are`));
+    assert(words.includes(`and ${KEPT_FOR_REFUSALS} at least; then the oldest is told`));
+    assert(words.includes(`waited for ${FIRST_BYTES_MS / 1_000} s at most`));
   });
 });

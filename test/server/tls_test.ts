@@ -126,6 +126,23 @@ for (const runtime of RUNTIME_NAMES) {
       });
     });
 
+    it("tells all of a burst that it is full, but for those of 2009", {
+      timeout: 60_000,
+    }, async () => {
+      await withTls(runtime, ["--max-connections", "1"], async ({ server, clients }) => {
+        clients.push(await TlsClient.subscribed(server.port, FIRST));
+        const burst = await Promise.all(Array.from({ length: 60 }, (_, i) => {
+          return TlsClient.dial(server.port, FIRST, i % 2 === 0 ? "<regular-socket/>\0" : "");
+        }));
+        clients.push(...burst);
+        await until("all are closed", () => burst.every(({ isClosed }) => isClosed), 30_000);
+        for (const [i, { frames, isSecure, failure }] of burst.entries()) {
+          assertEquals([isSecure, failure, frames.length], [true, undefined, i % 2]);
+          if (i % 2 === 1) assertStringIncludes(frames[0]!, "too_many_connections");
+        }
+      });
+    });
+
     it("says what is wrong with the files", async () => {
       for (
         const [flags, status, words] of [

@@ -4,6 +4,7 @@ import { openSync, readSync } from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { detectRuntime } from "../../runtime/detect.ts";
+import { descriptorLimit } from "../../runtime/system/descriptor_limit.ts";
 import { configureLog, logEvents } from "../../server/log.ts";
 import { parseCommand } from "../../server/options.ts";
 import { completeLimits } from "../../server/serve.ts";
@@ -20,7 +21,9 @@ const status = process.platform === "linux" ? openSync("/proc/self/status", "r")
 const buffer = new Uint8Array(8192);
 const decoder = new TextDecoder();
 
-const server = new Server(await detectRuntime(), completeLimits(limits), logEvents());
+const server = new Server(await detectRuntime(), completeLimits(limits), logEvents(), {
+  descriptorLimit: descriptorLimit(),
+});
 const address = await server.listen({ transport: "tcp", hostname: host, port });
 if (address.transport !== "tcp") throw new TypeError("the server isn't on TCP");
 console.log(address.port);

@@ -26,9 +26,14 @@ export class TlsClient {
     this.#socket.on("close", () => this.isClosed = true);
   }
 
-  /** Connects, and waits for the greeting; or for the failure. */
-  static async dial(port: number, identity: TlsIdentity): Promise<TlsClient> {
+  /**
+   * Connects, and waits for the greeting; or for the failure.
+   *
+   * @param opening What it says as soon as it may.
+   */
+  static async dial(port: number, identity: TlsIdentity, opening = ""): Promise<TlsClient> {
     const client = new TlsClient(port, identity);
+    if (opening !== "") client.send(opening);
     await until("it is greeted", () => client.frames.length > 0 || client.isClosed);
     return client;
   }

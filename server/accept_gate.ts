@@ -1,0 +1,125 @@
+import {
+  DESCRIPTORS_PER_LINK,
+  KEPT_FOR_REFUSALS,
+  OWN_DESCRIPTORS,
+} from "../runtime/system/capacity.ts";
+import { allOfProcessTaken, allTaken, type Refusal } from "./admission.ts";
+import type { HeldConnections } from "./lending/held_connections.ts";
+import { MAX_REFUSALS } from "./limits.ts";
+import type { Mesh } from "./mesh.ts";
+import type { Rejections } from "./rejections.ts";
+import type { SessionTable } from "./session_table.ts";
+
+/**
+ * Milliseconds for which those who are refused may still say who they are when their descriptors are
+ * wanted and accepting can wait. A crowd's first ones get the longest time; those behind them have spoken
+ * in the kernel's queue meanwhile, and get half of the time before, down to the shortest: 32 at a time are
+ * 2,000 a second then.
+ */
+const LONGEST_PATIENCE_MS = 250;
+const SHORTEST_PATIENCE_MS = 16;
+
+/** Milliseconds without want of descriptors after which those who come are a new crowd. */
+const CROWD_GAP_MS = 1_000;
+
+/** Milliseconds for which the server goes by how few descriptors there turned out to be. */
+const SHORTAGE_MS = 60_000;
+
+/** What the gate counts, and what it makes room with. */
+export interface AcceptGateHost {
+  readonly sessions: SessionTable;
+  /** Those for which it isn't settled yet whether there's room. */
+  readonly held: HeldConnections | undefined;
+  readonly rejections: Rejections;
+  readonly mesh: Mesh | undefined;
+  /** The connections that the process is to hold. */
+  readonly maxConnections: number;
+  /** How many descriptors the process may have; `undefined` where that isn't known. */
+  readonly descriptorLimit: number | undefined;
+}
+
+/**
+ * Sees to it that there's a descriptor for each connection that comes, if only to tell it that there's
+ * no room. Where accepting can wait, those who come wait in the kernel's queue until some of the refused
+ * have gone; where it can't, some go at once.
+ */
+export class AcceptGate {
+  readonly #host: AcceptGateHost;
+  /** How many connections there were when descriptors ran out, and until when that counts. */
+  #shortage = Infinity;
+  #shortUntilMs = 0;
+  #patienceMs = LONGEST_PATIENCE_MS;
+  #openedMs = -Infinity;
+
+  constructor(host: AcceptGateHost) {
+    this.#host = host;
+  }
+
+  /** Why a connection that has come may not stay, whatever the limits say: descriptors are short. */
+  get refusal(): Refusal | undefined {
+    const places = Math.max(1, this.#capacity - KEPT_FOR_REFUSALS);
+    if (this.#connections - this.#host.rejections.size < places) return undefined;
+    return this.#host.mesh === undefined ? allTaken(places) : allOfProcessTaken(places);
+  }
+
+  /** See {@linkcode ListenOptions.beforeAccept}. */
+  untilOpen(): Promise<void> | undefined {
+    return this.#missing < 0 ? undefined : this.#untilRoom();
+  }
+
+  /** Makes room for the next one where accepting didn't wait. To be called when one is accepted. */
+  accepted(): void {
+    if (this.#missing > 0) this.#host.rejections.makeRoom(this.#missing);
+  }
+
+  /** An accept has failed since there are no descriptors. */
+  ranOut(): void {
+    this.#shortage = Math.min(this.#shortage, this.#connections);
+    this.#shortUntilMs = this.#host.rejections.nowMs + SHORTAGE_MS;
+  }
+
+  /** To be called about once a sweep. */
+  sweep(nowMs: number): void {
+    if (nowMs >= this.#shortUntilMs) this.#shortage = Infinity;
+  }
+
+  async #untilRoom(): Promise<void> {
+    const { rejections } = this.#host;
+    if (performance.now() - this.#openedMs >= CROWD_GAP_MS) this.#patienceMs = LONGEST_PATIENCE_MS;
+    let isPatient = true;
+    const timer = setTimeout(() => {
+      isPatient = false;
+      this.#patienceMs = Math.max(this.#patienceMs / 2, SHORTEST_PATIENCE_MS);
+      rejections.noteProgress();
+    }, this.#patienceMs);
+    while (this.#missing >= 0) {
+      const progress = rejections.progress();
+      rejections.letGo(isPatient);
+      await progress;
+    }
+    clearTimeout(timer);
+    this.#openedMs = performance.now();
+  }
+
+  /** How many connections there are more than descriptors for them; 0 where there is none for another. */
+  get #missing(): number {
+    return Math.max(
+      this.#connections - this.#capacity,
+      this.#host.rejections.size - MAX_REFUSALS,
+    );
+  }
+
+  get #connections(): number {
+    const { sessions, held, rejections } = this.#host;
+    return sessions.size + (held?.size ?? 0) + rejections.size;
+  }
+
+  /** Connections that there are descriptors for. */
+  get #capacity(): number {
+    const { descriptorLimit, maxConnections, mesh } = this.#host;
+    const most = descriptorLimit === undefined
+      ? maxConnections + KEPT_FOR_REFUSALS
+      : descriptorLimit - OWN_DESCRIPTORS - (mesh?.linkCount ?? 0) * DESCRIPTORS_PER_LINK;
+    return Math.min(this.#shortage, Math.max(most, 1));
+  }
+}
