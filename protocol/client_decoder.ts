@@ -39,8 +39,6 @@ const MARKER = 2;
 const IN_MESSAGE = 3;
 /** MESSAGE is published, its terminator hasn't come. */
 const AFTER_MESSAGE = 4;
-/** Between frames, and nothing more is to be taken of this chunk. */
-const PAUSED = 5;
 
 /** The client hasn't completed a frame. */
 const UNKNOWN = 0;
@@ -76,6 +74,8 @@ export class ClientDecoder {
   /** Bytes of whitespace, or of the marker, in the modes that count them. */
   #run = 0;
   #client = UNKNOWN;
+  /** Whether the last step came to the end of a frame. */
+  #isBehindFrame = false;
   #partial: PartialFrame | undefined;
   #scanner: ObjectScanner | undefined;
   #lastTopic: SpelledTopic | undefined;
@@ -122,11 +122,17 @@ export class ClientDecoder {
     return this.#mode === AFTER_MESSAGE;
   }
 
+  /** Frees what is held for a frame that isn't complete. The decoder must not be used again. */
+  discard(): void {
+    this.#partial = undefined;
+    this.#scanner = undefined;
+  }
+
   /**
    * Takes the next bytes and calls `sink` once for each frame that they complete, in order. Must not
    * be called from inside `sink`. The chunk is only read, and not kept.
    *
-   * @returns How many bytes it has taken: all, unless {@linkcode pause} was called meanwhile.
+   * @returns How many bytes it took: all, unless `sink` had enough behind a frame.
    * @throws {ProtocolError} at the first violation; the frames before it have been delivered. What
    * `sink` throws passes through. Either way the decoder must not be used again.
    */
@@ -134,6 +140,7 @@ export class ClientDecoder {
     const end = chunk.length;
     let pos = 0;
     while (pos < end) {
+      this.#isBehindFrame = false;
       switch (this.#mode) {
         case FRAME:
           pos = this.#scanFrame(chunk, pos, sink);
@@ -150,22 +157,11 @@ export class ClientDecoder {
         case AFTER_MESSAGE:
           pos = this.#scanAfterMessage(chunk, pos);
           break;
-        case PAUSED:
-          this.#mode = FRAME;
-          return pos;
       }
+      if (this.#isBehindFrame && sink.hasEnough) break;
     }
-    if (this.#mode === PAUSED) this.#mode = FRAME;
     if (this.#mode !== IN_MESSAGE) this.#scanner = undefined;
-    return end;
-  }
-
-  /**
-   * Takes nothing behind the frame that is being delivered; what is left is to be pushed later. To be
-   * called from inside `onSubscribe` or `onAuthenticate` only.
-   */
-  pause(): void {
-    this.#mode = PAUSED;
+    return pos;
   }
 
   #scanFrame(chunk: Uint8Array, pos: number, sink: ClientFrames): number {
@@ -193,6 +189,7 @@ export class ClientDecoder {
     if (this.#client === UNKNOWN) {
       this.#client = isWord(bytes, start, end, REGULAR_SOCKET) ? OF_2009 : OF_TODAY;
     }
+    this.#isBehindFrame = true;
     if (isWord(bytes, start, end, PUBLISH)) {
       this.#mode = BEFORE_MESSAGE;
       this.#run = 0;
@@ -225,6 +222,7 @@ export class ClientDecoder {
     }
     if (this.#run === 0) {
       if (byte === CLIENT_TERMINATOR) {
+        this.#isBehindFrame = true;
         sink.onIdleFrame();
         return pos + 1;
       }
@@ -247,6 +245,7 @@ export class ClientDecoder {
     } else if (this.#run === REGULAR_SOCKET.length && byte === CLIENT_TERMINATOR) {
       this.#mode = BEFORE_MESSAGE;
       this.#run = 0;
+      this.#isBehindFrame = true;
       sink.onIdleFrame();
     } else {
       throw new ProtocolError(
@@ -294,6 +293,7 @@ export class ClientDecoder {
     const topic = this.#readTopic(bytes, start, topicMember(scanner));
     this.#mode = AFTER_MESSAGE;
     this.#run = 0;
+    this.#isBehindFrame = true;
     sink.onPublish(topic, bytes.subarray(start, end));
   }
 

@@ -36,4 +36,9 @@ export interface ClientFrames {
   onPublishForReceipt(topic: string, message: Uint8Array): void;
   /** The client sent a frame that asks for nothing: an empty one, `<regular-socket/>`, `PING` or `PONG`. */
   onIdleFrame(): void;
+  /**
+   * True when no further frame should be decoded for now. It's looked at behind each frame; absent
+   * where all that arrives is to be decoded at once.
+   */
+  readonly hasEnough?: boolean;
 }

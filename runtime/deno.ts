@@ -93,12 +93,12 @@ class DenoRuntime implements Runtime {
       throw transportError(`cannot connect to ${addressText(options)}`, error);
     }
     const { tls } = options;
-    if (tls === undefined) return hand(conn, accept, this.#buffers);
+    if (tls === undefined) return hand(conn, accept, this.#buffers, this.#turns);
     const left = options.timeoutMs === undefined
       ? undefined
       : Math.max(options.timeoutMs - (performance.now() - startMs), 0);
     return await connectTls(
-      (below) => hand(conn, below, this.#buffers),
+      (below) => hand(conn, below, this.#buffers, this.#turns),
       { trust: tls, timeoutMs: left, what: `cannot connect to ${addressText(options)}` },
       accept,
     );
@@ -139,10 +139,15 @@ function withoutDelay(conn: Deno.TcpConn, keepsAlive = false): Deno.TcpConn {
   }
 }
 
-function hand(conn: Deno.Conn, accept: Accept, buffers: ReadBuffers): DenoConnection {
+function hand(
+  conn: Deno.Conn,
+  accept: Accept,
+  buffers: ReadBuffers,
+  turns: DenoTurns,
+): DenoConnection {
   const { remoteAddr } = conn;
   const ip = remoteAddr.transport === "tcp" ? plainIp(remoteAddr.hostname) : "";
-  const connection = new DenoConnection(conn, ip, buffers);
+  const connection = new DenoConnection(conn, ip, buffers, turns);
   try {
     connection.start(accept(connection));
   } catch (error) {
@@ -226,7 +231,7 @@ class DenoListener implements Listener {
         continue;
       }
       try {
-        hand(conn, accept, buffers);
+        hand(conn, accept, buffers, this.#turns);
       } catch (error) {
         // A mistake in `accept` costs this connection, not the loop; and it doesn't go unseen.
         reportError(error);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { DenoTurns } from "./deno_turns.ts";
 import type { ReadBuffers } from "./read_buffers.ts";
 import { transportErrorCode } from "./transport_error.ts";
 import type { Connection, ConnectionHandler, TransportEnd } from "./types.ts";
@@ -13,6 +14,15 @@ import type { Connection, ConnectionHandler, TransportEnd } from "./types.ts";
  * descriptor; `gone` once it's free.
  */
 type State = "open" | "closing" | "leaving" | "gone";
+
+/** A read of more bytes than this is one of a stream, which may go on without an end. */
+const streamReadBytes = 4_096;
+
+/**
+ * Reads of a stream before the loop turns. Where bytes are there already, a read is answered in
+ * microtasks, and the loop turns only when tokio has had 128 of them: 8 MB, some 200 ms.
+ */
+const readsPerTurn = 4;
 
 /**
  * Deno pulls and promises; this pushes.
@@ -25,6 +35,7 @@ export class DenoConnection implements Connection {
   readonly remoteAddress: string;
   readonly #conn: Deno.Conn;
   readonly #buffers: ReadBuffers;
+  readonly #turns: DenoTurns;
   #handler!: ConnectionHandler;
   #state: State = "open";
 
@@ -36,6 +47,8 @@ export class DenoConnection implements Connection {
   #buffer: Uint8Array | null;
   /** A read or a callback has the buffer: it must not be used for anything else. */
   #bufferBusy = false;
+  /** Reads of a stream since the loop was last asked to turn. */
+  #streamReads = 0;
   /** Bytes in the buffer that arrived while reading was paused. */
   #held = 0;
   #paused = false;
@@ -43,8 +56,9 @@ export class DenoConnection implements Connection {
   /** The peer's end arrived while reading was paused. */
   #endHeld = false;
 
-  constructor(conn: Deno.Conn, remoteAddress: string, buffers: ReadBuffers) {
+  constructor(conn: Deno.Conn, remoteAddress: string, buffers: ReadBuffers, turns: DenoTurns) {
     this.#conn = conn;
+    this.#turns = turns;
     this.remoteAddress = remoteAddress;
     this.#buffers = buffers;
     this.#buffer = buffers.small();
@@ -144,10 +158,17 @@ export class DenoConnection implements Connection {
   }
 
   #read(): void {
-    if (this.#bufferBusy || this.#buffer === null || this.#paused) return;
+    if (this.#state === "gone" || this.#bufferBusy || this.#buffer === null || this.#paused) return;
     this.#bufferBusy = true;
     const onSettled = (outcome: number | null | Error): void => this.#onRead(outcome);
     this.#conn.read(this.#buffer).then(onSettled, onSettled);
+  }
+
+  /** Reads on behind a read of so many bytes, which may be one of many. */
+  #readOn(count: number): void {
+    if (count <= streamReadBytes || ++this.#streamReads < readsPerTurn) return this.#read();
+    this.#streamReads = 0;
+    this.#turns.next(() => this.#read());
   }
 
   #onRead(outcome: number | null | Error): void {
@@ -174,7 +195,7 @@ export class DenoConnection implements Connection {
       else if (this.#state === "gone") this.#giveBuffer();
       else {
         this.#buffer = this.#buffers.next(buffer, count);
-        this.#read();
+        this.#readOn(count);
       }
     }
   }

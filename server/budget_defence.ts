@@ -4,9 +4,8 @@ import type { SessionTable } from "./session_table.ts";
 import type { Session } from "./session.ts";
 
 /**
- * Frees memory where it's short: whoever takes nothing goes first, and whoever keeps a frame
- * unfinished. If that isn't enough, publishers wait (see `Publisher`), and past the limit the least
- * active and largest go, whether what they hold came from them or waits for them. Whoever holds less
+ * Frees memory where it's short: readers that take nothing go first. If that isn't enough, publishers
+ * wait (see `Publisher`), and past the limit the least active and largest go, whether what they hold came from them or waits for them. Whoever holds less
  * than half of a fair share is the last to be looked at: it can't be what the memory lacks.
  */
 export function defendBudget(sessions: SessionTable, budget: MemoryBudget): void {
@@ -15,7 +14,6 @@ export function defendBudget(sessions: SessionTable, budget: MemoryBudget): void
     const session = sessions.at(slot);
     if (session === undefined || session.heldBytes < muchBytes) continue;
     if (session.isStalledFor(STALL_MS)) session.evict("Took nothing while memory was short");
-    else if (session.hoardsFor(STALL_MS)) session.end("frame_too_large", HOARDED_FRAME);
   }
   if (!budget.isExceeded) return;
   const holders: Session[] = [];
@@ -35,7 +33,7 @@ export function defendBudget(sessions: SessionTable, budget: MemoryBudget): void
 }
 
 /** What a client is told whose unfinished frame holds memory that others need. */
-const HOARDED_FRAME = "Memory is too short for a frame that takes so long to come";
+export const HOARDED_FRAME = "Memory is too short for a frame that takes so long to come";
 
 /** The same where there was no time to see how long it takes. */
 const EXHAUSTED_BY_INPUT = "Memory is too short for what came";

@@ -238,9 +238,10 @@ export abstract class ClientConnection implements Subscriber {
   }
 
   #sendLastWords(reason: EndReason, detail: string, retryAfterMs?: number): void {
+    const isTold = isErrorCode(reason) && !this.isLegacy;
     this.stopListening();
     this.#openLagGate();
-    if (isErrorCode(reason) && !this.isLegacy) {
+    if (isTold) {
       this.send(encodeError(this.context.timestamps.next(), reason, detail, retryAfterMs));
     }
     this.connection.resumeReading();

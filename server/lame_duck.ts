@@ -1,5 +1,6 @@
 import type { Runtime } from "../runtime/types.ts";
 import type { Counters } from "./counters.ts";
+import type { FairReader } from "./fair_reader.ts";
 import { Farewell } from "./farewell.ts";
 import { CLOSES_PER_SECOND, MAX_DEFAULT_DRAIN_MS } from "./limits.ts";
 import type { Mesh } from "./mesh.ts";
@@ -11,6 +12,7 @@ export interface LameDuckHost {
   readonly runtime: Runtime;
   readonly sessions: SessionTable;
   readonly turns: Turns;
+  readonly reading: FairReader;
   readonly counters: Readonly<Counters>;
   readonly mesh: Mesh | undefined;
 }
@@ -35,13 +37,13 @@ export class LameDuck {
 
   /** Resolves when all that had arrived is read and on its way, within 2 s. */
   async becomeQuiet(): Promise<void> {
-    const { turns, mesh } = this.#host;
+    const { turns, reading, mesh } = this.#host;
     const deadlineMs = performance.now() + QUIET_DEADLINE_MS;
     for (let quietRounds = 0; quietRounds < QUIET_ROUNDS && performance.now() < deadlineMs;) {
       const before = this.#activity;
       await sleep(QUIET_ROUND_MS);
       const isFlushed = mesh === undefined || mesh.isFlushed && !mesh.awaitsReceipts;
-      const isQuiet = before === this.#activity && !turns.isBusy && isFlushed &&
+      const isQuiet = before === this.#activity && !turns.isBusy && !reading.isBusy && isFlushed &&
         !this.#doesAnyoneWait();
       quietRounds = isQuiet ? quietRounds + 1 : 0;
     }

@@ -72,6 +72,12 @@ export interface Limits {
    */
   readonly publishRate: number;
   /**
+   * Bytes a second that one connection may send, and {@linkcode PUBLISH_BURST_SECONDS} seconds' worth
+   * at once; beyond that it's read no faster, and loses nothing. 1 GiB, more than one core can check:
+   * connections share the core by turns in any case, so this is for those who want a number.
+   */
+  readonly publishBytesRate: number;
+  /**
    * Wrong keys from one address in a minute; then none is looked at until some of that minute has
    * passed. 10: enough for a mistake on several clients, far too few to guess a key.
    */
@@ -110,6 +116,7 @@ export const DEFAULT_LIMITS: Omit<
   softPendingMs: 10_000,
   maxTotalPendingBytes: 256 * 1024 * 1024,
   publishRate: 100_000,
+  publishBytesRate: 1024 * 1024 * 1024,
   maxWrongKeys: 10,
   writeDeadlineMs: 10_000,
   pingAfterMs: 30_000,
@@ -170,6 +177,41 @@ export const TIGHT_BUDGET_SHARE = 0.75;
 
 /** The share below which publishers are read again; the gap to the above keeps it from flapping. */
 export const RELAXED_BUDGET_SHARE = 0.625;
+
+/**
+ * The share of it that frames which aren't complete may hold before those that take long to come are
+ * given up.
+ */
+export const UNFINISHED_TIGHT_SHARE = 0.1875;
+
+/** The share that they may hold at all, whatever time they take. */
+export const UNFINISHED_CRITICAL_SHARE = 0.5;
+
+/** The share that may have arrived and wait to be read before no more is read. */
+export const DEFERRED_SHARE = 0.3125;
+
+/**
+ * The share that both together must have fallen below before everything is read again; more than
+ * frames hold that are given the time they need.
+ */
+export const RELAXED_INPUT_SHARE = 0.25;
+
+/**
+ * Bytes that may wait to be read of one connection while more is read of it: small, since it's a copy,
+ * and enough that small messages don't pause and resume their connection each.
+ */
+export const READ_AHEAD_BYTES = 16 * 1024;
+
+/**
+ * What a frame that isn't complete may hold without being a matter of concern: with 20,000
+ * connections that are 80 MB, as much as the connections themselves.
+ */
+export const SMALL_FRAME_BYTES = 4 * 1024;
+
+/**
+ * Milliseconds that a large frame has to be completed once all of them together hold too much.
+ */
+export const CRITICAL_FRAME_MS = 100;
 
 /**
  * Bytes that a waiting chunk costs besides its own: two objects and a place in a queue. Four bytes

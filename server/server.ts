@@ -17,7 +17,9 @@ import { type Admission, LocalAdmission, type Refusal } from "./admission.ts";
 import { defendBudget } from "./budget_defence.ts";
 import { CoarseClock } from "./coarse_clock.ts";
 import { type Counters, newCounters } from "./counters.ts";
+import { FairReader } from "./fair_reader.ts";
 import { Gate } from "./gate.ts";
+import { InputDefence } from "./input_defence.ts";
 import { LameDuck } from "./lame_duck.ts";
 import type { Borrower } from "./lending/borrower.ts";
 import type { HeldConnections } from "./lending/held_connections.ts";
@@ -74,6 +76,7 @@ export class Server {
   readonly #context: SessionContext & { access: AccessRules };
   readonly #admission: Admission;
   readonly #shared: SharedLimits | undefined;
+  readonly #inputDefence: InputDefence;
   readonly #lameDuck: LameDuck;
   readonly #rejections: Rejections;
   readonly #acceptGate: AcceptGate;
@@ -106,11 +109,19 @@ export class Server {
     this.#runtime = runtime;
     this.#events = events;
     this.#turns = new Turns(runtime);
+    const clock = new CoarseClock(readMs());
     this.#budget = new MemoryBudget(
       limits.maxTotalPendingBytes,
       () => runtime.nextTurn(() => defendBudget(this.#sessions, this.#budget)),
+      () => this.#inputDefence.onCritical(),
     );
-    const clock = new CoarseClock(readMs());
+    this.#inputDefence = new InputDefence({
+      runtime,
+      sessions: this.#sessions,
+      budget: this.#budget,
+      clock,
+    });
+    const reading = new FairReader(runtime, readMs);
     const counters: Counters = this.counters;
     this.#shared = lending && new SharedLimits({
       runtime,
@@ -134,7 +145,7 @@ export class Server {
       this.#shared?.topicPlaces,
     );
     const budgetGate = new Gate(runtime);
-    const throttle = new PublishThrottle(runtime, limits.publishRate, clock);
+    const throttle = new PublishThrottle(runtime, limits, clock);
     this.#sweeper = new Sweeper(this.#sessions, this.#turns, clock, readMs, () => counters.writes);
     this.mesh = !hasMesh ? undefined : new Mesh({
       runtime,
@@ -161,6 +172,7 @@ export class Server {
       counters,
       sessions: this.#sessions,
       turns: this.#turns,
+      reading,
       mesh: this.mesh,
     });
     this.#context = {
@@ -172,6 +184,8 @@ export class Server {
       timestamps,
       topics,
       budgetGate,
+      reading,
+      inputDefence: this.#inputDefence,
       throttle,
       access: new AccessRules(access),
       admission: this.#admission,
@@ -317,8 +331,11 @@ export class Server {
     this.#admission.sweep();
     this.mesh?.sweep();
     this.#context.throttle.gate.open();
-    if (this.#budget.isTight) defendBudget(this.#sessions, this.#budget);
-    else this.#context.budgetGate.open();
+    this.#inputDefence.sweep();
+    if (this.#budget.isTight || this.#budget.isExceeded) {
+      defendBudget(this.#sessions, this.#budget);
+    }
+    if (!this.#budget.isTight) this.#context.budgetGate.open();
   }
 
   async #drain(): Promise<void> {
@@ -339,6 +356,7 @@ export class Server {
     this.#shared?.held.destroy();
     while (this.counters.connections > 0) await this.#lameDuck.nextTurn();
     this.#sweeper.stop();
+    this.#inputDefence.stop();
     await this.#lameDuck.awaitFlushed(deadlineMs);
     await this.mesh?.close();
   }

@@ -6,7 +6,10 @@ import { ProtocolError } from "../protocol/errors.ts";
 import type { Permissions } from "./access.ts";
 import { checkKey, checkPublish, checkSubscribe } from "./client_checks.ts";
 import { ClientConnection } from "./client_connection.ts";
-import { PUBLISHER_LINGER_MS, SWEEP_INTERVAL_MS } from "./limits.ts";
+import { UNITS_PER_PIECE } from "./fair_reader.ts";
+import type { Gate } from "./gate.ts";
+import { Inbound, type InboundSession } from "./inbound.ts";
+import { PUBLISHER_LINGER_MS, SMALL_FRAME_BYTES, SWEEP_INTERVAL_MS } from "./limits.ts";
 import { Publisher, type PublishingSession } from "./publisher.ts";
 import type { SessionContext } from "./session_context.ts";
 import { subscribe, unsubscribe, unsubscribeAll } from "./subscribing.ts";
@@ -18,20 +21,32 @@ const FREE_REQUESTS = 256;
 /** Frames that ask for nothing cost the server as much as one request, their reading included. */
 const IDLE_FRAMES_PER_REQUEST = 16;
 
-/** What is read at once of a client that may turn out to be a publisher, or to ask for much. */
-const PIECE_BYTES = 4_096;
+/** What is read at once of a client that hasn't published. */
+const FIRST_PIECE_BYTES = 4_096;
+
+/** What a request costs as bytes of a message do: it takes a write. */
+const REQUEST_COST_BYTES = 7 * 1024;
+
+/** Why a connection isn't read, as bits. */
+const FOR_INBOUND = 1;
+const FOR_MEMORY = 2;
 
 const NO_SUBSCRIPTIONS: Subscription[] = [];
 
 /** One client: what it says, by the protocol's rules, and what is kept for it because of that. */
 export class Session extends ClientConnection
-  implements ConnectionHandler, ClientFrames, PublishingSession {
+  implements ConnectionHandler, ClientFrames, PublishingSession, InboundSession {
   readonly #decoder: ClientDecoder;
   /** What the client may do. */
   #permissions: Permissions;
   #subscriptions: Subscription[] = NO_SUBSCRIPTIONS;
+  /** From the first bytes on that have to wait, or the first message. */
+  #inbound: Inbound | undefined;
   /** From the client's first message on. */
   #publisher: Publisher | undefined;
+  #hasSentMuch = false;
+  /** Why the connection isn't read just now; 0 while it is. */
+  #pausedFor = 0;
   /** Subscribes, unsubscribes and keys so far. */
   #requestCount = 0;
   #idleFrameCount = 0;
@@ -44,9 +59,9 @@ export class Session extends ClientConnection
   #unansweredMs = 0;
   /** How many messages a client of 2009 had been sent when it was last heard, or looked at. */
   #seenMessages = 0;
-  /** What the client's input holds of the memory budget. */
-  #heldInputBytes = 0;
-  #heldInputSinceMs = 0;
+  /** What a frame that isn't complete holds of the memory budget. */
+  #unfinishedBytes = 0;
+  #unfinishedSinceMs = 0;
 
   constructor(connection: Connection, context: SessionContext) {
     super(connection, context);
@@ -55,26 +70,46 @@ export class Session extends ClientConnection
     this.#heardMs = context.clock.nowMs;
   }
 
-  /** True for a publisher that isn't read from just now. */
+  /** True for a client that isn't read just now, or whose bytes wait. */
   get isWaiting(): boolean {
-    return this.#publisher?.isWaiting ?? false;
+    return this.#pausedFor !== 0 || (this.#inbound?.isWaiting ?? false);
   }
 
   /** Bytes that are kept because of this client: what waits for it, and what it sent. */
   get heldBytes(): number {
-    return this.pendingBytes + this.#heldInputBytes;
+    return this.pendingBytes + this.#inputBytes;
   }
 
   /** Whether most of that is what it sent. */
   get holdsMostlyInput(): boolean {
-    return this.#heldInputBytes > this.pendingBytes;
+    return this.#inputBytes > this.pendingBytes;
   }
 
   /** Since when it has done nothing about the most of that, on the coarse clock. */
   get holdsSinceMs(): number {
     if (!this.holdsMostlyInput) return this.progressMs;
-    // Who is made to wait can't do anything.
-    return this.isWaiting ? this.context.clock.nowMs : this.#inputSinceMs;
+    // Who is made to wait can't do anything, but for a frame that isn't complete.
+    const isHeldUp = this.isWaiting && !this.holdsLargeFrame;
+    return isHeldUp ? this.context.clock.nowMs : this.unfinishedSinceMs;
+  }
+
+  /** Bytes of memory that a frame which isn't complete holds. */
+  get unfinishedBytes(): number {
+    return this.#decoder.heldBytes;
+  }
+
+  /** Whether that is more than is held for any client without a second thought. */
+  get holdsLargeFrame(): boolean {
+    return this.#unfinishedBytes > SMALL_FRAME_BYTES;
+  }
+
+  /** Since when it holds anything without a message that came of it, on the coarse clock. */
+  get unfinishedSinceMs(): number {
+    return Math.max(this.#unfinishedSinceMs, this.#publisher?.publishedMs ?? 0);
+  }
+
+  get #inputBytes(): number {
+    return this.#unfinishedBytes + (this.#inbound?.deferredBytes ?? 0);
   }
 
   /** Greets the client: the first frame. Behind TLS it's done by itself. */
@@ -85,8 +120,32 @@ export class Session extends ClientConnection
 
   /** True for a client whose unfinished frame has held memory for the time given. */
   hoardsFor(ms: number): boolean {
-    if (!this.isOpen || this.#heldInputBytes === 0 || this.isWaiting) return false;
-    return this.context.clock.nowMs - this.#inputSinceMs >= ms;
+    if (!this.isOpen || this.#unfinishedBytes === 0) return false;
+    // In the middle of a small frame it may be made to wait, of a large one never.
+    if (this.isWaiting && !this.holdsLargeFrame) return false;
+    return this.context.clock.nowMs - this.unfinishedSinceMs >= ms;
+  }
+
+  /**
+   * Stops reading a client because what clients have sent holds too much memory; not one in the
+   * middle of a large frame, which must be able to complete it, nor one that publishes and never sent
+   * much at once.
+   *
+   * @returns Whether it's to be {@linkcode letGo} again.
+   */
+  holdBack(): boolean {
+    const isHarmless = this.#publisher !== undefined && !this.#hasSentMuch;
+    if (!this.isOpen || this.holdsLargeFrame || isHarmless) return false;
+    if ((this.#pausedFor & FOR_MEMORY) !== 0) return false;
+    this.#pause(FOR_MEMORY);
+    return true;
+  }
+
+  /** Undoes {@linkcode holdBack}. */
+  letGo(): void {
+    if (!this.isOpen) return;
+    this.onWaited();
+    this.#resume(FOR_MEMORY);
   }
 
   // What the connection tells.
@@ -102,60 +161,81 @@ export class Session extends ClientConnection
     this.context.counters.bytesIn += chunk.byteLength;
     this.#heardMs = this.context.clock.nowMs;
     this.#unansweredMs = 0;
+    if (chunk.byteLength > FIRST_PIECE_BYTES) this.#hasSentMuch = true;
     this.#take(chunk);
+    if (this.context.budget.isInputCritical) this.context.inputDefence.holdBack(this);
+  }
+
+  override onEnd(): void {
+    // What came before the end counts, though it waits; a pause would have held the end up too.
+    this.#inbound?.readDeferred();
+    super.onEnd();
   }
 
   override onClose(why: TransportEnd, cause?: Error): void {
     // Read before the connection broke: what a publisher sent counts, though it's gone.
-    if (this.isOpen) this.#publisher?.readDeferred();
+    if (this.isOpen) this.#inbound?.readDeferred();
     super.onClose(why, cause);
     this.context.onGone(this);
   }
 
   // What the client says. An unsubscribe may end the session; what follows it isn't heard then.
 
+  get hasEnough(): boolean {
+    return this.context.reading.unitsLeft <= 0;
+  }
+
   onSubscribe(name: string): void {
-    if (!this.isOpen) return;
     this.#countRequest();
+    if (!this.isOpen) return;
     checkSubscribe(name, this.#permissions, this.context.limits);
     if (!this.#subscribe(name)) this.#waitFor(() => this.#subscribe(name));
   }
 
   onUnsubscribe(name: string): void {
-    if (this.isOpen) this.#countRequest();
+    this.#countRequest();
     unsubscribe(this.#subscriptions, name, this.context);
   }
 
   onAuthenticate(key: string): void {
-    if (!this.isOpen) return;
     this.#countRequest();
+    if (!this.isOpen) return;
     if (!this.#authenticate(key)) this.#waitFor(() => this.#authenticate(key));
   }
 
   onPublish(name: string, message: Uint8Array): void {
+    this.#countMessage(message);
     if (this.isOpen) this.#publisherTo(name).publish(name, message);
   }
 
   onPublishForReceipt(name: string, message: Uint8Array): void {
+    this.#countMessage(message);
     if (this.isOpen) this.#publisherTo(name).publishForReceipt(name, message);
   }
 
   onIdleFrame(): void {
-    if (this.isOpen && ++this.#idleFrameCount % IDLE_FRAMES_PER_REQUEST === 0) this.#countRequest();
+    this.context.reading.countFrame(0);
+    if (++this.#idleFrameCount % IDLE_FRAMES_PER_REQUEST === 0) this.#countForRate();
   }
 
-  // What its publisher tells.
+  // What its inbound side asks.
 
-  read(chunk: Uint8Array): void {
-    if (!this.isOpen) return;
+  /** Where the client should wait for others before it publishes more, if it should. */
+  get publishGate(): Gate | undefined {
+    return this.#publisher?.gate;
+  }
+
+  read(chunk: Uint8Array): number {
+    if (!this.isOpen) return chunk.byteLength;
+    let taken = chunk.byteLength;
     try {
-      const bytes = this.#decoder.push(chunk, this);
-      if (bytes < chunk.byteLength) this.#publisher?.defer(chunk.slice(bytes));
+      taken = this.#decoder.push(chunk, this);
     } catch (error) {
       this.#endFor(error);
     }
     if (this.#decoder.isLegacy) this.#seenMessages = this.#sentMessages;
-    this.#accountInput();
+    this.#accountUnfinished();
+    return taken;
   }
 
   retry(attempt: () => boolean): boolean {
@@ -167,13 +247,39 @@ export class Session extends ClientConnection
     }
   }
 
-  onDeferred(): void {
-    this.#accountInput();
+  get hasPublished(): boolean {
+    return this.#publisher !== undefined;
+  }
+
+  get hasSentMuch(): boolean {
+    return this.#hasSentMuch;
   }
 
   onWaited(): void {
     // The time in which the server read nothing doesn't count as the client's silence.
     this.#heardMs = this.stateSinceMs = this.context.clock.nowMs;
+    this.#publisher?.onWaited();
+  }
+
+  setReading(isWanted: boolean): void {
+    if (!this.isOpen) return;
+    if (isWanted) this.#resume(FOR_INBOUND);
+    else this.#pause(FOR_INBOUND);
+  }
+
+  #pause(why: number): void {
+    if (this.#pausedFor === 0) this.connection.pauseReading();
+    this.#pausedFor |= why;
+  }
+
+  #resume(why: number): void {
+    if (this.#pausedFor === 0) return;
+    this.#pausedFor &= ~why;
+    if (this.#pausedFor === 0) this.connection.resumeReading();
+  }
+
+  get #inboundSide(): Inbound {
+    return this.#inbound ??= new Inbound(this, this.context);
   }
 
   /** @returns Whether it's settled if there is room for the topic. */
@@ -197,9 +303,7 @@ export class Session extends ClientConnection
   /** Reads no further until the attempt is settled, which other processes are asked about. */
   #waitFor(attempt: () => boolean): void {
     const { borrower } = this.context;
-    if (borrower === undefined) return;
-    this.#publisher ??= new Publisher(this, this.connection, this.context);
-    if (this.#publisher.waitFor(attempt, borrower)) this.#decoder.pause();
+    if (borrower !== undefined) this.#inboundSide.waitFor(attempt, borrower);
   }
 
   #endFor(error: unknown): void {
@@ -210,43 +314,44 @@ export class Session extends ClientConnection
   /** The publisher behind this session, which is about to publish to a topic. */
   #publisherTo(name: string): Publisher {
     checkPublish(name, this.#permissions, this.context.limits);
-    return this.#publisher ??= new Publisher(this, this.connection, this.context);
+    return this.#publisher ??= new Publisher(this, this.context);
+  }
+
+  #countMessage(message: Uint8Array): void {
+    this.context.reading.countFrame(message.byteLength);
+    this.#inboundSide.countMessage();
   }
 
   #countRequest(): void {
-    if (++this.#requestCount <= FREE_REQUESTS) return;
-    (this.#publisher ??= new Publisher(this, this.connection, this.context)).countRequest();
+    this.context.reading.countFrame(REQUEST_COST_BYTES);
+    this.#countForRate();
+  }
+
+  #countForRate(): void {
+    if (++this.#requestCount > FREE_REQUESTS) this.#inboundSide.countRequest();
   }
 
   #take(chunk: Uint8Array): void {
-    if (this.#publisher === undefined) this.#takeUnpublished(chunk);
-    else this.#publisher.take(chunk);
+    const { reading } = this.context;
+    if (
+      this.#inbound !== undefined || chunk.byteLength > FIRST_PIECE_BYTES || !reading.isFree
+    ) return this.#inboundSide.take(chunk);
+    reading.beginPiece(UNITS_PER_PIECE);
+    const taken = this.read(chunk);
+    reading.endPiece(UNITS_PER_PIECE, taken);
+    if (!this.isOpen || taken === chunk.byteLength && this.#inbound === undefined) return;
+    this.#inboundSide.take(chunk.subarray(taken));
   }
 
-  /** Reads the chunk of a client that hasn't published or asked for much, and so needn't wait. */
-  #takeUnpublished(chunk: Uint8Array): void {
-    if (chunk.byteLength > PIECE_BYTES) {
-      this.read(chunk.subarray(0, PIECE_BYTES));
-      return this.#take(chunk.subarray(PIECE_BYTES));
-    }
-    this.read(chunk);
-    this.#publisher?.waitIfHeld();
-  }
-
-  /** Since when its input has held memory without a message that came of it. */
-  get #inputSinceMs(): number {
-    return Math.max(this.#heldInputSinceMs, this.#publisher?.publishedMs ?? 0);
-  }
-
-  /** Accounts for the memory that this client's input holds. */
-  #accountInput(): void {
-    const bytes = this.isOpen ? this.#decoder.heldBytes + (this.#publisher?.deferredBytes ?? 0) : 0;
-    if (bytes === this.#heldInputBytes) return;
+  /** Accounts for the memory that a frame of this client's holds which isn't complete. */
+  #accountUnfinished(): void {
+    const bytes = this.#decoder.heldBytes;
+    if (bytes === this.#unfinishedBytes) return;
     const { budget, clock } = this.context;
-    if (this.#heldInputBytes === 0) this.#heldInputSinceMs = clock.nowMs;
-    budget.release(this.#heldInputBytes);
-    budget.hold(bytes);
-    this.#heldInputBytes = bytes;
+    if (this.#unfinishedBytes === 0) this.#unfinishedSinceMs = clock.nowMs;
+    const before = this.#unfinishedBytes;
+    this.#unfinishedBytes = bytes;
+    budget.countUnfinished(bytes - before);
   }
 
   // What its connection asks of it.
@@ -320,7 +425,8 @@ export class Session extends ClientConnection
   }
 
   protected stopListening(): void {
-    this.#publisher?.leave();
-    this.#accountInput();
+    this.#inbound?.leave();
+    this.#decoder.discard();
+    this.#accountUnfinished();
   }
 }

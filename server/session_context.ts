@@ -5,7 +5,9 @@ import type { AccessRules } from "./access.ts";
 import type { Admission } from "./admission.ts";
 import type { Backplane } from "./backplane.ts";
 import type { Counters } from "./counters.ts";
+import type { FairReader } from "./fair_reader.ts";
 import type { Gate, WaitingPlace } from "./gate.ts";
+import type { InputDefence } from "./input_defence.ts";
 import type { OutboxContext } from "./outbox.ts";
 import type { PublishThrottle } from "./publish_throttle.ts";
 import type { Session } from "./session.ts";
@@ -20,6 +22,10 @@ export interface SessionContext extends OutboxContext {
   readonly counters: Counters;
   /** Where publishers wait while the memory budget is tight. */
   readonly budgetGate: Gate;
+  /** How connections share the loop's time for reading. */
+  readonly reading: FairReader;
+  /** What bounds the memory that they hold by what they send. */
+  readonly inputDefence: InputDefence;
   /** How fast each connection may publish. */
   readonly throttle: PublishThrottle;
   /** The way to the server's other processes, where there are any. */

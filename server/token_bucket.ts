@@ -19,10 +19,10 @@ export class TokenBucket {
     this.#filledMs = nowMs;
   }
 
-  /** Takes a token that need not be there: the bucket may come to owe some. */
-  take(nowMs: number): void {
+  /** Takes tokens that need not be there: the bucket may come to owe some. */
+  take(nowMs: number, count = 1): void {
     if (nowMs !== this.#filledMs) this.#fill(nowMs);
-    this.#tokens--;
+    this.#tokens -= count;
   }
 
   /** How many tokens there are, a part of one included; less than 0 where some are owed. */

@@ -34,6 +34,21 @@ describe("a flood of messages", () => {
     }, { topic: "t" });
   });
 
+  it("of large messages is read no faster than its rate, and holds nobody else up", {
+    timeout,
+  }, async () => {
+    await underAttack(["--publish-bytes-rate", String(MIB)], async (bed) => {
+      const [flooder] = await bed.open(1);
+      const large = publish(message("nobody", "x".repeat(60_000)));
+      const beganMs = performance.now();
+      await flooder!.sent(large.repeat(70));
+      await bed.untilState("it is slowed", ({ counters }) => counters.ratePauses > 0);
+      await bed.untilState("all is read", ({ counters }) => counters.bytesIn >= 4 * MIB);
+      // A second's worth comes at once, the other three MiB at a MiB a second.
+      assertGreater(performance.now() - beganMs, 2_000);
+    });
+  });
+
   it(
     "which is faster than its fan-out waits in its publisher, not in memory",
     { timeout },
@@ -44,10 +59,9 @@ describe("a flood of messages", () => {
         await bed.untilState("they are there", ({ counters }) => counters.subscriptions === 201);
         const flooders = await bed.open(4);
         const padding = "p".repeat(16 * KIB);
-        const each = 80;
-        await Promise.all(flooders.map(async (flooder) => {
-          for (let i = 0; i < each; i++) await flooder.sent(publish(message("t", padding)));
-        }));
+        const each = 160;
+        const all = publish(message("t", padding)).repeat(each);
+        await Promise.all(flooders.map((flooder) => flooder.sent(all)));
         const { counters, peakHeldBytes } = await bed.untilState(
           "all is accepted",
           ({ counters }) => counters.messagesIn >= 4 * each,

@@ -109,7 +109,7 @@ describe("slow consumers", () => {
         const reading = setInterval(() => {
           slow.resume();
           setTimeout(() => slow.pause(), 2);
-        }, 10);
+        }, 40);
         try {
           const publisher = await bed.greeted();
           const padding = "p".repeat(16 * KIB);

@@ -1,0 +1,31 @@
+/** Taken items stay in front of the array until they are this many and the larger part. */
+const MIN_COMPACTION = 64;
+
+/** A queue whose operations take constant time, whatever its length. */
+export class Fifo<Item> {
+  #items: Item[] = [];
+  #head = 0;
+
+  get size(): number {
+    return this.#items.length - this.#head;
+  }
+
+  push(item: Item): void {
+    this.#items.push(item);
+  }
+
+  /** Takes the oldest item, if there is one. */
+  shift(): Item | undefined {
+    if (this.#head === this.#items.length) return undefined;
+    const item = this.#items[this.#head] as Item;
+    // The array must not keep what was taken alive.
+    this.#items[this.#head++] = undefined as Item;
+    if (this.#head === this.#items.length) {
+      this.#items.length = this.#head = 0;
+    } else if (this.#head >= MIN_COMPACTION && this.#head * 2 >= this.#items.length) {
+      this.#items.splice(0, this.#head);
+      this.#head = 0;
+    }
+    return item;
+  }
+}

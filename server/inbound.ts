@@ -1,0 +1,300 @@
+import { type ReadTask, UNITS_PER_PIECE } from "./fair_reader.ts";
+import { Fifo } from "./fifo.ts";
+import type { Gate, Waiter, WaitingPlace } from "./gate.ts";
+import { siteOf } from "./ip_address.ts";
+import { READ_AHEAD_BYTES, SMALL_FRAME_BYTES } from "./limits.ts";
+import type { SessionContext } from "./session_context.ts";
+import { type Rate, TokenBucket } from "./token_bucket.ts";
+
+/** The most that is decoded, or kept in one buffer, at once of one connection. */
+const PIECE_BYTES = 64 * 1024;
+
+/** Small chunks that make up a piece. */
+const CHUNKS_PER_PIECE = 16;
+
+/**
+ * Subscribes, unsubscribes and keys a second from one connection, and as many at once: each may cost
+ * ten times what a message does, a write for its `ACK` above all. A client that wants all the topics
+ * that it may have needs 128.
+ */
+const REQUEST_RATE: Rate = { perSecond: 1_000, burst: 1_000 };
+
+/** What the inbound side of a connection needs of the session that it belongs to. */
+export interface InboundSession {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** Whether the client is still listened to. */
+  readonly isOpen: boolean;
+  /** Bytes of memory that a frame which isn't complete holds. */
+  readonly unfinishedBytes: number;
+  /** Where the client should wait for others before its next frame is read, if it should. */
+  readonly publishGate: Gate | undefined;
+  /**
+   * Does what the client says in a chunk, up to the frame behind which the piece's units are used up.
+   *
+   * @returns How many bytes that were; all once the client isn't listened to any more.
+   */
+  read(chunk: Uint8Array): number;
+  /** Tries again what had to wait; whether that is settled now. */
+  retry(attempt: () => boolean): boolean;
+  /** Whether it has published a message. */
+  readonly hasPublished: boolean;
+  /** Whether it ever sent more at once than small messages are. */
+  readonly hasSentMuch: boolean;
+  /** The client is about to be read again, after a wait of the server's making. */
+  onWaited(): void;
+  /** Whether the inbound side wants the connection to be read. */
+  setReading(isWanted: boolean): void;
+}
+
+/**
+ * What has arrived on a connection and isn't read yet, and what that waits for: its turn, which comes
+ * by itself, or a gate. Made for a connection that publishes, or whose bytes have to wait.
+ *
+ * A client waits for others at a gate only between frames. In the middle of a large frame it's read
+ * on: what is held for a client that waits could not be given back by it.
+ */
+export class Inbound implements Waiter, ReadTask {
+  readonly #session: InboundSession;
+  readonly #context: SessionContext;
+  /** Messages that it may still publish just now. */
+  readonly #messages: TokenBucket;
+  /** Bytes that it may still send just now. */
+  readonly #bytes: TokenBucket;
+  /** What it may still ask for, where it has asked for much. */
+  #requests: TokenBucket | undefined;
+  /** What arrived and isn't read yet; `#first` is the rest of a chunk that is read in part. */
+  #first: Uint8Array | undefined;
+  #deferred: Fifo<Uint8Array> | undefined;
+  #deferredBytes = 0;
+  #waitsAt: WaitingPlace | undefined;
+  /** What the client asked for and waits for; it's read no further until that is settled. */
+  #attempt: (() => boolean) | undefined;
+  #isReadingRest = false;
+  #isQueued = false;
+  #hasBeenThrottled = false;
+  #site: string | undefined;
+
+  constructor(session: InboundSession, context: SessionContext) {
+    this.#session = session;
+    this.#context = context;
+    this.#messages = context.throttle.newMessageBucket();
+    this.#bytes = context.throttle.newByteBucket();
+  }
+
+  get site(): string {
+    return this.#site ??= siteOf(this.#session.remoteAddress);
+  }
+
+  get isSmall(): boolean {
+    const { hasPublished } = this.#session;
+    return hasPublished && this.#deferredBytes <= READ_AHEAD_BYTES && !this.#isMidFrame;
+  }
+
+  /** Whether what arrives isn't read at once just now. */
+  get isWaiting(): boolean {
+    return this.#waitsAt !== undefined || this.#isQueued;
+  }
+
+  /** Bytes that arrived and wait to be read. */
+  get deferredBytes(): number {
+    return this.#deferredBytes;
+  }
+
+  /** Counts a message against the client's rate. */
+  countMessage(): void {
+    this.#messages.take(this.#context.clock.nowMs);
+  }
+
+  /** Counts a request, of a client that has made many. */
+  countRequest(): void {
+    const { nowMs } = this.#context.clock;
+    (this.#requests ??= new TokenBucket(REQUEST_RATE, nowMs)).take(nowMs);
+  }
+
+  /** Reads what arrived, or lets it wait. The chunk is copied where it's kept. */
+  take(chunk: Uint8Array): void {
+    if (this.isWaiting) return this.#deferAndPause(chunk);
+    const { reading } = this.#context;
+    let taken = 0;
+    while (taken < chunk.byteLength && reading.isFree && this.#gate === undefined) {
+      taken += this.#readPiece(taken === 0 ? chunk : chunk.subarray(taken));
+      if (!this.#session.isOpen) return;
+      if (this.#waitsAt !== undefined) break;
+    }
+    if (taken < chunk.byteLength) this.#defer(taken === 0 ? chunk : chunk.subarray(taken));
+    if (this.#waitsAt !== undefined) return;
+    const gate = this.#gate;
+    if (gate !== undefined) this.#waitAt(gate);
+    else if (this.#deferredBytes > 0) this.#queue();
+  }
+
+  readPiece(): boolean {
+    if (!this.#isQueued) return false;
+    for (let chunks = 0; chunks < CHUNKS_PER_PIECE; chunks++) {
+      const gate = this.#gate;
+      if (gate !== undefined) return this.#waitAt(gate);
+      const chunk = this.#first ?? this.#deferred?.shift();
+      if (chunk === undefined) return this.#endQueueing();
+      const taken = this.#readPiece(chunk);
+      if (!this.#session.isOpen) return false;
+      const isWhole = taken === chunk.byteLength;
+      this.#first = isWhole ? undefined : chunk.subarray(taken);
+      this.#countDeferred(-taken);
+      if (this.#waitsAt !== undefined) return false;
+      if (!isWhole || taken > SMALL_FRAME_BYTES) break;
+    }
+    if (this.#deferredBytes > READ_AHEAD_BYTES) return true;
+    if (this.#deferredBytes > 0) this.#session.setReading(true);
+    return true;
+  }
+
+  /**
+   * Reads no further until what the client asked for is settled. To be called from inside
+   * {@linkcode InboundSession.read}; nothing where the client is gone, and so won't wait.
+   *
+   * @param attempt Tries it once more, and says whether it's settled.
+   */
+  waitFor(attempt: () => boolean, place: WaitingPlace): void {
+    if (this.#isReadingRest) return;
+    this.#unqueue();
+    this.#attempt = attempt;
+    this.#waitsAt = place;
+    this.#context.reading.unitsLeft = 0;
+    this.#session.setReading(false);
+    place.wait(this);
+  }
+
+  /** The gate has opened. */
+  resume(): void {
+    if (this.#waitsAt === undefined) return;
+    if (this.#attempt !== undefined && !this.#session.retry(this.#attempt)) {
+      this.#waitsAt?.wait(this);
+      return;
+    }
+    this.#attempt = undefined;
+    if (this.#waitsAt === undefined) return;
+    const { throttle } = this.#context;
+    if (this.#waitsAt === throttle.gate && this.#isTooFast) {
+      throttle.gate.wait(this);
+      return;
+    }
+    this.#waitsAt = undefined;
+    this.#session.onWaited();
+    // In its turn: thousands may have waited at the same gate.
+    this.#queue();
+  }
+
+  /** Reads all that waits to be read, whatever would make it wait. */
+  readDeferred(): void {
+    this.#isReadingRest = true;
+    const { reading } = this.#context;
+    for (;;) {
+      const chunk = this.#first ?? this.#deferred?.shift();
+      if (chunk === undefined) return;
+      this.#first = undefined;
+      this.#countDeferred(-chunk.byteLength);
+      reading.beginPiece(Infinity);
+      this.#session.read(chunk);
+    }
+  }
+
+  /** Waits no more; what waits to be read is dropped. */
+  leave(): void {
+    this.#waitsAt?.leave(this);
+    this.#waitsAt = undefined;
+    this.#unqueue();
+    this.#first = this.#deferred = undefined;
+    this.#countDeferred(-this.#deferredBytes);
+  }
+
+  get #isTooFast(): boolean {
+    const { throttle } = this.#context;
+    return throttle.isOver(this.#messages) || throttle.isOver(this.#bytes) ||
+      throttle.isOver(this.#requests);
+  }
+
+  /** Whether the client is in the middle of a frame that holds much. */
+  get #isMidFrame(): boolean {
+    return this.#session.unfinishedBytes > SMALL_FRAME_BYTES;
+  }
+
+  /** Where the client should wait, if it should. */
+  get #gate(): Gate | undefined {
+    const gate = this.#isMidFrame ? undefined : this.#session.publishGate;
+    return gate ?? (this.#isTooFast ? this.#context.throttle.gate : undefined);
+  }
+
+  #readPiece(chunk: Uint8Array): number {
+    const { reading, clock } = this.#context;
+    const piece = chunk.byteLength > PIECE_BYTES ? chunk.subarray(0, PIECE_BYTES) : chunk;
+    // To the end of its frame, where it has to wait behind that.
+    const units = this.#isMidFrame && this.#session.publishGate !== undefined ? 1 : UNITS_PER_PIECE;
+    reading.beginPiece(units);
+    const taken = this.#session.read(piece);
+    reading.endPiece(units, taken);
+    this.#bytes.take(clock.nowMs, taken);
+    return taken;
+  }
+
+  #queue(): void {
+    this.#isQueued = true;
+    this.#context.reading.countQueued(this.#deferredBytes);
+    if (this.#deferredBytes > READ_AHEAD_BYTES) this.#session.setReading(false);
+    this.#context.reading.queue(this);
+  }
+
+  #unqueue(): void {
+    if (this.#isQueued) this.#context.reading.countQueued(-this.#deferredBytes);
+    this.#isQueued = false;
+  }
+
+  /** Nothing waits any more: the connection is read on, if what is read of all has room. */
+  #endQueueing(): false {
+    const { reading } = this.#context;
+    if (this.#session.hasSentMuch && !reading.grant()) return this.#waitAt(reading.gate);
+    this.#unqueue();
+    this.#session.setReading(true);
+    return false;
+  }
+
+  #waitAt(gate: Gate): false {
+    const { counters, throttle, reading } = this.#context;
+    this.#unqueue();
+    this.#waitsAt = gate;
+    this.#session.setReading(false);
+    gate.wait(this);
+    if (gate === reading.gate) return false;
+    counters.publisherPauses++;
+    if (gate === throttle.gate) this.#noteThrottled();
+    return false;
+  }
+
+  #noteThrottled(): void {
+    this.#context.counters.ratePauses++;
+    if (this.#hasBeenThrottled) return;
+    this.#hasBeenThrottled = true;
+    const { remoteAddress, remotePort } = this.#session;
+    this.#context.onThrottled(remoteAddress, remotePort);
+  }
+
+  #deferAndPause(chunk: Uint8Array): void {
+    this.#defer(chunk);
+    if (this.#deferredBytes > READ_AHEAD_BYTES) this.#session.setReading(false);
+  }
+
+  #defer(chunk: Uint8Array): void {
+    this.#deferred ??= new Fifo();
+    // In pieces, so that what is read is free although the rest waits.
+    for (let start = 0; start < chunk.byteLength; start += PIECE_BYTES) {
+      this.#deferred.push(chunk.slice(start, start + PIECE_BYTES));
+    }
+    this.#countDeferred(chunk.byteLength);
+  }
+
+  #countDeferred(bytes: number): void {
+    this.#deferredBytes += bytes;
+    if (this.#isQueued) this.#context.reading.countQueued(bytes);
+    this.#context.budget.countDeferred(bytes);
+  }
+}

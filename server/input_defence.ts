@@ -1,0 +1,142 @@
+import type { Runtime } from "../runtime/types.ts";
+import type { CoarseClock } from "./coarse_clock.ts";
+import { HOARDED_FRAME } from "./budget_defence.ts";
+import { siteOf } from "./ip_address.ts";
+import { CRITICAL_FRAME_MS, STALL_MS } from "./limits.ts";
+import type { MemoryBudget } from "./memory_budget.ts";
+import type { Session } from "./session.ts";
+import type { SessionTable } from "./session_table.ts";
+
+/** Connections that are read again in a turn of the loop, once there is room for what they send. */
+const LET_GO_PER_TURN = 256;
+
+/** Frames that are given up in a turn: each takes a write, and ends its connection. */
+const GIVEN_UP_PER_TURN = 32;
+
+/** What the defence needs to know of the server. */
+export interface InputDefenceHost {
+  readonly runtime: Runtime;
+  readonly sessions: SessionTable;
+  readonly budget: MemoryBudget;
+  readonly clock: CoarseClock;
+}
+
+/**
+ * Bounds what clients make the server hold by what they send: frames that aren't complete, and bytes
+ * that wait for their turn. Frames that take long give way first; where too much arrives at once,
+ * those who hold nothing yet aren't read until there is room again. Bytes that wait free their memory
+ * by being read, and frames by being completed or given up, so neither waits for the other.
+ */
+export class InputDefence {
+  readonly #host: InputDefenceHost;
+  /** Sessions that aren't read for want of memory. */
+  #heldBack: Session[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isLettingGo = false;
+  /** Sessions whose frames are given up as long as too much is held, the first to go last. */
+  #doomed: Session[] = [];
+  #isGivingUp = false;
+  #criticalSinceMs = 0;
+
+  constructor(host: InputDefenceHost) {
+    this.#host = host;
+  }
+
+  /** Too much is held: reads nothing more of those who hold nothing. May be called at any moment. */
+  onCritical(): void {
+    const { sessions, clock } = this.#host;
+    this.#criticalSinceMs = clock.nowMs;
+    for (let slot = sessions.size - 1; slot >= 0; slot--) {
+      const session = sessions.at(slot);
+      if (session !== undefined) this.holdBack(session);
+    }
+    this.#timer ??= setTimeout(() => this.#relieve(), CRITICAL_FRAME_MS);
+  }
+
+  /** Reads nothing more of a client while too much is held. */
+  holdBack(session: Session): void {
+    if (session.holdBack()) this.#heldBack.push(session);
+  }
+
+  /** Gives up frames that take long where they hold much. To be called about once a sweep. */
+  sweep(): void {
+    const { sessions, budget, clock } = this.#host;
+    if (budget.isInputCritical && clock.nowMs - this.#criticalSinceMs >= CRITICAL_FRAME_MS) {
+      this.#relieve();
+    }
+    if (budget.isUnfinishedTight) {
+      for (let slot = sessions.size - 1; slot >= 0; slot--) {
+        const session = sessions.at(slot);
+        if (session?.holdsLargeFrame && session.hoardsFor(STALL_MS)) this.#doomed.push(session);
+      }
+      this.#giveUpDoomed();
+    }
+    this.#letGo();
+  }
+
+  /** Ends what it does by the clock. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #relieve(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const { budget } = this.#host;
+    if (budget.isUnfinishedTight) this.#giveUpFrames();
+    if (budget.isInputCritical) {
+      this.#timer = setTimeout(() => this.#relieve(), CRITICAL_FRAME_MS);
+    } else this.#letGo();
+  }
+
+  /** Gives up frames until there is room: of those who hold most, the oldest first. */
+  #giveUpFrames(): void {
+    const { sessions } = this.#host;
+    const bytesOf = new Map<string, number>();
+    const holders: { readonly session: Session; readonly site: string }[] = [];
+    for (let slot = sessions.size - 1; slot >= 0; slot--) {
+      const session = sessions.at(slot);
+      if (session === undefined || !session.isOpen || !session.holdsLargeFrame) continue;
+      const site = siteOf(session.remoteAddress);
+      bytesOf.set(site, (bytesOf.get(site) ?? 0) + session.unfinishedBytes);
+      holders.push({ session, site });
+    }
+    holders.sort((a, b) =>
+      (bytesOf.get(a.site) ?? 0) - (bytesOf.get(b.site) ?? 0) ||
+      b.session.unfinishedSinceMs - a.session.unfinishedSinceMs
+    );
+    this.#doomed = holders.map(({ session }) => session);
+    this.#giveUpDoomed();
+  }
+
+  #giveUpDoomed(): void {
+    if (this.#isGivingUp) return;
+    this.#isGivingUp = true;
+    this.#host.runtime.nextTurn(() => {
+      this.#isGivingUp = false;
+      for (let count = 0; count < GIVEN_UP_PER_TURN;) {
+        const session = this.#host.budget.isUnfinishedTight ? this.#doomed.pop() : undefined;
+        if (session === undefined) {
+          this.#doomed = [];
+          return;
+        }
+        if (!session.isOpen || !session.holdsLargeFrame) continue;
+        session.end("frame_too_large", HOARDED_FRAME);
+        count++;
+      }
+      this.#giveUpDoomed();
+    });
+  }
+
+  #letGo(): void {
+    if (this.#isLettingGo || this.#heldBack.length === 0) return;
+    this.#isLettingGo = true;
+    this.#host.runtime.nextTurn(() => {
+      this.#isLettingGo = false;
+      if (this.#host.budget.isInputCritical) return;
+      for (const session of this.#heldBack.splice(0, LET_GO_PER_TURN)) session.letGo();
+      this.#letGo();
+    });
+  }
+}
