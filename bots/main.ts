@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isChild } from "../runtime/child.ts";
 import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { checkReportFile, writeReportFile } from "../runtime/report_file.ts";
@@ -16,7 +17,10 @@ import { reportText } from "./report_text.ts";
 import { measureStorm } from "./storm/measure_storm.ts";
 import { stormText } from "./storm/text.ts";
 
-if (import.meta.main) await runCommand("bots", main);
+if (import.meta.main) {
+  if (isChild()) await import("./worker.ts");
+  else await runCommand("bots", main);
+}
 
 async function main(args: readonly string[]): Promise<number> {
   const command = parseCommand(args);

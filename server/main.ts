@@ -8,7 +8,11 @@
 import "./hangup.ts";
 
 if (import.meta.main) {
-  const { runCommand } = await import("../runtime/command.ts");
-  const { main } = await import("./command.ts");
-  await runCommand("hotwheels", main);
+  const { isChild } = await import("../runtime/child.ts");
+  if (isChild()) await import("./worker.ts");
+  else {
+    const { runCommand } = await import("../runtime/command.ts");
+    const { main } = await import("./command.ts");
+    await runCommand("hotwheels", main);
+  }
 }

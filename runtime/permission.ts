@@ -1,0 +1,53 @@
+/**
+ * Deno's sandbox. Whoever runs a command in a terminal is asked for what it wasn't allowed, in the middle
+ * of its work; so it looks first, and does without, or says what is missing.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { EnvironmentError } from "./command_line.ts";
+
+/** What the sandbox may keep from a program. */
+export type Access = Exclude<Deno.PermissionDescriptor, { readonly name: "import" | "ffi" }>;
+
+/** Whether this program may do that, without anyone being asked. Everywhere but on Deno it may. */
+export function isAllowed(access: Access): boolean {
+  return !("Deno" in globalThis) || Deno.permissions.querySync(access).state === "granted";
+}
+
+/** A variable of the environment; `undefined` also where it may not be read. */
+export function readEnvironment(variable: string): string | undefined {
+  return isAllowed({ name: "env", variable }) ? process.env[variable] : undefined;
+}
+
+/**
+ * Sees to it that this program may do that.
+ *
+ * @throws {EnvironmentError} with the flag that allows it.
+ */
+export function demand(access: Access): void {
+  if (isAllowed(access)) return;
+  const object = objectOf(access);
+  throw new EnvironmentError(
+    `Deno lacks the permission --allow-${access.name}${
+      object === undefined ? "" : `=${object}`
+    }; ` +
+      `give it that, or run the command as its task (deno task)`,
+  );
+}
+
+function objectOf(access: Access): string | URL | undefined {
+  switch (access.name) {
+    case "env":
+      return access.variable;
+    case "run":
+      return access.command;
+    case "net":
+      return access.host;
+    case "sys":
+      return access.kind;
+    default:
+      return access.path;
+  }
+}
