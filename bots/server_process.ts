@@ -11,33 +11,12 @@ const START_PATIENCE_MS = 20_000;
 /** A server ends within 10 s, and by default sooner; one that hangs is killed. */
 const STOP_PATIENCE_MS = 20_000;
 
-/** The server's flags that name a file which it reads. */
-const FILE_FLAGS = [
-  "--tls-cert",
-  "--tls-key",
-  "--publish-key-file",
-  "--subscribe-key-file",
-  "--publish-from-file",
-  "--subscribe-from-file",
-];
-
 /**
- * A command line that runs the server directly, with the permissions that its task gives it.
- *
- * @param flags Those that it will get: it may read the files that they name.
+ * A command line that runs the server directly. On Deno it's what the task runs, with a shell in front
+ * that makes room for the server.
  */
-export function directCommand(
-  runtime: RuntimeName,
-  { path }: Program,
-  flags: readonly string[],
-): readonly string[] {
-  if (runtime === "bun") return [path, "run", "server/main.ts"];
-  const args = / deno (run .*)$/.exec(denoConfig.tasks.serve)?.[1];
-  if (args === undefined) throw new Error(`the serve task runs no deno: ${denoConfig.tasks.serve}`);
-  const files = flags.filter((_, i) => FILE_FLAGS.includes(flags[i - 1] ?? ""));
-  const more = files.length === 0 ? [] : [`--allow-read=${files}`];
-  const [run = "", ...others] = args.split(" ");
-  return [path, run, ...more, ...others];
+export function directCommand(runtime: RuntimeName, { path }: Program): readonly string[] {
+  return runtime === "bun" ? [path, "run", "server/main.ts"] : denoConfig.tasks.serve.split(" ");
 }
 
 /** This project's server as a process of its own, on a free port of the loopback network. */
@@ -68,10 +47,8 @@ export class ServerProcess {
     prefix: readonly string[] = [],
     onSpawn: (group: ProcessGroup) => void = () => {},
   ): Promise<ServerProcess> {
-    const readsFiles = flags.some((flag) => FILE_FLAGS.includes(flag));
-    const start = runtime === "bun" || readsFiles
-      ? directCommand(runtime, program, flags)
-      // The task finds out about the system what Deno's sandbox hides.
+    const start = runtime === "bun"
+      ? directCommand(runtime, program)
       : [program.path, "task", "-q", "serve"];
     const command = [...prefix, ...start, "--port", "0", ...flags];
     const group = ProcessGroup.spawn(command, {

@@ -8,8 +8,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative, resolve } from "node:path";
 import process from "node:process";
+import { findProgram, PROJECT_ROOT, type RuntimeName } from "../bots/program.ts";
 import { answer, runCommand } from "../runtime/command.ts";
 import { CommandLine } from "../runtime/command_line.ts";
 
@@ -28,8 +29,6 @@ Flags:
 The last line adds both runtimes up: "N passed, N failed". The exit status is 0
 when nothing failed, 1 when something did, 2 when the command line is wrong.
 `;
-
-type RuntimeName = "deno" | "bun";
 
 /** How many tests of a run passed and failed. */
 interface Tally {
@@ -64,7 +63,8 @@ if (import.meta.main) await runCommand("test", main);
 async function main(args: readonly string[]): Promise<number> {
   const line = new CommandLine(args, []);
   if (line.question !== undefined) return answer(line.question, HELP);
-  const paths = line.positionals;
+  const paths = line.positionals.map((path) => resolve(path));
+  process.chdir(PROJECT_ROOT);
   const scratch = mkdtempSync(join(tmpdir(), "hotwheels-test-"));
   try {
     const total: Tally = { passed: 0, failed: 0, skipped: 0 };
@@ -91,13 +91,13 @@ async function main(args: readonly string[]): Promise<number> {
 
 /** Bun takes a path as a filter unless it looks like one. */
 function testPaths(paths: readonly string[]): readonly string[] {
-  return paths.length === 0 ? ["./test"] : paths.map((path) => `./${path.replace(/^\.\//, "")}`);
+  return paths.length === 0 ? ["./test"] : paths.map((path) => `./${relative(PROJECT_ROOT, path)}`);
 }
 
 /** Runs a command of a runtime; whether it succeeded. */
 function run(runtime: RuntimeName, args: readonly string[]): Promise<boolean> {
   announce(runtime, args);
-  return succeeds(runtime, spawn(programOf(runtime), args, { stdio: "inherit" }));
+  return succeeds(runtime, spawn(findProgram(runtime).path, args, { stdio: "inherit" }));
 }
 
 /**
@@ -106,7 +106,7 @@ function run(runtime: RuntimeName, args: readonly string[]): Promise<boolean> {
  * @returns Lets it say that, and the rest as it comes; whether it succeeded.
  */
 function runQuietly(runtime: RuntimeName, args: readonly string[]): () => Promise<boolean> {
-  const child = spawn(programOf(runtime), args, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(findProgram(runtime).path, args, { stdio: ["ignore", "pipe", "pipe"] });
   let held: Uint8Array[] | null = [];
   for (const output of [child.stdout, child.stderr]) {
     output.on("data", (chunk: Uint8Array) => {
@@ -125,11 +125,6 @@ function runQuietly(runtime: RuntimeName, args: readonly string[]): () => Promis
 
 function announce(runtime: RuntimeName, args: readonly string[]): void {
   console.log(`\n$ ${runtime} ${args.join(" ")}`);
-}
-
-function programOf(runtime: RuntimeName): string {
-  const local = join("node_modules", ".bin", runtime);
-  return existsSync(local) ? local : runtime;
 }
 
 function succeeds(runtime: RuntimeName, child: ChildProcess): Promise<boolean> {

@@ -16,15 +16,17 @@ case $runtime in
     ;;
 esac
 
-# Variables, none of which holds a blank.
-facts=$(sh runtime/system/facts.sh)
 if [ "$runtime" = deno ]; then
   # As the task `serve`: what it allows, and nothing else.
-  # shellcheck disable=SC2086
-  exec env $facts deno run --quiet --no-prompt --v8-flags=--max-semi-space-size=1 --allow-net \
+  exec sh runtime/launch.sh --nohup --facts \
+    --reads=tls-cert,tls-key,publish-key-file,subscribe-key-file,publish-from-file,subscribe-from-file \
+    run --quiet --no-prompt \
+    --v8-flags=--max-semi-space-size=1 --allow-net \
     --allow-env=HOTWHEELS_NOFILE,HOTWHEELS_FACTS,NODE_V8_COVERAGE --allow-run=deno \
     --allow-write=/tmp server/main.ts \
     --port "${HOTWHEELS_PORT:-8081}" "$@"
 fi
+# Variables, none of which holds a blank.
+facts=$(sh runtime/system/facts.sh)
 # shellcheck disable=SC2086
 exec env $facts bun run server/main.ts --port "${HOTWHEELS_PORT:-8082}" "$@"

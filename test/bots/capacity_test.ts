@@ -134,7 +134,7 @@ describe("the doctor's remedy, followed", () => {
     assertEquals(well.status, 0, well.stdout);
 
     const tasked = [findProgram("deno").path, "task", "-q", "serve"];
-    const start = runtime === "deno" ? tasked : directCommand("bun", findProgram("bun"), []);
+    const start = runtime === "deno" ? tasked : directCommand("bun", findProgram("bun"));
     const server = await ServerCommand.listening(runtime, flags, limited(limit, start));
     try {
       const bots = [...commandOf(runtime, "bots"), String(N), "127.0.0.1", String(server.port)];

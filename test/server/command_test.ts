@@ -67,7 +67,7 @@ const withoutRights = process.getuid?.() !== 0
 const hasIpv6 = Object.values(networkInterfaces()).flat().some((at) => at?.address === "::1");
 
 async function run(runtime: RuntimeName, flags: readonly string[]): Promise<Exit> {
-  return await new ServerCommand(directCommand(runtime, flags), flags).exited();
+  return await new ServerCommand(directCommand(runtime), flags).exited();
 }
 
 /** It ended with this status and one line of error that names the word, without a stack. */
@@ -119,10 +119,7 @@ for (const runtime of RUNTIME_NAMES) {
     });
 
     it("takes as many as the descriptor limit leaves unless told otherwise", async () => {
-      const command = runtime === "deno"
-        ? [directCommand(runtime)[0]!, "task", "-q", "serve"]
-        : directCommand(runtime);
-      const limited = ["sh", "-c", 'ulimit -n 300; exec "$@"', "sh", ...command];
+      const limited = ["sh", "-c", 'ulimit -n 300; exec "$@"', "sh", ...directCommand(runtime)];
       const server = await ServerCommand.listening(runtime, [], limited);
       try {
         assertStringIncludes(server.stdout, `at most ${300 - 64} connections`);

@@ -22,9 +22,7 @@ function denoArguments(task: "serve" | "bots"): string[] {
   const { tasks } = JSON.parse(readFileSync(`${PROJECT_ROOT}deno.json`, "utf8")) as {
     tasks: Record<typeof task, string>;
   };
-  const words = / deno (run .*)$/.exec(tasks[task])?.[1]?.split(" ") ?? [];
-  // Nobody is asked whether a permission that lacks should be given.
-  return [...words.slice(0, 1), "--no-prompt", ...words.slice(1)];
+  return / (run .*)$/.exec(tasks[task])?.[1]?.split(" ") ?? [];
 }
 
 /** The same with one permission less, for each that there is: of a list, each item. */
@@ -127,7 +125,8 @@ describe("Deno's permissions", { skip }, () => {
     const report = join(scratch, "report.json");
     try {
       await withServer(denoArguments("serve"), [], async (port = 0) => {
-        const words = denoArguments("bots");
+        const file = [`--allow-read=${report}`, `--allow-write=${report}`];
+        const words = denoArguments("bots").toSpliced(1, 0, ...file);
         assertEquals(lacking(await botsAbilities(words, port, report)), []);
         for (const { lacks, words: fewer } of withoutEach(words)) {
           const missing = lacking(await botsAbilities(fewer, port, report));

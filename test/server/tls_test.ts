@@ -154,7 +154,7 @@ for (const runtime of RUNTIME_NAMES) {
           ],
         ] as const
       ) {
-        const server = new ServerCommand(directCommand(runtime, flags), ["--port", "0", ...flags]);
+        const server = new ServerCommand(directCommand(runtime), ["--port", "0", ...flags]);
         const exit = await server.exited();
         assertEquals(exit.status, status);
         assertMatch(exit.stderr, words);

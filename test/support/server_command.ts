@@ -20,11 +20,8 @@ export interface Exit {
 }
 
 /** A command line that runs the server directly; see `bots/server_process.ts`. */
-export function directCommand(
-  runtime: RuntimeName,
-  flags: readonly string[] = [],
-): readonly string[] {
-  return commandOf(runtime, findProgram(runtime), flags);
+export function directCommand(runtime: RuntimeName): readonly string[] {
+  return commandOf(runtime, findProgram(runtime));
 }
 
 /** A running server command. */
@@ -61,7 +58,7 @@ export class ServerCommand implements Target {
   static async listening(
     runtime: RuntimeName,
     flags: readonly string[] = [],
-    command: readonly string[] = directCommand(runtime, flags),
+    command: readonly string[] = directCommand(runtime),
   ): Promise<ServerCommand> {
     const host = flags.includes("--host") ? [] : ["--host", "127.0.0.1"];
     const server = new ServerCommand(command, [...host, "--port", "0", ...flags]);

@@ -1,0 +1,126 @@
+#!/bin/sh
+# Starts Deno for a task or a script of package.json: a real deno, with leave for the files that the
+# command line names and no others.
+#
+#   sh runtime/launch.sh [--nohup] [OPTION ...] COMMAND [ARGUMENT ...]       COMMAND is one of Deno's
+#
+#   --nohup                no SIGHUP ends the program before it can listen for that
+#   --facts, --facts=all   pass on what runtime/system/facts.sh finds out
+#   --reads=FLAG,...       the program may read the file behind each of these flags
+#   --writes=FLAG,...      it may write that file, and look at what it is; - is standard output
+#
+# Deno's process takes this one's place, so that signals reach it. An installation that ran no scripts
+# leaves a wrapper in node_modules/.bin that passes none on; it is stepped over. A program that is run
+# stands where the user stood, so that relative paths mean what the user meant.
+set -eu
+
+# Before anything else takes time.
+if [ "${1:-}" = --nohup ]; then
+  trap '' HUP
+  shift
+fi
+
+root=$(CDPATH="" cd "$(dirname "$0")/.." && pwd)
+
+fail() {
+  echo "launch.sh: $1" >&2
+  exit 1
+}
+
+is_binary() {
+  [ -f "$1" ] && [ -x "$1" ] && [ "$(dd if="$1" bs=2 count=1 2>/dev/null)" != '#!' ]
+}
+
+# The Deno that runs the task, or that of node_modules, or the first on the PATH.
+find_deno() {
+  deno=$(readlink "/proc/$PPID/exe" 2>/dev/null || ps -o comm= -p "$PPID" 2>/dev/null || :)
+  [ "${deno##*/}" = deno ] && is_binary "$deno" && return
+  modules=$root/node_modules
+  # Beside the package, even where it is a link, lies the one for this platform.
+  for deno in "$modules/.bin/deno" "$modules/deno/deno" "$modules"/deno/../@deno/*/deno; do
+    is_binary "$deno" && return
+  done
+  IFS=:
+  for folder in $PATH; do
+    deno=${folder:-.}/deno
+    is_binary "$deno" && break
+    # A version manager's script says which Deno it starts.
+    [ -x "$deno" ] && deno=$("$deno" eval -q 'console.log(Deno.execPath())' 2>/dev/null) && break
+    deno=
+  done
+  unset IFS
+  [ -n "$deno" ] || fail "there is no deno in node_modules or on the PATH; \`npm ci\` installs it"
+}
+
+# files_of FLAG,... ARGUMENT ...: the files behind these flags, as Deno wants a list.
+files_of() {
+  flags=,$1,
+  shift
+  files=
+  while [ $# -gt 0 ]; do
+    file=
+    case $1 in
+      --*=*)
+        flag=${1%%=*}
+        case $flags in *,"${flag#--}",*) file=${1#*=} ;; esac
+        ;;
+      --*) case $flags in *,"${1#--}",*) file=${2:-} ;; esac ;;
+    esac
+    case $file in
+      '' | -) ;;
+      *,*) fail "${1%%=*} \"$file\": Deno gives no leave for a path with a comma; rename it, or link to it" ;;
+      *) files=$files${files:+,}$file ;;
+    esac
+    shift
+  done
+}
+
+facts=
+reads=
+writes=
+while :; do
+  case ${1:-} in
+    --facts) facts=$(sh "$root/runtime/system/facts.sh") ;;
+    --facts=*) facts=$(sh "$root/runtime/system/facts.sh" "${1#*=}") ;;
+    --reads=*) reads=${1#*=} ;;
+    --writes=*) writes=${1#*=} ;;
+    *) break ;;
+  esac
+  shift
+done
+
+find_deno
+command=$1
+shift
+
+if [ "$command" = run ]; then
+  script=
+  left=$#
+  while [ "$left" -gt 0 ]; do
+    argument=$1
+    shift
+    left=$((left - 1))
+    if [ -z "$script" ]; then
+      case $argument in
+        # By its name it would be looked for on the PATH.
+        --allow-run=deno) argument=--allow-run=$deno ;;
+        -*) ;;
+        /*) script=$argument ;;
+        *)
+          argument=$root/$argument
+          script=$argument
+          ;;
+      esac
+    fi
+    set -- "$@" "$argument"
+  done
+  files_of "$reads,$writes" "$@"
+  [ -n "$files" ] && set -- "--allow-read=$files" "$@"
+  files_of "$writes" "$@"
+  [ -n "$files" ] && set -- "--allow-write=$files" "$@"
+  [ -d "${INIT_CWD:-}" ] && cd "$INIT_CWD"
+fi
+
+# The variables hold no blanks.
+# shellcheck disable=SC2086
+exec env $facts "$deno" "$command" "$@"

@@ -1,0 +1,96 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { spawnSync } from "node:child_process";
+import process from "node:process";
+import { after, before, describe, it } from "node:test";
+import { Checkout, type Installer } from "../support/checkout.ts";
+import { Outermost } from "../support/outermost.ts";
+import { until } from "../support/until.ts";
+
+const timeout = 120_000;
+
+/** Each runtime's run looks at its own installation. */
+const runtime = "deno" in process.versions ? "deno" : "bun";
+const INSTALLERS: readonly Installer[] = runtime === "deno" ? ["npm", "deno"] : ["bun"];
+
+const skip = process.platform === "win32" ? "needs a POSIX shell" : false;
+
+/** What starts a server, by installer. */
+const SERVERS: Readonly<Record<Installer, readonly string[]>> = {
+  npm: ["npm run serve --", "deno task serve", "bun run server/main.ts"],
+  deno: ["npm run serve --", "deno task serve", "deno task -q serve --workers 2"],
+  bun: ["npm run serve --", "bun run serve", "bun run server/main.ts --workers 2"],
+};
+
+/** A process, and all that it has started. */
+function descendantsOf(pid: number): number[] {
+  const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" });
+  const rows = stdout.trim().split("\n").map((line) => line.trim().split(/\s+/).map(Number));
+  const all = [pid];
+  for (const parent of all) {
+    for (const [child, itsParent] of rows) if (itsParent === parent) all.push(child!);
+  }
+  return all;
+}
+
+function commandLinesOf(pids: readonly number[]): string {
+  return spawnSync("ps", ["-ww", "-o", "args=", "-p", pids.join()], { encoding: "utf8" }).stdout;
+}
+
+for (const installer of INSTALLERS) {
+  describe(`a checkout with ${installer}'s packages`, { skip }, () => {
+    let checkout: Checkout;
+    before(() => {
+      checkout = new Checkout(installer);
+    }, { timeout });
+    after(() => checkout.dispose());
+
+    for (const line of SERVERS[installer]) {
+      for (const signal of ["SIGTERM", "SIGINT"] as const) {
+        it(`ends the server of ${line} by a ${signal} to the outermost process`, {
+          timeout,
+        }, async () => {
+          const command = new Outermost(checkout, `${line} --host 127.0.0.1 --port 0`);
+          try {
+            const { pid } = await command.listening();
+            const all = descendantsOf(pid);
+            command.signal(signal);
+            assertEquals(await command.ended, 0, command.said);
+            assertEquals(await command.left(all), []);
+          } finally {
+            command.dispose();
+          }
+        });
+      }
+    }
+
+    const demo = installer === "bun" ? "bun run bots/demo.ts" : "deno task -q demo";
+    it(`plays ${demo} on both runtimes`, { timeout }, async () => {
+      const command = new Outermost(checkout, `${demo} 50`);
+      try {
+        await command.ended;
+        assertEquals(command.said.match(/good: 50, bad: 0/g)?.length, 2, command.said);
+        assertMatch(command.said, /--- deno [\d.]+: 50 bots[^]*--- bun [\d.]+: 50 bots/);
+      } finally {
+        command.dispose();
+      }
+    });
+
+    for (const line of [demo, "npm run demo --"]) {
+      it(`ends all of ${line} by a SIGTERM in the middle`, { timeout }, async () => {
+        const command = new Outermost(checkout, `${line} 15000`);
+        try {
+          let all: number[] = [];
+          await until("there are bots", () => {
+            all = descendantsOf(command.pid);
+            return commandLinesOf(all).includes("bots/main.ts");
+          }, 60_000);
+          command.signal("SIGTERM");
+          await command.ended;
+          assertEquals(await command.left(all), []);
+        } finally {
+          command.dispose();
+        }
+      });
+    }
+  });
+}
