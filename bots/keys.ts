@@ -4,9 +4,9 @@
  * @module
  */
 
-import { readFileSync } from "node:fs";
 import { MAX_SPELLED_KEY_BYTES } from "../protocol/action.ts";
 import { EnvironmentError, quote, UsageError } from "../runtime/command_line.ts";
+import { readTextFile } from "../runtime/text_file.ts";
 
 /** The flag that has the key itself for its value. */
 const KEY_FLAG = "--key";
@@ -25,15 +25,7 @@ export function readKeys(keys: readonly string[], files: readonly string[]): str
 }
 
 function firstKey(file: string): string {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (cause) {
-    const { message } = cause as Error;
-    throw new EnvironmentError(`can't read --key-file ${file}: ${message.split("\n", 1)[0]}`, {
-      cause,
-    });
-  }
+  const text = readTextFile(`--key-file ${file}`, file);
   const key = text.split("\n").map((line) => line.trim()).find((line) => line !== "");
   if (key !== undefined) return key;
   throw new EnvironmentError(`--key-file ${file} holds no key: write it on the first line`);

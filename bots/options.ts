@@ -4,7 +4,6 @@
  * @module
  */
 
-import { readFileSync } from "node:fs";
 import { isIPv4, isIPv6 } from "node:net";
 import { topicProblem } from "../protocol/topic.ts";
 import {
@@ -15,6 +14,7 @@ import {
   UsageError,
   wholeNumber,
 } from "../runtime/command_line.ts";
+import { readTextFile } from "../runtime/text_file.ts";
 import type { TlsTrust } from "../runtime/types.ts";
 import { createDialect, DEFAULT_PORTS, type DialectName } from "./dialects.ts";
 import { DEFAULT_RETRIES } from "./enlistment.ts";
@@ -232,13 +232,7 @@ function keysFor(line: Line, dialect: DialectName): string[] {
 }
 
 function readAuthority(path: string): string {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (cause) {
-    const { message } = cause as Error;
-    throw new EnvironmentError(`can't read --ca ${path}: ${message.split("\n", 1)[0]}`, { cause });
-  }
+  const text = readTextFile(`--ca ${path}`, path);
   if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
   throw new EnvironmentError(`--ca ${path} holds no certificate as PEM text`);
 }

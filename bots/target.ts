@@ -6,6 +6,7 @@
 
 import { lookup } from "node:dns/promises";
 import { EnvironmentError } from "../runtime/command_line.ts";
+import { isAllowed } from "../runtime/permission.ts";
 import { type Runtime, TransportError } from "../runtime/types.ts";
 import { endpoint, type Port } from "./endpoint.ts";
 import type { BotsOptions } from "./options.ts";
@@ -41,6 +42,11 @@ export async function findTarget(
   >,
   portRange: PortRange | null,
 ): Promise<Target> {
+  const name = host.includes(":") ? `[${host}]` : host;
+  const hosts = [name, `${name}:${port}`];
+  if (!hosts.some((host) => isAllowed({ name: "net", host }))) {
+    throw new EnvironmentError(`no permission to use the network; ${ALLOW_IT}`);
+  }
   const first = await firstThatAnswers(runtime, await resolve(host), { dialect, host, port, tls });
   const isLoopback = first === "::1" || first.startsWith("127.");
   if (!first.startsWith("127.")) {

@@ -12,7 +12,7 @@ import { TransportError } from "./types.ts";
 /**
  * Runs a command's main function, then ends the process with the status it returns. A
  * {@linkcode UsageError} becomes one line and status 2; an {@linkcode EnvironmentError} or
- * {@linkcode TransportError} one line and status 1. Anything else is a defect of ours and keeps its
+ * {@linkcode TransportError} one line and status 1, like all that isn't permitted. Anything else is a defect of ours and keeps its
  * stack.
  *
  * @param name What the line begins with.
@@ -27,9 +27,19 @@ export async function runCommand(
   } catch (error) {
     const isKnown = error instanceof UsageError || error instanceof EnvironmentError ||
       error instanceof TransportError;
-    console.error(isKnown ? `${name}: ${error.message}` : error);
+    const said = isKnown ? error.message : refusal(error);
+    console.error(said === null ? error : `${name}: ${said}`);
     process.exit(error instanceof UsageError ? 2 : 1);
   }
+}
+
+/** What an error says that means that something isn't permitted; `null` for any other error. */
+function refusal(error: unknown): string | null {
+  if (!(error instanceof Error)) return null;
+  const { name, message, code } = error as Error & { readonly code?: unknown };
+  const [line] = message.split("\n", 1);
+  if (name === "NotCapable") return `${line}, or run the command as its task (deno task)`;
+  return name === "PermissionDenied" || code === "EACCES" || code === "EPERM" ? line! : null;
 }
 
 /**

@@ -4,16 +4,9 @@
  * @module
  */
 
-import {
-  accessSync,
-  closeSync,
-  constants,
-  openSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { EnvironmentError } from "./command_line.ts";
+import { demand, isAllowed } from "./permission.ts";
 
 /**
  * Asks before the work whether a file can be written. One that is there stays as it is, and none is
@@ -26,6 +19,7 @@ import { EnvironmentError } from "./command_line.ts";
 export function checkReportFile(path: string | null, flag: string): void {
   if (path === null || path === "-") return;
   try {
+    demand({ name: "write", path });
     tryToWrite(path);
   } catch (cause) {
     throw cannotWrite(cause, flag);
@@ -39,6 +33,7 @@ export function checkReportFile(path: string | null, flag: string): void {
  */
 export function writeReportFile(path: string, text: string, flag: string): void {
   try {
+    demand({ name: "write", path });
     writeFileSync(path, text);
   } catch (cause) {
     throw cannotWrite(cause, flag);
@@ -54,16 +49,16 @@ export function tryToWrite(path: string): void {
     if ((error as { code?: string }).code !== "EEXIST") throw error;
   }
   // Who reads from a pipe would take its closing for the end.
-  if (isPipeOrDevice(path)) accessSync(path, constants.W_OK);
-  else closeSync(openSync(path, "a"));
+  if (!isPipeOrDevice(path)) closeSync(openSync(path, "a"));
 }
 
 function isPipeOrDevice(path: string): boolean {
+  if (!isAllowed({ name: "read", path })) return false;
   try {
     const found = statSync(path);
     return !found.isFile() && !found.isDirectory();
   } catch {
-    // Gone again, a link to nothing, or on Deno nothing that may be looked at.
+    // Gone again, or a link to nothing.
     return false;
   }
 }

@@ -19,7 +19,12 @@ export function readTextFile(what: string, path: string): string {
     demand({ name: "read", path });
     return readFileSync(path, "utf8");
   } catch (cause) {
-    const { message } = cause as Error;
-    throw new EnvironmentError(`can't read ${what}: ${message.split("\n", 1)[0]}`, { cause });
+    throw new EnvironmentError(`can't read ${what}: ${reason(cause)}`, { cause });
   }
+}
+
+function reason(cause: unknown): string {
+  const { code, message } = cause as Error & { readonly code?: unknown };
+  if (code === "ENOENT") return "there is no such file";
+  return code === "EISDIR" ? "it is a directory" : message.split("\n", 1)[0]!;
 }

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { MAX_SPELLED_KEY_BYTES } from "../protocol/action.ts";
 import { EnvironmentError, quote } from "../runtime/command_line.ts";
+import { readTextFile } from "../runtime/text_file.ts";
 import type { AccessOptions } from "./access.ts";
 import { parseCidr } from "./cidr.ts";
 import type { ServerOptions } from "./options.ts";
@@ -68,17 +68,6 @@ function readNetworks(path: string): string[] {
 
 /** @param what What the file should hold, for the message. */
 function readLines(path: string, what: string): string[] {
-  try {
-    return readFileSync(path, "utf8").split("\n").map((line) => line.trim());
-  } catch (error) {
-    const { code } = error as { code?: string };
-    const why = code === "ENOENT"
-      ? "there is no such file"
-      : code === "EISDIR"
-      ? "it is a directory"
-      : "it needs the permission to; Deno's is --allow-read=FILE";
-    throw new EnvironmentError(`the ${what} in ${quote(path)} can't be read: ${why}`, {
-      cause: error,
-    });
-  }
+  const text = readTextFile(`the ${what} in ${quote(path)}`, path);
+  return text.split("\n").map((line) => line.trim());
 }

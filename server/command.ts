@@ -10,6 +10,7 @@ import { counted } from "../runtime/counted.ts";
 import { answer } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
+import { demand } from "../runtime/permission.ts";
 import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
 import { addressText } from "../runtime/transport_error.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
@@ -21,7 +22,7 @@ import { HELP, parseCommand, type ServerOptions } from "./options.ts";
 import { serverWarnings } from "./preflight.ts";
 import { type Reloadable, Reloader } from "./reload.ts";
 import { attainable, completeLimits, serve } from "./serve.ts";
-import { Supervisor } from "./supervisor.ts";
+import { Supervisor, WORKERS_FOLDER } from "./supervisor.ts";
 import { readIdentity } from "./tls_files.ts";
 
 /** A signal counts as the second one only this long after the first: one Ctrl-C may arrive thrice. */
@@ -47,22 +48,22 @@ export async function main(args: readonly string[]): Promise<number> {
   if (command.does !== "serve") return answer(command, HELP);
   const log = await configureLog(command.options.logLevel);
   try {
-    await warn(command.options);
+    warn(command.options);
     return await run(command.options);
   } finally {
     await log.flushed(LAST_LINES_MS);
   }
 }
 
-async function warn({ limits, workers }: ServerOptions): Promise<void> {
-  const { name } = await detectRuntime();
-  for (const warning of serverWarnings(limits.maxConnections, workers, name)) {
+function warn({ limits, workers }: ServerOptions): void {
+  for (const warning of serverWarnings(limits.maxConnections, workers)) {
     console.error(`hotwheels: ${warning}`);
   }
 }
 
 function run(options: ServerOptions): Promise<number> {
-  const { workers } = options;
+  const { workers, host, port } = options;
+  demand({ name: "net", host: addressText({ transport: "tcp", hostname: host, port }) });
   if (workers === 1) return runAlone(options);
   if (process.platform === "linux") return runWorkers(options);
   // Elsewhere one of the processes that share a port gets all connections.
@@ -71,7 +72,8 @@ function run(options: ServerOptions): Promise<number> {
 }
 
 async function runAlone(options: ServerOptions): Promise<number> {
-  const { host, port, limits, tls, drainMs } = options;
+  const { host, port, tls, drainMs } = options;
+  const limits = completeLimits(attainable(options.limits));
   const access = readAccess(options);
   // Before anybody is told that there is a process to signal.
   const signal = firstSignal();
@@ -89,6 +91,7 @@ async function runAlone(options: ServerOptions): Promise<number> {
 
 async function runWorkers(options: ServerOptions): Promise<number> {
   const { workers, host, port, logLevel, tls, drainMs } = options;
+  demand({ name: "write", path: WORKERS_FOLDER });
   const runtime = await detectRuntime();
   const limits = completeLimits(attainable(options.limits, workers), workers);
   const logger = getLogger("hotwheels");

@@ -13,6 +13,7 @@ import {
   maxConnectionsFor,
 } from "./limits.ts";
 import { logEvents } from "./log.ts";
+import { unknownLimit } from "./preflight.ts";
 import { Server, type ServerEvents, type StopOptions } from "./server.ts";
 
 /** How to serve; everything has a default. */
@@ -86,6 +87,7 @@ export interface RunningServer {
 export async function serve(options: ServeOptions = {}): Promise<RunningServer> {
   const runtime = options.runtime ?? await detectRuntime();
   const limits = completeLimits(attainable(options.limits));
+  if (options.limits?.maxConnections === undefined) warnOfUnknownLimit();
   const server = new Server(runtime, limits, options.events ?? logEvents(), {
     access: options.access ?? {},
     descriptorLimit: descriptorLimit(),
@@ -105,6 +107,18 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
     setAccess: (access) => server.setAccess(access),
     close: (options) => server.stop(options),
   };
+}
+
+let isWarned = false;
+
+/** Whoever embeds a server may have set up no log, and nothing else tells them. */
+function warnOfUnknownLimit(): void {
+  if (isWarned || descriptorLimit() !== undefined) return;
+  isWarned = true;
+  console.warn(
+    `hotwheels: ${unknownLimit(1)}; set limits.maxConnections, or HOTWHEELS_NOFILE=$(ulimit -n) ` +
+      "with --allow-env=HOTWHEELS_NOFILE",
+  );
 }
 
 /**

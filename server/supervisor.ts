@@ -28,6 +28,9 @@ export interface SupervisorPlan {
   readonly drainMs: number | null;
 }
 
+/** Where each supervisor makes a folder for its workers' sockets, whose paths must be short. */
+export const WORKERS_FOLDER = "/tmp";
+
 /** More deaths than this within {@linkcode DEATH_WINDOW_MS}, and a restart mends nothing. */
 const MAX_DEATHS = 5;
 const DEATH_WINDOW_MS = 60_000;
@@ -80,7 +83,7 @@ export class Supervisor {
     this.#logger = logger;
     this.gaveUp = new Promise((resolve) => this.#giveUp = resolve);
     this.#lender = new Lender(runtime, termsOf(plan.limits), plan.workers);
-    this.#directory = mkdtempSync("/tmp/hotwheels-");
+    this.#directory = mkdtempSync(`${WORKERS_FOLDER}/hotwheels-`);
   }
 
   /**

@@ -1,5 +1,4 @@
-import { readFileSync } from "node:fs";
-import { EnvironmentError } from "../runtime/command_line.ts";
+import { readTextFile } from "../runtime/text_file.ts";
 import { checkIdentity } from "../runtime/tls_identity.ts";
 import type { TlsIdentity } from "../runtime/types.ts";
 
@@ -16,18 +15,10 @@ export interface TlsFiles {
  * @throws {TransportError} if they can't be used.
  */
 export function readIdentity({ cert, key }: TlsFiles): TlsIdentity {
-  const identity = { cert: read("--tls-cert", cert), key: read("--tls-key", key) };
+  const identity = {
+    cert: readTextFile(`--tls-cert ${cert}`, cert),
+    key: readTextFile(`--tls-key ${key}`, key),
+  };
   checkIdentity(identity, `--tls-cert ${cert} with --tls-key ${key}`);
   return identity;
-}
-
-function read(flag: string, path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    const { message } = cause as Error;
-    throw new EnvironmentError(`can't read ${flag} ${path}: ${message.split("\n", 1)[0]}`, {
-      cause,
-    });
-  }
 }

@@ -6,6 +6,7 @@
 
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { demand } from "../../runtime/permission.ts";
 import { cannotWrite, tryToWrite } from "../../runtime/report_file.ts";
 import { pooledLatencies } from "./build_report.ts";
 import { hgrmText } from "./hgrm.ts";
@@ -20,6 +21,8 @@ import type { CompareReport } from "./report.ts";
  * @throws {EnvironmentError} if one can't be written.
  */
 export function checkFolder(folder: string, { arms, sizes }: ReportPlan): void {
+  demand({ name: "read", path: folder });
+  demand({ name: "write", path: folder });
   const missing: string[] = [];
   for (let path = resolve(folder); !existsSync(path); path = dirname(path)) missing.push(path);
   const names = arms.flatMap(({ name }) => sizes.map((n) => hgrmName(name, n)));

@@ -6,18 +6,31 @@
 
 import { readFileSync } from "node:fs";
 import process from "node:process";
+import { isAllowed, readEnvironment } from "../permission.ts";
+
+const LIMITS = "/proc/self/limits";
 
 /**
  * How many descriptors this process may have open (`RLIMIT_NOFILE`), if it can be found out.
  *
  * Deno doesn't let a sandboxed program look into `/proc`; the project's tasks therefore pass the
- * shell's `ulimit -n` on in `HOTWHEELS_NOFILE`.
+ * shell's `ulimit -n` on in `HOTWHEELS_NOFILE`. Bun has it where there is no `/proc`.
  */
 export function descriptorLimit(): number | undefined {
-  return wholeNumberOf(() => process.env["HOTWHEELS_NOFILE"]) ??
+  return wholeNumberOf(() => readEnvironment("HOTWHEELS_NOFILE")) ??
     wholeNumberOf(() =>
-      /^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]
-    );
+      isAllowed({ name: "read", path: LIMITS })
+        ? /^Max open files +(\d+)/m.exec(readFileSync(LIMITS, "utf8"))?.[1]
+        : undefined
+    ) ??
+    wholeNumberOf(() => "Bun" in globalThis ? reportedLimit() : undefined);
+}
+
+function reportedLimit(): string {
+  const { userLimits } = process.report.getReport() as {
+    readonly userLimits: { readonly open_files: { readonly soft: number | "unlimited" } };
+  };
+  return String(userLimits.open_files.soft);
 }
 
 /** What `read` finds, or nothing where the platform has no such thing or denies a look at it. */

@@ -9,6 +9,7 @@ import { execFileSync } from "node:child_process";
 import os from "node:os";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { isAllowed, readEnvironment } from "../permission.ts";
 import { descriptorLimit } from "./descriptor_limit.ts";
 
 /** What the system allows. A fact is `null` where the platform has no such thing, or it can't be seen. */
@@ -90,13 +91,16 @@ export interface FactSource {
 }
 
 const REAL_SOURCE: FactSource = {
-  env: (name) => process.env[name],
+  env: readEnvironment,
   script: (args) =>
-    execFileSync("sh", [fileURLToPath(import.meta.resolve("./facts.sh")), ...args], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-      timeout: 10_000,
-    }),
+    // It gets the environment, all of it.
+    !isAllowed({ name: "run", command: "sh" }) || !isAllowed({ name: "env" })
+      ? ""
+      : execFileSync("sh", [fileURLToPath(import.meta.resolve("./facts.sh")), ...args], {
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "ignore"],
+        timeout: 10_000,
+      }),
 };
 
 /**
@@ -140,12 +144,12 @@ function toFacts(said: ReadonlyMap<string, string>): SystemFacts {
   const text = (name: string) => said.get(name) || null;
   return {
     os: os.type(),
-    osRelease: attempt(() => os.release()),
+    osRelease: permitted("osRelease", () => os.release()),
     architecture: os.arch(),
     cpuModel: cpuModel() ?? text("cpu_model"),
     cores: os.availableParallelism(),
-    memoryBytes: attempt(memoryBytes),
-    freeMemoryBytes: attempt(() => os.freemem()),
+    memoryBytes: permitted("systemMemoryInfo", memoryBytes),
+    freeMemoryBytes: permitted("systemMemoryInfo", () => os.freemem()),
     ...toLimits(said),
     clock: toClock(said.get("chrony"), said.get("ntp_synchronized")),
     commit: text("commit"),
@@ -173,7 +177,7 @@ function toLimits(said: ReadonlyMap<string, string>): SystemLimits {
 
 /** Linux on ARM doesn't say it where Node's interface looks. */
 function cpuModel(): string | null {
-  const model = attempt(() => os.cpus()[0]?.model.trim());
+  const model = permitted("cpus", () => os.cpus()[0]?.model.trim());
   return model === "" || model === "unknown" ? null : model;
 }
 
@@ -227,6 +231,14 @@ function toNumbers(text: string | undefined, count: number): number[] {
 
 function toNumber(text: string | undefined): number | null {
   return /^\d+$/.test(text ?? "") ? Number(text) : null;
+}
+
+/** What Deno gives only to whom it's allowed. */
+function permitted<T>(
+  kind: "cpus" | "osRelease" | "systemMemoryInfo",
+  read: () => T | undefined,
+): T | null {
+  return isAllowed({ name: "sys", kind }) ? attempt(read) : null;
 }
 
 function attempt<T>(read: () => T | undefined): T | null {
