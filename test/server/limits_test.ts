@@ -234,6 +234,17 @@ describe("the connection limit", () => {
     });
   });
 
+  it("tells those whose first bytes it waits for before it stops", async () => {
+    await withServer({ maxConnections: 1 }, async (bed) => {
+      await bed.greeted();
+      const silent = await bed.open();
+      await until("it is accepted", () => bed.server.counters.accepted === 2);
+      await bed.server.stop({ drainMs: 0 });
+      const { how, frames } = await silent.closed();
+      assertEquals([how, errorOf(frames[0]).code], ["fin", "too_many_connections"]);
+    });
+  });
+
   it("leaves descriptors to the process", () => {
     assertEquals(maxConnectionsFor(20_000), 20_000 - 64);
     assertEquals(maxConnectionsFor(65), 1);
