@@ -39,9 +39,9 @@ export interface AcceptGateHost {
 }
 
 /**
- * Sees to it that there's a descriptor for each connection that comes, if only to tell it that there's
- * no room. Where accepting can wait, those who come wait in the kernel's queue until some of the refused
- * have gone; where it can't, some go at once.
+ * Keeps a descriptor free for each connection that comes, if only to tell it that there's no room. Where
+ * accepting can wait, new connections stay in the kernel's queue until some refused ones have gone; where
+ * it can't, the oldest refused ones go at once.
  */
 export class AcceptGate {
   readonly #host: AcceptGateHost;

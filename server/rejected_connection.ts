@@ -39,7 +39,7 @@ export class RejectedConnection implements ConnectionHandler {
   readonly #firstBytes = new FirstBytes();
   #phase: RejectionPhase;
   #sinceMs: number;
-  /** Its descriptor is wanted: it isn't waited for the peer. */
+  /** Its descriptor is wanted: it's freed without waiting for the peer's end. */
   #isHurried = false;
 
   /**
@@ -63,7 +63,7 @@ export class RejectedConnection implements ConnectionHandler {
     return this.#phase;
   }
 
-  /** Decides, if it isn't decided yet: sends the only frame, and closes behind it. */
+  /** Sends an undecided connection its only frame, and closes behind it. */
   tell(): void {
     if (this.#phase !== "undecided") return;
     const isSent = this.#connection.write(this.#host.frameFor(this.#detail));
@@ -72,7 +72,7 @@ export class RejectedConnection implements ConnectionHandler {
     else this.#closed();
   }
 
-  /** Frees the descriptor as soon as the client knows what it's to know; a handshake is given up. */
+  /** Frees the descriptor as soon as the client has its answer; a handshake is given up. */
   hurry(): void {
     this.#isHurried = true;
     if (this.#phase === "closing") this.#release();
@@ -135,7 +135,7 @@ export class RejectedConnection implements ConnectionHandler {
     this.#host.moved(this, this.#phase, undefined);
   }
 
-  /** The client knows what it's to know. */
+  /** The client has its answer: the frame is in the kernel, or there's none for it. */
   #closed(): void {
     if (this.#isHurried) this.#release();
     else this.#enter("closing");

@@ -96,8 +96,8 @@ export class Rejections implements RejectionHost {
   }
 
   /**
-   * Makes room for so many at once: of those it's enough for that know, then of those whose first bytes
-   * are waited for, who are told now; at last handshakes are given up.
+   * Frees so many descriptors without waiting: first of connections whose client has its answer, then of
+   * undecided ones, which are told now; at last handshakes are given up.
    */
   makeRoom(count: number): void {
     const { leaving, telling, closing, undecided, securing } = this.#inPhase;
@@ -111,9 +111,9 @@ export class Rejections implements RejectionHost {
   }
 
   /**
-   * Lets all go that needn't be waited for, since their descriptors are wanted.
+   * Frees the descriptors of all connections that needn't be waited for.
    *
-   * @param isPatient Whether first bytes are to be waited for; else those are told who sent none.
+   * @param isPatient Whether undecided connections may wait on for first bytes; else they are told.
    */
   letGo(isPatient: boolean): void {
     const { telling, closing, undecided, securing } = this.#inPhase;
@@ -131,7 +131,7 @@ export class Rejections implements RejectionHost {
     return new Promise((resolve) => this.#onProgress = resolve);
   }
 
-  /** Lets whoever waits for progress look again. */
+  /** Resolves {@linkcode progress}. */
   noteProgress(): void {
     this.#onProgress?.();
     this.#onProgress = undefined;
@@ -145,12 +145,12 @@ export class Rejections implements RejectionHost {
     this.noteProgress();
   }
 
-  /** Tells those at once whose first bytes are waited for. */
+  /** Tells every undecided connection at once. */
   tellAll(): void {
     for (const rejected of this.#inPhase.undecided) rejected.tell();
   }
 
-  /** Drops all; who knows what it's to know keeps that. */
+  /** Drops all connections, those that are told in order. */
   destroy(): void {
     for (const rejected of this.#inPhase.closing) rejected.hurry();
     for (const queue of Object.values(this.#inPhase)) {
