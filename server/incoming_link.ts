@@ -5,6 +5,7 @@ import { LinkDecoder, type LinkFrames } from "./link_frames.ts";
 import { Outbox, type OutboxContext } from "./outbox.ts";
 import type { Receipt, TakeReceipt } from "./receipts.ts";
 import { SharedChunk } from "./shared_chunk.ts";
+import type { Topic } from "./topic.ts";
 
 /** What links need of the server they belong to. */
 export interface MeshHost extends OutboxContext {
@@ -14,14 +15,16 @@ export interface MeshHost extends OutboxContext {
    *
    * @param take Called once it's known what became of the message here; absent where nobody wants
    * to know.
-   * @returns The gate at which messages of that topic should wait, if they should.
+   * @returns The topic, if it has subscribers here.
    */
   publishForwarded(
     topic: string,
     micros: number,
     message: Uint8Array,
     take: TakeReceipt | undefined,
-  ): Gate | undefined;
+  ): Topic | undefined;
+  /** The gate at which messages of a topic should wait now, if they should. */
+  gateOf(topic: Topic | undefined): Gate | undefined;
 }
 
 /**
@@ -34,6 +37,8 @@ export class IncomingLink implements ConnectionHandler, LinkFrames, Waiter {
   readonly #decoder = new LinkDecoder();
   readonly #outbox: Outbox;
   readonly #answers = new AnswerEncoder();
+  /** A topic of the chunk that is being read whose messages should wait. */
+  #topic: Topic | undefined;
   #gate: Gate | undefined;
   #isGone = false;
 
@@ -44,16 +49,19 @@ export class IncomingLink implements ConnectionHandler, LinkFrames, Waiter {
   }
 
   onData(chunk: Uint8Array): void {
-    this.#gate = undefined;
+    this.#topic = undefined;
     this.#decoder.push(chunk, this);
+    // A gate that has opened since the message it was asked for would not open for this link again.
+    this.#gate = this.#host.gateOf(this.#topic);
     if (this.#gate === undefined) return;
     this.#connection.pauseReading();
-    (this.#gate as Gate).wait(this);
+    this.#gate.wait(this);
   }
 
   onForwarded(topic: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void {
     const take = wantsReceipt ? (receipt: Receipt) => this.#answer(micros, receipt) : undefined;
-    this.#gate = this.#host.publishForwarded(topic, micros, message, take) ?? this.#gate;
+    const published = this.#host.publishForwarded(topic, micros, message, take);
+    if (published?.gate !== undefined) this.#topic = published;
   }
 
   resume(): void {

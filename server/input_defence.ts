@@ -53,6 +53,11 @@ export class InputDefence {
     this.#timer ??= setTimeout(() => this.#relieve(), CRITICAL_FRAME_MS);
   }
 
+  /** There is room again: reads on what was held back. May be called at any moment. */
+  onRelaxed(): void {
+    this.#letGo();
+  }
+
   /** Reads nothing more of a client while too much is held. */
   holdBack(session: Session): void {
     if (session.holdBack()) this.#heldBack.push(session);
@@ -71,7 +76,6 @@ export class InputDefence {
       }
       this.#giveUpDoomed();
     }
-    this.#letGo();
   }
 
   /** Ends what it does by the clock. */
@@ -87,7 +91,7 @@ export class InputDefence {
     if (budget.isUnfinishedTight) this.#giveUpFrames();
     if (budget.isInputCritical) {
       this.#timer = setTimeout(() => this.#relieve(), CRITICAL_FRAME_MS);
-    } else this.#letGo();
+    }
   }
 
   /** Gives up frames until there is room: of those who hold most, the oldest first. */

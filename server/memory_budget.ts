@@ -7,6 +7,18 @@ import {
   UNFINISHED_TIGHT_SHARE,
 } from "./limits.ts";
 
+/** What a budget tells, from inside of what counts bytes: it must only be noted, or pause reading. */
+export interface BudgetEvents {
+  /** What waits for readers has passed three quarters of the limit. */
+  onTight?(): void;
+  /** It has fallen well below that again. */
+  onRelaxed?(): void;
+  /** More input is held than may. */
+  onInputCritical?(): void;
+  /** There is room for input again. */
+  onInputRelaxed?(): void;
+}
+
 /**
  * Counts the bytes of memory that connections make the process hold, each buffer once however many
  * connections share it, and tells when they come near the limit. What clients have sent and isn't a
@@ -15,24 +27,16 @@ import {
 export class MemoryBudget {
   /** The limit in bytes. */
   readonly maxBytes: number;
-  readonly #onTight: () => void;
-  readonly #onInputCritical: () => void;
+  readonly #events: BudgetEvents;
   #outputBytes = 0;
   #unfinishedBytes = 0;
   #deferredBytes = 0;
   #isTight = false;
   #isInputCritical = false;
 
-  /**
-   * Both are called from inside of what counts bytes: they must only take note, or pause reading.
-   *
-   * @param onTight What waits for readers has passed three quarters of the limit.
-   * @param onInputCritical More input is held than may.
-   */
-  constructor(maxBytes: number, onTight: () => void, onInputCritical: () => void = () => {}) {
+  constructor(maxBytes: number, events: BudgetEvents) {
     this.maxBytes = maxBytes;
-    this.#onTight = onTight;
-    this.#onInputCritical = onInputCritical;
+    this.#events = events;
   }
 
   /** The bytes held now. */
@@ -79,7 +83,7 @@ export class MemoryBudget {
     this.#outputBytes += bytes;
     if (this.#outputBytes > this.maxBytes * TIGHT_BUDGET_SHARE && !this.#isTight) {
       this.#isTight = true;
-      this.#onTight();
+      this.#events.onTight?.();
     }
   }
 
@@ -87,6 +91,7 @@ export class MemoryBudget {
     this.#outputBytes -= bytes;
     if (this.#isTight && this.#outputBytes < this.maxBytes * RELAXED_BUDGET_SHARE) {
       this.#isTight = false;
+      this.#events.onRelaxed?.();
     }
   }
 
@@ -105,12 +110,14 @@ export class MemoryBudget {
   #judgeInput(): void {
     if (this.#isInputCritical) {
       const inputBytes = this.#unfinishedBytes + this.#deferredBytes;
-      if (inputBytes < this.maxBytes * RELAXED_INPUT_SHARE) this.#isInputCritical = false;
+      if (inputBytes >= this.maxBytes * RELAXED_INPUT_SHARE) return;
+      this.#isInputCritical = false;
+      this.#events.onInputRelaxed?.();
     } else if (
       this.isUnfinishedCritical || this.#deferredBytes > this.maxBytes * DEFERRED_SHARE
     ) {
       this.#isInputCritical = true;
-      this.#onInputCritical();
+      this.#events.onInputCritical?.();
     }
   }
 }

@@ -110,11 +110,13 @@ export class Server {
     this.#events = events;
     this.#turns = new Turns(runtime);
     const clock = new CoarseClock(readMs());
-    this.#budget = new MemoryBudget(
-      limits.maxTotalPendingBytes,
-      () => runtime.nextTurn(() => defendBudget(this.#sessions, this.#budget)),
-      () => this.#inputDefence.onCritical(),
-    );
+    const budgetGate = new Gate(runtime);
+    this.#budget = new MemoryBudget(limits.maxTotalPendingBytes, {
+      onTight: () => runtime.nextTurn(() => defendBudget(this.#sessions, this.#budget)),
+      onRelaxed: () => budgetGate.open(),
+      onInputCritical: () => this.#inputDefence.onCritical(),
+      onInputRelaxed: () => this.#inputDefence.onRelaxed(),
+    });
     this.#inputDefence = new InputDefence({
       runtime,
       sessions: this.#sessions,
@@ -144,19 +146,19 @@ export class Server {
       limits.maxTopicsTotal,
       this.#shared?.topicPlaces,
     );
-    const budgetGate = new Gate(runtime);
     const throttle = new PublishThrottle(runtime, limits, clock);
     this.#sweeper = new Sweeper(this.#sessions, this.#turns, clock, readMs, () => counters.writes);
     this.mesh = !hasMesh ? undefined : new Mesh({
       runtime,
       limits,
       clock,
-      budget: this.#budget,
+      // Of its own: processes that stop reading each other for want of memory would wait for ever.
+      budget: new MemoryBudget(limits.maxTotalPendingBytes, {}),
       publishForwarded: (name, micros, message, take) => {
         counters.messagesForwarded++;
-        const topic = topics.publish(name, micros, message, take);
-        return this.#budget.isTight ? budgetGate : topic?.gate;
+        return topics.publish(name, micros, message, take);
       },
+      gateOf: (topic) => this.#budget.isTight ? budgetGate : topic?.gate,
     });
     this.#rejections = new Rejections({ clock, timestamps, counters, events });
     this.#acceptGate = new AcceptGate({
@@ -335,7 +337,6 @@ export class Server {
     if (this.#budget.isTight || this.#budget.isExceeded) {
       defendBudget(this.#sessions, this.#budget);
     }
-    if (!this.#budget.isTight) this.#context.budgetGate.open();
   }
 
   async #drain(): Promise<void> {

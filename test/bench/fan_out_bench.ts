@@ -36,7 +36,7 @@ class Sink implements Subscriber {
 }
 
 function registryOn(net: MemoryRuntime): TopicRegistry {
-  const budget = new MemoryBudget(2 ** 30, () => {});
+  const budget = new MemoryBudget(2 ** 30, {});
   const turns = new Turns(net);
   return new TopicRegistry({ runtime: net, budget, turns, maxPendingBytes: 2 ** 23 });
 }

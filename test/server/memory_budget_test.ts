@@ -7,7 +7,7 @@ import { SharedChunk } from "../../server/shared_chunk.ts";
 describe("the memory budget", () => {
   it("is tight from three quarters of its limit on, until it's well below again", () => {
     let alarms = 0;
-    const budget = new MemoryBudget(1_000, () => alarms++);
+    const budget = new MemoryBudget(1_000, { onTight: () => void alarms++ });
     budget.hold(750);
     assertEquals([budget.isTight, alarms], [false, 0]);
     budget.hold(1);
@@ -25,7 +25,7 @@ describe("the memory budget", () => {
   });
 
   it("is exceeded above its limit", () => {
-    const budget = new MemoryBudget(1_000, () => {});
+    const budget = new MemoryBudget(1_000, {});
     budget.hold(1_000);
     assert(!budget.isExceeded);
     budget.hold(1);
@@ -37,7 +37,7 @@ describe("the memory budget", () => {
 
 describe("a shared chunk", () => {
   it("counts once, from its first holder to its last", () => {
-    const budget = new MemoryBudget(1_000_000, () => {});
+    const budget = new MemoryBudget(1_000_000, {});
     const chunk = new SharedChunk(new Uint8Array(100), budget);
     assertEquals(budget.heldBytes, 0);
     for (let i = 0; i < 10; i++) chunk.retain();
@@ -53,7 +53,7 @@ describe("a shared chunk", () => {
   });
 
   it("is kept whole by whoever keeps a part of it, and counts once all the same", () => {
-    const budget = new MemoryBudget(1_000_000, () => {});
+    const budget = new MemoryBudget(1_000_000, {});
     const whole = new SharedChunk(new Uint8Array(100), budget);
     const part = whole.slice(90, 100);
     const smaller = part.slice(5, 10);
@@ -71,7 +71,7 @@ describe("a shared chunk", () => {
 
   it("looks into the memory that it shares", () => {
     const bytes = new Uint8Array([1, 2, 3, 4]);
-    const chunk = new SharedChunk(bytes, new MemoryBudget(100, () => {}));
+    const chunk = new SharedChunk(bytes, new MemoryBudget(100, {}));
     assertEquals(chunk.slice(1, 3).bytes, new Uint8Array([2, 3]));
     assertEquals(chunk.slice(1, 3).bytes.buffer, bytes.buffer);
   });

@@ -18,7 +18,7 @@ const KIB = 1024;
 class Bench {
   readonly net: MemoryRuntime;
   readonly clock = new CoarseClock(5_000);
-  readonly budget = new MemoryBudget(Number.MAX_SAFE_INTEGER, () => {});
+  readonly budget = new MemoryBudget(Number.MAX_SAFE_INTEGER, {});
   readonly outbox: Outbox;
   readonly peer: MemoryPeer;
   readonly sent: Uint8Array[] = [];

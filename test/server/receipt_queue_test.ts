@@ -11,7 +11,7 @@ function written(count: number): Receipt {
 describe("the receipts that a publisher is owed", () => {
   it("go out in the order of its messages, each with all of its parts", () => {
     const given: unknown[] = [];
-    const budget = new MemoryBudget(1e6, () => {});
+    const budget = new MemoryBudget(1e6, {});
     const queue = new ReceiptQueue(budget, (micros, { written }) => given.push([micros, written]));
     const first = queue.owe(1, 2);
     const second = queue.owe(2, 1);
@@ -23,7 +23,7 @@ describe("the receipts that a publisher is owed", () => {
   });
 
   it("are memory until then, which publishers wait for when there are too many", () => {
-    const budget = new MemoryBudget(100_000, () => {});
+    const budget = new MemoryBudget(100_000, {});
     const queue = new ReceiptQueue(budget, () => {});
     const owed = Array.from({ length: 150 }, (_, i) => queue.owe(i, 1));
     assertEquals(budget.isTight, true);

@@ -16,7 +16,7 @@ const encoder = new TextEncoder();
 class Bench {
   readonly net: MemoryRuntime;
   readonly turns: Turns;
-  readonly budget = new MemoryBudget(Number.MAX_SAFE_INTEGER, () => {});
+  readonly budget = new MemoryBudget(Number.MAX_SAFE_INTEGER, {});
   readonly topics: TopicRegistry;
   #micros = 1e15;
   /** The number of the next message. */

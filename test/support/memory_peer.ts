@@ -88,6 +88,11 @@ export class MemoryPeer implements RawPeer, End {
     return this.#inbox.size;
   }
 
+  /** What this peer has sent and the server hasn't read. */
+  get unreadBytes(): number {
+    return this.#outbox.size + this.#unsent.reduce((sum, { length }) => sum + length, 0);
+  }
+
   send(bytes: Uint8Array | string): void {
     this.#unsent.push(typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes.slice());
     this.#flush();

@@ -1,0 +1,273 @@
+/**
+ * Plays clients that make a server wait to one or more servers in memory, and holds them to what
+ * docs/design.md says of who may wait for whom: nothing waits for ever, nor for nothing.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { SWEEP_INTERVAL_MS } from "../../server/limits.ts";
+import { MemoryBed } from "../support/memory_bed.ts";
+import type { MemoryPeer } from "../support/memory_peer.ts";
+
+/** What happens next. */
+export type Step =
+  /** A publisher sends the next so many bytes of its messages, which end in the middle of one. */
+  | { readonly does: "send"; readonly publisher: number; readonly bytes: number }
+  | { readonly does: "stall" | "flow"; readonly reader: number }
+  | { readonly does: "take"; readonly reader: number; readonly bytes: number }
+  /** A publisher is gone, in the middle of whatever it sends. */
+  | { readonly does: "reset" | "end"; readonly publisher: number }
+  /** The loop turns so often, and no more. */
+  | { readonly does: "turn"; readonly turns: number }
+  /** Time passes. */
+  | { readonly does: "pass"; readonly sweeps: number };
+
+/** What happens to some servers that are linked with one another. */
+export interface Waiting {
+  readonly servers: number;
+  readonly answers: "at once" | "late";
+  /** What fits between two servers, and between a publisher and its server. */
+  readonly bufferBytes: number;
+  /** Bytes that all connections of a server may hold. */
+  readonly budgetBytes: number;
+  /** Bytes that may wait for one reader. */
+  readonly pendingBytes: number;
+  /** For each publisher the sizes of its messages, which it repeats. */
+  readonly publishers: readonly (readonly number[])[];
+  /** What fits between a server and each reader. */
+  readonly readers: readonly number[];
+  readonly steps: readonly Step[];
+}
+
+/** Two topics, so that what waits for one may be in the way of the other. */
+const TOPICS = ["a", "b"];
+
+/** No frame of a publisher's is longer. */
+export const MAX_MESSAGE_BYTES = 12_000;
+
+/** A reader that takes nothing, or too little, is ended when it has done so for so long. */
+const DEADLINE_MS = 2_000;
+
+/** After this long nothing waits any more for a reader that stalls. */
+const BOUND_MS = 3 * DEADLINE_MS;
+
+/** After this long nothing waits any more for frames that aren't complete. */
+const FRAME_MS = 1_500;
+
+/** Nobody is closed for silence. */
+const HOUR_MS = 3_600_000;
+
+interface Publisher {
+  readonly peer: MemoryPeer;
+  readonly number: number;
+  readonly topic: string;
+  readonly sizes: readonly number[];
+  /** What is left of the frame that it's sending. */
+  rest: string;
+  /** Frames that it has begun to send. */
+  begun: number;
+  /** It doesn't send any more, or was reset, so that some of what it sent may be lost. */
+  hasEnded: boolean;
+  wasReset: boolean;
+}
+
+interface Reader {
+  readonly peer: MemoryPeer;
+  readonly topic: string;
+  stalls: boolean;
+}
+
+/**
+ * Plays it.
+ *
+ * @throws {AssertionError} where something waits for nothing, or a reader misses a message.
+ */
+export async function play(waiting: Waiting): Promise<void> {
+  const beds = await MemoryBed.linked(waiting.servers, {
+    maxTotalPendingBytes: waiting.budgetBytes,
+    maxPendingBytes: waiting.pendingBytes,
+    softPendingBytes: waiting.pendingBytes / 4,
+    softPendingMs: DEADLINE_MS,
+    writeDeadlineMs: DEADLINE_MS,
+    pingAfterMs: HOUR_MS,
+    idleMs: HOUR_MS,
+    maxFrameBytes: MAX_MESSAGE_BYTES + 200,
+  }, { answers: waiting.answers, bufferBytes: waiting.bufferBytes });
+  const timers = new VirtualTimers();
+  try {
+    new Play(waiting, beds, timers).run();
+  } finally {
+    timers.restore();
+  }
+}
+
+class Play {
+  readonly #steps: readonly Step[];
+  readonly #beds: readonly MemoryBed[];
+  readonly #timers: VirtualTimers;
+  readonly #readers: readonly Reader[];
+  readonly #publishers: readonly Publisher[];
+
+  constructor({ steps, readers, publishers }: Waiting, beds: MemoryBed[], timers: VirtualTimers) {
+    this.#steps = steps;
+    this.#beds = beds;
+    this.#timers = timers;
+    this.#readers = readers.map((bufferBytes, i) => {
+      const topic = TOPICS[i % TOPICS.length] as string;
+      const peer = this.#bed(i >> 1).subscribed([topic], { bufferBytes });
+      return { peer, topic, stalls: false };
+    });
+    this.#publishers = publishers.map((sizes, number) => ({
+      peer: this.#bed(number + 1).dial(),
+      number,
+      topic: TOPICS[(number >> 1) % TOPICS.length] as string,
+      sizes,
+      rest: "",
+      begun: 0,
+      hasEnded: false,
+      wasReset: false,
+    }));
+  }
+
+  run(): void {
+    for (const step of this.#steps) {
+      this.#do(step);
+      if (step.does === "pass" && this.#readers.every(({ stalls }) => !stalls)) this.#check(step);
+    }
+    // Those that read go on, those that don't are ended: so all that was sent is read.
+    this.#pass(BOUND_MS);
+    this.#assertAllRead("readers that stalled were ended");
+    for (const reader of this.#readers) reader.peer.flow();
+    for (const publisher of this.#publishers) {
+      if (!publisher.hasEnded) send(publisher, publisher.rest.length);
+    }
+    this.#pass(BOUND_MS);
+    this.#assertAllRead("all read");
+    for (const reader of this.#readers) this.#assertComplete(reader);
+    for (const { peer } of [...this.#publishers, ...this.#readers]) peer.reset();
+    this.#settle();
+    assertEquals(this.#beds.map(({ server }) => server.heldBytes), this.#beds.map(() => 0));
+  }
+
+  #do(step: Step): void {
+    if (step.does === "pass") return this.#pass(step.sweeps * SWEEP_INTERVAL_MS);
+    if (step.does === "turn") {
+      for (let turn = 0; turn < step.turns; turn++) this.#bed(0).net.turn();
+      return;
+    }
+    if ("publisher" in step) {
+      const publisher = this.#publishers[step.publisher % this.#publishers.length] as Publisher;
+      if (publisher.hasEnded) return;
+      if (step.does === "send") return send(publisher, step.bytes);
+      publisher.hasEnded = true;
+      publisher.wasReset = step.does === "reset";
+      return publisher.peer[step.does]();
+    }
+    const reader = this.#readers[step.reader % this.#readers.length] as Reader;
+    if (step.does === "take") return void reader.peer.take(step.bytes);
+    reader.stalls = step.does === "stall";
+    reader.peer[step.does]();
+  }
+
+  /** Nobody stalls, so there is nothing to wait for, but for frames that hold too much to come. */
+  #check({ does }: Step): void {
+    this.#settle();
+    if (this.#publishers.every(({ peer }) => peer.unreadBytes === 0)) return;
+    this.#pass(FRAME_MS);
+    this.#assertAllRead(`nobody stalls, behind ${does}`);
+  }
+
+  #assertAllRead(why: string): void {
+    for (const { peer, number } of this.#publishers) {
+      if (hasClosed(peer)) continue;
+      assertEquals(peer.unreadBytes, 0, `publisher ${number} isn't read although ${why}`);
+    }
+  }
+
+  /** A reader that was never ended has all messages, those of each publisher in order. */
+  #assertComplete({ peer, topic }: Reader): void {
+    const isWhole = !hasClosed(peer);
+    const got = new Map<number, number>();
+    for (const [, publisher, number] of peer.text.matchAll(/"p":(\d+),"n":(\d+),/g)) {
+      const next = got.get(Number(publisher)) ?? 0;
+      assertEquals(Number(number), next, `publisher ${publisher}'s messages in order`);
+      got.set(Number(publisher), next + 1);
+    }
+    if (!isWhole) return;
+    for (const publisher of this.#publishers) {
+      if (publisher.topic !== topic || publisher.wasReset || hasClosed(publisher.peer)) continue;
+      const count = publisher.begun - (publisher.rest === "" ? 0 : 1);
+      assertEquals(got.get(publisher.number) ?? 0, count, `all of publisher ${publisher.number}'s`);
+    }
+  }
+
+  #pass(ms: number): void {
+    for (let passed = 0; passed < ms; passed += SWEEP_INTERVAL_MS) {
+      this.#settle();
+      this.#timers.pass(SWEEP_INTERVAL_MS);
+      for (const bed of this.#beds) bed.pass(SWEEP_INTERVAL_MS);
+    }
+  }
+
+  #settle(): void {
+    this.#bed(0).net.settle();
+  }
+
+  #bed(i: number): MemoryBed {
+    return this.#beds[i % this.#beds.length] as MemoryBed;
+  }
+}
+
+/** The server has closed the connection, with a word or without. */
+function hasClosed(peer: MemoryPeer): boolean {
+  return peer.ended || peer.failed || peer.text.includes('"error":{');
+}
+
+/** Sends the next bytes of a publisher's messages. */
+function send(publisher: Publisher, bytes: number): void {
+  const { peer, number, topic, sizes } = publisher;
+  if (hasClosed(peer)) return;
+  let text = "";
+  while (text.length < bytes) {
+    if (publisher.rest === "") {
+      const size = sizes[publisher.begun % sizes.length] ?? 0;
+      const members = `"topic":"${topic}","p":${number},"n":${publisher.begun++}`;
+      publisher.rest = `PUBLISH\0{${members},"x":"${"x".repeat(size)}"}\0`;
+    }
+    const part = publisher.rest.slice(0, bytes - text.length);
+    publisher.rest = publisher.rest.slice(part.length);
+    text += part;
+  }
+  if (text !== "") peer.send(text);
+}
+
+/** Timers that go off as time passes in the test. */
+class VirtualTimers {
+  readonly #real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
+  readonly #timers = new Map<number, { readonly dueMs: number; readonly task: () => void }>();
+  #nowMs = 0;
+  #next = 1;
+
+  constructor() {
+    globalThis.setTimeout = ((task: () => void, ms = 0) => {
+      this.#timers.set(this.#next, { dueMs: this.#nowMs + ms, task });
+      return this.#next++;
+    }) as unknown as typeof setTimeout;
+    globalThis.clearTimeout = ((timer: number) => {
+      this.#timers.delete(timer);
+    }) as unknown as typeof clearTimeout;
+  }
+
+  pass(ms: number): void {
+    this.#nowMs += ms;
+    for (const [timer, { dueMs, task }] of this.#timers) {
+      if (dueMs > this.#nowMs || !this.#timers.delete(timer)) continue;
+      task();
+    }
+  }
+
+  restore(): void {
+    Object.assign(globalThis, this.#real);
+  }
+}

@@ -1,0 +1,90 @@
+import fc from "fast-check";
+import { describe, it } from "node:test";
+import { MAX_MESSAGE_BYTES, play, type Step, type Waiting } from "./waiting.ts";
+
+const index = fc.nat(7);
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      does: fc.constant("send" as const),
+      publisher: index,
+      bytes: fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 200_000 })),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ does: fc.constantFrom("stall", "flow" as const), reader: index }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      does: fc.constant("take" as const),
+      reader: index,
+      bytes: fc.integer({ min: 1, max: 5_000 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ does: fc.constantFrom("reset", "end" as const), publisher: index }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      does: fc.constant("turn" as const),
+      turns: fc.integer({ min: 1, max: 5 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      does: fc.constant("pass" as const),
+      sweeps: fc.integer({ min: 1, max: 6 }),
+    }),
+  },
+);
+
+const size = fc.oneof(fc.nat(200), fc.nat(MAX_MESSAGE_BYTES));
+
+const waiting: fc.Arbitrary<Waiting> = fc.record({
+  servers: fc.constantFrom(1, 2, 3),
+  answers: fc.constantFrom("at once", "late" as const),
+  bufferBytes: fc.constantFrom(4_000, 65_536),
+  budgetBytes: fc.constantFrom(60_000, 200_000, 1_000_000),
+  pendingBytes: fc.constantFrom(30_000, 200_000),
+  publishers: fc.array(fc.array(size, { minLength: 1, maxLength: 3 }), {
+    minLength: 1,
+    maxLength: 6,
+  }),
+  readers: fc.array(fc.constantFrom(500, 20_000, 300_000), { minLength: 1, maxLength: 6 }),
+  steps: fc.array(step, { minLength: 20, maxLength: 80, size: "max" }),
+});
+
+/** Some 50 steps each: 10^5 in all on both runtimes together. */
+const RUNS = 1_000;
+
+/** Four publishers that send much to the readers of two servers, all at once. */
+const bothWays: Waiting = {
+  servers: 2,
+  answers: "late",
+  bufferBytes: 4_000,
+  budgetBytes: 200_000,
+  pendingBytes: 200_000,
+  publishers: [[9_000], [9_000], [9_000], [9_000]],
+  readers: [20_000, 20_000, 20_000, 20_000],
+  steps: [
+    ...[0, 1, 2, 3].map((publisher): Step => ({ does: "send", publisher, bytes: 200_000 })),
+    { does: "pass", sweeps: 1 },
+  ],
+};
+
+describe("who waits for whom", () => {
+  it("again: two servers whose links are memory that each of them lacks", () => play(bothWays));
+
+  it("ends, whatever clients do: nothing waits for ever, nor for nothing", {
+    timeout: 240_000,
+  }, async () => {
+    await fc.assert(fc.asyncProperty(waiting, play), { numRuns: RUNS });
+  });
+});
