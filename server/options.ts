@@ -109,9 +109,7 @@ Where:
 TLS, for all connections:
   --tls-cert FILE      the certificate, with those between it and its root, as
                        PEM
-  --tls-key FILE       its private key, as PEM. On Deno, run the server with
-                       leave to read the two files: deno run with the flags of
-                       the serve task, and --allow-read=CERT,KEY
+  --tls-key FILE       its private key, as PEM
 
 Limits, of all workers together. Workers lend each other what one doesn't need,
 except memory (--max-total-pending-bytes), of which each has its share, and
@@ -157,8 +155,7 @@ both):
                        the same for subscribing
   --publish-key-file FILE
                        keys, one a line; a client must authenticate with one
-                       before it publishes. Deno must be allowed to read the
-                       file: --allow-read=FILE
+                       before it publishes
   --subscribe-key-file FILE
                        the same for subscribing
   --max-wrong-keys N   wrong keys from one address in a minute; then none is
@@ -205,6 +202,11 @@ have. What can't be read or used is logged, and the old stays in force.
 
 The exit status is 1 when the server can't run here (port in use, no
 permission), 2 when the command line is wrong.
+
+Examples:
+  deno task -q serve --port 8081 --workers 2
+  deno task -q serve --tls-cert server.crt --tls-key server.key
+  bun run server/main.ts --publish-key-file keys
 `;
 
 /**

@@ -49,7 +49,7 @@ for (const installer of INSTALLERS) {
         it(`ends the server of ${line} by a ${signal} to the outermost process`, {
           timeout,
         }, async () => {
-          const command = new Outermost(checkout, `${line} --host 127.0.0.1 --port 0`);
+          const command = new Outermost(checkout, `exec ${line} --host 127.0.0.1 --port 0`);
           try {
             const { pid } = await command.listening();
             const all = descendantsOf(pid);
@@ -65,7 +65,7 @@ for (const installer of INSTALLERS) {
 
     const demo = installer === "bun" ? "bun run bots/demo.ts" : "deno task -q demo";
     it(`plays ${demo} on both runtimes`, { timeout }, async () => {
-      const command = new Outermost(checkout, `${demo} 50`);
+      const command = new Outermost(checkout, `exec ${demo} 50`);
       try {
         await command.ended;
         assertEquals(command.said.match(/good: 50, bad: 0/g)?.length, 2, command.said);
@@ -77,7 +77,7 @@ for (const installer of INSTALLERS) {
 
     for (const line of [demo, "npm run demo --"]) {
       it(`ends all of ${line} by a SIGTERM in the middle`, { timeout }, async () => {
-        const command = new Outermost(checkout, `${line} 15000`);
+        const command = new Outermost(checkout, `exec ${line} 15000`);
         try {
           let all: number[] = [];
           await until("there are bots", () => {

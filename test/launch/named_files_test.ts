@@ -35,7 +35,7 @@ describe("a task's files", { skip }, () => {
     line: string,
     use: (port: number, server: Outermost) => Promise<void>,
   ): Promise<void> {
-    const server = new Outermost(checkout, `${line} --host 127.0.0.1 --port 0`, here);
+    const server = new Outermost(checkout, `exec ${line} --host 127.0.0.1 --port 0`, here);
     try {
       await use((await server.listening()).port, server);
       server.signal("SIGTERM");
@@ -46,7 +46,7 @@ describe("a task's files", { skip }, () => {
   }
 
   async function run(line: string): Promise<{ status: number | null; said: string }> {
-    const command = new Outermost(checkout, line, here);
+    const command = new Outermost(checkout, `exec ${line}`, here);
     try {
       const status = await command.ended;
       return { status, said: command.said };

@@ -16,12 +16,12 @@ export class Outermost {
   readonly #closed: Promise<number | null>;
   #said = "";
 
-  /** @param line What is typed; the shell makes room for it. */
+  /** @param line What is typed; `exec` in front has the shell make room for it. */
   constructor({ folder, env }: Checkout, line: string, cwd: string = folder) {
-    this.#child = spawn("sh", ["-c", `exec ${line}`], {
+    this.#child = spawn("sh", ["-c", line], {
       cwd,
       env,
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe"],
       detached: true,
     });
     for (const output of [this.#child.stdout!, this.#child.stderr!]) {

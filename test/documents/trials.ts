@@ -1,0 +1,140 @@
+/**
+ * How the commands that documents show are tried: as they are written, but with few clients and rounds,
+ * on free ports, against servers of the test.
+ *
+ * @module
+ */
+
+/** What a command needs to be tried. */
+export interface Surroundings {
+  /** Ports of servers that run meanwhile on every loopback address: one speaks plain TCP, one TLS. */
+  readonly port: number;
+  readonly tlsPort: number;
+}
+
+/** How a command is tried. */
+export type Trial =
+  /** It ends by itself, with one of these statuses. */
+  | { readonly does: "end"; readonly line: string; readonly statuses: readonly number[] }
+  /** It serves until its outermost process gets a SIGTERM. */
+  | { readonly does: "serve"; readonly line: string }
+  /** It goes on, and says this at some time after the next command has ended. */
+  | { readonly does: "listen"; readonly line: string; readonly says: string }
+  /** It can't be tried here. */
+  | { readonly does: "nothing"; readonly because: string };
+
+interface Rule {
+  readonly matches: RegExp;
+  trial(text: string, surroundings: Surroundings): Trial;
+}
+
+/** A run on a busy machine may be no measure of the server, which has a status of its own. */
+const MEASURED = [0, 3];
+
+/** The least that every command takes. */
+const FEW = "100";
+
+/** The first that matches counts. */
+const RULES: readonly Rule[] = [
+  because(/^(?:npm ci|deno install|bun install)$/, "the checkout has what it leaves"),
+  because(/^(?:sudo|ulimit) /, "it changes what the system allows, as root"),
+  because(/ two-hosts/, "it takes root; test/bots/two_hosts_test.ts plays it"),
+  because(/ --storm/, "its server is to be restarted; test/bots/storm/command_test.ts does that"),
+  because(/nats:\/\/|redis:\/\//, "it needs their servers; test/bots/rivals_test.ts has some"),
+  because(/^bun build --compile$/, "it is part of a command"),
+  because(/^deno run server\/main\.ts$/, "it can't serve; test/launch/sandbox_test.ts hears why"),
+  ends(/^npm test$|\btest(?: \[path …\])?$/, (text) => {
+    const test = "test/protocol/timestamp_test.ts";
+    return `${text.replace(/ \[path …\]$/, "")} ${text.startsWith("npm") ? `-- ${test}` : test}`;
+  }),
+  ends(/\bdemo(?:\.ts)?(?: \d+| \[n\])?$/, (text) => fewer(text, / (?:\d+|\[n\])$/), MEASURED),
+  {
+    matches: /^(?:deno task(?: -q)? serve|npm run serve|bun run server\/main\.ts)\b/,
+    trial: (text) => {
+      const line = text.replace(/ --port \d+/, "").replace(" [flags]", "");
+      const own = `${line.startsWith("npm") ? " --" : ""} --host 127.0.0.1 --port 0`;
+      return { does: "serve", line: line + own };
+    },
+  },
+  ends(/^(?:deno task(?: -q)? bots|bun run bots\/main\.ts)\b/, (text, { port, tlsPort }) => {
+    const [, command, args = ""] = /^(.*?(?: bots|main\.ts))(?= |$)(.*)$/.exec(text)!;
+    const [, host = "127.0.0.1"] = /^ \S+ ([\w.]+)/.exec(args.replaceAll(/[[\]]/g, "")) ?? [];
+    const flags = / --.*$/.exec(args)?.[0] ?? "";
+    const reachable = host === "localhost" ? host : "127.0.0.1";
+    return `${command} ${FEW} ${reachable} ${flags.includes("--tls") ? tlsPort : port}${flags}`;
+  }, MEASURED),
+  ends(/^(?:deno task(?: -q)? soak|bun run bots\/soak\.ts)\b/, (text) => {
+    return `${text.replace(/--minutes [\d.]+/, "--minutes 0.03")} --subscribers 10 --runtime bun`;
+  }),
+  ends(/^(?:deno task(?: -q)? churn|bun run bots\/churn\.ts)\b/, (text) => {
+    return `${fewer(text, / \d+/)} --runtime bun`;
+  }),
+  ends(/^(?:deno task(?: -q)? compare|bun run bots\/compare\.ts)\b/, (text, { port }) => {
+    const published = "docs/reports/2026-11-23-deno-bun-19000/report.json --out reports/remade";
+    if (text.includes("--from")) return text.replace(/(?<=--from )\S+/, published);
+    const few = fewer(
+      text.replace(/--sweep \S+/, "--sweep 10,20"),
+      /(?<=compare(?:\.ts)?) (?:\d+|\[n\])/,
+    );
+    const here = few.replaceAll(/=10\.[\d.]+:\d+/g, `=127.0.0.1:${port}`);
+    return `${here.replace(/ --(?:runs|rounds) \d+/g, "")} --runs 1 --rounds 1`;
+  }),
+  ends(/^(?:deno task(?: -q)? doctor|bun run bots\/doctor\.ts)\b/, (text) => {
+    return fewer(text, / (?:\d+|\[n\])/);
+  }),
+  ends(/\bbench:fanout$|\bfanout\.ts$/, (text) => {
+    return `${text} --cases 20x1x4 --workers 1 --passes 1 --rounds 1`;
+  }),
+  ends(/\bbench:beside$/, (text) => `${text} --subscribers 20 --samples 5 --passes 1`),
+  ends(/\bbench:stalled$/, (text) => `${text} --subscribers 20 --rounds 1 --passes 1`),
+  ends(/\bbench$/, (text) => text),
+  ends(/^bun build /, (text) => text),
+  ends(/^openssl /, (text) => `${text} 2>/dev/null`),
+  {
+    matches: /\| nc .*\btr\b/,
+    trial: (text, { port }) => ({
+      does: "listen",
+      line: text.replace(/8081/, String(port)),
+      says: "hello",
+    }),
+  },
+  ends(/\| nc /, (text, { port }) => text.replace(/8081/, String(port))),
+];
+
+/**
+ * How a command is tried; `null` where no rule knows it.
+ *
+ * @param from Which documents show it.
+ */
+export function trialOf(
+  { text, from }: { readonly text: string; readonly from: readonly string[] },
+  surroundings: Surroundings,
+): Trial | null {
+  if (from.every((document) => document.startsWith("deploy/ec2/"))) {
+    const because = "it takes an account with AWS; test/deploy/runbook_test.ts plays it";
+    return { does: "nothing", because };
+  }
+  return RULES.find(({ matches }) => matches.test(text))?.trial(text, surroundings) ?? null;
+}
+
+function because(matches: RegExp, because: string): Rule {
+  return { matches, trial: () => ({ does: "nothing", because }) };
+}
+
+function ends(
+  matches: RegExp,
+  line: (text: string, surroundings: Surroundings) => string,
+  statuses: readonly number[] = [0],
+): Rule {
+  return {
+    matches,
+    trial: (text, surroundings) => ({ does: "end", line: line(text, surroundings), statuses }),
+  };
+}
+
+/** With few clients in place of those that `n` finds, or of the default. */
+function fewer(text: string, n: RegExp): string {
+  const few = ` ${FEW}`;
+  if (n.test(text)) return text.replace(n, few);
+  return text.replace(/^((?:npm run|deno task(?: -q)?|bun run) \S+)/, `$1${few}`);
+}
