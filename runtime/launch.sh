@@ -1,6 +1,6 @@
 #!/bin/sh
-# Starts Deno for a task or a script of package.json: a real deno, with leave for the files that the
-# command line names and no others.
+# Starts Deno for a task or a script of package.json: Deno's own program, which may read and write the
+# files that the command line names and no others.
 #
 #   sh runtime/launch.sh [--nohup] [OPTION ...] COMMAND [ARGUMENT ...]       COMMAND is one of Deno's
 #
@@ -49,6 +49,8 @@ find_deno() {
     deno=
   done
   unset IFS
+  # The PATH may be relative, and the program starts elsewhere.
+  case $deno in '' | /*) ;; *) deno=$PWD/$deno ;; esac
   [ -n "$deno" ] || fail "there is no deno in node_modules or on the PATH; \`npm ci\` installs it"
 }
 
@@ -57,7 +59,7 @@ files_of() {
   flags=,$1,
   shift
   files=
-  while [ $# -gt 0 ]; do
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
     file=
     case $1 in
       --*=*)
@@ -68,7 +70,7 @@ files_of() {
     esac
     case $file in
       '' | -) ;;
-      *,*) fail "${1%%=*} \"$file\": Deno gives no leave for a path with a comma; rename it, or link to it" ;;
+      *,*) fail "${1%%=*} \"$file\": Deno allows no path with a comma; rename the file, or link to it" ;;
       *) files=$files${files:+,}$file ;;
     esac
     shift

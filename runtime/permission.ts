@@ -1,6 +1,6 @@
 /**
- * Deno's sandbox. Whoever runs a command in a terminal is asked for what it wasn't allowed, in the middle
- * of its work; so it looks first, and does without, or says what is missing.
+ * Deno's sandbox. In a terminal Deno asks the user, in the middle of a command's work, for what the
+ * command wasn't allowed. So commands look first, and do without, or say what is missing.
  *
  * @module
  */

@@ -111,7 +111,7 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
 
 let isWarned = false;
 
-/** Whoever embeds a server may have set up no log, and nothing else tells them. */
+/** To standard error: the program that embeds the server may have set up no log. */
 function warnOfUnknownLimit(): void {
   if (isWarned || descriptorLimit() !== undefined) return;
   isWarned = true;

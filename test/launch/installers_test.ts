@@ -1,7 +1,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
+import { PROJECT_ROOT } from "../../bots/program.ts";
 import { Checkout, type Installer } from "../support/checkout.ts";
 import { Outermost } from "../support/outermost.ts";
 import { until } from "../support/until.ts";
@@ -44,6 +47,13 @@ for (const installer of INSTALLERS) {
     }, { timeout });
     after(() => checkout.dispose());
 
+    it("has nothing more than the packages", () => {
+      const ours = readdirSync(checkout.folder).filter((name) => {
+        return !existsSync(join(PROJECT_ROOT, name));
+      });
+      assertEquals(ours, []);
+    });
+
     for (const line of SERVERS[installer]) {
       for (const signal of ["SIGTERM", "SIGINT"] as const) {
         it(`ends the server of ${line} by a ${signal} to the outermost process`, {
@@ -68,8 +78,9 @@ for (const installer of INSTALLERS) {
       const command = new Outermost(checkout, `exec ${demo} 50`);
       try {
         await command.ended;
-        assertEquals(command.said.match(/good: 50, bad: 0/g)?.length, 2, command.said);
-        assertMatch(command.said, /--- deno [\d.]+: 50 bots[^]*--- bun [\d.]+: 50 bots/);
+        // A busy machine's runs are made again.
+        const [, deno = "", bun = ""] = command.said.split(/^--- (?:deno|bun) [\d.]+: 50 bots$/m);
+        for (const said of [deno, bun]) assertMatch(said, /good: 50, bad: 0/, command.said);
       } finally {
         command.dispose();
       }

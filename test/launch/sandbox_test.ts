@@ -68,14 +68,14 @@ const CASES: readonly (readonly [string, RegExp])[] = [
 
 describe("Deno's sandbox", { skip: skipReason() }, () => {
   for (const [words, expected] of CASES) {
-    it(`asks nobody, and what it forbids is told in a line: ${words}`, { timeout }, async () => {
+    it(`asks no user, and what it forbids is told in a line: ${words}`, { timeout }, async () => {
       const said = await inTerminal(`${deno} run ${words}`);
       assertMatch(`\n${said}`, new RegExp(expected.source.replace(/^\^/, "\\n")));
       assert(!/ requests |^ +at /m.test(said), said);
     });
   }
 
-  it("asks nobody in a task either", { timeout }, async () => {
+  it("asks no user of a task either", { timeout }, async () => {
     const said = await inTerminal(`${deno} task -q serve --host 127.0.0.1 --port 0`);
     assertMatch(said, /^hotwheels listening on [^\n]*\n$/);
   });
