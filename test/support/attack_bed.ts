@@ -49,6 +49,8 @@ export class AttackBed implements Target {
   readonly #clients: JanusClient[] = [];
   /** Fails unless the bystanders have had their messages so far, and get some more. */
   confirm: () => Promise<void> = () => Promise.resolve();
+  /** Milliseconds within which 99 of 100 of the bystanders' messages have come. */
+  p99Ms: () => number = () => 0;
 
   private constructor(process: Fixture, hostname: string, port: number) {
     this.#process = process;
@@ -107,6 +109,24 @@ export class AttackBed implements Target {
       ({ counters }) => counters.subscriptions >= before + topics.length,
     );
     return client;
+  }
+
+  /**
+   * Attacks from a process of its own.
+   *
+   * @param mode What `attacker.ts` calls it.
+   * @returns How many bytes it sent.
+   */
+  async attack(mode: string, clients: number, ms: number): Promise<number> {
+    const script = new URL("attacker.ts", import.meta.url).pathname;
+    const args = [this.hostname, this.port, mode, clients, ms].map(String);
+    const attacker = new Fixture(script, args);
+    try {
+      await attacker.exited;
+      return Number(await attacker.line());
+    } finally {
+      await attacker.stop();
+    }
   }
 
   /** Asks the server how it is. */
@@ -180,6 +200,7 @@ export async function underAttack(
     const { topic = "calm", from } = options;
     const bystander = await Bystander.arrive(bed, topic, from === undefined ? {} : { from });
     bed.confirm = () => bystander.confirm();
+    bed.p99Ms = () => bystander.p99Ms;
     try {
       await bed.confirm();
       await attack(bed);
