@@ -5,13 +5,14 @@
  */
 
 import { decodeAction } from "./action.ts";
+import { type BufferPool, NEW_BUFFERS } from "./buffer_pool.ts";
 import type { ClientFrames } from "./client_frames.ts";
 import { ProtocolError } from "./errors.ts";
 import { matchMarker } from "./first_bytes.ts";
+import { FrameBuffer } from "./frame_buffer.ts";
 import { CLIENT_TERMINATOR, isJsonSpace, isWord, utf8Bytes } from "./frames.ts";
 import { MESSAGE_MEMBERS, MESSAGE_TOPIC, topicMember } from "./message.ts";
 import { INCOMPLETE, MALFORMED, ObjectScanner, type ScannedMember } from "./object_scanner.ts";
-import { PartialFrame } from "./partial_frame.ts";
 import { quoteBytes } from "./printable.ts";
 import { readTopic } from "./topic_member.ts";
 
@@ -39,6 +40,8 @@ const MARKER = 2;
 const IN_MESSAGE = 3;
 /** MESSAGE is published, its terminator hasn't come. */
 const AFTER_MESSAGE = 4;
+/** Nothing is decoded any more. */
+const DISCARDED = 5;
 
 /** The client hasn't completed a frame. */
 const UNKNOWN = 0;
@@ -70,18 +73,22 @@ interface SpelledTopic {
  */
 export class ClientDecoder {
   readonly #maxFrameBytes: number;
+  readonly #pool: BufferPool;
   #mode = FRAME;
   /** Bytes of whitespace, or of the marker, in the modes that count them. */
   #run = 0;
   #client = UNKNOWN;
   /** Whether the last step came to the end of a frame. */
   #isBehindFrame = false;
-  #partial: PartialFrame | undefined;
+  #partial: FrameBuffer | undefined;
   #scanner: ObjectScanner | undefined;
   #lastTopic: SpelledTopic | undefined;
 
-  /** @throws {RangeError} if the limit isn't a whole number of at least 64. */
-  constructor(limits: ClientDecoderLimits) {
+  /**
+   * @param pool Where memory for incomplete frames comes from. Others may use it too.
+   * @throws {RangeError} if the limit isn't a whole number of at least 64.
+   */
+  constructor(limits: ClientDecoderLimits, pool: BufferPool = NEW_BUFFERS) {
     const { maxFrameBytes } = limits;
     if (!Number.isSafeInteger(maxFrameBytes) || maxFrameBytes < MIN_FRAME_LIMIT_BYTES) {
       throw new RangeError(
@@ -89,6 +96,7 @@ export class ClientDecoder {
       );
     }
     this.#maxFrameBytes = maxFrameBytes;
+    this.#pool = pool;
   }
 
   /** Whether the client has completed a frame of any kind, an empty one included. */
@@ -122,9 +130,15 @@ export class ClientDecoder {
     return this.#mode === AFTER_MESSAGE;
   }
 
-  /** Frees what is held for a frame that isn't complete. The decoder must not be used again. */
+  /**
+   * Gives back what is held for a frame that isn't complete; `sink` hears nothing more. May be called
+   * from inside `sink`, and must be called where {@linkcode push} has thrown.
+   */
   discard(): void {
+    this.#mode = DISCARDED;
+    this.#partial?.release();
     this.#partial = undefined;
+    this.#scanner?.release();
     this.#scanner = undefined;
   }
 
@@ -157,6 +171,8 @@ export class ClientDecoder {
         case AFTER_MESSAGE:
           pos = this.#scanAfterMessage(chunk, pos);
           break;
+        case DISCARDED:
+          return end;
       }
       if (this.#isBehindFrame && sink.hasEnough) break;
     }
@@ -181,7 +197,11 @@ export class ClientDecoder {
     const partial = this.#hold(chunk, pos, end);
     if (!isComplete) return end;
     this.#partial = undefined;
-    this.#completeFrame(partial.bytes, 0, partial.length, sink);
+    try {
+      this.#completeFrame(partial.bytes, 0, partial.length, sink);
+    } finally {
+      partial.release();
+    }
     return end + 1;
   }
 
@@ -257,7 +277,7 @@ export class ClientDecoder {
   }
 
   #beginMessage(chunk: Uint8Array, pos: number, sink: ClientFrames): number {
-    const scanner = this.#scanner ??= new ObjectScanner(MESSAGE_MEMBERS);
+    const scanner = this.#scanner ??= new ObjectScanner(MESSAGE_MEMBERS, this.#pool);
     scanner.begin();
     const limit = Math.min(chunk.length, pos + this.#maxFrameBytes);
     const end = scanner.scan(chunk, pos, limit);
@@ -284,7 +304,11 @@ export class ClientDecoder {
     if (objectEnd === MALFORMED) throw this.#malformed(partial.bytes, 0);
     if (objectEnd === INCOMPLETE) return end;
     this.#partial = undefined;
-    this.#publish(partial.bytes, 0, objectEnd, sink);
+    try {
+      this.#publish(partial.bytes, 0, objectEnd, sink);
+    } finally {
+      partial.release();
+    }
     return pos + objectEnd - held;
   }
 
@@ -330,8 +354,8 @@ export class ClientDecoder {
     if (++this.#run > this.#maxFrameBytes) throw this.#tooLarge("The whitespace around MESSAGE");
   }
 
-  #hold(chunk: Uint8Array, from: number, to: number): PartialFrame {
-    const partial = this.#partial ??= new PartialFrame(this.#maxFrameBytes);
+  #hold(chunk: Uint8Array, from: number, to: number): FrameBuffer {
+    const partial = this.#partial ??= new FrameBuffer(this.#maxFrameBytes, this.#pool);
     partial.append(chunk, from, to);
     return partial;
   }

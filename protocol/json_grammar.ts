@@ -9,33 +9,40 @@
  */
 
 // What a step asks for, apart from going on to the next state.
-/** The byte can't stand here. */
-export const REFUSE = 1;
-/** The byte opens a member's name. */
-export const BEGIN_NAME = 2;
-/** The byte closes a member's name. */
-export const END_NAME = 3;
-/** The byte begins an escape in a member's name. */
-export const ESCAPE_NAME = 4;
-/** The byte is the first of a value that is no container. */
-export const BEGIN_VALUE = 5;
+/**
+ * The byte opens an array, or an object. These two come first and are told apart by their lowest bit,
+ * which is what is kept of an open container.
+ */
+export const OPEN_OBJECT = 1;
+export const OPEN_ARRAY = 2;
+export const LAST_OPENING = OPEN_ARRAY;
+/** The byte closes the innermost container, and thereby a value. */
+export const CLOSE = 3;
 /** The byte is the last of a value; the container decides the next state. */
-export const END_VALUE = 6;
+export const END_VALUE = 4;
 /** The byte doesn't belong to the number before it, which is a value's end; look at it once more. */
-export const END_NUMBER = 7;
-/** The byte opens an object. */
-export const OPEN_OBJECT = 8;
-/** The byte opens an array. */
-export const OPEN_ARRAY = 9;
-/** The byte closes the innermost container; the one around it decides the next state. */
-export const CLOSE = 10;
+export const END_NUMBER = 5;
+export const LAST_ENDING = END_NUMBER;
+/** The byte can't stand here. */
+export const REFUSE = 6;
+/** The byte opens a member's name. */
+export const BEGIN_NAME = 7;
+/** The byte closes a member's name. */
+export const END_NAME = 8;
+/** The byte begins an escape in a member's name. */
+export const ESCAPE_NAME = 9;
+/** The byte is the first of a value that is no container. */
+export const BEGIN_VALUE = 10;
 
-/** A step is the next state in its low byte, and an action or 0 above it. */
-export const ACTION_SHIFT = 8;
+/** A state is a multiple of 256, so that together with a byte it's a place in the table. */
+export const STATE_SHIFT = 8;
+
+/** A step is the next state, and an action or 0 in these bits. */
+export const ACTION = 0xff;
 
 /** The table, and the states that its user must know. */
 export interface JsonGrammar {
-  /** The step for a byte in a state is at `state * 256 + byte`. */
+  /** The step for a byte in a state is at `state | byte`. */
   readonly steps: Uint16Array;
   /** Before the object. */
   readonly start: number;
@@ -43,7 +50,7 @@ export interface JsonGrammar {
   readonly afterMember: number;
   /** Behind a value in an array. */
   readonly afterItem: number;
-  /** For each state, what the next byte should be, for messages. */
+  /** What the next byte should be, for messages; for a state at `state >> STATE_SHIFT`. */
   readonly expectations: readonly string[];
 }
 
@@ -65,8 +72,8 @@ class GrammarBuilder {
 
   /** A new state, in which each byte takes the step of `otherwise`. */
   state(expectation: string, otherwise = REFUSE): number {
-    this.#rows.push(new Uint16Array(256).fill(otherwise << ACTION_SHIFT));
-    return this.expectations.push(expectation) - 1;
+    this.#rows.push(new Uint16Array(256).fill(otherwise));
+    return (this.expectations.push(expectation) - 1) << STATE_SHIFT;
   }
 
   /** A new state, in which white space changes nothing. */
@@ -84,12 +91,12 @@ class GrammarBuilder {
   }
 
   range(state: number, first: number, last: number, next: number, action = 0): void {
-    this.#rows[state]!.fill((action << ACTION_SHIFT) | next, first, last + 1);
+    this.#rows[state >> STATE_SHIFT]!.fill(next | action, first, last + 1);
   }
 
   steps(): Uint16Array {
     const steps = new Uint16Array(this.#rows.length * 256);
-    this.#rows.forEach((row, state) => steps.set(row, state * 256));
+    this.#rows.forEach((row, state) => steps.set(row, state << STATE_SHIFT));
     return steps;
   }
 }

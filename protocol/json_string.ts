@@ -1,14 +1,56 @@
 /**
- * Decodes a JSON string that a scanner has already checked.
+ * Decodes and compares JSON strings that a scanner has already checked.
  *
  * @module
  */
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The value of the JSON string in `bytes` from `start` to `end`, quotation marks included. */
 export function decodeJsonString(bytes: Uint8Array, start: number, end: number): string {
-  // With the quotation mark in front, a string's U+FEFF is no byte order mark to be dropped.
   const spelling = decoder.decode(bytes.subarray(start, end));
   return spelling.includes("\\") ? JSON.parse(spelling) : spelling.slice(1, -1);
+}
+
+const BACKSLASH = 0x5c;
+const LETTER_U = 0x75;
+
+/** For the second byte of a short escape the character that it stands for, if that is ASCII. */
+const SHORT_ESCAPES = new Uint8Array(128);
+for (const [escape, character] of ['""', "\\\\", "//", "b\b", "f\f", "n\n", "r\r", "t\t"]) {
+  SHORT_ESCAPES[escape!.charCodeAt(0)] = character!.charCodeAt(0);
+}
+
+/**
+ * Whether `bytes` from `start` to `end`, which stand between quotation marks and may have escapes, spell
+ * `word`, which is ASCII. It costs as many steps as `word` is long at most: a parser would look at all
+ * of them, and make a string.
+ */
+export function isEscapedWord(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  word: Uint8Array,
+): boolean {
+  let pos = start;
+  for (let i = 0; i < word.length; i++) {
+    if (pos >= end) return false;
+    let unit = bytes[pos]!;
+    if (unit !== BACKSLASH) pos++;
+    else if (bytes[pos + 1] !== LETTER_U) {
+      unit = SHORT_ESCAPES[bytes[pos + 1]!]!;
+      pos += 2;
+    } else {
+      unit = 0;
+      for (let at = pos + 2; at < pos + 6; at++) unit = unit << 4 | hexDigit(bytes[at]!);
+      pos += 6;
+    }
+    if (unit !== word[i]) return false;
+  }
+  return pos === end;
+}
+
+/** The value of a hexadecimal digit in ASCII. */
+function hexDigit(byte: number): number {
+  return byte <= 0x39 ? byte - 0x30 : (byte | 0x20) - 0x57;
 }

@@ -1,27 +1,28 @@
 /**
  * Checks a JSON object byte by byte, in as many pieces as the network makes of it, and notes where
  * some of its members stand. Nothing is decoded and nothing is recursive, so that hostile nesting
- * costs the same on every runtime: some bits a level.
+ * costs the same on every runtime: a bit a level.
  *
  * @module
  */
 
+import { type BufferPool, NEW_BUFFERS } from "./buffer_pool.ts";
 import { isWord, utf8Bytes } from "./frames.ts";
 import {
-  ACTION_SHIFT,
+  ACTION,
   BEGIN_NAME,
   BEGIN_VALUE,
   buildJsonGrammar,
   CLOSE,
-  END_NAME,
   END_NUMBER,
-  END_VALUE,
   ESCAPE_NAME,
-  OPEN_ARRAY,
+  LAST_ENDING,
+  LAST_OPENING,
   OPEN_OBJECT,
   REFUSE,
+  STATE_SHIFT,
 } from "./json_grammar.ts";
-import { decodeJsonString } from "./json_string.ts";
+import { isEscapedWord } from "./json_string.ts";
 import { quoteBytes } from "./printable.ts";
 
 /** {@linkcode ObjectScanner.scan}: the bytes ended before the object did. */
@@ -30,14 +31,17 @@ export const INCOMPLETE: number = -1;
 export const MALFORMED: number = -2;
 
 /** A member's name to look for. */
-export interface MemberName {
-  readonly text: string;
-  readonly bytes: Uint8Array;
-}
+export type MemberName = Uint8Array;
 
-/** Readies an ASCII name for comparison; once, not for each scanner. */
+/**
+ * Readies a name for comparison; once, not for each scanner.
+ *
+ * @throws {RangeError} if it has other characters than those of ASCII.
+ */
 export function memberName(text: string): MemberName {
-  return { text, bytes: utf8Bytes(text) };
+  const name = utf8Bytes(text);
+  if (name.length !== text.length) throw new RangeError(`The name ${text} isn't ASCII`);
+  return name;
 }
 
 /** A top-level member that the scanner was asked to find; offsets count from the object's `{`. */
@@ -72,9 +76,9 @@ const {
   expectations,
 } = buildJsonGrammar();
 
-const OBJECT = 1;
-const ARRAY = 0;
+/** Open arrays and objects whose kinds are bits of one word. */
 const LEVELS_PER_WORD = 32;
+const WORD_BYTES = 4;
 
 /**
  * A scanner for one object at a time. {@linkcode begin} readies it for the next, whatever came of
@@ -82,26 +86,31 @@ const LEVELS_PER_WORD = 32;
  */
 export class ObjectScanner {
   readonly #members: Member[] = [];
+  readonly #pool: BufferPool;
   #state = START;
   #scanned = 0;
   /** Open arrays and objects. The innermost 1 to 32 are bits of `#kinds`, the last one lowest. */
   #depth = 0;
   #kinds = 0;
   /** The full words of bits outside `#kinds`, outermost first. */
-  #outerKinds: number[] | undefined;
+  #outerKinds: Uint8Array | undefined;
   #nameStart = 0;
   #nameIsEscaped = false;
   /** The wanted member whose value is next, or being scanned. */
   #current: Member | undefined;
 
-  /** @param names The wanted top-level members' names. */
-  constructor(names: readonly MemberName[]) {
+  /**
+   * @param names The wanted top-level members' names.
+   * @param pool Where memory for deep nesting comes from.
+   */
+  constructor(names: readonly MemberName[], pool: BufferPool = NEW_BUFFERS) {
+    this.#pool = pool;
     for (const name of names) this.#members.push(new Member(name));
   }
 
   /** Bytes of memory held for deep nesting; 0 for objects up to 32 levels deep. */
   get heldBytes(): number {
-    return (this.#outerKinds?.length ?? 0) * 8;
+    return this.#outerKinds?.length ?? 0;
   }
 
   /** The member with the name at `index` of those given to the constructor. */
@@ -117,9 +126,15 @@ export class ObjectScanner {
     this.#scanned = 0;
     this.#depth = 0;
     this.#kinds = 0;
-    this.#outerKinds = undefined;
     this.#current = undefined;
+    this.release();
     for (const member of this.#members) member.isPresent = false;
+  }
+
+  /** Gives back the memory held for deep nesting. Then it must {@linkcode begin} before it scans. */
+  release(): void {
+    if (this.#outerKinds !== undefined) this.#pool.giveBack(this.#outerKinds);
+    this.#outerKinds = undefined;
   }
 
   /**
@@ -131,61 +146,58 @@ export class ObjectScanner {
    */
   scan(bytes: Uint8Array, from: number, to: number): number {
     const origin = from - this.#scanned;
+    const steps = STEPS;
     let state = this.#state;
+    let depth = this.#depth;
+    let kinds = this.#kinds;
     let pos = from;
     scanning: for (; pos < to; pos++) {
-      const row = state << 8;
-      let step = STEPS[row | bytes[pos]!]!;
+      let step = steps[state | bytes[pos]!]!;
       // Most bytes of a message are inside strings and change nothing.
       while (step === state) {
         if (++pos === to) break scanning;
-        step = STEPS[row | bytes[pos]!]!;
+        step = steps[state | bytes[pos]!]!;
       }
-      const action = step >> ACTION_SHIFT;
+      const action = step & ACTION;
       if (action === 0) {
         state = step;
         continue;
       }
-      switch (action) {
-        case BEGIN_NAME:
-          this.#nameStart = pos - origin;
-          this.#nameIsEscaped = false;
-          break;
-        case END_NAME:
-          if (this.#depth === 1) this.#matchName(bytes, origin + this.#nameStart, pos + 1);
-          break;
-        case BEGIN_VALUE:
-          this.#beginValue(bytes[pos]!, pos - origin);
-          break;
-        case END_VALUE:
-          state = this.#endValue(pos + 1 - origin);
-          continue;
-        case CLOSE:
-          this.#pop();
-          if (this.#depth === 0) return pos + 1;
-          state = this.#endValue(pos + 1 - origin);
-          continue;
-        case OPEN_OBJECT:
-          this.#beginValue(bytes[pos]!, pos - origin);
-          this.#push(OBJECT);
-          break;
-        case OPEN_ARRAY:
-          this.#beginValue(bytes[pos]!, pos - origin);
-          this.#push(ARRAY);
-          break;
-        case END_NUMBER:
-          state = this.#endValue(pos - origin);
-          pos--;
-          continue;
-        case ESCAPE_NAME:
-          this.#nameIsEscaped = true;
-          break;
-        case REFUSE:
-          break scanning;
+      if (action <= LAST_OPENING) {
+        if (depth === 1) this.#beginValue(bytes[pos]!, pos - origin);
+        if (depth % LEVELS_PER_WORD === 0 && depth > 0) this.#pushWord(depth, kinds);
+        kinds = (kinds << 1) | (action & 1);
+        depth++;
+        state = step ^ action;
+        continue;
       }
-      state = step & 0xff;
+      if (action <= LAST_ENDING) {
+        if (action === CLOSE) {
+          if (--depth === 0) {
+            this.release();
+            return pos + 1;
+          }
+          if (depth % LEVELS_PER_WORD === 0) kinds = this.#popWord(depth);
+          else kinds >>= 1;
+        } else if (action === END_NUMBER) pos--;
+        if (depth === 1) this.#endValue(pos + 1 - origin);
+        state = (kinds & 1) === OPEN_OBJECT ? AFTER_MEMBER : AFTER_ITEM;
+        continue;
+      }
+      if (action === REFUSE) break;
+      if (action === BEGIN_NAME) {
+        this.#nameStart = pos - origin;
+        this.#nameIsEscaped = false;
+      } else if (action === ESCAPE_NAME) this.#nameIsEscaped = true;
+      else if (depth === 1) {
+        if (action === BEGIN_VALUE) this.#beginValue(bytes[pos]!, pos - origin);
+        else this.#matchName(bytes, origin + this.#nameStart, pos);
+      }
+      state = step ^ action;
     }
     this.#state = state;
+    this.#depth = depth;
+    this.#kinds = kinds;
     this.#scanned = pos - origin;
     return pos === to ? INCOMPLETE : MALFORMED;
   }
@@ -199,53 +211,62 @@ export class ObjectScanner {
   problem(bytes: Uint8Array, origin: number): string {
     const at = origin + this.#scanned;
     const found = quoteBytes(bytes, at, at + 1);
-    return `${found} at byte ${this.#scanned}, where ${expectations[this.#state]} should be`;
+    return `${found} at byte ${this.#scanned}, where ${
+      expectations[this.#state >> STATE_SHIFT]
+    } should be`;
   }
 
+  /** A value of the top level begins. */
   #beginValue(first: number, start: number): void {
     const member = this.#current;
-    if (member === undefined || this.#depth !== 1) return;
+    if (member === undefined) return;
     member.isPresent = true;
     member.isString = first === 0x22;
     member.start = start;
   }
 
-  /** Returns the state behind a value in the innermost container. */
-  #endValue(end: number): number {
-    if (this.#current !== undefined && this.#depth === 1) {
-      this.#current.end = end;
-      this.#current = undefined;
-    }
-    return (this.#kinds & 1) === OBJECT ? AFTER_MEMBER : AFTER_ITEM;
+  /** A value of the top level has ended. */
+  #endValue(end: number): void {
+    if (this.#current === undefined) return;
+    this.#current.end = end;
+    this.#current = undefined;
   }
 
-  #push(kind: number): void {
-    if (this.#depth > 0 && this.#depth % LEVELS_PER_WORD === 0) {
-      (this.#outerKinds ??= []).push(this.#kinds);
+  /** Keeps a full word of kinds, of the levels up to `depth`. */
+  #pushWord(depth: number, kinds: number): void {
+    const end = depth / LEVELS_PER_WORD * WORD_BYTES;
+    let words = this.#outerKinds;
+    if (words === undefined || words.length < end) {
+      const grown = this.#pool.take(end);
+      if (words !== undefined) {
+        grown.set(words);
+        this.#pool.giveBack(words);
+      }
+      this.#outerKinds = words = grown;
     }
-    this.#kinds = (this.#kinds << 1) | kind;
-    this.#depth++;
+    for (let i = 1; i <= WORD_BYTES; i++) {
+      words[end - i] = kinds;
+      kinds >>= 8;
+    }
   }
 
-  #pop(): void {
-    this.#depth--;
-    if (this.#depth > 0 && this.#depth % LEVELS_PER_WORD === 0) {
-      this.#kinds = this.#outerKinds!.pop()!;
-    } else {
-      this.#kinds >>>= 1;
-    }
+  /** The word of kinds that was kept of the levels up to `depth`. */
+  #popWord(depth: number): number {
+    const words = this.#outerKinds!;
+    const end = depth / LEVELS_PER_WORD * WORD_BYTES;
+    let kinds = 0;
+    for (let at = end - WORD_BYTES; at < end; at++) kinds = (kinds << 8) | words[at]!;
+    return kinds;
   }
 
+  /** A name of the top level stands in quotation marks at `start` and `end`. */
   #matchName(bytes: Uint8Array, start: number, end: number): void {
+    const isSpelledBy = this.#nameIsEscaped ? isEscapedWord : isWord;
     for (const member of this.#members) {
-      if (isWord(bytes, start + 1, end - 1, member.name.bytes)) {
+      if (isSpelledBy(bytes, start + 1, end, member.name)) {
         this.#current = member;
         return;
       }
-    }
-    if (this.#nameIsEscaped) {
-      const name = decodeJsonString(bytes, start, end);
-      this.#current = this.#members.find((member) => member.name.text === name);
     }
   }
 }

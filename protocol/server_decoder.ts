@@ -5,8 +5,8 @@
  */
 
 import { ProtocolError } from "./errors.ts";
+import { FrameBuffer } from "./frame_buffer.ts";
 import { SERVER_TERMINATOR, utf8Bytes } from "./frames.ts";
-import { PartialFrame } from "./partial_frame.ts";
 
 /** The payload of the server's `ACK`. Shared: never write to it. */
 export const ACK_PAYLOAD: Uint8Array = utf8Bytes("ACK");
@@ -26,7 +26,7 @@ const DEFAULT_MAX_FRAME_BYTES = 1024 * 1024;
 /** Splits one server's stream into frames, however it is cut. Between frames it holds no buffer. */
 export class ServerDecoder {
   readonly #maxFrameBytes: number;
-  #partial: PartialFrame | undefined;
+  #partial: FrameBuffer | undefined;
 
   /**
    * @param limits By default frames of up to 1 MiB.
@@ -62,7 +62,7 @@ export class ServerDecoder {
         );
       }
       if (terminator === -1) {
-        (this.#partial ??= new PartialFrame(this.#maxFrameBytes)).append(chunk, pos, end);
+        (this.#partial ??= new FrameBuffer(this.#maxFrameBytes)).append(chunk, pos, end);
       } else if (held === undefined) {
         onFrame(chunk.subarray(pos, end));
       } else {

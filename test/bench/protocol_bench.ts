@@ -77,6 +77,19 @@ function largeMessage(character: string): Uint8Array {
   return utf8Bytes(`{"topic":"events","data":"${character.repeat(length)}"}`);
 }
 
+/** About 64 kB of members whose names are all spelled by escapes, as slow to compare as names get. */
+function escapedNames(): Uint8Array {
+  const member = String.raw`,"\u0074\u0069\u006dx":0`;
+  const members = member.repeat(Math.floor(64_000 / member.length));
+  return utf8Bytes(`{"topic":"events"${members}}`);
+}
+
+/** Containers in each other, as deep as a frame allows. */
+function nested(open: string, close: string): Uint8Array {
+  const depth = Math.floor(64_000 / (open.length + close.length));
+  return utf8Bytes(`{"topic":"events","data":${open.repeat(depth)}0${close.repeat(depth)}}`);
+}
+
 function pipelinedCase(size: string, message: Uint8Array, count: number): Case {
   const chunks = inChunks(repeat(encodePublish(message, { pipelined: true }), count));
   return {
@@ -120,6 +133,9 @@ export const PROTOCOL_CASES: readonly Case[] = [
   pipelinedCase("69 bytes", MESSAGE, PIPELINED),
   pipelinedCase("16 kB of ASCII", largeMessage("x"), LARGE),
   pipelinedCase("16 kB of two-byte characters", largeMessage("я"), LARGE),
+  pipelinedCase("64 kB of members with escaped names", escapedNames(), LARGE),
+  pipelinedCase("64 kB of arrays in each other", nested("[", "]"), LARGE),
+  pipelinedCase("64 kB of objects in each other", nested('{"":', "}"), LARGE),
   {
     name: "timestamp and splice a message of 69 bytes",
     unit: "frame",

@@ -117,7 +117,7 @@ describe("ClientDecoder: frame_too_large", () => {
         } catch (thrown) {
           error = thrown;
         }
-        assert(decoder.heldBytes <= 1000);
+        assert(decoder.heldBytes <= 1024);
       }
       assert(error instanceof ProtocolError);
       assertEquals(error.code, "frame_too_large");
