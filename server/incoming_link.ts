@@ -1,3 +1,4 @@
+import type { BufferPool } from "../protocol/buffer_pool.ts";
 import type { Connection, ConnectionHandler, Runtime } from "../runtime/types.ts";
 import { AnswerEncoder } from "./answer_frames.ts";
 import type { Gate, Waiter } from "./gate.ts";
@@ -10,6 +11,8 @@ import type { Topic } from "./topic.ts";
 /** What links need of the server they belong to. */
 export interface MeshHost extends OutboxContext {
   readonly runtime: Runtime;
+  /** Memory for messages that arrive in pieces. */
+  readonly buffers: BufferPool;
   /**
    * Fans out a message that another process accepted.
    *
@@ -34,7 +37,7 @@ export interface MeshHost extends OutboxContext {
 export class IncomingLink implements ConnectionHandler, LinkFrames, Waiter {
   readonly #connection: Connection;
   readonly #host: MeshHost;
-  readonly #decoder = new LinkDecoder();
+  readonly #decoder: LinkDecoder;
   readonly #outbox: Outbox;
   readonly #answers = new AnswerEncoder();
   /** A topic of the chunk that is being read whose messages should wait. */
@@ -45,6 +48,7 @@ export class IncomingLink implements ConnectionHandler, LinkFrames, Waiter {
   constructor(connection: Connection, host: MeshHost) {
     this.#connection = connection;
     this.#host = host;
+    this.#decoder = new LinkDecoder(host.buffers);
     this.#outbox = new Outbox(connection, host);
   }
 
@@ -78,6 +82,7 @@ export class IncomingLink implements ConnectionHandler, LinkFrames, Waiter {
 
   onClose(): void {
     this.#isGone = true;
+    this.#decoder.discard();
     this.#gate?.leave(this);
     this.#outbox.discard();
   }

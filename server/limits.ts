@@ -184,8 +184,17 @@ export const RELAXED_BUDGET_SHARE = 0.625;
  */
 export const UNFINISHED_TIGHT_SHARE = 0.1875;
 
-/** The share that they may hold at all, whatever time they take. */
+/**
+ * The share that they may hold at all, whatever time they take; also what buffers that are kept for
+ * further ones may have with them.
+ */
 export const UNFINISHED_CRITICAL_SHARE = 0.5;
+
+/**
+ * How often half of the memory is given up that was kept for frames and wasn't needed meanwhile, in
+ * milliseconds: attackers who come again after some seconds find it there, and it's gone in a minute.
+ */
+export const BUFFER_TRIM_INTERVAL_MS = 1_000;
 
 /** The share that may have arrived and wait to be read before no more is read. */
 export const DEFERRED_SHARE = 0.3125;

@@ -10,6 +10,9 @@
  * @module
  */
 
+import type { BufferPool } from "../protocol/buffer_pool.ts";
+import { FrameBuffer } from "../protocol/frame_buffer.ts";
+
 const HEADER_BYTES = 4 + 8 + 1 + 2;
 
 /** The first buffer for a turn's messages. */
@@ -71,30 +74,71 @@ export interface LinkFrames {
 
 /** Takes a link's frames apart, however they're split. */
 export class LinkDecoder {
-  readonly #text = new TextDecoder();
-  #partial = new Uint8Array();
+  readonly #text = new TextDecoder("utf-8", { ignoreBOM: true });
+  readonly #partial: FrameBuffer;
+
+  /** @param pool Where memory for frames that come in pieces is from. */
+  constructor(pool: BufferPool) {
+    this.#partial = new FrameBuffer(Infinity, pool);
+  }
 
   push(chunk: Uint8Array, sink: LinkFrames): void {
-    const bytes = this.#partial.length === 0 ? chunk : joined(this.#partial, chunk);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    let start = 0;
-    while (bytes.length - start >= HEADER_BYTES) {
+    let start = this.#partial.length === 0 ? 0 : this.#continue(chunk, sink);
+    const view = viewOf(chunk);
+    while (chunk.length - start >= HEADER_BYTES) {
       const end = start + view.getUint32(start, true);
-      if (end > bytes.length) break;
-      const topicEnd = start + HEADER_BYTES + view.getUint16(start + 13, true);
-      const topic = this.#text.decode(bytes.subarray(start + HEADER_BYTES, topicEnd));
-      const micros = view.getFloat64(start + 4, true);
-      const wantsReceipt = view.getUint8(start + 12) === 1;
-      sink.onForwarded(topic, micros, bytes.subarray(topicEnd, end), wantsReceipt);
+      if (end > chunk.length) break;
+      this.#deliver(chunk, view, start, end, sink);
       start = end;
     }
-    this.#partial = bytes.slice(start);
+    if (start === chunk.length) return;
+    this.#partial.append(chunk, start, chunk.length);
+    this.#reserve();
+  }
+
+  /** Frees what is held of a frame that isn't complete. The decoder must not be used again. */
+  discard(): void {
+    this.#partial.release();
+  }
+
+  /** Goes on with the frame that has begun; how many of the chunk's bytes that takes. */
+  #continue(chunk: Uint8Array, sink: LinkFrames): number {
+    const partial = this.#partial;
+    let start = 0;
+    if (partial.length < HEADER_BYTES) {
+      start = Math.min(HEADER_BYTES - partial.length, chunk.length);
+      partial.append(chunk, 0, start);
+      this.#reserve();
+      if (partial.length < HEADER_BYTES) return start;
+    }
+    const byteLength = viewOf(partial.bytes).getUint32(0, true);
+    const end = Math.min(chunk.length, start + byteLength - partial.length);
+    partial.append(chunk, start, end);
+    if (partial.length < byteLength) return end;
+    const { bytes } = partial;
+    try {
+      this.#deliver(bytes, viewOf(bytes), 0, byteLength, sink);
+    } finally {
+      partial.release();
+    }
+    return end;
+  }
+
+  /** Makes room for the whole frame, once its length has come. */
+  #reserve(): void {
+    const { bytes, length } = this.#partial;
+    if (length >= HEADER_BYTES) this.#partial.reserve(viewOf(bytes).getUint32(0, true));
+  }
+
+  #deliver(bytes: Uint8Array, view: DataView, start: number, end: number, sink: LinkFrames): void {
+    const topicEnd = start + HEADER_BYTES + view.getUint16(start + 13, true);
+    const topic = this.#text.decode(bytes.subarray(start + HEADER_BYTES, topicEnd));
+    const micros = view.getFloat64(start + 4, true);
+    const wantsReceipt = view.getUint8(start + 12) === 1;
+    sink.onForwarded(topic, micros, bytes.subarray(topicEnd, end), wantsReceipt);
   }
 }
 
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(first.length + second.length);
-  bytes.set(first);
-  bytes.set(second, first.length);
-  return bytes;
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,3 +1,4 @@
+import { BufferPool } from "../protocol/buffer_pool.ts";
 import { ClientDecoder } from "../protocol/client_decoder.ts";
 import { TimestampIssuer } from "../protocol/timestamp.ts";
 import type {
@@ -24,7 +25,12 @@ import { LameDuck } from "./lame_duck.ts";
 import type { Borrower } from "./lending/borrower.ts";
 import type { HeldConnections } from "./lending/held_connections.ts";
 import { type LendingOptions, SharedLimits } from "./lending/shared_limits.ts";
-import { type Limits, STOP_DEADLINE_MS } from "./limits.ts";
+import {
+  BUFFER_TRIM_INTERVAL_MS,
+  type Limits,
+  STOP_DEADLINE_MS,
+  UNFINISHED_CRITICAL_SHARE,
+} from "./limits.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { Mesh } from "./mesh.ts";
 import { PublishThrottle } from "./publish_throttle.ts";
@@ -73,6 +79,9 @@ export class Server {
   readonly #turns: Turns;
   readonly #sweeper: Sweeper;
   readonly #budget: MemoryBudget;
+  /** Memory for frames that arrive in pieces. */
+  readonly #buffers: BufferPool;
+  #trimmedMs = 0;
   readonly #context: SessionContext & { access: AccessRules };
   readonly #admission: Admission;
   readonly #shared: SharedLimits | undefined;
@@ -117,6 +126,7 @@ export class Server {
       onInputCritical: () => this.#inputDefence.onCritical(),
       onInputRelaxed: () => this.#inputDefence.onRelaxed(),
     });
+    this.#buffers = new BufferPool(limits.maxTotalPendingBytes * UNFINISHED_CRITICAL_SHARE);
     this.#inputDefence = new InputDefence({
       runtime,
       sessions: this.#sessions,
@@ -154,6 +164,7 @@ export class Server {
       clock,
       // Of its own: processes that stop reading each other for want of memory would wait for ever.
       budget: new MemoryBudget(limits.maxTotalPendingBytes, {}),
+      buffers: this.#buffers,
       publishForwarded: (name, micros, message, take) => {
         counters.messagesForwarded++;
         return topics.publish(name, micros, message, take);
@@ -193,7 +204,7 @@ export class Server {
       admission: this.#admission,
       borrower: this.#shared?.borrower,
       backplane: this.mesh,
-      newDecoder: () => new ClientDecoder(limits),
+      newDecoder: () => new ClientDecoder(limits, this.#buffers),
       newToken: () => tokens.next(),
       onThrottled: (remoteAddress, remotePort) =>
         events.onThrottled?.(remoteAddress, remotePort, limits.publishRate),
@@ -334,6 +345,10 @@ export class Server {
     this.mesh?.sweep();
     this.#context.throttle.gate.open();
     this.#inputDefence.sweep();
+    if (nowMs - this.#trimmedMs >= BUFFER_TRIM_INTERVAL_MS) {
+      this.#buffers.trim();
+      this.#trimmedMs = nowMs;
+    }
     if (this.#budget.isTight || this.#budget.isExceeded) {
       defendBudget(this.#sessions, this.#budget);
     }

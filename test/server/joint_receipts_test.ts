@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import * as fc from "fast-check";
 import { describe, it } from "node:test";
+import { NEW_BUFFERS } from "../../protocol/buffer_pool.ts";
 import type { Connection } from "../../runtime/types.ts";
 import { AnswerDecoder, AnswerEncoder } from "../../server/answer_frames.ts";
 import { RECEIPT_DEADLINE_MS, SWEEP_INTERVAL_MS } from "../../server/limits.ts";
@@ -25,7 +26,7 @@ class FakeWorker {
 
   static async linkedWith(bed: MemoryBed, path = "/fake"): Promise<FakeWorker> {
     const worker = new FakeWorker();
-    const decoder = new LinkDecoder();
+    const decoder = new LinkDecoder(NEW_BUFFERS);
     await bed.net.listen({ transport: "unix", path }, (connection) => {
       worker.#connection = connection;
       return {
