@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { CidrSet, parseCidr } from "./cidr.ts";
 import { parseIp } from "./ip_address.ts";
 
@@ -21,26 +21,33 @@ export const NOTHING: Permissions = 0;
 export const PUBLISH: Permissions = 1;
 export const SUBSCRIBE: Permissions = 2;
 
+const HASH_BYTES = 32;
+
 interface Rule {
   readonly permission: Permissions;
   readonly from: CidrSet | undefined;
-  readonly keyHashes: readonly Uint8Array[] | undefined;
+  readonly keyHashes: ReadonlySet<string> | undefined;
 }
 
 /**
  * The rules of who may do what. Where both addresses and keys are given for something, it takes
  * both. Of keys it keeps hashes only.
+ *
+ * A key is found by its hash, so that it costs the same however many there are. How long that takes tells
+ * nothing: the hashes depend on a secret that is drawn anew for each object, so that nobody can choose keys
+ * whose hashes come close to another's.
  */
 export class AccessRules {
   readonly #rules: readonly Rule[];
   readonly #wantsKeys: boolean;
+  readonly #secret = randomBytes(HASH_BYTES);
 
   /** @throws {RangeError} where an address or a key can't be one. */
   constructor(options: AccessOptions) {
     const { publishFrom, publishKeys, subscribeFrom, subscribeKeys } = options;
     this.#rules = [
-      newRule(PUBLISH, publishFrom, publishKeys),
-      newRule(SUBSCRIBE, subscribeFrom, subscribeKeys),
+      this.#newRule(PUBLISH, publishFrom, publishKeys),
+      this.#newRule(SUBSCRIBE, subscribeFrom, subscribeKeys),
     ];
     this.#wantsKeys = this.#rules.some(({ keyHashes }) => keyHashes !== undefined);
   }
@@ -57,40 +64,37 @@ export class AccessRules {
   }
 
   /**
-   * What a client may do with a key besides, or `undefined` where it's none of the keys. It takes as
-   * long for every key that is wrong. Where no key is wanted, each is right.
+   * What a client may do with a key besides, or `undefined` where it's none of the keys. Where no key is
+   * wanted, each is right.
    */
   withKey(address: string, key: string): Permissions | undefined {
-    const hash = hashOf(key);
+    const hash = this.#hashOf(key);
     let isKnown = !this.#wantsKeys;
     let permissions = NOTHING;
-    for (const { permission, from, keyHashes = [] } of this.#rules) {
-      for (const known of keyHashes) {
-        if (!timingSafeEqual(known, hash)) continue;
-        isKnown = true;
-        if (includes(from, address)) permissions |= permission;
-      }
+    for (const { permission, from, keyHashes } of this.#rules) {
+      if (keyHashes === undefined || !keyHashes.has(hash)) continue;
+      isKnown = true;
+      if (includes(from, address)) permissions |= permission;
     }
     return isKnown ? permissions : undefined;
   }
-}
 
-function newRule(
-  permission: Permissions,
-  from: readonly string[] | undefined,
-  keys: readonly string[] | undefined,
-): Rule {
-  for (const key of keys ?? []) if (key === "") throw new RangeError("A key can't be empty");
-  return {
-    permission,
-    from: from === undefined ? undefined : new CidrSet(from.map(parseCidr)),
-    keyHashes: keys?.map(hashOf),
-  };
-}
+  #newRule(
+    permission: Permissions,
+    from: readonly string[] | undefined,
+    keys: readonly string[] | undefined,
+  ): Rule {
+    for (const key of keys ?? []) if (key === "") throw new RangeError("A key can't be empty");
+    return {
+      permission,
+      from: from === undefined ? undefined : new CidrSet(from.map(parseCidr)),
+      keyHashes: keys && new Set(keys.map((key) => this.#hashOf(key))),
+    };
+  }
 
-/** Hashes are compared instead of keys: they are of one length, and tell nothing about the keys. */
-function hashOf(key: string): Uint8Array {
-  return new Uint8Array(createHash("sha256").update(Buffer.from(key)).digest());
+  #hashOf(key: string): string {
+    return createHmac("sha256", this.#secret).update(Buffer.from(key)).digest("hex");
+  }
 }
 
 function includes(networks: CidrSet | undefined, address: string): boolean {
