@@ -13,7 +13,7 @@ import { FrameBuffer } from "./frame_buffer.ts";
 import { CLIENT_TERMINATOR, isJsonSpace, isWord, utf8Bytes } from "./frames.ts";
 import { MESSAGE_MEMBERS, MESSAGE_TOPIC, topicMember } from "./message.ts";
 import { INCOMPLETE, MALFORMED, ObjectScanner, type ScannedMember } from "./object_scanner.ts";
-import { quoteBytes } from "./printable.ts";
+import { quoteByte } from "./printable.ts";
 import { readTopic } from "./topic_member.ts";
 
 /** Limits of a {@linkcode ClientDecoder}; one object may serve all. */
@@ -254,7 +254,7 @@ export class ClientDecoder {
     }
     throw new ProtocolError(
       "bad_message",
-      `MESSAGE is not a JSON object: it begins with ${quoteBytes(chunk, pos, chunk.length)}`,
+      `MESSAGE is not a JSON object: it begins with ${quoteByte(byte)}`,
     );
   }
 
@@ -343,7 +343,7 @@ export class ClientDecoder {
     else {
       throw new ProtocolError(
         "bad_frame",
-        `Between MESSAGE and its NUL stands ${quoteBytes(chunk, pos, chunk.length)}`,
+        `Between MESSAGE and its NUL stands ${quoteByte(byte)}`,
       );
     }
     return pos + 1;

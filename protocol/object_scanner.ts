@@ -23,7 +23,7 @@ import {
   STATE_SHIFT,
 } from "./json_grammar.ts";
 import { isEscapedWord } from "./json_string.ts";
-import { quoteBytes } from "./printable.ts";
+import { quoteByte } from "./printable.ts";
 
 /** {@linkcode ObjectScanner.scan}: the bytes ended before the object did. */
 export const INCOMPLETE: number = -1;
@@ -210,7 +210,7 @@ export class ObjectScanner {
    */
   problem(bytes: Uint8Array, origin: number): string {
     const at = origin + this.#scanned;
-    const found = quoteBytes(bytes, at, at + 1);
+    const found = quoteByte(bytes[at]!);
     return `${found} at byte ${this.#scanned}, where ${
       expectations[this.#state >> STATE_SHIFT]
     } should be`;

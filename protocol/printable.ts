@@ -7,7 +7,7 @@
 const MAX_QUOTED_CHARACTERS = 40;
 
 /**
- * Quotes the beginning of `bytes` from `start` to `end` as printable ASCII: at most 40 characters
+ * Quotes the beginning of what is no secret, `bytes` from `start` to `end` as printable ASCII: at most 40 characters
  * between the quotation marks, other bytes as `\xNN`, and `...` behind them if that isn't all.
  */
 export function quoteBytes(bytes: Uint8Array, start: number, end: number): string {
@@ -18,6 +18,22 @@ export function quoteBytes(bytes: Uint8Array, start: number, end: number): strin
     quoted += shown;
   }
   return `"${quoted}"`;
+}
+
+/**
+ * Shows no more of what a client sent in the wrong place than its first byte, and how long it is: it may
+ * have been a key. An empty one is said to be.
+ */
+export function describeBytes(bytes: Uint8Array, start: number, end: number): string {
+  if (start === end) return "nothing";
+  const rest = end - start - 1;
+  const first = quoteByte(bytes[start]!);
+  return rest === 0 ? first : `${first} and ${rest} ${rest === 1 ? "byte" : "bytes"} more`;
+}
+
+/** Quotes one byte as printable ASCII. */
+export function quoteByte(byte: number): string {
+  return `"${showByte(byte)}"`;
 }
 
 function showByte(byte: number): string {
