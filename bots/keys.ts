@@ -6,7 +6,7 @@
 
 import { MAX_SPELLED_KEY_BYTES } from "../protocol/action.ts";
 import { EnvironmentError, quote, UsageError } from "../runtime/command_line.ts";
-import { readTextFile } from "../runtime/text_file.ts";
+import { readKeyFile } from "../runtime/key_file.ts";
 
 /** The flag that has the key itself for its value. */
 const KEY_FLAG = "--key";
@@ -15,7 +15,7 @@ const KEY_FLAG = "--key";
  * The keys of a command line, and the first one in each file that it names.
  *
  * @throws {UsageError} if a key is too long.
- * @throws {EnvironmentError} if a file can't be read, or holds no key.
+ * @throws {EnvironmentError} if a file can't be read, holds no key, or isn't UTF-8.
  */
 export function readKeys(keys: readonly string[], files: readonly string[]): string[] {
   return [
@@ -25,9 +25,8 @@ export function readKeys(keys: readonly string[], files: readonly string[]): str
 }
 
 function firstKey(file: string): string {
-  const text = readTextFile(`--key-file ${file}`, file);
-  const key = text.split("\n").map((line) => line.trim()).find((line) => line !== "");
-  if (key !== undefined) return key;
+  const [first] = readKeyFile(`--key-file ${file}`, file);
+  if (first !== undefined) return first.key;
   throw new EnvironmentError(`--key-file ${file} holds no key: write it on the first line`);
 }
 

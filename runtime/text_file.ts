@@ -4,7 +4,8 @@
  * @module
  */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
+import process from "node:process";
 import { EnvironmentError } from "./command_line.ts";
 import { demand } from "./permission.ts";
 
@@ -15,12 +16,29 @@ import { demand } from "./permission.ts";
  * @throws {EnvironmentError} if it can't be read.
  */
 export function readTextFile(what: string, path: string): string {
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(readFile(what, path));
+}
+
+/**
+ * A file's bytes.
+ *
+ * @param what How the message calls it.
+ * @throws {EnvironmentError} if it can't be read.
+ */
+export function readFile(what: string, path: string): Uint8Array {
   try {
     demand({ name: "read", path });
-    return readFileSync(path, "utf8");
+    return readFileSync(path);
   } catch (cause) {
     throw new EnvironmentError(`can't read ${what}: ${reason(cause)}`, { cause });
   }
+}
+
+/** Whether every user of this machine may read a file, as far as its mode tells. */
+export function isReadByAll(path: string): boolean {
+  // Windows has no such mode, and shows one that means nothing.
+  if (process.platform === "win32") return false;
+  return ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o004) !== 0;
 }
 
 function reason(cause: unknown): string {

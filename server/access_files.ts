@@ -1,40 +1,61 @@
 import { MAX_SPELLED_KEY_BYTES } from "../protocol/action.ts";
 import { EnvironmentError, quote } from "../runtime/command_line.ts";
-import { readTextFile } from "../runtime/text_file.ts";
+import { readKeyFile } from "../runtime/key_file.ts";
+import { isReadByAll, readTextFile } from "../runtime/text_file.ts";
 import type { AccessOptions } from "./access.ts";
 import { parseCidr } from "./cidr.ts";
 import type { ServerOptions } from "./options.ts";
 
+const utf8 = new TextEncoder();
+
+/** A key of fewer characters may be guessed: 16 hexadecimal digits, of chance, are 64 bits. */
+const MIN_STRONG_CHARACTERS = 16;
+
 /**
  * The access rules of a command line, with the keys and the addresses from their files.
  *
+ * @param warn Told in a line what is unwise about a file that can be used.
  * @throws {EnvironmentError} where a file can't be read, or holds none, or something else.
  */
-export function readAccess(options: ServerOptions): AccessOptions {
+export function readAccess(options: ServerOptions, warn: (line: string) => void): AccessOptions {
   const { publishKeyFile, subscribeKeyFile } = options;
   const publishFrom = networksOf(options.publishFrom, options.publishFromFile);
   const subscribeFrom = networksOf(options.subscribeFrom, options.subscribeFromFile);
   return {
     ...publishFrom === undefined ? {} : { publishFrom },
     ...subscribeFrom === undefined ? {} : { subscribeFrom },
-    ...publishKeyFile === undefined ? {} : { publishKeys: readKeys(publishKeyFile) },
-    ...subscribeKeyFile === undefined ? {} : { subscribeKeys: readKeys(subscribeKeyFile) },
+    ...publishKeyFile === undefined ? {} : { publishKeys: readKeys(publishKeyFile, warn) },
+    ...subscribeKeyFile === undefined ? {} : { subscribeKeys: readKeys(subscribeKeyFile, warn) },
   };
 }
 
-/** The keys in a file, one a line; empty lines and the space around keys don't count. */
-function readKeys(path: string): string[] {
-  const keys = readLines(path, "keys").filter((line) => line !== "");
+/** The keys in a file. */
+function readKeys(path: string, warn: (line: string) => void): string[] {
+  const keys = readKeyFile(`the keys in ${quote(path)}`, path);
   if (keys.length === 0) {
     throw new EnvironmentError(`${quote(path)} holds no key: write one on a line`);
   }
-  for (const [index, key] of keys.entries()) {
-    if (JSON.stringify(key).length <= MAX_SPELLED_KEY_BYTES) continue;
+  for (const { key, line } of keys) {
+    if (utf8.encode(JSON.stringify(key)).length <= MAX_SPELLED_KEY_BYTES) continue;
     throw new EnvironmentError(
-      `key ${index + 1} in ${quote(path)} is too long: at most ${MAX_SPELLED_KEY_BYTES - 2} bytes`,
+      `the key on line ${line} of ${quote(path)} is too long: ` +
+        `at most ${MAX_SPELLED_KEY_BYTES - 2} bytes`,
     );
   }
-  return keys;
+  const weak = keys.filter(({ key }) => [...key].length < MIN_STRONG_CHARACTERS);
+  if (weak.length > 0) {
+    const others = weak.length === 1 ? "" : ` and of ${weak.length - 1} more`;
+    warn(
+      `the key on line ${weak[0]!.line}${others} of ${
+        quote(path)
+      } may be guessed, being shorter than ` +
+        `${MIN_STRONG_CHARACTERS} characters: make one with openssl rand -hex 32`,
+    );
+  }
+  if (isReadByAll(path)) {
+    warn(`every user of this machine may read the keys in ${quote(path)}: chmod o-r that file`);
+  }
+  return keys.map(({ key }) => key);
 }
 
 /** The blocks of addresses of a flag and of a file together. */
@@ -48,7 +69,7 @@ function networksOf(
 /** The blocks of addresses in a file, one a line; what follows a `#` is a comment. */
 function readNetworks(path: string): string[] {
   const networks: string[] = [];
-  for (const [index, line] of readLines(path, "addresses").entries()) {
+  for (const [index, line] of readLines(path).entries()) {
     const block = line.replace(/#.*/, "").trim();
     if (block === "") continue;
     try {
@@ -66,8 +87,6 @@ function readNetworks(path: string): string[] {
   throw new EnvironmentError(`${quote(path)} holds no address: write one on a line`);
 }
 
-/** @param what What the file should hold, for the message. */
-function readLines(path: string, what: string): string[] {
-  const text = readTextFile(`the ${what} in ${quote(path)}`, path);
-  return text.split("\n").map((line) => line.trim());
+function readLines(path: string): string[] {
+  return readTextFile(`the addresses in ${quote(path)}`, path).split("\n");
 }

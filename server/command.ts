@@ -56,9 +56,11 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 function warn({ limits, workers }: ServerOptions): void {
-  for (const warning of serverWarnings(limits.maxConnections, workers)) {
-    console.error(`hotwheels: ${warning}`);
-  }
+  for (const warning of serverWarnings(limits.maxConnections, workers)) warnOf(warning);
+}
+
+function warnOf(warning: string): void {
+  console.error(`hotwheels: ${warning}`);
 }
 
 function run(options: ServerOptions): Promise<number> {
@@ -74,10 +76,10 @@ function run(options: ServerOptions): Promise<number> {
 async function runAlone(options: ServerOptions): Promise<number> {
   const { host, port, tls, drainMs } = options;
   const limits = completeLimits(attainable(options.limits));
-  const access = readAccess(options);
+  const access = readAccess(options, warnOf);
   // Before anybody is told that there is a process to signal.
   const signal = firstSignal();
-  const identity = tls === undefined ? {} : { tls: readIdentity(tls) };
+  const identity = tls === undefined ? {} : { tls: readIdentity(tls, warnOf) };
   const server = await serve({ hostname: host, port, limits, access, ...identity });
   const reloader = reloadOnHangups(options, server);
   announce(server.address, server.runtime, server.limits, "");
@@ -99,10 +101,10 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     workers,
     hostname: host,
     port,
-    tls: tls === undefined ? null : readIdentity(tls),
+    tls: tls === undefined ? null : readIdentity(tls, warnOf),
     limits: workerLimits(limits, workers),
     maxOwnConnections: ownConnectionsFor(limits, descriptorLimit(), workers),
-    access: readAccess(options),
+    access: readAccess(options, warnOf),
     logLevel,
     drainMs: drainMs ?? null,
   }, logger);

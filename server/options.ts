@@ -154,8 +154,9 @@ both):
   --subscribe-from-file FILE
                        the same for subscribing
   --publish-key-file FILE
-                       keys, one a line; a client must authenticate with one
-                       before it publishes
+                       keys in UTF-8, one a line; a line that begins with # is
+                       a comment, a key that begins so is written \\# there. A
+                       client must authenticate with one before it publishes
   --subscribe-key-file FILE
                        the same for subscribing
   --max-wrong-keys N   wrong keys from one address in a minute; then none is

@@ -53,6 +53,7 @@ export class Reloader {
 
   async #reloadOnce(): Promise<void> {
     const { tls, publishKeyFile, subscribeKeyFile } = this.#options;
+    const warn = (warning: string) => this.#logger.warn("{warning}", { warning });
     const { publishFromFile, subscribeFromFile } = this.#options;
     const accessFiles = [publishKeyFile, subscribeKeyFile, publishFromFile, subscribeFromFile];
     const readsAccess = accessFiles.some((file) => file !== undefined);
@@ -61,12 +62,12 @@ export class Reloader {
     }
     if (tls !== undefined) {
       await this.#change("the certificate is", "the old one stays", () => {
-        return this.#server.renew(readIdentity(tls));
+        return this.#server.renew(readIdentity(tls, warn));
       });
     }
     if (readsAccess) {
       await this.#change("keys and addresses are", "the old ones stay", () => {
-        return this.#server.setAccess(readAccess(this.#options));
+        return this.#server.setAccess(readAccess(this.#options, warn));
       });
     }
   }
