@@ -3,11 +3,16 @@ import type { SessionContext } from "./session_context.ts";
 import type { Subscriber, Subscription } from "./topic.ts";
 
 /**
+ * Of so few subscriptions there's an array without room for more, which would cost more than one of
+ * them. Of more, a new array for each would leave garbage that costs more than all of them.
+ */
+const MAX_EXACT = 8;
+
+/**
  * Subscribes a client to one more topic; nothing where it is already.
  *
- * @param subscriptions The client's so far.
- * @returns The client's from now on: an array without room for more, which would cost more than a
- * subscription itself. `undefined` where it isn't settled yet whether there is room for the topic.
+ * @param subscriptions The client's so far; added to, unless they're few.
+ * @returns The client's from now on, the same array or another. `undefined` where it isn't settled yet whether there is room for the topic.
  * @throws {ProtocolError} `too_many_topics`.
  */
 export function subscribe(
@@ -32,7 +37,10 @@ export function subscribe(
     );
   }
   counters.subscriptions++;
-  return subscriptions.concat([topics.subscribe(name, subscriber)]);
+  const subscription = topics.subscribe(name, subscriber);
+  if (subscriptions.length < MAX_EXACT) return subscriptions.concat([subscription]);
+  subscriptions.push(subscription);
+  return subscriptions;
 }
 
 /**
