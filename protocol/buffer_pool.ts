@@ -79,6 +79,12 @@ export class BufferPool {
     });
   }
 
+  /** Gives all that is kept to the runtime's collector. */
+  clear(): void {
+    this.#shelves.length = 0;
+    this.#keptBytes = 0;
+  }
+
   #takeKept(byteLength: number): Uint8Array {
     if (byteLength > MAX_KEPT_BYTES) return new Uint8Array(byteLength);
     const exponent = exponentFor(byteLength);

@@ -5,6 +5,8 @@
  */
 
 import { DenoConnection } from "./deno_connection.ts";
+import process from "node:process";
+import { collectGarbage } from "./deno_garbage.ts";
 import { DenoTurns } from "./deno_turns.ts";
 import { ReadBuffers } from "./read_buffers.ts";
 import { connectTls, TlsAcceptor } from "./tls_layer.ts";
@@ -53,6 +55,15 @@ class DenoRuntime implements Runtime {
    */
   get writesPerTurn(): number {
     return this.#turns.isAttentive ? 64 : 16;
+  }
+
+  get residentBytes(): number {
+    return process.memoryUsage.rss();
+  }
+
+  giveBack(): void {
+    this.#buffers.drop();
+    collectGarbage();
   }
 
   nextTurn(task: () => void): void {

@@ -59,6 +59,12 @@ export class ReadBuffers {
     return next;
   }
 
+  /** Frees the large buffers that wait to be used. */
+  drop(): void {
+    this.#largeMade -= this.#large.length;
+    this.#large.length = 0;
+  }
+
   /** Takes a buffer back, which nobody may use any more. */
   giveBack(buffer: Uint8Array): void {
     (buffer.length === largeBytes ? this.#large : this.#small).push(buffer);

@@ -244,6 +244,13 @@ export interface Runtime {
    * accepts aren't kept waiting. A measured property of the runtime's loop.
    */
   readonly writesPerTurn: number;
+  /** Bytes of this process that the machine's memory holds now. Some microseconds' work. */
+  readonly residentBytes: number;
+  /**
+   * Collects garbage, and gives the system what memory it can. It takes from some milliseconds to some
+   * tenths of a second, in which nothing else goes on.
+   */
+  giveBack(): void;
   /** Runs `task` on the next turn of the event loop, after pending I/O had its chance. */
   nextTurn(task: () => void): void;
   /**

@@ -94,6 +94,11 @@ export function allTaken(maxConnections: number): Refusal {
   return { detail, isNews: true, isOfAddress: false };
 }
 
+/** The server's memory is short. */
+export function memoryIsShort(): Refusal {
+  return { detail: "Memory is too short for more connections", isNews: true, isOfAddress: false };
+}
+
 /** One of a server's processes has as many connections as its descriptors are enough for. */
 export function allOfProcessTaken(maxConnections: number): Refusal {
   const detail = `All ${maxConnections} connections of one of the server's processes are taken`;

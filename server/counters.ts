@@ -41,6 +41,14 @@ export interface Counters {
   publisherPauses: number;
   /** How often of these because it published faster than one connection may. */
   ratePauses: number;
+  /** How often garbage was collected because memory was short. */
+  collections: number;
+  /** How often clients that send much were made to wait because memory was short. */
+  memoryPauses: number;
+  /** Clients ended because they held most while memory was short. */
+  memoryEvictions: number;
+  /** Connections refused because memory was short. */
+  memoryRefusals: number;
   /** Accepts that failed. */
   acceptErrors: number;
   /** Ended sessions by reason. */
@@ -62,6 +70,10 @@ export function newCounters(): Counters {
     writes: 0,
     publisherPauses: 0,
     ratePauses: 0,
+    collections: 0,
+    memoryPauses: 0,
+    memoryEvictions: 0,
+    memoryRefusals: 0,
     acceptErrors: 0,
     ended: {
       bad_frame: 0,

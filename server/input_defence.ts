@@ -19,6 +19,8 @@ export interface InputDefenceHost {
   readonly sessions: SessionTable;
   readonly budget: MemoryBudget;
   readonly clock: CoarseClock;
+  /** Whether the process's memory is short, so that those who send much aren't to be read. */
+  readonly isMemoryShort: () => boolean;
 }
 
 /**
@@ -44,13 +46,23 @@ export class InputDefence {
 
   /** Too much is held: reads nothing more of those who hold nothing. May be called at any moment. */
   onCritical(): void {
-    const { sessions, clock } = this.#host;
-    this.#criticalSinceMs = clock.nowMs;
+    this.#criticalSinceMs = this.#host.clock.nowMs;
+    this.holdAll();
+    this.#timer ??= setTimeout(() => this.#relieve(), CRITICAL_FRAME_MS);
+  }
+
+  /** Whether those who hold nothing yet aren't to be read just now. */
+  get isHolding(): boolean {
+    return this.#host.budget.isInputCritical || this.#host.isMemoryShort();
+  }
+
+  /** Reads nothing more of those who hold nothing, until there's room again. */
+  holdAll(): void {
+    const { sessions } = this.#host;
     for (let slot = sessions.size - 1; slot >= 0; slot--) {
       const session = sessions.at(slot);
       if (session !== undefined) this.holdBack(session);
     }
-    this.#timer ??= setTimeout(() => this.#relieve(), CRITICAL_FRAME_MS);
   }
 
   /** There is room again: reads on what was held back. May be called at any moment. */
@@ -138,7 +150,7 @@ export class InputDefence {
     this.#isLettingGo = true;
     this.#host.runtime.nextTurn(() => {
       this.#isLettingGo = false;
-      if (this.#host.budget.isInputCritical) return;
+      if (this.isHolding) return;
       for (const session of this.#heldBack.splice(0, LET_GO_PER_TURN)) session.letGo();
       this.#letGo();
     });

@@ -60,10 +60,19 @@ export interface Limits {
   readonly softPendingMs: number;
   /**
    * Bytes of memory that all connections together may hold: what waits for subscribers, a buffer
-   * shared by many counted once, and partial frames. 256 MiB: what a small instance can spare.
+   * shared by many counted once, partial frames, and subscriptions. 256 MiB: what a small instance can
+   * spare; a quarter of {@linkcode maxMemoryBytes} where that is less, since garbage may take as much
+   * again.
    * A limit per connection bounds nothing when it's multiplied by 20,000.
    */
   readonly maxTotalPendingBytes: number;
+  /**
+   * Bytes of the machine's memory that all processes of the server may have, whatever they hold there:
+   * messages, connections, garbage, the runtime itself. Three quarters of what the machine has, or the
+   * container where that is less: the kernel gives TCP's buffers up to an eighth of a machine's memory,
+   * and the last eighth is the system's.
+   */
+  readonly maxMemoryBytes: number;
   /**
    * Messages a second that one connection may publish, and {@linkcode PUBLISH_BURST_SECONDS}
    * seconds' worth at once; beyond that it's read no faster, and loses nothing. 100,000: checking and
@@ -102,6 +111,12 @@ export interface Limits {
   readonly legacyIdleMs: number | undefined;
 }
 
+/**
+ * The default of {@linkcode Limits.maxMemoryBytes} where it isn't known what the machine has: what
+ * 20,000 connections need with everything at its limit.
+ */
+export const UNKNOWN_MEMORY_BYTES = 1024 * 1024 * 1024;
+
 /** The defaults that are constants; their reasons stand at {@linkcode Limits}. */
 export const DEFAULT_LIMITS: Omit<
   Limits,
@@ -115,6 +130,7 @@ export const DEFAULT_LIMITS: Omit<
   softPendingBytes: 1024 * 1024,
   softPendingMs: 10_000,
   maxTotalPendingBytes: 256 * 1024 * 1024,
+  maxMemoryBytes: UNKNOWN_MEMORY_BYTES,
   publishRate: 100_000,
   publishBytesRate: 1024 * 1024 * 1024,
   maxWrongKeys: 10,
@@ -147,7 +163,33 @@ export const REPORT_INTERVAL_MS = 1_000;
  */
 export function workerLimits(limits: Limits, workers: number): Limits {
   const maxTotalPendingBytes = Math.max(1, Math.floor(limits.maxTotalPendingBytes / workers));
-  return { ...limits, maxTotalPendingBytes };
+  const maxMemoryBytes = Math.floor((limits.maxMemoryBytes - SUPERVISOR_BYTES) / workers);
+  return { ...limits, maxTotalPendingBytes, maxMemoryBytes };
+}
+
+/**
+ * The least that {@linkcode Limits.maxMemoryBytes} may be.
+ *
+ * @param workers How many processes serve together.
+ */
+export function minMemoryBytes(workers: number): number {
+  return workers === 1 ? MIN_MEMORY_BYTES : SUPERVISOR_BYTES + workers * MIN_MEMORY_BYTES;
+}
+
+/**
+ * The default of {@linkcode Limits.maxMemoryBytes}.
+ *
+ * @param usableBytes What the machine has, or the container where that is less, if known.
+ */
+export function maxMemoryFor(usableBytes: number | undefined, workers: number): number {
+  const bytes = usableBytes === undefined ? UNKNOWN_MEMORY_BYTES : usableBytes * MEMORY_SHARE;
+  return Math.max(Math.floor(bytes), minMemoryBytes(workers));
+}
+
+/** The default of {@linkcode Limits.maxTotalPendingBytes}. */
+export function maxTotalPendingFor(maxMemoryBytes: number): number {
+  const share = Math.floor(maxMemoryBytes * TOTAL_PENDING_SHARE);
+  return Math.min(DEFAULT_LIMITS.maxTotalPendingBytes, share);
 }
 
 /** Connections that wait to be admitted, at most, where the descriptor limit isn't known. */
@@ -204,6 +246,81 @@ export const DEFERRED_SHARE = 0.3125;
  * frames hold that are given the time they need.
  */
 export const RELAXED_INPUT_SHARE = 0.25;
+
+/** What the server does when its process comes near {@linkcode Limits.maxMemoryBytes}, in this order. */
+export type CeilingStep =
+  | "gives_back"
+  | "holds_bulk"
+  | "holds_publishers"
+  | "evicts"
+  | "refuses";
+
+/**
+ * The shares of {@linkcode Limits.maxMemoryBytes} from which each step is taken, and until which. Each
+ * has the one before it behind it, and what arrives between two looks has room: with 400 MB a step is
+ * 20 MB. The gap between from and until keeps a step from flapping.
+ */
+export const CEILING_STEPS: Readonly<
+  Record<CeilingStep, { readonly from: number; readonly until: number }>
+> = {
+  gives_back: { from: 0.7, until: 0.65 },
+  holds_bulk: { from: 0.75, until: 0.7 },
+  holds_publishers: { from: 0.85, until: 0.8 },
+  evicts: { from: 0.9, until: 0.82 },
+  refuses: { from: 0.95, until: 0.87 },
+};
+
+/** The share that a collection must bring to be worth another one soon. */
+export const FUTILE_SHARE = 1 / 64;
+
+/** Less than this share, held by clients, isn't what the process's memory lacks. */
+export const HELD_FOR_NOTHING_SHARE = 1 / 8;
+
+/** Milliseconds for which clients are made to wait at most for memory that doesn't come back. */
+export const MAX_HOLD_MS = 2_000;
+
+/**
+ * Bytes that a connection costs which does nothing: what Deno takes with its task's flags, the most of
+ * both runtimes (see docs/performance.md).
+ */
+export const CONNECTION_BYTES = 9_500;
+
+/** The least that {@linkcode Limits.maxMemoryBytes} may be: a runtime and its program take 60 MB. */
+export const MIN_MEMORY_BYTES = 128 * 1024 * 1024;
+
+/** The share of what the machine or the container has that is the server's unless it's told. */
+export const MEMORY_SHARE = 0.75;
+
+/** What a supervisor takes of the server's memory, before it's divided among the workers. */
+export const SUPERVISOR_BYTES = 64 * 1024 * 1024;
+
+/** The share of each process's memory that connections may make it hold, unless it's told. */
+export const TOTAL_PENDING_SHARE = 0.25;
+
+/**
+ * The share of {@linkcode Limits.maxTotalPendingBytes} that subscriptions and topics may hold before
+ * the address that holds most of it gives some up: 800,000 subscriptions by default, what 20,000
+ * clients with 40 topics each have. The other half is always left for messages.
+ */
+export const STANDING_SHARE = 0.5;
+
+/** The part of that share that they are brought down to. */
+export const RELAXED_STANDING_SHARE = 0.875;
+
+/** What they may hold where that share is less: a small limit isn't meant to bound them. */
+export const MIN_STANDING_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Bytes that a subscription costs: 90 on Deno, 160 on Bun (measured with 20,000 clients of 128 topics,
+ * by what the process had after a collection).
+ */
+export const SUBSCRIPTION_BYTES = 160;
+
+/**
+ * Bytes that a topic costs with its first subscription, besides its name: 600 on Bun, 800 on Deno
+ * (measured with 100,000 of them, in the same way).
+ */
+export const TOPIC_BYTES = 800;
 
 /**
  * Bytes that may wait to be read of one connection while more is read of it: small, since it's a copy,

@@ -11,6 +11,7 @@ import { addressText } from "../runtime/transport_error.ts";
 import type { EndReason } from "./counters.ts";
 import { LineQuota } from "./line_quota.ts";
 import { LogQueue } from "./log_queue.ts";
+import type { CeilingEvent } from "./memory_ceiling.ts";
 import type { ServerEvents } from "./server.ts";
 import type { SessionEnd } from "./session_end.ts";
 
@@ -102,6 +103,14 @@ export function logEvents(logger: Logger = getLogger("hotwheels")): ServerEvents
         },
       );
     },
+    onMemory({ step, hasBegun, residentBytes, maxBytes }) {
+      const fields = {
+        memory: `${inMegabytes(residentBytes)} of ${inMegabytes(maxBytes)} MB`,
+        step: STEP_TEXTS[step],
+      };
+      if (hasBegun) logger.warn("memory is short, {memory} are taken: {step}", fields);
+      else logger.info("memory was short, {memory} are taken now; over: {step}", fields);
+    },
     onAcceptError(error) {
       const text = "a connection could not be accepted: {message}";
       const { code, message } = error;
@@ -111,6 +120,20 @@ export function logEvents(logger: Logger = getLogger("hotwheels")): ServerEvents
       } else if (failures.admits("failed")) logger.error(text, { message });
     },
   };
+}
+
+/** What the server does while memory is short. */
+const STEP_TEXTS: Readonly<Record<CeilingEvent["step"], string>> = {
+  gives_back: "garbage is collected",
+  holds_bulk: "clients that send much wait",
+  holds_publishers: "all publishers wait",
+  evicts: "clients that hold most are closed",
+  refuses: "connections are refused",
+  gave_up: "it doesn't fall, so clients don't wait for it any longer",
+};
+
+function inMegabytes(bytes: number): number {
+  return Math.round(bytes / 1_000_000);
 }
 
 function fieldsOf(end: SessionEnd): Record<string, unknown> {

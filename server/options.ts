@@ -15,7 +15,7 @@ import {
 import { MAX_WORKERS } from "../runtime/system/capacity.ts";
 import { MIN_FRAME_LIMIT_BYTES } from "../protocol/client_decoder.ts";
 import { parseCidr } from "./cidr.ts";
-import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { DEFAULT_LIMITS, type Limits, minMemoryBytes } from "./limits.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
 import type { TlsFiles } from "./tls_files.ts";
 
@@ -66,6 +66,7 @@ const VALUE_FLAGS = [
   "soft-pending-bytes",
   "soft-pending-time",
   "max-total-pending-bytes",
+  "max-memory",
   "publish-from",
   "subscribe-from",
   "publish-from-file",
@@ -112,8 +113,9 @@ TLS, for all connections:
   --tls-key FILE       its private key, as PEM
 
 Limits, of all workers together. Workers lend each other what one doesn't need,
-except memory (--max-total-pending-bytes), of which each has its share, and
-descriptors: one that has none left refuses, though others may have some:
+except memory (--max-total-pending-bytes, --max-memory), of which each has its
+share, and descriptors: one that has none left refuses, though others may have
+some:
   --max-connections N  connections at once (default: what the descriptor limit
                        leaves)
   --max-connections-per-ip N
@@ -139,7 +141,13 @@ descriptors: one that has none left refuses, though others may have some:
   --max-total-pending-bytes B
                        what all connections together may make the server hold in
                        memory, a message for many subscribers counted once
-                       (default 268435456)
+                       (default 268435456, or a quarter of --max-memory where
+                       that is less)
+  --max-memory B       the memory that the server may take, garbage and all, at
+                       least 134217728 for each process (default: three quarters
+                       of what the machine has, or the container). Near it, the
+                       server collects garbage, then reads less, then closes who
+                       holds most, then refuses connections
 
 Who may do what (default: everybody everything; with addresses and keys it takes
 both):
@@ -235,6 +243,7 @@ export function parseCommand(args: readonly string[]): ServerCommand {
     drainMs: seconds(line, "drain-seconds", MAX_DRAIN_SECONDS),
     limits: parseLimits(line),
   };
+  checkMemory(options);
   return { does: "serve", options };
 }
 
@@ -251,6 +260,7 @@ function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
     softPendingBytes: line.number("soft-pending-bytes", KIB, 64 * GIB),
     softPendingMs: milliseconds(line, "soft-pending-time"),
     maxTotalPendingBytes: line.number("max-total-pending-bytes", KIB, 1024 * GIB),
+    maxMemoryBytes: line.number("max-memory", KIB, 1024 * GIB),
     maxWrongKeys: line.number("max-wrong-keys", 1, 1_000_000),
     publishRate: line.number("publish-rate", 1, 1_000_000_000),
     publishBytesRate: line.number("publish-bytes-rate", KIB, 1024 * GIB),
@@ -267,6 +277,16 @@ function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
     );
   }
   return limits;
+}
+
+function checkMemory({ limits: { maxMemoryBytes = Infinity }, workers }: ServerOptions): void {
+  const least = minMemoryBytes(workers);
+  if (maxMemoryBytes >= least) return;
+  const whom = workers === 1 ? "a server" : `a server of ${workers} workers`;
+  throw new UsageError(
+    `--max-memory ${maxMemoryBytes} is too little for ${whom}, which takes ${least} at least; ` +
+      `raise it${workers === 1 ? "" : ", or lower --workers"}`,
+  );
 }
 
 /** A flag's whole seconds, in milliseconds. */

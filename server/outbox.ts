@@ -191,7 +191,7 @@ export class Outbox {
   /** The next chunk to write, joined with its followers where they're small; retained for us. */
   #takeNext(queue: SharedChunk[]): SharedChunk {
     const { budget } = this.#context;
-    const isInNeed = budget.heldBytes * 2 > budget.maxBytes;
+    const isInNeed = budget.isHalfFull;
     const maxJoinedBytes = isInNeed ? MAX_JOINED_BYTES_IN_NEED : MAX_JOINED_BYTES;
     let last = this.#head;
     let bytes = 0;

@@ -38,8 +38,8 @@ export class Publisher {
 
   /** Where it should wait before it publishes more: for its topic, or the server as a whole. */
   get gate(): Gate | undefined {
-    const { budget, budgetGate, backplane } = this.#context;
-    return budget.isTight ? budgetGate : this.#topic?.gate ?? backplane?.gate;
+    const { budget, ceiling, budgetGate, backplane } = this.#context;
+    return budget.isTight || ceiling.holdsAll ? budgetGate : this.#topic?.gate ?? backplane?.gate;
   }
 
   /** The server has made it wait. */

@@ -2,6 +2,7 @@ import { MIN_FRAME_LIMIT_BYTES } from "../protocol/client_decoder.ts";
 import { MAX_TOPIC_BYTES } from "../protocol/topic.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
+import { usableMemory } from "../runtime/system/usable_memory.ts";
 import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
 import type { Counters } from "./counters.ts";
@@ -11,6 +12,9 @@ import {
   DEFAULT_LIMITS,
   type Limits,
   maxConnectionsFor,
+  maxMemoryFor,
+  maxTotalPendingFor,
+  minMemoryBytes,
 } from "./limits.ts";
 import { logEvents } from "./log.ts";
 import { unknownLimit } from "./preflight.ts";
@@ -144,19 +148,26 @@ export function attainable(given: Partial<Limits> = {}, workers = 1): Partial<Li
 export function completeLimits(given: Partial<Limits> = {}, workers = 1): Limits {
   const maxConnections = given.maxConnections ??
     maxConnectionsFor(descriptorLimit(), workers) * workers;
+  const maxMemoryBytes = given.maxMemoryBytes ?? maxMemoryFor(usableMemory(), workers);
   const limits: Limits = {
     ...DEFAULT_LIMITS,
+    maxTotalPendingBytes: maxTotalPendingFor(maxMemoryBytes),
+    maxMemoryBytes,
     maxConnectionsPerIp: connectionsPerIpFor(maxConnections),
     acceptRate: acceptRateFor(maxConnections),
     ...given,
     maxConnections,
   };
-  for (const [name, value] of Object.entries(limits)) {
+  // Those given first: what follows from them is wrong where they are.
+  for (const [name, value] of Object.entries({ ...given, ...limits })) {
     if (value === undefined && name === "legacyIdleMs") continue;
-    if (Number.isSafeInteger(value) && value > 0) continue;
+    if (Number.isSafeInteger(value) && (value as number) > 0) continue;
     throw new RangeError(`The limit ${name} must be a positive whole number, not ${value}`);
   }
   const { maxFrameBytes, maxTopicBytes } = limits;
+  if (maxMemoryBytes < minMemoryBytes(workers)) {
+    throw new RangeError(`The limit maxMemoryBytes must be ${minMemoryBytes(workers)} at least`);
+  }
   if (maxFrameBytes < MIN_FRAME_LIMIT_BYTES) {
     throw new RangeError(`The limit maxFrameBytes must be ${MIN_FRAME_LIMIT_BYTES} at least`);
   }

@@ -1,4 +1,3 @@
-import { BufferPool } from "../protocol/buffer_pool.ts";
 import { ClientDecoder } from "../protocol/client_decoder.ts";
 import { TimestampIssuer } from "../protocol/timestamp.ts";
 import type {
@@ -15,23 +14,17 @@ import { AcceptGate } from "./accept_gate.ts";
 import { type AccessOptions, AccessRules } from "./access.ts";
 import { AddressTable } from "./address_table.ts";
 import { type Admission, LocalAdmission, type Refusal } from "./admission.ts";
-import { defendBudget } from "./budget_defence.ts";
 import { CoarseClock } from "./coarse_clock.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { FairReader } from "./fair_reader.ts";
-import { Gate } from "./gate.ts";
-import { InputDefence } from "./input_defence.ts";
 import { LameDuck } from "./lame_duck.ts";
 import type { Borrower } from "./lending/borrower.ts";
 import type { HeldConnections } from "./lending/held_connections.ts";
 import { type LendingOptions, SharedLimits } from "./lending/shared_limits.ts";
-import {
-  BUFFER_TRIM_INTERVAL_MS,
-  type Limits,
-  STOP_DEADLINE_MS,
-  UNFINISHED_CRITICAL_SHARE,
-} from "./limits.ts";
+import { type Limits, STOP_DEADLINE_MS } from "./limits.ts";
+import type { CeilingEvent } from "./memory_ceiling.ts";
 import { MemoryBudget } from "./memory_budget.ts";
+import { MemoryDefence } from "./memory_defence.ts";
 import { Mesh } from "./mesh.ts";
 import { PublishThrottle } from "./publish_throttle.ts";
 import { Rejections } from "./rejections.ts";
@@ -55,6 +48,11 @@ export interface ServerEvents {
    * @param publishRate What it may publish, in messages a second.
    */
   onThrottled?(remoteAddress: string, remotePort: number, publishRate: number): void;
+  /**
+   * The process's memory is near its limit, so that the server begins to do something about it; or that
+   * is over. Absent where nobody wants to know.
+   */
+  onMemory?(event: CeilingEvent): void;
   /** An accept failed; the server goes on. */
   onAcceptError(error: TransportError): void;
 }
@@ -78,14 +76,10 @@ export class Server {
   readonly #sessions = new SessionTable();
   readonly #turns: Turns;
   readonly #sweeper: Sweeper;
-  readonly #budget: MemoryBudget;
-  /** Memory for frames that arrive in pieces. */
-  readonly #buffers: BufferPool;
-  #trimmedMs = 0;
+  readonly #memory: MemoryDefence;
   readonly #context: SessionContext & { access: AccessRules };
   readonly #admission: Admission;
   readonly #shared: SharedLimits | undefined;
-  readonly #inputDefence: InputDefence;
   readonly #lameDuck: LameDuck;
   readonly #rejections: Rejections;
   readonly #acceptGate: AcceptGate;
@@ -119,22 +113,18 @@ export class Server {
     this.#events = events;
     this.#turns = new Turns(runtime);
     const clock = new CoarseClock(readMs());
-    const budgetGate = new Gate(runtime);
-    this.#budget = new MemoryBudget(limits.maxTotalPendingBytes, {
-      onTight: () => runtime.nextTurn(() => defendBudget(this.#sessions, this.#budget)),
-      onRelaxed: () => budgetGate.open(),
-      onInputCritical: () => this.#inputDefence.onCritical(),
-      onInputRelaxed: () => this.#inputDefence.onRelaxed(),
-    });
-    this.#buffers = new BufferPool(limits.maxTotalPendingBytes * UNFINISHED_CRITICAL_SHARE);
-    this.#inputDefence = new InputDefence({
-      runtime,
-      sessions: this.#sessions,
-      budget: this.#budget,
-      clock,
-    });
-    const reading = new FairReader(runtime, readMs);
     const counters: Counters = this.counters;
+    this.#memory = new MemoryDefence({
+      runtime,
+      limits,
+      sessions: this.#sessions,
+      counters,
+      clock,
+      readMs,
+      onMemory: (event) => events.onMemory?.(event),
+    });
+    const { budget } = this.#memory;
+    const reading = new FairReader(runtime, readMs);
     this.#shared = lending && new SharedLimits({
       runtime,
       limits,
@@ -149,7 +139,7 @@ export class Server {
     const topics = new TopicRegistry(
       {
         runtime,
-        budget: this.#budget,
+        budget,
         turns: this.#turns,
         maxPendingBytes: limits.maxPendingBytes,
       },
@@ -164,12 +154,12 @@ export class Server {
       clock,
       // Of its own: processes that stop reading each other for want of memory would wait for ever.
       budget: new MemoryBudget(limits.maxTotalPendingBytes, {}),
-      buffers: this.#buffers,
+      buffers: this.#memory.buffers,
       publishForwarded: (name, micros, message, take) => {
         counters.messagesForwarded++;
         return topics.publish(name, micros, message, take);
       },
-      gateOf: (topic) => this.#budget.isTight ? budgetGate : topic?.gate,
+      gateOf: (topic) => this.#memory.isPublishingHeld ? this.#memory.gate : topic?.gate,
     });
     this.#rejections = new Rejections({ clock, timestamps, counters, events });
     this.#acceptGate = new AcceptGate({
@@ -193,18 +183,19 @@ export class Server {
       limits,
       clock,
       counters,
-      budget: this.#budget,
+      budget,
       timestamps,
       topics,
-      budgetGate,
+      budgetGate: this.#memory.gate,
       reading,
-      inputDefence: this.#inputDefence,
+      inputDefence: this.#memory.input,
+      ceiling: this.#memory.ceiling,
       throttle,
       access: new AccessRules(access),
       admission: this.#admission,
       borrower: this.#shared?.borrower,
       backplane: this.mesh,
-      newDecoder: () => new ClientDecoder(limits, this.#buffers),
+      newDecoder: () => new ClientDecoder(limits, this.#memory.buffers),
       newToken: () => tokens.next(),
       onThrottled: (remoteAddress, remotePort) =>
         events.onThrottled?.(remoteAddress, remotePort, limits.publishRate),
@@ -235,9 +226,14 @@ export class Server {
     return this.#admission.addressCount;
   }
 
-  /** Bytes of memory that connections make it hold now. */
+  /** Bytes of memory that connections make it hold now, but for {@linkcode standingBytes}. */
   get heldBytes(): number {
-    return this.#budget.heldBytes;
+    return this.#memory.budget.heldBytes;
+  }
+
+  /** Bytes of memory that subscriptions and topics hold now. */
+  get standingBytes(): number {
+    return this.#memory.budget.standingBytes;
   }
 
   /**
@@ -315,7 +311,8 @@ export class Server {
   }
 
   #admit(connection: Connection): ConnectionHandler {
-    const answer = this.#acceptGate.refusal ?? this.#admission.admit(connection.remoteAddress);
+    const answer = this.#memory.refuse() ?? this.#acceptGate.refusal ??
+      this.#admission.admit(connection.remoteAddress);
     if (answer === undefined || !("retry" in answer)) return this.#settle(connection, answer);
     return (this.#shared?.held as HeldConnections).hold(
       connection,
@@ -344,14 +341,7 @@ export class Server {
     this.#admission.sweep();
     this.mesh?.sweep();
     this.#context.throttle.gate.open();
-    this.#inputDefence.sweep();
-    if (nowMs - this.#trimmedMs >= BUFFER_TRIM_INTERVAL_MS) {
-      this.#buffers.trim();
-      this.#trimmedMs = nowMs;
-    }
-    if (this.#budget.isTight || this.#budget.isExceeded) {
-      defendBudget(this.#sessions, this.#budget);
-    }
+    this.#memory.sweep();
   }
 
   async #drain(): Promise<void> {
@@ -372,7 +362,7 @@ export class Server {
     this.#shared?.held.destroy();
     while (this.counters.connections > 0) await this.#lameDuck.nextTurn();
     this.#sweeper.stop();
-    this.#inputDefence.stop();
+    this.#memory.stop();
     await this.#lameDuck.awaitFlushed(deadlineMs);
     await this.mesh?.close();
   }

@@ -9,7 +9,13 @@ import { ClientConnection } from "./client_connection.ts";
 import { UNITS_PER_PIECE } from "./fair_reader.ts";
 import type { Gate } from "./gate.ts";
 import { Inbound, type InboundSession } from "./inbound.ts";
-import { PUBLISHER_LINGER_MS, SMALL_FRAME_BYTES, SWEEP_INTERVAL_MS } from "./limits.ts";
+import {
+  PUBLISHER_LINGER_MS,
+  SMALL_FRAME_BYTES,
+  SUBSCRIPTION_BYTES,
+  SWEEP_INTERVAL_MS,
+  TOPIC_BYTES,
+} from "./limits.ts";
 import { Publisher, type PublishingSession } from "./publisher.ts";
 import type { SessionContext } from "./session_context.ts";
 import { subscribe, unsubscribe, unsubscribeAll } from "./subscribing.ts";
@@ -77,12 +83,26 @@ export class Session extends ClientConnection
 
   /** Bytes that are kept because of this client: what waits for it, and what it sent. */
   get heldBytes(): number {
-    return this.pendingBytes + this.#inputBytes;
+    return this.pendingBytes + this.inputBytes;
+  }
+
+  /** Bytes that its subscriptions hold, and topics that only it is subscribed to. */
+  get standingBytes(): number {
+    let bytes = 0;
+    for (const { topic } of this.#subscriptions) {
+      bytes += SUBSCRIPTION_BYTES + (topic.subscriberCount === 1 ? TOPIC_BYTES : 0);
+    }
+    return bytes;
+  }
+
+  /** Bytes that are kept of what it sent. */
+  get inputBytes(): number {
+    return this.#unfinishedBytes + (this.#inbound?.deferredBytes ?? 0);
   }
 
   /** Whether most of that is what it sent. */
   get holdsMostlyInput(): boolean {
-    return this.#inputBytes > this.pendingBytes;
+    return this.inputBytes > this.pendingBytes;
   }
 
   /** Since when it has done nothing about the most of that, on the coarse clock. */
@@ -106,10 +126,6 @@ export class Session extends ClientConnection
   /** Since when it holds anything without a message that came of it, on the coarse clock. */
   get unfinishedSinceMs(): number {
     return Math.max(this.#unfinishedSinceMs, this.#publisher?.publishedMs ?? 0);
-  }
-
-  get #inputBytes(): number {
-    return this.#unfinishedBytes + (this.#inbound?.deferredBytes ?? 0);
   }
 
   /** Greets the client: the first frame. Behind TLS it's done by itself. */
@@ -148,6 +164,22 @@ export class Session extends ClientConnection
     this.#resume(FOR_MEMORY);
   }
 
+  /**
+   * Ends the client because memory is short.
+   *
+   * @param detail What it's told, in a sentence.
+   * @returns False where it's gone already, or nothing is held for it.
+   */
+  giveWay(detail: string): boolean {
+    if (!this.isOpen) {
+      if (this.pendingBytes === 0) return false;
+      this.evict(detail);
+    } else if (this.standingBytes > this.heldBytes) this.end("too_many_topics", detail);
+    else if (this.holdsMostlyInput) this.end("frame_too_large", detail);
+    else this.evict(detail);
+    return true;
+  }
+
   // What the connection tells.
 
   onSecure(): void {
@@ -158,12 +190,14 @@ export class Session extends ClientConnection
 
   onData(chunk: Uint8Array): void {
     if (!this.isOpen) return;
-    this.context.counters.bytesIn += chunk.byteLength;
+    const { counters, ceiling, inputDefence } = this.context;
+    counters.bytesIn += chunk.byteLength;
+    if (counters.bytesIn >= ceiling.lookAtBytes) ceiling.look();
     this.#heardMs = this.context.clock.nowMs;
     this.#unansweredMs = 0;
     if (chunk.byteLength > FIRST_PIECE_BYTES) this.#hasSentMuch = true;
     this.#take(chunk);
-    if (this.context.budget.isInputCritical) this.context.inputDefence.holdBack(this);
+    if (inputDefence.isHolding) inputDefence.holdBack(this);
   }
 
   override onEnd(): void {

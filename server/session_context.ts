@@ -8,6 +8,7 @@ import type { Counters } from "./counters.ts";
 import type { FairReader } from "./fair_reader.ts";
 import type { Gate, WaitingPlace } from "./gate.ts";
 import type { InputDefence } from "./input_defence.ts";
+import type { MemoryCeiling } from "./memory_ceiling.ts";
 import type { OutboxContext } from "./outbox.ts";
 import type { PublishThrottle } from "./publish_throttle.ts";
 import type { Session } from "./session.ts";
@@ -20,7 +21,9 @@ export interface SessionContext extends OutboxContext {
   readonly topics: TopicRegistry;
   readonly timestamps: TimestampIssuer;
   readonly counters: Counters;
-  /** Where publishers wait while the memory budget is tight. */
+  /** What keeps the process's memory below its limit. */
+  readonly ceiling: MemoryCeiling;
+  /** Where publishers wait while the memory budget is tight, or the process's memory short. */
   readonly budgetGate: Gate;
   /** How connections share the loop's time for reading. */
   readonly reading: FairReader;

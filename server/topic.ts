@@ -1,6 +1,6 @@
 import { Batch, Collection, MAX_COPIED_REST_BYTES } from "./batch.ts";
 import { Gate } from "./gate.ts";
-import { MAX_COLLECTED_BYTES, maxBatchBytesFor } from "./limits.ts";
+import { MAX_COLLECTED_BYTES, maxBatchBytesFor, SUBSCRIPTION_BYTES } from "./limits.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { Receipts, type TakeReceipt } from "./receipts.ts";
@@ -136,6 +136,7 @@ export class Topic implements SlicedTask {
     const index = this.#subscriptions.length;
     const subscription = new Subscription(this, subscriber, this.#collection.next, index);
     this.#subscriptions.push(subscription);
+    this.#context.budget.countStanding(SUBSCRIPTION_BYTES);
     return subscription;
   }
 
@@ -152,6 +153,7 @@ export class Topic implements SlicedTask {
     if (index < 0) return;
     if (deliverRest) this.#countLeaver(subscription);
     subscription.index = -1;
+    this.#context.budget.countStanding(-SUBSCRIPTION_BYTES);
     this.#stragglers?.forget(subscription);
     if (this.#pass !== undefined && index < this.#passLength) {
       // What a pass goes over isn't changed under it.

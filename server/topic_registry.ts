@@ -1,4 +1,5 @@
 import type { Room } from "./admission.ts";
+import { TOPIC_BYTES } from "./limits.ts";
 import { NOBODY, type TakeReceipt } from "./receipts.ts";
 import { type Subscriber, type Subscription, Topic, type TopicContext } from "./topic.ts";
 
@@ -36,6 +37,7 @@ export class TopicRegistry {
         // A topic may have been made anew under its name since.
         if (this.#topics.get(topic.name) !== topic) return;
         this.#topics.delete(topic.name);
+        context.budget.countStanding(-bytesOf(topic.name));
         this.#places?.giveBack();
       },
     };
@@ -84,8 +86,14 @@ export class TopicRegistry {
     if (topic === undefined) {
       topic = new Topic(name, this.#context);
       this.#topics.set(name, topic);
+      this.#context.budget.countStanding(bytesOf(name));
       this.#places?.take();
     }
     return topic.subscribe(subscriber);
   }
+}
+
+/** Bytes that a topic costs: a name's are as many in memory as on the wire, or fewer. */
+function bytesOf(name: string): number {
+  return TOPIC_BYTES + name.length;
 }

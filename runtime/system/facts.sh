@@ -40,6 +40,26 @@ else
   fact nofile_max "$(sysctl -n kern.maxfilesperproc)"
   [ "$nofile" = unlimited ] && nofile=$(sysctl -n kern.maxfilesperproc)
 fi
+# The machine's memory, or what a group of processes that this one belongs to may have of it.
+least() {
+  case $1 in '' | *[!0-9]*) return ;; esac
+  # What stands for "any amount" is too long for some shells to compare.
+  [ ${#1} -gt 15 ] || [ "$memory" -le "$1" ] || memory=$1
+}
+if [ -r /proc/meminfo ]; then
+  memory=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) * 1024))
+  group=$(sed -n 's/^0:://p' /proc/self/cgroup)
+  while [ -n "$group" ]; do
+    least "$(cat "/sys/fs/cgroup$group/memory.max")"
+    group=${group%/*}
+  done
+  least "$(cat /sys/fs/cgroup/memory.max)"
+  group=$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
+  least "$(cat "/sys/fs/cgroup/memory$group/memory.limit_in_bytes" || cat /sys/fs/cgroup/memory/memory.limit_in_bytes)"
+else
+  memory=$(sysctl -n hw.memsize)
+fi
+fact memory_bytes "$memory"
 fact page_bytes "$(getconf PAGESIZE)"
 
 if [ "$1" = all ]; then

@@ -7,10 +7,10 @@
 
 import { execFileSync } from "node:child_process";
 import os from "node:os";
-import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { isAllowed, readEnvironment } from "../permission.ts";
 import { descriptorLimit } from "./descriptor_limit.ts";
+import { usableMemory } from "./usable_memory.ts";
 
 /** What the system allows. A fact is `null` where the platform has no such thing, or it can't be seen. */
 export interface SystemLimits {
@@ -148,7 +148,7 @@ function toFacts(said: ReadonlyMap<string, string>): SystemFacts {
     architecture: os.arch(),
     cpuModel: cpuModel() ?? text("cpu_model"),
     cores: os.availableParallelism(),
-    memoryBytes: permitted("systemMemoryInfo", memoryBytes),
+    memoryBytes: toNumber(said.get("memory_bytes")) ?? usableMemory("") ?? null,
     freeMemoryBytes: permitted("systemMemoryInfo", () => os.freemem()),
     ...toLimits(said),
     clock: toClock(said.get("chrony"), said.get("ntp_synchronized")),
@@ -179,13 +179,6 @@ function toLimits(said: ReadonlyMap<string, string>): SystemLimits {
 function cpuModel(): string | null {
   const model = permitted("cpus", () => os.cpus()[0]?.model.trim());
   return model === "" || model === "unknown" ? null : model;
-}
-
-/** A container may use less than the machine has; without a limit that number has no meaning. */
-function memoryBytes(): number {
-  const machine = os.totalmem();
-  const container = process.constrainedMemory?.() ?? 0;
-  return container > 0 ? Math.min(container, machine) : machine;
 }
 
 function toPortRange(text: string | undefined): PortRange | null {

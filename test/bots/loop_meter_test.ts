@@ -57,6 +57,8 @@ describe("a loop meter", () => {
       name: real.name,
       version: real.version,
       writesPerTurn: real.writesPerTurn,
+      residentBytes: real.residentBytes,
+      giveBack: () => real.giveBack(),
       nextTurn: (task) => real.nextTurn(task),
       connect: (options, accept) => real.connect(options, accept),
       listen: () => Promise.reject(new TransportError("permission_denied", "no")),

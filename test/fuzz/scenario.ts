@@ -120,6 +120,8 @@ function watched(
     name: runtime.name,
     version: runtime.version,
     writesPerTurn: runtime.writesPerTurn,
+    residentBytes: runtime.residentBytes,
+    giveBack: () => runtime.giveBack(),
     nextTurn: (task) => runtime.nextTurn(task),
     connect: (options, accept) => runtime.connect(options, accept),
     listen: (options, accept) =>

@@ -146,4 +146,17 @@ describe("decoders that share a pool", () => {
     assertEquals(heard, ['{"topic":"a"}']);
     assertEquals([decoder.heldBytes, pool.lentBytes], [0, other.heldBytes]);
   });
+
+  it("keeps nothing once it's told to give all up, and lends on", () => {
+    const pool = new BufferPool(1_000_000);
+    const lent = pool.take(5_000);
+    const buffers = [300, 5_000, 5_000].map((bytes) => pool.take(bytes));
+    for (const buffer of buffers) pool.giveBack(buffer);
+    pool.clear();
+    assertEquals([pool.keptBytes, pool.lentBytes], [0, lent.byteLength]);
+    assertEquals(buffers.includes(pool.take(5_000)), false);
+    pool.giveBack(lent);
+    pool.trim();
+    assertEquals(pool.keptBytes, lent.byteLength);
+  });
 });

@@ -4,6 +4,7 @@ import {
   DEFAULT_LIMITS,
   maxConnectionsFor,
   ownConnectionsFor,
+  SUPERVISOR_BYTES,
   workerLimits,
 } from "../../server/limits.ts";
 import { completeLimits, serve } from "../../server/serve.ts";
@@ -258,7 +259,9 @@ describe("the connection limit", () => {
     const whole = completeLimits({ maxConnections: 1_000 });
     const limits = workerLimits(whole, 4);
     assertEquals(limits.maxTotalPendingBytes, DEFAULT_LIMITS.maxTotalPendingBytes / 4);
-    assertEquals({ ...limits, maxTotalPendingBytes: 0 }, { ...whole, maxTotalPendingBytes: 0 });
+    assertEquals(limits.maxMemoryBytes, Math.floor((whole.maxMemoryBytes - SUPERVISOR_BYTES) / 4));
+    const { maxTotalPendingBytes, maxMemoryBytes } = limits;
+    assertEquals(limits, { ...whole, maxTotalPendingBytes, maxMemoryBytes });
     assertEquals(ownConnectionsFor(limits, 364, 2), 298);
     // Those that wait to be admitted have descriptors too.
     assertEquals(ownConnectionsFor(limits, 20_000, 2), 19_934);

@@ -141,7 +141,7 @@ describe("the server's memory", () => {
   });
 
   it("isn't used up by frames that are never completed, and nobody waits for them", async () => {
-    const bed = await MemoryBed.start({ maxTotalPendingBytes: KIB * KIB });
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: KIB * KIB + 2 * KIB });
     const reader = bed.subscribed(["t"]);
     const publisher = bed.dial();
     const hoarders = upTo(40).map(() => {

@@ -5,12 +5,18 @@ import { PROJECT_ROOT } from "../../bots/program.ts";
 import { KEPT_FOR_REFUSALS, RESERVED_DESCRIPTORS } from "../../runtime/system/capacity.ts";
 import {
   acceptRateFor,
+  CEILING_STEPS,
   connectionsPerIpFor,
   DEFAULT_LIMITS,
   FIRST_BYTES_MS,
   type Limits,
+  MAX_HOLD_MS,
   MAX_RECENT_ADDRESSES,
   MAX_REFUSALS,
+  maxMemoryFor,
+  SUBSCRIPTION_BYTES,
+  SUPERVISOR_BYTES,
+  TOPIC_BYTES,
 } from "../../server/limits.ts";
 import { MAX_LINES_PER_SECOND } from "../../server/log.ts";
 import { parseCommand } from "../../server/options.ts";
@@ -38,6 +44,11 @@ function rows(): Row[] {
     }));
 }
 
+/** A value that each flag may have which takes no time. */
+function valueFor(flag: string): string {
+  return flag === "--max-memory" ? "999999999" : "99";
+}
+
 /** The limit that a flag sets, and what it sets it to. */
 function limitOf(flag: string, value: string): [keyof Limits, number] {
   const command = parseCommand([flag, value]);
@@ -52,7 +63,7 @@ describe("SECURITY.md", () => {
     const listed = rows().map((row) =>
       limitOf(
         row.flag,
-        /^`(\w+)`$/.exec(row.default)?.[1] ?? (row.default === "none" ? "99s" : "99"),
+        /^`(\w+)`$/.exec(row.default)?.[1] ?? (row.default === "none" ? "99s" : valueFor(row.flag)),
       )[0]
     );
     assertEquals(listed.sort(), Object.keys(completeLimits()).sort() as (keyof Limits)[]);
@@ -75,6 +86,8 @@ describe("SECURITY.md", () => {
         const less = 10_000 - connectionsPerIpFor(10_000);
         assertEquals(row.default, `${less} or a tenth less than all`);
         assertEquals(connectionsPerIpFor(100), 90);
+      } else if (row.flag === "--max-memory") {
+        assertEquals([row.default, maxMemoryFor(4e9, 1)], ["¾ of what there is", 3e9]);
       } else {
         assertEquals(row.flag, "--accept-rate");
         assertEquals(row.default, `\`${acceptRateFor(1)}\`, or half of all where that is more`);
@@ -98,8 +111,18 @@ describe("SECURITY.md", () => {
     }
   });
 
+  it("gives the steps near the ceiling of memory as they are", () => {
+    const shares = [...text.matchAll(/^\| (\d+) %\s*\|[^|]*\| (\d+) %\s*\|$/gm)]
+      .map(([, from, until]) => ({ from: Number(from) / 100, until: Number(until) / 100 }));
+    assertEquals(shares, Object.values(CEILING_STEPS));
+  });
+
   it("gives the constants as they are", () => {
     const words = oneLine(text);
+    assert(words.includes(`- subscriptions, ${SUBSCRIPTION_BYTES} bytes each, and topics, `));
+    assert(words.includes(`${TOPIC_BYTES} bytes and their names`));
+    assert(words.includes(`and for ${MAX_HOLD_MS / 1_000} s at most`));
+    assert(words.includes(`the supervisor takes ${SUPERVISOR_BYTES / 1024 / 1024} MiB`));
     assertMatch(words, new RegExp(`${MAX_LINES_PER_SECOND} a second, and one that sums up`));
     assert(words.includes(MAX_RECENT_ADDRESSES.toLocaleString("en-US")));
     assert(words.includes(`| ${MAX_REFUSALS.toLocaleString("en-US")}, or as many as there are`));

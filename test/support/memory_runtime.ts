@@ -65,6 +65,10 @@ export class MemoryRuntime implements Runtime, Network {
   readonly answersLate: boolean;
   /** Where a test may listen if it doesn't care. */
   readonly anywhere: ListenOptions = { transport: "tcp", hostname: "127.0.0.1", port: 0 };
+  /** What the process has, as far as the server can tell. */
+  residentBytes = 0;
+  /** What happens when the server has memory given back. */
+  onGiveBack: () => void = () => {};
   /** Turns so far. */
   turnCount = 0;
   readonly #bufferBytes: number;
@@ -82,6 +86,10 @@ export class MemoryRuntime implements Runtime, Network {
     this.#bufferBytes = options.bufferBytes ?? 64 * 1024;
     this.answersLate = options.answers === "late";
     this.#isAutomatic = options.turns !== "manual";
+  }
+
+  giveBack(): void {
+    this.onGiveBack();
   }
 
   nextTurn(task: () => void): void {

@@ -39,6 +39,8 @@ function heldBack(runtime: Runtime, ms: number): Runtime {
     name: runtime.name,
     version: runtime.version,
     writesPerTurn: runtime.writesPerTurn,
+    residentBytes: runtime.residentBytes,
+    giveBack: () => runtime.giveBack(),
     nextTurn: (task) => runtime.nextTurn(task),
     listen: (options, accept) => runtime.listen(options, held(accept)),
     connect: (options, accept) => runtime.connect(options, accept),
