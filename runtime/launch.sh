@@ -8,6 +8,9 @@
 #   --facts, --facts=all   pass on what runtime/system/facts.sh finds out
 #   --reads=FLAG,...       the program may read the file behind each of these flags
 #   --writes=FLAG,...      it may write that file, and look at what it is; - is standard output
+#   --workers-need=NEED,...
+#                          where the command line asks for several workers, the program may do these
+#                          as well, such as run=deno
 #
 # Deno's process takes this one's place, so that signals reach it. An installation that ran no scripts
 # leaves a wrapper in node_modules/.bin that passes none on; it is stepped over. A program that is run
@@ -77,15 +80,33 @@ files_of() {
   done
 }
 
+# has_workers ARGUMENT ...: whether they ask for more than one.
+has_workers() {
+  workers=1
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    case $1 in
+      --workers=*) workers=${1#*=} ;;
+      --workers) workers=${2:-} ;;
+    esac
+    shift
+  done
+  case $workers in
+    auto) return 0 ;;
+    '' | *[!0-9]* | 0 | 1) return 1 ;;
+  esac
+}
+
 facts=
 reads=
 writes=
+workers_need=
 while :; do
   case ${1:-} in
     --facts) facts=$(sh "$root/runtime/system/facts.sh") ;;
     --facts=*) facts=$(sh "$root/runtime/system/facts.sh" "${1#*=}") ;;
     --reads=*) reads=${1#*=} ;;
     --writes=*) writes=${1#*=} ;;
+    --workers-need=*) workers_need=${1#*=} ;;
     *) break ;;
   esac
   shift
@@ -96,6 +117,11 @@ command=$1
 shift
 
 if [ "$command" = run ]; then
+  if has_workers "$@"; then
+    IFS=,
+    for need in $workers_need; do set -- "--allow-$need" "$@"; done
+    unset IFS
+  fi
   script=
   left=$#
   while [ "$left" -gt 0 ]; do
@@ -104,8 +130,10 @@ if [ "$command" = run ]; then
     left=$((left - 1))
     if [ -z "$script" ]; then
       case $argument in
-        # By its name it would be looked for on the PATH.
-        --allow-run=deno) argument=--allow-run=$deno ;;
+        # By its name it would be looked for on the PATH; itself it knows by no link's name.
+        --allow-run=deno)
+          argument=--allow-run=$(readlink -f "$deno" 2>/dev/null || echo "$deno")
+          ;;
         -*) ;;
         /*) script=$argument ;;
         *)

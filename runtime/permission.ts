@@ -37,6 +37,15 @@ export function demand(access: Access): void {
   );
 }
 
+/**
+ * Gives permissions up for good, also for whatever else comes to run in this process. On Bun there are
+ * none.
+ */
+export function renounce(...names: readonly Access["name"][]): void {
+  if (!("Deno" in globalThis)) return;
+  for (const name of names) Deno.permissions.revokeSync({ name });
+}
+
 function objectOf(access: Access): string | URL | undefined {
   switch (access.name) {
     case "env":

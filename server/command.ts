@@ -10,7 +10,7 @@ import { counted } from "../runtime/counted.ts";
 import { answer } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
-import { demand } from "../runtime/permission.ts";
+import { demand, renounce } from "../runtime/permission.ts";
 import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
 import { addressText } from "../runtime/transport_error.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
@@ -75,6 +75,8 @@ function run(options: ServerOptions): Promise<number> {
 
 async function runAlone(options: ServerOptions): Promise<number> {
   const { host, port, tls, drainMs } = options;
+  // Workers were asked for where there are none to be, or whoever started it allowed everything.
+  renounce("run", "write");
   const limits = completeLimits(attainable(options.limits));
   const access = readAccess(options, warnOf);
   // Before anybody is told that there is a process to signal.
@@ -110,6 +112,8 @@ async function runWorkers(options: ServerOptions): Promise<number> {
   }, logger);
   const signal = firstSignal(() => supervisor.kill());
   const address = await supervisor.start();
+  // Clients are the workers' business; this process may start others, and so speaks with none.
+  renounce("net");
   const reloader = reloadOnHangups(options, supervisor);
   announce(address, runtime, limits, `${workers} workers, `);
   const gaveUp = supervisor.gaveUp.then((reason) => ({ reason }));

@@ -1,7 +1,7 @@
 import type { Logger } from "@logtape/logtape";
 import { mkdtempSync, rmSync } from "node:fs";
 import { EnvironmentError } from "../runtime/command_line.ts";
-import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
+import type { Accept, Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
 import type { Order } from "./control.ts";
 import { Lender } from "./lending/lender.ts";
@@ -50,6 +50,12 @@ const STOP_PATIENCE_MS = 9_700;
 
 /** How long a new worker may take to be ready. */
 const START_PATIENCE_MS = 10_000;
+
+/** A client that is there before there is a worker connects again. */
+const turnAway: Accept = (connection) => {
+  connection.destroy();
+  return { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
+};
 
 /**
  * Runs a server in several processes that share the port, and starts a new one for each that dies.
@@ -168,9 +174,7 @@ export class Supervisor {
 
   /** Processes that share a port don't notice a stranger on it, so look before they do. */
   async #checkPort(hostname: string, port: number): Promise<void> {
-    const listener = await this.#runtime.listen({ transport: "tcp", hostname, port }, () => {
-      throw new Error("The port was only tried");
-    });
+    const listener = await this.#runtime.listen({ transport: "tcp", hostname, port }, turnAway);
     await listener.close();
   }
 

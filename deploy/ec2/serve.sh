@@ -20,10 +20,10 @@ if [ "$runtime" = deno ]; then
   # As the task `serve`: what it allows, and nothing else.
   exec sh runtime/launch.sh --nohup --facts \
     --reads=tls-cert,tls-key,publish-key-file,subscribe-key-file,publish-from-file,subscribe-from-file \
+    --workers-need=run=deno,write=/tmp,env=NODE_V8_COVERAGE \
     run --quiet --no-prompt \
     --v8-flags=--max-semi-space-size=1 --allow-net \
-    --allow-env=HOTWHEELS_NOFILE,HOTWHEELS_FACTS,NODE_V8_COVERAGE --allow-run=deno \
-    --allow-write=/tmp server/main.ts \
+    --allow-env=HOTWHEELS_NOFILE,HOTWHEELS_FACTS server/main.ts \
     --port "${HOTWHEELS_PORT:-8081}" "$@"
 fi
 # Variables, none of which holds a blank.

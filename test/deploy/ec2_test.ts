@@ -100,7 +100,8 @@ describe("the service", () => {
 
   it("gives Deno the permissions and the memory that the task gives it, and no other", () => {
     const { tasks } = JSON.parse(readFileSync(join(root, "deno.json"), "utf8"));
-    const flags = (text: string) => text.match(/--(?:allow-|v8-|reads=|facts|nohup)\S*/g)!.sort();
+    const flags = (text: string) =>
+      text.match(/--(?:allow-|v8-|reads=|workers-need=|facts|nohup)\S*/g)!.sort();
     assertEquals(flags(serve), flags(tasks.serve));
     assertNotMatch(serve, /-A\b|--allow-all/);
   });
