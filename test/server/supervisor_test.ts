@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { detectRuntime } from "../../runtime/detect.ts";
-import type { Address, Connection, ConnectionHandler, Runtime } from "../../runtime/types.ts";
+import type { Address, Connection, ConnectionHandler } from "../../runtime/types.ts";
 import { workerLimits } from "../../server/limits.ts";
 import { completeLimits } from "../../server/serve.ts";
 import { Supervisor } from "../../server/supervisor.ts";
@@ -50,22 +50,16 @@ describe("a supervisor", { skip: skipWorkers }, () => {
     await free.close();
     const address = free.address as Extract<Address, { transport: "tcp" }>;
     const ends: string[] = [];
-    const runtime: Runtime = {
-      name: own.name,
-      version: own.version,
-      writesPerTurn: own.writesPerTurn,
-      nextTurn: (task) => own.nextTurn(task),
-      connect: (options, accept) => own.connect(options, accept),
-      async listen(options, accept) {
-        const listener = await own.listen(options, accept);
-        await own.connect(address, (connection) => ({
-          ...ignored(connection),
-          onEnd: () => connection.close(),
-          onClose: (why) => ends.push(why),
-        }));
-        await until("the client is turned away", () => ends.length > 0);
-        return listener;
-      },
+    const runtime = await detectRuntime();
+    runtime.listen = async (options, accept) => {
+      const listener = await own.listen(options, accept);
+      await own.connect(address, (connection) => ({
+        ...ignored(connection),
+        onEnd: () => connection.close(),
+        onClose: (why) => ends.push(why),
+      }));
+      await until("the client is turned away", () => ends.length > 0);
+      return listener;
     };
     const limits = completeLimits({ maxConnections: 100 }, 2);
     const supervisor = new Supervisor(runtime, {
