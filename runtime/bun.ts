@@ -10,6 +10,7 @@ import { Attempt } from "./bun_attempt.ts";
 import type { BunConnection } from "./bun_connection.ts";
 import { begin, descriptorsExhausted, events, type Handler, secureEvents } from "./bun_sockets.ts";
 import { checkIdentity } from "./tls_identity.ts";
+import { TLS_SUITES } from "./tls_suites.ts";
 import { addressText, checkPort, transportError, transportErrorCode } from "./transport_error.ts";
 import {
   type Accept,
@@ -120,7 +121,9 @@ function listenTcp(
         reusePort: isShared,
         allowHalfOpen: true,
         socket: socket as never,
-        ...(tls === undefined ? {} : { tls: { cert: tls.cert, key: tls.key } }),
+        ...(tls === undefined
+          ? {}
+          : { tls: { cert: tls.cert, key: tls.key, ciphers: TLS_SUITES } }),
       } as Bun.TCPSocketListenOptions<BunConnection>,
     );
   const count = process.platform === "linux" ? socketsPerPort : 1;

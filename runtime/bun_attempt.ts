@@ -6,6 +6,7 @@
 
 import { BunConnection } from "./bun_connection.ts";
 import { begin, descriptorsExhausted, events, type Handler } from "./bun_sockets.ts";
+import { TLS_SUITES } from "./tls_suites.ts";
 import { addressText, transportError, transportErrorCode } from "./transport_error.ts";
 import { type Accept, type Connection, type ConnectOptions, TransportError } from "./types.ts";
 
@@ -59,6 +60,7 @@ export class Attempt {
             tls: {
               serverName: tls.serverName,
               rejectUnauthorized: true,
+              ciphers: TLS_SUITES,
               ...(tls.ca === undefined ? {} : { ca: tls.ca }),
             },
           }),
