@@ -17,6 +17,9 @@ const END = null;
 /** What stands between us and the peer: nothing, or TLS, whose handshake is under way or done. */
 export type BunLayer = "plain" | "handshaking" | "secure";
 
+/** What Bun's TLS has enciphered and not sent of a stalled chunk: one record. */
+const recordBytes = 16 * 1024;
+
 /** Where bytes go that nobody wants. */
 const discarded = new Uint8Array(16 * 1024);
 
@@ -66,6 +69,18 @@ export class BunConnection implements Connection {
 
   get unsentBytes(): number {
     return this.#rest === null ? 0 : this.#rest.length;
+  }
+
+  get copiedBytes(): number {
+    return this.#layer === "plain" ? 0 : recordBytes;
+  }
+
+  /** What the engine keeps of a record that isn't complete can't be told. */
+  get heldBytes(): number {
+    if (this.#held === null) return 0;
+    let bytes = 0;
+    for (const chunk of this.#held) bytes += chunk?.length ?? 0;
+    return bytes;
   }
 
   write(chunk: Uint8Array): boolean {
@@ -166,8 +181,9 @@ export class BunConnection implements Connection {
     if (this.#state !== "open") return;
     // A reset isn't deferred by the pause, and flushes what came before it. Nor is what TLS has
     // deciphered already.
-    if (this.#paused) (this.#held ??= []).push(chunk);
-    else this.#handler.onData(chunk);
+    if (!this.#paused) return this.#handler.onData(chunk);
+    (this.#held ??= []).push(chunk);
+    this.#handler.onHeld?.();
   }
 
   onSocketDrain(): void {
@@ -208,8 +224,10 @@ export class BunConnection implements Connection {
     while (this.#state === "open" && !this.#paused && this.#held !== null) {
       const chunk = this.#held.shift();
       if (chunk === END) this.#handler.onEnd();
-      else if (chunk !== undefined) this.#handler.onData(chunk);
-      else if (this.#closeHeld) {
+      else if (chunk !== undefined) {
+        this.#handler.onHeld?.();
+        this.#handler.onData(chunk);
+      } else if (this.#closeHeld) {
         this.#state = "gone";
         this.#handler.onClose("reset", this.#heldCause);
       } else {

@@ -130,6 +130,19 @@ export interface Connection {
   readonly unsentBytes: number;
 
   /**
+   * How many bytes of a chunk in flight are copied at most until the kernel has taken them, as TLS does
+   * piece by piece. Absent where none are.
+   */
+  readonly copiedBytes?: number;
+
+  /**
+   * How many bytes of memory are held just now of what arrived and isn't delivered: because reading is
+   * paused, or because a record of TLS or its handshake isn't complete; 0 after the connection's end.
+   * `onHeld` tells that it may have changed. Absent where it's always the same.
+   */
+  readonly heldBytes?: number;
+
+  /**
    * Sends `chunk`. At most one chunk is in flight.
    *
    * - `true`: the kernel took all of it; write again at once if you like.
@@ -198,6 +211,8 @@ export interface ConnectionHandler {
   onSecure?(): void;
   /** Bytes arrived. The chunk is valid only during the call: copy what you keep. Never empty. */
   onData(chunk: Uint8Array): void;
+  /** `heldBytes` may have changed. It may also change on the occasion of any other call. */
+  onHeld?(): void;
   /** The chunk that `write` answered with `false` is sent. Once for each such write, also after `close()`. */
   onDrain(): void;
   /** The peer ended its sending side (FIN); we may still write. At most once. Nothing after `close()`. */

@@ -27,7 +27,7 @@ export function defendBudget(sessions: SessionTable, budget: MemoryBudget): void
   );
   for (const session of holders) {
     if (!budget.isExceeded) return;
-    if (session.holdsMostlyInput) session.end("frame_too_large", EXHAUSTED_BY_INPUT);
+    if (session.holdsMostlyInput) session.giveUpInput(EXHAUSTED_BY_INPUT);
     else session.evict("Memory was exhausted");
   }
 }

@@ -9,6 +9,9 @@ import type { SessionContext } from "./session_context.ts";
 import { SharedChunk } from "./shared_chunk.ts";
 import type { Pace, Subscriber } from "./topic.ts";
 
+/** What is logged of a client whose unfinished handshake holds memory that others need. */
+const HOARDED_HANDSHAKE = "Memory is too short for a handshake that takes so long";
+
 /**
  * - `securing`: waits for the TLS handshake, where there is one.
  * - `open`: reads and writes.
@@ -77,6 +80,11 @@ export abstract class ClientConnection implements Subscriber {
   /** Whether the client is listened to. */
   get isOpen(): boolean {
     return this.#state === "open";
+  }
+
+  /** The same, if only to its handshake. */
+  get isHeard(): boolean {
+    return this.#state === "open" || this.#state === "securing";
   }
 
   /** Waits for the TLS handshake before anything is said. */
@@ -188,11 +196,25 @@ export abstract class ClientConnection implements Subscriber {
   /** Sends what is queued, then an error frame unless the client is of 2009, and closes. */
   end(code: ErrorCode, message: string, retryAfterMs?: number): void {
     if (this.#state === "open") return this.beginEnding(code, message, retryAfterMs);
+    this.#endHandshake(code, message);
+  }
+
+  /**
+   * Ends a client because what it has sent, and hasn't completed, holds memory that others need.
+   *
+   * @param message What it's told, unless it's in its handshake.
+   */
+  giveUpInput(message: string): void {
+    if (this.#state === "open") this.beginEnding("frame_too_large", message);
+    else this.#endHandshake("handshake_failed", HOARDED_HANDSHAKE);
+  }
+
+  #endHandshake(reason: EndReason, detail: string): void {
     if (this.#state !== "securing") return;
     // There is nobody yet to tell it to.
     this.#setState("ending");
-    this.#reportEnd(code, 0, [], message);
-    this.connection.destroy();
+    this.#reportEnd(reason, 0, [], detail);
+    this.#giveUp();
   }
 
   /** Gives up on the connection. */
@@ -232,8 +254,8 @@ export abstract class ClientConnection implements Subscriber {
 
   /** Frees the memory at once, so that whoever needs it need not take it from others too. */
   #giveUp(): void {
-    this.stopListening();
     this.connection.destroy();
+    this.stopListening();
     this.#outbox.discard();
   }
 

@@ -113,9 +113,9 @@ export class InputDefence {
     const holders: { readonly session: Session; readonly site: string }[] = [];
     for (let slot = sessions.size - 1; slot >= 0; slot--) {
       const session = sessions.at(slot);
-      if (session === undefined || !session.isOpen || !session.holdsLargeFrame) continue;
+      if (session === undefined || !session.isHeard || !session.holdsLargeFrame) continue;
       const site = siteOf(session.remoteAddress);
-      bytesOf.set(site, (bytesOf.get(site) ?? 0) + session.unfinishedBytes);
+      bytesOf.set(site, (bytesOf.get(site) ?? 0) + session.unfinishedInputBytes);
       holders.push({ session, site });
     }
     holders.sort((a, b) =>
@@ -137,8 +137,8 @@ export class InputDefence {
           this.#doomed = [];
           return;
         }
-        if (!session.isOpen || !session.holdsLargeFrame) continue;
-        session.end("frame_too_large", HOARDED_FRAME);
+        if (!session.isHeard || !session.holdsLargeFrame) continue;
+        session.giveUpInput(HOARDED_FRAME);
         count++;
       }
       this.#giveUpDoomed();

@@ -74,7 +74,7 @@ export class Outbox {
     if (this.#inFlight === undefined) {
       if (this.#connection.write(chunk.bytes)) return true;
       this.#progressMs = this.#context.clock.nowMs;
-      this.#inFlight = chunk;
+      this.#putInFlight(chunk);
     } else {
       this.#queue ??= [];
       this.#queue.push(chunk);
@@ -85,15 +85,35 @@ export class Outbox {
     return false;
   }
 
+  /** What the connection copies of a chunk that's in flight. */
+  #copiedBytes(chunk: SharedChunk): number {
+    const { copiedBytes } = this.#connection;
+    return copiedBytes === undefined ? 0 : Math.min(copiedBytes, chunk.bytes.byteLength);
+  }
+
+  #putInFlight(chunk: SharedChunk): void {
+    this.#inFlight = chunk;
+    const copiedBytes = this.#copiedBytes(chunk);
+    if (copiedBytes > 0) this.#context.budget.hold(copiedBytes);
+  }
+
+  #endFlight(): void {
+    const chunk = this.#inFlight;
+    if (chunk === undefined) return;
+    this.#inFlight = undefined;
+    const copiedBytes = this.#copiedBytes(chunk);
+    if (copiedBytes > 0) this.#context.budget.release(copiedBytes);
+    chunk.release();
+  }
+
   /** The connection has sent the chunk in flight: sends what waits. True: nothing waits now. */
   drained(): boolean {
-    this.#inFlight?.release();
-    this.#inFlight = undefined;
+    this.#endFlight();
     this.#progressMs = this.#context.clock.nowMs;
     while (this.#queue !== undefined) {
       const chunk = this.#takeNext(this.#queue);
       if (!this.#connection.write(chunk.bytes)) {
-        this.#inFlight = chunk;
+        this.#putInFlight(chunk);
         this.#hasDrained = true;
         if (this.#overSoftSinceMs !== 0 && this.pendingBytes <= this.#softBytes) {
           this.#overSoftSinceMs = 0;
@@ -124,8 +144,7 @@ export class Outbox {
   /** The connection is gone: drops everything. */
   discard(): void {
     this.dropQueue();
-    this.#inFlight?.release();
-    this.#inFlight = undefined;
+    this.#endFlight();
   }
 
   /** Judges the peer, at a time of the server's coarse clock. To be called about once a sweep. */

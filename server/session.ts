@@ -65,7 +65,7 @@ export class Session extends ClientConnection
   #unansweredMs = 0;
   /** How many messages a client of 2009 had been sent when it was last heard, or looked at. */
   #seenMessages = 0;
-  /** What a frame that isn't complete holds of the memory budget. */
+  /** What a frame that isn't complete, and what arrived and isn't delivered, hold of the memory budget. */
   #unfinishedBytes = 0;
   #unfinishedSinceMs = 0;
 
@@ -118,9 +118,16 @@ export class Session extends ClientConnection
     return this.#decoder.heldBytes;
   }
 
+  /** The same with what its connection holds of what arrived: of a handshake or a record, with TLS. */
+  get unfinishedInputBytes(): number {
+    return this.#unfinishedBytes;
+  }
+
   /** Whether that is more than is held for any client without a second thought. */
   get holdsLargeFrame(): boolean {
-    return this.#unfinishedBytes > SMALL_FRAME_BYTES;
+    // What its connection holds waits with it.
+    const bytes = this.isWaiting ? this.#decoder.heldBytes : this.#unfinishedBytes;
+    return bytes > SMALL_FRAME_BYTES;
   }
 
   /** Since when it holds anything without a message that came of it, on the coarse clock. */
@@ -136,7 +143,7 @@ export class Session extends ClientConnection
 
   /** True for a client whose unfinished frame has held memory for the time given. */
   hoardsFor(ms: number): boolean {
-    if (!this.isOpen || this.#unfinishedBytes === 0) return false;
+    if (!this.isHeard || this.#unfinishedBytes === 0) return false;
     // In the middle of a small frame it may be made to wait, of a large one never.
     if (this.isWaiting && !this.holdsLargeFrame) return false;
     return this.context.clock.nowMs - this.unfinishedSinceMs >= ms;
@@ -198,6 +205,10 @@ export class Session extends ClientConnection
     if (chunk.byteLength > FIRST_PIECE_BYTES) this.#hasSentMuch = true;
     this.#take(chunk);
     if (inputDefence.isHolding) inputDefence.holdBack(this);
+  }
+
+  onHeld(): void {
+    this.#accountUnfinished();
   }
 
   override onEnd(): void {
@@ -291,7 +302,7 @@ export class Session extends ClientConnection
 
   onWaited(): void {
     // The time in which the server read nothing doesn't count as the client's silence.
-    this.#heardMs = this.stateSinceMs = this.context.clock.nowMs;
+    this.#heardMs = this.stateSinceMs = this.#unfinishedSinceMs = this.context.clock.nowMs;
     this.#publisher?.onWaited();
   }
 
@@ -377,9 +388,9 @@ export class Session extends ClientConnection
     this.#inboundSide.take(chunk.subarray(taken));
   }
 
-  /** Accounts for the memory that a frame of this client's holds which isn't complete. */
+  /** Accounts for the memory that a frame of this client's holds which isn't complete, or its connection. */
   #accountUnfinished(): void {
-    const bytes = this.#decoder.heldBytes;
+    const bytes = this.#decoder.heldBytes + (this.connection.heldBytes ?? 0);
     if (bytes === this.#unfinishedBytes) return;
     const { budget, clock } = this.context;
     if (this.#unfinishedBytes === 0) this.#unfinishedSinceMs = clock.nowMs;

@@ -81,6 +81,7 @@ class HeldConnection implements ConnectionHandler, Waiter {
     this.#heir = this.#settle?.(outcome);
     this.#attempt = this.#settle = undefined;
     this.#connection.resumeReading();
+    this.#heir?.onHeld?.();
     if (this.#isSecure) this.#heir?.onSecure?.();
   }
 
@@ -95,6 +96,10 @@ class HeldConnection implements ConnectionHandler, Waiter {
 
   onData(chunk: Uint8Array): void {
     this.#heir?.onData(chunk);
+  }
+
+  onHeld(): void {
+    this.#heir?.onHeld?.();
   }
 
   onDrain(): void {

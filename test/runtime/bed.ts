@@ -36,6 +36,7 @@ export type Feature =
   | "accept errors"
   | "arrived bytes"
   | "deep backlog"
+  | "held records"
   | "IPv6"
   | "keep-alive"
   | "names"

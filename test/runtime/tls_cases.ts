@@ -6,13 +6,24 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { connect, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { type Address, type ConnectOptions, TransportError } from "../../runtime/types.ts";
 import { assertBytes, pattern } from "../support/bytes.ts";
 import { FIRST, SECOND, trustIn } from "../support/identities.ts";
 import type { Side } from "../support/side.ts";
+import {
+  ALERT,
+  APPLICATION_DATA,
+  HANDSHAKE,
+  hugeHello,
+  recordTypesOf,
+  tlsRecord,
+  TlsTap,
+} from "../support/tls_tap.ts";
 import { quiet, until } from "../support/until.ts";
 import type { Bed, Cases } from "./bed.ts";
 import { closed } from "./ending_cases.ts";
+import { stall } from "./writing_cases.ts";
 
 async function failure(bed: Bed, options: ConnectOptions): Promise<TransportError> {
   const error = await assertRejects(() => bed.connect(options), TransportError);
@@ -32,6 +43,33 @@ async function withPlainPeer(
     await act(peer);
   } finally {
     peer.destroy();
+  }
+}
+
+/** A client of the platform's own, whose wire is seen. Its alerts are too, with TLS 1.2. */
+async function withTap(
+  bed: Bed,
+  accepted: (side: Side) => void,
+  act: (tap: TlsTap, client: TLSSocket) => Promise<void>,
+): Promise<void> {
+  const listener = await bed.listen(accepted, bed.anywhere("tls"));
+  const tap = await TlsTap.before(listener.address);
+  const client = connectTls({
+    host: "127.0.0.1",
+    port: tap.port,
+    servername: "localhost",
+    ca: FIRST.cert,
+    maxVersion: "TLSv1.2",
+  } as ConnectionOptions);
+  client.on("error", () => {});
+  try {
+    let isSecure = false;
+    client.on("secureConnect", () => isSecure = true);
+    await until("the client is connected", () => isSecure);
+    await act(tap, client);
+  } finally {
+    client.destroy();
+    tap.close();
   }
 }
 
@@ -92,6 +130,77 @@ export function tlsCases(cases: Cases): void {
       assertEquals([side.why, side.drains, side.ended], ["reset", 0, false]);
       assertEquals((side.cause as TransportError).code, "handshake_failed");
     }
+  });
+
+  cases.that("a peer whose handshake is larger than any is ended early", async (bed) => {
+    const near: Side[] = [];
+    const listener = await bed.listen((side) => near.push(side), bed.anywhere("tls"));
+    await withPlainPeer(listener.address, async (peer) => {
+      peer.resume();
+      peer.write(tlsRecord(HANDSHAKE, hugeHello(8 * 1024)));
+      for (let i = 0; i < 2; i++) peer.write(tlsRecord(HANDSHAKE, new Uint8Array(8 * 1024)));
+      await until("it is accepted", () => near.length === 1);
+      await closed(...near);
+      assertEquals((near[0]!.cause as TransportError).code, "handshake_failed");
+    });
+  });
+
+  cases.that("a peer is told that its handshake has failed", async (bed) => {
+    const near: Side[] = [];
+    const listener = await bed.listen((side) => near.push(side), bed.anywhere("tls"));
+    await withPlainPeer(listener.address, async (peer) => {
+      const answer: number[] = [];
+      peer.on("data", (chunk: Uint8Array) => answer.push(...chunk));
+      peer.write(tlsRecord(HANDSHAKE, Uint8Array.of(1, 0, 0, 2, 3, 3)));
+      await until("it is told", () => answer.length >= 7);
+      assertEquals(recordTypesOf(Uint8Array.from(answer)), [ALERT]);
+      await closed(...near);
+      assertEquals((near[0]!.cause as TransportError).code, "handshake_failed");
+    });
+  });
+
+  cases.that("a peer that ends first is told that we end too", async (bed) => {
+    await withTap(bed, (side) => side.reactions.end = () => side.close(), async (tap, client) => {
+      client.end();
+      await until("the last record is an alert", () => tap.recordTypes.at(-1) === ALERT);
+    });
+  });
+
+  cases.that("what is sent to a stalled peer is copied in part, and that is told", async (bed) => {
+    const { near, far } = await bed.pair("tls");
+    await stall(near, far);
+    const { copiedBytes = 0 } = near.connection;
+    assert(copiedBytes > 0 && copiedBytes <= 16 * 1024, `${copiedBytes}`);
+    assertEquals((await bed.pair("tcp")).near.connection.copiedBytes ?? 0, 0);
+  });
+
+  cases.where("held records", "what is held of a record is told", async (bed) => {
+    let near: Side | undefined;
+    await withTap(bed, (side) => near = side, async (tap) => {
+      await until("it is accepted", () => near !== undefined);
+      const { connection } = near!;
+      assertEquals(connection.heldBytes, 0);
+      tap.inject(tlsRecord(APPLICATION_DATA, new Uint8Array(10_000), 16_000));
+      await until("it is held", () => connection.heldBytes! >= 10_000);
+      // Not as much as the record will have, though it said so.
+      assertEquals([connection.heldBytes! <= 16_005, near!.helds > 0], [true, true]);
+      near!.destroy();
+      assertEquals(connection.heldBytes, 0);
+    });
+  });
+
+  cases.where("held records", "a handshake that hangs is held, and that is told", async (bed) => {
+    const near: Side[] = [];
+    const listener = await bed.listen((side) => near.push(side), bed.anywhere("tls"));
+    await withPlainPeer(listener.address, async (peer) => {
+      peer.write(tlsRecord(HANDSHAKE, hugeHello(100), 200));
+      await until("it is held", () => near.length === 1 && near[0]!.helds > 0);
+      const { heldBytes } = near[0]!.connection;
+      // There is no engine yet.
+      assert(heldBytes! >= 105 && heldBytes! < 1024, `${heldBytes}`);
+      peer.write(new Uint8Array(100));
+      await until("the engine is there", () => near[0]!.connection.heldBytes! > 10_000);
+    });
   });
 
   cases.that("connecting by TLS to who doesn't speak it fails", async (bed) => {

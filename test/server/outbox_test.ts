@@ -36,11 +36,12 @@ class Bench {
     bufferBytes: number,
     answers: "at once" | "late" = "at once",
     limits: Partial<Limits> = {},
+    copiedBytes = 0,
   ): Promise<Bench> {
     const net = new MemoryRuntime({ turns: "manual", answers });
     let connection: Connection | undefined;
     const listener = await net.listen(net.anywhere, (accepted) => {
-      connection = accepted;
+      connection = Object.assign(accepted, { copiedBytes });
       return {
         onData() {},
         onDrain() {
@@ -132,6 +133,20 @@ describe("an outbox", () => {
     assertEquals(bench.outbox.pendingBytes, 200);
     assertEquals(bench.budget.heldBytes, 200 + 2 * CHUNK_OVERHEAD_BYTES);
     assert(!bench.outbox.isEmpty);
+  });
+
+  it("counts what the connection copies of the chunk in flight", async () => {
+    const bench = await Bench.open(100, "at once", {}, 16 * KIB);
+    assertEquals(bench.send(100), true);
+    assertEquals(bench.budget.heldBytes, 0);
+    bench.send(1_000);
+    bench.send(60 * KIB);
+    const bothBytes = 61_440 + 1_000 + 2 * CHUNK_OVERHEAD_BYTES;
+    assertEquals(bench.budget.heldBytes, bothBytes + 1_000);
+    for (let i = 0; i < 10; i++) bench.take(100);
+    assertEquals(bench.budget.heldBytes, 61_440 + CHUNK_OVERHEAD_BYTES + 16 * KIB);
+    bench.outbox.discard();
+    assertEquals(bench.budget.heldBytes, 0);
   });
 
   it("joins small chunks that wait, so that each costs no write of its own", async () => {

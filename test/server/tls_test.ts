@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -9,6 +10,32 @@ import { FIRST, identityFile, SECOND } from "../support/identities.ts";
 import { directCommand, ServerCommand } from "../support/server_command.ts";
 import { TlsClient } from "../support/tls_client.ts";
 import { until } from "../support/until.ts";
+
+const hasOpenssl = spawnSync("openssl", ["version"]).status === 0;
+
+/** Runs the command without input, and returns all that it says. */
+async function openssl(args: readonly string[]): Promise<string> {
+  const child = spawn("openssl", args, { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const output of [child.stdout, child.stderr]) {
+    output.setEncoding("utf8").on("data", (text: string) => said += text);
+  }
+  let isOver = false;
+  child.on("close", () => isOver = true);
+  await until("openssl has ended", () => isOver);
+  return said;
+}
+
+/** What a client of OpenSSL's says to the flags that follow. */
+const HANDSHAKES: readonly (readonly [RegExp, ...string[]])[] = [
+  [/Cipher is TLS_AES_256_GCM_SHA384\n/, "-tls1_3"],
+  [/Cipher is ECDHE-ECDSA-AES256-GCM-SHA384\n/, "-tls1_2"],
+  [/Cipher is ECDHE-ECDSA-CHACHA20-POLY1305\n/, "-tls1_2", "-cipher", "CHACHA20"],
+  [/alert handshake failure/, "-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0"],
+  [/alert handshake failure/, "-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-SHA384:@SECLEVEL=0"],
+  [/alert handshake failure/, "-tls1_2", "-cipher", "AES128-GCM-SHA256:AES128-SHA:@SECLEVEL=0"],
+  [/alert (handshake failure|protocol version)/, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
+];
 
 /** A server on TLS, and the files it reads. */
 interface Bed {
@@ -123,6 +150,24 @@ for (const runtime of RUNTIME_NAMES) {
         const other = await TlsClient.dial(server.port, FIRST);
         clients.push(other);
         assertStringIncludes(other.frames[0]!, "too_many_connections");
+      });
+    });
+
+    it("speaks TLS 1.2 and 1.3 with modern suites, and says so to who has others", {
+      timeout: 60_000,
+      skip: hasOpenssl ? false : "there is no openssl on the PATH",
+    }, async () => {
+      await withTls(runtime, [], async ({ server }) => {
+        for (const [words, ...flags] of HANDSHAKES) {
+          const said = await openssl([
+            "s_client",
+            "-connect",
+            `127.0.0.1:${server.port}`,
+            ...flags,
+          ]);
+          assertMatch(said, words, flags.join(" "));
+        }
+        await until("it's logged", () => server.stderr.match(/handshake_failed/g)?.length === 4);
       });
     });
 

@@ -57,6 +57,11 @@ export class Fixture {
     return this.#errors;
   }
 
+  /** Whether it has ended, and all it said is read. */
+  get hasEnded(): boolean {
+    return this.#isOver;
+  }
+
   /** The next line of its output. */
   async line(): Promise<string> {
     await until("the child process says something", () => this.#lines.length > 0 || this.#isOver);

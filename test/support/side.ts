@@ -33,6 +33,8 @@ export class Side implements ConnectionHandler {
   ended = false;
   why: TransportEnd | null = null;
   cause: Error | undefined;
+  /** How often it was told that something else is held. */
+  helds = 0;
   #inside: string | null = null;
   #closed = false;
   #secured = 0;
@@ -107,6 +109,11 @@ export class Side implements ConnectionHandler {
     this.#chunks.push(chunk.slice());
     this.byteCount += chunk.length;
     this.#react(() => this.reactions.data?.(chunk));
+  }
+
+  onHeld(): void {
+    this.#check("onHeld");
+    this.helds++;
   }
 
   onDrain(): void {
