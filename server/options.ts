@@ -145,9 +145,10 @@ some:
                        that is less)
   --max-memory B       the memory that the server may take, garbage and all, at
                        least 134217728 for each process (default: three quarters
-                       of what the machine has, or the container). Near it, the
-                       server collects garbage, then reads less, then closes who
-                       holds most, then refuses connections
+                       of what the machine has, or the container; 1 GiB where
+                       that isn't known). Near it, the server collects garbage,
+                       then reads less, then closes who holds most, then
+                       refuses connections
 
 Who may do what (default: everybody everything; with addresses and keys it takes
 both):

@@ -7,6 +7,8 @@
 #   sh runtime/system/facts.sh all   what takes longer to find out too: clock, commit, network device
 
 proc=/proc/sys
+groups=/sys/fs/cgroup
+memberships=/proc/self/cgroup
 facts=
 
 # fact NAME VALUE; what can't be had is left out. A blank becomes a plus sign.
@@ -48,14 +50,14 @@ least() {
 }
 if [ -r /proc/meminfo ]; then
   memory=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) * 1024))
-  group=$(sed -n 's/^0:://p' /proc/self/cgroup)
+  group=$(sed -n 's/^0:://p' "$memberships")
   while [ -n "$group" ]; do
-    least "$(cat "/sys/fs/cgroup$group/memory.max")"
+    least "$(cat "$groups$group/memory.max")"
     group=${group%/*}
   done
-  least "$(cat /sys/fs/cgroup/memory.max)"
-  group=$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
-  least "$(cat "/sys/fs/cgroup/memory$group/memory.limit_in_bytes" || cat /sys/fs/cgroup/memory/memory.limit_in_bytes)"
+  least "$(cat "$groups/memory.max")"
+  group=$(sed -n 's/^[0-9]*:memory://p' "$memberships")
+  least "$(cat "$groups/memory$group/memory.limit_in_bytes" || cat "$groups/memory/memory.limit_in_bytes")"
 else
   memory=$(sysctl -n hw.memsize)
 fi

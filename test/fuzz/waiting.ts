@@ -6,7 +6,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { SWEEP_INTERVAL_MS } from "../../server/limits.ts";
+import { CEILING_STEPS, MAX_HOLD_MS, SWEEP_INTERVAL_MS } from "../../server/limits.ts";
 import { MemoryBed } from "../support/memory_bed.ts";
 import type { MemoryPeer } from "../support/memory_peer.ts";
 
@@ -20,6 +20,8 @@ export type Step =
   | { readonly does: "reset" | "end"; readonly publisher: number }
   /** The loop turns so often, and no more. */
   | { readonly does: "turn"; readonly turns: number }
+  /** The process has that part of the memory that it may have, from now on. */
+  | { readonly does: "memory"; readonly share: number }
   /** Time passes. */
   | { readonly does: "pass"; readonly sweeps: number };
 
@@ -55,6 +57,9 @@ const BOUND_MS = 3 * DEADLINE_MS;
 /** After this long nothing waits any more for frames that aren't complete. */
 const FRAME_MS = 1_500;
 
+/** What each process may have of the machine's memory. */
+const MEMORY_BYTES = 200_000_000;
+
 /** Nobody is closed for silence. */
 const HOUR_MS = 3_600_000;
 
@@ -86,6 +91,7 @@ interface Reader {
 export async function play(waiting: Waiting): Promise<void> {
   const beds = await MemoryBed.linked(waiting.servers, {
     maxTotalPendingBytes: waiting.budgetBytes,
+    maxMemoryBytes: MEMORY_BYTES,
     maxPendingBytes: waiting.pendingBytes,
     softPendingBytes: waiting.pendingBytes / 4,
     softPendingMs: DEADLINE_MS,
@@ -156,6 +162,10 @@ class Play {
       for (let turn = 0; turn < step.turns; turn++) this.#bed(0).net.turn();
       return;
     }
+    if (step.does === "memory") {
+      this.#bed(0).net.residentBytes = step.share * MEMORY_BYTES;
+      return;
+    }
     if ("publisher" in step) {
       const publisher = this.#publishers[step.publisher % this.#publishers.length] as Publisher;
       if (publisher.hasEnded) return;
@@ -174,8 +184,13 @@ class Play {
   #check({ does }: Step): void {
     this.#settle();
     if (this.#publishers.every(({ peer }) => peer.unreadBytes === 0)) return;
-    this.#pass(FRAME_MS);
+    this.#pass(FRAME_MS + (this.#isMemoryShort ? MAX_HOLD_MS : 0));
     this.#assertAllRead(`nobody stalls, behind ${does}`);
+  }
+
+  get #isMemoryShort(): boolean {
+    const { residentBytes } = this.#bed(0).net;
+    return residentBytes >= MEMORY_BYTES * CEILING_STEPS.holds_bulk.until;
   }
 
   #assertAllRead(why: string): void {

@@ -30,6 +30,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ does: fc.constantFrom("reset", "end" as const), publisher: index }),
   },
   {
+    weight: 1,
+    arbitrary: fc.record({
+      does: fc.constant("memory" as const),
+      share: fc.constantFrom(0.3, 0.72, 0.77, 0.87, 0.93, 1.1),
+    }),
+  },
+  {
     weight: 4,
     arbitrary: fc.record({
       does: fc.constant("turn" as const),
@@ -79,7 +86,27 @@ const bothWays: Waiting = {
   ],
 };
 
+/** Memory that fills up between two messages of each publisher, and never falls again. */
+const full: Waiting = {
+  ...bothWays,
+  servers: 1,
+  publishers: [[9_000], [10]],
+  steps: [
+    ...[0, 1].map((publisher): Step => ({ does: "send", publisher, bytes: 20_000 })),
+    { does: "memory", share: 0.95 },
+    { does: "pass", sweeps: 1 },
+    ...[0, 1].map((publisher): Step => ({ does: "send", publisher, bytes: 20_000 })),
+    { does: "pass", sweeps: 4 },
+    { does: "memory", share: 1.1 },
+    { does: "pass", sweeps: 4 },
+    ...[0, 1].map((publisher): Step => ({ does: "send", publisher, bytes: 20_000 })),
+    { does: "pass", sweeps: 4 },
+  ],
+};
+
 describe("who waits for whom", () => {
+  it("again: publishers for memory that never falls", () => play(full));
+
   it("again: two servers whose links are memory that each of them lacks", () => play(bothWays));
 
   it("ends, whatever clients do: nothing waits for ever, nor for nothing", {

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import {
@@ -11,6 +12,7 @@ import {
   readFacts,
   type SystemFacts,
 } from "../../../runtime/system/facts.ts";
+import { usableMemory } from "../../../runtime/system/usable_memory.ts";
 
 const SCRIPT = fileURLToPath(import.meta.resolve("../../../runtime/system/facts.sh"));
 
@@ -21,6 +23,25 @@ function closed(): never {
 /** The facts of a machine of which these statements are known. */
 function factsFrom(statements: string): SystemFacts {
   return readFacts({ env: () => statements, script: closed });
+}
+
+/** The memory that the script finds where these files are there, of the system's control groups. */
+function memoryIn(memberships: string, limits: Record<string, string>): number | undefined {
+  const folder = mkdtempSync(join(tmpdir(), "hotwheels-groups-"));
+  try {
+    for (const [path, limit] of Object.entries(limits)) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), `${limit}\n`);
+    }
+    writeFileSync(join(folder, "memberships"), memberships);
+    const script = readFileSync(SCRIPT, "utf8")
+      .replace("groups=/sys/fs/cgroup", `groups=${folder}`)
+      .replace("memberships=/proc/self/cgroup", `memberships=${folder}/memberships`);
+    const said = execFileSync("sh", ["-c", script, SCRIPT], { encoding: "utf8" });
+    return usableMemory(/HOTWHEELS_FACTS=(\S*)/.exec(said)?.[1]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** What the script prints for statements, on a system that has these programs and no `/proc`. */
@@ -103,6 +124,29 @@ describe("the system's facts", () => {
     for (const text of ["", "many", "4k", "-1"]) {
       assertEquals(factsFrom(`somaxconn=${text}`).maxBacklog, null, text);
     }
+  });
+
+  it("have the memory of the smallest group that this process is in, or the machine's", {
+    skip: process.platform !== "linux",
+  }, () => {
+    const machine = memoryIn("0::/\n", {}) ?? 0;
+    assert(machine > 64_000_000);
+    const unified = "0::/system.slice/hotwheels.service\n";
+    const limits = {
+      "memory.max": "max",
+      "system.slice/memory.max": "60000000",
+      "system.slice/hotwheels.service/memory.max": "50000000",
+    };
+    assertEquals(memoryIn(unified, limits), 50_000_000);
+    assertEquals(memoryIn(unified, { ...limits, "system.slice/memory.max": "40000000" }), 40e6);
+    assertEquals(memoryIn("0::/\n", limits), machine);
+    const old = "4:memory:/docker/1\n0::/\n";
+    assertEquals(memoryIn(old, { "memory/docker/1/memory.limit_in_bytes": "30000000" }), 30e6);
+    // Inside of a container the path is another one.
+    assertEquals(memoryIn(old, { "memory/memory.limit_in_bytes": "20000000" }), 20e6);
+    const unlimited = { "memory/memory.limit_in_bytes": "9223372036854771712" };
+    assertEquals(memoryIn(old, unlimited), machine);
+    assertEquals(usableMemory("memory_bytes=123,page_bytes=4096"), 123);
   });
 
   it("are there for this machine", () => {
