@@ -92,7 +92,7 @@ export class AddressTable {
     this.#remember(site, entry);
   }
 
-  /** Whether a key may be looked at that comes from an address which has a connection. */
+  /** Whether a key that comes from an address which has a connection may be looked at at once. */
   mayShowKey(address: string): boolean {
     const entry = this.#connected.get(siteOf(address));
     return entry?.wrongKeys?.hasToken(this.#clock.nowMs) ?? true;

@@ -40,7 +40,7 @@ export interface Admission {
   admit(address: string): Refusal | Attempt | undefined;
   /** A connection that was counted is gone. */
   leave(address: string): void;
-  /** Whether a key may be looked at that comes from an address which has a connection. */
+  /** Whether a key that comes from an address which has a connection may be looked at at once. */
   roomForKey(address: string): Room;
   /** A key from an address which has a connection was wrong. */
   noteWrongKey(address: string): void;

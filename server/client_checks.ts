@@ -7,6 +7,7 @@
 import { type ErrorCode, ProtocolError } from "../protocol/errors.ts";
 import { MAX_TOPIC_BYTES } from "../protocol/topic.ts";
 import { type Permissions, PUBLISH, SUBSCRIBE } from "./access.ts";
+import type { WaitingPlace } from "./gate.ts";
 import type { Limits } from "./limits.ts";
 import type { SessionContext } from "./session_context.ts";
 
@@ -24,28 +25,44 @@ export function checkPublish(name: string, permissions: Permissions, limits: Lim
   checkTopic(name, "bad_message", limits);
 }
 
-/**
- * Looks at a key that a client shows, and counts wrong ones against its address.
- *
- * @returns What the client may do because of it; `undefined` where it isn't settled yet whether the key
- * may be looked at.
- * @throws {ProtocolError} `forbidden`, if the key is wrong or too many were.
- */
-export function checkKey(
-  key: string,
-  remoteAddress: string,
-  { access, admission, counters }: SessionContext,
-): Permissions | undefined {
-  const room = admission.roomForKey(remoteAddress);
-  if (room === "unsettled") return undefined;
-  if (room === "none") {
-    throw new ProtocolError("forbidden", "Too many wrong keys came from this address");
+/** A key that a client shows, until it has been looked at. */
+export class KeyCheck {
+  readonly #key: string;
+  readonly #remoteAddress: string;
+  readonly #context: SessionContext;
+  /** Whether it has to wait because its address has shown too many wrong ones. */
+  #isSlow = false;
+
+  constructor(key: string, remoteAddress: string, context: SessionContext) {
+    this.#key = key;
+    this.#remoteAddress = remoteAddress;
+    this.#context = context;
   }
-  const permissions = access.withKey(remoteAddress, key);
-  if (permissions !== undefined) return permissions;
-  counters.wrongKeys++;
-  admission.noteWrongKey(remoteAddress);
-  throw new ProtocolError("forbidden", "The key is wrong");
+
+  /**
+   * Looks at the key, and counts a wrong one against its address.
+   *
+   * @returns What the client may do because of it; or where it has to wait until it's called again.
+   * @throws {ProtocolError} `forbidden`, if the key is wrong.
+   */
+  look(): Permissions | WaitingPlace {
+    const { access, admission, borrower, counters, slowKeys } = this.#context;
+    const address = this.#remoteAddress;
+    if (!this.#isSlow) {
+      const room = admission.roomForKey(address);
+      if (room === "unsettled" && borrower !== undefined) return borrower;
+      if (room === "none") {
+        this.#isSlow = true;
+        return slowKeys.placeOf(address);
+      }
+    }
+    const permissions = access.withKey(address, this.#key);
+    if (permissions !== undefined) return permissions;
+    counters.wrongKeys++;
+    // Those that had to wait are bounded by that: counted, they would hold the address back for days.
+    if (!this.#isSlow) admission.noteWrongKey(address);
+    throw new ProtocolError("forbidden", "The key is wrong");
+  }
 }
 
 function forbidden(action: string): ProtocolError {

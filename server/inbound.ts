@@ -19,6 +19,9 @@ const CHUNKS_PER_PIECE = 16;
  */
 const REQUEST_RATE: Rate = { perSecond: 1_000, burst: 1_000 };
 
+/** Does what a client asks for. Where that isn't settled, it returns where to wait, and is tried again. */
+export type Attempt = () => WaitingPlace | undefined;
+
 /** What the inbound side of a connection needs of the session that it belongs to. */
 export interface InboundSession {
   readonly remoteAddress: string;
@@ -35,8 +38,8 @@ export interface InboundSession {
    * @returns How many bytes that were; all once the client isn't listened to any more.
    */
   read(chunk: Uint8Array): number;
-  /** Tries again what had to wait; whether that is settled now. */
-  retry(attempt: () => boolean): boolean;
+  /** Tries again what had to wait; where it has to wait on, if it's not settled now. */
+  retry(attempt: Attempt): WaitingPlace | undefined;
   /** Whether it has published a message. */
   readonly hasPublished: boolean;
   /** Whether it ever sent more at once than small messages are. */
@@ -69,7 +72,7 @@ export class Inbound implements Waiter, ReadTask {
   #deferredBytes = 0;
   #waitsAt: WaitingPlace | undefined;
   /** What the client asked for and waits for; it's read no further until that is settled. */
-  #attempt: (() => boolean) | undefined;
+  #attempt: Attempt | undefined;
   #isReadingRest = false;
   #isQueued = false;
   #hasBeenThrottled = false;
@@ -153,9 +156,10 @@ export class Inbound implements Waiter, ReadTask {
    * Reads no further until what the client asked for is settled. To be called from inside
    * {@linkcode InboundSession.read}; nothing where the client is gone, and so won't wait.
    *
-   * @param attempt Tries it once more, and says whether it's settled.
+   * @param attempt Tries it once more.
+   * @param place Where it waits first.
    */
-  waitFor(attempt: () => boolean, place: WaitingPlace): void {
+  waitFor(attempt: Attempt, place: WaitingPlace): void {
     if (this.#isReadingRest) return;
     this.#unqueue();
     this.#attempt = attempt;
@@ -168,8 +172,10 @@ export class Inbound implements Waiter, ReadTask {
   /** The gate has opened. */
   resume(): void {
     if (this.#waitsAt === undefined) return;
-    if (this.#attempt !== undefined && !this.#session.retry(this.#attempt)) {
-      this.#waitsAt?.wait(this);
+    const place = this.#attempt && this.#session.retry(this.#attempt);
+    if (place !== undefined) {
+      this.#waitsAt = place;
+      place.wait(this);
       return;
     }
     this.#attempt = undefined;

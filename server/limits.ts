@@ -87,8 +87,9 @@ export interface Limits {
    */
   readonly publishBytesRate: number;
   /**
-   * Wrong keys from one address in a minute; then none is looked at until some of that minute has
-   * passed. 10: enough for a mistake on several clients, far too few to guess a key.
+   * Wrong keys from one address in a minute; then each key from there, the right one too, is looked at
+   * slowly (see {@linkcode SLOW_KEY_DELAY_MS}) until some of that minute has passed. 10: enough for a
+   * mistake on several clients.
    */
   readonly maxWrongKeys: number;
   /** Milliseconds for which bytes may wait without the peer taking a single one. */
@@ -139,6 +140,18 @@ export const DEFAULT_LIMITS: Omit<
   idleMs: 30_000,
   legacyIdleMs: undefined,
 };
+
+/**
+ * Milliseconds for which a key waits that comes from an address which has shown too many wrong ones. A
+ * right key waits as long: who guesses must not learn anything by hanging up early.
+ */
+export const SLOW_KEY_DELAY_MS = 1_000;
+
+/**
+ * Keys a second that are looked at from such an address, on all processes together. 32: a key of 64 bits
+ * or more withstands that for ever, and who shares an address with one that guesses waits some seconds.
+ */
+export const SLOW_KEYS_PER_SECOND = 32;
 
 /** Seconds' worth of {@linkcode Limits.acceptRate} that may come at once. */
 export const ACCEPT_BURST_SECONDS = 2;

@@ -168,8 +168,8 @@ both):
                        client must authenticate with one before it publishes
   --subscribe-key-file FILE
                        the same for subscribing
-  --max-wrong-keys N   wrong keys from one address in a minute; then none is
-                       looked at (default 10)
+  --max-wrong-keys N   wrong keys from one address in a minute; then all its
+                       keys, right ones too, are answered slowly (default 10)
 
 Of each connection:
   --publish-rate N     messages a second that it may publish, and as many at

@@ -32,6 +32,7 @@ import { Session } from "./session.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { SessionEnd } from "./session_end.ts";
 import { SessionTable } from "./session_table.ts";
+import { SlowKeys } from "./slow_keys.ts";
 import { Sweeper } from "./sweeper.ts";
 import { TokenSource } from "./token_source.ts";
 import { TopicRegistry } from "./topic_registry.ts";
@@ -83,6 +84,7 @@ export class Server {
   readonly #lameDuck: LameDuck;
   readonly #rejections: Rejections;
   readonly #acceptGate: AcceptGate;
+  readonly #slowKeys: SlowKeys;
   #listener: Listener | undefined;
   #isSecure = false;
   #renewing: Promise<void> = Promise.resolve();
@@ -134,6 +136,7 @@ export class Server {
     }, lending);
     this.#admission = this.#shared?.admission ??
       new LocalAdmission(limits, this.#sessions, new AddressTable(limits, clock));
+    this.#slowKeys = new SlowKeys(clock, lending?.workers ?? 1);
     const timestamps = new TimestampIssuer();
     const tokens = new TokenSource();
     const topics = new TopicRegistry(
@@ -194,6 +197,7 @@ export class Server {
       access: new AccessRules(access),
       admission: this.#admission,
       borrower: this.#shared?.borrower,
+      slowKeys: this.#slowKeys,
       backplane: this.mesh,
       newDecoder: () => new ClientDecoder(limits, this.#memory.buffers),
       newToken: () => tokens.next(),
@@ -339,6 +343,7 @@ export class Server {
     this.#rejections.sweep(nowMs);
     this.#acceptGate.sweep(nowMs);
     this.#admission.sweep();
+    this.#slowKeys.sweep();
     this.mesh?.sweep();
     this.#context.throttle.gate.open();
     this.#memory.sweep();

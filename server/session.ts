@@ -4,11 +4,11 @@ import type { ClientFrames } from "../protocol/client_frames.ts";
 import { ACK, encodeGreeting, PING } from "../protocol/encoder.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Permissions } from "./access.ts";
-import { checkKey, checkPublish, checkSubscribe } from "./client_checks.ts";
+import { checkPublish, checkSubscribe, KeyCheck } from "./client_checks.ts";
 import { ClientConnection } from "./client_connection.ts";
 import { UNITS_PER_PIECE } from "./fair_reader.ts";
-import type { Gate } from "./gate.ts";
-import { Inbound, type InboundSession } from "./inbound.ts";
+import type { Gate, WaitingPlace } from "./gate.ts";
+import { type Attempt, Inbound, type InboundSession } from "./inbound.ts";
 import {
   PUBLISHER_LINGER_MS,
   SMALL_FRAME_BYTES,
@@ -234,7 +234,7 @@ export class Session extends ClientConnection
     this.#countRequest();
     if (!this.isOpen) return;
     checkSubscribe(name, this.#permissions, this.context.limits);
-    if (!this.#subscribe(name)) this.#waitFor(() => this.#subscribe(name));
+    this.#settle(() => this.#subscribe(name));
   }
 
   onUnsubscribe(name: string): void {
@@ -245,7 +245,8 @@ export class Session extends ClientConnection
   onAuthenticate(key: string): void {
     this.#countRequest();
     if (!this.isOpen) return;
-    if (!this.#authenticate(key)) this.#waitFor(() => this.#authenticate(key));
+    const check = new KeyCheck(key, this.remoteAddress, this.context);
+    this.#settle(() => this.#authenticate(check));
   }
 
   onPublish(name: string, message: Uint8Array): void {
@@ -283,12 +284,12 @@ export class Session extends ClientConnection
     return taken;
   }
 
-  retry(attempt: () => boolean): boolean {
+  retry(attempt: Attempt): WaitingPlace | undefined {
     try {
       return attempt();
     } catch (error) {
       this.#endFor(error);
-      return true;
+      return undefined;
     }
   }
 
@@ -327,28 +328,28 @@ export class Session extends ClientConnection
     return this.#inbound ??= new Inbound(this, this.context);
   }
 
-  /** @returns Whether it's settled if there is room for the topic. */
-  #subscribe(name: string): boolean {
+  /** @returns Where to wait until there may be room for the topic, if it's not known. */
+  #subscribe(name: string): WaitingPlace | undefined {
     const subscriptions = subscribe(this.#subscriptions, name, this, this.context);
-    if (subscriptions === undefined) return false;
+    if (subscriptions === undefined) return this.context.borrower;
     this.#subscriptions = subscriptions;
     this.send(ACK);
-    return true;
+    return undefined;
   }
 
-  /** @returns Whether it's settled if the key may be looked at. */
-  #authenticate(key: string): boolean {
-    const permissions = checkKey(key, this.remoteAddress, this.context);
-    if (permissions === undefined) return false;
-    this.#permissions |= permissions;
+  /** @returns Where to wait until the key may be looked at, if it may not. */
+  #authenticate(check: KeyCheck): WaitingPlace | undefined {
+    const answer = check.look();
+    if (typeof answer === "object") return answer;
+    this.#permissions |= answer;
     this.send(ACK);
-    return true;
+    return undefined;
   }
 
-  /** Reads no further until the attempt is settled, which other processes are asked about. */
-  #waitFor(attempt: () => boolean): void {
-    const { borrower } = this.context;
-    if (borrower !== undefined) this.#inboundSide.waitFor(attempt, borrower);
+  /** Does what the client asks for, and reads no further until that is done. */
+  #settle(attempt: Attempt): void {
+    const place = attempt();
+    if (place !== undefined) this.#inboundSide.waitFor(attempt, place);
   }
 
   #endFor(error: unknown): void {

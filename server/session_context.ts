@@ -13,6 +13,7 @@ import type { OutboxContext } from "./outbox.ts";
 import type { PublishThrottle } from "./publish_throttle.ts";
 import type { Session } from "./session.ts";
 import type { SessionEnd } from "./session_end.ts";
+import type { SlowKeys } from "./slow_keys.ts";
 import type { TopicRegistry } from "./topic_registry.ts";
 
 /** What sessions need to know of the server; one object for all of them. */
@@ -39,6 +40,8 @@ export interface SessionContext extends OutboxContext {
   readonly admission: Admission;
   /** Where those wait for whom other processes are asked for room; absent where there are none. */
   readonly borrower: WaitingPlace | undefined;
+  /** Where those wait whose address has shown too many wrong keys. */
+  readonly slowKeys: SlowKeys;
   newDecoder(): ClientDecoder;
   newToken(): string;
   /** A client publishes faster than it may, for the first time. */
