@@ -51,23 +51,72 @@ export function encodeError(
   return encodeStamped(micros, `"error":${error}}`);
 }
 
+/** The counts of a receipt, in the order in which it has them. */
+export interface ReceiptCounts {
+  readonly matched: number;
+  readonly written: number;
+  readonly queued: number;
+  readonly evicted: number;
+}
+
+/** What stands in a receipt in front of each count, and behind the last. */
+const RECEIPT_PARTS = [
+  ',"receipt":{"matched":',
+  ',"written":',
+  ',"queued":',
+  ',"evicted":',
+  "}}\x01",
+].map(utf8Bytes) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+
+/** The most digits of a count. */
+const MAX_COUNT_BYTES = 10;
+
+/** The most bytes that {@linkcode writeReceipt} writes. */
+export const MAX_RECEIPT_BYTES: number = PREFIX.length + MAX_TIMESTAMP_BYTES +
+  RECEIPT_PARTS.reduce((sum, part) => sum + part.length, 0) + 4 * MAX_COUNT_BYTES;
+
 /**
- * What became of a message, for its publisher, in a buffer of its own.
+ * Writes what became of a message, for its publisher: a whole frame. Allocates nothing.
  *
+ * @param target Needs {@linkcode MAX_RECEIPT_BYTES} from `offset` on.
  * @param micros The message's timestamp.
- * @param counts Subscribers; `matched` is the sum of the others.
+ * @param counts Subscribers, below 2^32 each; `matched` is the sum of the others.
+ * @returns the offset behind the frame.
+ * @throws {RangeError} if `target` is too small.
  */
-export function encodeReceipt(
+export function writeReceipt(
+  target: Uint8Array,
+  offset: number,
   micros: number,
-  { matched, written, queued, evicted }: {
-    readonly matched: number;
-    readonly written: number;
-    readonly queued: number;
-    readonly evicted: number;
-  },
-): Uint8Array {
-  const counts = JSON.stringify({ matched, written, queued, evicted });
-  return encodeStamped(micros, `"receipt":${counts}}`);
+  { matched, written, queued, evicted }: ReceiptCounts,
+): number {
+  if (offset + MAX_RECEIPT_BYTES > target.length) {
+    throw new RangeError(`No room for a receipt at ${offset} of ${target.length} bytes`);
+  }
+  const [first, second, third, fourth, last] = RECEIPT_PARTS;
+  let end = writeTimestamp(micros, target, writeBytes(PREFIX, target, offset));
+  end = writeCount(matched, target, writeBytes(first, target, end));
+  end = writeCount(written, target, writeBytes(second, target, end));
+  end = writeCount(queued, target, writeBytes(third, target, end));
+  end = writeCount(evicted, target, writeBytes(fourth, target, end));
+  return writeBytes(last, target, end);
+}
+
+function writeBytes(bytes: Uint8Array, target: Uint8Array, offset: number): number {
+  target.set(bytes, offset);
+  return offset + bytes.length;
+}
+
+/** Writes a whole number in decimal and returns the offset behind its last digit. */
+function writeCount(count: number, target: Uint8Array, offset: number): number {
+  let end = offset + 1;
+  for (let rest = count; rest >= 10; rest = Math.floor(rest / 10)) end++;
+  let rest = count;
+  for (let i = end - 1; i >= offset; i--) {
+    target[i] = 0x30 + rest % 10;
+    rest = Math.floor(rest / 10);
+  }
+  return end;
 }
 
 function encodeStamped(micros: number, members: string): Uint8Array {

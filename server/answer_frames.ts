@@ -13,38 +13,41 @@ import type { Receipt } from "./receipts.ts";
 
 const FRAME_BYTES = 8 + 4 * 4;
 
-interface Answer {
-  readonly micros: number;
-  readonly receipt: Receipt;
-}
+/** The first buffer for a turn's answers. */
+const INITIAL_ANSWERS = 64;
 
 /** Collects the answers of one turn. */
 export class AnswerEncoder {
-  #answers: Answer[] = [];
+  #view = new DataView(new ArrayBuffer(INITIAL_ANSWERS * FRAME_BYTES));
+  #size = 0;
 
   /** How many were collected. */
   get size(): number {
-    return this.#answers.length;
+    return this.#size;
   }
 
-  append(micros: number, receipt: Receipt): void {
-    this.#answers.push({ micros, receipt });
+  append(micros: number, { matched, written, queued, evicted }: Receipt): void {
+    const start = this.#size++ * FRAME_BYTES;
+    if (start === this.#view.byteLength) this.#grow();
+    const view = this.#view;
+    view.setFloat64(start, micros, true);
+    view.setUint32(start + 8, matched, true);
+    view.setUint32(start + 12, written, true);
+    view.setUint32(start + 16, queued, true);
+    view.setUint32(start + 20, evicted, true);
   }
 
   /** What was collected, in a buffer of its own. */
   take(): Uint8Array {
-    const bytes = new Uint8Array(this.#answers.length * FRAME_BYTES);
-    const view = new DataView(bytes.buffer);
-    for (const [i, { micros, receipt }] of this.#answers.entries()) {
-      const start = i * FRAME_BYTES;
-      view.setFloat64(start, micros, true);
-      view.setUint32(start + 8, receipt.matched, true);
-      view.setUint32(start + 12, receipt.written, true);
-      view.setUint32(start + 16, receipt.queued, true);
-      view.setUint32(start + 20, receipt.evicted, true);
-    }
-    this.#answers = [];
+    const bytes = new Uint8Array(this.#view.buffer).slice(0, this.#size * FRAME_BYTES);
+    this.#size = 0;
     return bytes;
+  }
+
+  #grow(): void {
+    const bytes = new Uint8Array(this.#view.byteLength * 2);
+    bytes.set(new Uint8Array(this.#view.buffer));
+    this.#view = new DataView(bytes.buffer);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Gate } from "./gate.ts";
-import type { TakeReceipt } from "./receipts.ts";
+import type { OwedReceipt } from "./owed_receipts.ts";
 
 /** Carries messages between the processes of one server. */
 export interface Backplane {
@@ -11,10 +11,12 @@ export interface Backplane {
    */
   forward(topic: string, micros: number, message: Uint8Array): void;
   /**
-   * The same, and tells what became of the message in all of them together. One that ends, or doesn't
-   * tell within {@linkcode RECEIPT_DEADLINE_MS}, is left out.
+   * The same, and tells the receipt what became of the message in each of them. One that ends, or
+   * doesn't tell within {@linkcode RECEIPT_DEADLINE_MS}, is left out.
+   *
+   * @param owed Whose timestamp is the message's.
    */
-  forwardForReceipt(topic: string, micros: number, message: Uint8Array, take: TakeReceipt): void;
+  forwardForReceipt(topic: string, message: Uint8Array, owed: OwedReceipt): void;
   /** Where publishers should wait before they publish more, if they should. */
   readonly gate: Gate | undefined;
 }

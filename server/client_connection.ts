@@ -92,8 +92,34 @@ export abstract class ClientConnection implements Subscriber {
     this.#setState("securing");
   }
 
-  /** Sends a reply; replies that nobody reads are no better than messages. */
+  /** Sends a reply, or joins it with others; replies that nobody reads are no better than messages. */
   send(bytes: Uint8Array): void {
+    const { replies } = this.context;
+    if (replies.isFor(this)) replies.append(bytes);
+    else this.#sendNow(bytes);
+  }
+
+  /** Joins replies until {@linkcode endReplies}; whether that isn't done already. */
+  beginReplies(): boolean {
+    return this.context.replies.begin(this);
+  }
+
+  /** Sends the replies that were joined; what is sent from now on isn't joined. */
+  endReplies(): void {
+    if (!this.context.replies.isFor(this)) return;
+    this.flushReplies();
+    this.context.replies.end();
+  }
+
+  /** Sends the replies that were joined so far, before something else is. */
+  protected flushReplies(): void {
+    const { replies } = this.context;
+    const bytes = replies.isFor(this) ? replies.take() : undefined;
+    // What is left where an eviction came first goes with the rest.
+    if (bytes !== undefined && this.#state === "open") this.#sendNow(bytes);
+  }
+
+  #sendNow(bytes: Uint8Array): void {
     if (this.#outbox.send(new SharedChunk(bytes, this.context.budget))) return;
     if (this.#state === "open") this.#enforceLimit();
   }
@@ -232,6 +258,8 @@ export abstract class ClientConnection implements Subscriber {
   /** What has been accepted so far is still delivered, then `reason`, then FIN. */
   protected beginEnding(reason: EndReason, detail: string, retryAfterMs?: number): void {
     const topics = this.topicNames;
+    this.endReplies();
+    if (this.#state !== "open") return;
     this.leaveTopics(true);
     // Delivering may have passed a limit and ended it harder.
     if (this.#state !== "open") return;
@@ -264,7 +292,7 @@ export abstract class ClientConnection implements Subscriber {
     this.stopListening();
     this.#openLagGate();
     if (isTold) {
-      this.send(encodeError(this.context.timestamps.next(), reason, detail, retryAfterMs));
+      this.#sendNow(encodeError(this.context.timestamps.next(), reason, detail, retryAfterMs));
     }
     this.connection.resumeReading();
     if (this.#outbox.isEmpty) this.#close();

@@ -14,6 +14,11 @@ export class Fifo<Item> {
     this.#items.push(item);
   }
 
+  /** The oldest item, if there is one. */
+  peek(): Item | undefined {
+    return this.#items[this.#head];
+  }
+
   /** Takes the oldest item, if there is one. */
   shift(): Item | undefined {
     if (this.#head === this.#items.length) return undefined;

@@ -99,6 +99,11 @@ export class Inbound implements Waiter, ReadTask {
     return this.#waitsAt !== undefined || this.#isQueued;
   }
 
+  /** Whether all that waits is being read because the client is gone. */
+  get isReadingRest(): boolean {
+    return this.#isReadingRest;
+  }
+
   /** Bytes that arrived and wait to be read. */
   get deferredBytes(): number {
     return this.#deferredBytes;
@@ -164,9 +169,17 @@ export class Inbound implements Waiter, ReadTask {
     this.#unqueue();
     this.#attempt = attempt;
     this.#waitsAt = place;
-    this.#context.reading.unitsLeft = 0;
+    this.endPiece();
     this.#session.setReading(false);
     place.wait(this);
+  }
+
+  /**
+   * Ends the piece that is being read behind the frame that it has come to, so that the client waits
+   * there, if it should. Nothing where the client is gone, and so won't wait.
+   */
+  endPiece(): void {
+    if (!this.#isReadingRest) this.#context.reading.unitsLeft = 0;
   }
 
   /** The gate has opened. */

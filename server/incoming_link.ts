@@ -4,7 +4,7 @@ import { AnswerEncoder } from "./answer_frames.ts";
 import type { Gate, Waiter } from "./gate.ts";
 import { LinkDecoder, type LinkFrames } from "./link_frames.ts";
 import { Outbox, type OutboxContext } from "./outbox.ts";
-import type { Receipt, TakeReceipt } from "./receipts.ts";
+import type { Receipt, ReceiptTaker } from "./receipts.ts";
 import { SharedChunk } from "./shared_chunk.ts";
 import type { Topic } from "./topic.ts";
 
@@ -16,15 +16,15 @@ export interface MeshHost extends OutboxContext {
   /**
    * Fans out a message that another process accepted.
    *
-   * @param take Called once it's known what became of the message here; absent where nobody wants
-   * to know.
+   * @param taker Told once it's known what became of the message here; absent where nobody wants to
+   * know.
    * @returns The topic, if it has subscribers here.
    */
   publishForwarded(
     topic: string,
     micros: number,
     message: Uint8Array,
-    take: TakeReceipt | undefined,
+    taker: ReceiptTaker | undefined,
   ): Topic | undefined;
   /** The gate at which messages of a topic should wait now, if they should. */
   gateOf(topic: Topic | undefined): Gate | undefined;
@@ -63,8 +63,8 @@ export class IncomingLink implements ConnectionHandler, LinkFrames, Waiter {
   }
 
   onForwarded(topic: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void {
-    const take = wantsReceipt ? (receipt: Receipt) => this.#answer(micros, receipt) : undefined;
-    const published = this.#host.publishForwarded(topic, micros, message, take);
+    const taker = wantsReceipt ? new AskedReceipt(micros, this) : undefined;
+    const published = this.#host.publishForwarded(topic, micros, message, taker);
     if (published?.gate !== undefined) this.#topic = published;
   }
 
@@ -87,7 +87,9 @@ export class IncomingLink implements ConnectionHandler, LinkFrames, Waiter {
     this.#outbox.discard();
   }
 
-  #answer(micros: number, receipt: Receipt): void {
+  /** Tells the other process what became of one of its messages here. */
+  answer(micros: number, receipt: Receipt): void {
+    if (this.#isGone) return;
     this.#answers.append(micros, receipt);
     if (this.#answers.size === 1) this.#host.runtime.nextTurn(() => this.#flush());
   }
@@ -95,5 +97,20 @@ export class IncomingLink implements ConnectionHandler, LinkFrames, Waiter {
   #flush(): void {
     const bytes = this.#answers.take();
     if (!this.#isGone) this.#outbox.send(new SharedChunk(bytes, this.#host.budget));
+  }
+}
+
+/** What another process wants to know of one of its messages. */
+class AskedReceipt implements ReceiptTaker {
+  readonly #micros: number;
+  readonly #link: IncomingLink;
+
+  constructor(micros: number, link: IncomingLink) {
+    this.#micros = micros;
+    this.#link = link;
+  }
+
+  take(receipt: Receipt): void {
+    this.#link.answer(this.#micros, receipt);
   }
 }

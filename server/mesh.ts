@@ -1,12 +1,11 @@
 import type { Listener } from "../runtime/types.ts";
-import { AwaitedReceipts } from "./awaited_receipts.ts";
 import type { Backplane } from "./backplane.ts";
 import { Gate } from "./gate.ts";
 import { IncomingLink, type MeshHost } from "./incoming_link.ts";
 import { MAX_BATCH_BYTES, MAX_COLLECTED_BYTES } from "./limits.ts";
 import { LinkEncoder } from "./link_frames.ts";
 import { OutgoingLink } from "./outgoing_link.ts";
-import type { TakeReceipt } from "./receipts.ts";
+import type { OwedReceipt } from "./owed_receipts.ts";
 import { SharedChunk } from "./shared_chunk.ts";
 
 /**
@@ -19,14 +18,12 @@ export class Mesh implements Backplane {
   readonly #links = new Map<string, OutgoingLink>();
   readonly #encoder = new LinkEncoder();
   readonly #gate: Gate;
-  readonly #receipts: AwaitedReceipts;
   #listener: Listener | undefined;
   #isFlushScheduled = false;
 
   constructor(host: MeshHost) {
     this.#host = host;
     this.#gate = new Gate(host.runtime);
-    this.#receipts = new AwaitedReceipts(host.clock);
   }
 
   /** Listens for the other processes, on a socket's path. */
@@ -47,11 +44,9 @@ export class Mesh implements Backplane {
     await this.#host.runtime.connect({ transport: "unix", path }, (connection) => {
       const link = new OutgoingLink(connection, this.#host, {
         onCaughtUp: () => this.#gate.open(),
-        onAnswer: (link, micros, receipt) => this.#receipts.tell(link, micros, receipt),
-        onGone: (link) => {
+        onGone: () => {
           this.#links.delete(path);
           this.#gate.open();
-          this.#receipts.leaveOut(link);
         },
       });
       this.#links.set(path, link);
@@ -66,7 +61,8 @@ export class Mesh implements Backplane {
 
   /** Whether a publisher here waits for what other processes tell of its message. */
   get awaitsReceipts(): boolean {
-    return this.#receipts.size > 0;
+    for (const link of this.#links.values()) if (link.awaitsAnswers) return true;
+    return false;
   }
 
   /** True when everything forwarded has left this process. */
@@ -80,9 +76,10 @@ export class Mesh implements Backplane {
     if (this.#links.size > 0) this.#forward(topic, micros, message, false);
   }
 
-  forwardForReceipt(topic: string, micros: number, message: Uint8Array, take: TakeReceipt): void {
-    this.#receipts.add(micros, this.#links.values(), take);
-    if (this.#links.size > 0) this.#forward(topic, micros, message, true);
+  forwardForReceipt(topic: string, message: Uint8Array, owed: OwedReceipt): void {
+    if (this.#links.size === 0) return;
+    for (const link of this.#links.values()) link.awaitAnswer(owed);
+    this.#forward(topic, owed.micros, message, true);
   }
 
   get gate(): Gate | undefined {
@@ -94,7 +91,7 @@ export class Mesh implements Backplane {
 
   /** Looks at the deadlines. To be called about once a sweep. */
   sweep(): void {
-    this.#receipts.sweep();
+    for (const link of this.#links.values()) link.sweep();
   }
 
   /** Closes the links and stops listening. */

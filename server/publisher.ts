@@ -1,7 +1,7 @@
-import { encodeReceipt } from "../protocol/encoder.ts";
 import type { Gate } from "./gate.ts";
-import { ReceiptQueue } from "./receipt_queue.ts";
-import type { Receipt } from "./receipts.ts";
+import { FEW_OWED_RECEIPTS } from "./limits.ts";
+import { ReceiptQueue } from "./owed_receipts.ts";
+import type { Receiver } from "./receipt_desk.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { Topic } from "./topic.ts";
 
@@ -9,15 +9,17 @@ import type { Topic } from "./topic.ts";
 export interface PublishingSession {
   /** Whether the client is still listened to. */
   readonly isOpen: boolean;
-  /** Sends the client a frame. */
-  send(frame: Uint8Array): void;
+  /** Joins what is sent to the client until {@linkcode endReplies}; whether that isn't done already. */
+  beginReplies(): boolean;
+  /** Sends what was joined. */
+  endReplies(): void;
 }
 
 /**
  * A client that publishes: whom it waits for, and the receipts that it's owed. Made with its first
  * message, so that a client that only listens costs nothing.
  */
-export class Publisher {
+export class Publisher implements Receiver {
   readonly #session: PublishingSession;
   readonly #context: SessionContext;
   #publishedMs: number;
@@ -36,10 +38,21 @@ export class Publisher {
     return this.#publishedMs;
   }
 
-  /** Where it should wait before it publishes more: for its topic, or the server as a whole. */
+  /** Where it should wait before it publishes more: for its topic, its receipts, or the server as a whole. */
   get gate(): Gate | undefined {
     const { budget, ceiling, budgetGate, backplane } = this.#context;
-    return budget.isTight || ceiling.holdsAll ? budgetGate : this.#topic?.gate ?? backplane?.gate;
+    if (budget.isTight || ceiling.holdsAll) return budgetGate;
+    return this.#receipts?.gate ?? this.#topic?.gate ?? backplane?.gate;
+  }
+
+  /** Bytes of memory that the receipts take which it's owed. */
+  get owedBytes(): number {
+    return this.#receipts?.heldBytes ?? 0;
+  }
+
+  /** Whether it's owed as many receipts as it may be. */
+  get isOwedEnough(): boolean {
+    return this.#receipts?.isFull ?? false;
   }
 
   /** The server has made it wait. */
@@ -57,15 +70,12 @@ export class Publisher {
 
   /** The same, and sends the client a receipt once it's known what became of the message. */
   publishForReceipt(name: string, message: Uint8Array): void {
-    const { topics, backplane, budget } = this.#context;
+    const { topics, backplane, receiptDesk } = this.#context;
     const micros = this.#accept();
-    this.#receipts ??= new ReceiptQueue(
-      budget,
-      (micros, receipt) => this.#giveReceipt(micros, receipt),
-    );
-    const take = this.#receipts.owe(micros, backplane === undefined ? 1 : 2);
-    backplane?.forwardForReceipt(name, micros, message, take);
-    this.#follow(topics.publish(name, micros, message, take));
+    this.#receipts ??= new ReceiptQueue(receiptDesk, () => this.#onReceiptsReady());
+    const owed = this.#receipts.owe(micros);
+    backplane?.forwardForReceipt(name, message, owed);
+    this.#follow(topics.publish(name, micros, message, owed));
   }
 
   /** @returns The timestamp that a message is accepted with. */
@@ -80,9 +90,29 @@ export class Publisher {
     if (topic !== undefined && this.#topic?.gate === undefined) this.#topic = topic;
   }
 
-  #giveReceipt(micros: number, receipt: Receipt): void {
-    if (!this.#session.isOpen) return;
-    this.#context.counters.receipts++;
-    this.#session.send(encodeReceipt(micros, receipt));
+  get isOwedFew(): boolean {
+    return (this.#receipts?.size ?? 0) <= FEW_OWED_RECEIPTS;
+  }
+
+  giveReceipts(): void {
+    const receipts = this.#receipts;
+    if (receipts === undefined) return;
+    const { replies, counters, receiptDesk } = this.#context;
+    const isFirst = this.#session.beginReplies();
+    // Another client is being answered.
+    if (!isFirst && !replies.isFor(this.#session)) return receiptDesk.schedule(this);
+    for (let owed = receipts.takeSettled(); owed !== undefined; owed = receipts.takeSettled()) {
+      if (!this.#session.isOpen) continue;
+      counters.receipts++;
+      replies.appendReceipt(owed.micros, owed);
+    }
+    if (isFirst) this.#session.endReplies();
+  }
+
+  #onReceiptsReady(): void {
+    // While the client is being answered its receipts keep their order with the other answers.
+    const { replies, receiptDesk } = this.#context;
+    if (replies.isFor(this.#session) || !this.#session.isOpen) this.giveReceipts();
+    else receiptDesk.schedule(this);
   }
 }

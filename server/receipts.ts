@@ -15,24 +15,17 @@ export interface Receipt {
 /** What became of a message whose topic had no subscribers. */
 export const NOBODY: Receipt = { matched: 0, written: 0, queued: 0, evicted: 0 };
 
-/** What became of a message in two places together. */
-export function sumOf(a: Receipt, b: Receipt): Receipt {
-  return {
-    matched: a.matched + b.matched,
-    written: a.written + b.written,
-    queued: a.queued + b.queued,
-    evicted: a.evicted + b.evicted,
-  };
+/** What wants to know what became of a message. */
+export interface ReceiptTaker {
+  /** Called once; it must not end subscriptions. */
+  take(receipt: Receipt): void;
 }
-
-/** Whoever wants a receipt. Called once; it may end subscriptions. */
-export type TakeReceipt = (receipt: Receipt) => void;
 
 interface Awaited {
   /** The message's number in its topic. */
   readonly number: number;
   readonly matched: number;
-  readonly take: TakeReceipt;
+  readonly taker: ReceiptTaker;
   /** Of those counted behind the pass, who had subscribed since the message in front. */
   written: number;
   queued: number;
@@ -54,9 +47,9 @@ export class Receipts {
   }
 
   /** Owes one for a message. */
-  owe(number: number, matched: number, take: TakeReceipt): void {
+  owe(number: number, matched: number, taker: ReceiptTaker): void {
     const counts = { written: 0, queued: 0, writtenToLeavers: 0, queuedForLeavers: 0 };
-    this.#awaited.push({ number, matched, take, ...counts });
+    this.#awaited.push({ number, matched, taker, ...counts });
   }
 
   /**
@@ -92,7 +85,7 @@ export class Receipts {
       const { matched } = entry;
       const written = writtenSoFar + entry.writtenToLeavers;
       const queued = queuedSoFar + entry.queuedForLeavers;
-      entry.take({ matched, written, queued, evicted: matched - written - queued });
+      entry.taker.take({ matched, written, queued, evicted: matched - written - queued });
     }
   }
 

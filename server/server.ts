@@ -26,6 +26,8 @@ import type { CeilingEvent } from "./memory_ceiling.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { MemoryDefence } from "./memory_defence.ts";
 import { Mesh } from "./mesh.ts";
+import { ReceiptDesk } from "./receipt_desk.ts";
+import { Replies } from "./replies.ts";
 import { PublishThrottle } from "./publish_throttle.ts";
 import { Rejections } from "./rejections.ts";
 import { Session } from "./session.ts";
@@ -158,9 +160,9 @@ export class Server {
       // Of its own: processes that stop reading each other for want of memory would wait for ever.
       budget: new MemoryBudget(limits.maxTotalPendingBytes, {}),
       buffers: this.#memory.buffers,
-      publishForwarded: (name, micros, message, take) => {
+      publishForwarded: (name, micros, message, taker) => {
         counters.messagesForwarded++;
-        return topics.publish(name, micros, message, take);
+        return topics.publish(name, micros, message, taker);
       },
       gateOf: (topic) => this.#memory.isPublishingHeld ? this.#memory.gate : topic?.gate,
     });
@@ -193,6 +195,8 @@ export class Server {
       reading,
       inputDefence: this.#memory.input,
       ceiling: this.#memory.ceiling,
+      replies: new Replies(),
+      receiptDesk: new ReceiptDesk({ runtime, budget, clock, turns: this.#turns }),
       throttle,
       access: new AccessRules(access),
       admission: this.#admission,

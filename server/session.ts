@@ -83,7 +83,7 @@ export class Session extends ClientConnection
 
   /** Bytes that are kept because of this client: what waits for it, and what it sent. */
   get heldBytes(): number {
-    return this.pendingBytes + this.inputBytes;
+    return this.pendingBytes + this.inputBytes + this.#owedBytes;
   }
 
   /** Bytes that its subscriptions hold, and topics that only it is subscribed to. */
@@ -102,11 +102,13 @@ export class Session extends ClientConnection
 
   /** Whether most of that is what it sent. */
   get holdsMostlyInput(): boolean {
-    return this.inputBytes > this.pendingBytes;
+    return this.inputBytes > this.pendingBytes + this.#owedBytes;
   }
 
   /** Since when it has done nothing about the most of that, on the coarse clock. */
   get holdsSinceMs(): number {
+    // Receipts come by themselves.
+    if (this.#owedBytes > this.pendingBytes + this.inputBytes) return this.context.clock.nowMs;
     if (!this.holdsMostlyInput) return this.progressMs;
     // Who is made to wait can't do anything, but for a frame that isn't complete.
     const isHeldUp = this.isWaiting && !this.holdsLargeFrame;
@@ -133,6 +135,10 @@ export class Session extends ClientConnection
   /** Since when it holds anything without a message that came of it, on the coarse clock. */
   get unfinishedSinceMs(): number {
     return Math.max(this.#unfinishedSinceMs, this.#publisher?.publishedMs ?? 0);
+  }
+
+  get #owedBytes(): number {
+    return this.#publisher?.owedBytes ?? 0;
   }
 
   /** Greets the client: the first frame. Behind TLS it's done by itself. */
@@ -239,6 +245,8 @@ export class Session extends ClientConnection
 
   onUnsubscribe(name: string): void {
     this.#countRequest();
+    // What is delivered now comes behind what was answered before.
+    this.flushReplies();
     unsubscribe(this.#subscriptions, name, this.context);
   }
 
@@ -256,7 +264,14 @@ export class Session extends ClientConnection
 
   onPublishForReceipt(name: string, message: Uint8Array): void {
     this.#countMessage(message);
-    if (this.isOpen) this.#publisherTo(name).publishForReceipt(name, message);
+    if (!this.isOpen) return;
+    const publisher = this.#publisherTo(name);
+    const inbound = this.#inboundSide;
+    // A client that is gone can't get a receipt any more, and won't wait.
+    const isLost = inbound.isReadingRest && publisher.isOwedEnough;
+    if (isLost) return publisher.publish(name, message);
+    publisher.publishForReceipt(name, message);
+    if (publisher.isOwedEnough) inbound.endPiece();
   }
 
   onIdleFrame(): void {
@@ -274,10 +289,13 @@ export class Session extends ClientConnection
   read(chunk: Uint8Array): number {
     if (!this.isOpen) return chunk.byteLength;
     let taken = chunk.byteLength;
+    const isFirst = this.beginReplies();
     try {
       taken = this.#decoder.push(chunk, this);
     } catch (error) {
       this.#endFor(error);
+    } finally {
+      if (isFirst) this.endReplies();
     }
     if (this.#decoder.isLegacy) this.#seenMessages = this.#sentMessages;
     this.#accountUnfinished();
@@ -465,6 +483,8 @@ export class Session extends ClientConnection
   }
 
   protected leaveTopics(deliverRest: boolean): void {
+    // What it's owed and is settled comes before its end; giving it may end it harder.
+    if (deliverRest) this.#publisher?.giveReceipts();
     const subscriptions = this.#subscriptions;
     this.#subscriptions = NO_SUBSCRIPTIONS;
     unsubscribeAll(subscriptions, deliverRest, this.context);

@@ -10,6 +10,8 @@ import type { Gate, WaitingPlace } from "./gate.ts";
 import type { InputDefence } from "./input_defence.ts";
 import type { MemoryCeiling } from "./memory_ceiling.ts";
 import type { OutboxContext } from "./outbox.ts";
+import type { ReceiptDesk } from "./receipt_desk.ts";
+import type { Replies } from "./replies.ts";
 import type { PublishThrottle } from "./publish_throttle.ts";
 import type { Session } from "./session.ts";
 import type { SessionEnd } from "./session_end.ts";
@@ -30,6 +32,10 @@ export interface SessionContext extends OutboxContext {
   readonly reading: FairReader;
   /** What bounds the memory that they hold by what they send. */
   readonly inputDefence: InputDefence;
+  /** Joins the answers to one client into one write. */
+  readonly replies: Replies;
+  /** Where publishers get their receipts. */
+  readonly receiptDesk: ReceiptDesk;
   /** How fast each connection may publish. */
   readonly throttle: PublishThrottle;
   /** The way to the server's other processes, where there are any. */

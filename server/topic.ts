@@ -3,7 +3,7 @@ import { Gate } from "./gate.ts";
 import { MAX_COLLECTED_BYTES, maxBatchBytesFor, SUBSCRIPTION_BYTES } from "./limits.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import type { Runtime } from "../runtime/types.ts";
-import { Receipts, type TakeReceipt } from "./receipts.ts";
+import { Receipts, type ReceiptTaker } from "./receipts.ts";
 import { SharedChunk } from "./shared_chunk.ts";
 import { Stragglers } from "./stragglers.ts";
 import type { SlicedTask, Turns } from "./turns.ts";
@@ -117,9 +117,9 @@ export class Topic implements SlicedTask {
   }
 
   /** The same, and tells what became of the message once its pass is over. */
-  publishForReceipt(micros: number, message: Uint8Array, take: TakeReceipt): void {
+  publishForReceipt(micros: number, message: Uint8Array, taker: ReceiptTaker): void {
     this.#receipts ??= new Receipts();
-    this.#receipts.owe(this.#collection.next, this.subscriberCount, take);
+    this.#receipts.owe(this.#collection.next, this.subscriberCount, taker);
     this.publish(micros, message);
   }
 

@@ -1,6 +1,6 @@
 import type { Room } from "./admission.ts";
 import { TOPIC_BYTES } from "./limits.ts";
-import { NOBODY, type TakeReceipt } from "./receipts.ts";
+import { NOBODY, type ReceiptTaker } from "./receipts.ts";
 import { type Subscriber, type Subscription, Topic, type TopicContext } from "./topic.ts";
 
 /** Places for topics. */
@@ -63,7 +63,7 @@ export class TopicRegistry {
   /**
    * Hands a message to the topic's subscribers. It is copied.
    *
-   * @param take Called once it's known what became of the message, which may be at once; absent where
+   * @param taker Told once it's known what became of the message, which may be at once; absent where
    * nobody wants to know.
    * @returns The topic, if it has subscribers.
    */
@@ -71,12 +71,12 @@ export class TopicRegistry {
     name: string,
     micros: number,
     message: Uint8Array,
-    take: TakeReceipt | undefined,
+    taker: ReceiptTaker | undefined,
   ): Topic | undefined {
     const topic = this.#topics.get(name);
-    if (take === undefined) topic?.publish(micros, message);
-    else if (topic === undefined) take(NOBODY);
-    else topic.publishForReceipt(micros, message, take);
+    if (taker === undefined) topic?.publish(micros, message);
+    else if (topic === undefined) taker.take(NOBODY);
+    else topic.publishForReceipt(micros, message, taker);
     return topic;
   }
 

@@ -37,6 +37,8 @@ export interface Waiting {
   readonly pendingBytes: number;
   /** For each publisher the sizes of its messages, which it repeats. */
   readonly publishers: readonly (readonly number[])[];
+  /** How many of the publishers want a receipt for each message, the last ones. */
+  readonly asking: number;
   /** What fits between a server and each reader. */
   readonly readers: readonly number[];
   readonly steps: readonly Step[];
@@ -68,6 +70,8 @@ interface Publisher {
   readonly number: number;
   readonly topic: string;
   readonly sizes: readonly number[];
+  /** Whether it wants receipts. */
+  readonly asks: boolean;
   /** What is left of the frame that it's sending. */
   rest: string;
   /** Frames that it has begun to send. */
@@ -115,7 +119,11 @@ class Play {
   readonly #readers: readonly Reader[];
   readonly #publishers: readonly Publisher[];
 
-  constructor({ steps, readers, publishers }: Waiting, beds: MemoryBed[], timers: VirtualTimers) {
+  constructor(
+    { steps, readers, publishers, asking }: Waiting,
+    beds: MemoryBed[],
+    timers: VirtualTimers,
+  ) {
     this.#steps = steps;
     this.#beds = beds;
     this.#timers = timers;
@@ -129,6 +137,7 @@ class Play {
       number,
       topic: TOPICS[(number >> 1) % TOPICS.length] as string,
       sizes,
+      asks: number >= publishers.length - asking,
       rest: "",
       begun: 0,
       hasEnded: false,
@@ -151,6 +160,7 @@ class Play {
     this.#pass(BOUND_MS);
     this.#assertAllRead("all read");
     for (const reader of this.#readers) this.#assertComplete(reader);
+    for (const publisher of this.#publishers) this.#assertReceipts(publisher);
     for (const { peer } of [...this.#publishers, ...this.#readers]) peer.reset();
     this.#settle();
     assertEquals(this.#beds.map(({ server }) => server.heldBytes), this.#beds.map(() => 0));
@@ -217,6 +227,12 @@ class Play {
     }
   }
 
+  /** A publisher that asked has a receipt for each of its messages. */
+  #assertReceipts({ peer, number, asks, begun, hasEnded }: Publisher): void {
+    if (!asks || hasEnded || hasClosed(peer)) return;
+    assertEquals(peer.text.match(/"receipt":/g)?.length ?? 0, begun, `receipts of ${number}`);
+  }
+
   #pass(ms: number): void {
     for (let passed = 0; passed < ms; passed += SWEEP_INTERVAL_MS) {
       this.#settle();
@@ -248,7 +264,10 @@ function send(publisher: Publisher, bytes: number): void {
     if (publisher.rest === "") {
       const size = sizes[publisher.begun % sizes.length] ?? 0;
       const members = `"topic":"${topic}","p":${number},"n":${publisher.begun++}`;
-      publisher.rest = `PUBLISH\0{${members},"x":"${"x".repeat(size)}"}\0`;
+      const message = `{${members},"x":"${"x".repeat(size)}"}`;
+      publisher.rest = publisher.asks
+        ? `{"action":"publish","data":${message}}\0`
+        : `PUBLISH\0${message}\0`;
     }
     const part = publisher.rest.slice(0, bytes - text.length);
     publisher.rest = publisher.rest.slice(part.length);

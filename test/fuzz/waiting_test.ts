@@ -64,6 +64,7 @@ const waiting: fc.Arbitrary<Waiting> = fc.record({
     minLength: 1,
     maxLength: 6,
   }),
+  asking: fc.nat(6),
   readers: fc.array(fc.constantFrom(500, 20_000, 300_000), { minLength: 1, maxLength: 6 }),
   steps: fc.array(step, { minLength: 20, maxLength: 80, size: "max" }),
 });
@@ -79,6 +80,7 @@ const bothWays: Waiting = {
   budgetBytes: 200_000,
   pendingBytes: 200_000,
   publishers: [[9_000], [9_000], [9_000], [9_000]],
+  asking: 0,
   readers: [20_000, 20_000, 20_000, 20_000],
   steps: [
     ...[0, 1, 2, 3].map((publisher): Step => ({ does: "send", publisher, bytes: 200_000 })),
@@ -104,8 +106,23 @@ const full: Waiting = {
   ],
 };
 
+/** Publishers of small messages on two servers, each of which is owed more than it may be. */
+const owed: Waiting = {
+  ...bothWays,
+  budgetBytes: 60_000,
+  publishers: [[10], [10], [10], [10], [10], [10]],
+  asking: 6,
+  steps: [
+    ...[0, 1, 2, 3, 4, 5].map((publisher): Step => ({ does: "send", publisher, bytes: 50_000 })),
+    { does: "turn", turns: 3 },
+    ...[0, 1, 2].map((publisher): Step => ({ does: "reset", publisher })),
+    { does: "pass", sweeps: 1 },
+  ],
+};
+
 describe("who waits for whom", () => {
   it("again: publishers for memory that never falls", () => play(full));
+  it("ends where publishers wait for receipts of one another's servers", () => play(owed));
 
   it("again: two servers whose links are memory that each of them lacks", () => play(bothWays));
 

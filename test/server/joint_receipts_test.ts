@@ -4,7 +4,15 @@ import { describe, it } from "node:test";
 import { NEW_BUFFERS } from "../../protocol/buffer_pool.ts";
 import type { Connection } from "../../runtime/types.ts";
 import { AnswerDecoder, AnswerEncoder } from "../../server/answer_frames.ts";
-import { RECEIPT_DEADLINE_MS, SWEEP_INTERVAL_MS } from "../../server/limits.ts";
+import {
+  MAX_OWED_RECEIPTS,
+  MAX_OWED_RECEIPTS_IN_NEED,
+  OWED_RECEIPTS_SHARE,
+  RECEIPT_DEADLINE_MS,
+  RECEIPT_OVERHEAD_BYTES,
+  SMALL_FRAME_BYTES,
+  SWEEP_INTERVAL_MS,
+} from "../../server/limits.ts";
 import { LinkDecoder, LinkEncoder } from "../../server/link_frames.ts";
 import {
   bytesOf,
@@ -111,6 +119,72 @@ describe("a receipt of several processes", () => {
     const told: number[] = [];
     new AnswerDecoder().push(asker.received, (micros) => told.push(micros));
     assertEquals(told, [2]);
+  });
+
+  it("makes its publisher wait where too many are owed, and nobody else", async () => {
+    const [bed] = await MemoryBed.linked(1) as [MemoryBed];
+    const worker = await FakeWorker.linkedWith(bed);
+    const reader = bed.subscribed(["t"]);
+    const [publisher, other] = [bed.dial(), bed.dial()];
+    const count = 2 * MAX_OWED_RECEIPTS + 10;
+    publisher.send(publishForReceipt(message("nobody")).repeat(count));
+    bed.net.settle();
+    assertEquals(bed.server.counters.messagesIn, MAX_OWED_RECEIPTS);
+    other.send(publishForReceipt(message("t", "other")));
+    bed.net.settle();
+    assertEquals(dataOf(reader), ["other"]);
+    // Half of them are enough to go on.
+    for (const micros of worker.asked.slice(0, MAX_OWED_RECEIPTS / 2)) {
+      worker.answer(bed.net, micros, 1);
+    }
+    assertEquals(bed.server.counters.messagesIn, 1.5 * MAX_OWED_RECEIPTS + 1);
+    // What is never told ends the wait as well.
+    bed.pass(2 * RECEIPT_DEADLINE_MS + 4 * SWEEP_INTERVAL_MS);
+    assertEquals(bed.server.counters.messagesIn, count + 1);
+    const sent = framesOf(publisher).map((frame) => receiptOf(frame).written);
+    assertEquals(sent.slice(0, MAX_OWED_RECEIPTS / 2), Array(MAX_OWED_RECEIPTS / 2).fill(1));
+    bed.pass(RECEIPT_DEADLINE_MS);
+    assertEquals(framesOf(publisher).length, count);
+    assertEquals([bed.ended, bed.server.heldBytes], [[], 0]);
+  });
+
+  it("is owed for a message too in the middle of which too many were owed", async () => {
+    const maxTotalPendingBytes = 20 * RECEIPT_OVERHEAD_BYTES / OWED_RECEIPTS_SHARE;
+    const [bed] = await MemoryBed.linked(1, { maxTotalPendingBytes }) as [MemoryBed];
+    const worker = await FakeWorker.linkedWith(bed);
+    const [publisher, other] = [bed.dial(), bed.dial()];
+    const small = publishForReceipt(message("nobody"));
+    const large = publishForReceipt(message("nobody", "x".repeat(2 * SMALL_FRAME_BYTES)));
+    publisher.send(small.repeat(MAX_OWED_RECEIPTS_IN_NEED + 1) + large.slice(0, -100));
+    bed.net.settle();
+    other.send(small.repeat(10));
+    bed.net.settle();
+    publisher.send(large.slice(-100) + small);
+    bed.net.settle();
+    const inNeed = MAX_OWED_RECEIPTS_IN_NEED + 2;
+    assertEquals(bed.server.counters.messagesIn, inNeed + 10);
+    while (worker.asked.length > 0) worker.answer(bed.net, worker.asked.shift()!, 1);
+    assertEquals(
+      framesOf(publisher).map((frame) => receiptOf(frame).written),
+      Array(inNeed + 1).fill(1),
+    );
+  });
+
+  it("isn't owed to a publisher that is gone, whose messages count all the same", async () => {
+    for (const how of ["end", "reset"] as const) {
+      const [bed] = await MemoryBed.linked(1) as [MemoryBed];
+      await FakeWorker.linkedWith(bed);
+      const publisher = bed.dial();
+      const count = 1.5 * MAX_OWED_RECEIPTS;
+      publisher.send(publishForReceipt(message("nobody")).repeat(count));
+      publisher[how]();
+      bed.net.settle();
+      // A reset is heard at once, an end behind the receipts that it waits for.
+      if (how === "end") bed.pass(RECEIPT_DEADLINE_MS + SWEEP_INTERVAL_MS);
+      assertEquals(bed.server.counters.messagesIn, count, how);
+      bed.pass(RECEIPT_DEADLINE_MS + SWEEP_INTERVAL_MS);
+      assertEquals([bed.server.heldBytes, bed.server.counters.connections], [0, 0], how);
+    }
   });
 
   it("waits for the last process, and keeps the order of the messages", async () => {

@@ -1,0 +1,137 @@
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import { spawnSync } from "node:child_process";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { RUNTIME_NAMES } from "../../bots/program.ts";
+import type { ServerProcess } from "../../bots/server_process.ts";
+import { KIB, MIB } from "../support/attack_bed.ts";
+import { Bystander } from "../support/bystander.ts";
+import { Fixture } from "../support/fixture.ts";
+import {
+  JanusClient,
+  message,
+  publish,
+  publishForReceipt,
+  receiptOf,
+  type Target,
+} from "../support/janus_client.ts";
+import type { FloodState } from "../support/receipt_flooder.ts";
+import { quiet, until } from "../support/until.ts";
+import { skipWorkers, withWorkers, workersOf } from "../support/workers.ts";
+
+/** How long a flood goes on before the server is asked to stop. */
+const FLOOD_MS = 3_000;
+
+/** Messages of the client that publishes among the flood, one every so many milliseconds. */
+const INTERVAL_MS = 20;
+
+/** A stop takes 10 s at most; the rest is for a busy machine. */
+const MAX_STOP_MS = 13_000;
+
+/** What a server's processes had of memory at most, together. */
+function peakBytes(server: ServerProcess): number {
+  const workers = workersOf(server);
+  const files = (workers.length === 0 ? [server.pid] : workers).map((pid) => `/proc/${pid}/status`);
+  const { stdout } = spawnSync("cat", files, { encoding: "utf8" });
+  return [...stdout.matchAll(/VmHWM:\s*(\d+)/g)].reduce((sum, [, kib]) => sum + Number(kib), 0) *
+    KIB;
+}
+
+/** Clients that flood a server, in a process of their own. */
+class Flood {
+  readonly #process: Fixture;
+
+  private constructor(process: Fixture) {
+    this.#process = process;
+  }
+
+  static async begin({ hostname, port }: Target, connections: number): Promise<Flood> {
+    const script = new URL("../support/receipt_flooder.ts", import.meta.url).pathname;
+    const process = new Fixture(script, [hostname, String(port), String(connections)]);
+    assertEquals(await process.line(), "begun");
+    return new Flood(process);
+  }
+
+  async state(): Promise<FloodState> {
+    this.#process.send("state");
+    return JSON.parse(await this.#process.line()) as FloodState;
+  }
+
+  async end(): Promise<void> {
+    await this.#process.stop();
+  }
+}
+
+/** Publishes for so long, each message when the last one's receipt is there; the waits in ms. */
+async function askForReceipts(target: Target, ms: number): Promise<number[]> {
+  const readers = await Promise.all([1, 2, 3].map(() => JanusClient.subscribed(target, "asked")));
+  const publisher = await JanusClient.greeted(target);
+  // What it holds unfinished for a while is what the defence of memory looks for.
+  const slow = await JanusClient.greeted(target);
+  const large = publish(message("asked", "x".repeat(60_000)));
+  slow.send(large.slice(0, -10));
+  const waits: number[] = [];
+  for (const beganMs = performance.now(); performance.now() - beganMs < ms;) {
+    const sentMs = performance.now();
+    publisher.send(publishForReceipt(message("asked", waits.length)));
+    const { matched, written, queued, evicted } = receiptOf(await publisher.frame());
+    assertEquals([matched, written + queued, evicted], [3, 3, 0]);
+    waits.push(performance.now() - sentMs);
+    await quiet(INTERVAL_MS);
+  }
+  slow.send(large.slice(-10));
+  for (const reader of readers) {
+    await until(
+      "all have come",
+      () => reader.frames.some((frame) => frame.includes("xxx")),
+      60_000,
+    );
+    const frames = reader.frames.splice(0).filter((frame) => frame !== "PING");
+    const numbers = frames.map((frame) => (JSON.parse(frame) as { data: unknown }).data);
+    assertEquals(numbers.slice(0, -1), waits.map((_, i) => i));
+  }
+  assertEquals([publisher.ended, slow.ended], [null, null]);
+  for (const client of [...readers, publisher, slow]) await client.dispose();
+  return waits;
+}
+
+// Each on itself: the server's processes have the machine's cores to share with the flood.
+for (const runtime of RUNTIME_NAMES.filter((name) => name in process.versions)) {
+  describe(`a flood of messages for receipts on ${runtime}`, { skip: skipWorkers }, () => {
+    for (
+      const [connections, workers, maxBytes] of [
+        [100, 1, 450 * MIB],
+        [100, 2, 550 * MIB],
+      ] as const
+    ) {
+      it(
+        `from ${connections} connections, at a server of ${workers}, costs nobody else anything`,
+        {
+          timeout: 120_000,
+        },
+        async () => {
+          await withWorkers(runtime, workers, async (server, target) => {
+            const bystander = await Bystander.arrive(target, "calm");
+            const flood = await Flood.begin(target, connections);
+            try {
+              const waits = await askForReceipts(target, FLOOD_MS);
+              await bystander.confirm();
+              waits.sort((a, b) => a - b);
+              assertLess(waits[waits.length >> 1] ?? Infinity, 2_000);
+              const { frames, ended } = await flood.state();
+              assertEquals(ended, 0);
+              assertGreater(frames, 10 * connections);
+              assertLess(peakBytes(server) / MIB, maxBytes / MIB);
+              await bystander.leave();
+              const stoppedMs = performance.now();
+              assertEquals(await server.stopped(), 0);
+              assertLess(performance.now() - stoppedMs, MAX_STOP_MS);
+            } finally {
+              await flood.end();
+            }
+          });
+        },
+      );
+    }
+  });
+}
