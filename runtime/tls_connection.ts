@@ -99,7 +99,8 @@ export class TlsConnection implements Connection, TlsEngineOwner {
   /** What the connection beneath tells. */
   readonly below: ConnectionHandler = {
     onData: (chunk) => {
-      if (this.#isOver) return;
+      // Behind the peer's end, the engine would keep all that comes.
+      if (this.#isOver || this.#engine?.hasEnded) return;
       this.#records.push(chunk);
       this.#feed();
       if (!this.#isOver) this.#handler?.onHeld?.();

@@ -98,7 +98,7 @@ class Bed {
       this.#attackers.push({ destroy: () => tap.close() });
       const client = await TlsClient.dial(tap.port, FIRST);
       this.#attackers.push({ destroy: () => client.dispose() });
-      tap.inject(bytes);
+      await tap.inject(bytes);
     }
   }
 }

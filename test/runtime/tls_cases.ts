@@ -4,8 +4,9 @@
  * @module
  */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { connect, type Socket } from "node:net";
+import process from "node:process";
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { type Address, type ConnectOptions, TransportError } from "../../runtime/types.ts";
 import { assertBytes, pattern } from "../support/bytes.ts";
@@ -166,6 +167,23 @@ export function tlsCases(cases: Cases): void {
     });
   });
 
+  cases.that("what a peer sends behind its end isn't kept", async (bed) => {
+    let near: Side | undefined;
+    await withTap(bed, (side) => near = side, async (tap, client) => {
+      tap.passesEnd = false;
+      client.end();
+      await until("its end is seen", () => near?.ended ?? false);
+      const before = process.memoryUsage().rss;
+      const record = tlsRecord(APPLICATION_DATA, new Uint8Array(16 * 1024));
+      for (let i = 0; i < 8 * 1024; i++) await tap.inject(record);
+      assertLess((process.memoryUsage().rss - before) / 1024 ** 2, 64);
+      // We may still write.
+      near!.write(pattern(1, 100));
+      await quiet();
+      assertEquals(near!.why, null);
+    });
+  });
+
   cases.that("what is sent to a stalled peer is copied in part, and that is told", async (bed) => {
     const { near, far } = await bed.pair("tls");
     await stall(near, far);
@@ -180,7 +198,7 @@ export function tlsCases(cases: Cases): void {
       await until("it is accepted", () => near !== undefined);
       const { connection } = near!;
       assertEquals(connection.heldBytes, 0);
-      tap.inject(tlsRecord(APPLICATION_DATA, new Uint8Array(10_000), 16_000));
+      await tap.inject(tlsRecord(APPLICATION_DATA, new Uint8Array(10_000), 16_000));
       await until("it is held", () => connection.heldBytes! >= 10_000);
       // Not as much as the record will have, though it said so.
       assertEquals([connection.heldBytes! <= 16_005, near!.helds > 0], [true, true]);

@@ -15,6 +15,8 @@ export class TlsTap {
   readonly #server: Server;
   readonly #chunks: Uint8Array[] = [];
   #toServer: Socket | undefined;
+  /** Whether the server is told that the client's connection has ended. */
+  passesEnd = true;
 
   private constructor(server: Server, address: Address) {
     this.#server = server;
@@ -29,7 +31,9 @@ export class TlsTap {
       client.on("error", () => toServer.destroy());
       toServer.on("error", () => client.destroy());
       client.on("data", (chunk: Uint8Array) => toServer.write(chunk));
-      client.on("end", () => toServer.end());
+      client.on("end", () => {
+        if (this.passesEnd) toServer.end();
+      });
       toServer.on("data", (chunk: Uint8Array) => {
         this.#chunks.push(chunk);
         client.write(chunk);
@@ -44,9 +48,9 @@ export class TlsTap {
     return new TlsTap(server, address);
   }
 
-  /** Sends the server bytes that aren't the client's. */
-  inject(bytes: Uint8Array): void {
-    this.#toServer!.write(bytes);
+  /** Sends the server bytes that aren't the client's; resolves when the system has taken them. */
+  inject(bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve) => this.#toServer!.write(bytes, () => resolve()));
   }
 
   /** The types of the records that the server has sent. */
