@@ -37,6 +37,9 @@ type StopSignal = "SIGINT" | "SIGTERM";
 /** How long the end waits for whoever reads the log. */
 const LAST_LINES_MS = 500;
 
+/** What a stop leaves of its time for that, and for a loop that is busy. */
+const LAST_MOMENTS_MS = 700;
+
 /**
  * Runs the server until a signal stops it.
  *
@@ -88,7 +91,8 @@ async function runAlone(options: ServerOptions): Promise<number> {
   const name = await signal;
   reloader.stop();
   const { connections } = server.counters;
-  const stop = () => server.close(drainMs === undefined ? {} : { drainMs });
+  const patienceMs = STOP_WITHIN_MS + (drainMs ?? 0) - LAST_MOMENTS_MS;
+  const stop = () => within(patienceMs, server.close(drainMs === undefined ? {} : { drainMs }));
   await logStop(name, `draining ${counted(connections, "connection")}`, stop, drainMs);
   return 0;
 }
@@ -145,6 +149,15 @@ async function logStop(
   await stop();
   const seconds = ((performance.now() - beganMs) / 1000).toFixed(1);
   logger.info("stopped after {seconds} s", { seconds });
+}
+
+/** Waits for a stop, but no longer than so many milliseconds: the process then ends without it. */
+async function within(ms: number, stopping: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const patience = new Promise<true>((resolve) => timer = setTimeout(() => resolve(true), ms));
+  const isLate = await Promise.race([stopping, patience]);
+  clearTimeout(timer);
+  if (isLate) getLogger("hotwheels").error("the stop took too long: what still waits is dropped");
 }
 
 function announce(address: Address, runtime: Runtime, limits: Limits, workers: string): void {

@@ -118,6 +118,27 @@ describe("readers that don't keep up", () => {
     }, { topic: "t" });
   });
 
+  it("hold up the publisher of their topic, but no message of another one", {
+    timeout,
+  }, async () => {
+    await underAttack([], async (bed) => {
+      const sipper = new Sipper(bed, "t");
+      try {
+        await bed.untilState("it is there", ({ counters }) => counters.subscriptions === 2);
+        const beganMs = performance.now();
+        await flood(bed, "t", PLENTY);
+        const { counters } = await bed.state();
+        assertGreater(counters.publisherPauses, 0);
+        assertGreater(performance.now() - beganMs, 3_000);
+        assertEquals(counters.ended.slow_consumer, 0);
+      } finally {
+        sipper.dispose();
+      }
+      await bed.confirm();
+      assertLess(bed.p99Ms(), 2_000);
+    });
+  });
+
   it("end when they are behind for too long, though they read enough for the deadline", {
     timeout,
   }, async () => {
