@@ -13,6 +13,12 @@ const LET_GO_PER_TURN = 256;
 /** Frames that are given up in a turn: each takes a write, and ends its connection. */
 const GIVEN_UP_PER_TURN = 32;
 
+/** What clients of one address hold by large frames that aren't complete, the oldest of them last. */
+interface Holding {
+  bytes: number;
+  readonly sessions: Session[];
+}
+
 /** What the defence needs to know of the server. */
 export interface InputDefenceHost {
   readonly runtime: Runtime;
@@ -35,8 +41,9 @@ export class InputDefence {
   #heldBack: Session[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isLettingGo = false;
-  /** Sessions whose frames are given up as long as too much is held, the first to go last. */
+  /** Sessions whose frames are given up as long as that is needed, the first to go last. */
   #doomed: Session[] = [];
+  #isNeeded: () => boolean = () => false;
   #isGivingUp = false;
   #criticalSinceMs = 0;
 
@@ -77,17 +84,12 @@ export class InputDefence {
 
   /** Gives up frames that take long where they hold much. To be called about once a sweep. */
   sweep(): void {
-    const { sessions, budget, clock } = this.#host;
+    const { budget, clock } = this.#host;
     if (budget.isInputCritical && clock.nowMs - this.#criticalSinceMs >= CRITICAL_FRAME_MS) {
       this.#relieve();
     }
-    if (budget.isUnfinishedTight) {
-      for (let slot = sessions.size - 1; slot >= 0; slot--) {
-        const session = sessions.at(slot);
-        if (session?.holdsLargeFrame && session.hoardsFor(STALL_MS)) this.#doomed.push(session);
-      }
-      this.#giveUpDoomed();
-    }
+    if (budget.isUnfinishedTight) this.#giveUpFrames((session) => session.hoardsFor(STALL_MS));
+    else if (budget.unfinishedBytes > budget.unfinishedBytesPerSite) this.#capSite();
   }
 
   /** Ends what it does by the clock. */
@@ -100,29 +102,66 @@ export class InputDefence {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const { budget } = this.#host;
-    if (budget.isUnfinishedTight) this.#giveUpFrames();
+    if (budget.isUnfinishedTight) this.#giveUpFrames(() => true);
     if (budget.isInputCritical) {
       this.#timer = setTimeout(() => this.#relieve(), CRITICAL_FRAME_MS);
     }
   }
 
-  /** Gives up frames until there is room: of those who hold most, the oldest first. */
-  #giveUpFrames(): void {
+  /** What the clients of each address hold, the one that holds most last. */
+  #holdings(): Holding[] {
     const { sessions } = this.#host;
-    const bytesOf = new Map<string, number>();
-    const holders: { readonly session: Session; readonly site: string }[] = [];
+    const holdings = new Map<string, Holding>();
     for (let slot = sessions.size - 1; slot >= 0; slot--) {
       const session = sessions.at(slot);
       if (session === undefined || !session.isHeard || !session.holdsLargeFrame) continue;
       const site = siteOf(session.remoteAddress);
-      bytesOf.set(site, (bytesOf.get(site) ?? 0) + session.unfinishedInputBytes);
-      holders.push({ session, site });
+      let holding = holdings.get(site);
+      if (holding === undefined) holdings.set(site, holding = { bytes: 0, sessions: [] });
+      holding.bytes += session.unfinishedInputBytes;
+      holding.sessions.push(session);
     }
-    holders.sort((a, b) =>
-      (bytesOf.get(a.site) ?? 0) - (bytesOf.get(b.site) ?? 0) ||
-      b.session.unfinishedSinceMs - a.session.unfinishedSinceMs
-    );
-    this.#doomed = holders.map(({ session }) => session);
+    for (const { sessions } of holdings.values()) {
+      sessions.sort((a, b) => b.unfinishedSinceMs - a.unfinishedSinceMs);
+    }
+    return [...holdings.values()].sort((a, b) => a.bytes - b.bytes);
+  }
+
+  /** Gives up frames until there is room: of the address that holds most first, the oldest first. */
+  #giveUpFrames(isDoomed: (session: Session) => boolean): void {
+    const doomed = this.#holdings().flatMap(({ sessions }) => sessions.filter(isDoomed));
+    this.#giveUp(doomed, () => this.#host.budget.isUnfinishedTight);
+  }
+
+  /**
+   * Takes an address that holds more than its share down to that, if others hold some: what is left for
+   * them mustn't be what it leaves.
+   */
+  #capSite(): void {
+    const { unfinishedBytesPerSite } = this.#host.budget;
+    const holdings = this.#holdings();
+    const largest = holdings.at(-1);
+    if (holdings.length < 2 || largest === undefined) return;
+    let excess = largest.bytes - unfinishedBytesPerSite;
+    const doomed: Session[] = [];
+    for (const session of largest.sessions.reverse()) {
+      if (excess <= 0) break;
+      if (!session.hoardsFor(STALL_MS)) continue;
+      doomed.unshift(session);
+      excess -= session.unfinishedInputBytes;
+    }
+    this.#giveUp(doomed, () => true);
+  }
+
+  /**
+   * Gives up frames, some a turn.
+   *
+   * @param doomed Whose; the first to go is the last.
+   * @param isNeeded Asked before each.
+   */
+  #giveUp(doomed: Session[], isNeeded: () => boolean): void {
+    this.#doomed = doomed;
+    this.#isNeeded = isNeeded;
     this.#giveUpDoomed();
   }
 
@@ -132,7 +171,7 @@ export class InputDefence {
     this.#host.runtime.nextTurn(() => {
       this.#isGivingUp = false;
       for (let count = 0; count < GIVEN_UP_PER_TURN;) {
-        const session = this.#host.budget.isUnfinishedTight ? this.#doomed.pop() : undefined;
+        const session = this.#isNeeded() ? this.#doomed.pop() : undefined;
         if (session === undefined) {
           this.#doomed = [];
           return;

@@ -102,6 +102,11 @@ export class MemoryBudget {
     return this.#unfinishedBytes > this.#freeBytes * UNFINISHED_TIGHT_SHARE;
   }
 
+  /** What frames of one address may hold that take long to come, where others hold some too: half. */
+  get unfinishedBytesPerSite(): number {
+    return this.#freeBytes * UNFINISHED_TIGHT_SHARE / 2;
+  }
+
   /** Whether frames that aren't complete hold more than all of them may. */
   get isUnfinishedCritical(): boolean {
     return this.#unfinishedBytes > this.#freeBytes * UNFINISHED_CRITICAL_SHARE;

@@ -164,6 +164,32 @@ describe("the server's memory", () => {
     assertEquals(new Set(bed.ended.map(({ reason }) => reason)), new Set(["frame_too_large"]));
   });
 
+  it("is nobody's for more than half of what unfinished frames may have, if others have some", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: 10 * KIB * KIB });
+    const half = `PUBLISH\0{"topic":"t","data":"${"x".repeat(60 * KIB)}`;
+    const begin = (from: string) => {
+      const peer = bed.dial({ from });
+      peer.send(half);
+      return peer;
+    };
+    const hoarders = upTo(24).map(() => begin("10.0.0.1"));
+    bed.net.settle();
+    bed.pass(5_000);
+    // As long as nobody else has any, they may have them.
+    assertEquals(bed.ended, []);
+    const other = begin("10.0.0.2");
+    bed.net.settle();
+    bed.pass(1_000);
+    const left = hoarders.filter((hoarder) => !hoarder.ended).length;
+    assertEquals(left, Math.floor(10 * KIB * 0.1875 / 2 / 64));
+    assertEquals(other.ended, false);
+    other.send('"}\0');
+    bed.net.settle();
+    bed.pass(250);
+    assertEquals(bed.server.counters.messagesIn, 1);
+    assertEquals(hoarders.filter((hoarder) => !hoarder.ended).length, left);
+  });
+
   it("lets who takes its time over a frame have it while there is enough", async () => {
     const bed = await MemoryBed.start();
     const reader = bed.subscribed(["t"]);

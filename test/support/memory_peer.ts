@@ -13,6 +13,8 @@ import type { RawPeer } from "./raw_peer.ts";
 export interface DialOptions {
   /** What fits between the server's writes and the peer's reads; the runtime's unless given. */
   readonly bufferBytes?: number;
+  /** Its IP address; the listener's own unless given. */
+  readonly from?: string;
   /** Counts what arrives and forgets it, so that a benchmark measures the server. */
   readonly forgets?: boolean;
 }

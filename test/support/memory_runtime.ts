@@ -152,7 +152,7 @@ export class MemoryRuntime implements Runtime, Network {
     const accept = this.#listenerAt(address);
     const there = new Pipe(this, options.bufferBytes ?? this.#bufferBytes);
     const back = new Pipe(this, this.#bufferBytes);
-    const near = this.#connection(this.#caller(address), back, there);
+    const near = this.#connection(this.#caller(address, options.from), back, there);
     const peer = new MemoryPeer(this, near, there, back, options);
     hand(near, accept);
     return peer;
@@ -247,9 +247,10 @@ export class MemoryRuntime implements Runtime, Network {
   }
 
   /** Who connects to an address: the same, from a port that the system chooses. */
-  #caller(address: Address): Address {
+  #caller(address: Address, from?: string): Address {
     if (address.transport === "unix") return address;
-    return { ...address, port: FIRST_PORT + this.#connections % (65_536 - FIRST_PORT) };
+    const hostname = from ?? address.hostname;
+    return { ...address, hostname, port: FIRST_PORT + this.#connections % (65_536 - FIRST_PORT) };
   }
 }
 
