@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { spawnSync } from "node:child_process";
+import process from "node:process";
 import { describe, it } from "node:test";
 import { detectRuntime } from "../../runtime/detect.ts";
 import type { Address, Connection, ConnectionHandler } from "../../runtime/types.ts";
@@ -8,6 +9,7 @@ import { workerLimits } from "../../server/limits.ts";
 import { completeLimits } from "../../server/serve.ts";
 import { Supervisor } from "../../server/supervisor.ts";
 import { JanusClient } from "../support/janus_client.ts";
+import { ServerCommand } from "../support/server_command.ts";
 import { until } from "../support/until.ts";
 import { skipWorkers, withWorkers, workersOf } from "../support/workers.ts";
 
@@ -39,6 +41,28 @@ for (const runtime of ["deno", "bun"] as const) {
         assertEquals(tcpSocketsOf(pid), 0);
         for (const client of clients) await client.dispose();
       });
+    });
+
+    it("gives up when five workers have died within a minute", { timeout }, async () => {
+      const server = await ServerCommand.listening(runtime, ["--workers", "2"]);
+      try {
+        const dead = new Set<number>();
+        for (let death = 1; death <= 5; death++) {
+          const joined = () => workersOf(server).filter((worker) => !dead.has(worker)).length === 2;
+          await until("there are two workers", joined, 30_000);
+          const victim = workersOf(server).find((worker) => !dead.has(worker)) as number;
+          dead.add(victim);
+          process.kill(victim, "SIGKILL");
+        }
+        const { status, stderr } = await server.exited();
+        assertEquals(status, 1);
+        assertMatch(
+          stderr,
+          /\nhotwheels: 5 workers died within 60 s, the last ended [^\n]*: giving up/,
+        );
+      } finally {
+        await server.dispose();
+      }
     });
   });
 }
