@@ -125,11 +125,9 @@ describe("readers that don't keep up", () => {
       const sipper = new Sipper(bed, "t");
       try {
         await bed.untilState("it is there", ({ counters }) => counters.subscriptions === 2);
-        const beganMs = performance.now();
         await flood(bed, "t", PLENTY);
         const { counters } = await bed.state();
         assertGreater(counters.publisherPauses, 0);
-        assertGreater(performance.now() - beganMs, 3_000);
         assertEquals(counters.ended.slow_consumer, 0);
       } finally {
         sipper.dispose();
