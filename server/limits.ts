@@ -289,6 +289,9 @@ export const FUTILE_SHARE = 1 / 64;
 /** Less than this share, held by clients, isn't what the process's memory lacks. */
 export const HELD_FOR_NOTHING_SHARE = 1 / 8;
 
+/** Milliseconds for which publishers of small messages wait at a time; then they don't for as long. */
+export const MAX_PUBLISHERS_HOLD_MS = 200;
+
 /** Milliseconds for which clients are made to wait at most for memory that doesn't come back. */
 export const MAX_HOLD_MS = 2_000;
 

@@ -6,6 +6,7 @@ import {
   FUTILE_SHARE,
   HELD_FOR_NOTHING_SHARE,
   MAX_HOLD_MS,
+  MAX_PUBLISHERS_HOLD_MS,
 } from "./limits.ts";
 
 /** How often memory is looked at while clients wait because it's short. */
@@ -87,6 +88,9 @@ export class MemoryCeiling {
   readonly #host: CeilingHost;
   #residentBytes = 0;
   #isEvicting = false;
+  #isAllShort = false;
+  #allSinceMs = 0;
+  #readUntilMs = -Infinity;
   #isGivingBack = false;
   /** The least that the process had since the last collection. */
   #leftBytes = 0;
@@ -139,7 +143,8 @@ export class MemoryCeiling {
     const counted = bytes <= this.#takenBytes ? 0 : bytes;
     this.#isGivingBack = this.#judge("gives_back", this.#isGivingBack, bytes);
     this.holdsBulk = this.#judge("holds_bulk", this.holdsBulk, counted);
-    this.holdsAll = this.#judge("holds_publishers", this.holdsAll, counted);
+    this.#isAllShort = this.#isAt("holds_publishers", this.#isAllShort, counted);
+    this.#judgePublishers();
     this.#isEvicting = this.#isAt("evicts", this.#isEvicting, bytes);
     this.refuses = this.#judge("refuses", this.refuses, this.#isHeldByClients ? bytes : counted);
     const room = this.#nextStepBytes(bytes) - bytes;
@@ -149,6 +154,21 @@ export class MemoryCeiling {
     counters.memoryPauses++;
     this.#heldSinceMs = this.#host.readMs();
     this.#host.hold();
+  }
+
+  /** Lets publishers wait for a moment, and then none for as long: they may never be kept from all turns. */
+  #judgePublishers(): void {
+    const nowMs = this.#host.readMs();
+    if (this.holdsAll) {
+      const heldMs = nowMs - this.#allSinceMs;
+      if (this.#isAllShort && heldMs < MAX_PUBLISHERS_HOLD_MS) return;
+      this.holdsAll = false;
+      this.#readUntilMs = nowMs + Math.max(heldMs, LOOK_AGAIN_MS);
+    } else if (this.#isAllShort && nowMs >= this.#readUntilMs) {
+      this.#note("holds_publishers");
+      this.holdsAll = true;
+      this.#allSinceMs = nowMs;
+    }
   }
 
   #isAt(step: CeilingStep, isTaken: boolean, bytes: number): boolean {
@@ -230,9 +250,9 @@ export class MemoryCeiling {
   /** Whether clients wait for what doesn't come, or have waited long enough. */
   get #isWaitingInVain(): boolean {
     const { heldBytes, readMs } = this.#host;
+    if (this.#hasEvicted) return false;
     if (readMs() - this.#heldSinceMs >= MAX_HOLD_MS) return true;
-    return this.#isFutile && !this.#hasEvicted &&
-      heldBytes() < this.#maxBytes * HELD_FOR_NOTHING_SHARE;
+    return this.#isFutile && heldBytes() < this.#maxBytes * HELD_FOR_NOTHING_SHARE;
   }
 
   /** Takes what is there for what the process needs. */

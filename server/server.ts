@@ -337,6 +337,7 @@ export class Server {
     }
     const session = new Session(connection, this.#context);
     this.#sessions.add(session);
+    if (this.#memory.ceiling.holdsBulk) this.#memory.input.holdBack(session);
     if (this.#isSecure) session.awaitHandshake();
     else session.greet();
     return session;

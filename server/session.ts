@@ -157,13 +157,14 @@ export class Session extends ClientConnection
 
   /**
    * Stops reading a client because what clients have sent holds too much memory; not one in the
-   * middle of a large frame, which must be able to complete it, nor one that publishes and never sent
-   * much at once.
+   * middle of a large frame, which must be able to complete it, nor one that publishes or is
+   * subscribed and never sent much at once.
    *
    * @returns Whether it's to be {@linkcode letGo} again.
    */
   holdBack(): boolean {
-    const isHarmless = this.#publisher !== undefined && !this.#hasSentMuch;
+    const isKnown = this.#publisher !== undefined || this.#subscriptions.length > 0;
+    const isHarmless = isKnown && !this.#hasSentMuch;
     if (!this.isOpen || this.holdsLargeFrame || isHarmless) return false;
     if ((this.#pausedFor & FOR_MEMORY) !== 0) return false;
     this.#pause(FOR_MEMORY);
@@ -322,6 +323,7 @@ export class Session extends ClientConnection
   onWaited(): void {
     // The time in which the server read nothing doesn't count as the client's silence.
     this.#heardMs = this.stateSinceMs = this.#unfinishedSinceMs = this.context.clock.nowMs;
+    if (this.#unansweredMs !== 0) this.#unansweredMs = this.#heardMs;
     this.#publisher?.onWaited();
   }
 

@@ -95,9 +95,9 @@ describe("the memory ceiling", () => {
     assertEquals(bench.look(341), ["+holds_publishers", "collect"]);
     assertEquals([bench.ceiling.holdsAll, bench.ceiling.refuses], [true, false]);
     bench.hasHolders = true;
-    assertEquals(bench.look(361), ["collect", "evict 33", "+evicts"]);
+    assertEquals(bench.look(361, 50), ["collect", "evict 33", "+evicts"]);
     bench.hasHolders = false;
-    assertEquals(bench.look(381), ["+refuses", "collect"]);
+    assertEquals(bench.look(381, 50), ["+refuses", "collect"]);
     assertEquals(bench.ceiling.refuses, true);
     bench.ceiling.stop();
     const { collections, memoryPauses } = bench.counters;
@@ -149,9 +149,9 @@ describe("the memory ceiling", () => {
     const bench = new Bench();
     bench.held = 200;
     assertEquals(bench.look(370.5).slice(-3), ["collect", "evict 43", "+evicts"]);
-    assertEquals(bench.look(), ["collect"]);
+    assertEquals(bench.look(370.5, 50), ["collect"]);
     assertEquals(bench.resident, 327.5);
-    assertEquals(bench.look(), []);
+    assertEquals(bench.look(327.5, 50), []);
     bench.ceiling.stop();
   });
 
@@ -180,6 +180,25 @@ describe("the memory ceiling", () => {
     ceiling.stop();
   });
 
+  it("holds publishers for no more than half of the time, and for a moment at a time", () => {
+    const bench = new Bench();
+    bench.held = 200;
+    bench.hasHolders = false;
+    let heldLooks = 0;
+    let longest = 0;
+    let run = 0;
+    for (let ms = 0; ms < 10_000; ms += 50) {
+      bench.look(345 + ms / 250, 50);
+      run = bench.ceiling.holdsAll ? run + 1 : 0;
+      heldLooks += bench.ceiling.holdsAll ? 1 : 0;
+      longest = Math.max(longest, run);
+    }
+    assertLess(longest * 50, 300);
+    assertGreaterOrEqual(heldLooks, 20);
+    assertLess(heldLooks, 110);
+    bench.ceiling.stop();
+  });
+
   it("holds nobody for longer than two seconds, whatever is held", () => {
     const bench = new Bench();
     bench.held = 200;
@@ -188,7 +207,7 @@ describe("the memory ceiling", () => {
     bench.look(345);
     assertEquals([ceiling.holdsBulk, ceiling.holdsAll], [true, true]);
     bench.look(345, MAX_HOLD_MS - 300);
-    assertEquals(ceiling.holdsAll, true);
+    assertEquals([ceiling.holdsBulk, ceiling.holdsAll], [true, false]);
     bench.look(345, 300);
     assertEquals([ceiling.holdsBulk, ceiling.holdsAll], [false, false]);
     ceiling.stop();

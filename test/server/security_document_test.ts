@@ -121,7 +121,7 @@ describe("SECURITY.md", () => {
     const words = oneLine(text);
     assert(words.includes(`- subscriptions, ${SUBSCRIPTION_BYTES} bytes each, and topics, `));
     assert(words.includes(`${TOPIC_BYTES} bytes and their names`));
-    assert(words.includes(`and for ${MAX_HOLD_MS / 1_000} s at most`));
+    assert(words.includes(`else for ${MAX_HOLD_MS / 1_000} s at most`));
     assert(words.includes(`the supervisor takes ${SUPERVISOR_BYTES / 1024 / 1024} MiB`));
     assertMatch(words, new RegExp(`${MAX_LINES_PER_SECOND} a second, and one that sums up`));
     assert(words.includes(MAX_RECENT_ADDRESSES.toLocaleString("en-US")));
