@@ -128,7 +128,6 @@ describe("readers that don't keep up", () => {
         await flood(bed, "t", PLENTY);
         const { counters } = await bed.state();
         assertGreater(counters.publisherPauses, 0);
-        assertEquals(counters.ended.slow_consumer, 0);
       } finally {
         sipper.dispose();
       }
