@@ -9,6 +9,7 @@ import { MAX_REFUSALS } from "./limits.ts";
 import type { Mesh } from "./mesh.ts";
 import type { Rejections } from "./rejections.ts";
 import type { SessionTable } from "./session_table.ts";
+import { type Displacement, MAX_YIELDING } from "./shares/displacement.ts";
 
 /**
  * Milliseconds for which those who are refused may still say who they are when their descriptors are
@@ -31,6 +32,7 @@ export interface AcceptGateHost {
   /** Those for which it isn't settled yet whether there's room. */
   readonly held: HeldConnections | undefined;
   readonly rejections: Rejections;
+  readonly displacement: Pick<Displacement, "yieldingCount">;
   readonly mesh: Mesh | undefined;
   /** The connections that the process is to hold. */
   readonly maxConnections: number;
@@ -55,10 +57,12 @@ export class AcceptGate {
     this.#host = host;
   }
 
-  /** Why a connection that has come may not stay, whatever the limits say: descriptors are short. */
+  /** Why there is no room for a connection that has come, whatever the limits say: descriptors are short. */
   get refusal(): Refusal | undefined {
     const places = Math.max(1, this.#capacity - KEPT_FOR_REFUSALS);
-    if (this.#connections - this.#host.rejections.size < places) return undefined;
+    const { rejections, displacement } = this.#host;
+    const leaving = rejections.size + displacement.yieldingCount;
+    if (this.#connections - leaving < places) return undefined;
     return this.#host.mesh === undefined ? allTaken(places) : allOfProcessTaken(places);
   }
 
@@ -106,6 +110,7 @@ export class AcceptGate {
     return Math.max(
       this.#connections - this.#capacity,
       this.#host.rejections.size - MAX_REFUSALS,
+      this.#host.displacement.yieldingCount - MAX_YIELDING,
     );
   }
 

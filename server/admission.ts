@@ -1,6 +1,7 @@
 import type { AddressTable } from "./address_table.ts";
 import type { Limits } from "./limits.ts";
 import type { SessionTable } from "./session_table.ts";
+import type { Displacement } from "./shares/displacement.ts";
 
 /**
  * Whether a limit leaves room for one more. `unsettled`: only the server's other processes know, and
@@ -34,10 +35,11 @@ export interface Admission {
    * Counts a connection that comes from an address.
    *
    * @param address Empty for a peer on this machine, which no limit of one address holds for.
+   * @param shortage Why this process has no room for it, unless another connection gives way.
    * @returns Why it may not stay, in which case it isn't counted but as an attempt. Where that isn't
    * settled yet, what settles it: the caller has to wait.
    */
-  admit(address: string): Refusal | Attempt | undefined;
+  admit(address: string, shortage?: Refusal | undefined): Refusal | Attempt | undefined;
   /** A connection that was counted is gone. */
   leave(address: string): void;
   /** Whether a key that comes from an address which has a connection may be looked at at once. */
@@ -53,22 +55,37 @@ export class LocalAdmission implements Admission {
   readonly #limits: Limits;
   readonly #sessions: SessionTable;
   readonly #addresses: AddressTable;
+  readonly #displacement: Displacement;
 
-  constructor(limits: Limits, sessions: SessionTable, addresses: AddressTable) {
+  constructor(
+    limits: Limits,
+    sessions: SessionTable,
+    addresses: AddressTable,
+    displacement: Displacement,
+  ) {
     this.#limits = limits;
     this.#sessions = sessions;
     this.#addresses = addresses;
+    this.#displacement = displacement;
   }
 
   get addressCount(): number {
     return this.#addresses.size;
   }
 
-  admit(address: string): Refusal | undefined {
+  admit(address: string, shortage?: Refusal | undefined): Refusal | undefined {
     const { maxConnections } = this.#limits;
-    if (this.#sessions.size >= maxConnections) return allTaken(maxConnections);
+    const isFull = this.#sessions.size - this.#displacement.yieldingCount >= maxConnections;
+    const full = shortage ?? (isFull ? allTaken(maxConnections) : undefined);
+    if (full !== undefined && this.#displacement.mayMakeRoom(address, "connections") === "none") {
+      return full;
+    }
     const refusal = this.#addresses.admit(address);
-    return refusal === undefined ? undefined : { ...refusal, isOfAddress: true };
+    if (refusal !== undefined) return { ...refusal, isOfAddress: true };
+    if (full === undefined) return undefined;
+    if (this.#displacement.makeRoom(address, maxConnections) === "free") return undefined;
+    this.#addresses.leave(address);
+    return full;
   }
 
   leave(address: string): void {

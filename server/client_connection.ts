@@ -3,7 +3,8 @@ import { encodeError } from "../protocol/encoder.ts";
 import type { ErrorCode } from "../protocol/errors.ts";
 import { type EndReason, isErrorCode } from "./counters.ts";
 import { Gate } from "./gate.ts";
-import { CLOSE_LINGER_MS } from "./limits.ts";
+import type { Holder } from "./shares/holder.ts";
+import { CLOSE_LINGER_MS, STALL_MS } from "./limits.ts";
 import { Outbox } from "./outbox.ts";
 import type { SessionContext } from "./session_context.ts";
 import { SharedChunk } from "./shared_chunk.ts";
@@ -16,10 +17,11 @@ const HOARDED_HANDSHAKE = "Memory is too short for a handshake that takes so lon
  * - `securing`: waits for the TLS handshake, where there is one.
  * - `open`: reads and writes.
  * - `ending`: reads no more; what is queued still goes out.
+ * - `yielding`: the same, and its descriptor is wanted: the peer isn't waited for.
  * - `closing`: our side is closed; waits for the peer's.
  * - `gone`: the connection is no more.
  */
-type ClientState = "securing" | "open" | "ending" | "closing" | "gone";
+type ClientState = "securing" | "open" | "ending" | "yielding" | "closing" | "gone";
 
 /**
  * The connection to one client: what is sent to it, how well it takes that, and how it ends. What the
@@ -29,6 +31,9 @@ type ClientState = "securing" | "open" | "ending" | "closing" | "gone";
 export abstract class ClientConnection implements Subscriber {
   /** Where the server keeps this; the server's own. */
   slot = -1;
+  /** The address that its places count for, and where that keeps it; `server/shares/`'s own. */
+  holder: Holder | undefined;
+  holderSlot = -1;
   protected readonly connection: Connection;
   protected readonly context: SessionContext;
   readonly #outbox: Outbox;
@@ -149,7 +154,7 @@ export abstract class ClientConnection implements Subscriber {
   onDrain(): void {
     const isEmpty = this.#outbox.drained();
     if (this.#lagGate !== undefined && this.#outbox.hasCaughtUp) this.#openLagGate();
-    if (isEmpty && this.#state === "ending") this.#close();
+    if (isEmpty) this.#closeIfDue();
   }
 
   onEnd(): void {
@@ -187,6 +192,9 @@ export abstract class ClientConnection implements Subscriber {
       case "open":
         this.#sweepOutbox(nowMs);
         if (this.isOpen) this.sweepSilence(nowMs);
+        return;
+      case "yielding":
+        if (nowMs - this.stateSinceMs >= STALL_MS) this.connection.destroy();
         return;
       case "ending": {
         const health = this.#outbox.health(nowMs);
@@ -243,6 +251,16 @@ export abstract class ClientConnection implements Subscriber {
     this.#giveUp();
   }
 
+  /**
+   * Ends the session to make room for another one: it's told so where nothing waits for it, and its
+   * descriptor is freed without waiting for the peer.
+   */
+  yieldPlace(code: ErrorCode, message: string): void {
+    if (this.#state !== "open") return this.end(code, message);
+    if (!this.#outbox.isEmpty) return this.#drop(code, message);
+    this.beginEnding(code, message, undefined, "yielding");
+  }
+
   /** Gives up on the connection. */
   destroy(): void {
     this.connection.destroy();
@@ -256,28 +274,44 @@ export abstract class ClientConnection implements Subscriber {
   }
 
   /** What has been accepted so far is still delivered, then `reason`, then FIN. */
-  protected beginEnding(reason: EndReason, detail: string, retryAfterMs?: number): void {
+  protected beginEnding(
+    reason: EndReason,
+    detail: string,
+    retryAfterMs?: number,
+    how: "ending" | "yielding" = "ending",
+  ): void {
     const topics = this.topicNames;
     this.endReplies();
     if (this.#state !== "open") return;
     this.leaveTopics(true);
     // Delivering may have passed a limit and ended it harder.
     if (this.#state !== "open") return;
-    this.#setState("ending");
+    this.#setState(how);
     this.#reportEnd(reason, this.#outbox.pendingBytes, topics, detail);
     this.#sendLastWords(reason, detail, retryAfterMs);
   }
 
   /** A slow consumer: it loses its queue, and the error frame too where it takes nothing. */
   #evict(detail: string, takesNothing: boolean): void {
+    this.#forsake("slow_consumer", detail);
+    this.#outbox.dropQueue();
+    if (takesNothing) this.#giveUp();
+    else this.#sendLastWords("slow_consumer", detail);
+  }
+
+  /** Ends the session at once, with all that waits for the peer. */
+  #drop(reason: EndReason, detail: string): void {
+    this.#forsake(reason, detail);
+    this.#giveUp();
+  }
+
+  /** Begins to end the session; nothing more is delivered. */
+  #forsake(reason: EndReason, detail: string): void {
     const { pendingBytes } = this.#outbox;
     const topics = this.topicNames;
     this.#setState("ending");
     this.leaveTopics(false);
-    this.#reportEnd("slow_consumer", pendingBytes, topics, detail);
-    this.#outbox.dropQueue();
-    if (takesNothing) this.#giveUp();
-    else this.#sendLastWords("slow_consumer", detail);
+    this.#reportEnd(reason, pendingBytes, topics, detail);
   }
 
   /** Frees the memory at once, so that whoever needs it need not take it from others too. */
@@ -295,7 +329,7 @@ export abstract class ClientConnection implements Subscriber {
       this.#sendNow(encodeError(this.context.timestamps.next(), reason, detail, retryAfterMs));
     }
     this.connection.resumeReading();
-    if (this.#outbox.isEmpty) this.#close();
+    if (this.#outbox.isEmpty) this.#closeIfDue();
   }
 
   #sweepOutbox(nowMs: number): void {
@@ -346,9 +380,13 @@ export abstract class ClientConnection implements Subscriber {
     this.#lagGate = undefined;
   }
 
-  #close(): void {
+  /** Closes our side behind what was sent, where that is what the session waits for. */
+  #closeIfDue(): void {
+    const state = this.#state;
+    if (state !== "ending" && state !== "yielding") return;
     this.#setState("closing");
-    this.connection.close();
+    if (state === "yielding") this.connection.release();
+    else this.connection.close();
   }
 
   #setState(state: ClientState): void {

@@ -7,6 +7,7 @@
 import type { Address, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
 import type { Claim, Notice } from "./lending/terms.ts";
+import type { Census } from "./shares/census.ts";
 import type { Limits } from "./limits.ts";
 import type { LogLevel } from "./log.ts";
 
@@ -60,11 +61,20 @@ export interface LedgerMessage {
   readonly isAnswer: boolean;
 }
 
+/** What the supervisor asks or tells about who holds how many places. */
+export type CensusMessage =
+  /** Say what your addresses hold. */
+  | { readonly census: "wanted" }
+  /** So much those of the others hold: the answer to what the worker asked. */
+  | { readonly census: readonly Census[] };
+
 /** What a worker says. */
 export type Report =
   | { readonly id: number; readonly done: Address | null }
   | { readonly id: number; readonly failed: string }
   /** What it claims of the limits that hold for all workers. */
   | { readonly claims: readonly Claim[] }
+  /** What its addresses hold, and whether it wants to know the same of the others. */
+  | { readonly census: Census; readonly asks: boolean }
   /** Somebody asked this one worker to end. */
   | { readonly signal: string };

@@ -34,6 +34,9 @@ import { Session } from "./session.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { SessionEnd } from "./session_end.ts";
 import { SessionTable } from "./session_table.ts";
+import { Displacement } from "./shares/displacement.ts";
+import { Holders } from "./shares/holders.ts";
+import { OtherProcesses } from "./shares/other_processes.ts";
 import { SlowKeys } from "./slow_keys.ts";
 import { Sweeper } from "./sweeper.ts";
 import { TokenSource } from "./token_source.ts";
@@ -77,6 +80,8 @@ export class Server {
   readonly #runtime: Runtime;
   readonly #events: ServerEvents;
   readonly #sessions = new SessionTable();
+  readonly #holders = new Holders();
+  readonly #displacement: Displacement;
   readonly #turns: Turns;
   readonly #sweeper: Sweeper;
   readonly #memory: MemoryDefence;
@@ -95,6 +100,8 @@ export class Server {
 
   /** The way to the server's other processes; absent where it has only one. */
   readonly mesh: Mesh | undefined;
+  /** What addresses hold on these; absent where it has only one. */
+  readonly others: OtherProcesses | undefined;
 
   constructor(
     runtime: Runtime,
@@ -129,15 +136,36 @@ export class Server {
     });
     const { budget } = this.#memory;
     const reading = new FairReader(runtime, readMs);
+    this.others = lending && new OtherProcesses({
+      holders: this.#holders,
+      clock,
+      send: lending.sendCensus,
+      onNews: () => this.borrower?.resumeAll(),
+    });
+    this.#displacement = new Displacement({
+      holders: this.#holders,
+      clock,
+      others: this.others,
+      onDisplaced: (session) => {
+        this.#holders.remove(session);
+        this.#admission.leave(session.remoteAddress);
+      },
+    });
     this.#shared = lending && new SharedLimits({
       runtime,
       limits,
       clock,
       sessions: this.#sessions,
+      displacement: this.#displacement,
       onHeldGone: () => counters.connections--,
     }, lending);
     this.#admission = this.#shared?.admission ??
-      new LocalAdmission(limits, this.#sessions, new AddressTable(limits, clock));
+      new LocalAdmission(
+        limits,
+        this.#sessions,
+        new AddressTable(limits, clock),
+        this.#displacement,
+      );
     this.#slowKeys = new SlowKeys(clock, lending?.workers ?? 1);
     const timestamps = new TimestampIssuer();
     const tokens = new TokenSource();
@@ -171,6 +199,7 @@ export class Server {
       sessions: this.#sessions,
       held: this.#shared?.held,
       rejections: this.#rejections,
+      displacement: this.#displacement,
       mesh: this.mesh,
       maxConnections: lending?.maxOwnConnections ?? limits.maxConnections,
       descriptorLimit,
@@ -200,6 +229,7 @@ export class Server {
       throttle,
       access: new AccessRules(access),
       admission: this.#admission,
+      displacement: this.#displacement,
       borrower: this.#shared?.borrower,
       slowKeys: this.#slowKeys,
       backplane: this.mesh,
@@ -213,7 +243,8 @@ export class Server {
       },
       onGone: (session) => {
         this.#sessions.remove(session);
-        this.#admission.leave(session.remoteAddress);
+        if (this.#displacement.leave(session)) this.#admission.leave(session.remoteAddress);
+        else this.#rejections.noteProgress();
         counters.connections--;
       },
     };
@@ -319,8 +350,8 @@ export class Server {
   }
 
   #admit(connection: Connection): ConnectionHandler {
-    const answer = this.#memory.refuse() ?? this.#acceptGate.refusal ??
-      this.#admission.admit(connection.remoteAddress);
+    const answer = this.#memory.refuse() ??
+      this.#admission.admit(connection.remoteAddress, this.#acceptGate.refusal);
     if (answer === undefined || !("retry" in answer)) return this.#settle(connection, answer);
     return (this.#shared?.held as HeldConnections).hold(
       connection,
@@ -338,6 +369,7 @@ export class Server {
     const session = new Session(connection, this.#context);
     this.#sessions.add(session);
     if (this.#memory.ceiling.holdsBulk) this.#memory.input.holdBack(session);
+    this.#holders.add(session);
     if (this.#isSecure) session.awaitHandshake();
     else session.greet();
     return session;
@@ -348,7 +380,7 @@ export class Server {
     this.#rejections.sweep(nowMs);
     this.#acceptGate.sweep(nowMs);
     this.#admission.sweep();
-    this.#slowKeys.sweep();
+    this.others?.sweep();
     this.mesh?.sweep();
     this.#context.throttle.gate.open();
     this.#memory.sweep();

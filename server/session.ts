@@ -37,6 +37,16 @@ const REQUEST_COST_BYTES = 7 * 1024;
 const FOR_INBOUND = 1;
 const FOR_MEMORY = 2;
 
+/** What a client does, from the least on. */
+export type Activity = 0 | 1 | 2 | 3;
+const SAYS_NOTHING: Activity = 0;
+const WANTS_NOTHING: Activity = 1;
+const GETS_NOTHING: Activity = 2;
+const DOES_SOMETHING: Activity = 3;
+
+/** Milliseconds in which a client need not have said anything yet. */
+const FIRST_FRAME_GRACE_MS = 1_000;
+
 const NO_SUBSCRIPTIONS: Subscription[] = [];
 
 /** One client: what it says, by the protocol's rules, and what is kept for it because of that. */
@@ -139,6 +149,34 @@ export class Session extends ClientConnection
 
   get #owedBytes(): number {
     return this.#publisher?.owedBytes ?? 0;
+  }
+
+  /** How little the client does, the least first; which of two gives way where there's no room for both. */
+  get activity(): Activity {
+    const { nowMs } = this.context.clock;
+    if (!this.isOpen || !this.#decoder.completedFrame) {
+      return nowMs - this.stateSinceMs >= FIRST_FRAME_GRACE_MS ? SAYS_NOTHING : DOES_SOMETHING;
+    }
+    if (this.#publisher !== undefined) return DOES_SOMETHING;
+    if (this.#subscriptions.length === 0) return WANTS_NOTHING;
+    return this.#subscriptions.some(({ next, since }) => next > since)
+      ? DOES_SOMETHING
+      : GETS_NOTHING;
+  }
+
+  /** When it was last heard, on the coarse clock. */
+  get heardMs(): number {
+    return this.#heardMs;
+  }
+
+  /** How many topics it's subscribed to. */
+  get topicCount(): number {
+    return this.#subscriptions.length;
+  }
+
+  /** Whether a topic is there because of this client alone. */
+  get hasTopicOfItsOwn(): boolean {
+    return this.#subscriptions.some(({ topic }) => topic.subscriberCount === 1);
   }
 
   /** Greets the client: the first frame. Behind TLS it's done by itself. */

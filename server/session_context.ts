@@ -15,6 +15,7 @@ import type { Replies } from "./replies.ts";
 import type { PublishThrottle } from "./publish_throttle.ts";
 import type { Session } from "./session.ts";
 import type { SessionEnd } from "./session_end.ts";
+import type { Displacement } from "./shares/displacement.ts";
 import type { SlowKeys } from "./slow_keys.ts";
 import type { TopicRegistry } from "./topic_registry.ts";
 
@@ -44,6 +45,8 @@ export interface SessionContext extends OutboxContext {
   readonly access: AccessRules;
   /** What is remembered of the clients' addresses. */
   readonly admission: Admission;
+  /** What makes room where there is none. */
+  readonly displacement: Displacement;
   /** Where those wait for whom other processes are asked for room; absent where there are none. */
   readonly borrower: WaitingPlace | undefined;
   /** Where those wait whose address has shown too many wrong keys. */

@@ -18,8 +18,8 @@ const MAX_EXACT = 8;
 export function subscribe(
   subscriptions: Subscription[],
   name: string,
-  subscriber: Subscriber,
-  { topics, limits, counters }: SessionContext,
+  subscriber: Subscriber & { readonly remoteAddress: string },
+  { topics, limits, counters, displacement }: SessionContext,
 ): Subscription[] | undefined {
   if (subscriptions.some(({ topic }) => topic.name === name)) return subscriptions;
   if (subscriptions.length >= limits.maxTopics) {
@@ -28,12 +28,17 @@ export function subscribe(
       `At most ${limits.maxTopics} topics on one connection`,
     );
   }
-  const room = topics.roomFor(name);
+  const { maxTopicsTotal } = limits;
+  const room = displacement.makeRoomForTopic(
+    subscriber.remoteAddress,
+    maxTopicsTotal,
+    () => topics.roomFor(name),
+  );
   if (room === "unsettled") return undefined;
   if (room === "none") {
     throw new ProtocolError(
       "too_many_topics",
-      `All ${limits.maxTopicsTotal} topics of the server are taken`,
+      `All ${maxTopicsTotal} topics of the server are taken`,
     );
   }
   counters.subscriptions++;

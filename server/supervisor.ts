@@ -8,6 +8,7 @@ import { Lender } from "./lending/lender.ts";
 import { termsOf } from "./lending/terms.ts";
 import type { Limits } from "./limits.ts";
 import type { LogLevel } from "./log.ts";
+import { CensusTaker } from "./shares/census_taker.ts";
 import { WorkerProcess } from "./worker_process.ts";
 
 /** What a supervisor starts. */
@@ -72,6 +73,7 @@ export class Supervisor {
   /** Workers that were asked to end. */
   readonly #leaving = new Set<WorkerProcess>();
   readonly #lender: Lender<WorkerProcess>;
+  readonly #censusTaker = new CensusTaker<WorkerProcess>();
   #giveUp: (reason: string) => void = () => {};
   #address: Address | undefined;
   /** What workers are told when they begin to listen, and again when it changes. */
@@ -162,6 +164,7 @@ export class Supervisor {
     await Promise.all(workers.map((worker) => worker.ended));
     clearTimeout(patience);
     this.#lender.stop();
+    this.#censusTaker.stop();
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
@@ -187,6 +190,7 @@ export class Supervisor {
         this.#directory,
         {
           onSignal: (signalled) => void this.#replace(signalled),
+          onCensus: (worker, census, asks) => this.#censusTaker.take(worker, census, asks),
           onClaims: (claimant, claims) => this.#lender.take(claimant, claims),
         },
       );
@@ -195,6 +199,7 @@ export class Supervisor {
       worker.ended.then(() => {
         this.#workers.delete(worker);
         this.#lender.remove(worker);
+        this.#censusTaker.remove(worker);
       });
       const { limits, workers, maxOwnConnections, logLevel, drainMs } = this.#plan;
       const { socketPath } = worker;
@@ -210,6 +215,7 @@ export class Supervisor {
           drainMs,
         });
         this.#lender.add(worker);
+        this.#censusTaker.add(worker);
         return worker;
       } catch (error) {
         worker.kill();

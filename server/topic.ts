@@ -17,8 +17,16 @@ const SUBSCRIBERS_PER_WRITE = 64;
  */
 export type Pace = "keeps_up" | "behind" | "behind_unproven";
 
+/** Counts the topics that are there because of the clients of one address. */
+export interface TopicHolder {
+  addTopic(): void;
+  removeTopic(): void;
+}
+
 /** Whoever receives a topic's messages. */
 export interface Subscriber {
+  /** Whom a topic counts for whose first subscriber it is; absent for a peer without an address. */
+  readonly holder?: TopicHolder | undefined;
   /**
    * Takes a chunk of whole frames, in order. It may unsubscribe from inside.
    *
@@ -137,6 +145,7 @@ export class Topic implements SlicedTask {
     const subscription = new Subscription(this, subscriber, this.#collection.next, index);
     this.#subscriptions.push(subscription);
     this.#context.budget.countStanding(SUBSCRIPTION_BYTES);
+    if (index === 0) subscriber.holder?.addTopic();
     return subscription;
   }
 
@@ -165,6 +174,7 @@ export class Topic implements SlicedTask {
       this.#subscriptions[index] = last;
       last.index = index;
     }
+    if (index === 0) this.#passOn(subscription);
     this.#vanishIfEmpty();
   }
 
@@ -271,8 +281,16 @@ export class Topic implements SlicedTask {
     this.#receipts?.countLeaver(subscriber, from);
   }
 
+  /** The first subscription has ended: the topic counts for whose is the first now. */
+  #passOn(ended: Subscription): void {
+    ended.subscriber.holder?.removeTopic();
+    this.#subscriptions[0]?.subscriber.holder?.addTopic();
+  }
+
   #removeEnded(): void {
+    const first = this.#subscriptions[0];
     this.#subscriptions = this.#subscriptions.filter((subscription) => subscription.index >= 0);
+    if (first !== undefined && first.index < 0) this.#passOn(first);
     this.#subscriptions.forEach((subscription, index) => subscription.index = index);
     this.#endedInPass = 0;
   }

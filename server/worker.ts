@@ -13,7 +13,7 @@ import { counted } from "../runtime/counted.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
 import type { Address } from "../runtime/types.ts";
-import type { LedgerMessage, NumberedOrder, Order, Report } from "./control.ts";
+import type { CensusMessage, LedgerMessage, NumberedOrder, Order, Report } from "./control.ts";
 import { configureLog, logEvents } from "./log.ts";
 import type { LogQueue } from "./log_queue.ts";
 import { Server, type StopOptions } from "./server.ts";
@@ -27,8 +27,13 @@ let log: LogQueue | undefined;
 let logger: Logger | undefined;
 let stopOptions: StopOptions = {};
 
-process.on("message", async (order: NumberedOrder | LedgerMessage) => {
+process.on("message", async (order: NumberedOrder | LedgerMessage | CensusMessage) => {
   if ("notices" in order) return server?.borrower?.hear(order.notices, order.isAnswer);
+  if ("census" in order) {
+    return order.census === "wanted"
+      ? server?.others?.answer()
+      : server?.others?.hear(order.census);
+  }
   try {
     report({ id: order.id, done: await obey(order) });
     if (order.do === "stop") process.disconnect?.();
@@ -65,7 +70,12 @@ async function obey(order: Order): Promise<Address | null> {
       server = new Server(runtime, order.limits, events, {
         hasMesh: true,
         descriptorLimit: descriptorLimit(),
-        lending: { workers, maxOwnConnections, send: (claims) => report({ claims }) },
+        lending: {
+          workers,
+          maxOwnConnections,
+          send: (claims) => report({ claims }),
+          sendCensus: (census, asks) => report({ census, asks }),
+        },
       });
       await server.mesh?.listen(order.socketPath);
       return null;

@@ -1,8 +1,9 @@
 import type { ChildProcess } from "node:child_process";
 import { startChild } from "../runtime/child.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
-import type { LedgerMessage, Order, Report } from "./control.ts";
+import type { CensusMessage, LedgerMessage, Order, Report } from "./control.ts";
 import type { Claim, Notice } from "./lending/terms.ts";
+import type { Census } from "./shares/census.ts";
 
 /** How a worker's process ended, in words: `with status 1`, `by SIGKILL`. */
 export type Death = string;
@@ -25,6 +26,8 @@ export interface WorkerEvents {
   onSignal(worker: WorkerProcess): void;
   /** It claims some of what the workers lend each other. */
   onClaims(worker: WorkerProcess, claims: readonly Claim[]): void;
+  /** It says what its addresses hold, and may ask the same about the others'. */
+  onCensus(worker: WorkerProcess, census: Census, asks: boolean): void;
 }
 
 /** A worker's process, as its supervisor sees it. */
@@ -45,7 +48,8 @@ export class WorkerProcess {
     this.socketPath = socketPath;
     this.#child = child;
     child.on("message", (report: Report) => {
-      if ("claims" in report) events.onClaims(this, report.claims);
+      if ("census" in report) events.onCensus(this, report.census, report.asks);
+      else if ("claims" in report) events.onClaims(this, report.claims);
       else if ("signal" in report) events.onSignal(this);
       else this.#settle(report);
     });
@@ -107,16 +111,27 @@ export class WorkerProcess {
 
   /** Tells what the ledger says. */
   lend(notices: readonly Notice[], isAnswer: boolean): void {
-    if (this.#hasEnded || !this.#child.connected) return;
-    const message: LedgerMessage = { notices, isAnswer };
-    // A process that has just died isn't known to have.
-    this.#child.send(message, () => {});
+    this.#tell({ notices, isAnswer });
+  }
+
+  askCensus(): void {
+    this.#tell({ census: "wanted" });
+  }
+
+  tellCensuses(others: readonly Census[]): void {
+    this.#tell({ census: others });
   }
 
   /** Ends the process at once. */
   kill(): void {
     // Deno lets a process signal its own children, but not by their ids.
     if (!this.#hasEnded) this.#child.kill("SIGKILL");
+  }
+
+  #tell(message: LedgerMessage | CensusMessage): void {
+    if (this.#hasEnded || !this.#child.connected) return;
+    // A process that has just died isn't known to have.
+    this.#child.send(message, () => {});
   }
 
   #settle(report: Extract<Report, { id: number }>): void {

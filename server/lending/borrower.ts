@@ -97,7 +97,7 @@ export class Borrower implements LeaseHost {
       this.#sentMs = undefined;
       this.isAlone = false;
     }
-    if (notices.length > 0) this.#resumeAll();
+    if (notices.length > 0) this.resumeAll();
     // What the waiters didn't take goes back, if it has to.
     this.#flushSoon();
   }
@@ -113,7 +113,7 @@ export class Borrower implements LeaseHost {
     this.#ownPlaces.clear();
     if (this.#sentMs === undefined || this.nowMs - this.#sentMs < ANSWER_DEADLINE_MS) return;
     this.isAlone = true;
-    this.#resumeAll();
+    this.resumeAll();
   }
 
   /** Whether a key's permits are places, which are given back. */
@@ -162,7 +162,8 @@ export class Borrower implements LeaseHost {
     this.#noted.delete(lease);
   }
 
-  #resumeAll(): void {
+  /** Has all ask again that wait, since what is unsettled may be settled. */
+  resumeAll(): void {
     const waiters = this.#waiters;
     if (waiters.size === 0) return;
     this.#waiters = new Set();

@@ -10,8 +10,18 @@ import {
 } from "../admission.ts";
 import { siteOf } from "../ip_address.ts";
 import { type Limits, MAX_RECENT_ADDRESSES, REPORT_INTERVAL_MS } from "../limits.ts";
+import type { Displacement } from "../shares/displacement.ts";
 import type { Borrower } from "./borrower.ts";
 import { kindOf, type PermitKey } from "./terms.ts";
+
+/**
+ * Connections that may wait for another's descriptor: a quarter of those that are kept for connections
+ * beyond the maximum.
+ */
+const MAX_HELD_BEYOND = 8;
+
+/** What makes room where there is none. */
+export type RoomMaker = Pick<Displacement, "yieldingCount" | "mayMakeRoom" | "makeRoom">;
 
 /** Admits connections to one of a server's processes, under limits that hold for all of them. */
 export class SharedAdmission implements Admission {
@@ -19,36 +29,47 @@ export class SharedAdmission implements Admission {
   readonly #maxOwnConnections: number;
   readonly #borrower: Borrower;
   readonly #countOwn: () => number;
+  readonly #countHeld: () => number;
+  readonly #displacement: RoomMaker;
   /** When a refusal of an address was last reported. */
   readonly #reportedMs = new Map<PermitKey, number>();
 
   /**
    * @param maxOwnConnections What this process's descriptors are enough for.
    * @param countOwn Connections of this process, those that wait to be admitted included.
+   * @param countHeld How many wait.
    */
   constructor(
     limits: Limits,
     maxOwnConnections: number,
     borrower: Borrower,
     countOwn: () => number,
+    countHeld: () => number,
+    displacement: RoomMaker,
   ) {
     this.#limits = limits;
     this.#maxOwnConnections = maxOwnConnections;
     this.#borrower = borrower;
     this.#countOwn = countOwn;
+    this.#countHeld = countHeld;
+    this.#displacement = displacement;
   }
 
   get addressCount(): number {
     return this.#borrower.size;
   }
 
-  admit(address: string): Refusal | Attempt | undefined {
-    const { maxConnections } = this.#limits;
-    if (this.#borrower.lease("connections").known === "none") return allTaken(maxConnections);
-    if (this.#countOwn() >= this.#maxOwnConnections) {
-      return allOfProcessTaken(this.#maxOwnConnections);
+  admit(address: string, shortage?: Refusal | undefined): Refusal | Attempt | undefined {
+    const own = this.#countOwn() - this.#displacement.yieldingCount;
+    const isShort = own >= this.#maxOwnConnections;
+    const short = shortage ?? (isShort ? allOfProcessTaken(this.#maxOwnConnections) : undefined);
+    if (short !== undefined && this.#countHeld() >= MAX_HELD_BEYOND) return short;
+    const isFull = this.#borrower.lease("connections").known === "none";
+    const full = short ?? (isFull ? allTaken(this.#limits.maxConnections) : undefined);
+    if (full !== undefined && this.#displacement.mayMakeRoom(address, "connections") === "none") {
+      return full;
     }
-    const attempt = new SharedAttempt(this, address);
+    const attempt = new SharedAttempt(this, address, short);
     const outcome = attempt.retry();
     return outcome === "unsettled" ? attempt : outcome;
   }
@@ -61,6 +82,11 @@ export class SharedAdmission implements Admission {
     if (address === "") return ["connections"];
     const site = siteOf(address);
     return [`accepts ${site}`, `address ${site}`, "connections"];
+  }
+
+  /** Lets another connection give way to one from that address, its permits included. */
+  makeRoom(address: string): Room {
+    return this.#displacement.makeRoom(address, this.#limits.maxConnections);
   }
 
   /** Tries to take a permit. */
@@ -118,23 +144,35 @@ export class SharedAdmission implements Admission {
 /** One connection on its way in. */
 class SharedAttempt implements Attempt {
   readonly #admission: SharedAdmission;
+  readonly #address: string;
   readonly #needs: readonly PermitKey[];
+  /** Why another connection has to give way; `undefined` once it has. */
+  #short: Refusal | undefined;
   /** How many of its needs it has. */
   #taken = 0;
 
-  constructor(admission: SharedAdmission, address: string) {
+  constructor(admission: SharedAdmission, address: string, short: Refusal | undefined) {
     this.#admission = admission;
+    this.#address = address;
     this.#needs = admission.needs(address);
+    this.#short = short;
   }
 
   retry(): Refusal | "unsettled" | undefined {
     for (const key of this.#needs.slice(this.#taken)) {
-      const room = this.#admission.take(key);
-      if (room === "unsettled") return room;
-      if (room === "none") {
-        this.abandon();
-        return this.#admission.refusal(key);
+      let room: Room = "free";
+      if (key === "connections" && this.#short !== undefined) {
+        room = this.#admission.makeRoom(this.#address);
+        if (room === "none") return this.#refuse(this.#short);
+        if (room === "free") this.#short = undefined;
       }
+      if (room === "free") room = this.#admission.take(key);
+      if (room === "none" && key === "connections") {
+        room = this.#admission.makeRoom(this.#address);
+        if (room === "free") room = this.#admission.take(key);
+      }
+      if (room === "unsettled") return room;
+      if (room === "none") return this.#refuse(this.#admission.refusal(key));
       this.#taken++;
     }
     return undefined;
@@ -143,5 +181,10 @@ class SharedAttempt implements Attempt {
   abandon(): void {
     for (const key of this.#needs.slice(0, this.#taken)) this.#admission.giveBack(key);
     this.#taken = 0;
+  }
+
+  #refuse(refusal: Refusal): Refusal {
+    this.abandon();
+    return refusal;
   }
 }

@@ -2,6 +2,8 @@ import type { Runtime } from "../../runtime/types.ts";
 import type { CoarseClock } from "../coarse_clock.ts";
 import type { Limits } from "../limits.ts";
 import type { SessionTable } from "../session_table.ts";
+import type { Displacement } from "../shares/displacement.ts";
+import type { OtherProcessesOptions } from "../shares/other_processes.ts";
 import type { TopicPlaces } from "../topic_registry.ts";
 import { Borrower } from "./borrower.ts";
 import { HeldConnections } from "./held_connections.ts";
@@ -16,6 +18,8 @@ export interface LendingOptions {
   readonly maxOwnConnections: number;
   /** Sends the lender what this process claims; what it says is for {@linkcode Borrower.hear}. */
   readonly send: (claims: readonly Claim[]) => void;
+  /** See {@linkcode OtherProcessesOptions.send}. */
+  readonly sendCensus: OtherProcessesOptions["send"];
 }
 
 /** What {@linkcode SharedLimits} needs of its server. */
@@ -24,6 +28,7 @@ export interface SharingServer {
   readonly limits: Limits;
   readonly clock: CoarseClock;
   readonly sessions: SessionTable;
+  readonly displacement: Displacement;
   /** A connection has gone before it was settled whether there is room for it. */
   readonly onHeldGone: () => void;
 }
@@ -35,7 +40,7 @@ export class SharedLimits {
   readonly admission: SharedAdmission;
 
   constructor(
-    { runtime, limits, clock, sessions, onHeldGone }: SharingServer,
+    { runtime, limits, clock, sessions, displacement, onHeldGone }: SharingServer,
     { workers, maxOwnConnections, send }: LendingOptions,
   ) {
     this.borrower = new Borrower({
@@ -51,6 +56,8 @@ export class SharedLimits {
       maxOwnConnections,
       this.borrower,
       () => sessions.size + held.size,
+      () => held.size,
+      displacement,
     );
   }
 

@@ -29,6 +29,7 @@ async function gateOf(places: number) {
     sessions: sessions as SessionTable,
     held: undefined,
     rejections,
+    displacement: { yieldingCount: 0 },
     mesh: undefined,
     maxConnections: places,
     descriptorLimit: undefined,

@@ -62,7 +62,7 @@ async function withBed(
   const bed = new Bed((send) =>
     new Server(runtime, completeLimits(limits), events, {
       access: { publishKeys: ["right"] },
-      lending: { workers: 2, maxOwnConnections: 50, send },
+      lending: { workers: 2, maxOwnConnections: 50, send, sendCensus: () => {} },
     })
   );
   const where = { transport: "tcp", hostname: "127.0.0.1", port: 0 } as const;

@@ -1,11 +1,18 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import type { Attempt, Refusal } from "../../../server/admission.ts";
-import { SharedAdmission } from "../../../server/lending/shared_admission.ts";
+import { type RoomMaker, SharedAdmission } from "../../../server/lending/shared_admission.ts";
 import { termsOf } from "../../../server/lending/terms.ts";
 import type { Limits } from "../../../server/limits.ts";
 import { completeLimits } from "../../../server/serve.ts";
 import { type Clerk, diceOf, eachSeed, Office } from "./office.ts";
+
+/** Lets nobody give way. */
+const NO_ROOM: RoomMaker = {
+  yieldingCount: 0,
+  mayMakeRoom: () => "none",
+  makeRoom: () => "none",
+};
 
 /** A door of the server: one of its processes, which admits connections. */
 class Door {
@@ -18,7 +25,14 @@ class Door {
   constructor(limits: Limits, clerk: Clerk, maxOwn = Infinity) {
     this.#clerk = clerk;
     const countOwn = () => this.admitted.length + this.held;
-    this.admission = new SharedAdmission(limits, maxOwn, clerk.borrower, countOwn);
+    this.admission = new SharedAdmission(
+      limits,
+      maxOwn,
+      clerk.borrower,
+      countOwn,
+      () => this.held,
+      NO_ROOM,
+    );
   }
 
   connect(address: string): void {

@@ -1,0 +1,92 @@
+import type { CoarseClock } from "../coarse_clock.ts";
+import type { Holder } from "./holder.ts";
+import type { Holders } from "./holders.ts";
+
+/** How many addresses are kept in view of those that hold most. */
+export const RANKED_HOLDERS = 64;
+
+/** How much an address holds of a kind of place. */
+export type Measure = (holder: Holder) => number;
+
+/**
+ * The addresses that hold most. All are looked through only while somebody asks, once a sweep and once
+ * for each client that has given way at most: nothing is kept in order while there is room for all.
+ */
+export class Ranking {
+  readonly #holders: Holders;
+  readonly #measure: Measure;
+  readonly #clock: CoarseClock;
+  #top: Holder[] = [];
+  #rankedMs = -Infinity;
+  #mayBeRenewed = false;
+
+  /** @param measure How much an address holds. */
+  constructor(holders: Holders, measure: Measure, clock: CoarseClock) {
+    this.#holders = holders;
+    this.#measure = measure;
+    this.#clock = clock;
+  }
+
+  /** The address that holds most, and isn't set aside. */
+  first(): Holder | undefined {
+    this.#rank();
+    let first: Holder | undefined;
+    let most = 0;
+    for (const holder of this.#top) {
+      const held = this.#measure(holder);
+      if (held <= most) continue;
+      first = holder;
+      most = held;
+    }
+    return first;
+  }
+
+  /** Looks at an address no more until the next sweep. */
+  setAside(holder: Holder): void {
+    this.#top = this.#top.filter((other) => other !== holder);
+  }
+
+  /** A client has given way: what it held may count for another address now. */
+  noteChange(): void {
+    this.#mayBeRenewed = true;
+  }
+
+  /** Looks through all again, if a client has given way since. */
+  renew(): boolean {
+    if (!this.#mayBeRenewed) return false;
+    this.#rankedMs = -Infinity;
+    return true;
+  }
+
+  #rank(): void {
+    const { nowMs } = this.#clock;
+    if (nowMs === this.#rankedMs) return;
+    this.#rankedMs = nowMs;
+    this.#mayBeRenewed = false;
+    this.#top = topOf(this.#holders, this.#measure);
+  }
+}
+
+/** The addresses that hold most, the first in front, {@linkcode RANKED_HOLDERS} at most. */
+export function topOf(holders: Holders, measure: Measure): Holder[] {
+  let top: Ranked[] = [];
+  let least = 0;
+  for (const holder of holders.all()) {
+    const held = measure(holder);
+    if (held <= least) continue;
+    top.push({ holder, held });
+    if (top.length < 2 * RANKED_HOLDERS) continue;
+    top = cut(top);
+    least = top.at(-1)?.held ?? 0;
+  }
+  return cut(top).map(({ holder }) => holder);
+}
+
+interface Ranked {
+  readonly holder: Holder;
+  readonly held: number;
+}
+
+function cut(top: Ranked[]): Ranked[] {
+  return top.sort((a, b) => b.held - a.held).slice(0, RANKED_HOLDERS);
+}
