@@ -21,7 +21,8 @@ export type LogLevel = typeof LOG_LEVELS[number];
 
 /**
  * Lines a second about clients that were closed, and as many about those that went by themselves:
- * 20, which a person can't read any more. What clients do by the thousand must not fill a disk.
+ * 20, which a person can't read any more. What clients do by the thousand must not fill a disk. It's
+ * what all workers of a server log together.
  */
 export const MAX_LINES_PER_SECOND = 20;
 
@@ -65,18 +66,43 @@ export async function configureLog(level: LogLevel): Promise<LogQueue> {
  * The server's events as log lines. Clients that come and go, before they are accepted too, are
  * `debug`; those that the server ended are `warning`, with who, why, on which topic, how much waited
  * for them, and how old they were. More than {@linkcode MAX_LINES_PER_SECOND} become one line.
+ *
+ * @param processes How many processes log: each has its part of that, and sums up as much less often.
  */
-export function logEvents(logger: Logger = getLogger("hotwheels")): ServerEvents {
-  const ordinary = new LineQuota(MAX_LINES_PER_SECOND, (counts) => {
-    logger.debug("and more in the same second: {counts}", { counts: countsText(counts) });
-  });
-  const remarkable = new LineQuota(MAX_LINES_PER_SECOND, (counts) => {
-    logger.warn("and more in the same second: {counts}", { counts: countsText(counts) });
-  });
+export function logEvents(
+  logger: Logger = getLogger("hotwheels"),
+  processes = 1,
+): ServerEvents {
+  const lines = Math.max(1, Math.floor(MAX_LINES_PER_SECOND / processes));
+  const periodMs = 1_000 * Math.max(1, lines * processes / MAX_LINES_PER_SECOND);
+  const sumUpMs = 1_000 * processes;
+  const more = processes === 1
+    ? "and more in the same second: {counts}"
+    : `and more within ${processes} s: {counts}`;
+  const ordinary = new LineQuota(
+    lines,
+    (counts) => {
+      logger.debug(more, { counts: countsText(counts) });
+    },
+    periodMs,
+    sumUpMs,
+  );
+  const remarkable = new LineQuota(
+    lines,
+    (counts) => {
+      logger.warn(more, { counts: countsText(counts) });
+    },
+    periodMs,
+    sumUpMs,
+  );
   const failures = new LineQuota(1, (counts) => {
     const [times] = counts.values();
-    logger.error("and accepting has failed {times} times more in the last minute", { times });
-  }, FAILURES_PERIOD_MS);
+    const minutes = processes === 1 ? "minute" : `${processes} minutes`;
+    logger.error("and accepting has failed {times} times more in the last {minutes}", {
+      times,
+      minutes,
+    });
+  }, FAILURES_PERIOD_MS * processes);
   return {
     onSessionEnd(end) {
       const { reason } = end;

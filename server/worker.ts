@@ -65,8 +65,8 @@ async function obey(order: Order): Promise<Address | null> {
       log = await configureLog(order.logLevel);
       if (order.drainMs !== null) stopOptions = { drainMs: order.drainMs };
       logger = getLogger(["hotwheels", order.name]);
-      const events = logEvents(logger);
       const { workers, maxOwnConnections } = order;
+      const events = logEvents(logger, workers);
       server = new Server(runtime, order.limits, events, {
         hasMesh: true,
         descriptorLimit: descriptorLimit(),

@@ -1,9 +1,9 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { describe, it } from "node:test";
 import { TransportError } from "../../runtime/types.ts";
 import { LineQuota } from "../../server/line_quota.ts";
-import { logEvents } from "../../server/log.ts";
+import { logEvents, MAX_LINES_PER_SECOND } from "../../server/log.ts";
 import type { SessionEnd } from "../../server/session_end.ts";
 import { until } from "../support/until.ts";
 
@@ -119,4 +119,24 @@ describe("the log", () => {
       "warning: and more in the same second: 996 bad_frame, 3984 slow_consumer",
     ]);
   });
+
+  for (const processes of [2, 7, 64]) {
+    it(`has no more lines of ${processes} processes than of one`, async () => {
+      const seconds = 5;
+      const records = await recordsOf(async () => {
+        const logs = Array.from({ length: processes }, () => logEvents(undefined, processes));
+        const endMs = performance.now() + seconds * 1_000;
+        while (performance.now() < endMs) {
+          for (const { onSessionEnd } of logs) onSessionEnd(endOf());
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+      });
+      const lines = linesOf(records);
+      const closed = lines.filter((line) => line.startsWith("warning: closed")).length;
+      // All may have a line to begin with.
+      assert(closed <= MAX_LINES_PER_SECOND * (seconds + 1) + processes, `${closed} lines`);
+      assert(closed >= MAX_LINES_PER_SECOND * (seconds - 2) / 2, `${closed} lines`);
+      assert(lines.length - closed <= seconds + processes, `${lines.length - closed} sums`);
+    });
+  }
 });
