@@ -12,7 +12,7 @@ import { checkReportFile } from "../runtime/report_file.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { MAX_SEED } from "./compare/random.ts";
 import { Undertakings } from "./compare/undertakings.ts";
-import { findProgram } from "./program.ts";
+import { findProgram, RUNTIME_NAMES, type RuntimeName } from "./program.ts";
 import { deliver } from "./soak/deliver.ts";
 import { HELP, parseCommand, type SoakOptions } from "./soak/options.ts";
 import type { SoakReport, SoakRun } from "./soak/report.ts";
@@ -95,22 +95,28 @@ async function soakEach(
   { client, seed, undertakings, onRun }: SoakContext,
 ): Promise<void> {
   const { workers, doors } = options;
+  const own = RUNTIME_NAMES.find((name) => name === client.name)!;
   // Before the first server is started, so that a runtime that isn't there is told at once.
   for (const name of options.runtimes) findProgram(name);
   if (options.target !== null) {
-    onRun(await soakOne(await foundServer(client, options.target), options, seed));
+    onRun(await soakOne(await foundServer(client, options.target), options, own, seed));
   }
   for (const name of options.runtimes) {
     const servers: SoakedServer[] = [];
-    for (const door of doors) servers.push(await startServer(name, workers, door, undertakings));
-    const runs = await Promise.all(servers.map((server) => soakOne(server, options, seed)));
+    for (const door of doors) {
+      servers.push(await startServer(name, workers, door, undertakings, options.maxMemoryBytes));
+    }
+    const runs = await Promise.all(
+      servers.map((server) => soakOne(server, options, own, seed)),
+    );
     for (const run of runs) onRun(run);
   }
 }
 
 async function soakOne(
   server: SoakedServer,
-  { durationMs, subscribers, doors, killEveryMs }: SoakOptions,
+  { durationMs, subscribers, doors, killEveryMs, latency, maxMemoryBytes, only }: SoakOptions,
+  client: RuntimeName,
   seed: number,
 ): Promise<SoakRun> {
   const isTerminal = process.stderr.isTTY === true;
@@ -118,6 +124,10 @@ async function soakOne(
     durationMs,
     subscribers: Math.ceil(subscribers / doors.length),
     killEveryMs,
+    latency,
+    maxMemoryBytes,
+    only,
+    client,
     attackColumns: Math.ceil(ATTACK_COLUMNS / doors.length),
     seed,
     patienceMs: SETTLE_PATIENCE_MS,
@@ -148,5 +158,6 @@ async function foundServer(
     renew: null,
     resetsWhenRenewed: false,
     stop: null,
+    stopLimitMs: Infinity,
   };
 }

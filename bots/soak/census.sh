@@ -2,7 +2,8 @@
 # What a server's processes hold. Deno doesn't let a sandboxed program look into /proc, so the shell is
 # asked.
 #
-#   census.sh processes PID       PID and its descendants, one a line: PID resident_kib descriptors
+#   census.sh processes PID       PID and its descendants, one a line: PID resident_kib descriptors waited_ms,
+#                                 the last of which it was ready to run and had no processor
 #   census.sh peers PID PORT      the clients' ports of PID's connections on PORT, one a line
 
 exec 2>/dev/null
@@ -19,8 +20,9 @@ processes)
   for one in $(descendants "$pid"); do
     set -- "/proc/$one/fd/"*
     resident=$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$one/status")
+    waited=$(cut -d ' ' -f 2 "/proc/$one/schedstat")
     # A process that has just ended has none.
-    if [ -n "$resident" ]; then echo "$one $resident $#"; fi
+    if [ -n "$resident" ]; then echo "$one $resident $# $((${waited:-0} / 1000000))"; fi
   done
   ;;
 peers)

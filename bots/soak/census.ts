@@ -13,6 +13,8 @@ export interface ProcessRecord {
   readonly pid: number;
   readonly residentBytes: number;
   readonly descriptors: number;
+  /** Milliseconds so far in which it was ready to run, and others had the processors. */
+  readonly waitedMs: number;
 }
 
 const SCRIPT = fileURLToPath(import.meta.resolve("./census.sh"));
@@ -30,8 +32,8 @@ const MAX_OUTPUT_BYTES = 8 * 1024 * 1024;
 export async function processesOf(pid: number): Promise<ProcessRecord[]> {
   const lines = await ask("processes", String(pid));
   return lines.map((line) => {
-    const [pid, residentKib, descriptors] = line.split(" ").map(Number) as [number, number, number];
-    return { pid, residentBytes: residentKib * 1024, descriptors };
+    const [pid = 0, residentKib = 0, descriptors = 0, waitedMs = 0] = line.split(" ").map(Number);
+    return { pid, residentBytes: residentKib * 1024, descriptors, waitedMs };
   });
 }
 

@@ -9,8 +9,11 @@ import type { TlsTrust } from "../../runtime/types.ts";
 import { IDENTITIES, TRUST } from "./identities.ts";
 import type { Keys } from "./member.ts";
 
-/** `open`: plain TCP, everybody may publish and subscribe. `locked`: TLS, and a key for either. */
-export const DOOR_NAMES = ["open", "locked"] as const;
+/**
+ * `open`: plain TCP, everybody may publish and subscribe. `locked`: TLS, and a key for either. `tight`: as
+ * `open`, but with so little memory for what is on its way that attacks can fill it in a second.
+ */
+export const DOOR_NAMES = ["open", "locked", "tight"] as const;
 export type DoorName = typeof DOOR_NAMES[number];
 
 /** One door. */
@@ -29,11 +32,11 @@ export interface Door {
 
 /** Makes a door, and the files that it takes. */
 export function makeDoor(name: DoorName): Door {
-  return name === "open" ? openDoor() : lockedDoor();
+  return name === "locked" ? lockedDoor() : openDoor(name);
 }
 
-function openDoor(): Door {
-  return { name: "open", flags: [], keys: null, trust: null, changeIdentity: null, dispose() {} };
+function openDoor(name: DoorName): Door {
+  return { name, flags: [], keys: null, trust: null, changeIdentity: null, dispose() {} };
 }
 
 function lockedDoor(): Door {

@@ -1,4 +1,4 @@
-/** What may go wrong in a soak; each is a broken promise of the server's. */
+/** What may go wrong in a soak: broken promises of the server's, and attacks that weren't any. */
 export const FAULT_KINDS = [
   /** A message that had to come didn't. */
   "missing",
@@ -22,6 +22,12 @@ export const FAULT_KINDS = [
   "not_connected",
   /** A process of the server's ended that nobody had killed. */
   "process_died",
+  /** A bystander's messages took longer than they may. */
+  "late",
+  /** The server's processes had more memory than they may. */
+  "memory",
+  /** An attack did nothing that the server has noticed: the soak's fault, not the server's. */
+  "idle_attack",
   /** After all that, the server answered no more, or kept descriptors, or didn't stop as it should. */
   "aftermath",
 ] as const;

@@ -7,21 +7,33 @@ import type { Watch } from "./watch.ts";
 /** How often to look whether there is somebody to strike. */
 const LOOK_MS = 100;
 
+/** What happens to workers, again and again, in as many parts of the time from one kill to the next. */
+const STRIKES: readonly Kill["how"][] = ["hung", "killed", "hung", "asked"];
+
+/** A worker hangs for a part of the time from one strike to the next, and at most for so long. */
+const MAX_HANG_MS = 4_000;
+
+/** Told of a worker that is made to hang, when it goes on; times are milliseconds since 1970. */
+export type OnHung = (ports: readonly number[], fromMs: number, toMs: number) => void;
+
 /**
  * Makes a server's workers end, one at a time, never the first: somebody has to see it all. They are
- * killed, and in the middle between two kills one is asked to end.
+ * killed, in the middle between two kills one is asked to end, and in between one hangs for a while.
  */
 export class Killer {
   readonly #watch: Watch;
   readonly #kills: Kills;
   readonly #port: number;
   readonly #random: Random;
+  readonly #onHung: OnHung;
+  #hangMs = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #underWay: Promise<void> = Promise.resolve();
   #isOver = false;
 
   /** @param port The server's. */
-  constructor(watch: Watch, kills: Kills, port: number, random: Random) {
+  constructor(watch: Watch, kills: Kills, port: number, random: Random, onHung: OnHung) {
+    this.#onHung = onHung;
     this.#watch = watch;
     this.#kills = kills;
     this.#port = port;
@@ -30,12 +42,13 @@ export class Killer {
 
   /** @param everyMs From one kill to the next. */
   start(everyMs: number): void {
-    let isToBeKilled = true;
+    const partMs = everyMs / STRIKES.length;
+    this.#hangMs = Math.min(partMs / 2, MAX_HANG_MS);
+    let at = 0;
     this.#timer = setInterval(() => {
-      const how = isToBeKilled ? "killed" : "asked";
+      const how = STRIKES[at++ % STRIKES.length]!;
       this.#underWay = this.#underWay.then(() => this.#strike(how));
-      isToBeKilled = !isToBeKilled;
-    }, everyMs / 2);
+    }, partMs);
   }
 
   /** Resolves when nobody is being struck any more. */
@@ -48,22 +61,30 @@ export class Killer {
   async #strike(how: Kill["how"]): Promise<void> {
     const pid = await this.#victim();
     if (pid === undefined) return;
-    try {
-      // Stopped, it accepts nobody while we look whom it serves.
-      process.kill(pid, "SIGSTOP");
-    } catch {
-      // It has ended by itself; whoever watches it says so.
-      return;
-    }
+    if (how === "hung") return await this.#hang(pid);
+    // Stopped, it accepts nobody while we look whom it serves.
+    if (!signal(pid, "SIGSTOP")) return;
     this.#watch.expectEnd(pid);
     try {
       const ports = await peersOf(pid, this.#port);
       const at_s = performance.now() / 1000;
       this.#kills.add({ at_s, pid, how, connections: ports.length }, ports);
     } finally {
-      if (how === "asked") process.kill(pid, "SIGTERM");
-      process.kill(pid, how === "asked" ? "SIGCONT" : "SIGKILL");
+      if (how === "asked") signal(pid, "SIGTERM");
+      signal(pid, how === "killed" ? "SIGKILL" : "SIGCONT");
     }
+  }
+
+  async #hang(pid: number): Promise<void> {
+    // Before it's stopped: that takes long on a busy machine, and a worker that hangs too long is ended.
+    const ports = await peersOf(pid, this.#port).catch(() => []);
+    const fromMs = Date.now();
+    if (!signal(pid, "SIGSTOP")) return;
+    const at_s = performance.now() / 1000;
+    this.#kills.add({ at_s, pid, how: "hung", connections: ports.length }, ports);
+    await new Promise((resolve) => setTimeout(resolve, this.#hangMs));
+    signal(pid, "SIGCONT");
+    this.#onHung(ports, fromMs, Date.now());
   }
 
   /** Who is next, once there is somebody: the last one may still be on its way out. */
@@ -74,5 +95,15 @@ export class Killer {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
     return undefined;
+  }
+}
+
+/** Whether the process was there to get it; whoever watches it says when it has ended by itself. */
+function signal(pid: number, name: "SIGSTOP" | "SIGCONT" | "SIGTERM" | "SIGKILL"): boolean {
+  try {
+    process.kill(pid, name);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -3,6 +3,7 @@ import { ServerDecoder } from "../../protocol/server_decoder.ts";
 import type { Random } from "../compare/random.ts";
 import type { Faults } from "./faults.ts";
 import type { Kills } from "./kills.ts";
+import type { OwnPace } from "./own_pace.ts";
 import { Peer, type PeerEnd, type Target } from "./peer.ts";
 
 /** What a server wants to see before anything else. */
@@ -18,6 +19,9 @@ export interface Town {
   readonly keys: Keys | null;
   readonly faults: Faults;
   readonly kills: Kills;
+  readonly pace: OwnPace;
+  /** Connections that ended since this process didn't read as fast as a healthy client does. */
+  lostToOwnPace: number;
   /** Connections that ended with a worker that was killed or asked to end, or with a certificate. */
   lostToKills: number;
 }
@@ -62,6 +66,8 @@ export class Member {
   #isReady = false;
   /** Its worker has said goodbye. */
   #isDismissed = false;
+  /** It was told that it reads or writes too slowly, and does. */
+  #isSlow = false;
   #hasRetired = false;
   /** What will end this connection is counted already. */
   #isFaulted = false;
@@ -90,7 +96,7 @@ export class Member {
     this.#hasRetired = false;
     this.#decoder = new ServerDecoder({ maxFrameBytes: MAX_FRAME_BYTES });
     this.#isGreeted = this.#isReady = false;
-    this.#isDismissed = this.#isFaulted = false;
+    this.#isDismissed = this.#isFaulted = this.#isSlow = false;
     const peer: Peer = new Peer(this.#town.target, {
       onData: (chunk) => this.#onData(chunk),
       onDrain: () => this.#events.onDrain?.(),
@@ -141,6 +147,10 @@ export class Member {
     if (this.#hasRetired) return;
     if (!this.#isGreeted) {
       if (!/^\{"timestamp":\[\d+,\d+,\d+\],"token":"[\da-f]{32}"\}$/.test(frame)) {
+        if (isFarewell(frame) && this.#town.kills.explainsRefusal) {
+          this.#isDismissed = true;
+          return;
+        }
         // An error instead of the greeting says why the server closes; it counts as not connected.
         return this.#fault("not_connected", frame.slice(0, 200));
       }
@@ -166,10 +176,19 @@ export class Member {
 
   #onError(frame: string): void {
     const { kills } = this.#town;
-    const isFarewell = frame.includes('"error":{"code":"server_shutdown"');
-    if (isFarewell && kills.explainsFarewell(this.#peer?.localPort ?? 0, this.#greetedMs)) {
+    if (isFarewell(frame) && kills.explainsFarewell(this.#peer?.localPort ?? 0, this.#greetedMs)) {
       this.#isDismissed = true;
+    } else if (this.#isTooSlow(frame)) {
+      this.#isSlow = true;
     } else this.#fault("cut", frame);
+  }
+
+  /** Whether this process is too slow just now for what an error says of it. */
+  #isTooSlow(frame: string): boolean {
+    const { pace } = this.#town;
+    const says = (code: string) => frame.includes(`"error":{"code":"${code}"`);
+    return (says("slow_consumer") || says("idle_timeout")) && pace.isTooSlowToRead ||
+      says("frame_too_large") && pace.isTooSlowToWrite;
   }
 
   #onEnd(peer: Peer, how: PeerEnd): void {
@@ -183,7 +202,10 @@ export class Member {
     this.#isGreeted = this.#isReady = false;
     this.#peer = undefined;
     if (byKill) this.#town.lostToKills++;
-    else if (!this.#isFaulted) {
+    // A server that sees that nothing is taken ends a connection without a word.
+    else if (this.#isSlow || how === "reset" && wasReady && this.#town.pace.isTooSlowToRead) {
+      this.#town.lostToOwnPace++;
+    } else if (!this.#isFaulted) {
       this.#fault(wasGreeted ? "cut" : "not_connected", `the connection ended: ${how}`);
     }
     if (wasReady) this.#events.onGone();
@@ -199,4 +221,9 @@ export class Member {
     this.#isFaulted = true;
     this.#town.faults.add(kind, `${this.#name}: ${detail}`);
   }
+}
+
+/** Whether the server says that it stops. */
+function isFarewell(frame: string): boolean {
+  return frame.includes('"error":{"code":"server_shutdown"');
 }

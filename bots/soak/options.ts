@@ -10,6 +10,8 @@ import { MAX_WORKERS } from "../limits.ts";
 import { RUNTIME_NAMES, type RuntimeName } from "../program.ts";
 import { parseHostAndPort } from "../server_address.ts";
 import { DOOR_NAMES, type DoorName } from "./door.ts";
+import type { LatencyBounds } from "./latency.ts";
+import { attacksOn } from "./siege.ts";
 
 /** What a soak does. */
 export interface SoakOptions {
@@ -25,6 +27,11 @@ export interface SoakOptions {
   /** `null` for never. */
   readonly killEveryMs: number | null;
   readonly subscribers: number;
+  readonly latency: LatencyBounds;
+  /** What one server's processes may have resident at once, and the server is told. */
+  readonly maxMemoryBytes: number;
+  /** Attacks whose names have this; all where it is empty. */
+  readonly only: string;
   /** `null` draws one. */
   readonly seed: number | null;
   /** A file, `-` for standard output, or nowhere. */
@@ -44,15 +51,28 @@ const VALUE_FLAGS = [
   "door",
   "kill-every",
   "subscribers",
+  "attack",
+  "max-p99",
+  "max-latency",
+  "max-memory",
   "seed",
   "json",
 ] as const;
+
+/** What is for a server that the soak starts. */
+const BESIDE_NO_TARGET = ["runtime", "workers", "door", "kill-every", "max-memory"] as const;
 
 const MAX_MINUTES = 7 * 24 * 60;
 const MAX_SUBSCRIBERS = 5_000;
 
 /** A server gives up when five of its workers die within a minute. */
 const MAX_KILLS_A_MINUTE = 3;
+
+/** A machine of two cores that does other things too bears these. */
+const DEFAULT_LATENCY: LatencyBounds = { p99Ms: 2_000, maxMs: 10_000 };
+
+/** Twice what the server insists on; so much for the process that has none but workers, too. */
+const DEFAULT_PROCESS_MEMORY_BYTES = 256 * 1024 * 1024;
 
 /** What `--help` prints. */
 export const HELP = `Hotwheels soak: attacks a server in every way at once, and checks that nobody
@@ -69,13 +89,23 @@ Usage:
   --target H:P      soak the server at host H, port P instead; its memory isn't
                     looked at
   --workers N       the server's processes (default 2)
-  --kill-every T    kill one worker every T, such as 30s, and ask one to end in
-                    the middle between two kills (default 60s; needs two workers
-                    or more)
-  --door D          open or locked: one server only, either for everybody over
-                    plain TCP, or for those with a key over TLS (default: both
-                    at once, with half of the subscribers each)
+  --kill-every T    kill one worker every T, such as 30s, ask one to end in the
+                    middle between two kills, and before each stop one for up to
+                    4 s, so that it hangs (default 60s; needs two workers or
+                    more)
+  --door D,...      which servers: open, for everybody over plain TCP; locked,
+                    for those with a key over TLS; tight, as open, but with
+                    16 MiB for what is on its way (default: all at once, with a
+                    third of the subscribers each)
   --subscribers N   healthy subscribers (default 200)
+  --attack TEXT     only attacks whose names in the report have TEXT (default:
+                    all)
+  --max-p99 T       the most that 99 of 100 of a bystander's messages may take
+                    (default 2s)
+  --max-latency T   the most that each of them may take (default 10s)
+  --max-memory B    the server's --max-memory, and the most that its processes
+                    may have together (default 268435456 for each worker and
+                    once more)
   --seed S          draw the attacks from S again (default: a new one, which is
                     printed)
   --json FILE       write the report as JSON to FILE too; - for standard output,
@@ -86,17 +116,24 @@ Usage:
 Healthy subscribers come, go and change topics while publishers send to them,
 paced and in bursts, over kept connections and, where no key is wanted, as in
 2009. Around them, in random order: silent connections, half frames, a byte a
-second, frames without an end, garbage, deep JSON, publish floods, connect and
-reset, floods and churn of connections, of subscriptions and of topics,
-subscribers that never read, read slowly, or read just enough; behind TLS also
-wrong keys, strangers without one, handshakes that don't begin or don't end, and
-certificates that change. Every healthy stream is checked for gaps, duplicates,
-order and damage, and every receipt that a publisher asked for; a stream on a
-worker that is made to end ends there, and none of another's may. Memory after
-the first minute is compared with memory at the end, by means over a fifth of
-the time each, and may grow by 10 %; where the soak is too short for that, it
-says so. In the end the server must have let go of its descriptors, answer, and
-stop with status 0.
+second, frames without an end, garbage, deep JSON, floods of large, tiny and
+escaped messages and of receipts, half frames again and again, messages that
+nearly fill the memory and are never completed, connect and reset, floods and
+churn of connections, of subscriptions and of topics, subscribers that never
+read, read slowly, or read just enough; behind TLS also wrong keys, strangers
+without one, handshakes that don't begin or don't end, and certificates that
+change. Each run of an attack has to show that it attacked, by what it sent, was
+answered and had ended; one that shows nothing fails the soak. A bystander, a
+publisher of 50 messages a second and its subscriber, in a process and at an
+address of its own, misses nothing, and what its messages take is judged, unless
+its worker is made to hang or end. Every healthy stream is checked for gaps,
+duplicates, order and damage, and every receipt that a publisher asked for; a
+stream on a worker that is made to end ends there, and none of another's may.
+Memory after the first minute is compared with memory at the end, by means over
+a fifth of the time each, and may grow by 10 %; where the soak is too short for
+that, it says so. In the end the server must have let go of its descriptors,
+answer, and stop with status 0 within 11 s, while it is flooded with requests
+for receipts.
 
 Ctrl-C, SIGTERM and SIGHUP end the servers and report those whose soak is over;
 a second signal ends everything at once.
@@ -118,8 +155,7 @@ export function parseCommand(args: readonly string[]): SoakCommand {
   line.upTo(0, "there are only flags");
   const target = line.text("target");
   const runtime = line.choice("runtime", RUNTIME_NAMES);
-  if (target !== undefined) refuseBeside(line, ["runtime", "workers", "door", "kill-every"]);
-  const door = line.choice("door", DOOR_NAMES);
+  if (target !== undefined) refuseBeside(line, BESIDE_NO_TARGET);
   const durationMs = minutes(line.text("minutes") ?? "10") * 60_000;
   const workers = line.number("workers", 1, MAX_WORKERS) ?? 2;
   return {
@@ -129,15 +165,40 @@ export function parseCommand(args: readonly string[]): SoakCommand {
       target: target === undefined ? null : hostAndPort(target),
       durationMs,
       workers,
-      doors: target !== undefined ? ["open"] : door !== undefined ? [door] : DOOR_NAMES,
+      doors: target !== undefined ? ["open"] : doors(line.text("door")),
       killEveryMs: target === undefined
         ? killEvery(line.duration("kill-every"), workers, durationMs)
         : null,
       subscribers: line.number("subscribers", 1, MAX_SUBSCRIBERS) ?? 200,
+      latency: {
+        p99Ms: line.duration("max-p99") ?? DEFAULT_LATENCY.p99Ms,
+        maxMs: line.duration("max-latency") ?? DEFAULT_LATENCY.maxMs,
+      },
+      maxMemoryBytes: line.number("max-memory", 1, Number.MAX_SAFE_INTEGER) ??
+        (workers + 1) * DEFAULT_PROCESS_MEMORY_BYTES,
+      only: attack(line.text("attack") ?? ""),
       seed: line.number("seed", 0, MAX_SEED) ?? null,
       json: line.text("json") ?? null,
     },
   };
+}
+
+function doors(text: string | undefined): readonly DoorName[] {
+  if (text === undefined) return DOOR_NAMES;
+  const names = text.split(",");
+  for (const name of names) {
+    if (DOOR_NAMES.some((door) => door === name)) continue;
+    const known = DOOR_NAMES.join(", ");
+    throw new UsageError(`--door must be some of ${known}, with commas, not ${quote(text)}`);
+  }
+  return DOOR_NAMES.filter((door) => names.includes(door));
+}
+
+function attack(text: string): string {
+  if (attacksOn(true).some(({ name }) => name.includes(text))) return text;
+  throw new UsageError(
+    `--attack must be part of an attack's name as in the report, not ${quote(text)}`,
+  );
 }
 
 function refuseBeside(

@@ -6,6 +6,7 @@
  */
 
 import { connect, type Socket } from "node:net";
+import process from "node:process";
 import type { TlsTrust } from "../../runtime/types.ts";
 import { tlsOver } from "./tls_pipe.ts";
 
@@ -23,6 +24,14 @@ export interface Target {
  * because this side left.
  */
 export type PeerEnd = "fin" | "reset" | "refused" | "left";
+
+/**
+ * Whether connections to a server may come from any address of 127.0.0.0/8: it's on this machine, and
+ * the system has them all.
+ */
+export function hasLoopbackAddresses({ hostname }: Target): boolean {
+  return process.platform === "linux" && hostname.startsWith("127.");
+}
 
 /** What a peer tells its owner. */
 export interface PeerEvents {

@@ -7,6 +7,7 @@
 import type { DoorName } from "./door.ts";
 import type { FaultKind } from "./faults.ts";
 import type { Kill } from "./kills.ts";
+import type { LatencyVerdict } from "./latency.ts";
 import type { MemorySample, MemoryVerdict } from "./memory.ts";
 import type { AttackRecord } from "./siege.ts";
 
@@ -21,7 +22,7 @@ export interface SoakRun {
   /** `deno`, `bun`, or the server's address where it ran already. */
   readonly server: string;
   readonly runtime_version: string | null;
-  /** Plain TCP for everybody, or TLS for those with a key. */
+  /** Plain TCP for everybody, with much memory or little, or TLS for those with a key. */
   readonly door: DoorName;
   readonly started_at: string;
   readonly passed: boolean;
@@ -39,6 +40,10 @@ export interface SoakRun {
    * were accepted with a certificate.
    */
   readonly lost_to_kills: number;
+  /** Healthy clients' connections that ended since the soak's own process was too slow to read them. */
+  readonly lost_to_own_pace: number;
+  /** What the bystander's messages took; `null` without any. */
+  readonly latency: LatencyVerdict | null;
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   readonly fault_details: readonly string[];
   readonly kills: readonly Kill[];
@@ -46,6 +51,8 @@ export interface SoakRun {
   readonly renewals: number;
   /** `null` where the server's processes can't be looked at. */
   readonly memory: MemoryVerdict | null;
+  /** The most that the server's processes had resident at once; `null` as above. */
+  readonly peak_resident_bytes: number | null;
   readonly samples: readonly MemorySample[];
   readonly descriptors: { readonly before: number; readonly after: number } | null;
   readonly attacks: Readonly<Record<string, AttackRecord>>;

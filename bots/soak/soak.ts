@@ -5,17 +5,22 @@
  */
 
 import { Random } from "../compare/random.ts";
+import type { RuntimeName } from "../program.ts";
+import { AttackRunner, judgeAttacks } from "./attack_runner.ts";
+import { Bystander } from "./bystander.ts";
 import type { DoorName } from "./door.ts";
 import { Faults } from "./faults.ts";
 import { Killer } from "./killer.ts";
 import { Kills } from "./kills.ts";
 import { Ledger } from "./ledger.ts";
+import { type LatencyBounds, tooLate } from "./latency.ts";
 import { holdsMemory, judgeMemory } from "./memory.ts";
 import type { Keys } from "./member.ts";
 import type { Target } from "./peer.ts";
 import type { SoakRun, StopRecord } from "./report.ts";
-import { Siege } from "./siege.ts";
+import { attackWhileStopping, type Battlefield } from "./siege.ts";
 import type { CheckedTown } from "./subscriber.ts";
+import { OwnPace } from "./own_pace.ts";
 import { BUSY_TOPIC, Inhabitants, TOPICS } from "./town.ts";
 import { Watch } from "./watch.ts";
 
@@ -36,6 +41,8 @@ export interface SoakedServer {
   readonly resetsWhenRenewed: boolean;
   /** Asks it to stop, and resolves when it has; `null` where it isn't ours to stop. */
   readonly stop: (() => Promise<StopRecord>) | null;
+  /** Milliseconds within which it has promised to have stopped. */
+  readonly stopLimitMs: number;
 }
 
 /** What to do to it. */
@@ -46,6 +53,13 @@ export interface SoakPlan {
   readonly killEveryMs: number | null;
   /** How many attacks run at once. */
   readonly attackColumns: number;
+  /** Attacks whose names have this; all where it is empty. */
+  readonly only: string;
+  /** What the bystander runs on. */
+  readonly client: RuntimeName;
+  readonly latency: LatencyBounds;
+  /** What the server's processes may have resident at once. */
+  readonly maxMemoryBytes: number;
   readonly seed: number;
   /** Milliseconds that what was published may take to its last subscriber, when the load has ended. */
   readonly patienceMs: number;
@@ -73,6 +87,15 @@ const OWN_DESCRIPTORS = 4;
 
 const PROGRESS_MS = 1_000;
 
+/** Shorter than this, a soak may not get to every attack. */
+const ALL_ATTACKS_MS = 5 * 60_000;
+
+/** A bystander has arrived by then, on any machine. */
+const ARRIVAL_MS = 20_000;
+
+/** How long the server is attacked before it's asked to stop, and goes on being attacked. */
+const STOP_ATTACK_LEAD_MS = 1_000;
+
 /** Soaks a server, which is up and has no other clients. */
 export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRun> {
   const startedAt = new Date();
@@ -83,12 +106,15 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
     keys: server.keys,
     faults,
     kills: new Kills(),
+    pace: new OwnPace(),
+    lostToOwnPace: 0,
     ledger: new Ledger(),
     delivered: 0,
     receipts: 0,
     streams: 0,
     lostToKills: 0,
   };
+  town.pace.start();
   // The first contact of all, so that what a runtime opens only once is open.
   await answer(town, plan.patienceMs, random);
   const watch = server.pid === null ? null : await Watch.start(server.pid, faults);
@@ -98,10 +124,19 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   const inhabitants = new Inhabitants(town, plan.subscribers, new Random(random.next()));
   const { target, keys } = server;
   const field = { target, keys, topics: TOPICS, busyTopic: BUSY_TOPIC };
-  const siege = new Siege(field, new Random(random.next()));
+  const attackSeed = random.next();
+  const bystanderPlace = { runtime: plan.client, target, keys, patienceMs: plan.patienceMs };
+  const bystander = new Bystander(bystanderPlace, faults, town.kills);
+  if (watch !== null) {
+    watch.onWaited = (fromMs, toMs, ms) => bystander.latency.addWait(fromMs, toMs, ms);
+  }
+  const onHung = (ports: readonly number[], fromMs: number, toMs: number) => {
+    // The other worker's clients must not notice.
+    if (bystander.isAmong(ports)) bystander.latency.excuse(fromMs, toMs);
+  };
   const killer = watch === null || plan.killEveryMs === null
     ? null
-    : new Killer(watch, town.kills, server.target.port, new Random(random.next()));
+    : new Killer(watch, town.kills, server.target.port, new Random(random.next()), onHung);
   const beganMs = performance.now();
   const progressTimer = setInterval(() => {
     plan.onProgress({
@@ -119,14 +154,24 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
     renewals++;
   }, RENEW_EVERY_MS);
   inhabitants.moveIn();
-  siege.start(plan.attackColumns);
+  const attackers = new AttackRunner(
+    plan.client,
+    { field, seed: attackSeed, only: plan.only, columns: plan.attackColumns },
+    faults,
+  );
   killer?.start(plan.killEveryMs!);
   await new Promise((resolve) => setTimeout(resolve, plan.durationMs));
 
   await killer?.stop();
   clearInterval(renewTimer);
   const samples = [...watch?.samples ?? []];
-  await siege.stop();
+  const attacks = await attackers.stop();
+  judgeAttacks(attacks, faults, plan.durationMs >= ALL_ATTACKS_MS);
+  await bystander.settle(plan.patienceMs, plan.durationMs >= ARRIVAL_MS);
+  const { verdict: latency } = bystander.latency;
+  for (const line of latency === null ? [] : tooLate(latency, plan.latency)) {
+    faults.add("late", line);
+  }
   await inhabitants.settle(plan.patienceMs);
   inhabitants.moveOut();
   const after = watch === null ? undefined : await released(watch, before! + OWN_DESCRIPTORS);
@@ -138,10 +183,13 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
     faults.add("aftermath", `${watch.workers.length} workers are there, ${workers} were`);
   }
   watch?.stop();
+  town.pace.stop();
   clearInterval(progressTimer);
-  const stop = await server.stop?.() ?? null;
-  if (stop !== null && stop.status !== 0) {
-    faults.add("aftermath", `the server ended with status ${stop.status} when asked to stop`);
+  const stop = await stopUnderAttack(server, field, new Random(random.next()));
+  judgeStop(stop, server.stopLimitMs, faults);
+  const peak = watch === null ? null : watch.peakResidentBytes;
+  if (peak !== null && peak > plan.maxMemoryBytes) {
+    faults.add("memory", `${peak} bytes were resident, ${plan.maxMemoryBytes} may be`);
   }
   const memory = watch === null
     ? null
@@ -158,17 +206,48 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
     published: town.ledger.published,
     delivered: town.delivered,
     receipts: town.receipts,
-    lost_to_kills: town.lostToKills,
+    lost_to_kills: town.lostToKills + bystander.lostToKills,
+    lost_to_own_pace: town.lostToOwnPace,
+    latency,
     faults: faults.counts,
     fault_details: faults.details,
     kills: town.kills.kills,
     renewals,
     memory,
+    peak_resident_bytes: peak,
     samples,
     descriptors: after === undefined ? null : { before: before!, after },
-    attacks: siege.records,
+    attacks,
     stop,
   };
+}
+
+/** Stops a server, if it's ours to stop, while it has to answer more than it can. */
+async function stopUnderAttack(
+  server: SoakedServer,
+  field: Battlefield,
+  random: Random,
+): Promise<StopRecord | null> {
+  if (server.stop === null) return null;
+  const end = new AbortController();
+  const attack = attackWhileStopping(field, random, end.signal);
+  await new Promise((resolve) => setTimeout(resolve, STOP_ATTACK_LEAD_MS));
+  const stop = await server.stop();
+  end.abort();
+  await attack;
+  return stop;
+}
+
+function judgeStop(stop: StopRecord | null, limitMs: number, faults: Faults): void {
+  if (stop === null) return;
+  const { status, took_ms } = stop;
+  if (status !== 0) {
+    faults.add("aftermath", `the server ended with status ${status} when asked to stop`);
+  }
+  if (took_ms > limitMs) {
+    const took = `${(took_ms / 1000).toFixed(1)} s`;
+    faults.add("aftermath", `the server took ${took} to stop, ${limitMs / 1000} s are promised`);
+  }
 }
 
 /** A short, quiet town: whether the server answers at all. */

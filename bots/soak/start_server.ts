@@ -11,6 +11,13 @@ import { ServerProcess } from "../server_process.ts";
 import { type DoorName, makeDoor } from "./door.ts";
 import type { SoakedServer } from "./soak.ts";
 
+const MIB = 1024 * 1024;
+
+const DRAIN_SECONDS = 1;
+
+/** A server that was asked to stop is gone within 10 s and the time that it has to drain. */
+const STOP_LIMIT_MS = (10 + DRAIN_SECONDS) * 1000;
+
 /**
  * Deadlines and limits that are a fraction of the defaults, so that each is passed in every minute of a
  * soak; healthy clients stay far below them.
@@ -18,17 +25,25 @@ import type { SoakedServer } from "./soak.ts";
 const FLAGS = [
   ...["--max-connections", "4000", "--max-connections-per-ip", "1000", "--accept-rate", "600"],
   ...["--publish-rate", "5000"],
-  ...["--max-pending-bytes", String(2 * 1024 * 1024)],
+  // Far beyond a burst, and what comes until the soak's own process gets to read on a busy machine.
+  ...["--max-pending-bytes", String(4 * MIB)],
   ...["--soft-pending-bytes", String(512 * 1024), "--soft-pending-time", "5s"],
-  ...["--max-total-pending-bytes", String(64 * 1024 * 1024)],
-  ...["--write-deadline", "5s", "--ping-after", "6s", "--idle-timeout", "8s"],
-  ...["--drain-seconds", "1"],
+  ...["--write-deadline", "5s", "--ping-after", "6s", "--idle-timeout", "12s"],
+  ...["--drain-seconds", String(DRAIN_SECONDS)],
 ];
+
+/** What all connections together may make a server hold. */
+const TOTAL_PENDING_BYTES: Readonly<Record<DoorName, number>> = {
+  open: 64 * MIB,
+  locked: 64 * MIB,
+  tight: 16 * MIB,
+};
 
 /**
  * Starts a server on the loopback network.
  *
  * @param undertakings Ends it with the soak.
+ * @param maxMemoryBytes All its processes'; the server's own default without it.
  * @throws {EnvironmentError} (rejects) if it doesn't start.
  */
 export async function startServer(
@@ -36,16 +51,19 @@ export async function startServer(
   workers: number,
   doorName: DoorName,
   undertakings: Undertakings,
+  maxMemoryBytes?: number,
 ): Promise<SoakedServer & { readonly pid: number }> {
   const program = findProgram(runtime);
   const door = makeDoor(doorName);
   const doorStands = undertakings.begin(() => door.dispose());
   // Every attack is a warning; what the server calls an error is for whoever runs the soak.
   const flags = ["--host", "127.0.0.1", "--log-level", "error", "--workers", String(workers)];
+  const memory = maxMemoryBytes === undefined ? [] : ["--max-memory", String(maxMemoryBytes)];
+  const pending = ["--max-total-pending-bytes", String(TOTAL_PENDING_BYTES[door.name])];
   const server = await ServerProcess.start(
     runtime,
     program,
-    [...flags, ...FLAGS, ...door.flags],
+    [...flags, ...FLAGS, ...pending, ...memory, ...door.flags],
     [],
     (group) => undertakings.add(group),
   );
@@ -70,6 +88,7 @@ export async function startServer(
     },
     // Bun takes another certificate on other sockets only.
     resetsWhenRenewed: runtime === "bun",
+    stopLimitMs: STOP_LIMIT_MS,
     async stop() {
       const beganMs = performance.now();
       const status = await server.stopped();

@@ -6,7 +6,7 @@
 
 import { wrapped } from "../plain_text.ts";
 import type { SoakProgress } from "./soak.ts";
-import { type Growth, MAX_GROWTH } from "./memory.ts";
+import { type Growth, MAX_GROWTH, type MemoryVerdict } from "./memory.ts";
 import type { SoakReport, SoakRun } from "./report.ts";
 
 const MB = 1e6;
@@ -28,7 +28,7 @@ function broken(line: string): string[] {
 }
 
 function serverText({ server, door }: SoakRun): string {
-  return door === "open" ? server : `${server} behind TLS`;
+  return server + (door === "locked" ? " behind TLS" : door === "tight" ? " short of memory" : "");
 }
 
 function runLines(run: SoakRun): string[] {
@@ -39,12 +39,19 @@ function runLines(run: SoakRun): string[] {
     `published: ${published}, delivered: ${delivered} on ${streams} streams, each checked; ` +
     `${receipts} receipts`,
     `workers killed: ${kills.filter(({ how }) => how === "killed").length}, ` +
-    `asked to end: ${kills.filter(({ how }) => how === "asked").length}` +
+    `asked to end: ${kills.filter(({ how }) => how === "asked").length}, ` +
+    `hung: ${kills.filter(({ how }) => how === "hung").length}` +
     (kills.length === 0
       ? ""
-      : `, with ${kills.reduce((sum, { connections }) => sum + connections, 0)} connections, ` +
+      : `, with ${
+        kills.reduce((sum, { how, connections }) => how === "hung" ? sum : sum + connections, 0)
+      } connections ended, ` +
         `${run.lost_to_kills} of them healthy clients'`),
     ...(run.renewals === 0 ? [] : [`certificates changed: ${run.renewals}`]),
+    ...(run.lost_to_own_pace === 0 ? [] : [
+      `too slow itself to read or write: ${run.lost_to_own_pace} connections, which aren't judged`,
+    ]),
+    ...latencyLines(run),
     ...faultLines(run),
     ...memoryLines(run),
     ...(run.descriptors === null
@@ -53,11 +60,14 @@ function runLines(run: SoakRun): string[] {
     ...(run.stop === null
       ? []
       : [`stopped with status ${run.stop.status} after ${(run.stop.took_ms / 1000).toFixed(1)} s`]),
-    "attacks, and how their connections ended:",
-    ...Object.entries(run.attacks).map(([name, { runs, ends }]) => {
+    "attacks, what they sent and were answered, and how their connections ended:",
+    ...Object.entries(run.attacks).map(([name, { runs, sent_bytes, answers, ends }]) => {
       const tally = Object.entries(ends).sort(([, a], [, b]) => b - a)
         .map(([how, count]) => `${count} ${how}`);
-      return `  ${runs} x ${name}: ${tally.join(", ") || "none"}`;
+      const did = runs === 0
+        ? "none"
+        : `${megabytes(sent_bytes)}, ${answers} answers, ${tally.join(", ") || "no ends"}`;
+      return `  ${runs} x ${name}: ${did}`;
     }),
   ];
 }
@@ -75,8 +85,26 @@ function faultLines({ faults, fault_details }: SoakRun): string[] {
   ];
 }
 
-function memoryLines({ memory }: SoakRun): string[] {
+function latencyLines({ latency }: SoakRun): string[] {
+  if (latency === null) return ["bystander: it got no message that could be judged"];
+  const { messages, p50_ms, p99_ms, max_ms, excused } = latency;
+  return [
+    `bystander: ${messages} messages took ${p50_ms.toFixed(1)} ms, 1 in 100 ` +
+    `${p99_ms.toFixed(0)} ms or more, the slowest ${max_ms.toFixed(0)} ms` +
+    (excused === 0 ? "" : `; ${excused} aren't judged, its worker hung`),
+  ];
+}
+
+function memoryLines(run: SoakRun): string[] {
+  const { memory, peak_resident_bytes } = run;
   if (memory === null) return [];
+  return [
+    `memory of all processes at most: ${megabytes(peak_resident_bytes!)}`,
+    ...growthLines(memory),
+  ];
+}
+
+function growthLines(memory: MemoryVerdict): string[] {
   if (!memory.judged) return ["memory: the soak was too short to judge it; 3 minutes are enough"];
   const verdict = memory.server!.ratio <= MAX_GROWTH ? "" : " GREW";
   return [

@@ -5,6 +5,7 @@
  */
 
 import { Random } from "../compare/random.ts";
+import type { Kills } from "./kills.ts";
 import { LegacyPublisher } from "./legacy_publisher.ts";
 import { Publisher } from "./publisher.ts";
 import { type CheckedTown, Subscriber, type SubscriberPlan } from "./subscriber.ts";
@@ -24,7 +25,7 @@ const BURST_EVERY_MS = 8_000;
 const MAX_BURST = 1_000;
 
 const BUSY_PER_SECOND = 25;
-const BUSY_MAX_BURST = 100;
+const BUSY_MAX_BURST = 50;
 
 /** From one legacy message to the next, over all topics. */
 const LEGACY_EVERY_MS = 150;
@@ -42,7 +43,10 @@ export class Inhabitants {
   /** `null` where it takes a key to publish: the clients of 2009 had none. */
   readonly #legacy: LegacyPublisher | null;
 
+  readonly #kills: Kills;
+
   constructor(town: CheckedTown, subscribers: number, random: Random) {
+    this.#kills = town.kills;
     const own = () => new Random(random.next());
     this.#subscribers = Array.from(
       { length: subscribers },
@@ -87,10 +91,11 @@ export class Inhabitants {
     for (const publisher of this.#publishers) publisher.stop();
     this.#legacy?.stop();
     const endMs = performance.now() + patienceMs;
+    // A worker that was asked to end takes a while to let go of all: then some have yet to come back.
     const isDone = () =>
-      this.#legacy?.isFlushed !== false && this.#subscribers.every(({ isComplete }) =>
-        isComplete
-      ) &&
+      !this.#kills.isRecent &&
+      this.#legacy?.isFlushed !== false &&
+      this.#subscribers.every(({ isComplete }) => isComplete) &&
       this.#publishers.every(({ isComplete }) => isComplete);
     while (!isDone() && performance.now() < endMs) {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));

@@ -8,6 +8,11 @@ const SAMPLE_MS = 1_000;
 /** Watches a server's processes: what they hold, and that none ends by itself. */
 export class Watch {
   readonly samples: MemorySample[] = [];
+  /**
+   * Told, about once a second, how long the server's processes were ready to run between two moments, by
+   * milliseconds since 1970, while others had the machine's processors: the sum of all processes.
+   */
+  onWaited: (fromMs: number, toMs: number, waitedMs: number) => void = () => {};
   readonly #serverPid: number;
   readonly #faults: Faults;
   readonly #beganMs = performance.now();
@@ -15,6 +20,9 @@ export class Watch {
   readonly #expected = new Set<number>();
   /** The process that serves clients since the beginning. */
   #oldest: number;
+  /** What the machine kept each process waiting, as it was last told. */
+  #waitedMs = new Map<number, number>();
+  #sampledMs = Date.now();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
 
@@ -37,6 +45,11 @@ export class Watch {
   /** The workers as they were when last looked at that may be made to end: all but the first one. */
   get mortals(): readonly number[] {
     return this.#workers.filter((pid) => pid !== this.#oldest && !this.#expected.has(pid));
+  }
+
+  /** The most that all processes together had when they were looked at. */
+  get peakResidentBytes(): number {
+    return this.samples.reduce((most, { resident_bytes }) => Math.max(most, resident_bytes), 0);
   }
 
   get workers(): readonly number[] {
@@ -62,6 +75,7 @@ export class Watch {
       return this.#sampleLater();
     }
     if (this.#isOver) return;
+    this.#noticeWaits(processes);
     const sum = (pick: (one: ProcessRecord) => number) =>
       processes.reduce((total, one) => total + pick(one), 0);
     this.samples.push({
@@ -76,6 +90,16 @@ export class Watch {
 
   #sampleLater(): void {
     if (!this.#isOver) this.#timer = setTimeout(() => void this.#sample(), SAMPLE_MS);
+  }
+
+  #noticeWaits(processes: readonly ProcessRecord[]): void {
+    const fromMs = this.#sampledMs;
+    this.#sampledMs = Date.now();
+    const waited = processes.map(({ pid, waitedMs }) => {
+      return waitedMs - (this.#waitedMs.get(pid) ?? waitedMs);
+    });
+    this.#waitedMs = new Map(processes.map(({ pid, waitedMs }) => [pid, waitedMs]));
+    this.onWaited(fromMs, this.#sampledMs, waited.reduce((sum, ms) => sum + Math.max(ms, 0), 0));
   }
 
   #notice(pids: readonly number[]): void {

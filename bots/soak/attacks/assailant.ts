@@ -1,13 +1,40 @@
 import { encodeAuthenticate } from "../../../protocol/client_encoder.ts";
+import { SERVER_TERMINATOR } from "../../../protocol/frames.ts";
 import type { Random } from "../../compare/random.ts";
 import type { Keys } from "../member.ts";
-import { Peer, type PeerEnd, type Target } from "../peer.ts";
+import { hasLoopbackAddresses, Peer, type PeerEnd, type Target } from "../peer.ts";
 
 /**
  * How an attack's connection ended: by the server with the code of its error frame, or without a word
  * (`fin`, `reset`); there was none (`refused`); or the attack had done what it wanted (`left`).
  */
 export type Tally = Record<string, number>;
+
+/** What the connections of one kind of attack did, and what the server did to them. */
+export interface AttackTally {
+  /** Connections that the server accepted; behind TLS with their handshake. */
+  connected: number;
+  /** Connections that got a first frame from the server. */
+  greeted: number;
+  /** Bytes that the kernel took from whole writes. */
+  sentBytes: number;
+  /** Frames that the server sent beyond its greetings. */
+  answers: number;
+  readonly ends: Tally;
+}
+
+/**
+ * The least that the connections of one run do, or see the server do, where the attack takes place; what
+ * isn't named isn't asked for.
+ */
+export interface Proof {
+  readonly connected?: number;
+  readonly greeted?: number;
+  readonly sentBytes?: number;
+  readonly answers?: number;
+  /** Connections that the server has ended. */
+  readonly ended?: number;
+}
 
 /** What an attack works with. */
 export interface Field {
@@ -21,18 +48,31 @@ export interface Field {
   readonly busyTopic: string;
   /** Topics of healthy subscribers. */
   readonly topics: readonly string[];
-  /** How the attack's connections ended. */
-  readonly ends: Tally;
+  /** What comes of the attack. */
+  readonly tally: AttackTally;
 }
 
 /** One kind of attack; resolves when it is over, within about a quarter of a minute. */
 export interface Attack {
   readonly name: string;
+  /** By which a run shows that it attacked. */
+  readonly proof: Proof;
   run(field: Field): Promise<void>;
 }
 
 /** Longer than any error frame. */
 const KEPT_BYTES = 512;
+
+/** Ends that aren't the server's doing. */
+const OWN_ENDS = ["left", "refused"];
+
+/** How many of an attack's connections the server has ended. */
+export function endedByServer({ ends }: AttackTally): number {
+  return Object.entries(ends).reduce(
+    (sum, [how, count]) => OWN_ENDS.includes(how) ? sum : sum + count,
+    0,
+  );
+}
 
 /** A connection of an attack's. */
 export class Assailant {
@@ -42,35 +82,44 @@ export class Assailant {
   readonly #field: Field;
   #kept = "";
   #isOver = false;
-  #onConnect: () => void = () => {};
+  #isGreeted = false;
+  readonly #connected: Promise<void>;
   #onDrain: () => void = () => {};
 
   /**
    * Begins to connect.
    *
-   * @param from The loopback address to come from; each has its own without it.
+   * @param from The loopback address to come from; each has its own without it. Where the server is
+   * elsewhere, all come from this machine's.
    */
   constructor(field: Field, from: string = anyAddress(field.random)) {
     this.#field = field;
-    let onEnded: () => void;
-    this.ended = new Promise((resolve) => onEnded = resolve);
+    const { tally } = field;
+    const connected = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    this.#connected = connected.promise;
+    this.ended = ended.promise;
     this.peer = new Peer(field.target, {
-      onConnect: () => this.#onConnect(),
+      onConnect: () => {
+        tally.connected++;
+        connected.resolve();
+      },
       onDrain: () => this.#onDrain(),
       onData: (chunk) => {
         const text = Array.from(chunk.subarray(-KEPT_BYTES), (byte) => String.fromCharCode(byte));
         this.#kept = (this.#kept + text.join("")).slice(-KEPT_BYTES);
+        this.#countAnswers(chunk);
       },
       onEnd: (how) => {
         this.#isOver = true;
         field.signal.removeEventListener("abort", this.#abort);
         const how_ = this.#endOf(how);
-        field.ends[how_] = (field.ends[how_] ?? 0) + 1;
-        this.#onConnect();
+        tally.ends[how_] = (tally.ends[how_] ?? 0) + 1;
+        connected.resolve();
         this.#onDrain();
-        onEnded();
+        ended.resolve();
       },
-    }, from);
+    }, hasLoopbackAddresses(field.target) ? from : undefined);
     field.signal.addEventListener("abort", this.#abort);
     if (field.signal.aborted) this.#abort();
   }
@@ -82,10 +131,7 @@ export class Assailant {
 
   /** Resolves when it is connected, or is over. */
   connected(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onConnect = resolve;
-      if (this.#isOver) resolve();
-    });
+    return this.#connected;
   }
 
   /** Resolves when it is connected and has shown its keys, or is over. */
@@ -99,7 +145,10 @@ export class Assailant {
 
   /** Sends, and resolves when more may be sent, or it is over. */
   send(bytes: Uint8Array | string): Promise<void> {
-    if (this.#isOver || this.peer.write(bytes)) return Promise.resolve();
+    if (this.#isOver) return Promise.resolve();
+    const { tally } = this.#field;
+    const mayGoOn = this.peer.write(bytes, () => tally.sentBytes += bytes.length);
+    if (mayGoOn) return Promise.resolve();
     return new Promise((resolve) => this.#onDrain = resolve);
   }
 
@@ -115,6 +164,13 @@ export class Assailant {
   }
 
   readonly #abort = () => this.peer.reset();
+
+  #countAnswers(chunk: Uint8Array): void {
+    for (let at = 0; (at = chunk.indexOf(SERVER_TERMINATOR, at) + 1) > 0;) {
+      this.#field.tally[this.#isGreeted ? "answers" : "greeted"]++;
+      this.#isGreeted = true;
+    }
+  }
 
   #endOf(how: PeerEnd): string {
     const code = /"error":\{"code":"(\w+)"/.exec(this.#kept)?.[1];

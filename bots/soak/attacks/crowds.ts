@@ -11,10 +11,11 @@ import { anyAddress, Assailant, type Attack, type Field, pause } from "./assaila
 const WAVE = 100;
 
 /** How long one address may take to be turned away. */
-const PATIENCE_MS = 3_000;
+const PATIENCE_MS = 6_000;
 
 const connectAndReset: Attack = {
   name: "connect and reset",
+  proof: { connected: 100, sentBytes: 100 },
   async run(field) {
     const from = field.random.below(2) === 0 ? anyAddress(field.random) : undefined;
     for (let wave = 0; wave < 10 && !field.signal.aborted; wave++) {
@@ -30,6 +31,7 @@ const connectAndReset: Attack = {
 
 const connectionFlood: Attack = {
   name: "a flood of connections from one address",
+  proof: { connected: 5 * WAVE, greeted: WAVE },
   async run(field) {
     const from = anyAddress(field.random);
     await together(field, 12 * WAVE, async (assailant) => {
@@ -41,6 +43,7 @@ const connectionFlood: Attack = {
 
 const connectionChurn: Attack = {
   name: "clients that come and go",
+  proof: { greeted: 150, answers: 100 },
   async run(field) {
     for (let wave = 0; wave < 10 && !field.signal.aborted; wave++) {
       await together(field, 30, async (assailant, at) => {
@@ -57,6 +60,7 @@ const connectionChurn: Attack = {
 
 const subscriptionChurn: Attack = {
   name: "subscriptions that come and go",
+  proof: { greeted: 5, answers: 10 },
   run: (field) =>
     together(field, 10, async (assailant) => {
       await assailant.entered();
@@ -71,6 +75,7 @@ const subscriptionChurn: Attack = {
 
 const topicFlood: Attack = {
   name: "a flood of topics",
+  proof: { sentBytes: 500_000, answers: 2_000, ended: 5 },
   run: (field) =>
     together(field, 50, async (assailant, at) => {
       await assailant.entered();

@@ -8,18 +8,20 @@ import type { Random } from "../../compare/random.ts";
 import { type Attack, pause } from "./assailant.ts";
 import { several } from "./several.ts";
 
-/** Longer than the server's patience with a frame, which is twice eight seconds at most. */
-const PATIENCE_MS = 18_000;
+/** Longer than the server's patience with a frame, which is twice twelve seconds at most. */
+const PATIENCE_MS = 26_000;
 
 const KIB = 1024;
 
 const silence: Attack = {
   name: "connections that never speak",
+  proof: { connected: 20, ended: 10 },
   run: (field) => several(field, 20, (assailant) => assailant.outlast(PATIENCE_MS)),
 };
 
 const halfFrames: Attack = {
   name: "half frames for ever",
+  proof: { sentBytes: 200, ended: 10 },
   run: (field) =>
     several(field, 20, async (assailant, at) => {
       const frame = [
@@ -36,11 +38,13 @@ const halfFrames: Attack = {
 
 const aByteASecond: Attack = {
   name: "a byte a second",
+  proof: { sentBytes: 50, ended: 1 },
   run: (field) =>
-    several(field, 10, async (assailant) => {
-      const frame = `PUBLISH\0{"topic":"slow","data":"${"x".repeat(KIB)}`;
-      for (let at = 0; at < 15 && !assailant.isOver; at++) {
-        await assailant.send(frame[at]!);
+    several(field, 10, async (assailant, at) => {
+      // A first frame that doesn't end, or the message behind it.
+      const frame = `${at % 2 === 0 ? " " : "PUBLISH\0"}{"topic":"slow","data":"${"x".repeat(KIB)}`;
+      for (let sent = 0; sent < 15 && !assailant.isOver; sent++) {
+        await assailant.send(frame[sent]!);
         await pause(1000, field.signal);
         if (field.signal.aborted) return;
       }
@@ -49,6 +53,7 @@ const aByteASecond: Attack = {
 
 const endlessFrames: Attack = {
   name: "frames without an end",
+  proof: { sentBytes: 5 * 64 * KIB, ended: 5 },
   run: (field) =>
     several(field, 5, async (assailant, at) => {
       await assailant.send(at % 2 === 0 ? "" : 'PUBLISH\0{"topic":"endless","data":"');
@@ -62,6 +67,7 @@ const endlessFrames: Attack = {
 
 const garbage: Attack = {
   name: "frames of garbage",
+  proof: { sentBytes: 3_000, ended: 30 },
   run: (field) =>
     several(field, 60, async (assailant, at) => {
       const bytes = at % 2 === 0
@@ -75,6 +81,7 @@ const garbage: Attack = {
 
 const deepJson: Attack = {
   name: "deep and huge JSON",
+  proof: { sentBytes: 512 * KIB, answers: 2 },
   run: (field) =>
     several(field, 9, async (assailant, at) => {
       await assailant.entered();
@@ -87,19 +94,23 @@ const deepJson: Attack = {
       for (let i = 0; i < 10 && !assailant.isOver; i++) {
         await assailant.send(`PUBLISH\0${deep}\0`);
       }
+      // The receipt shows that the server has read what is before it.
+      await assailant.send(`{"action":"publish","data":{${topic}}}\0`);
       // One more breaks off in the middle.
       await assailant.send(`PUBLISH\0${deep.slice(0, deep.length >> 1)}`);
-      await pause(500, field.signal);
+      await pause(2_000, field.signal);
     }),
 };
 
 const publishFlood: Attack = {
   name: "publishes as fast as they go",
+  proof: { sentBytes: 512 * KIB, answers: 2 },
   run: (field) =>
     several(field, 3, async (assailant, at) => {
       await assailant.entered();
       const one = `PUBLISH\0{"topic":"flood-${at}","data":"${"x".repeat(100)}"}\0`;
-      const many = one.repeat(200);
+      const asking = `{"action":"publish","data":{"topic":"flood-${at}"}}\0`;
+      const many = one.repeat(200) + asking;
       const endMs = performance.now() + 3_000;
       while (performance.now() < endMs && !assailant.isOver && !field.signal.aborted) {
         await assailant.send(many);

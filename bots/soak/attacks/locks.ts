@@ -16,6 +16,7 @@ const CLIENT_HELLO = Uint8Array.of(22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3);
 
 const wrongKeys: Attack = {
   name: "wrong keys",
+  proof: { sentBytes: 1_000, ended: 10 },
   async run(field) {
     const from = anyAddress(field.random);
     await several(field, 30, async (assailant, at) => {
@@ -30,6 +31,7 @@ const wrongKeys: Attack = {
 
 const strangers: Attack = {
   name: "strangers without a key",
+  proof: { sentBytes: 500, ended: 10 },
   run: (field) =>
     several(field, 20, async (assailant, at) => {
       const topic = field.topics[at % field.topics.length]!;
@@ -41,6 +43,7 @@ const strangers: Attack = {
 
 const noHandshakes: Attack = {
   name: "handshakes that don't begin, or don't end",
+  proof: { connected: 20, ended: 10 },
   run: (field) =>
     several(withoutTls(field), 20, async (assailant, at) => {
       if (at % 4 === 1) await assailant.send(encodeSubscribe("in plain words"));

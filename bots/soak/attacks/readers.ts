@@ -15,6 +15,7 @@ const READ_OUT_MS = 2_000;
 
 const stalledSubscribers: Attack = {
   name: "subscribers that never read",
+  proof: { connected: 5, ended: 1 },
   run: (field) =>
     subscribers(field, 5, async (assailant) => {
       await stayAlive(assailant, field, STALL_MS);
@@ -26,16 +27,19 @@ const stalledSubscribers: Attack = {
 
 const slowReaders: Attack = {
   name: "subscribers that read slowly",
+  proof: { greeted: 1, answers: 1 },
   run: (field) => subscribers(field, 5, (assailant) => readNowAndThen(assailant, field, 300)),
 };
 
 const justInTimeReaders: Attack = {
   name: "subscribers that read just enough to stay under the write deadline",
+  proof: { greeted: 1, answers: 1 },
   run: (field) => subscribers(field, 5, (assailant) => readNowAndThen(assailant, field, 3_500)),
 };
 
 const unreadReplies: Attack = {
   name: "replies that nobody reads",
+  proof: { sentBytes: 100_000, ended: 1 },
   run: (field) =>
     subscribers(field, 3, async (assailant) => {
       const many = new TextDecoder().decode(encodeSubscribe("again")).repeat(1000);

@@ -41,6 +41,16 @@ describe("kills", () => {
     assertEquals(kills.explainsNoGreeting, false);
   });
 
+  it("take nothing with a worker that only hangs, but what it hadn't done when it was killed", () => {
+    let nowMs = 100_000;
+    const kills = new Kills(() => nowMs);
+    kills.add({ ...kill("killed"), how: "hung" }, [7]);
+    assertEquals([kills.explainsLoss(7), kills.hasOneBetween(99_000, 101_000)], [false, false]);
+    nowMs += 5_000;
+    kills.add(kill("killed"), [7]);
+    assertEquals([kills.explainsLoss(7), kills.hasOneBetween(99_000, 101_000)], [true, true]);
+  });
+
   it("know of one between two moments", () => {
     const kills = new Kills(() => 5_000);
     kills.add(kill("asked"), []);

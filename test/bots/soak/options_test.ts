@@ -14,9 +14,12 @@ const DEFAULTS: SoakOptions = {
   target: null,
   durationMs: 600_000,
   workers: 2,
-  doors: ["open", "locked"],
+  doors: ["open", "locked", "tight"],
   killEveryMs: 60_000,
   subscribers: 200,
+  latency: { p99Ms: 2_000, maxMs: 10_000 },
+  maxMemoryBytes: 3 * 256 * 1024 * 1024,
+  only: "",
   seed: null,
   json: null,
 };
@@ -29,7 +32,8 @@ describe("the soak's command line", () => {
   it("takes each flag", () => {
     const flags = [
       ...["--minutes", "0.5", "--runtime=bun", "--workers", "3", "--kill-every", "20s"],
-      ...["--door", "locked"],
+      ...["--door", "tight,locked", "--attack", "drip"],
+      ...["--max-p99", "300ms", "--max-latency", "4s", "--max-memory", "500000000"],
       ...["--subscribers", "10", "--seed", "0", "--json", "-"],
     ];
     assertEquals(options(...flags), {
@@ -37,16 +41,24 @@ describe("the soak's command line", () => {
       target: null,
       durationMs: 30_000,
       workers: 3,
-      doors: ["locked"],
+      doors: ["locked", "tight"],
       killEveryMs: 20_000,
       subscribers: 10,
+      latency: { p99Ms: 300, maxMs: 4_000 },
+      maxMemoryBytes: 500_000_000,
+      only: "drip",
       seed: 0,
       json: "-",
     });
   });
 
   it("kills nobody where nobody would be left, or where the server isn't its own", () => {
-    assertEquals(options("--workers", "1"), { ...DEFAULTS, workers: 1, killEveryMs: null });
+    assertEquals(options("--workers", "1"), {
+      ...DEFAULTS,
+      workers: 1,
+      maxMemoryBytes: 2 * 256 * 1024 * 1024,
+      killEveryMs: null,
+    });
     assertEquals(options("--target", "[::1]:7"), {
       ...DEFAULTS,
       runtimes: [],
@@ -69,6 +81,9 @@ describe("the soak's command line", () => {
       [["--target", "host:0"], "the port of", "65535"],
       [["--target", "host:1", "--workers", "2"], "--workers", "--target"],
       [["--target", "host:1", "--door", "open"], "--door", "--target"],
+      [["--target", "host:1", "--max-memory", "1"], "--max-memory", "--target"],
+      [["--attack", "nothing like it"], "--attack", '"nothing like it"'],
+      [["--max-p99", "soon"], "--max-p99", '"soon"'],
       [["--door", "ajar"], "--door", "open, locked"],
       [["--subscribers=-1"], "--subscribers"],
     ];
@@ -82,6 +97,8 @@ describe("the soak's command line", () => {
     assertEquals(parseCommand(["--help"]), { does: "help" });
     assertEquals(parseCommand(["--version"]), { does: "version" });
     const flags = ["minutes", "runtime", "target", "workers", "kill-every", "subscribers", "seed"];
-    for (const flag of [...flags, "door", "json"]) assertStringIncludes(HELP, `--${flag} `);
+    for (
+      const flag of [...flags, "json", "attack", "max-p99", "max-latency", "max-memory", "door"]
+    ) assertStringIncludes(HELP, `--${flag} `);
   });
 });
