@@ -84,8 +84,6 @@ export class ClientDecoder {
   /** Bytes of whitespace, or of the marker, in the modes that count them. */
   #run = 0;
   #client = UNKNOWN;
-  /** Whether the last step came to the end of a frame. */
-  #isBehindFrame = false;
   #partial: FrameBuffer | undefined;
   #scanner: ObjectScanner | undefined;
   #lastTopic: SpelledTopic | undefined;
@@ -160,7 +158,6 @@ export class ClientDecoder {
     const end = chunk.length;
     let pos = 0;
     while (pos < end) {
-      this.#isBehindFrame = false;
       switch (this.#mode) {
         case FRAME:
           pos = this.#scanFrame(chunk, pos, sink);
@@ -180,7 +177,7 @@ export class ClientDecoder {
         case DISCARDED:
           return end;
       }
-      if (this.#isBehindFrame && sink.hasEnough) break;
+      if (this.#partial === undefined && sink.hasEnough) break;
     }
     if (this.#mode !== IN_MESSAGE) this.#scanner = undefined;
     return pos;
@@ -215,7 +212,6 @@ export class ClientDecoder {
     if (this.#client === UNKNOWN) {
       this.#client = isWord(bytes, start, end, REGULAR_SOCKET) ? OF_2009 : OF_TODAY;
     }
-    this.#isBehindFrame = true;
     if (isWord(bytes, start, end, PUBLISH)) {
       this.#mode = BEFORE_MESSAGE;
       this.#run = 0;
@@ -248,7 +244,6 @@ export class ClientDecoder {
     }
     if (this.#run === 0) {
       if (byte === CLIENT_TERMINATOR) {
-        this.#isBehindFrame = true;
         sink.onIdleFrame();
         return pos + 1;
       }
@@ -271,7 +266,6 @@ export class ClientDecoder {
     } else if (this.#run === REGULAR_SOCKET.length && byte === CLIENT_TERMINATOR) {
       this.#mode = BEFORE_MESSAGE;
       this.#run = 0;
-      this.#isBehindFrame = true;
       sink.onIdleFrame();
     } else {
       throw new ProtocolError(
@@ -323,7 +317,6 @@ export class ClientDecoder {
     const topic = this.#readTopic(bytes, start, topicMember(scanner));
     this.#mode = AFTER_MESSAGE;
     this.#run = 0;
-    this.#isBehindFrame = true;
     sink.onPublish(topic, bytes.subarray(start, end));
   }
 

@@ -3,6 +3,7 @@ import { Fifo } from "./fifo.ts";
 import type { Gate, Waiter, WaitingPlace } from "./gate.ts";
 import { siteOf } from "./ip_address.ts";
 import { READ_AHEAD_BYTES, SMALL_FRAME_BYTES } from "./limits.ts";
+import type { Publisher } from "./publisher.ts";
 import type { SessionContext } from "./session_context.ts";
 import { type Rate, TokenBucket } from "./token_bucket.ts";
 
@@ -46,6 +47,8 @@ export interface InboundSession {
   readonly hasSentMuch: boolean;
   /** The client is about to be read again, after a wait of the server's making. */
   onWaited(): void;
+  /** All that had to wait is read. */
+  onNothingWaits(): void;
   /** Whether the inbound side wants the connection to be read. */
   setReading(isWanted: boolean): void;
 }
@@ -58,12 +61,14 @@ export interface InboundSession {
  * on: what is held for a client that waits could not be given back by it.
  */
 export class Inbound implements Waiter, ReadTask {
+  /** The publisher that the client is, from its first message on; the session's own. */
+  publisher: Publisher | undefined;
   readonly #session: InboundSession;
   readonly #context: SessionContext;
-  /** Messages that it may still publish just now. */
-  readonly #messages: TokenBucket;
-  /** Bytes that it may still send just now. */
-  readonly #bytes: TokenBucket;
+  /** Messages that it may still publish just now, from the first on. */
+  #messages: TokenBucket | undefined;
+  /** Bytes that it may still send just now, from the first piece on. */
+  #bytes: TokenBucket | undefined;
   /** What it may still ask for, where it has asked for much. */
   #requests: TokenBucket | undefined;
   /** What arrived and isn't read yet; `#first` is the rest of a chunk that is read in part. */
@@ -81,8 +86,11 @@ export class Inbound implements Waiter, ReadTask {
   constructor(session: InboundSession, context: SessionContext) {
     this.#session = session;
     this.#context = context;
-    this.#messages = context.throttle.newMessageBucket();
-    this.#bytes = context.throttle.newByteBucket();
+  }
+
+  /** True for a client that publishes or asks for much, which must not be forgotten. */
+  get isNeeded(): boolean {
+    return this.#messages !== undefined || this.#requests !== undefined;
   }
 
   get site(): string {
@@ -111,7 +119,8 @@ export class Inbound implements Waiter, ReadTask {
 
   /** Counts a message against the client's rate. */
   countMessage(): void {
-    this.#messages.take(this.#context.clock.nowMs);
+    const { clock, throttle } = this.#context;
+    (this.#messages ??= throttle.newMessageBucket()).take(clock.nowMs);
   }
 
   /** Counts a request, of a client that has made many. */
@@ -152,8 +161,11 @@ export class Inbound implements Waiter, ReadTask {
       if (this.#waitsAt !== undefined) return false;
       if (!isWhole || taken > SMALL_FRAME_BYTES) break;
     }
-    if (this.#deferredBytes > READ_AHEAD_BYTES) return true;
-    if (this.#deferredBytes > 0) this.#session.setReading(true);
+    if (this.#deferredBytes === 0) {
+      const gate = this.#gate;
+      return gate === undefined ? this.#endQueueing() : this.#waitAt(gate);
+    }
+    if (this.#deferredBytes <= READ_AHEAD_BYTES) this.#session.setReading(true);
     return true;
   }
 
@@ -245,14 +257,14 @@ export class Inbound implements Waiter, ReadTask {
   }
 
   #readPiece(chunk: Uint8Array): number {
-    const { reading, clock } = this.#context;
+    const { reading, clock, throttle } = this.#context;
     const piece = chunk.byteLength > PIECE_BYTES ? chunk.subarray(0, PIECE_BYTES) : chunk;
     // To the end of its frame, where it has to wait behind that.
     const units = this.#isMidFrame && this.#session.publishGate !== undefined ? 1 : UNITS_PER_PIECE;
     reading.beginPiece(units);
     const taken = this.#session.read(piece);
     reading.endPiece(units, taken);
-    this.#bytes.take(clock.nowMs, taken);
+    (this.#bytes ??= throttle.newByteBucket()).take(clock.nowMs, taken);
     return taken;
   }
 
@@ -273,7 +285,9 @@ export class Inbound implements Waiter, ReadTask {
     const { reading } = this.#context;
     if (this.#session.hasSentMuch && !reading.grant()) return this.#waitAt(reading.gate);
     this.#unqueue();
+    this.#deferred = undefined;
     this.#session.setReading(true);
+    this.#session.onNothingWaits();
     return false;
   }
 

@@ -21,21 +21,32 @@ import type { SessionContext } from "./session_context.ts";
 import { subscribe, unsubscribe, unsubscribeAll } from "./subscribing.ts";
 import type { Subscription } from "./topic.ts";
 
-/** Requests of one connection that aren't held against a rate: all topics that it may have, twice. */
-const FREE_REQUESTS = 256;
-
-/** Frames that ask for nothing cost the server as much as one request, their reading included. */
+/** As many frames that ask for nothing cost the server what a request does, their reading included. */
 const IDLE_FRAMES_PER_REQUEST = 16;
+
+/**
+ * Requests of one connection that aren't held against a rate, counted as frames that ask for nothing:
+ * all topics that it may have, twice.
+ */
+const FREE_FRAMES = 256 * IDLE_FRAMES_PER_REQUEST;
 
 /** What is read at once of a client that hasn't published. */
 const FIRST_PIECE_BYTES = 4_096;
 
-/** What a request costs as bytes of a message do: it takes a write. */
-const REQUEST_COST_BYTES = 7 * 1024;
+/** So little of one that hasn't had to wait is read before others: to let it wait costs more. */
+const LITTLE_BYTES = 256;
 
-/** Why a connection isn't read, as bits. */
-const FOR_INBOUND = 1;
-const FOR_MEMORY = 2;
+/** What a request costs as bytes of a message do: it takes a write. */
+const REQUEST_COST_BYTES = 3 * 1024;
+
+// A session's flags, one number beside its permissions: on Bun a field more costs 64 bytes.
+/** Its connection isn't read because of its inbound side. */
+const FOR_INBOUND = 1 << 2;
+/** Its connection isn't read for want of memory. */
+const FOR_MEMORY = 1 << 3;
+const PAUSED = FOR_INBOUND | FOR_MEMORY;
+/** It has sent more at once than small messages are. */
+const SENT_MUCH = 1 << 4;
 
 /** What a client does, from the least on. */
 export type Activity = 0 | 1 | 2 | 3;
@@ -53,19 +64,13 @@ const NO_SUBSCRIPTIONS: Subscription[] = [];
 export class Session extends ClientConnection
   implements ConnectionHandler, ClientFrames, PublishingSession, InboundSession {
   readonly #decoder: ClientDecoder;
-  /** What the client may do. */
-  #permissions: Permissions;
+  /** What the client may do, as {@linkcode Permissions}, and flags. */
+  #flags: number;
   #subscriptions: Subscription[] = NO_SUBSCRIPTIONS;
   /** From the first bytes on that have to wait, or the first message. */
   #inbound: Inbound | undefined;
-  /** From the client's first message on. */
-  #publisher: Publisher | undefined;
-  #hasSentMuch = false;
-  /** Why the connection isn't read just now; 0 while it is. */
-  #pausedFor = 0;
-  /** Subscribes, unsubscribes and keys so far. */
-  #requestCount = 0;
-  #idleFrameCount = 0;
+  /** Frames so far that ask for nothing; a request counts as several. */
+  #frameCount = 0;
   /** When it was last heard, on the coarse clock. */
   #heardMs: number;
   /**
@@ -82,13 +87,13 @@ export class Session extends ClientConnection
   constructor(connection: Connection, context: SessionContext) {
     super(connection, context);
     this.#decoder = context.newDecoder();
-    this.#permissions = context.access.withoutKey(connection.remoteAddress);
+    this.#flags = context.access.withoutKey(connection.remoteAddress);
     this.#heardMs = context.clock.nowMs;
   }
 
   /** True for a client that isn't read just now, or whose bytes wait. */
   get isWaiting(): boolean {
-    return this.#pausedFor !== 0 || (this.#inbound?.isWaiting ?? false);
+    return (this.#flags & PAUSED) !== 0 || (this.#inbound?.isWaiting ?? false);
   }
 
   /** Bytes that are kept because of this client: what waits for it, and what it sent. */
@@ -144,11 +149,11 @@ export class Session extends ClientConnection
 
   /** Since when it holds anything without a message that came of it, on the coarse clock. */
   get unfinishedSinceMs(): number {
-    return Math.max(this.#unfinishedSinceMs, this.#publisher?.publishedMs ?? 0);
+    return Math.max(this.#unfinishedSinceMs, this.#inbound?.publisher?.publishedMs ?? 0);
   }
 
   get #owedBytes(): number {
-    return this.#publisher?.owedBytes ?? 0;
+    return this.#inbound?.publisher?.owedBytes ?? 0;
   }
 
   /** How little the client does, the least first; which of two gives way where there's no room for both. */
@@ -201,10 +206,10 @@ export class Session extends ClientConnection
    * @returns Whether it's to be {@linkcode letGo} again.
    */
   holdBack(): boolean {
-    const isKnown = this.#publisher !== undefined || this.#subscriptions.length > 0;
-    const isHarmless = isKnown && !this.#hasSentMuch;
+    const isKnown = this.#inbound?.publisher !== undefined || this.#subscriptions.length > 0;
+    const isHarmless = isKnown && !this.hasSentMuch;
     if (!this.isOpen || this.holdsLargeFrame || isHarmless) return false;
-    if ((this.#pausedFor & FOR_MEMORY) !== 0) return false;
+    if ((this.#flags & FOR_MEMORY) !== 0) return false;
     this.#pause(FOR_MEMORY);
     return true;
   }
@@ -247,7 +252,7 @@ export class Session extends ClientConnection
     if (counters.bytesIn >= ceiling.lookAtBytes) ceiling.look();
     this.#heardMs = this.context.clock.nowMs;
     this.#unansweredMs = 0;
-    if (chunk.byteLength > FIRST_PIECE_BYTES) this.#hasSentMuch = true;
+    if (chunk.byteLength > FIRST_PIECE_BYTES) this.#flags |= SENT_MUCH;
     this.#take(chunk);
     if (inputDefence.isHolding) inputDefence.holdBack(this);
   }
@@ -278,7 +283,7 @@ export class Session extends ClientConnection
   onSubscribe(name: string): void {
     this.#countRequest();
     if (!this.isOpen) return;
-    checkSubscribe(name, this.#permissions, this.context.limits);
+    checkSubscribe(name, this.#flags, this.context.limits);
     this.#settle(() => this.#subscribe(name));
   }
 
@@ -315,14 +320,14 @@ export class Session extends ClientConnection
 
   onIdleFrame(): void {
     this.context.reading.countFrame(0);
-    if (++this.#idleFrameCount % IDLE_FRAMES_PER_REQUEST === 0) this.#countForRate();
+    if (++this.#frameCount % IDLE_FRAMES_PER_REQUEST === 0) this.#countForRate();
   }
 
   // What its inbound side asks.
 
   /** Where the client should wait for others before it publishes more, if it should. */
   get publishGate(): Gate | undefined {
-    return this.#publisher?.gate;
+    return this.#inbound?.publisher?.gate;
   }
 
   read(chunk: Uint8Array): number {
@@ -351,18 +356,23 @@ export class Session extends ClientConnection
   }
 
   get hasPublished(): boolean {
-    return this.#publisher !== undefined;
+    return this.#inbound?.publisher !== undefined;
   }
 
   get hasSentMuch(): boolean {
-    return this.#hasSentMuch;
+    return (this.#flags & SENT_MUCH) !== 0;
   }
 
   onWaited(): void {
     // The time in which the server read nothing doesn't count as the client's silence.
     this.#heardMs = this.stateSinceMs = this.#unfinishedSinceMs = this.context.clock.nowMs;
     if (this.#unansweredMs !== 0) this.#unansweredMs = this.#heardMs;
-    this.#publisher?.onWaited();
+    this.#inbound?.publisher?.onWaited();
+  }
+
+  onNothingWaits(): void {
+    // In a crowd that connects many have to wait once, and then only listen.
+    if (!this.#inbound?.isNeeded) this.#inbound = undefined;
   }
 
   setReading(isWanted: boolean): void {
@@ -372,14 +382,14 @@ export class Session extends ClientConnection
   }
 
   #pause(why: number): void {
-    if (this.#pausedFor === 0) this.connection.pauseReading();
-    this.#pausedFor |= why;
+    if ((this.#flags & PAUSED) === 0) this.connection.pauseReading();
+    this.#flags |= why;
   }
 
   #resume(why: number): void {
-    if (this.#pausedFor === 0) return;
-    this.#pausedFor &= ~why;
-    if (this.#pausedFor === 0) this.connection.resumeReading();
+    if ((this.#flags & PAUSED) === 0) return;
+    this.#flags &= ~why;
+    if ((this.#flags & PAUSED) === 0) this.connection.resumeReading();
   }
 
   get #inboundSide(): Inbound {
@@ -399,7 +409,7 @@ export class Session extends ClientConnection
   #authenticate(check: KeyCheck): WaitingPlace | undefined {
     const answer = check.look();
     if (typeof answer === "object") return answer;
-    this.#permissions |= answer;
+    this.#flags |= answer;
     this.send(ACK);
     return undefined;
   }
@@ -417,8 +427,9 @@ export class Session extends ClientConnection
 
   /** The publisher behind this session, which is about to publish to a topic. */
   #publisherTo(name: string): Publisher {
-    checkPublish(name, this.#permissions, this.context.limits);
-    return this.#publisher ??= new Publisher(this, this.context);
+    checkPublish(name, this.#flags, this.context.limits);
+    const inbound = this.#inboundSide;
+    return inbound.publisher ??= new Publisher(this, this.context);
   }
 
   #countMessage(message: Uint8Array): void {
@@ -428,18 +439,20 @@ export class Session extends ClientConnection
 
   #countRequest(): void {
     this.context.reading.countFrame(REQUEST_COST_BYTES);
+    this.#frameCount += IDLE_FRAMES_PER_REQUEST;
     this.#countForRate();
   }
 
   #countForRate(): void {
-    if (++this.#requestCount > FREE_REQUESTS) this.#inboundSide.countRequest();
+    if (this.#frameCount > FREE_FRAMES) this.#inboundSide.countRequest();
   }
 
   #take(chunk: Uint8Array): void {
     const { reading } = this.context;
-    if (
-      this.#inbound !== undefined || chunk.byteLength > FIRST_PIECE_BYTES || !reading.isFree
-    ) return this.#inboundSide.take(chunk);
+    const mostBytes = reading.isFree ? FIRST_PIECE_BYTES : LITTLE_BYTES;
+    if (this.#inbound !== undefined || chunk.byteLength > mostBytes) {
+      return this.#inboundSide.take(chunk);
+    }
     reading.beginPiece(UNITS_PER_PIECE);
     const taken = this.read(chunk);
     reading.endPiece(UNITS_PER_PIECE, taken);
@@ -470,7 +483,7 @@ export class Session extends ClientConnection
     } else if (this.#decoder.awaitsTerminator) {
       // Whitespace behind MESSAGE is no sign that more is to come. The coarse clock may be a sweep
       // behind, which would be a quarter of so short a time.
-      const publishedMs = this.#publisher?.publishedMs ?? 0;
+      const publishedMs = this.#inbound?.publisher?.publishedMs ?? 0;
       const lingeredMs = nowMs - publishedMs - SWEEP_INTERVAL_MS;
       if (lingeredMs >= PUBLISHER_LINGER_MS) this.beginEnding("published", "");
     } else if (this.#decoder.isLegacy) {
@@ -524,7 +537,7 @@ export class Session extends ClientConnection
 
   protected leaveTopics(deliverRest: boolean): void {
     // What it's owed and is settled comes before its end; giving it may end it harder.
-    if (deliverRest) this.#publisher?.giveReceipts();
+    if (deliverRest) this.#inbound?.publisher?.giveReceipts();
     const subscriptions = this.#subscriptions;
     this.#subscriptions = NO_SUBSCRIPTIONS;
     unsubscribeAll(subscriptions, deliverRest, this.context);
