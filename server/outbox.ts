@@ -21,6 +21,8 @@ export interface OutboxContext {
   readonly limits: Limits;
   readonly budget: MemoryBudget;
   readonly clock: CoarseClock;
+  /** Whether connections may copy what's in flight (TLS does), which is looked at only then. */
+  readonly copies: boolean;
 }
 
 /** How well the peer takes what waits for it. */
@@ -85,24 +87,21 @@ export class Outbox {
     return false;
   }
 
-  /** What the connection copies of a chunk that's in flight. */
+  /** What a connection that copies copies of a chunk that's in flight. */
   #copiedBytes(chunk: SharedChunk): number {
-    const { copiedBytes } = this.#connection;
-    return copiedBytes === undefined ? 0 : Math.min(copiedBytes, chunk.bytes.byteLength);
+    return Math.min(this.#connection.copiedBytes ?? 0, chunk.bytes.byteLength);
   }
 
   #putInFlight(chunk: SharedChunk): void {
     this.#inFlight = chunk;
-    const copiedBytes = this.#copiedBytes(chunk);
-    if (copiedBytes > 0) this.#context.budget.hold(copiedBytes);
+    if (this.#context.copies) this.#context.budget.hold(this.#copiedBytes(chunk));
   }
 
   #endFlight(): void {
     const chunk = this.#inFlight;
     if (chunk === undefined) return;
     this.#inFlight = undefined;
-    const copiedBytes = this.#copiedBytes(chunk);
-    if (copiedBytes > 0) this.#context.budget.release(copiedBytes);
+    if (this.#context.copies) this.#context.budget.release(this.#copiedBytes(chunk));
     chunk.release();
   }
 

@@ -85,7 +85,7 @@ export class Server {
   readonly #turns: Turns;
   readonly #sweeper: Sweeper;
   readonly #memory: MemoryDefence;
-  readonly #context: SessionContext & { access: AccessRules };
+  readonly #context: SessionContext & { access: AccessRules; copies: boolean };
   readonly #admission: Admission;
   readonly #shared: SharedLimits | undefined;
   readonly #lameDuck: LameDuck;
@@ -183,6 +183,7 @@ export class Server {
     this.#sweeper = new Sweeper(this.#sessions, this.#turns, clock, readMs, () => counters.writes);
     this.mesh = !hasMesh ? undefined : new Mesh({
       runtime,
+      copies: false,
       limits,
       clock,
       // Of its own: processes that stop reading each other for want of memory would wait for ever.
@@ -213,6 +214,7 @@ export class Server {
       mesh: this.mesh,
     });
     this.#context = {
+      copies: false,
       runtime,
       limits,
       clock,
@@ -282,7 +284,7 @@ export class Server {
    * @throws {TransportError} when the address can't be had.
    */
   async listen(options: ListenOptions): Promise<Address> {
-    this.#isSecure = options.tls !== undefined;
+    this.#isSecure = this.#context.copies = options.tls !== undefined;
     this.#listener = await this.#runtime.listen({
       ...options,
       onAcceptError: (error) => {

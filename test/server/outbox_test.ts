@@ -58,7 +58,7 @@ class Bench {
     const all: Limits = completeLimits({ maxConnections: 1, ...limits });
     const bench: Bench = new Bench(
       net,
-      ({ budget, clock }) => new Outbox(connection!, { limits: all, budget, clock }),
+      ({ budget, clock }) => new Outbox(connection!, { limits: all, budget, clock, copies: true }),
       peer,
     );
     return bench;
