@@ -63,6 +63,8 @@ export interface InboundSession {
 export class Inbound implements Waiter, ReadTask {
   /** The publisher that the client is, from its first message on; the session's own. */
   publisher: Publisher | undefined;
+  /** When the client last sent much at once, on the coarse clock; 0 if it never did. The session's own. */
+  sentMuchMs = 0;
   readonly #session: InboundSession;
   readonly #context: SessionContext;
   /** Messages that it may still publish just now, from the first on. */
@@ -90,7 +92,7 @@ export class Inbound implements Waiter, ReadTask {
 
   /** True for a client that publishes or asks for much, which must not be forgotten. */
   get isNeeded(): boolean {
-    return this.#messages !== undefined || this.#requests !== undefined;
+    return this.#messages !== undefined || this.#requests !== undefined || this.sentMuchMs !== 0;
   }
 
   get site(): string {

@@ -36,6 +36,15 @@ const FIRST_PIECE_BYTES = 4_096;
 /** So little of one that hasn't had to wait is read before others: to let it wait costs more. */
 const LITTLE_BYTES = 256;
 
+/**
+ * What a client of small messages may have sent in a millisecond since it was last heard: when the
+ * server is late, it all comes at once.
+ */
+const SMALL_BYTES_PER_MS = 32;
+
+/** A client that sends no more than that for so long isn't one any more that sends much. */
+const MUCH_FOR_MS = 5_000;
+
 /** What a request costs as bytes of a message do: it takes a write. */
 const REQUEST_COST_BYTES = 3 * 1024;
 
@@ -45,8 +54,8 @@ const FOR_INBOUND = 1 << 2;
 /** Its connection isn't read for want of memory. */
 const FOR_MEMORY = 1 << 3;
 const PAUSED = FOR_INBOUND | FOR_MEMORY;
-/** It has sent more at once than small messages are. */
-const SENT_MUCH = 1 << 4;
+/** The server has made it wait, so that what comes next may be much without its doing. */
+const HAS_WAITED = 1 << 4;
 
 /** What a client does, from the least on. */
 export type Activity = 0 | 1 | 2 | 3;
@@ -250,9 +259,9 @@ export class Session extends ClientConnection
     const { counters, ceiling, inputDefence } = this.context;
     counters.bytesIn += chunk.byteLength;
     if (counters.bytesIn >= ceiling.lookAtBytes) ceiling.look();
+    this.#noteSize(chunk.byteLength);
     this.#heardMs = this.context.clock.nowMs;
     this.#unansweredMs = 0;
-    if (chunk.byteLength > FIRST_PIECE_BYTES) this.#flags |= SENT_MUCH;
     this.#take(chunk);
     if (inputDefence.isHolding) inputDefence.holdBack(this);
   }
@@ -360,12 +369,14 @@ export class Session extends ClientConnection
   }
 
   get hasSentMuch(): boolean {
-    return (this.#flags & SENT_MUCH) !== 0;
+    const sentMuchMs = this.#inbound?.sentMuchMs ?? 0;
+    return sentMuchMs !== 0 && this.context.clock.nowMs - sentMuchMs < MUCH_FOR_MS;
   }
 
   onWaited(): void {
     // The time in which the server read nothing doesn't count as the client's silence.
     this.#heardMs = this.stateSinceMs = this.#unfinishedSinceMs = this.context.clock.nowMs;
+    this.#flags |= HAS_WAITED;
     if (this.#unansweredMs !== 0) this.#unansweredMs = this.#heardMs;
     this.#inbound?.publisher?.onWaited();
   }
@@ -379,6 +390,17 @@ export class Session extends ClientConnection
     if (!this.isOpen) return;
     if (isWanted) this.#resume(FOR_INBOUND);
     else this.#pause(FOR_INBOUND);
+  }
+
+  #noteSize(bytes: number): void {
+    if (bytes <= FIRST_PIECE_BYTES) return;
+    const { nowMs } = this.context.clock;
+    const inbound = this.#inboundSide;
+    const isKnown = inbound.publisher !== undefined || this.#subscriptions.length > 0;
+    const isLate = isKnown && (this.#flags & HAS_WAITED) !== 0;
+    this.#flags &= ~HAS_WAITED;
+    const expected = FIRST_PIECE_BYTES + (nowMs - this.#heardMs) * SMALL_BYTES_PER_MS;
+    if (!isLate && bytes > expected) inbound.sentMuchMs = nowMs;
   }
 
   #pause(why: number): void {
