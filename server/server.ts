@@ -382,6 +382,7 @@ export class Server {
     this.#rejections.sweep(nowMs);
     this.#acceptGate.sweep(nowMs);
     this.#admission.sweep();
+    this.#slowKeys.sweep();
     this.others?.sweep();
     this.mesh?.sweep();
     this.#context.throttle.gate.open();
