@@ -80,6 +80,20 @@ const {
 const LEVELS_PER_WORD = 32;
 const WORD_BYTES = 4;
 
+/** Where the first byte from `pos` on stands that changes the state, or `to`. */
+function skipUnchanged(bytes: Uint8Array, pos: number, to: number, state: number): number {
+  // Four at a time: in Bun a loop over single bytes takes twice as long.
+  for (; pos + 4 <= to; pos += 4) {
+    const changes = (STEPS[state | bytes[pos]!]! ^ state) |
+      (STEPS[state | bytes[pos + 1]!]! ^ state) |
+      (STEPS[state | bytes[pos + 2]!]! ^ state) |
+      (STEPS[state | bytes[pos + 3]!]! ^ state);
+    if (changes !== 0) break;
+  }
+  while (pos < to && STEPS[state | bytes[pos]!] === state) pos++;
+  return pos;
+}
+
 /**
  * A scanner for one object at a time. {@linkcode begin} readies it for the next, whatever came of
  * the last.
@@ -151,11 +165,12 @@ export class ObjectScanner {
     let depth = this.#depth;
     let kinds = this.#kinds;
     let pos = from;
-    scanning: for (; pos < to; pos++) {
+    for (; pos < to; pos++) {
       let step = steps[state | bytes[pos]!]!;
       // Most bytes of a message are inside strings and change nothing.
-      while (step === state) {
-        if (++pos === to) break scanning;
+      if (step === state) {
+        pos = skipUnchanged(bytes, pos + 1, to, state);
+        if (pos === to) break;
         step = steps[state | bytes[pos]!]!;
       }
       const action = step & ACTION;
