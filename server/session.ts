@@ -171,7 +171,7 @@ export class Session extends ClientConnection
     if (!this.isOpen || !this.#decoder.completedFrame) {
       return nowMs - this.stateSinceMs >= FIRST_FRAME_GRACE_MS ? SAYS_NOTHING : DOES_SOMETHING;
     }
-    if (this.#publisher !== undefined) return DOES_SOMETHING;
+    if (this.#inbound?.publisher !== undefined) return DOES_SOMETHING;
     if (this.#subscriptions.length === 0) return WANTS_NOTHING;
     return this.#subscriptions.some(({ next, since }) => next > since)
       ? DOES_SOMETHING
