@@ -3,7 +3,7 @@ import type { ClientDecoder } from "../protocol/client_decoder.ts";
 import type { ClientFrames } from "../protocol/client_frames.ts";
 import { ACK, encodeGreeting, PING } from "../protocol/encoder.ts";
 import { ProtocolError } from "../protocol/errors.ts";
-import type { Permissions } from "./access.ts";
+
 import { checkPublish, checkSubscribe, KeyCheck } from "./client_checks.ts";
 import { ClientConnection } from "./client_connection.ts";
 import { UNITS_PER_PIECE } from "./fair_reader.ts";
@@ -73,7 +73,7 @@ const NO_SUBSCRIPTIONS: Subscription[] = [];
 export class Session extends ClientConnection
   implements ConnectionHandler, ClientFrames, PublishingSession, InboundSession {
   readonly #decoder: ClientDecoder;
-  /** What the client may do, as {@linkcode Permissions}, and flags. */
+  /** What the client may do, as permissions of `access.ts`, and flags. */
   #flags: number;
   #subscriptions: Subscription[] = NO_SUBSCRIPTIONS;
   /** From the first bytes on that have to wait, or the first message. */
