@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { PROJECT_ROOT, RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
+import { findProgram, PROJECT_ROOT, RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
 import {
   authenticate,
   errorOf,
@@ -134,7 +134,7 @@ for (const runtime of RUNTIME_NAMES) {
     for (const workers of process.platform === "linux" ? [1, 2] : [1]) {
       it(`takes no more than that whatever it's told, workers: ${workers}`, async () => {
         const command = runtime === "deno"
-          ? [directCommand(runtime)[0]!, "task", "-q", "serve"]
+          ? [findProgram("deno").path, "task", "-q", "serve"]
           : directCommand(runtime);
         const limited = ["sh", "-c", 'ulimit -n 300; exec "$@"', "sh", ...command];
         const flags = ["--max-connections", "1000000", "--workers", `${workers}`];

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { DEFAULT_LIMITS, type EndReason, serve, TransportError } from "../../mod.ts";
-import { acceptRateFor, connectionsPerIpFor } from "../../server/limits.ts";
+import { acceptRateFor, connectionsPerIpFor, maxTotalPendingFor } from "../../server/limits.ts";
 import { Fixture } from "../support/fixture.ts";
 import { JanusClient, message, publish } from "../support/janus_client.ts";
 import { until } from "../support/until.ts";
@@ -20,6 +20,8 @@ describe("an embedded server", () => {
       maxConnections: limits.maxConnections,
       maxConnectionsPerIp: connectionsPerIpFor(limits.maxConnections),
       acceptRate: acceptRateFor(limits.maxConnections),
+      maxMemoryBytes: limits.maxMemoryBytes,
+      maxTotalPendingBytes: maxTotalPendingFor(limits.maxMemoryBytes),
       maxTopics: 3,
     });
     await server.close();
