@@ -27,6 +27,8 @@ export function defendBudget(sessions: SessionTable, budget: MemoryBudget): void
   );
   for (const session of holders) {
     if (!budget.isExceeded) return;
+    // What else a client has sent is small, or is read in turn: to end it would free next to nothing.
+    if (session.holdsMostlyInput && !session.holdsLargeFrame) continue;
     if (session.holdsMostlyInput) session.giveUpInput(EXHAUSTED_BY_INPUT);
     else session.evict("Memory was exhausted");
   }
