@@ -59,6 +59,7 @@ export interface CeilingHost {
 export interface CeilingEvent {
   /** `gave_up`: memory doesn't fall for all that is done, so that nobody is made to wait for it. */
   readonly step: CeilingStep | "gave_up";
+  /** True where the step begins, false where it ends. */
   readonly hasBegun: boolean;
   /** Bytes that the process has. */
   readonly residentBytes: number;
