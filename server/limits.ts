@@ -380,6 +380,13 @@ export const MAX_OWED_RECEIPTS = 256;
  */
 export const FEW_OWED_RECEIPTS = 4;
 
+/**
+ * Bytes that may wait for a client that wants receipts before it's read no further: some 500 receipts
+ * beside the megabytes that the kernel takes. Else a thousand that publish faster than they read would
+ * make memory tight, for which every publisher waits.
+ */
+export const MAX_UNTAKEN_BYTES = 64 * 1024;
+
 /** The share of the memory's limit that receipts which are owed may take before each gets less. */
 export const OWED_RECEIPTS_SHARE = 0.125;
 

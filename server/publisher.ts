@@ -9,6 +9,8 @@ import type { Topic } from "./topic.ts";
 export interface PublishingSession {
   /** Whether the client is still listened to. */
   readonly isOpen: boolean;
+  /** Where the client should wait until it has taken its receipts, if it should. */
+  readonly untakenGate: Gate | undefined;
   /** Joins what is sent to the client until {@linkcode endReplies}; whether that isn't done already. */
   beginReplies(): boolean;
   /** Sends what was joined. */
@@ -42,7 +44,8 @@ export class Publisher implements Receiver {
   get gate(): Gate | undefined {
     const { budget, ceiling, budgetGate, backplane } = this.#context;
     if (budget.isTight || ceiling.holdsAll) return budgetGate;
-    return this.#receipts?.gate ?? this.#topic?.gate ?? backplane?.gate;
+    const gate = this.#receipts?.gate ?? (this.#receipts && this.#session.untakenGate);
+    return gate ?? this.#topic?.gate ?? backplane?.gate;
   }
 
   /** Bytes of memory that the receipts take which it's owed. */

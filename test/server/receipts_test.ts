@@ -1,4 +1,4 @@
-import { assertEquals, assertGreater } from "@std/assert";
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import * as fc from "fast-check";
 import { describe, it } from "node:test";
 import { withServer } from "../support/janus_bed.ts";
@@ -13,7 +13,7 @@ import {
   unstamp,
   unsubscribe,
 } from "../support/janus_client.ts";
-import { framesOf, MemoryBed } from "../support/memory_bed.ts";
+import { dataOf, framesOf, MemoryBed } from "../support/memory_bed.ts";
 import { until } from "../support/until.ts";
 
 describe("a receipt", () => {
@@ -89,6 +89,25 @@ describe("a receipt", () => {
       publisher.send(publishForReceipt(message("t")));
       assertEquals(errorOf((await publisher.closed()).frames[0]).code, "forbidden");
     }, { publishKeys: ["key"] });
+  });
+
+  it("makes its publisher wait that doesn't take the last ones, and nobody else", async () => {
+    const bed = await MemoryBed.start();
+    const reader = bed.subscribed(["t"]);
+    const count = 5_000;
+    const publisher = bed.subscribed([], { bufferBytes: 1_000 });
+    publisher.stall();
+    publisher.send(publishForReceipt(message("nobody")).repeat(count));
+    bed.net.settle();
+    assertGreater(bed.server.counters.messagesIn, 300);
+    assertLess(bed.server.counters.messagesIn, 1_000);
+    bed.dial().send(publish(message("t", "another")));
+    bed.net.settle();
+    assertEquals(dataOf(reader), ["another"]);
+    publisher.flow();
+    bed.net.settle();
+    assertEquals(framesOf(publisher).length, count);
+    assertEquals(bed.ended, []);
   });
 
   it("tells those who wait for the message from those who have it", async () => {
