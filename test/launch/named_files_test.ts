@@ -133,6 +133,17 @@ describe("a task's files", { skip }, () => {
     }
   });
 
+  it("may be new ones, behind --json of the tools", { timeout }, async () => {
+    const { status, said } = await run("deno task -q churn 100 --runtime bun --json churn.json");
+    assertEquals(status, 0, said);
+    assertEquals(JSON.parse(readFileSync(join(here, "churn.json"), "utf8")).passed, true);
+    const soak = await run(
+      "deno task -q soak --target 127.0.0.1:1 --minutes 0.01 --json soak.json",
+    );
+    // The file could be written, or this would be said of it instead.
+    assertMatch(soak.said, /^soak: no server answers at 127\.0\.0\.1:1 [^\n]*\n$/);
+  });
+
   it("are all that the program may read", { timeout }, async () => {
     const probe = `import { readFileSync } from "node:fs";
       for (const path of process.argv.slice(2)) {
