@@ -85,7 +85,10 @@ describe("a comparison", () => {
         const same = verdictOn(report, "same");
         assertEquals(same === "no difference" || same === "inconclusive", true, same);
         assertEquals(verdictOn(report, "slower"), "slower");
-        assertMatch(stdout, /\nslower takes \d\.\d\d times as long as one to reach the last of 2 /);
+        assertMatch(
+          stdout,
+          /\nslower is slower: it reaches the last of 2 subscribers in \d\.\d\d times one.s time,\n/,
+        );
       } finally {
         await server.close();
         await slower.close();
