@@ -7,8 +7,8 @@
 import { DenoConnection } from "./deno_connection.ts";
 import process from "node:process";
 import { collectGarbage } from "./deno_garbage.ts";
+import { DenoReads } from "./deno_reads.ts";
 import { DenoTurns } from "./deno_turns.ts";
-import { ReadBuffers } from "./read_buffers.ts";
 import { connectTls, TlsAcceptor } from "./tls_layer.ts";
 import {
   addressText,
@@ -37,6 +37,12 @@ const tcpBacklog = 4096;
  */
 const acceptPauseMs = 100;
 
+/**
+ * Accepts before the loop turns, some 1 ms: as long as peers are in the queue an accept is answered in
+ * microtasks, and thousands that come at once would keep everybody else waiting.
+ */
+const acceptsPerTurn = 16;
+
 /** Sockets of this process, which must run on Deno 2.9.6 or later. */
 export function denoRuntime(): Runtime {
   return new DenoRuntime();
@@ -45,8 +51,10 @@ export function denoRuntime(): Runtime {
 class DenoRuntime implements Runtime {
   readonly name = "deno";
   readonly version: string = Deno.version.deno;
-  readonly #buffers = new ReadBuffers();
   readonly #turns = new DenoTurns();
+  readonly #reads = new DenoReads(this.#turns);
+  /** Of Unix sockets, so that strangers on TCP take nothing of what other processes of ours need. */
+  readonly #unixReads = new DenoReads(this.#turns);
 
   /**
    * At some 17 us a write, 64 of them take 1 ms; more would meet the 128 operations after which
@@ -62,7 +70,8 @@ class DenoRuntime implements Runtime {
   }
 
   giveBack(): void {
-    this.#buffers.drop();
+    this.#reads.buffers.drop();
+    this.#unixReads.buffers.drop();
     collectGarbage();
   }
 
@@ -91,7 +100,7 @@ class DenoRuntime implements Runtime {
       throw transportError(`cannot listen on ${addressText(options)}`, error);
     }
     this.#turns.enter();
-    return new DenoListener(listener, options, tls, accept, this.#buffers, this.#turns);
+    return new DenoListener(listener, options, tls, accept, this.#readsOf(options), this.#turns);
   }
 
   async connect(options: ConnectOptions, accept: Accept): Promise<Connection> {
@@ -104,15 +113,20 @@ class DenoRuntime implements Runtime {
       throw transportError(`cannot connect to ${addressText(options)}`, error);
     }
     const { tls } = options;
-    if (tls === undefined) return hand(conn, accept, this.#buffers, this.#turns);
+    const reads = this.#readsOf(options);
+    if (tls === undefined) return hand(conn, accept, reads);
     const left = options.timeoutMs === undefined
       ? undefined
       : Math.max(options.timeoutMs - (performance.now() - startMs), 0);
     return await connectTls(
-      (below) => hand(conn, below, this.#buffers, this.#turns),
+      (below) => hand(conn, below, reads),
       { trust: tls, timeoutMs: left, what: `cannot connect to ${addressText(options)}` },
       accept,
     );
+  }
+
+  #readsOf({ transport }: ListenOptions | ConnectOptions): DenoReads {
+    return transport === "unix" ? this.#unixReads : this.#reads;
   }
 }
 
@@ -150,15 +164,10 @@ function withoutDelay(conn: Deno.TcpConn, keepsAlive = false): Deno.TcpConn {
   }
 }
 
-function hand(
-  conn: Deno.Conn,
-  accept: Accept,
-  buffers: ReadBuffers,
-  turns: DenoTurns,
-): DenoConnection {
+function hand(conn: Deno.Conn, accept: Accept, reads: DenoReads): DenoConnection {
   const { remoteAddr } = conn;
   const ip = remoteAddr.transport === "tcp" ? plainIp(remoteAddr.hostname) : "";
-  const connection = new DenoConnection(conn, ip, buffers, turns);
+  const connection = new DenoConnection(conn, ip, reads);
   try {
     connection.start(accept(connection));
   } catch (error) {
@@ -182,7 +191,7 @@ class DenoListener implements Listener {
     options: ListenOptions,
     tls: TlsAcceptor | undefined,
     accept: Accept,
-    buffers: ReadBuffers,
+    reads: DenoReads,
     turns: DenoTurns,
   ) {
     this.#listener = listener;
@@ -192,7 +201,7 @@ class DenoListener implements Listener {
     this.address = addr.transport === "tcp"
       ? { transport: "tcp", hostname: addr.hostname, port: addr.port }
       : { transport: "unix", path: (addr as Deno.UnixAddr).path };
-    this.#done = this.#acceptAll(options, tls?.accept ?? accept, buffers);
+    this.#done = this.#acceptAll(options, tls?.accept ?? accept, reads);
   }
 
   // deno-lint-ignore require-await -- so that a failure is a rejection
@@ -220,9 +229,12 @@ class DenoListener implements Listener {
     });
   }
 
-  async #acceptAll(options: ListenOptions, accept: Accept, buffers: ReadBuffers): Promise<void> {
+  async #acceptAll(options: ListenOptions, accept: Accept, reads: DenoReads): Promise<void> {
     const what = `cannot accept on ${addressText(this.address)}`;
-    while (!this.#closed) {
+    for (let count = 1; !this.#closed; count++) {
+      if (count % acceptsPerTurn === 0) {
+        await new Promise<void>((resolve) => this.#turns.next(resolve));
+      }
       const goesOn = options.beforeAccept?.();
       if (goesOn !== undefined) {
         await this.#pause(goesOn);
@@ -242,7 +254,7 @@ class DenoListener implements Listener {
         continue;
       }
       try {
-        hand(conn, accept, buffers, this.#turns);
+        hand(conn, accept, reads);
       } catch (error) {
         // A mistake in `accept` costs this connection, not the loop; and it doesn't go unseen.
         reportError(error);

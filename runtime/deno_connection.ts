@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { DenoTurns } from "./deno_turns.ts";
-import type { ReadBuffers } from "./read_buffers.ts";
+import type { DenoReads, StreamReader } from "./deno_reads.ts";
 import { transportErrorCode } from "./transport_error.ts";
 import type { Connection, ConnectionHandler, TransportEnd } from "./types.ts";
 
@@ -15,15 +14,6 @@ import type { Connection, ConnectionHandler, TransportEnd } from "./types.ts";
  */
 type State = "open" | "closing" | "leaving" | "gone";
 
-/** A read of more bytes than this is one of a stream, which may go on without an end. */
-const streamReadBytes = 4_096;
-
-/**
- * Reads of a stream before the loop turns. Where bytes are there already, a read is answered in
- * microtasks, and the loop turns only when tokio has had 128 of them: 8 MB, some 200 ms.
- */
-const readsPerTurn = 4;
-
 /**
  * Deno pulls and promises; this pushes.
  *
@@ -31,11 +21,10 @@ const readsPerTurn = 4;
  * while the peer is stalled. What a promise calls is one closure that lives as long as the promise:
  * two for each of reading and writing, kept with the connection, cost an idle one 200 bytes more.
  */
-export class DenoConnection implements Connection {
+export class DenoConnection implements Connection, StreamReader {
   readonly remoteAddress: string;
   readonly #conn: Deno.Conn;
-  readonly #buffers: ReadBuffers;
-  readonly #turns: DenoTurns;
+  readonly #reads: DenoReads;
   #handler!: ConnectionHandler;
   #state: State = "open";
 
@@ -47,8 +36,8 @@ export class DenoConnection implements Connection {
   #buffer: Uint8Array | null;
   /** A read or a callback has the buffer: it must not be used for anything else. */
   #bufferBusy = false;
-  /** Reads of a stream since the loop was last asked to turn. */
-  #streamReads = 0;
+  /** How many reads in a row have filled their buffer. */
+  #filledReads = 0;
   /** Bytes in the buffer that arrived while reading was paused. */
   #held = 0;
   #paused = false;
@@ -56,12 +45,11 @@ export class DenoConnection implements Connection {
   /** The peer's end arrived while reading was paused. */
   #endHeld = false;
 
-  constructor(conn: Deno.Conn, remoteAddress: string, buffers: ReadBuffers, turns: DenoTurns) {
+  constructor(conn: Deno.Conn, remoteAddress: string, reads: DenoReads) {
     this.#conn = conn;
-    this.#turns = turns;
     this.remoteAddress = remoteAddress;
-    this.#buffers = buffers;
-    this.#buffer = buffers.small();
+    this.#reads = reads;
+    this.#buffer = reads.buffers.small();
   }
 
   /** Begins to read, and to call the handler. */
@@ -164,11 +152,20 @@ export class DenoConnection implements Connection {
     this.#conn.read(this.#buffer).then(onSettled, onSettled);
   }
 
-  /** Reads on behind a read of so many bytes, which may be one of many. */
-  #readOn(count: number): void {
-    if (count <= streamReadBytes || ++this.#streamReads < readsPerTurn) return this.#read();
-    this.#streamReads = 0;
-    this.#turns.next(() => this.#read());
+  /** Reads on behind a read of so many bytes: in its turn, where more of them are likely to be there. */
+  #readBehind(count: number): void {
+    const buffer = this.#buffer!;
+    if (count < buffer.length) {
+      this.#filledReads = 0;
+      this.#buffer = this.#reads.buffers.smaller(buffer);
+      this.#read();
+    } else if (this.#reads.mayReadOn(this, ++this.#filledReads)) this.readOn();
+  }
+
+  readOn(): void {
+    if (this.#state === "gone" || this.#bufferBusy || this.#buffer === null || this.#paused) return;
+    this.#buffer = this.#reads.buffers.larger(this.#buffer);
+    this.#read();
   }
 
   #onRead(outcome: number | null | Error): void {
@@ -194,8 +191,7 @@ export class DenoConnection implements Connection {
       if (this.#state === "leaving") this.#leave();
       else if (this.#state === "gone") this.#giveBuffer();
       else {
-        this.#buffer = this.#buffers.next(buffer, count);
-        this.#readOn(count);
+        this.#readBehind(count);
       }
     }
   }
@@ -261,7 +257,8 @@ export class DenoConnection implements Connection {
 
   #giveBuffer(): void {
     if (this.#buffer === null) return;
-    this.#buffers.giveBack(this.#buffer);
+    if (this.#filledReads > 0) this.#reads.leave(this);
+    this.#reads.buffers.giveBack(this.#buffer);
     this.#buffer = null;
   }
 }

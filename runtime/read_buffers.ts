@@ -13,18 +13,25 @@ const smallBytes = 256;
 /** Small buffers are cut from slabs of this many: an `ArrayBuffer` of one's own costs more than 256 bytes. */
 const smallPerSlab = 256;
 
+/**
+ * What a connection reads with where data flows, and large buffers are scarce. Peers can hold on to one
+ * each by sending just enough and no more: 20,000 of them are 80 MB.
+ */
+const mediumBytes = 4 * 1024;
+
 /** What a connection reads with while data flows. */
 const largeBytes = 64 * 1024;
 
 /**
- * Large buffers in all, 4 MiB. Peers can hold on to one each by sending just enough and no more,
- * so there must be a bound; whoever comes later reads with the small one, which is slower but works.
+ * Large buffers in all, 4 MiB. Peers can hold on to these too, so there must be a bound. While half of
+ * them are lent, only a connection that has filled a medium buffer gets one.
  */
 const maxLarge = 64;
 
 /** Lends read buffers. No two borrowers share bytes. */
 export class ReadBuffers {
   readonly #small: Uint8Array[] = [];
+  readonly #medium: Uint8Array[] = [];
   readonly #large: Uint8Array[] = [];
   #largeMade = 0;
 
@@ -40,33 +47,45 @@ export class ReadBuffers {
     return this.#small.pop()!;
   }
 
-  /**
-   * The buffer to use after a read that left `filled` bytes in `buffer`: a large one when data
-   * keeps coming, a small one when it doesn't. `buffer` itself where nothing changes; otherwise
-   * it has been taken back.
-   */
-  next(buffer: Uint8Array, filled: number): Uint8Array {
-    const isLarge = buffer.length === largeBytes;
-    if (isLarge === (filled === buffer.length)) return buffer;
-    let next: Uint8Array | undefined;
-    if (isLarge) next = this.small();
-    else if ((next = this.#large.pop()) === undefined) {
-      if (this.#largeMade === maxLarge) return buffer;
-      this.#largeMade++;
-      next = new Uint8Array(largeBytes);
-    }
+  /** A larger buffer than this one, which is taken back; this one where there is none. */
+  larger(buffer: Uint8Array): Uint8Array {
+    if (buffer.length === largeBytes) return buffer;
+    const larger = this.#takeLarge(buffer.length) ?? this.#takeMedium(buffer.length);
+    if (larger === undefined) return buffer;
     this.giveBack(buffer);
-    return next;
+    return larger;
   }
 
-  /** Frees the large buffers that wait to be used. */
+  /** A small buffer for this one, which is taken back; this one where it's small. */
+  smaller(buffer: Uint8Array): Uint8Array {
+    if (buffer.length === smallBytes) return buffer;
+    this.giveBack(buffer);
+    return this.small();
+  }
+
+  /** Frees the buffers that wait to be used, but for the small ones. */
   drop(): void {
     this.#largeMade -= this.#large.length;
-    this.#large.length = 0;
+    this.#large.length = this.#medium.length = 0;
   }
 
   /** Takes a buffer back, which nobody may use any more. */
   giveBack(buffer: Uint8Array): void {
-    (buffer.length === largeBytes ? this.#large : this.#small).push(buffer);
+    if (buffer.length === largeBytes) this.#large.push(buffer);
+    else if (buffer.length === mediumBytes) this.#medium.push(buffer);
+    else this.#small.push(buffer);
+  }
+
+  #takeLarge(after: number): Uint8Array | undefined {
+    const lent = this.#largeMade - this.#large.length;
+    if (lent >= (after === mediumBytes ? maxLarge : maxLarge / 2)) return undefined;
+    const buffer = this.#large.pop();
+    if (buffer === undefined) this.#largeMade++;
+    return buffer ?? new Uint8Array(largeBytes);
+  }
+
+  #takeMedium(after: number): Uint8Array | undefined {
+    if (after === mediumBytes) return undefined;
+    return this.#medium.pop() ?? new Uint8Array(mediumBytes);
   }
 }
