@@ -6,7 +6,10 @@ import { Gate } from "./gate.ts";
 export interface ReadTask {
   /** The address that it shares its turns with. */
   readonly site: string;
-  /** Whether little waits, of a client that has shown that it sends whole messages. */
+  /**
+   * Whether little waits, of a client that has shown that it sends whole messages, and doesn't send them
+   * without a pause.
+   */
   readonly isSmall: boolean;
   /**
    * Reads a piece, of no more than {@linkcode FairReader.unitsLeft}. Nothing where nothing waits any
@@ -56,7 +59,10 @@ class TwoQueues<Item> {
   readonly others = new Fifo<Item>();
   /** Units that the others may still have although something preferred waits. */
   #credit = 0;
-  #isFromOthers = false;
+  /** Whether the item that was taken last is preferred, and others wait meanwhile. */
+  #earnsCredit = false;
+  /** Whether it's one of the others, and something preferred waits meanwhile. */
+  #isOnCredit = false;
 
   get isEmpty(): boolean {
     return this.preferred.size === 0 && this.others.size === 0;
@@ -64,15 +70,16 @@ class TwoQueues<Item> {
 
   /** Takes the item that is next. Each is answered by {@linkcode spend}. */
   take(): Item | undefined {
-    this.#isFromOthers = this.preferred.size > 0 && this.#credit >= UNITS_PER_PIECE &&
-      this.others.size > 0;
-    return this.#isFromOthers ? this.others.shift() : this.preferred.shift() ?? this.others.shift();
+    const isContended = this.preferred.size > 0 && this.others.size > 0;
+    this.#isOnCredit = isContended && this.#credit >= UNITS_PER_PIECE;
+    this.#earnsCredit = isContended && !this.#isOnCredit;
+    return this.#isOnCredit ? this.others.shift() : this.preferred.shift() ?? this.others.shift();
   }
 
   /** Tells what was read for the item that was taken last. */
   spend(units: number): void {
-    if (this.#isFromOthers) this.#credit -= units;
-    else if (this.others.size > 0) this.#credit += units / PREFERENCE;
+    if (this.#isOnCredit) this.#credit -= units;
+    else if (this.#earnsCredit) this.#credit += units / PREFERENCE;
   }
 }
 
@@ -101,6 +108,8 @@ export class FairReader {
   unitsLeft = 0;
   /** Where connections that send much wait until less is queued. */
   readonly gate: Gate;
+  /** Turns so far. */
+  turn = 0;
   readonly #runtime: Runtime;
   readonly #readMs: () => number;
   readonly #flows = new Map<string, Flow>();
@@ -187,6 +196,7 @@ export class FairReader {
 
   readonly #turn = (): void => {
     this.#isTurnAsked = false;
+    this.turn++;
     this.#unitsOfTurn = UNITS_PER_TURN;
     this.#grants = 0;
     this.#readPieces();

@@ -14,6 +14,16 @@ const PIECE_BYTES = 64 * 1024;
 const CHUNKS_PER_PIECE = 16;
 
 /**
+ * A client sends without a pause where so much of it is read at once and more is there, or arrives so few
+ * turns of the loop after all was read.
+ */
+const STREAM_BYTES = 2_048;
+const STREAM_TURNS = 2;
+
+/** For how many turns that is remembered, some 0.1 s while the loop is busy. */
+const STREAM_MEMORY_TURNS = 32;
+
+/**
  * Subscribes, unsubscribes and keys a second from one connection, and as many at once: each may cost
  * ten times what a message does, a write for its `ACK` above all. A client that wants all the topics
  * that it may have needs 128.
@@ -83,6 +93,10 @@ export class Inbound implements Waiter, ReadTask {
   #isReadingRest = false;
   #isQueued = false;
   #hasBeenThrottled = false;
+  /** The turn in which all that had arrived was last read. */
+  #caughtUpTurn = 0;
+  /** Until which turn the client counts as one that sends without a pause. */
+  #streamsUntilTurn = 0;
   #site: string | undefined;
 
   constructor(session: InboundSession, context: SessionContext) {
@@ -101,7 +115,8 @@ export class Inbound implements Waiter, ReadTask {
 
   get isSmall(): boolean {
     const { hasPublished } = this.#session;
-    return hasPublished && this.#deferredBytes <= READ_AHEAD_BYTES && !this.#isMidFrame;
+    return hasPublished && this.#deferredBytes <= READ_AHEAD_BYTES && !this.#isMidFrame &&
+      this.#context.reading.turn >= this.#streamsUntilTurn;
   }
 
   /** Whether what arrives isn't read at once just now. */
@@ -135,6 +150,8 @@ export class Inbound implements Waiter, ReadTask {
   take(chunk: Uint8Array): void {
     if (this.isWaiting) return this.#deferAndPause(chunk);
     const { reading } = this.#context;
+    const isSoon = reading.turn - this.#caughtUpTurn <= STREAM_TURNS;
+    if (isSoon && chunk.byteLength >= STREAM_BYTES) this.#noteStream();
     let taken = 0;
     while (taken < chunk.byteLength && reading.isFree && this.#gate === undefined) {
       taken += this.#readPiece(taken === 0 ? chunk : chunk.subarray(taken));
@@ -146,10 +163,12 @@ export class Inbound implements Waiter, ReadTask {
     const gate = this.#gate;
     if (gate !== undefined) this.#waitAt(gate);
     else if (this.#deferredBytes > 0) this.#queue();
+    else this.#caughtUpTurn = reading.turn;
   }
 
   readPiece(): boolean {
     if (!this.#isQueued) return false;
+    const before = this.#deferredBytes;
     for (let chunks = 0; chunks < CHUNKS_PER_PIECE; chunks++) {
       const gate = this.#gate;
       if (gate !== undefined) return this.#waitAt(gate);
@@ -167,6 +186,7 @@ export class Inbound implements Waiter, ReadTask {
       const gate = this.#gate;
       return gate === undefined ? this.#endQueueing() : this.#waitAt(gate);
     }
+    if (before - this.#deferredBytes >= STREAM_BYTES) this.#noteStream();
     if (this.#deferredBytes <= READ_AHEAD_BYTES) this.#session.setReading(true);
     return true;
   }
@@ -270,6 +290,10 @@ export class Inbound implements Waiter, ReadTask {
     return taken;
   }
 
+  #noteStream(): void {
+    this.#streamsUntilTurn = this.#context.reading.turn + STREAM_MEMORY_TURNS;
+  }
+
   #queue(): void {
     this.#isQueued = true;
     this.#context.reading.countQueued(this.#deferredBytes);
@@ -288,6 +312,7 @@ export class Inbound implements Waiter, ReadTask {
     if (this.#session.hasSentMuch && !reading.grant()) return this.#waitAt(reading.gate);
     this.#unqueue();
     this.#deferred = undefined;
+    this.#caughtUpTurn = reading.turn;
     this.#session.setReading(true);
     this.#session.onNothingWaits();
     return false;
