@@ -19,7 +19,7 @@ export class TimestampIssuer {
 
   /**
    * @param epochMicros The clock: microseconds since the Unix epoch, fractions allowed. The default
-   * doesn't follow steps of the system's clock, and agrees with it when the process starts.
+   * agrees with the system's clock when the process starts, and doesn't follow when that is set.
    */
   constructor(epochMicros: () => number = highResolutionEpochMicros) {
     this.#epochMicros = epochMicros;
@@ -33,6 +33,16 @@ export class TimestampIssuer {
     const now = Math.floor(this.#epochMicros());
     this.#last = now > this.#last ? now : this.#last + 1;
     return this.#last;
+  }
+
+  /** The last timestamp, or the one that the next must be greater than. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Issues only timestamps from now on that are greater than this one. */
+  raise(micros: number): void {
+    if (micros > this.#last) this.#last = micros;
   }
 }
 

@@ -29,6 +29,8 @@ export type Order =
      * it takes unless somebody says.
      */
     readonly drainMs: number | null;
+    /** Its timestamps are greater than this one, as those are that the other workers issue. */
+    readonly timestampsAfter: number;
   }
   /** Forward to the worker that listens there. */
   | { readonly do: "link"; readonly socketPath: string }

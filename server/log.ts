@@ -14,6 +14,7 @@ import { LogQueue } from "./log_queue.ts";
 import type { CeilingEvent } from "./memory_ceiling.ts";
 import type { ServerEvents } from "./server.ts";
 import type { SessionEnd } from "./session_end.ts";
+import type { ClockEvent } from "./timekeeper.ts";
 
 /** From the most to the least. */
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
@@ -137,6 +138,10 @@ export function logEvents(
       if (hasBegun) logger.warn("memory is short, {memory} are taken: {step}", fields);
       else logger.info("memory was short, {memory} are taken now; over: {step}", fields);
     },
+    onClock(event) {
+      // Several processes have one clock, and their supervisor tells of it.
+      if (processes === 1) logClock(logger, event);
+    },
     onAcceptError(error) {
       const text = "a connection could not be accepted: {message}";
       const { code, message } = error;
@@ -146,6 +151,26 @@ export function logEvents(
       } else if (failures.admits("failed")) logger.error(text, { message });
     },
   };
+}
+
+/** Logs what has become of the system's clock. */
+export function logClock(logger: Logger, event: ClockEvent): void {
+  if (event.what === "caught_up") {
+    logger.info("timestamps agree with the system's clock again");
+    return;
+  }
+  const seconds = (event.byMs / 1000).toFixed(1);
+  if (event.what === "set_forward") {
+    logger.warn("the system's clock was set forward by {seconds} s: timestamps follow", {
+      seconds,
+    });
+  } else {
+    logger.warn(
+      "the system's clock was set back, {seconds} s behind the timestamps: they stand nearly still " +
+        "until it has caught up, or the server is restarted",
+      { seconds },
+    );
+  }
 }
 
 /** What the server does while memory is short. */

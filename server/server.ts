@@ -1,5 +1,4 @@
 import { ClientDecoder } from "../protocol/client_decoder.ts";
-import { TimestampIssuer } from "../protocol/timestamp.ts";
 import type {
   Address,
   Connection,
@@ -39,6 +38,7 @@ import { Holders } from "./shares/holders.ts";
 import { OtherProcesses } from "./shares/other_processes.ts";
 import { SlowKeys } from "./slow_keys.ts";
 import { Sweeper } from "./sweeper.ts";
+import { type ClockEvent, Timekeeper } from "./timekeeper.ts";
 import { TokenSource } from "./token_source.ts";
 import { TopicRegistry } from "./topic_registry.ts";
 import { Turns } from "./turns.ts";
@@ -59,6 +59,11 @@ export interface ServerEvents {
    * is over. Absent where nobody wants to know.
    */
   onMemory?(event: CeilingEvent): void;
+  /**
+   * The system's clock was set by more than a second, or has caught up with the timestamps. Absent where
+   * nobody wants to know.
+   */
+  onClock?(event: ClockEvent): void;
   /** An accept failed; the server goes on. */
   onAcceptError(error: TransportError): void;
 }
@@ -92,6 +97,7 @@ export class Server {
   readonly #rejections: Rejections;
   readonly #acceptGate: AcceptGate;
   readonly #slowKeys: SlowKeys;
+  readonly #timekeeper: Timekeeper;
   #listener: Listener | undefined;
   #isSecure = false;
   #renewing: Promise<void> = Promise.resolve();
@@ -107,13 +113,22 @@ export class Server {
     runtime: Runtime,
     limits: Limits,
     events: ServerEvents,
-    { readMs = () => performance.now(), hasMesh = false, access = {}, lending, descriptorLimit }: {
+    {
+      readMs = () => performance.now(),
+      timekeeper = new Timekeeper(),
+      hasMesh = false,
+      access = {},
+      lending,
+      descriptorLimit,
+    }: {
       /** How many descriptors the process may have; enough for the limits unless given. */
       readonly descriptorLimit?: number | undefined;
       /** Who may publish and subscribe; everybody unless given. */
       readonly access?: AccessOptions;
       /** A monotonic clock in milliseconds, for deadlines. */
       readonly readMs?: () => number;
+      /** What issues the timestamps. */
+      readonly timekeeper?: Timekeeper;
       /** Whether other processes serve the same topics. */
       readonly hasMesh?: boolean;
       /** How limits hold for those processes together; each for itself unless given. */
@@ -167,7 +182,8 @@ export class Server {
         this.#displacement,
       );
     this.#slowKeys = new SlowKeys(clock, lending?.workers ?? 1);
-    const timestamps = new TimestampIssuer();
+    this.#timekeeper = timekeeper;
+    const { timestamps } = timekeeper;
     const tokens = new TokenSource();
     const topics = new TopicRegistry(
       {
@@ -191,6 +207,9 @@ export class Server {
       buffers: this.#memory.buffers,
       publishForwarded: (name, micros, message, taker) => {
         counters.messagesForwarded++;
+        // What is accepted here from now on is later, also where one process hears later than the other
+        // that the system's clock was set.
+        timestamps.raise(micros);
         return topics.publish(name, micros, message, taker);
       },
       gateOf: (topic) => this.#memory.isPublishingHeld ? this.#memory.gate : topic?.gate,
@@ -379,6 +398,8 @@ export class Server {
 
   #afterSweep(): void {
     const { nowMs } = this.#context.clock;
+    const clockEvent = this.#timekeeper.follow();
+    if (clockEvent !== undefined) this.#events.onClock?.(clockEvent);
     this.#rejections.sweep(nowMs);
     this.#acceptGate.sweep(nowMs);
     this.#admission.sweep();

@@ -6,9 +6,10 @@ import type { AccessOptions } from "./access.ts";
 import type { Order } from "./control.ts";
 import { Lender } from "./lending/lender.ts";
 import { termsOf } from "./lending/terms.ts";
-import type { Limits } from "./limits.ts";
-import type { LogLevel } from "./log.ts";
+import { type Limits, SWEEP_INTERVAL_MS } from "./limits.ts";
+import { logClock, type LogLevel } from "./log.ts";
 import { CensusTaker } from "./shares/census_taker.ts";
+import { Timekeeper } from "./timekeeper.ts";
 import { WorkerProcess } from "./worker_process.ts";
 
 /** What a supervisor starts. */
@@ -74,6 +75,8 @@ export class Supervisor {
   readonly #leaving = new Set<WorkerProcess>();
   readonly #lender: Lender<WorkerProcess>;
   readonly #censusTaker = new CensusTaker<WorkerProcess>();
+  /** Issues nothing: it knows where the workers' timestamps stand, for those to come. */
+  readonly #timekeeper = new Timekeeper();
   #giveUp: (reason: string) => void = () => {};
   #address: Address | undefined;
   /** What workers are told when they begin to listen, and again when it changes. */
@@ -82,6 +85,7 @@ export class Supervisor {
   #deathTimesMs: number[] = [];
   #isStopping = false;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
+  #clockTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(runtime: Runtime, plan: SupervisorPlan, logger: Logger) {
     this.#runtime = runtime;
@@ -113,6 +117,7 @@ export class Supervisor {
     }
     for (const worker of this.#workers) this.#watch(worker);
     this.#pingTimer = setInterval(() => this.#pingAll(), PING_INTERVAL_MS);
+    this.#clockTimer = setInterval(() => this.#followClock(), SWEEP_INTERVAL_MS);
     return this.#address as Address;
   }
 
@@ -154,6 +159,7 @@ export class Supervisor {
     const { drainMs } = this.#plan;
     this.#isStopping = true;
     clearInterval(this.#pingTimer);
+    clearInterval(this.#clockTimer);
     const patience = setTimeout(() => {
       for (const worker of this.#workers) worker.kill();
     }, STOP_PATIENCE_MS + (drainMs ?? 0));
@@ -213,6 +219,7 @@ export class Supervisor {
           maxOwnConnections,
           logLevel,
           drainMs,
+          timestampsAfter: this.#timekeeper.timestamps.next(),
         });
         this.#lender.add(worker);
         this.#censusTaker.add(worker);
@@ -298,6 +305,11 @@ export class Supervisor {
     this.#logger.info("{name} was asked to end; a new one follows", { name: worker.name });
     await worker.order({ do: "drain" }).catch(() => {});
     await worker.order({ do: "stop" }).catch(() => {});
+  }
+
+  #followClock(): void {
+    const event = this.#timekeeper.follow();
+    if (event !== undefined) logClock(this.#logger, event);
   }
 
   #pingAll(): void {

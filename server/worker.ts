@@ -17,6 +17,7 @@ import type { CensusMessage, LedgerMessage, NumberedOrder, Order, Report } from 
 import { configureLog, logEvents } from "./log.ts";
 import type { LogQueue } from "./log_queue.ts";
 import { Server, type StopOptions } from "./server.ts";
+import { Timekeeper } from "./timekeeper.ts";
 
 /** How long the end waits for whoever reads the log. */
 const LAST_LINES_MS = 500;
@@ -66,9 +67,12 @@ async function obey(order: Order): Promise<Address | null> {
       if (order.drainMs !== null) stopOptions = { drainMs: order.drainMs };
       logger = getLogger(["hotwheels", order.name]);
       const { workers, maxOwnConnections } = order;
+      const timekeeper = new Timekeeper();
+      timekeeper.timestamps.raise(order.timestampsAfter);
       const events = logEvents(logger, workers);
       server = new Server(runtime, order.limits, events, {
         hasMesh: true,
+        timekeeper,
         descriptorLimit: descriptorLimit(),
         lending: {
           workers,

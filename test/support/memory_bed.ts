@@ -9,6 +9,7 @@ import { type Limits, SWEEP_INTERVAL_MS } from "../../server/limits.ts";
 import { completeLimits } from "../../server/serve.ts";
 import { Server } from "../../server/server.ts";
 import type { SessionEnd } from "../../server/session_end.ts";
+import type { Timekeeper } from "../../server/timekeeper.ts";
 import type { DialOptions, MemoryPeer } from "./memory_peer.ts";
 import { type MemoryOptions, MemoryRuntime } from "./memory_runtime.ts";
 
@@ -29,6 +30,7 @@ export class MemoryBed {
     runtime: Runtime,
     limits: Partial<Limits>,
     hasMesh: boolean,
+    timekeeper: Timekeeper | undefined,
   ) {
     this.net = net;
     this.server = new Server(
@@ -38,7 +40,11 @@ export class MemoryBed {
         onSessionEnd: (end) => void this.ended.push(end),
         onAcceptError: (error) => console.error(error),
       },
-      { readMs: () => this.#nowMs, hasMesh },
+      {
+        readMs: () => this.#nowMs,
+        hasMesh,
+        ...timekeeper === undefined ? {} : { timekeeper },
+      },
     );
   }
 
@@ -55,16 +61,19 @@ export class MemoryBed {
   /**
    * So many servers that are linked with one another, as the workers of one are. The loop is one for
    * all, the clocks aren't.
+   *
+   * @param timekeepers What issues each one's timestamps; by the system's clock unless given.
    */
   static async linked(
     count: number,
     limits: Partial<Limits> = {},
     options: MemoryOptions = {},
+    timekeepers: readonly Timekeeper[] = [],
   ): Promise<MemoryBed[]> {
     const net = netOf(options);
     const beds: MemoryBed[] = [];
     for (let i = 0; i < count; i++) {
-      const bed = await MemoryBed.#on(net, net, limits, true);
+      const bed = await MemoryBed.#on(net, net, limits, true, timekeepers[i]);
       await bed.server.mesh!.listen(`/${i}`);
       for (const [j, other] of beds.entries()) {
         await bed.link(`/${j}`);
@@ -80,8 +89,9 @@ export class MemoryBed {
     runtime: Runtime,
     limits: Partial<Limits>,
     hasMesh: boolean,
+    timekeeper?: Timekeeper,
   ): Promise<MemoryBed> {
-    const bed = new MemoryBed(net, runtime, limits, hasMesh);
+    const bed = new MemoryBed(net, runtime, limits, hasMesh, timekeeper);
     // The only timer of the server is the sweep's: it's ours now.
     const { setInterval } = globalThis;
     globalThis.setInterval = ((sweep: () => void) => {
