@@ -2,8 +2,9 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { childEnvironment, findProgram, PROJECT_ROOT, RUNTIME_NAMES } from "../bots/program.ts";
+import { childEnvironment, findProgram, PROJECT_ROOT } from "../bots/program.ts";
 import { CommandProcess, type Ended } from "./support/command_process.ts";
+import { TESTED_RUNTIMES } from "./support/tested_runtimes.ts";
 
 /** Each command by its task's name, with its script. */
 const SCRIPTS: Readonly<Record<string, string>> = {
@@ -38,7 +39,7 @@ describe("the help of each command", () => {
     assertEquals(Object.keys(tasks).sort(), [...Object.keys(SCRIPTS), "check"].sort());
   });
 
-  for (const runtime of RUNTIME_NAMES) {
+  for (const runtime of TESTED_RUNTIMES) {
     for (const [task, script] of Object.entries(SCRIPTS)) {
       const { path } = findProgram(runtime);
       const command = runtime === "deno" ? [path, "task", "-q", task] : [path, "run", script];

@@ -1,8 +1,6 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { spawnSync } from "node:child_process";
-import process from "node:process";
 import { describe, it } from "node:test";
-import { RUNTIME_NAMES } from "../../bots/program.ts";
 import type { ServerProcess } from "../../bots/server_process.ts";
 import { KIB, MIB } from "../support/attack_bed.ts";
 import { Bystander } from "../support/bystander.ts";
@@ -16,6 +14,7 @@ import {
   type Target,
 } from "../support/janus_client.ts";
 import type { FloodState } from "../support/receipt_flooder.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { quiet, until } from "../support/until.ts";
 import { skipWorkers, withWorkers, workersOf } from "../support/workers.ts";
 
@@ -96,7 +95,7 @@ async function askForReceipts(target: Target, ms: number): Promise<number[]> {
 }
 
 // Each on itself: the server's processes have the machine's cores to share with the flood.
-for (const runtime of RUNTIME_NAMES.filter((name) => name in process.versions)) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`a flood of messages for receipts on ${runtime}`, { skip: skipWorkers }, () => {
     for (
       const [connections, workers, maxBytes] of [

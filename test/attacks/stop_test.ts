@@ -2,6 +2,7 @@ import { assertEquals, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
 import { Fixture } from "../support/fixture.ts";
 import { ServerCommand } from "../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { quiet } from "../support/until.ts";
 import { skipWorkers } from "../support/workers.ts";
 
@@ -10,7 +11,7 @@ const BOUND_MS = 10_000 + 3_000;
 
 const ATTACK_MS = 25_000;
 
-for (const runtime of ["deno", "bun"] as const) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`a stop of ${runtime} under attack`, { skip: skipWorkers }, () => {
     for (
       const [mode, clients, workers] of [

@@ -8,8 +8,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { RUNTIME_NAMES } from "../../bots/program.ts";
 import { until } from "../support/until.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 
 const root = fileURLToPath(import.meta.resolve("../../"));
 const folder = join(root, "deploy", "ec2");
@@ -82,7 +82,7 @@ describe("the service", () => {
 
   const skip = missing("systemd-analyze");
   it("is what systemd understands", { skip, timeout: 60_000 }, () => {
-    for (const runtime of RUNTIME_NAMES) {
+    for (const runtime of TESTED_RUNTIMES) {
       const said = succeed(
         ...["systemd-analyze", "verify", "--man=no"] as const,
         join(folder, `hotwheels@${runtime}.service`),
@@ -106,7 +106,7 @@ describe("the service", () => {
     assertNotMatch(serve, /-A\b|--allow-all/);
   });
 
-  for (const runtime of RUNTIME_NAMES) {
+  for (const runtime of TESTED_RUNTIMES) {
     it(`serves on ${runtime} by the unit's own command line`, { timeout: 60_000 }, async () => {
       const command = /^ExecStart=(.*)$/m.exec(unit)![1]!
         .replaceAll("/opt/hotwheels/", root).replaceAll("%i", runtime)

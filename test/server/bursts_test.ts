@@ -1,10 +1,10 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
-import { RUNTIME_NAMES } from "../../bots/program.ts";
 import { JanusClient, publish } from "../support/janus_client.ts";
 import { dataOf, framesOf, MemoryBed } from "../support/memory_bed.ts";
 import type { MemoryPeer } from "../support/memory_peer.ts";
 import { ServerCommand } from "../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { until } from "../support/until.ts";
 
 const KIB = 1024;
@@ -156,7 +156,7 @@ function numbersOf(client: JanusClient): number[] {
   return client.frames.map((frame) => Number(/"data":(\d+)/.exec(frame)?.[1]));
 }
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`a server on ${runtime}`, () => {
     it("loses no reader to 50 publishers that burst at once", { timeout: 120_000 }, async () => {
       const server = await ServerCommand.listening(runtime, ["--log-level=warning"]);

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { findProgram, PROJECT_ROOT, RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
+import { findProgram, PROJECT_ROOT, type RuntimeName } from "../../bots/program.ts";
 import {
   authenticate,
   errorOf,
@@ -15,6 +15,7 @@ import {
   subscribe,
 } from "../support/janus_client.ts";
 import { directCommand, type Exit, ServerCommand } from "../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { until } from "../support/until.ts";
 
 const KIB = 1024;
@@ -79,7 +80,7 @@ function assertRefused(exit: Exit, status: number, word: string): void {
   assertStringIncludes(exit.stderr, word);
 }
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`the server's command on ${runtime}`, () => {
     async function withServer(
       flags: readonly string[],

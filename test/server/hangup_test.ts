@@ -12,9 +12,10 @@ import {
 } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
+import type { RuntimeName } from "../../bots/program.ts";
 import { authenticate, errorOf, JanusClient, message, publish } from "../support/janus_client.ts";
 import { directCommand, ServerCommand } from "../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { quiet, until } from "../support/until.ts";
 import { skipWorkers, workersOf } from "../support/workers.ts";
 
@@ -77,7 +78,7 @@ function startGroup(runtime: RuntimeName, flags: readonly string[]): ServerComma
   return new ServerCommand(["setsid", ...directCommand(runtime)], all);
 }
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`SIGHUP on ${runtime}`, () => {
     for (const workers of [1, 2]) {
       const name = `workers: ${workers}`;

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { readKeys } from "../../bots/keys.ts";
-import { RUNTIME_NAMES } from "../../bots/program.ts";
 import { EnvironmentError } from "../../runtime/command_line.ts";
 import { readKeyFile } from "../../runtime/key_file.ts";
 import { authenticate, errorOf, JanusClient } from "../support/janus_client.ts";
 import { directCommand, ServerCommand } from "../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { until } from "../support/until.ts";
 
 const STRONG = "3b0d7f1ce2a94586";
@@ -90,7 +90,7 @@ describe("a file of keys", () => {
   });
 });
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`a file of keys for a server on ${runtime}`, () => {
     it("ends it in one line where it can't be used, with status 1", async () => {
       await withFile(async (path) => {

@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
+import type { RuntimeName } from "../../bots/program.ts";
 import { JanusClient, publish } from "../support/janus_client.ts";
 import { ServerCommand } from "../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { quiet, until } from "../support/until.ts";
 import { skipWorkers, withWorkers, workersOf } from "../support/workers.ts";
 
@@ -102,7 +103,7 @@ function longestStreams(streams: readonly (readonly string[])[]): Map<string, nu
   return new Map([...all].map(([event, own]) => [event, [...own].sort((a, b) => a - b)]));
 }
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`a lame duck on ${runtime}`, () => {
     for (const workers of process.platform === "linux" ? [1, 2] : [1]) {
       it(`closes one connection after the other and serves those left, with ${workers} workers`, {
@@ -183,7 +184,7 @@ for (const runtime of RUNTIME_NAMES) {
   });
 }
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`workers on ${runtime}`, { skip: skipWorkers }, () => {
     it(
       "end as they were told to when their supervisor is no more",
@@ -213,7 +214,7 @@ for (const runtime of RUNTIME_NAMES) {
 describe("a supervisor", { skip: skipWorkers }, () => {
   it("gives its workers the time that they were told to take", { timeout: 90_000 }, async () => {
     // More than it would give them otherwise.
-    await Promise.all(RUNTIME_NAMES.map(async (runtime) => {
+    await Promise.all(TESTED_RUNTIMES.map(async (runtime) => {
       const crowd = await Crowd.gathered(runtime, 24, ["--drain-seconds=12", "--workers=2"]);
       try {
         crowd.server.signal("SIGTERM");

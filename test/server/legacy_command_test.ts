@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
-import { RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
+import type { RuntimeName } from "../../bots/program.ts";
 import { FragileClient } from "../support/fragile_client.ts";
 import {
   authenticate,
@@ -12,6 +12,7 @@ import {
   subscribe,
 } from "../support/janus_client.ts";
 import { ServerCommand } from "../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { quiet, until } from "../support/until.ts";
 
 const timeout = 60_000;
@@ -100,7 +101,7 @@ function assertUndisturbed(client: FragileClient): void {
   });
 }
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`the server's command on ${runtime}, to clients of 2009`, () => {
     it("says nothing while they wait for their first message", { timeout }, async () => {
       await withServer(runtime, IMPATIENT, async (bed) => {

@@ -2,10 +2,10 @@ import { assertEquals, assertLess } from "@std/assert";
 import fc from "fast-check";
 import { describe, it } from "node:test";
 import { BufferPool } from "../../protocol/buffer_pool.ts";
-import { RUNTIME_NAMES } from "../../bots/program.ts";
 import { LinkDecoder, LinkEncoder, type LinkFrames } from "../../server/link_frames.ts";
 import { join, pattern } from "../support/bytes.ts";
 import { JanusClient, message, publishForReceipt, receiptOf } from "../support/janus_client.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { skipWorkers, withWorkers } from "../support/workers.ts";
 
 const KIB = 1024;
@@ -121,7 +121,7 @@ describe("the frames of a link", () => {
   });
 });
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`topics on ${runtime} with workers`, { skip: skipWorkers }, () => {
     it("are told apart by a U+FEFF in front", { timeout: 60_000 }, async () => {
       await withWorkers(runtime, 2, async (_, target) => {

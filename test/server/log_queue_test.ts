@@ -2,10 +2,11 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { spawn } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { childEnvironment, PROJECT_ROOT, RUNTIME_NAMES } from "../../bots/program.ts";
+import { childEnvironment, PROJECT_ROOT } from "../../bots/program.ts";
 import { LogQueue } from "../../server/log_queue.ts";
 import { directCommand } from "../support/server_command.ts";
 import { JanusClient, message, publish } from "../support/janus_client.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { quiet, until } from "../support/until.ts";
 
 const decoder = new TextDecoder();
@@ -90,7 +91,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`the server's log on ${runtime}`, () => {
     it("holds up nobody when nobody reads it, not even its end", { timeout: 60_000 }, async () => {
       const command = [...directCommand(runtime), "--host", "127.0.0.1", "--port", "0"];

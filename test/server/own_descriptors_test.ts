@@ -2,10 +2,10 @@ import { assertGreater, assertLessOrEqual } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { RUNTIME_NAMES } from "../../bots/program.ts";
 import { DESCRIPTORS_PER_LINK, OWN_DESCRIPTORS } from "../../runtime/system/capacity.ts";
 import { FIRST, identityFile } from "../support/identities.ts";
 import { ServerCommand } from "../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { TlsClient } from "../support/tls_client.ts";
 import { until } from "../support/until.ts";
 import { skipWorkers, withWorkers, workersOf } from "../support/workers.ts";
@@ -19,7 +19,7 @@ function descriptorsOf(pid: number): number {
   return stdout.trim().split(/\s+/).length;
 }
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`a server on ${runtime}`, () => {
     it("needs no more descriptors for itself than are kept for it", { skip }, async () => {
       const files = [

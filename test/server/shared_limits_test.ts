@@ -3,7 +3,7 @@ import { unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { RUNTIME_NAMES } from "../../bots/program.ts";
+import type { RuntimeName } from "../../bots/program.ts";
 import type { ServerProcess } from "../../bots/server_process.ts";
 import {
   authenticate,
@@ -13,6 +13,7 @@ import {
   subscribe,
   type Target,
 } from "../support/janus_client.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { until } from "../support/until.ts";
 import { skipWorkers, withWorkers, workersOf } from "../support/workers.ts";
 
@@ -69,7 +70,7 @@ class Crowd {
 
 /** A crowd before a server with so many workers. */
 async function withCrowd(
-  runtime: typeof RUNTIME_NAMES[number],
+  runtime: RuntimeName,
   workers: number,
   flags: readonly string[],
   body: (crowd: Crowd, server: ServerProcess, target: Target) => Promise<void>,
@@ -84,7 +85,7 @@ async function withCrowd(
   }, flags);
 }
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`${runtime}'s workers together`, { skip: skipWorkers }, () => {
     for (const workers of [2, 3]) {
       it(`let in as many as one process would: ${workers}`, PATIENCE, async () => {

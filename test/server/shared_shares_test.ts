@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { RUNTIME_NAMES } from "../../bots/program.ts";
 import {
   errorOf,
   JanusClient,
@@ -11,6 +10,7 @@ import {
 } from "../support/janus_client.ts";
 import { until } from "../support/until.ts";
 import { directCommand, ServerCommand } from "../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { skipWorkers, withWorkers } from "../support/workers.ts";
 
 const PATIENCE = { timeout: 120_000 };
@@ -53,7 +53,7 @@ function openOf(clients: readonly JanusClient[]): JanusClient[] {
   return clients.filter(({ ended }) => ended === null);
 }
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`${runtime}'s workers, when the server is full,`, { skip: skipWorkers }, () => {
     const withCrowd = (flags: readonly string[], body: (crowd: Crowd) => Promise<void>) =>
       withWorkers(runtime, 2, async (_, target) => {

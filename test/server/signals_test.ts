@@ -1,8 +1,9 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "node:test";
-import { findProgram, RUNTIME_NAMES } from "../../bots/program.ts";
+import { findProgram } from "../../bots/program.ts";
 import { errorOf, JanusClient, message, publish } from "../support/janus_client.ts";
 import { ServerCommand } from "../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { quiet } from "../support/until.ts";
 
 const KIB = 1024;
@@ -28,7 +29,7 @@ async function holdUp(server: ServerCommand): Promise<JanusClient> {
   return deaf;
 }
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`a signal to the server on ${runtime}`, () => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       it(`${signal} delivers what was accepted, tells the clients, and ends with status 0`, async () => {
@@ -130,7 +131,7 @@ describe("a signal to the task runner", () => {
 
 describe("a stop that a client holds up", () => {
   it("ends with status 0 all the same", { timeout: 60_000 }, async () => {
-    await Promise.all(RUNTIME_NAMES.map(async (runtime) => {
+    await Promise.all(TESTED_RUNTIMES.map(async (runtime) => {
       const server = await ServerCommand.listening(runtime, PATIENT);
       try {
         const deaf = await holdUp(server);

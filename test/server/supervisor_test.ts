@@ -10,6 +10,7 @@ import { completeLimits } from "../../server/serve.ts";
 import { Supervisor } from "../../server/supervisor.ts";
 import { JanusClient } from "../support/janus_client.ts";
 import { ServerCommand } from "../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { until } from "../support/until.ts";
 import { skipWorkers, withWorkers, workersOf } from "../support/workers.ts";
 
@@ -28,7 +29,7 @@ function tcpSocketsOf(pid: number): number {
   return held.filter((inode) => inodes.has(inode)).length;
 }
 
-for (const runtime of ["deno", "bun"] as const) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`a supervisor on ${runtime}`, { skip: skipWorkers }, () => {
     it("has no socket of clients, neither listening nor connected", { timeout }, async () => {
       await withWorkers(runtime, 2, async (server, target) => {

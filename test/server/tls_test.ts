@@ -5,9 +5,10 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
+import type { RuntimeName } from "../../bots/program.ts";
 import { FIRST, identityFile, SECOND } from "../support/identities.ts";
 import { directCommand, ServerCommand } from "../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { TlsClient } from "../support/tls_client.ts";
 import { until } from "../support/until.ts";
 
@@ -81,7 +82,7 @@ async function withTls(
   }
 }
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`TLS on ${runtime}`, () => {
     for (const workers of [1, 2]) {
       it(`serves and is renewed without losing anybody, workers: ${workers}`, {

@@ -1,13 +1,13 @@
 import { assert, assertMatch } from "@std/assert";
 import { describe, it } from "node:test";
-import { RUNTIME_NAMES } from "../../bots/program.ts";
 import { MAX_LINES_PER_SECOND } from "../../server/log.ts";
 import { JanusClient } from "../support/janus_client.ts";
 import { ServerCommand } from "../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { until } from "../support/until.ts";
 import { skipWorkers } from "../support/workers.ts";
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`${runtime}'s workers`, { skip: skipWorkers }, () => {
     it("log no more together about clients than one does", { timeout: 60_000 }, async () => {
       const server = await ServerCommand.listening(runtime, ["--workers", "4"]);

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { RUNTIME_NAMES } from "../../bots/program.ts";
 import { JanusClient, message, publishForReceipt, receiptOf } from "../support/janus_client.ts";
 import type { Target } from "../support/janus_client.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { until } from "../support/until.ts";
 import { skipWorkers, withWorkers, workersOf } from "../support/workers.ts";
 
@@ -15,7 +15,7 @@ function publishers(target: Target, count: number): Promise<JanusClient[]> {
   return Promise.all(Array.from({ length: count }, () => JanusClient.greeted(target)));
 }
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`a receipt on ${runtime} with workers`, { skip: skipWorkers }, () => {
     it("counts the subscribers of all workers, on whichever its publisher is", {
       timeout: 60_000,

@@ -3,8 +3,9 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { PROJECT_ROOT, RUNTIME_NAMES } from "../../bots/program.ts";
+import { PROJECT_ROOT } from "../../bots/program.ts";
 import { JanusClient, message, publish } from "../support/janus_client.ts";
+import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { until } from "../support/until.ts";
 import { skipWorkers, withWorkers, workersOf } from "../support/workers.ts";
 
@@ -13,7 +14,7 @@ function numbersOf(client: JanusClient): number[] {
   return client.frames.map((frame) => (JSON.parse(frame) as { data: number }).data);
 }
 
-for (const runtime of RUNTIME_NAMES) {
+for (const runtime of TESTED_RUNTIMES) {
   describe(`${runtime} with workers`, { skip: skipWorkers }, () => {
     it("delivers what any worker accepts on all of them, in each publisher's order", {
       timeout: 60_000,
