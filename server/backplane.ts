@@ -1,6 +1,16 @@
 import type { Gate } from "./gate.ts";
 import type { OwedReceipt } from "./owed_receipts.ts";
 
+/** Another process of the server, for which more waits than may although it gives no sign of life. */
+export interface OverdueProcess {
+  /** The path of its socket. */
+  readonly path: string;
+  /** What waits for it, in bytes. */
+  readonly owedBytes: number;
+  /** For how long it has given no sign of life, in milliseconds. */
+  readonly silentMs: number;
+}
+
 /** Carries messages between the processes of one server. */
 export interface Backplane {
   /**
@@ -17,6 +27,8 @@ export interface Backplane {
    * @param owed Whose timestamp is the message's.
    */
   forwardForReceipt(topic: string, message: Uint8Array, owed: OwedReceipt): void;
-  /** Where publishers should wait before they publish more, if they should. */
+  /** Where all publishers should wait before they publish more, if they should. */
   readonly gate: Gate | undefined;
+  /** Where publishers of a topic should wait for its readers in other processes, if they should. */
+  gateOf(topic: string): Gate | undefined;
 }

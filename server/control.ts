@@ -6,6 +6,7 @@
 
 import type { Address, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
+import type { OverdueProcess } from "./backplane.ts";
 import type { Claim, Notice } from "./lending/terms.ts";
 import type { Census } from "./shares/census.ts";
 import type { Limits } from "./limits.ts";
@@ -78,5 +79,7 @@ export type Report =
   | { readonly claims: readonly Claim[] }
   /** What its addresses hold, and whether it wants to know the same of the others. */
   | { readonly census: Census; readonly asks: boolean }
+  /** Another worker gives no sign of life, and publishers wait for it. */
+  | { readonly overdue: OverdueProcess }
   /** Somebody asked this one worker to end. */
   | { readonly signal: string };

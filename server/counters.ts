@@ -35,6 +35,8 @@ export interface Counters {
   receipts: number;
   /** Messages that another process of the server accepted. */
   messagesForwarded: number;
+  /** How often another process of the server took nothing for a second, and publishers went on. */
+  linkStalls: number;
   /** Writes handed to connections for messages and heartbeats; one may carry many messages. */
   writes: number;
   /** How often a publisher was made to wait. */
@@ -67,6 +69,7 @@ export function newCounters(): Counters {
     messagesIn: 0,
     receipts: 0,
     messagesForwarded: 0,
+    linkStalls: 0,
     writes: 0,
     publisherPauses: 0,
     ratePauses: 0,

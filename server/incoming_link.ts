@@ -1,7 +1,9 @@
 import type { BufferPool } from "../protocol/buffer_pool.ts";
 import type { Connection, ConnectionHandler, Runtime } from "../runtime/types.ts";
-import { AnswerEncoder } from "./answer_frames.ts";
+import type { OverdueProcess } from "./backplane.ts";
 import type { Gate, Waiter } from "./gate.ts";
+import { HeldTopics, type HoldEvents } from "./held_topics.ts";
+import { AnswerEncoder } from "./link_answers.ts";
 import { LinkDecoder, type LinkFrames } from "./link_frames.ts";
 import { Outbox, type OutboxContext } from "./outbox.ts";
 import type { Receipt, ReceiptTaker } from "./receipts.ts";
@@ -26,50 +28,73 @@ export interface MeshHost extends OutboxContext {
     message: Uint8Array,
     taker: ReceiptTaker | undefined,
   ): Topic | undefined;
-  /** The gate at which messages of a topic should wait now, if they should. */
-  gateOf(topic: Topic | undefined): Gate | undefined;
+  /** Where all messages should wait now, of whichever topic, if they should. */
+  publishingGate(): Gate | undefined;
+  /** Another process takes nothing, and publishers don't wait for it any more. */
+  onStalled(): void;
+  /** More waits for such a process than may. Called once a second. */
+  onOverdue(process: OverdueProcess): void;
 }
 
 /**
- * Reads what another process accepted, no faster than this one can fan it out, and tells it what
- * became of the messages where it asks.
+ * Reads what another process accepted, and tells it what became of the messages where it asks. Where a
+ * topic's readers can't take more, it asks the other process to hold that topic, and reads on: a link is
+ * held itself only while memory is short.
  */
-export class IncomingLink implements ConnectionHandler, LinkFrames, Waiter {
+export class IncomingLink implements ConnectionHandler, LinkFrames, HoldEvents, Waiter {
   readonly #connection: Connection;
   readonly #host: MeshHost;
   readonly #decoder: LinkDecoder;
   readonly #outbox: Outbox;
   readonly #answers = new AnswerEncoder();
-  /** A topic of the chunk that is being read whose messages should wait. */
-  #topic: Topic | undefined;
+  readonly #held = new HeldTopics(this);
+  readonly #onGone: () => void;
+  /** Where the link waits before more is read of it. */
   #gate: Gate | undefined;
   #isGone = false;
 
-  constructor(connection: Connection, host: MeshHost) {
+  /** @param onGone Called once, last. */
+  constructor(connection: Connection, host: MeshHost, onGone: () => void) {
     this.#connection = connection;
     this.#host = host;
+    this.#onGone = onGone;
     this.#decoder = new LinkDecoder(host.buffers);
     this.#outbox = new Outbox(connection, host);
   }
 
-  onData(chunk: Uint8Array): void {
-    this.#topic = undefined;
-    this.#decoder.push(chunk, this);
-    // A gate that has opened since the message it was asked for would not open for this link again.
-    this.#gate = this.#host.gateOf(this.#topic);
-    if (this.#gate === undefined) return;
-    this.#connection.pauseReading();
-    this.#gate.wait(this);
+  /** Says that this process is alive, where it makes the other one wait. To be called about once a sweep. */
+  sweep(): void {
+    if (this.#gate === undefined && this.#held.isEmpty || !this.#outbox.isEmpty) return;
+    this.#begin().appendPulse();
   }
 
-  onForwarded(topic: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void {
+  onData(chunk: Uint8Array): void {
+    this.#decoder.push(chunk, this);
+    const gate = this.#host.publishingGate();
+    if (gate === undefined) return;
+    this.#gate = gate;
+    this.#connection.pauseReading();
+    gate.wait(this);
+  }
+
+  onForwarded(name: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void {
     const taker = wantsReceipt ? new AskedReceipt(micros, this) : undefined;
-    const published = this.#host.publishForwarded(topic, micros, message, taker);
-    if (published?.gate !== undefined) this.#topic = published;
+    const topic = this.#host.publishForwarded(name, micros, message, taker);
+    const gate = topic?.gate;
+    if (gate !== undefined) this.#held.hold(topic as Topic, gate);
   }
 
   resume(): void {
+    this.#gate = undefined;
     this.#connection.resumeReading();
+  }
+
+  onHold(topic: string): void {
+    this.#begin().appendHold(topic);
+  }
+
+  onLetGo(topic: string): void {
+    this.#begin().appendLetGo(topic);
   }
 
   onDrain(): void {
@@ -84,14 +109,20 @@ export class IncomingLink implements ConnectionHandler, LinkFrames, Waiter {
     this.#isGone = true;
     this.#decoder.discard();
     this.#gate?.leave(this);
+    this.#held.leave();
     this.#outbox.discard();
+    this.#onGone();
   }
 
   /** Tells the other process what became of one of its messages here. */
   answer(micros: number, receipt: Receipt): void {
-    if (this.#isGone) return;
-    this.#answers.append(micros, receipt);
-    if (this.#answers.size === 1) this.#host.runtime.nextTurn(() => this.#flush());
+    if (!this.#isGone) this.#begin().appendReceipt(micros, receipt);
+  }
+
+  /** The answers of this turn, which are sent at its end. */
+  #begin(): AnswerEncoder {
+    if (this.#answers.byteLength === 0) this.#host.runtime.nextTurn(() => this.#flush());
+    return this.#answers;
   }
 
   #flush(): void {

@@ -227,6 +227,21 @@ export const PUBLISH_BURST_SECONDS = 1;
 /** After this long without taking a byte a reader counts as stalled: it holds nobody up any more. */
 export const STALL_MS = 1_000;
 
+/**
+ * The share of {@linkcode Limits.maxTotalPendingBytes} that may wait, besides, for another process of
+ * the server that gives no sign of life, before it is ended. By default 32 MiB with two workers: some ten
+ * seconds of 3 MB/s, after which it would be ended for its silence.
+ */
+const OWED_SHARE = 0.25;
+
+/** What may wait for it where that share is less: the burst of a moment must not end a process. */
+const MIN_OWED_BYTES = 4 * 1024 * 1024;
+
+/** Bytes that may wait for another process that gives no sign of life. */
+export function maxOwedFor({ maxTotalPendingBytes }: Limits): number {
+  return Math.max(maxTotalPendingBytes * OWED_SHARE, MIN_OWED_BYTES);
+}
+
 /** The share of {@linkcode Limits.maxTotalPendingBytes} at which the server begins to defend it. */
 export const TIGHT_BUDGET_SHARE = 0.75;
 

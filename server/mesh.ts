@@ -2,11 +2,12 @@ import type { Listener } from "../runtime/types.ts";
 import type { Backplane } from "./backplane.ts";
 import { Gate } from "./gate.ts";
 import { IncomingLink, type MeshHost } from "./incoming_link.ts";
-import { MAX_BATCH_BYTES, MAX_COLLECTED_BYTES } from "./limits.ts";
+import { MAX_BATCH_BYTES } from "./limits.ts";
 import { LinkEncoder } from "./link_frames.ts";
 import { OutgoingLink } from "./outgoing_link.ts";
 import type { OwedReceipt } from "./owed_receipts.ts";
 import { SharedChunk } from "./shared_chunk.ts";
+import { TopicHolds } from "./topic_holds.ts";
 
 /**
  * A backplane of Unix sockets: each process listens on one of its own, and dials every other. A
@@ -16,6 +17,8 @@ import { SharedChunk } from "./shared_chunk.ts";
 export class Mesh implements Backplane {
   readonly #host: MeshHost;
   readonly #links = new Map<string, OutgoingLink>();
+  readonly #incoming = new Set<IncomingLink>();
+  readonly #holds: TopicHolds;
   readonly #encoder = new LinkEncoder();
   readonly #gate: Gate;
   #listener: Listener | undefined;
@@ -24,13 +27,18 @@ export class Mesh implements Backplane {
   constructor(host: MeshHost) {
     this.#host = host;
     this.#gate = new Gate(host.runtime);
+    this.#holds = new TopicHolds(host.runtime);
   }
 
   /** Listens for the other processes, on a socket's path. */
   async listen(path: string): Promise<void> {
     this.#listener = await this.#host.runtime.listen(
       { transport: "unix", path },
-      (connection) => new IncomingLink(connection, this.#host),
+      (connection) => {
+        const link = new IncomingLink(connection, this.#host, () => this.#incoming.delete(link));
+        this.#incoming.add(link);
+        return link;
+      },
     );
   }
 
@@ -42,8 +50,13 @@ export class Mesh implements Backplane {
   async link(path: string): Promise<void> {
     if (this.#links.has(path)) return;
     await this.#host.runtime.connect({ transport: "unix", path }, (connection) => {
-      const link = new OutgoingLink(connection, this.#host, {
+      const link = new OutgoingLink(connection, this.#host, this.#holds, {
         onCaughtUp: () => this.#gate.open(),
+        onStalled: () => {
+          this.#gate.open();
+          this.#host.onStalled();
+        },
+        onOverdue: (owedBytes, silentMs) => this.#host.onOverdue({ path, owedBytes, silentMs }),
         onGone: () => {
           this.#links.delete(path);
           this.#gate.open();
@@ -65,10 +78,12 @@ export class Mesh implements Backplane {
     return false;
   }
 
-  /** True when everything forwarded has left this process. */
+  /** True when everything forwarded has left this process, but for what waits for one that hangs. */
   get isFlushed(): boolean {
     if (this.#encoder.byteLength > 0) return false;
-    for (const link of this.#links.values()) if (link.pendingBytes > 0) return false;
+    for (const link of this.#links.values()) {
+      if (link.pendingBytes > 0 && !link.isStalled) return false;
+    }
     return true;
   }
 
@@ -83,15 +98,18 @@ export class Mesh implements Backplane {
   }
 
   get gate(): Gate | undefined {
-    for (const link of this.#links.values()) {
-      if (link.pendingBytes > MAX_COLLECTED_BYTES) return this.#gate;
-    }
+    for (const link of this.#links.values()) if (link.isFull) return this.#gate;
     return undefined;
+  }
+
+  gateOf(topic: string): Gate | undefined {
+    return this.#holds.gateOf(topic);
   }
 
   /** Looks at the deadlines. To be called about once a sweep. */
   sweep(): void {
     for (const link of this.#links.values()) link.sweep();
+    for (const link of this.#incoming) link.sweep();
   }
 
   /** Closes the links and stops listening. */

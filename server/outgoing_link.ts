@@ -1,14 +1,25 @@
 import type { Connection, ConnectionHandler } from "../runtime/types.ts";
-import { AnswerDecoder } from "./answer_frames.ts";
-import { RECEIPT_DEADLINE_MS } from "./limits.ts";
+import { MAX_COLLECTED_BYTES, maxOwedFor, RECEIPT_DEADLINE_MS, STALL_MS } from "./limits.ts";
+import { AnswerDecoder, type LinkAnswers } from "./link_answers.ts";
 import { Outbox, type OutboxContext } from "./outbox.ts";
 import type { OwedReceipt } from "./owed_receipts.ts";
+import type { Receipt } from "./receipts.ts";
 import type { SharedChunk } from "./shared_chunk.ts";
+import type { TopicHolder, TopicHolds } from "./topic_holds.ts";
 
 /** What an outgoing link tells the mesh that it belongs to. */
 export interface LinkEvents {
   /** Those who waited for it need not wait longer. */
   onCaughtUp(): void;
+  /** The other process has given no sign of life for a second, although it has something to do. */
+  onStalled(): void;
+  /**
+   * It's owed more than may wait for a process that gives no sign of life. Called once a second while
+   * that is so.
+   *
+   * @param silentMs For how long it has given none.
+   */
+  onOverdue(owedBytes: number, silentMs: number): void;
   /** It's no more. Called once, last. */
   onGone(): void;
 }
@@ -16,25 +27,55 @@ export interface LinkEvents {
 /**
  * The way of the messages that this process accepts to one other process, and of what becomes of them
  * there, where that is asked. A process that ends, or doesn't tell in time, is left out.
+ *
+ * Publishers wait for the other process while it reads, or says that it's alive. When it does neither
+ * for a second, they go on, and what they send is kept for it up to a bound.
  */
-export class OutgoingLink implements ConnectionHandler {
+export class OutgoingLink implements ConnectionHandler, LinkAnswers, TopicHolder {
   readonly #connection: Connection;
   readonly #outbox: Outbox;
   readonly #answers = new AnswerDecoder();
   readonly #events: LinkEvents;
   readonly #context: OutboxContext;
+  readonly #holds: TopicHolds;
   /** The receipts to which the other process has something to add, by timestamp, the oldest in front. */
   readonly #awaited = new Map<number, OwedReceipt>();
+  /** How many topics the other process holds. */
+  #heldCount = 0;
+  /** When the other process last said anything, on the coarse clock. */
+  #heardMs: number;
+  #isStalled = false;
+  #overdueMs = -Infinity;
 
-  constructor(connection: Connection, context: OutboxContext, events: LinkEvents) {
+  /** @param holds Where publishers wait for topics that the other process holds. */
+  constructor(
+    connection: Connection,
+    context: OutboxContext,
+    holds: TopicHolds,
+    events: LinkEvents,
+  ) {
     this.#connection = connection;
     this.#outbox = new Outbox(connection, context);
     this.#events = events;
     this.#context = context;
+    this.#holds = holds;
+    this.#heardMs = context.clock.nowMs;
   }
 
   get pendingBytes(): number {
     return this.#outbox.pendingBytes;
+  }
+
+  /** Whether the other process has given no sign of life for a second, with something to do. */
+  get isStalled(): boolean {
+    return this.#isStalled;
+  }
+
+  /** Whether all publishers should wait before there is more for it. */
+  get isFull(): boolean {
+    const { pendingBytes } = this;
+    if (!this.#isStalled) return pendingBytes > MAX_COLLECTED_BYTES;
+    return pendingBytes > maxOwedFor(this.#context.limits);
   }
 
   send(chunk: SharedChunk): void {
@@ -52,14 +93,26 @@ export class OutgoingLink implements ConnectionHandler {
     this.#awaited.set(owed.micros, owed);
   }
 
-  /** Leaves the other process out where it hasn't told in time. To be called about once a sweep. */
+  /** Looks at the deadlines. To be called about once a sweep. */
   sweep(): void {
+    this.#leaveOutOverdue();
     const { nowMs } = this.#context.clock;
-    for (const [micros, owed] of this.#awaited) {
-      if (nowMs - owed.sinceMs < RECEIPT_DEADLINE_MS) return;
-      this.#awaited.delete(micros);
-      owed.leaveOut();
+    const isExpected = !this.#outbox.isEmpty || this.#heldCount > 0;
+    const silentMs = nowMs - Math.max(this.#outbox.progressMs, this.#heardMs);
+    if (!isExpected || silentMs < STALL_MS) {
+      this.#isStalled = false;
+      return;
     }
+    if (!this.#isStalled) {
+      this.#isStalled = true;
+      this.#holds.pass(this);
+      this.#events.onStalled();
+    }
+    const { pendingBytes } = this;
+    if (pendingBytes <= maxOwedFor(this.#context.limits)) return;
+    if (nowMs - this.#overdueMs < STALL_MS) return;
+    this.#overdueMs = nowMs;
+    this.#events.onOverdue(pendingBytes, silentMs);
   }
 
   close(): void {
@@ -67,16 +120,31 @@ export class OutgoingLink implements ConnectionHandler {
   }
 
   onData(chunk: Uint8Array): void {
-    this.#answers.push(chunk, (micros, receipt) => {
-      const owed = this.#awaited.get(micros);
-      // It may have been left out.
-      if (owed === undefined) return;
-      this.#awaited.delete(micros);
-      owed.take(receipt);
-    });
+    this.#isStalled = false;
+    this.#heardMs = this.#context.clock.nowMs;
+    this.#answers.push(chunk, this);
+  }
+
+  onReceipt(micros: number, receipt: Receipt): void {
+    const owed = this.#awaited.get(micros);
+    // It may have been left out.
+    if (owed === undefined) return;
+    this.#awaited.delete(micros);
+    owed.take(receipt);
+  }
+
+  onHold(topic: string): void {
+    this.#heldCount++;
+    this.#holds.hold(topic, this);
+  }
+
+  onLetGo(topic: string): void {
+    this.#heldCount--;
+    this.#holds.letGo(topic, this);
   }
 
   onDrain(): void {
+    this.#isStalled = false;
     this.#outbox.drained();
     if (this.#outbox.hasCaughtUp) this.#events.onCaughtUp();
   }
@@ -87,8 +155,19 @@ export class OutgoingLink implements ConnectionHandler {
 
   onClose(): void {
     this.#outbox.discard();
+    this.#holds.remove(this);
     for (const owed of this.#awaited.values()) owed.leaveOut();
     this.#awaited.clear();
     this.#events.onGone();
+  }
+
+  /** Leaves the other process out where it hasn't told in time. */
+  #leaveOutOverdue(): void {
+    const { nowMs } = this.#context.clock;
+    for (const [micros, owed] of this.#awaited) {
+      if (nowMs - owed.sinceMs < RECEIPT_DEADLINE_MS) return;
+      this.#awaited.delete(micros);
+      owed.leaveOut();
+    }
   }
 }

@@ -27,6 +27,8 @@ export class Publisher implements Receiver {
   #publishedMs: number;
   /** The topic it published to last that has subscribers, which may make it wait. */
   #topic: Topic | undefined;
+  /** The name of that which it published to last, or before, that other processes make it wait for. */
+  #name = "";
   #receipts: ReceiptQueue | undefined;
 
   constructor(session: PublishingSession, context: SessionContext) {
@@ -45,7 +47,7 @@ export class Publisher implements Receiver {
     const { budget, ceiling, budgetGate, backplane } = this.#context;
     if (budget.isTight || ceiling.holdsAll) return budgetGate;
     const gate = this.#receipts?.gate ?? (this.#receipts && this.#session.untakenGate);
-    return gate ?? this.#topic?.gate ?? backplane?.gate;
+    return gate ?? this.#topic?.gate ?? backplane?.gateOf(this.#name) ?? backplane?.gate;
   }
 
   /** Bytes of memory that the receipts take which it's owed. */
@@ -68,7 +70,7 @@ export class Publisher implements Receiver {
     const { topics, backplane } = this.#context;
     const micros = this.#accept();
     backplane?.forward(name, micros, message);
-    this.#follow(topics.publish(name, micros, message, undefined));
+    this.#follow(name, topics.publish(name, micros, message, undefined));
   }
 
   /** The same, and sends the client a receipt once it's known what became of the message. */
@@ -78,7 +80,7 @@ export class Publisher implements Receiver {
     this.#receipts ??= new ReceiptQueue(receiptDesk, () => this.#onReceiptsReady());
     const owed = this.#receipts.owe(micros);
     backplane?.forwardForReceipt(name, message, owed);
-    this.#follow(topics.publish(name, micros, message, owed));
+    this.#follow(name, topics.publish(name, micros, message, owed));
   }
 
   /** @returns The timestamp that a message is accepted with. */
@@ -89,8 +91,9 @@ export class Publisher implements Receiver {
     return timestamps.next();
   }
 
-  #follow(topic: Topic | undefined): void {
+  #follow(name: string, topic: Topic | undefined): void {
     if (topic !== undefined && this.#topic?.gate === undefined) this.#topic = topic;
+    if (this.#context.backplane?.gateOf(this.#name) === undefined) this.#name = name;
   }
 
   get isOwedFew(): boolean {

@@ -13,6 +13,7 @@ import { AcceptGate } from "./accept_gate.ts";
 import { type AccessOptions, AccessRules } from "./access.ts";
 import { AddressTable } from "./address_table.ts";
 import { type Admission, LocalAdmission, type Refusal } from "./admission.ts";
+import type { OverdueProcess } from "./backplane.ts";
 import { CoarseClock } from "./coarse_clock.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { FairReader } from "./fair_reader.ts";
@@ -117,6 +118,7 @@ export class Server {
       readMs = () => performance.now(),
       timekeeper = new Timekeeper(),
       hasMesh = false,
+      onOverdue,
       access = {},
       lending,
       descriptorLimit,
@@ -131,6 +133,11 @@ export class Server {
       readonly timekeeper?: Timekeeper;
       /** Whether other processes serve the same topics. */
       readonly hasMesh?: boolean;
+      /**
+       * One of them gives no sign of life, and more waits for it than may: it should be ended, since
+       * publishers wait for that. Called once a second.
+       */
+      readonly onOverdue?: (process: OverdueProcess) => void;
       /** How limits hold for those processes together; each for itself unless given. */
       readonly lending?: LendingOptions;
     } = {},
@@ -212,7 +219,9 @@ export class Server {
         timestamps.raise(micros);
         return topics.publish(name, micros, message, taker);
       },
-      gateOf: (topic) => this.#memory.isPublishingHeld ? this.#memory.gate : topic?.gate,
+      publishingGate: () => this.#memory.isPublishingHeld ? this.#memory.gate : undefined,
+      onStalled: () => counters.linkStalls++,
+      onOverdue: (process) => onOverdue?.(process),
     });
     this.#rejections = new Rejections({ clock, timestamps, counters, events });
     this.#acceptGate = new AcceptGate({

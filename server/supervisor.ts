@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import type { Accept, Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
+import type { OverdueProcess } from "./backplane.ts";
 import type { Order } from "./control.ts";
 import { Lender } from "./lending/lender.ts";
 import { termsOf } from "./lending/terms.ts";
@@ -44,6 +45,9 @@ const FIRST_RESTART_MS = 100;
 const PING_INTERVAL_MS = 2_000;
 const PING_DEADLINE_MS = 10_000;
 
+/** The same where others wait for it that have had no sign of life from it for a second themselves. */
+const EXAMINATION_MS = 1_000;
+
 /**
  * How long workers may take to end, a bit more than the graceful stop takes at most, and on top of the
  * time over which they are asked to close their connections.
@@ -73,6 +77,8 @@ export class Supervisor {
   readonly #workers = new Set<WorkerProcess>();
   /** Workers that were asked to end. */
   readonly #leaving = new Set<WorkerProcess>();
+  /** Workers that are asked just now whether they only are busy. */
+  readonly #examined = new Set<WorkerProcess>();
   readonly #lender: Lender<WorkerProcess>;
   readonly #censusTaker = new CensusTaker<WorkerProcess>();
   /** Issues nothing: it knows where the workers' timestamps stand, for those to come. */
@@ -197,6 +203,7 @@ export class Supervisor {
         {
           onSignal: (signalled) => void this.#replace(signalled),
           onCensus: (worker, census, asks) => this.#censusTaker.take(worker, census, asks),
+          onOverdue: (overdue) => void this.#examine(overdue),
           onClaims: (claimant, claims) => this.#lender.take(claimant, claims),
         },
       );
@@ -310,6 +317,29 @@ export class Supervisor {
   #followClock(): void {
     const event = this.#timekeeper.follow();
     if (event !== undefined) logClock(this.#logger, event);
+  }
+
+  /**
+   * Ends a worker for which too much waits in another one, unless it shows that it's only busy; also
+   * where it shows that again and again.
+   */
+  async #examine({ path, owedBytes, silentMs }: OverdueProcess): Promise<void> {
+    const worker = [...this.#workers].find(({ socketPath }) => socketPath === path);
+    if (worker === undefined || this.#examined.has(worker)) return;
+    this.#examined.add(worker);
+    const isAlive = silentMs < PING_DEADLINE_MS && await Promise.race([
+      worker.order({ do: "ping" }).then(() => true, () => true),
+      new Promise<false>((resolve) => setTimeout(() => resolve(false), EXAMINATION_MS)),
+    ]);
+    this.#examined.delete(worker);
+    if (isAlive || worker.hasEnded) return;
+    const seconds = (silentMs / 1000).toFixed(1);
+    this.#logger.error(
+      "{name} has taken nothing from another worker for {seconds} s, and {owedBytes} bytes wait for it; " +
+        "it is ended",
+      { name: worker.name, seconds, owedBytes },
+    );
+    worker.kill();
   }
 
   #pingAll(): void {

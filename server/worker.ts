@@ -73,6 +73,7 @@ async function obey(order: Order): Promise<Address | null> {
       server = new Server(runtime, order.limits, events, {
         hasMesh: true,
         timekeeper,
+        onOverdue: (overdue) => report({ overdue }),
         descriptorLimit: descriptorLimit(),
         lending: {
           workers,

@@ -6,7 +6,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { CEILING_STEPS, MAX_HOLD_MS, SWEEP_INTERVAL_MS } from "../../server/limits.ts";
+import { CEILING_STEPS, MAX_HOLD_MS, STALL_MS, SWEEP_INTERVAL_MS } from "../../server/limits.ts";
 import { MemoryBed } from "../support/memory_bed.ts";
 import type { MemoryPeer } from "../support/memory_peer.ts";
 
@@ -22,6 +22,8 @@ export type Step =
   | { readonly does: "turn"; readonly turns: number }
   /** The process has that part of the memory that it may have, from now on. */
   | { readonly does: "memory"; readonly share: number }
+  /** A server's process stands still, or goes on. */
+  | { readonly does: "hang" | "go on"; readonly server: number }
   /** Time passes. */
   | { readonly does: "pass"; readonly sweeps: number };
 
@@ -56,6 +58,9 @@ const DEADLINE_MS = 2_000;
 /** After this long nothing waits any more for a reader that stalls. */
 const BOUND_MS = 3 * DEADLINE_MS;
 
+/** After this long nothing waits any more for a process that hangs. */
+const HANG_MS = STALL_MS + 2 * SWEEP_INTERVAL_MS;
+
 /** After this long nothing waits any more for frames that aren't complete. */
 const FRAME_MS = 1_500;
 
@@ -67,6 +72,7 @@ const HOUR_MS = 3_600_000;
 
 interface Publisher {
   readonly peer: MemoryPeer;
+  readonly bed: MemoryBed;
   readonly number: number;
   readonly topic: string;
   readonly sizes: readonly number[];
@@ -119,12 +125,15 @@ class Play {
   readonly #readers: readonly Reader[];
   readonly #publishers: readonly Publisher[];
 
+  readonly #budgetBytes: number;
+
   constructor(
-    { steps, readers, publishers, asking }: Waiting,
+    { steps, readers, publishers, asking, budgetBytes }: Waiting,
     beds: MemoryBed[],
     timers: VirtualTimers,
   ) {
     this.#steps = steps;
+    this.#budgetBytes = budgetBytes;
     this.#beds = beds;
     this.#timers = timers;
     this.#readers = readers.map((bufferBytes, i) => {
@@ -134,6 +143,7 @@ class Play {
     });
     this.#publishers = publishers.map((sizes, number) => ({
       peer: this.#bed(number + 1).dial(),
+      bed: this.#bed(number + 1),
       number,
       topic: TOPICS[(number >> 1) % TOPICS.length] as string,
       sizes,
@@ -148,8 +158,11 @@ class Play {
   run(): void {
     for (const step of this.#steps) {
       this.#do(step);
-      if (step.does === "pass" && this.#readers.every(({ stalls }) => !stalls)) this.#check(step);
+      if (step.does !== "pass") continue;
+      if (this.#readers.every(({ stalls }) => !stalls)) this.#check(step);
+      else this.#checkTopics();
     }
+    for (const bed of this.#beds) bed.hangs = false;
     // Those that read go on, those that don't are ended: so all that was sent is read.
     this.#pass(BOUND_MS);
     this.#assertAllRead("readers that stalled were ended");
@@ -176,6 +189,10 @@ class Play {
       this.#bed(0).net.residentBytes = step.share * MEMORY_BYTES;
       return;
     }
+    if ("server" in step) {
+      this.#bed(step.server).hangs = step.does === "hang" && this.#beds.length > 1;
+      return;
+    }
     if ("publisher" in step) {
       const publisher = this.#publishers[step.publisher % this.#publishers.length] as Publisher;
       if (publisher.hasEnded) return;
@@ -190,12 +207,40 @@ class Play {
     reader.peer[step.does]();
   }
 
-  /** Nobody stalls, so there is nothing to wait for, but for frames that hold too much to come. */
+  /**
+   * No reader stalls, so there is nothing to wait for, but for frames that hold too much to come, and for
+   * a second for a process that hangs; those who ask for receipts wait for it longer.
+   */
   #check({ does }: Step): void {
     this.#settle();
     if (this.#publishers.every(({ peer }) => peer.unreadBytes === 0)) return;
-    this.#pass(FRAME_MS + (this.#isMemoryShort ? MAX_HOLD_MS : 0));
-    this.#assertAllRead(`nobody stalls, behind ${does}`);
+    this.#pass(FRAME_MS + HANG_MS + (this.#isMemoryShort ? MAX_HOLD_MS : 0));
+    this.#assertAllRead(`nobody stalls, behind ${does}`, this.#free);
+  }
+
+  /** Publishers wait for the readers of their own topic only, wherever these are, unless memory is short. */
+  #checkTopics(): void {
+    this.#settle();
+    const topics = TOPICS.filter((topic) =>
+      this.#readers.every((reader) => reader.topic !== topic || !reader.stalls)
+    );
+    const publishers = this.#free.filter(({ topic }) => topics.includes(topic));
+    if (publishers.every(({ peer }) => peer.unreadBytes === 0)) return;
+    this.#pass(FRAME_MS + HANG_MS);
+    if (this.#isMemoryShort) return;
+    if (this.#beds.some(({ server }) => server.heldBytes > this.#budgetBytes / 2)) return;
+    this.#assertAllRead("only another topic's readers stall", publishers);
+  }
+
+  /**
+   * Those that need not wait for a process that hangs: it isn't theirs, they want no receipts of it, and
+   * those that others want don't take all memory.
+   */
+  get #free(): readonly Publisher[] {
+    if (!this.#beds.some(({ hangs }) => hangs)) return this.#publishers;
+    return this.#publishers.filter(({ bed, asks }) =>
+      !asks && !bed.hangs && bed.server.heldBytes < this.#budgetBytes / 2
+    );
   }
 
   get #isMemoryShort(): boolean {
@@ -203,8 +248,8 @@ class Play {
     return residentBytes >= MEMORY_BYTES * CEILING_STEPS.holds_bulk.until;
   }
 
-  #assertAllRead(why: string): void {
-    for (const { peer, number } of this.#publishers) {
+  #assertAllRead(why: string, publishers = this.#publishers): void {
+    for (const { peer, number } of publishers) {
       if (hasClosed(peer)) continue;
       assertEquals(peer.unreadBytes, 0, `publisher ${number} isn't read although ${why}`);
     }
@@ -238,6 +283,14 @@ class Play {
       this.#settle();
       this.#timers.pass(SWEEP_INTERVAL_MS);
       for (const bed of this.#beds) bed.pass(SWEEP_INTERVAL_MS);
+      this.#wakeOverdue();
+    }
+  }
+
+  /** What would be ended in a server goes on. */
+  #wakeOverdue(): void {
+    for (const { overdue } of this.#beds) {
+      for (const { path } of overdue.splice(0)) this.#bed(Number(path.slice(1))).hangs = false;
     }
   }
 

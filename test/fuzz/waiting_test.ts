@@ -37,6 +37,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   {
+    weight: 1,
+    arbitrary: fc.record({ does: fc.constantFrom("hang", "go on" as const), server: index }),
+  },
+  {
     weight: 4,
     arbitrary: fc.record({
       does: fc.constant("turn" as const),
@@ -69,8 +73,8 @@ const waiting: fc.Arbitrary<Waiting> = fc.record({
   steps: fc.array(step, { minLength: 20, maxLength: 80, size: "max" }),
 });
 
-/** Some 50 steps each: 10^5 in all on both runtimes together. */
-const RUNS = 1_000;
+/** Some 50 steps each: 2 x 10^4 in all on both runtimes together. */
+const RUNS = 200;
 
 /** Four publishers that send much to the readers of two servers, all at once. */
 const bothWays: Waiting = {
@@ -120,7 +124,41 @@ const owed: Waiting = {
   ],
 };
 
+/** A process that hangs while the others' publishers send, until more waits for it than may. */
+const hung: Waiting = {
+  ...bothWays,
+  servers: 3,
+  budgetBytes: 1_000_000,
+  readers: [20_000, 20_000, 20_000, 20_000, 20_000, 20_000],
+  steps: [
+    { does: "hang", server: 2 },
+    ...Array.from({ length: 20 }).flatMap((): Step[] => [
+      ...[0, 2, 3].map((publisher): Step => ({ does: "send", publisher, bytes: 200_000 })),
+      { does: "pass", sweeps: 1 },
+    ]),
+  ],
+};
+
+/** A reader of one topic that takes little at a time, on another server than the publishers of both. */
+const slow: Waiting = {
+  ...bothWays,
+  budgetBytes: 1_000_000,
+  publishers: [[1], [9_000], [1], [9_000]],
+  readers: [300_000, 300_000, 500, 300_000],
+  steps: [
+    { does: "stall", reader: 2 },
+    ...Array.from({ length: 20 }).flatMap((): Step[] => [
+      ...[1, 3].map((publisher): Step => ({ does: "send", publisher, bytes: 20_000 })),
+      { does: "take", reader: 2, bytes: 5_000 },
+      { does: "pass", sweeps: 1 },
+    ]),
+  ],
+};
+
 describe("who waits for whom", () => {
+  it("again: a process that hangs", () => play(hung));
+  it("again: readers of another topic, beyond a link", () => play(slow));
+
   it("again: publishers for memory that never falls", () => play(full));
   it("ends where publishers wait for receipts of one another's servers", () => play(owed));
 

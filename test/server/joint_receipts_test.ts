@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { describe, it } from "node:test";
 import { NEW_BUFFERS } from "../../protocol/buffer_pool.ts";
 import type { Connection } from "../../runtime/types.ts";
-import { AnswerDecoder, AnswerEncoder } from "../../server/answer_frames.ts";
+import { AnswerDecoder, AnswerEncoder } from "../../server/link_answers.ts";
 import {
   MAX_OWED_RECEIPTS,
   MAX_OWED_RECEIPTS_IN_NEED,
@@ -56,7 +56,7 @@ class FakeWorker {
   /** Says that so many had the message written, in pieces of some bytes. */
   answer(net: MemoryBed["net"], micros: number, written: number, pieceBytes = 1_000): void {
     const answers = new AnswerEncoder();
-    answers.append(micros, { matched: written, written, queued: 0, evicted: 0 });
+    answers.appendReceipt(micros, { matched: written, written, queued: 0, evicted: 0 });
     const bytes = answers.take();
     for (let start = 0; start < bytes.length; start += pieceBytes) {
       this.#connection!.write(bytes.subarray(start, start + pieceBytes));
@@ -117,7 +117,11 @@ describe("a receipt of several processes", () => {
     asker.send(frames.take());
     bed.net.settle();
     const told: number[] = [];
-    new AnswerDecoder().push(asker.received, (micros) => told.push(micros));
+    new AnswerDecoder().push(asker.received, {
+      onReceipt: (micros) => told.push(micros),
+      onHold() {},
+      onLetGo() {},
+    });
     assertEquals(told, [2]);
   });
 

@@ -6,11 +6,13 @@
 
 import type { Address, Runtime } from "../../runtime/types.ts";
 import { type Limits, SWEEP_INTERVAL_MS } from "../../server/limits.ts";
+import type { OverdueProcess } from "../../server/backplane.ts";
 import { completeLimits } from "../../server/serve.ts";
 import { Server } from "../../server/server.ts";
 import type { SessionEnd } from "../../server/session_end.ts";
 import type { Timekeeper } from "../../server/timekeeper.ts";
 import type { DialOptions, MemoryPeer } from "./memory_peer.ts";
+import { MemoryProcess } from "./memory_process.ts";
 import { type MemoryOptions, MemoryRuntime } from "./memory_runtime.ts";
 
 /** Where the clock stands when the test begins: not at 0, which could pass for "never". */
@@ -21,9 +23,12 @@ export class MemoryBed {
   readonly net: MemoryRuntime;
   readonly server: Server;
   readonly ended: SessionEnd[] = [];
+  /** Processes that were said to take too long, as often as that was said. */
+  readonly overdue: OverdueProcess[] = [];
   #nowMs = START_MS;
   #address!: Address;
   #sweep: () => void = () => {};
+  readonly #process: MemoryProcess | undefined;
 
   private constructor(
     net: MemoryRuntime,
@@ -33,6 +38,7 @@ export class MemoryBed {
     timekeeper: Timekeeper | undefined,
   ) {
     this.net = net;
+    this.#process = runtime instanceof MemoryProcess ? runtime : undefined;
     this.server = new Server(
       runtime,
       completeLimits({ maxConnections: 100_000, ...limits }),
@@ -44,6 +50,7 @@ export class MemoryBed {
         readMs: () => this.#nowMs,
         hasMesh,
         ...timekeeper === undefined ? {} : { timekeeper },
+        onOverdue: (process) => void this.overdue.push(process),
       },
     );
   }
@@ -73,7 +80,7 @@ export class MemoryBed {
     const net = netOf(options);
     const beds: MemoryBed[] = [];
     for (let i = 0; i < count; i++) {
-      const bed = await MemoryBed.#on(net, net, limits, true, timekeepers[i]);
+      const bed = await MemoryBed.#on(net, new MemoryProcess(net), limits, true, timekeepers[i]);
       await bed.server.mesh!.listen(`/${i}`);
       for (const [j, other] of beds.entries()) {
         await bed.link(`/${j}`);
@@ -103,6 +110,22 @@ export class MemoryBed {
       globalThis.setInterval = setInterval;
     }
     return bed;
+  }
+
+  /** Whether the process of one of several servers stands still. */
+  get hangs(): boolean {
+    return this.#process?.hangs ?? false;
+  }
+
+  /** Stops the process of one of several servers, or lets it go on. */
+  set hangs(hangs: boolean) {
+    if (this.#process === undefined) throw new TypeError("there is only one process");
+    this.#process.hangs = hangs;
+  }
+
+  /** Ends the process of one of several servers, as SIGKILL does. */
+  kill(): void {
+    this.#process?.kill();
   }
 
   /** Links the server with whoever listens on the Unix socket. */
@@ -137,7 +160,7 @@ export class MemoryBed {
       this.#nowMs += SWEEP_INTERVAL_MS;
       meanwhile();
       this.net.settle();
-      this.#sweep();
+      if (!this.hangs) this.#sweep();
       this.net.settle();
     }
   }

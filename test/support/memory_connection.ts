@@ -18,6 +18,13 @@ export interface Network extends Loop {
   wrote(connection: MemoryConnection, bytes: number): void;
 }
 
+/** A process that may stand still. */
+export interface Owner {
+  readonly hangs: boolean;
+  /** Keeps what an end would do until the process goes on. */
+  defer(end: End): void;
+}
+
 /** One side of a connection, as the code under test has it. */
 export class MemoryConnection implements Connection, End {
   readonly remoteAddress: string;
@@ -26,6 +33,8 @@ export class MemoryConnection implements Connection, End {
   readonly number: number;
   /** Calls of `write` that had something to send and could. */
   writeCount = 0;
+  /** Whose it is, where the runtime has several processes. */
+  process: Owner | undefined;
   readonly #network: Network;
   readonly #inbox: Pipe;
   readonly #outbox: Pipe;
@@ -122,6 +131,7 @@ export class MemoryConnection implements Connection, End {
   }
 
   poll(): void {
+    if (this.process?.hangs) return this.process.defer(this);
     this.#send();
     this.#receive();
     if (this.#end === null || this.#handler === undefined) return;

@@ -8,7 +8,8 @@ import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { findProgram, type RuntimeName } from "../../bots/program.ts";
 import { ServerProcess } from "../../bots/server_process.ts";
-import type { Target } from "./janus_client.ts";
+import { peersOf } from "../../bots/soak/census.ts";
+import type { JanusClient, Target } from "./janus_client.ts";
 
 /** Why tests of workers aren't run here; false where they are. */
 export const skipWorkers = process.platform === "linux"
@@ -39,5 +40,30 @@ export async function withWorkers(
     await body(server, { hostname: "127.0.0.1", port: server.port });
   } finally {
     await server.stopped();
+  }
+}
+
+/**
+ * Connects clients, so many at a time, until each worker has some.
+ *
+ * @param connect Connects one.
+ * @param least How many each worker has then at least.
+ */
+export async function onEachWorker(
+  pids: readonly number[],
+  target: Target,
+  connect: () => Promise<JanusClient>,
+  least = 1,
+): Promise<{ readonly clients: JanusClient[]; readonly on: (pid: number) => JanusClient[] }> {
+  const clients: JanusClient[] = [];
+  for (;;) {
+    for (let i = 0; i < pids.length * least; i++) clients.push(await connect());
+    const byPid = new Map<number, JanusClient[]>();
+    for (const pid of pids) {
+      const ports = new Set(await peersOf(pid, target.port));
+      byPid.set(pid, clients.filter(({ localPort }) => ports.has(localPort)));
+    }
+    if (pids.some((pid) => byPid.get(pid)!.length < least)) continue;
+    return { clients, on: (pid) => byPid.get(pid) ?? [] };
   }
 }
