@@ -1,6 +1,6 @@
 import type { Runtime } from "../runtime/types.ts";
 import { Fifo } from "./fifo.ts";
-import { Gate } from "./gate.ts";
+import { ReadAdmission } from "./read_admission.ts";
 
 /** A connection whose bytes wait to be read. */
 export interface ReadTask {
@@ -107,7 +107,7 @@ export class FairReader {
   /** Units left of the piece that is being read; whoever reads counts them down. */
   unitsLeft = 0;
   /** Where connections that send much wait until less is queued. */
-  readonly gate: Gate;
+  readonly admission: ReadAdmission = new ReadAdmission();
   /** Turns so far. */
   turn = 0;
   readonly #runtime: Runtime;
@@ -123,7 +123,6 @@ export class FairReader {
 
   /** @param readMs A monotonic clock, in milliseconds. */
   constructor(runtime: Runtime, readMs: () => number) {
-    this.gate = new Gate(runtime);
     this.#runtime = runtime;
     this.#readMs = readMs;
   }
@@ -168,11 +167,11 @@ export class FairReader {
     this.#queuedBytes += bytes;
   }
 
-  /** Whether a connection that sends much may be read on; if not, it should wait at the gate. */
+  /** Whether a connection that sends much may be read on; if not, it should wait for its admission. */
   grant(): boolean {
-    if (this.#queuedBytes + this.#grants * BYTES_PER_GRANT > MAX_QUEUED_BYTES) return false;
-    this.#grants++;
-    return true;
+    if (this.admission.isEmpty && this.#takeGrant()) return true;
+    this.#askTurn();
+    return false;
   }
 
   /** Gives a connection a turn to read what has arrived. To be called once until it has none more. */
@@ -188,6 +187,12 @@ export class FairReader {
     this.#askTurn();
   }
 
+  #takeGrant(): boolean {
+    if (this.#queuedBytes + this.#grants * BYTES_PER_GRANT > MAX_QUEUED_BYTES) return false;
+    this.#grants++;
+    return true;
+  }
+
   #askTurn(): void {
     if (this.#isTurnAsked) return;
     this.#isTurnAsked = true;
@@ -200,8 +205,9 @@ export class FairReader {
     this.#unitsOfTurn = UNITS_PER_TURN;
     this.#grants = 0;
     this.#readPieces();
+    while (!this.admission.isEmpty && this.#takeGrant()) this.admission.take()?.resume();
     // What was granted may bring nothing: so whether there is room is looked at again each turn.
-    if (this.#queuedBytes <= MAX_QUEUED_BYTES / 2) this.gate.open();
+    if (!this.admission.isEmpty) this.#askTurn();
   };
 
   #readPieces(): void {

@@ -1,9 +1,10 @@
 import { type ReadTask, UNITS_PER_PIECE } from "./fair_reader.ts";
 import { Fifo } from "./fifo.ts";
-import type { Gate, Waiter, WaitingPlace } from "./gate.ts";
+import type { Gate, WaitingPlace } from "./gate.ts";
 import { siteOf } from "./ip_address.ts";
 import { READ_AHEAD_BYTES, SMALL_FRAME_BYTES } from "./limits.ts";
 import type { Publisher } from "./publisher.ts";
+import type { Applicant } from "./read_admission.ts";
 import type { SessionContext } from "./session_context.ts";
 import { type Rate, TokenBucket } from "./token_bucket.ts";
 
@@ -19,6 +20,9 @@ const CHUNKS_PER_PIECE = 16;
  */
 const STREAM_BYTES = 2_048;
 const STREAM_TURNS = 2;
+
+/** A connection that brings no more at once is read on before those that bring more. */
+const LITTLE_BYTES = 128 * 1024;
 
 /** For how many turns that is remembered, some 0.1 s while the loop is busy. */
 const STREAM_MEMORY_TURNS = 32;
@@ -55,8 +59,12 @@ export interface InboundSession {
   readonly hasPublished: boolean;
   /** Whether it ever sent more at once than small messages are. */
   readonly hasSentMuch: boolean;
-  /** The client is about to be read again, after a wait of the server's making. */
-  onWaited(): void;
+  /**
+   * The client is about to be read again, after a wait.
+   *
+   * @param isLate Whether what it has sent meanwhile says nothing about how much it sends.
+   */
+  onWaited(isLate: boolean): void;
   /** All that had to wait is read. */
   onNothingWaits(): void;
   /** Whether the inbound side wants the connection to be read. */
@@ -70,7 +78,7 @@ export interface InboundSession {
  * A client waits for others at a gate only between frames. In the middle of a large frame it's read
  * on: what is held for a client that waits could not be given back by it.
  */
-export class Inbound implements Waiter, ReadTask {
+export class Inbound implements Applicant, ReadTask {
   /** The publisher that the client is, from its first message on; the session's own. */
   publisher: Publisher | undefined;
   /** When the client last sent much at once, on the coarse clock; 0 if it never did. The session's own. */
@@ -95,6 +103,8 @@ export class Inbound implements Waiter, ReadTask {
   #hasBeenThrottled = false;
   /** The turn in which all that had arrived was last read. */
   #caughtUpTurn = 0;
+  /** What has arrived since the client was last admitted, or its connection was last read on. */
+  #broughtBytes = 0;
   /** Until which turn the client counts as one that sends without a pause. */
   #streamsUntilTurn = 0;
   #site: string | undefined;
@@ -117,6 +127,10 @@ export class Inbound implements Waiter, ReadTask {
     const { hasPublished } = this.#session;
     return hasPublished && this.#deferredBytes <= READ_AHEAD_BYTES && !this.#isMidFrame &&
       this.#context.reading.turn >= this.#streamsUntilTurn;
+  }
+
+  get bringsLittle(): boolean {
+    return this.#broughtBytes <= LITTLE_BYTES;
   }
 
   /** Whether what arrives isn't read at once just now. */
@@ -148,6 +162,7 @@ export class Inbound implements Waiter, ReadTask {
 
   /** Reads what arrived, or lets it wait. The chunk is copied where it's kept. */
   take(chunk: Uint8Array): void {
+    this.#broughtBytes += chunk.byteLength;
     if (this.isWaiting) return this.#deferAndPause(chunk);
     const { reading } = this.#context;
     const isSoon = reading.turn - this.#caughtUpTurn <= STREAM_TURNS;
@@ -200,12 +215,9 @@ export class Inbound implements Waiter, ReadTask {
    */
   waitFor(attempt: Attempt, place: WaitingPlace): void {
     if (this.#isReadingRest) return;
-    this.#unqueue();
     this.#attempt = attempt;
-    this.#waitsAt = place;
     this.endPiece();
-    this.#session.setReading(false);
-    place.wait(this);
+    this.#stopAt(place);
   }
 
   /**
@@ -227,13 +239,14 @@ export class Inbound implements Waiter, ReadTask {
     }
     this.#attempt = undefined;
     if (this.#waitsAt === undefined) return;
-    const { throttle } = this.#context;
+    const { throttle, reading } = this.#context;
+    if (this.#waitsAt === reading.admission) return this.#admit();
     if (this.#waitsAt === throttle.gate && this.#isTooFast) {
       throttle.gate.wait(this);
       return;
     }
     this.#waitsAt = undefined;
-    this.#session.onWaited();
+    this.#session.onWaited(true);
     // In its turn: thousands may have waited at the same gate.
     this.#queue();
   }
@@ -309,25 +322,42 @@ export class Inbound implements Waiter, ReadTask {
   /** Nothing waits any more: the connection is read on, if what is read of all has room. */
   #endQueueing(): false {
     const { reading } = this.#context;
-    if (this.#session.hasSentMuch && !reading.grant()) return this.#waitAt(reading.gate);
+    if (this.#session.hasSentMuch && !reading.grant()) {
+      this.#stopAt(reading.admission);
+      return false;
+    }
     this.#unqueue();
-    this.#deferred = undefined;
-    this.#caughtUpTurn = reading.turn;
-    this.#session.setReading(true);
-    this.#session.onNothingWaits();
+    this.#readOn();
     return false;
   }
 
+  #admit(): void {
+    this.#waitsAt = undefined;
+    this.#session.onWaited(false);
+    this.#readOn();
+  }
+
+  #readOn(): void {
+    this.#deferred = undefined;
+    this.#broughtBytes = 0;
+    this.#caughtUpTurn = this.#context.reading.turn;
+    this.#session.setReading(true);
+    this.#session.onNothingWaits();
+  }
+
   #waitAt(gate: Gate): false {
-    const { counters, throttle, reading } = this.#context;
-    this.#unqueue();
-    this.#waitsAt = gate;
-    this.#session.setReading(false);
-    gate.wait(this);
-    if (gate === reading.gate) return false;
+    const { counters, throttle } = this.#context;
+    this.#stopAt(gate);
     counters.publisherPauses++;
     if (gate === throttle.gate) this.#noteThrottled();
     return false;
+  }
+
+  #stopAt(place: WaitingPlace): void {
+    this.#unqueue();
+    this.#waitsAt = place;
+    this.#session.setReading(false);
+    place.wait(this);
   }
 
   #noteThrottled(): void {

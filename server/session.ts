@@ -226,7 +226,7 @@ export class Session extends ClientConnection
   /** Undoes {@linkcode holdBack}. */
   letGo(): void {
     if (!this.isOpen) return;
-    this.onWaited();
+    this.onWaited(true);
     this.#resume(FOR_MEMORY);
   }
 
@@ -373,11 +373,15 @@ export class Session extends ClientConnection
     return sentMuchMs !== 0 && this.context.clock.nowMs - sentMuchMs < MUCH_FOR_MS;
   }
 
-  onWaited(): void {
+  onWaited(isLate: boolean): void {
     // The time in which the server read nothing doesn't count as the client's silence.
-    this.#heardMs = this.stateSinceMs = this.#unfinishedSinceMs = this.context.clock.nowMs;
-    this.#flags |= HAS_WAITED;
-    if (this.#unansweredMs !== 0) this.#unansweredMs = this.#heardMs;
+    const { nowMs } = this.context.clock;
+    this.stateSinceMs = this.#unfinishedSinceMs = nowMs;
+    if (isLate) {
+      this.#heardMs = nowMs;
+      this.#flags |= HAS_WAITED;
+    }
+    if (this.#unansweredMs !== 0) this.#unansweredMs = nowMs;
     this.#inbound?.publisher?.onWaited();
   }
 

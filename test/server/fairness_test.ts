@@ -1,7 +1,10 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
 import { message, publish, publishForReceipt } from "../support/janus_client.ts";
+import { type Applicant, ReadAdmission } from "../../server/read_admission.ts";
 import { dataOf, MemoryBed } from "../support/memory_bed.ts";
+
+const KIB = 1_024;
 
 const FLOODERS = 300;
 const TURNS_PER_MESSAGE = 20;
@@ -45,4 +48,76 @@ describe("a client that says little", () => {
       assertEquals(dataOf(reader), Array.from({ length: 31 }, (_, i) => i - 1));
     });
   }
+});
+
+describe("a client of large messages", () => {
+  for (
+    const [where, from] of [["at another address", "10.0.0.2"], [
+      "at the same",
+      "10.0.0.1",
+    ]] as const
+  ) {
+    it(`waits for no backlog of those that fill what is read at once, ${where}`, async () => {
+      const bed = await MemoryBed.start({}, { bufferBytes: 256 * KIB });
+      const reader = bed.subscribed(["calm"], { from });
+      const publisher = bed.dial({ from });
+      const flooders = Array.from({ length: 100 }, () => bed.dial({ from: "10.0.0.1" }));
+      const flood = publish(message("nobody", "x".repeat(30 * KIB))).repeat(40);
+      for (const flooder of flooders) flooder.send(flood);
+      const { counters } = bed.server;
+      // Until what arrived at first is read, and they wait for their admission.
+      while (counters.bytesIn < 100 * 256 * KIB) bed.net.turn();
+      let worst = 0;
+      for (let n = 0; n < 10; n++) {
+        const before = counters.bytesIn;
+        publisher.send(publish(message("calm", n + "y".repeat(50 * KIB))));
+        while (dataOf(reader).length === n) bed.net.turn();
+        worst = Math.max(worst, counters.bytesIn - before);
+      }
+      assertGreater(flooders.filter(({ unreadBytes }) => unreadBytes > 0).length, 50);
+      assertLess(worst / KIB, 16 * 1_024);
+      assertEquals(bed.ended, []);
+    });
+  }
+});
+
+describe("the admission of those that send much", () => {
+  function applicant(site: string, bringsLittle: boolean): Applicant {
+    return { site, bringsLittle, resume() {} };
+  }
+
+  function takeAll(admission: ReadAdmission): Applicant[] {
+    const taken: Applicant[] = [];
+    while (!admission.isEmpty) taken.push(admission.take()!);
+    return taken;
+  }
+
+  it("takes addresses in turns", () => {
+    const admission = new ReadAdmission();
+    for (let i = 0; i < 100; i++) admission.wait(applicant("crowd", false));
+    admission.wait(applicant("one", false));
+    admission.wait(applicant("two", false));
+    const sites = takeAll(admission).map(({ site }) => site);
+    assertEquals(sites.slice(0, 4), ["crowd", "one", "two", "crowd"]);
+    assertEquals(sites.length, 102);
+  });
+
+  it("takes those that bring little first, and others for every fourth", () => {
+    const admission = new ReadAdmission();
+    for (let i = 0; i < 8; i++) admission.wait(applicant("site", false));
+    for (let i = 0; i < 8; i++) admission.wait(applicant("site", true));
+    const order = takeAll(admission).map(({ bringsLittle }) => bringsLittle ? "l" : "H").join("");
+    assertEquals(order, "lllHlllHllHHHHHH");
+  });
+
+  it("forgets one that leaves", () => {
+    const admission = new ReadAdmission();
+    const [gone, other] = [applicant("a", true), applicant("b", false)];
+    admission.wait(gone);
+    admission.wait(other);
+    admission.leave(gone);
+    admission.leave(gone);
+    assertEquals([admission.take() === other, admission.isEmpty], [true, true]);
+    assertEquals(admission.take(), undefined);
+  });
 });
