@@ -9,6 +9,7 @@ import process from "node:process";
 import { Attempt } from "./bun_attempt.ts";
 import type { BunConnection } from "./bun_connection.ts";
 import { begin, descriptorsExhausted, events, type Handler, secureEvents } from "./bun_sockets.ts";
+import { claimPort } from "./port_claim.ts";
 import { checkIdentity } from "./tls_identity.ts";
 import { TLS_SUITES } from "./tls_suites.ts";
 import { addressText, checkPort, transportError, transportErrorCode } from "./transport_error.ts";
@@ -21,6 +22,7 @@ import {
   type ListenOptions,
   type Runtime,
   type TlsIdentity,
+  TransportError,
 } from "./types.ts";
 
 /**
@@ -52,7 +54,6 @@ class BunRuntime implements Runtime {
     setImmediate(task);
   }
 
-  // deno-lint-ignore require-await -- so that a failure is a rejection
   async listen(options: ListenOptions, accept: Accept): Promise<Listener> {
     checkPort(options);
     const socket: Handler = {
@@ -63,7 +64,7 @@ class BunRuntime implements Runtime {
         begin(socket, accept, options.tls === undefined ? "plain" : "handshaking");
       },
     };
-    return new BunListener(listenOn(options, socket), options, socket);
+    return new BunListener(await listenOn(options, socket), options, socket);
   }
 
   // deno-lint-ignore require-await -- so that a failure is a rejection
@@ -80,14 +81,18 @@ type BunSocketListener =
   | Bun.TCPSocketListener<BunConnection>
   | Bun.UnixSocketListener<BunConnection>;
 
-function listenOn(options: ListenOptions, socket: Handler): readonly BunSocketListener[] {
+async function listenOn(
+  options: ListenOptions,
+  socket: Handler,
+): Promise<readonly BunSocketListener[]> {
   const what = `cannot listen on ${addressText(options)}`;
   if (options.tls !== undefined) checkIdentity(options.tls, what);
   try {
     return options.transport === "unix"
       ? [Bun.listen({ unix: options.path, allowHalfOpen: true, socket: socket as never })]
-      : listenTcp(options, socket);
+      : await listenTcp(options, socket, what);
   } catch (error) {
+    if (error instanceof TransportError) throw error;
     let code = transportErrorCode(error);
     // What Bun says nothing about is a failed look-up, where there was one to fail.
     if (code === "other" && options.transport === "tcp" && isIP(options.hostname) === 0) {
@@ -104,14 +109,12 @@ function listenOn(options: ListenOptions, socket: Handler): readonly BunSocketLi
  */
 const socketsPerPort = 8;
 
-/** How often a port that the system chose may be somebody else's by the time we share it. */
-const maxChoices = 10;
-
-function listenTcp(
+async function listenTcp(
   options: TcpListenOptions,
   socket: Handler,
-): Bun.TCPSocketListener<BunConnection>[] {
-  const { hostname, reusePort = false, tls } = options;
+  what: string,
+): Promise<Bun.TCPSocketListener<BunConnection>[]> {
+  const { hostname, port, reusePort, tls } = options;
   const listenOn = (port: number, isShared: boolean) =>
     Bun.listen<BunConnection>(
       {
@@ -127,22 +130,29 @@ function listenTcp(
       } as Bun.TCPSocketListenOptions<BunConnection>,
     );
   const count = process.platform === "linux" ? socketsPerPort : 1;
-  for (let choice = 1;; choice++) {
-    // The first one finds out whether the port is to be had, and which it is.
-    const first = listenOn(options.port, reusePort);
-    // One that has an identity shares the port with those that will relieve it.
-    if (count === 1 && tls === undefined) return [first];
-    const listeners = reusePort ? [first] : [];
-    if (!reusePort) first.stop();
+  // One that has an identity shares the port with those that will relieve it.
+  if (count === 1 && reusePort === undefined && tls === undefined) return [listenOn(port, false)];
+  const listenOnAll = () => {
+    const listeners = [listenOn(port, true)];
     try {
-      while (listeners.length < count) listeners.push(listenOn(first.port, true));
+      while (listeners.length < count) listeners.push(listenOn(listeners[0]!.port, true));
       return listeners;
     } catch (error) {
       for (const listener of listeners) listener.stop();
-      const isTaken = transportErrorCode(error) === "address_in_use";
-      if (options.port !== 0 || !isTaken || choice === maxChoices) throw error;
+      throw error;
     }
-  }
+  };
+  if (reusePort === "join") return listenOnAll();
+  return await claimPort({ port, what }, holdName, () => {
+    // Fails where anybody listens, sharing or not. What the system chooses, nobody has.
+    if (port !== 0) listenOn(port, false).stop();
+    return listenOnAll();
+  });
+}
+
+function holdName(path: string): () => void {
+  const listener = Bun.listen({ unix: path, socket: { data() {} } });
+  return () => listener.stop();
 }
 
 class BunListener implements Listener {
@@ -171,10 +181,10 @@ class BunListener implements Listener {
     if (this.#options.tls === undefined) {
       throw new TypeError("a listener without TLS has no identity to renew");
     }
-    const options = { ...this.#options, ...this.address, reusePort: true, tls } as ListenOptions;
+    const options = { ...this.#options, ...this.address, reusePort: "join", tls } as ListenOptions;
     const old = this.#listeners;
     // Both share the port while the new ones relieve the old, so that nobody is refused.
-    this.#listeners = listenOn(options, this.#socket);
+    this.#listeners = await listenOn(options, this.#socket);
     await stopAll(old);
   }
 }

@@ -9,6 +9,7 @@ import process from "node:process";
 import { collectGarbage } from "./deno_garbage.ts";
 import { DenoReads } from "./deno_reads.ts";
 import { DenoTurns } from "./deno_turns.ts";
+import { claimPort } from "./port_claim.ts";
 import { connectTls, TlsAcceptor } from "./tls_layer.ts";
 import {
   addressText,
@@ -17,15 +18,16 @@ import {
   transportError,
   transportErrorCode,
 } from "./transport_error.ts";
-import type {
-  Accept,
-  Address,
-  Connection,
-  ConnectOptions,
-  Listener,
-  ListenOptions,
-  Runtime,
-  TlsIdentity,
+import {
+  type Accept,
+  type Address,
+  type Connection,
+  type ConnectOptions,
+  type Listener,
+  type ListenOptions,
+  type Runtime,
+  type TlsIdentity,
+  TransportError,
 } from "./types.ts";
 
 /** Connections that may wait to be accepted. Linux caps it at `net.core.somaxconn`, 4096 by default. */
@@ -79,25 +81,25 @@ class DenoRuntime implements Runtime {
     this.#turns.next(task);
   }
 
-  // deno-lint-ignore require-await -- so that a failure is a rejection
   async listen(options: ListenOptions, accept: Accept): Promise<Listener> {
     checkPort(options);
     const tls = options.tls === undefined
       ? undefined
       : new TlsAcceptor(options.tls, accept, options);
+    const what = `cannot listen on ${addressText(options)}`;
     let listener: Deno.Listener;
     try {
-      listener = options.transport === "unix"
-        ? Deno.listen({ transport: "unix", path: options.path })
-        : Deno.listen({
-          hostname: options.hostname,
-          port: options.port,
-          tcpBacklog,
-          // Left out unless wanted: without --unstable-net Deno exits at the sight of it.
-          ...(options.reusePort ? { reusePort: true } : {}),
+      if (options.transport === "unix") {
+        listener = Deno.listen({ transport: "unix", path: options.path });
+      } else if (options.reusePort === "claim") {
+        listener = await claimPort({ port: options.port, what }, holdName, () => {
+          // Fails where anybody listens, sharing or not.
+          if (options.port !== 0) listenOn(options, false).close();
+          return listenOn(options, true);
         });
+      } else listener = listenOn(options, options.reusePort === "join");
     } catch (error) {
-      throw transportError(`cannot listen on ${addressText(options)}`, error);
+      throw error instanceof TransportError ? error : transportError(what, error);
     }
     this.#turns.enter();
     return new DenoListener(listener, options, tls, accept, this.#readsOf(options), this.#turns);
@@ -128,6 +130,24 @@ class DenoRuntime implements Runtime {
   #readsOf({ transport }: ListenOptions | ConnectOptions): DenoReads {
     return transport === "unix" ? this.#unixReads : this.#reads;
   }
+}
+
+function listenOn(
+  { hostname, port }: { readonly hostname: string; readonly port: number },
+  isShared: boolean,
+): Deno.Listener {
+  return Deno.listen({
+    hostname,
+    port,
+    tcpBacklog,
+    // Left out unless wanted: without --unstable-net Deno exits at the sight of it.
+    ...(isShared ? { reusePort: true } : {}),
+  });
+}
+
+function holdName(path: string): () => void {
+  const listener = Deno.listen({ transport: "unix", path });
+  return () => listener.close();
 }
 
 async function dial(options: ConnectOptions): Promise<Deno.Conn> {

@@ -38,8 +38,11 @@ export type ListenOptions =
       readonly hostname: string;
       /** 0 lets the system choose; {@linkcode Listener.address} tells which. */
       readonly port: number;
-      /** Share the port with other processes that also ask for it (`SO_REUSEPORT`). */
-      readonly reusePort?: boolean;
+      /**
+       * Share the port with other processes (`SO_REUSEPORT`): `claim` it, where nobody may listen yet who
+       * isn't told to `join`, or `join` those who do. Without it nobody else may, nor later.
+       */
+      readonly reusePort?: "claim" | "join";
     }
     | {
       readonly transport: "unix";

@@ -38,6 +38,8 @@ export type Order =
   /** Accept clients. The answer: the {@linkcode Address}. */
   | {
     readonly do: "listen";
+    /** Whether no other worker listens: then nobody else may, on the same address. */
+    readonly isFirst: boolean;
     readonly hostname: string;
     readonly port: number;
     readonly tls: TlsIdentity | null;

@@ -1,7 +1,7 @@
 import type { Logger } from "@logtape/logtape";
 import { mkdtempSync, rmSync } from "node:fs";
 import { EnvironmentError } from "../runtime/command_line.ts";
-import type { Accept, Address, Runtime, TlsIdentity } from "../runtime/types.ts";
+import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
 import type { OverdueProcess } from "./backplane.ts";
 import type { Order } from "./control.ts";
@@ -57,12 +57,6 @@ const STOP_PATIENCE_MS = 9_700;
 /** How long a new worker may take to be ready. */
 const START_PATIENCE_MS = 10_000;
 
-/** A client that is there before there is a worker connects again. */
-const turnAway: Accept = (connection) => {
-  connection.destroy();
-  return { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
-};
-
 /**
  * Runs a server in several processes that share the port, and starts a new one for each that dies.
  */
@@ -75,6 +69,9 @@ export class Supervisor {
   /** Holds the workers' sockets; only this user may enter it. */
   readonly #directory: string;
   readonly #workers = new Set<WorkerProcess>();
+  /** Those of them that listen for clients. */
+  readonly #listening = new Set<WorkerProcess>();
+  #lastListen: Promise<void> = Promise.resolve();
   /** Workers that were asked to end. */
   readonly #leaving = new Set<WorkerProcess>();
   /** Workers that are asked just now whether they only are busy. */
@@ -112,9 +109,7 @@ export class Supervisor {
    */
   async start(): Promise<Address> {
     try {
-      const { workers, hostname, port } = this.#plan;
-      if (port !== 0) await this.#checkPort(hostname, port);
-      const names = Array.from({ length: workers }, (_, index) => `worker-${index + 1}`);
+      const names = Array.from({ length: this.#plan.workers }, (_, index) => `worker-${index + 1}`);
       const started = await Promise.all(names.map((name) => this.#startWorker(name)));
       for (const worker of started) await this.#open(worker);
     } catch (error) {
@@ -187,12 +182,6 @@ export class Supervisor {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  /** Processes that share a port don't notice a stranger on it, so look before they do. */
-  async #checkPort(hostname: string, port: number): Promise<void> {
-    const listener = await this.#runtime.listen({ transport: "tcp", hostname, port }, turnAway);
-    await listener.close();
-  }
-
   /** Starts a worker; it accepts no clients yet. */
   async #startWorker(name: string): Promise<WorkerProcess> {
     for (;;) {
@@ -211,6 +200,7 @@ export class Supervisor {
       this.#workers.add(worker);
       worker.ended.then(() => {
         this.#workers.delete(worker);
+        this.#listening.delete(worker);
         this.#lender.remove(worker);
         this.#censusTaker.remove(worker);
       });
@@ -249,16 +239,33 @@ export class Supervisor {
       await other.order({ do: "link", socketPath: worker.socketPath }).catch(() => {});
       await worker.order({ do: "link", socketPath: other.socketPath }).catch(() => {});
     }));
-    const { hostname } = this.#plan;
-    const port = this.#address?.transport === "tcp" ? this.#address.port : this.#plan.port;
     const tls = this.#tls;
     const access = this.#access;
-    this.#address = await worker.order({ do: "listen", hostname, port, tls, access }) ?? undefined;
+    await this.#inTurn(() => this.#listen(worker, tls, access));
     // Changed while it came to listen: it may have been told before it could use that.
     if (this.#tls !== null && this.#tls !== tls) {
       await worker.order({ do: "renew", tls: this.#tls });
     }
     if (this.#access !== access) await worker.order({ do: "set_access", access: this.#access });
+  }
+
+  /** Lets one worker after the other begin to listen. */
+  #inTurn(listen: () => Promise<void>): Promise<void> {
+    return this.#lastListen = this.#lastListen.catch(() => {}).then(listen);
+  }
+
+  /** Lets a worker accept clients; the first one finds out whether the address is to be had. */
+  async #listen(
+    worker: WorkerProcess,
+    tls: TlsIdentity | null,
+    access: AccessOptions,
+  ): Promise<void> {
+    const { hostname } = this.#plan;
+    const port = this.#address?.transport === "tcp" ? this.#address.port : this.#plan.port;
+    const isFirst = this.#listening.size === 0;
+    const order = { do: "listen", hostname, port, isFirst, tls, access } as const;
+    this.#address = await worker.order(order) ?? undefined;
+    this.#listening.add(worker);
   }
 
   #watch(worker: WorkerProcess): void {
@@ -311,6 +318,7 @@ export class Supervisor {
     this.#leaving.add(worker);
     this.#logger.info("{name} was asked to end; a new one follows", { name: worker.name });
     await worker.order({ do: "drain" }).catch(() => {});
+    this.#listening.delete(worker);
     await worker.order({ do: "stop" }).catch(() => {});
   }
 

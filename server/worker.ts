@@ -89,10 +89,11 @@ async function obey(order: Order): Promise<Address | null> {
       await server?.mesh?.link(order.socketPath);
       return null;
     case "listen": {
-      const { hostname, port, tls, access } = order;
+      const { hostname, port, isFirst, tls, access } = order;
+      const reusePort = isFirst ? "claim" : "join";
       server?.setAccess(access);
       const secure = tls === null ? {} : { tls };
-      const options = { transport: "tcp", hostname, port, reusePort: true, ...secure } as const;
+      const options = { transport: "tcp", hostname, port, reusePort, ...secure } as const;
       return await server?.listen(options) ?? null;
     }
     case "renew":

@@ -144,9 +144,9 @@ export function listeningCases(cases: Cases): void {
       transport: "tcp",
       hostname: "127.0.0.1",
       port: 0,
-      reusePort: true,
+      reusePort: "claim",
     });
-    const options = { ...first.address, reusePort: true } as ListenOptions;
+    const options = { ...first.address, reusePort: "join" } as ListenOptions;
     const second = await bed.listen(() => seen[1]!++, options);
     for (let i = 0; i < 40; i++) await bed.connect(second.address);
     await until("all are accepted", () => seen[0]! + seen[1]! === 40);
@@ -156,6 +156,31 @@ export function listeningCases(cases: Cases): void {
     await bed.connect(second.address);
     await until("the other goes on", () => seen[0]! + seen[1]! === 41);
   });
+
+  cases.where(
+    "reusePort",
+    "claims no port on which anybody listens, sharing it or not",
+    async (bed) => {
+      const anywhere = { transport: "tcp", hostname: "127.0.0.1", port: 0 } as const;
+      for (const reusePort of ["claim", undefined] as const) {
+        const there = await bed.listen(() => {}, {
+          ...anywhere,
+          ...(reusePort === undefined ? {} : { reusePort }),
+        });
+        const port = portOf(there.address);
+        for (const hostname of ["127.0.0.1", "0.0.0.0"]) {
+          const claim = { transport: "tcp", hostname, port, reusePort: "claim" } as const;
+          assertEquals((await failure(bed, claim)).code, "address_in_use");
+        }
+        // A connection that lives on holds nobody up.
+        const far = await bed.connect(there.address);
+        await there.close();
+        const next = await bed.listen(() => {}, { ...anywhere, port, reusePort: "claim" });
+        await next.close();
+        far.destroy();
+      }
+    },
+  );
 
   cases.where(
     "processes",

@@ -1,13 +1,7 @@
-import { getLogger } from "@logtape/logtape";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { detectRuntime } from "../../runtime/detect.ts";
-import type { Address, Connection, ConnectionHandler } from "../../runtime/types.ts";
-import { workerLimits } from "../../server/limits.ts";
-import { completeLimits } from "../../server/serve.ts";
-import { Supervisor } from "../../server/supervisor.ts";
 import { JanusClient } from "../support/janus_client.ts";
 import { ServerCommand } from "../support/server_command.ts";
 import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
@@ -66,49 +60,4 @@ for (const runtime of TESTED_RUNTIMES) {
       }
     });
   });
-}
-
-describe("a supervisor", { skip: skipWorkers }, () => {
-  it("starts while clients connect to the port that it tries", { timeout }, async () => {
-    const own = await detectRuntime();
-    const free = await own.listen(SOMEWHERE, ignored);
-    await free.close();
-    const address = free.address as Extract<Address, { transport: "tcp" }>;
-    const ends: string[] = [];
-    const runtime = await detectRuntime();
-    runtime.listen = async (options, accept) => {
-      const listener = await own.listen(options, accept);
-      await own.connect(address, (connection) => ({
-        ...ignored(connection),
-        onEnd: () => connection.close(),
-        onClose: (why) => ends.push(why),
-      }));
-      await until("the client is turned away", () => ends.length > 0);
-      return listener;
-    };
-    const limits = completeLimits({ maxConnections: 100 }, 2);
-    const supervisor = new Supervisor(runtime, {
-      workers: 2,
-      ...address,
-      tls: null,
-      limits: workerLimits(limits, 2),
-      maxOwnConnections: 50,
-      access: {},
-      logLevel: "error",
-      drainMs: null,
-    }, getLogger("hotwheels"));
-    try {
-      assertEquals(await supervisor.start(), address);
-      const client = await JanusClient.greeted(address);
-      await client.dispose();
-    } finally {
-      await supervisor.stop();
-    }
-  });
-});
-
-const SOMEWHERE = { transport: "tcp", hostname: "127.0.0.1", port: 0 } as const;
-
-function ignored(_: Connection): ConnectionHandler {
-  return { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
 }
