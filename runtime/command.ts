@@ -7,6 +7,7 @@
 import process from "node:process";
 import manifest from "../package.json" with { type: "json" };
 import { EnvironmentError, type Question, UsageError } from "./command_line.ts";
+import { complain } from "./say.ts";
 import { TransportError } from "./types.ts";
 
 /**
@@ -28,7 +29,7 @@ export async function runCommand(
     const isKnown = error instanceof UsageError || error instanceof EnvironmentError ||
       error instanceof TransportError;
     const said = isKnown ? error.message : refusal(error);
-    console.error(said === null ? error : `${name}: ${said}`);
+    complain(said === null ? error : `${name}: ${said}`);
     process.exit(error instanceof UsageError ? 2 : 1);
   }
 }
@@ -47,9 +48,15 @@ function refusal(error: unknown): string | null {
  *
  * @param help What `--help` prints.
  * @returns The command's exit status.
+ * @throws {EnvironmentError} if standard output doesn't take it.
  */
 export function answer({ does }: Question, help: string): number {
-  console.log(does === "help" ? help.trimEnd() : manifest.version);
+  try {
+    console.log(does === "help" ? help.trimEnd() : manifest.version);
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new EnvironmentError(`can't write to standard output: ${message}`, { cause });
+  }
   return 0;
 }
 

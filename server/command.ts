@@ -11,6 +11,7 @@ import { answer } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { demand, renounce } from "../runtime/permission.ts";
+import { complain, say } from "../runtime/say.ts";
 import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
 import { addressText } from "../runtime/transport_error.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
@@ -63,7 +64,7 @@ function warn({ limits, workers }: ServerOptions): void {
 }
 
 function warnOf(warning: string): void {
-  console.error(`hotwheels: ${warning}`);
+  complain(`hotwheels: ${warning}`);
 }
 
 function run(options: ServerOptions): Promise<number> {
@@ -72,7 +73,7 @@ function run(options: ServerOptions): Promise<number> {
   if (workers === 1) return runAlone(options);
   if (process.platform === "linux") return runWorkers(options);
   // Elsewhere one of the processes that share a port gets all connections.
-  console.error(`hotwheels: --workers ${workers} needs Linux; one process serves`);
+  complain(`hotwheels: --workers ${workers} needs Linux; one process serves`);
   return runAlone(options);
 }
 
@@ -163,7 +164,7 @@ async function within(ms: number, stopping: Promise<void>): Promise<void> {
 function announce(address: Address, runtime: Runtime, limits: Limits, workers: string): void {
   const what = `${runtime.name} ${runtime.version}, pid ${process.pid}`;
   const most = `${workers}at most ${limits.maxConnections} connections`;
-  console.log(`hotwheels listening on ${addressText(address)} (${what}, ${most})`);
+  say(`hotwheels listening on ${addressText(address)} (${what}, ${most})`);
 }
 
 function reloadOnHangups(options: ServerOptions, server: Reloadable): Reloader {

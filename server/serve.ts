@@ -1,6 +1,7 @@
 import { MIN_FRAME_LIMIT_BYTES } from "../protocol/client_decoder.ts";
 import { MAX_TOPIC_BYTES } from "../protocol/topic.ts";
 import { detectRuntime } from "../runtime/detect.ts";
+import { complain } from "../runtime/say.ts";
 import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
 import { usableMemory } from "../runtime/system/usable_memory.ts";
 import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
@@ -119,7 +120,7 @@ let isWarned = false;
 function warnOfUnknownLimit(): void {
   if (isWarned || descriptorLimit() !== undefined) return;
   isWarned = true;
-  console.warn(
+  complain(
     `hotwheels: ${unknownLimit(1)}; set limits.maxConnections, or HOTWHEELS_NOFILE=$(ulimit -n) ` +
       "with --allow-env=HOTWHEELS_NOFILE",
   );
