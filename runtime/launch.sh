@@ -119,14 +119,7 @@ shift
 if [ "$command" = run ]; then
   if has_workers "$@"; then
     IFS=,
-    for need in $workers_need; do
-      # Only who may run everything may pass on what the loader reads.
-      if [ "$need" = run=deno ] && [ -n "${LD_LIBRARY_PATH:-}" ]; then
-        set -- --allow-run --allow-env=LD_LIBRARY_PATH "$@"
-      else
-        set -- "--allow-$need" "$@"
-      fi
-    done
+    for need in $workers_need; do set -- "--allow-$need" "$@"; done
     unset IFS
   fi
   script=

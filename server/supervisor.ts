@@ -1,5 +1,5 @@
 import type { Logger } from "@logtape/logtape";
-import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
@@ -9,9 +9,7 @@ import { Lender } from "./lending/lender.ts";
 import { termsOf } from "./lending/terms.ts";
 import { type Limits, SWEEP_INTERVAL_MS } from "./limits.ts";
 import { logClock, type LogLevel } from "./log.ts";
-import { RestartSchedule } from "./restart_schedule.ts";
 import { CensusTaker } from "./shares/census_taker.ts";
-import { stopWorkers } from "./stop_workers.ts";
 import { Timekeeper } from "./timekeeper.ts";
 import { WorkerProcess } from "./worker_process.ts";
 
@@ -33,11 +31,20 @@ export interface SupervisorPlan {
   readonly drainMs: number | null;
 }
 
+/** Where each supervisor makes a folder for its workers' sockets, whose paths must be short. */
+export const WORKERS_FOLDER = "/tmp";
+
+/** More deaths than this within {@linkcode DEATH_WINDOW_MS}, and a restart mends nothing. */
+const MAX_DEATHS = 5;
+const DEATH_WINDOW_MS = 60_000;
+
+/** The wait before the first restart; it doubles with each death within the window. */
+const FIRST_RESTART_MS = 100;
+
 /** How often a worker is asked for a sign of life, and how long it may take to give one. */
 const PING_INTERVAL_MS = 2_000;
 const PING_DEADLINE_MS = 10_000;
 
-<<<<<<< HEAD
 /** The same where others wait for it that have had no sign of life from it for a second themselves. */
 const EXAMINATION_MS = 1_000;
 
@@ -49,37 +56,19 @@ const STOP_PATIENCE_MS = 9_700;
 
 /** How long a new worker may take to be ready. */
 const START_PATIENCE_MS = 10_000;
-=======
-/** A signal to the whole process group reaches workers and their supervisor within this time. */
-const GROUP_SIGNAL_MS = 100;
->>>>>>> 5bfeb90 (WIP)
-
-/**
- * How long a new worker may take to be ready. All may start at once, on few cores.
- *
- * @param workers How many the server has.
- */
-export function startPatienceMs(workers: number): number {
-  return 10_000 + 1_000 * workers;
-}
 
 /**
  * Runs a server in several processes that share the port, and starts a new one for each that dies.
  */
 export class Supervisor {
-  /** Resolves with the reason when it has given up, because no worker is left and none can be started. */
+  /** Resolves with the reason when it has given up, because workers die again and again. */
   readonly gaveUp: Promise<string>;
   readonly #runtime: Runtime;
   readonly #plan: SupervisorPlan;
   readonly #logger: Logger;
-  /** The workers' names in the log, each its successors' too. */
-  readonly #names: readonly string[];
-  /** Begins the names of the workers' sockets. A NUL in front makes a name that is no file. */
-  readonly #socketPrefix = `\0hotwheels-${randomBytes(16).toString("hex")}-`;
-  readonly #secret = randomBytes(32).toString("hex");
-  /** Those that have a process. */
+  /** Holds the workers' sockets; only this user may enter it. */
+  readonly #directory: string;
   readonly #workers = new Set<WorkerProcess>();
-<<<<<<< HEAD
   /** Those of them that listen for clients. */
   readonly #listening = new Set<WorkerProcess>();
   #lastListen: Promise<void> = Promise.resolve();
@@ -87,9 +76,6 @@ export class Supervisor {
   readonly #leaving = new Set<WorkerProcess>();
   /** Workers that are asked just now whether they only are busy. */
   readonly #examined = new Set<WorkerProcess>();
-=======
-  readonly #restarts = new RestartSchedule();
->>>>>>> 5bfeb90 (WIP)
   readonly #lender: Lender<WorkerProcess>;
   readonly #censusTaker = new CensusTaker<WorkerProcess>();
   /** Issues nothing: it knows where the workers' timestamps stand, for those to come. */
@@ -99,7 +85,8 @@ export class Supervisor {
   /** What workers are told when they begin to listen, and again when it changes. */
   #tls: TlsIdentity | null;
   #access: AccessOptions;
-  #stopping: Promise<void> | undefined;
+  #deathTimesMs: number[] = [];
+  #isStopping = false;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
   #clockTimer: ReturnType<typeof setInterval> | undefined;
 
@@ -109,38 +96,29 @@ export class Supervisor {
     this.#tls = plan.tls;
     this.#access = plan.access;
     this.#logger = logger;
-    this.#names = Array.from({ length: plan.workers }, (_, index) => `worker-${index + 1}`);
     this.gaveUp = new Promise((resolve) => this.#giveUp = resolve);
     this.#lender = new Lender(runtime, termsOf(plan.limits), plan.workers);
+    this.#directory = mkdtempSync(`${WORKERS_FOLDER}/hotwheels-`);
   }
 
   /**
    * Starts the workers.
    *
    * @returns Where they listen.
-   * @throws {EnvironmentError} (rejects) when they can't be started or the address can't be had, or when
-   * it's stopped meanwhile.
+   * @throws {EnvironmentError} (rejects) when they can't be started or the address can't be had.
    */
   async start(): Promise<Address> {
-    const { hostname, port } = this.#plan;
-    this.#pingTimer = setInterval(() => this.#pingAll(), PING_INTERVAL_MS);
-    this.#clockTimer = setInterval(() => this.#followClock(), SWEEP_INTERVAL_MS);
     try {
-<<<<<<< HEAD
       const names = Array.from({ length: this.#plan.workers }, (_, index) => `worker-${index + 1}`);
       const started = await Promise.all(names.map((name) => this.#startWorker(name)));
-=======
-      if (port !== 0) await this.#checkPort(hostname, port);
-      const started = await Promise.all(this.#names.map((name) => this.#startWorker(name)));
->>>>>>> 5bfeb90 (WIP)
       for (const worker of started) await this.#open(worker);
-      for (const worker of started) this.#watch(worker);
     } catch (error) {
-      // What ended workers may be about to stop us.
-      await sleep(GROUP_SIGNAL_MS);
       await this.stop();
       throw new EnvironmentError((error as Error).message, { cause: error });
     }
+    for (const worker of this.#workers) this.#watch(worker);
+    this.#pingTimer = setInterval(() => this.#pingAll(), PING_INTERVAL_MS);
+    this.#clockTimer = setInterval(() => this.#followClock(), SWEEP_INTERVAL_MS);
     return this.#address as Address;
   }
 
@@ -178,32 +156,35 @@ export class Supervisor {
    * Stops all workers gracefully; resolves when they have ended, within 10 s and the plan's drain.
    * Idempotent.
    */
-  stop(): Promise<void> {
-    return this.#stopping ??= this.#stop();
-  }
-
-  async #stop(): Promise<void> {
+  async stop(): Promise<void> {
+    const { drainMs } = this.#plan;
+    this.#isStopping = true;
     clearInterval(this.#pingTimer);
     clearInterval(this.#clockTimer);
-    await stopWorkers([...this.#workers], this.#plan.drainMs ?? 0);
+    const patience = setTimeout(() => {
+      for (const worker of this.#workers) worker.kill();
+    }, STOP_PATIENCE_MS + (drainMs ?? 0));
+    const workers = [...this.#workers];
+    // What one worker has accepted, the others still have to deliver: nobody leaves before all have.
+    await Promise.allSettled(workers.map((worker) => worker.order({ do: "drain" })));
+    await Promise.allSettled(workers.map((worker) => worker.order({ do: "stop" })));
+    await Promise.all(workers.map((worker) => worker.ended));
+    clearTimeout(patience);
     this.#lender.stop();
     this.#censusTaker.stop();
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   /** Ends all workers at once. */
   kill(): void {
+    this.#isStopping = true;
     for (const worker of this.#workers) worker.kill();
-  }
-
-  get #isStopping(): boolean {
-    return this.#stopping !== undefined;
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   /** Starts a worker; it accepts no clients yet. */
   async #startWorker(name: string): Promise<WorkerProcess> {
-    const { limits, workers, maxOwnConnections, logLevel, drainMs } = this.#plan;
     for (;;) {
-<<<<<<< HEAD
       const worker = await WorkerProcess.spawn(
         this.#runtime,
         name,
@@ -216,13 +197,6 @@ export class Supervisor {
         },
       );
       const patience = setTimeout(() => worker.kill(), START_PATIENCE_MS);
-=======
-      const worker = await WorkerProcess.spawn(this.#runtime, name, this.#socketPrefix, {
-        onSignal: (signalled) => void this.#replace(signalled),
-        onCensus: (worker, census, asks) => this.#censusTaker.take(worker, census, asks),
-        onClaims: (claimant, claims) => this.#lender.take(claimant, claims),
-      });
->>>>>>> 5bfeb90 (WIP)
       this.#workers.add(worker);
       worker.ended.then(() => {
         this.#workers.delete(worker);
@@ -230,21 +204,13 @@ export class Supervisor {
         this.#lender.remove(worker);
         this.#censusTaker.remove(worker);
       });
-      const patienceMs = startPatienceMs(workers);
-      let isLate = false;
-      const patience = setTimeout(() => {
-        isLate = true;
-        worker.kill();
-      }, patienceMs);
+      const { limits, workers, maxOwnConnections, logLevel, drainMs } = this.#plan;
+      const { socketPath } = worker;
       try {
-        // It came to be while the others were asked to end.
-        if (this.#isStopping) throw new Error("the server is being stopped");
-        const { socketPath } = worker;
         await worker.order({
           do: "start",
           name,
           socketPath,
-          secret: this.#secret,
           limits,
           workers,
           maxOwnConnections,
@@ -252,16 +218,13 @@ export class Supervisor {
           drainMs,
           timestampsAfter: this.#timekeeper.timestamps.next(),
         });
-        worker.phase = "linking";
         this.#lender.add(worker);
         this.#censusTaker.add(worker);
         return worker;
       } catch (error) {
         worker.kill();
-        const death = await worker.ended;
-        if (isLate) throw new Error(`${name} wasn't ready within ${patienceMs / 1000} s`);
         // A process can't help SIGHUP before its program runs, and it's meant to end nobody.
-        if (death !== "by SIGHUP" || this.#isStopping) throw error;
+        if (await worker.ended !== "by SIGHUP" || this.#isStopping) throw error;
       } finally {
         clearTimeout(patience);
       }
@@ -270,10 +233,7 @@ export class Supervisor {
 
   /** Links a worker with all others, both ways, then lets it accept clients. */
   async #open(worker: WorkerProcess): Promise<void> {
-    // One that starts is linked when it's opened itself.
-    const others = [...this.#workers].filter((other) => {
-      return other !== worker && other.phase !== "starting";
-    });
+    const others = [...this.#workers].filter((other) => other !== worker);
     await Promise.all(others.map(async (other) => {
       // One that dies meanwhile needs no link.
       await other.order({ do: "link", socketPath: worker.socketPath }).catch(() => {});
@@ -287,8 +247,6 @@ export class Supervisor {
       await worker.order({ do: "renew", tls: this.#tls });
     }
     if (this.#access !== access) await worker.order({ do: "set_access", access: this.#access });
-    if (worker.phase === "linking") worker.phase = "serving";
-    worker.servingSinceMs = performance.now();
   }
 
   /** Lets one worker after the other begin to listen. */
@@ -313,32 +271,29 @@ export class Supervisor {
   #watch(worker: WorkerProcess): void {
     worker.ended.then((death) => {
       if (this.#isStopping) return;
-      if (worker.phase === "leaving") void this.#join(worker.name);
-      else void this.#restart(worker.name, `ended ${death}`, worker.servedMs);
+      if (this.#leaving.delete(worker)) void this.#join(worker.name);
+      else void this.#restart(worker.name, death);
     });
   }
 
-  /**
-   * Starts a new worker in a while. The others serve on, whatever becomes of it.
-   *
-   * @param what What has become of the last one.
-   * @param servedMs How long that has served.
-   */
-  async #restart(name: string, what: string, servedMs: number): Promise<void> {
-    const waitMs = this.#restarts.noteDeath(name, servedMs);
-    if (this.#workers.size === 0 && this.#restarts.isHopeless(this.#names)) {
-      this.#giveUp(`no worker is left and none can be started, the last one, ${name}, ${what}`);
+  async #restart(name: string, death: string): Promise<void> {
+    const nowMs = performance.now();
+    this.#deathTimesMs = this.#deathTimesMs.filter((ms) => nowMs - ms < DEATH_WINDOW_MS);
+    this.#deathTimesMs.push(nowMs);
+    const deaths = this.#deathTimesMs.length;
+    if (deaths >= MAX_DEATHS) {
+      const seconds = DEATH_WINDOW_MS / 1000;
+      this.#giveUp(`${deaths} workers died within ${seconds} s, the last ended ${death}`);
       return;
     }
-    const serving = [...this.#workers].filter(({ phase }) => phase === "serving").length;
-    this.#logger.error("{name} {what}; {left} left; a new one starts in {waitMs} ms", {
+    const waitMs = FIRST_RESTART_MS * 2 ** (deaths - 1);
+    this.#logger.error("{name} ended {death}; a new one starts in {waitMs} ms", {
       name,
-      what,
-      left: `${serving} of ${this.#names.length}`,
+      death,
       waitMs,
     });
-    await sleep(waitMs);
-    if (!this.#isStopping) void this.#join(name);
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    if (!this.#isStopping) await this.#join(name);
   }
 
   /** Starts a worker in the place of one that has gone. */
@@ -351,17 +306,16 @@ export class Supervisor {
       this.#logger.info("{name} has joined (pid {pid})", { name, pid: worker.pid });
     } catch (error) {
       worker?.kill();
-      await worker?.ended;
-      const { message } = error as Error;
-      if (!this.#isStopping) void this.#restart(name, `can't be started: ${message}`, 0);
+      if (!this.#isStopping) await this.#restart(name, `before it was ready (${error})`);
     }
   }
 
   /** Somebody signalled one worker: it ends gracefully, and a new one takes its place. */
   async #replace(worker: WorkerProcess): Promise<void> {
-    await sleep(GROUP_SIGNAL_MS);
-    if (this.#isStopping || worker.phase === "leaving") return;
-    worker.phase = "leaving";
+    // A signal to the whole process group reaches us as well: give it the time to.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    if (this.#isStopping || this.#leaving.has(worker)) return;
+    this.#leaving.add(worker);
     this.#logger.info("{name} was asked to end; a new one follows", { name: worker.name });
     await worker.order({ do: "drain" }).catch(() => {});
     this.#listening.delete(worker);
@@ -398,18 +352,11 @@ export class Supervisor {
 
   #pingAll(): void {
     for (const worker of this.#workers) {
-      const ponged = worker.order({ do: "ping" }).catch(() => {});
-      // One that starts has a deadline of its own.
-      if (worker.phase === "starting") continue;
       const deadline = setTimeout(() => {
         this.#logger.error("{name} gives no sign of life; it is ended", { name: worker.name });
         worker.kill();
       }, PING_DEADLINE_MS);
-      ponged.finally(() => clearTimeout(deadline));
+      worker.order({ do: "ping" }).catch(() => {}).finally(() => clearTimeout(deadline));
     }
   }
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -33,21 +33,11 @@ export interface WorkerEvents {
   onCensus(worker: WorkerProcess, census: Census, asks: boolean): void;
 }
 
-/**
- * The life of a worker: it loads its program (`starting`), comes to be linked with the others and to
- * listen (`linking`), accepts clients (`serving`), and was asked to end by itself (`leaving`).
- */
-export type WorkerPhase = "starting" | "linking" | "serving" | "leaving";
-
 /** A worker's process, as its supervisor sees it. */
 export class WorkerProcess {
   /** Its name in the log. */
   readonly name: string;
-  /** For its supervisor to set. */
-  phase: WorkerPhase = "starting";
-  /** When it began to serve, as `performance.now()` has it. */
-  servingSinceMs: number | undefined;
-  /** Where it listens for the other workers: a name that is no file. */
+  /** Where it listens for the other workers. */
   readonly socketPath: string;
   /** Resolves when the process has ended. */
   readonly ended: Promise<Death>;
@@ -83,20 +73,22 @@ export class WorkerProcess {
   /**
    * Starts a worker's process.
    *
-   * @param prefix Begins the name of its socket.
-   * @throws {Error} (rejects) if no process can be started.
+   * @param directory Where its socket will be.
    */
   static async spawn(
     runtime: Runtime,
     name: string,
-    prefix: string,
+    directory: string,
     events: WorkerEvents,
   ): Promise<WorkerProcess> {
     const child = await startChild(runtime, import.meta.resolve("./worker.ts"), [
       DENO_MEMORY_FLAGS,
       "--allow-net",
+      `--allow-read=${directory}`,
+      `--allow-write=${directory}`,
     ]);
-    return new WorkerProcess(name, `${prefix}${name}-${child.pid}`, child, events);
+    const socketPath = `${directory}/${name}-${child.pid}.sock`;
+    return new WorkerProcess(name, socketPath, child, events);
   }
 
   get pid(): number {
@@ -105,11 +97,6 @@ export class WorkerProcess {
 
   get hasEnded(): boolean {
     return this.#hasEnded;
-  }
-
-  /** Milliseconds for which it has served. */
-  get servedMs(): number {
-    return this.servingSinceMs === undefined ? 0 : performance.now() - this.servingSinceMs;
   }
 
   /**
@@ -122,8 +109,7 @@ export class WorkerProcess {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
-      // A process that has just died isn't known to have; when it is, the order is rejected.
-      this.#child.send({ ...order, id }, () => {});
+      this.#child.send({ ...order, id });
     });
   }
 
