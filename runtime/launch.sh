@@ -4,7 +4,7 @@
 #
 #   sh runtime/launch.sh [--nohup] [OPTION ...] COMMAND [ARGUMENT ...]       COMMAND is one of Deno's
 #
-#   --nohup                no SIGHUP ends the program before it can listen for that
+#   --nohup                no SIGHUP or SIGUSR2 ends the program before it can listen for that
 #   --facts, --facts=all   pass on what runtime/system/facts.sh finds out
 #   --reads=FLAG,...       the program may read the file behind each of these flags
 #   --writes=FLAG,...      it may write that file, and look at what it is; - is standard output
@@ -19,7 +19,7 @@ set -eu
 
 # Before anything else takes time.
 if [ "${1:-}" = --nohup ]; then
-  trap '' HUP
+  trap '' HUP USR2
   shift
 fi
 

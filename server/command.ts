@@ -16,7 +16,7 @@ import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
 import { addressText } from "../runtime/transport_error.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
 import { readAccess } from "./access_files.ts";
-import { listenForHangups } from "./hangup.ts";
+import { listenFor } from "./early_signals.ts";
 import { type Limits, ownConnectionsFor, workerLimits } from "./limits.ts";
 import { configureLog } from "./log.ts";
 import { HELP, parseCommand, type ServerOptions } from "./options.ts";
@@ -88,6 +88,7 @@ async function runAlone(options: ServerOptions): Promise<number> {
   const identity = tls === undefined ? {} : { tls: readIdentity(tls, warnOf) };
   const server = await serve({ hostname: host, port, limits, access, ...identity });
   const reloader = reloadOnHangups(options, server);
+  listenFor("SIGUSR2", sayThatNothingRolls);
   announce(server.address, server.runtime, server.limits, "");
   const name = await signal;
   reloader.stop();
@@ -120,6 +121,7 @@ async function runWorkers(options: ServerOptions): Promise<number> {
   // Clients are the workers' business; this process may start others, and so speaks with none.
   renounce("net");
   const reloader = reloadOnHangups(options, supervisor);
+  listenFor("SIGUSR2", () => supervisor.roll());
   announce(address, runtime, limits, `${workers} workers, `);
   const gaveUp = supervisor.gaveUp.then((reason) => ({ reason }));
   const end = await Promise.race([signal, gaveUp]);
@@ -169,8 +171,16 @@ function announce(address: Address, runtime: Runtime, limits: Limits, workers: s
 
 function reloadOnHangups(options: ServerOptions, server: Reloadable): Reloader {
   const reloader = new Reloader(options, server, getLogger("hotwheels"));
-  listenForHangups(() => reloader.reload());
+  listenFor("SIGHUP", () => reloader.reload());
   return reloader;
+}
+
+/** What one process by itself does on SIGUSR2. */
+function sayThatNothingRolls(): void {
+  getLogger("hotwheels").warn(
+    "got SIGUSR2, which replaces workers while the server runs, and this one has none: start it with " +
+      "--workers 2 or more, or restart it; it serves on as it is",
+  );
 }
 
 /**

@@ -12,11 +12,20 @@ import type { Census } from "./shares/census.ts";
 import type { Limits } from "./limits.ts";
 import type { LogLevel } from "./log.ts";
 
+/**
+ * A rolling upgrade starts workers of what is on disk by then, under a supervisor and beside workers that
+ * are older. To be raised with each change in this module, or in what workers send each other, that the
+ * other side wouldn't understand; a worker of another version ends the roll.
+ */
+export const CONTROL_VERSION = 1;
+
 /** What a supervisor asks of a worker. */
 export type Order =
   /** Begin, and listen for the other workers. The answer: none. */
   | {
     readonly do: "start";
+    /** The supervisor's {@linkcode CONTROL_VERSION}. */
+    readonly version: number;
     readonly name: string;
     readonly socketPath: string;
     readonly limits: Limits;

@@ -4,8 +4,9 @@
  * @module
  */
 
-// First, and the rest only then: loading it takes a while, and SIGHUP must not end the process in it.
-import "./hangup.ts";
+// First, and the rest only then: loading it takes a while, and no signal that asks for something must end
+// the process in it.
+import "./early_signals.ts";
 
 if (import.meta.main) {
   const { isChild } = await import("../runtime/child.ts");

@@ -210,6 +210,11 @@ SIGHUP has the files of keys, addresses and the certificate read again, and
 does nothing else. New connections get what is new, live ones keep what they
 have. What can't be read or used is logged, and the old stays in force.
 
+SIGUSR2 replaces the workers, one after the other, by what is on disk now: each
+successor serves before its predecessor is asked to end, and clients of the
+other workers notice nothing. One that doesn't come up ends this: the log says
+why, and all others serve on. The first process itself, with its flags, stays.
+
 The exit status is 1 when the server can't run here (port in use, no
 permission), 2 when the command line is wrong.
 

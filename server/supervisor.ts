@@ -4,11 +4,12 @@ import { EnvironmentError } from "../runtime/command_line.ts";
 import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
 import type { OverdueProcess } from "./backplane.ts";
-import type { Order } from "./control.ts";
+import { CONTROL_VERSION, type Order } from "./control.ts";
 import { Lender } from "./lending/lender.ts";
 import { termsOf } from "./lending/terms.ts";
 import { type Limits, SWEEP_INTERVAL_MS } from "./limits.ts";
 import { logClock, type LogLevel } from "./log.ts";
+import { RollingUpgrade } from "./rolling_upgrade.ts";
 import { CensusTaker } from "./shares/census_taker.ts";
 import { Timekeeper } from "./timekeeper.ts";
 import { WorkerProcess } from "./worker_process.ts";
@@ -54,6 +55,12 @@ const EXAMINATION_MS = 1_000;
  */
 const STOP_PATIENCE_MS = 9_700;
 
+/** How often a roll looks whether a worker that has just been started is ready to be replaced. */
+const LOOK_MS = 50;
+
+/** How long a successor has to serve before its predecessor is asked to end. */
+const PROOF_MS = 1_000;
+
 /** How long a new worker may take to be ready. */
 const START_PATIENCE_MS = 10_000;
 
@@ -76,6 +83,9 @@ export class Supervisor {
   readonly #leaving = new Set<WorkerProcess>();
   /** Workers that are asked just now whether they only are busy. */
   readonly #examined = new Set<WorkerProcess>();
+  readonly #upgrade: RollingUpgrade<WorkerProcess>;
+  /** The worker whose place a successor takes, from before that starts until the worker is gone. */
+  #succeeded: WorkerProcess | undefined;
   readonly #lender: Lender<WorkerProcess>;
   readonly #censusTaker = new CensusTaker<WorkerProcess>();
   /** Issues nothing: it knows where the workers' timestamps stand, for those to come. */
@@ -98,6 +108,11 @@ export class Supervisor {
     this.#logger = logger;
     this.gaveUp = new Promise((resolve) => this.#giveUp = resolve);
     this.#lender = new Lender(runtime, termsOf(plan.limits), plan.workers);
+    this.#upgrade = new RollingUpgrade({
+      workers: this.#workers,
+      succeed: (predecessor) => this.#succeed(predecessor),
+      retire: (predecessor) => this.#retire(predecessor),
+    }, logger);
     this.#directory = mkdtempSync(`${WORKERS_FOLDER}/hotwheels-`);
   }
 
@@ -139,6 +154,14 @@ export class Supervisor {
     await this.#tellAll({ do: "set_access", access });
   }
 
+  /**
+   * Replaces the workers one after the other by what is on disk now, while the others serve; see
+   * {@linkcode RollingUpgrade.request}. What comes of it is logged.
+   */
+  roll(): void {
+    this.#upgrade.request();
+  }
+
   async #tellAll(order: Order): Promise<void> {
     await Promise.all([...this.#workers].map(async (worker) => {
       try {
@@ -159,12 +182,17 @@ export class Supervisor {
   async stop(): Promise<void> {
     const { drainMs } = this.#plan;
     this.#isStopping = true;
+    this.#upgrade.stop();
     clearInterval(this.#pingTimer);
     clearInterval(this.#clockTimer);
     const patience = setTimeout(() => {
       for (const worker of this.#workers) worker.kill();
     }, STOP_PATIENCE_MS + (drainMs ?? 0));
     const workers = [...this.#workers];
+    // One that isn't up yet has no clients, and may never be.
+    for (const worker of workers) {
+      if (!this.#listening.has(worker) && !this.#leaving.has(worker)) worker.kill();
+    }
     // What one worker has accepted, the others still have to deliver: nobody leaves before all have.
     await Promise.allSettled(workers.map((worker) => worker.order({ do: "drain" })));
     await Promise.allSettled(workers.map((worker) => worker.order({ do: "stop" })));
@@ -207,8 +235,11 @@ export class Supervisor {
       const { limits, workers, maxOwnConnections, logLevel, drainMs } = this.#plan;
       const { socketPath } = worker;
       try {
+        // It was spawned while the others were told.
+        if (this.#isStopping) throw new Error("the server stops");
         await worker.order({
           do: "start",
+          version: CONTROL_VERSION,
           name,
           socketPath,
           limits,
@@ -223,8 +254,10 @@ export class Supervisor {
         return worker;
       } catch (error) {
         worker.kill();
-        // A process can't help SIGHUP before its program runs, and it's meant to end nobody.
-        if (await worker.ended !== "by SIGHUP" || this.#isStopping) throw error;
+        const death = await worker.ended;
+        // A process can't help signals before its program runs, and these are meant to end nobody.
+        const isHarmless = death === "by SIGHUP" || death === "by SIGUSR2";
+        if (!isHarmless || this.#isStopping) throw error;
       } finally {
         clearTimeout(patience);
       }
@@ -270,7 +303,7 @@ export class Supervisor {
 
   #watch(worker: WorkerProcess): void {
     worker.ended.then((death) => {
-      if (this.#isStopping) return;
+      if (this.#isStopping || this.#succeeded === worker) return;
       if (this.#leaving.delete(worker)) void this.#join(worker.name);
       else void this.#restart(worker.name, death);
     });
@@ -315,11 +348,67 @@ export class Supervisor {
     // A signal to the whole process group reaches us as well: give it the time to.
     await new Promise((resolve) => setTimeout(resolve, 100));
     if (this.#isStopping || this.#leaving.has(worker)) return;
-    this.#leaving.add(worker);
     this.#logger.info("{name} was asked to end; a new one follows", { name: worker.name });
+    await this.#end(worker);
+  }
+
+  /** Lets a worker end gracefully, while the others go on. */
+  async #end(worker: WorkerProcess): Promise<void> {
+    this.#leaving.add(worker);
     await worker.order({ do: "drain" }).catch(() => {});
     this.#listening.delete(worker);
     await worker.order({ do: "stop" }).catch(() => {});
+  }
+
+  /** See `RollHost.succeed`. */
+  async #succeed(predecessor: WorkerProcess): Promise<WorkerProcess | undefined> {
+    const isGoing = () => {
+      return predecessor.hasEnded || this.#leaving.has(predecessor) || this.#isStopping;
+    };
+    while (!this.#listening.has(predecessor) && !isGoing()) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+    if (isGoing()) return undefined;
+    this.#succeeded = predecessor;
+    const { name } = predecessor;
+    let worker: WorkerProcess | undefined;
+    try {
+      worker = await this.#startWorker(name);
+      await this.#open(worker);
+      await this.#prove(worker);
+      this.#watch(worker);
+      return worker;
+    } catch (error) {
+      worker?.kill();
+      // It may have ended meanwhile, when it had no successor but this one.
+      const death = predecessor.hasEnded ? await predecessor.ended : undefined;
+      this.#succeeded = undefined;
+      if (death !== undefined && !this.#isStopping) {
+        if (this.#leaving.delete(predecessor)) void this.#join(name);
+        else void this.#restart(name, death);
+      }
+      throw error;
+    }
+  }
+
+  /** @throws {Error} (rejects) if a worker that has begun to serve doesn't live for a while. */
+  async #prove(worker: WorkerProcess): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const proof = new Promise<void>((resolve) => timer = setTimeout(resolve, PROOF_MS));
+    const death = await Promise.race([proof, worker.ended]);
+    clearTimeout(timer);
+    if (death !== undefined) throw new Error(`it ended ${death} when it had just begun to serve`);
+  }
+
+  /** See `RollHost.retire`. */
+  async #retire(predecessor: WorkerProcess): Promise<void> {
+    const { drainMs } = this.#plan;
+    const patience = setTimeout(() => predecessor.kill(), STOP_PATIENCE_MS + (drainMs ?? 0));
+    await this.#end(predecessor);
+    await predecessor.ended;
+    clearTimeout(patience);
+    this.#leaving.delete(predecessor);
+    this.#succeeded = undefined;
   }
 
   #followClock(): void {

@@ -4,8 +4,8 @@
  * @module
  */
 
-// First: SIGHUP, which is the supervisor's business, must not end this process.
-import "./hangup.ts";
+// First: SIGHUP and SIGUSR2, which are the supervisor's business, must not end this process.
+import "./early_signals.ts";
 
 import { getLogger, type Logger } from "@logtape/logtape";
 import process from "node:process";
@@ -13,7 +13,14 @@ import { counted } from "../runtime/counted.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
 import type { Address } from "../runtime/types.ts";
-import type { CensusMessage, LedgerMessage, NumberedOrder, Order, Report } from "./control.ts";
+import {
+  type CensusMessage,
+  CONTROL_VERSION,
+  type LedgerMessage,
+  type NumberedOrder,
+  type Order,
+  type Report,
+} from "./control.ts";
 import { configureLog, logEvents } from "./log.ts";
 import type { LogQueue } from "./log_queue.ts";
 import { Server, type StopOptions } from "./server.ts";
@@ -63,6 +70,7 @@ function report(report: Report): void {
 async function obey(order: Order): Promise<Address | null> {
   switch (order.do) {
     case "start": {
+      if (order.version !== CONTROL_VERSION) throw new Error(versionMismatch(order.version));
       log = await configureLog(order.logLevel);
       if (order.drainMs !== null) stopOptions = { drainMs: order.drainMs };
       logger = getLogger(["hotwheels", order.name]);
@@ -114,4 +122,9 @@ async function obey(order: Order): Promise<Address | null> {
     case "ping":
       return null;
   }
+}
+
+function versionMismatch(version: unknown): string {
+  return `it is of another version of the server (${CONTROL_VERSION}) than its supervisor ` +
+    `(${version}), and they don't understand each other: restart the server`;
 }

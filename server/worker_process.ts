@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { startChild } from "../runtime/child.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
 import type { OverdueProcess } from "./backplane.ts";
-import type { CensusMessage, LedgerMessage, Order, Report } from "./control.ts";
+import type { CensusMessage, LedgerMessage, NumberedOrder, Order, Report } from "./control.ts";
 import type { Claim, Notice } from "./lending/terms.ts";
 import type { Census } from "./shares/census.ts";
 
@@ -109,7 +109,7 @@ export class WorkerProcess {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
-      this.#child.send({ ...order, id });
+      this.#send({ ...order, id });
     });
   }
 
@@ -133,9 +133,12 @@ export class WorkerProcess {
   }
 
   #tell(message: LedgerMessage | CensusMessage): void {
-    if (this.#hasEnded || !this.#child.connected) return;
-    // A process that has just died isn't known to have.
-    this.#child.send(message, () => {});
+    if (!this.#hasEnded) this.#send(message);
+  }
+
+  /** A process that has just died isn't known to have: without a callback, that would end this one. */
+  #send(message: NumberedOrder | LedgerMessage | CensusMessage): void {
+    if (this.#child.connected) this.#child.send(message, () => {});
   }
 
   #settle(report: Extract<Report, { id: number }>): void {

@@ -38,6 +38,10 @@ const FEW = "100";
 const RULES: readonly Rule[] = [
   because(/^(?:npm ci|deno install|bun install)$/, "the checkout has what it leaves"),
   because(/^(?:sudo|ulimit) /, "it changes what the system allows, as root"),
+  because(
+    /^systemctl /,
+    "it takes the unit installed; test/server/rolling_upgrade_test.ts signals",
+  ),
   because(/ two-hosts/, "it takes root; test/bots/two_hosts_test.ts plays it"),
   because(/ --storm/, "its server is to be restarted; test/bots/storm/command_test.ts does that"),
   because(/nats:\/\/|redis:\/\//, "it needs their servers; test/bots/rivals_test.ts has some"),

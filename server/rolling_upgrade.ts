@@ -1,0 +1,109 @@
+import type { Logger } from "@logtape/logtape";
+
+/** A worker, as far as it matters to a rolling upgrade. */
+export interface Replaceable {
+  /** Its name in the log, which its successor takes over. */
+  readonly name: string;
+  readonly pid: number;
+  readonly hasEnded: boolean;
+}
+
+/** The supervisor's part in a rolling upgrade. */
+export interface RollHost<Worker extends Replaceable> {
+  /** All workers that there are. */
+  readonly workers: Iterable<Worker>;
+  /**
+   * Starts a worker that is to take the place of one which goes on to serve. Resolves when it's linked
+   * with all others and accepts clients; or with `undefined` where the one has no need of a successor,
+   * since it ends anyway and gets one then.
+   *
+   * @throws {Error} (rejects) if it doesn't come up.
+   */
+  succeed(predecessor: Worker): Promise<Worker | undefined>;
+  /** Ends a worker gracefully whose successor serves, and resolves when its process is gone. */
+  retire(predecessor: Worker): Promise<void>;
+}
+
+/**
+ * Replaces a server's workers, one after the other, by what is on disk: so there is one more than usual
+ * at most, and as many as usual serve all the time. A successor that doesn't come up, or dies before the
+ * next worker's turn, ends the roll.
+ */
+export class RollingUpgrade<Worker extends Replaceable> {
+  readonly #host: RollHost<Worker>;
+  readonly #logger: Logger;
+  #rolling: Promise<void> | undefined;
+  /** It was asked for again meanwhile: what is on disk may be newer than the first successors. */
+  #isAskedAgain = false;
+  #isStopped = false;
+
+  constructor(host: RollHost<Worker>, logger: Logger) {
+    this.#host = host;
+    this.#logger = logger;
+  }
+
+  /** Replaces all workers; during a roll, once more behind it, however often that is asked for. */
+  request(): void {
+    const isNews = !this.#isAskedAgain;
+    this.#isAskedAgain = true;
+    if (this.#rolling === undefined) this.#rolling = this.#rollWhileAsked();
+    else if (isNews) {
+      this.#logger.info("got SIGUSR2: all workers are replaced once more after that");
+    }
+  }
+
+  /** No worker is replaced any more: the server stops. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  async #rollWhileAsked(): Promise<void> {
+    while (this.#isAskedAgain && !this.#isStopped) {
+      this.#isAskedAgain = false;
+      await this.#roll();
+    }
+    this.#rolling = undefined;
+  }
+
+  async #roll(): Promise<void> {
+    const old = [...this.#host.workers].sort((a, b) =>
+      a.name.localeCompare(b.name, "en", { numeric: true })
+    );
+    const successors: Worker[] = [];
+    this.#logger.info("replacing {count} workers, one after the other", { count: old.length });
+    for (const worker of old) {
+      if (this.#isStopped) return;
+      const { name } = worker;
+      try {
+        const successor = await this.#host.succeed(worker);
+        if (successor === undefined || this.#isStopped) continue;
+        successors.push(successor);
+        const { pid } = successor;
+        this.#logger.info("{name} (pid {pid}) serves in the place of pid {old}, which ends", {
+          name,
+          pid,
+          old: worker.pid,
+        });
+        await this.#host.retire(worker);
+      } catch (error) {
+        if (!this.#isStopped) this.#fail(successors.length, old.length, name, error);
+        return;
+      }
+      const dead = successors.find((successor) => successor.hasEnded);
+      if (dead !== undefined && !this.#isStopped) {
+        const reason = new Error("it ended soon after it had begun to serve");
+        return this.#fail(successors.length, old.length, dead.name, reason);
+      }
+    }
+    if (!this.#isStopped) this.#logger.info("all workers are replaced");
+  }
+
+  #fail(done: number, all: number, name: string, error: unknown): void {
+    const { message } = error as Error;
+    this.#logger.error(
+      "the successor of {name} failed: {message}. {done} of {all} workers are replaced; no other " +
+        "is, and they serve on. Mend what is on disk, and send SIGUSR2 again",
+      { name, message, done, all },
+    );
+  }
+}

@@ -1,0 +1,86 @@
+import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { Checkout } from "../support/checkout.ts";
+import { JanusClient } from "../support/janus_client.ts";
+import { directCommand, ServerCommand } from "../support/server_command.ts";
+import { until } from "../support/until.ts";
+import { skipWorkers, workersOf } from "../support/workers.ts";
+
+const timeout = 60_000;
+
+/** Each runtime's run looks at its own server. */
+const runtime = "Bun" in globalThis ? "bun" : "deno";
+
+/** The command line of the server, in another checkout. */
+function commandIn(folder: string): readonly string[] {
+  return directCommand(runtime).map((part) => {
+    return /^(runtime\/launch\.sh|server\/main\.ts)$/.test(part) ? join(folder, part) : part;
+  });
+}
+
+/** The tokens that so many new connections get. */
+async function tokensOf(server: ServerCommand, count = 12): Promise<string[]> {
+  const tokens: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const client = await JanusClient.open(server);
+    tokens.push(await client.greeting());
+    await client.dispose();
+  }
+  return tokens;
+}
+
+describe(`a rolling upgrade on ${runtime}`, { skip: skipWorkers }, () => {
+  it("runs what is on disk; what doesn't come up ends it, and the others serve on", {
+    timeout,
+  }, async () => {
+    const checkout = new Checkout("npm");
+    const change = (file: string, from: string | RegExp, to: string) => {
+      const path = join(checkout.folder, file);
+      const before = readFileSync(path, "utf8");
+      const after = before.replace(from, to);
+      assertNotEquals(after, before);
+      writeFileSync(path, after);
+      return () => writeFileSync(path, before);
+    };
+    const flags = ["--workers", "2", "--drain-seconds", "0"];
+    const server = await ServerCommand.listening(runtime, flags, commandIn(checkout.folder));
+    const roll = async (words: string) => {
+      const before = server.stderr.length;
+      process.kill(server.pid, "SIGUSR2");
+      await until(`it says: ${words}`, () => server.stderr.slice(before).includes(words), 30_000);
+      return server.stderr.slice(before);
+    };
+    try {
+      const original = workersOf(server);
+      const patterns = await tokensOf(server);
+      assertEquals(new Set(patterns).size, patterns.length);
+
+      const mend = change("server/worker.ts", /^/, "this isn't TypeScript\n");
+      assertMatch(await roll("the successor of "), /successor of worker-1 failed: .* 0 of 2 /);
+      assertEquals(workersOf(server), original);
+      mend();
+      const agree = change("server/control.ts", /(CONTROL_VERSION = )\d+/, "$1999");
+      assertMatch(await roll("the successor of "), /failed: it is of another version .*\(999\)/);
+      assertEquals(workersOf(server), original);
+      assertEquals(new Set(await tokensOf(server)).size, patterns.length);
+      agree();
+
+      change("server/token_source.ts", "return token;", 'return token && "f".repeat(32);');
+      await roll("all workers are replaced");
+      assertEquals(new Set(await tokensOf(server)), new Set(["f".repeat(32)]));
+
+      // It serves, but not for long.
+      const upgraded = workersOf(server);
+      const ends = "(setTimeout(() => process.exit(3), 300), server?.listen(options))";
+      change("server/worker.ts", "server?.listen(options)", ends);
+      assertMatch(await roll("the successor of "), /it ended with status 3 when .* 0 of 2 /);
+      assertEquals(workersOf(server), upgraded);
+    } finally {
+      await server.dispose();
+      checkout.dispose();
+    }
+  });
+});
