@@ -119,7 +119,14 @@ shift
 if [ "$command" = run ]; then
   if has_workers "$@"; then
     IFS=,
-    for need in $workers_need; do set -- "--allow-$need" "$@"; done
+    for need in $workers_need; do
+      # Only who may run everything may pass on what the loader reads.
+      if [ "$need" = run=deno ] && [ -n "${LD_LIBRARY_PATH:-}" ]; then
+        set -- --allow-run --allow-env=LD_LIBRARY_PATH "$@"
+      else
+        set -- "--allow-$need" "$@"
+      fi
+    done
     unset IFS
   fi
   script=

@@ -41,9 +41,9 @@ export function demand(access: Access): void {
  * Gives permissions up for good, also for whatever else comes to run in this process. On Bun there are
  * none.
  */
-export function renounce(...names: readonly Access["name"][]): void {
+export function renounce(...accesses: readonly Access[]): void {
   if (!("Deno" in globalThis)) return;
-  for (const name of names) Deno.permissions.revokeSync({ name });
+  for (const access of accesses) Deno.permissions.revokeSync(access);
 }
 
 function objectOf(access: Access): string | URL | undefined {

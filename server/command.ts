@@ -6,6 +6,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import process from "node:process";
+import { renounceChildren } from "../runtime/child.ts";
 import { counted } from "../runtime/counted.ts";
 import { answer } from "../runtime/command.ts";
 import { EnvironmentError } from "../runtime/command_line.ts";
@@ -23,7 +24,7 @@ import { HELP, parseCommand, type ServerOptions } from "./options.ts";
 import { serverWarnings } from "./preflight.ts";
 import { type Reloadable, Reloader } from "./reload.ts";
 import { attainable, completeLimits, serve } from "./serve.ts";
-import { Supervisor, WORKERS_FOLDER } from "./supervisor.ts";
+import { Supervisor } from "./supervisor.ts";
 import { readIdentity } from "./tls_files.ts";
 
 /** A signal counts as the second one only this long after the first: one Ctrl-C may arrive thrice. */
@@ -80,7 +81,8 @@ function run(options: ServerOptions): Promise<number> {
 async function runAlone(options: ServerOptions): Promise<number> {
   const { host, port, tls, drainMs } = options;
   // Workers were asked for where there are none to be, or whoever started it allowed everything.
-  renounce("run", "write");
+  renounceChildren();
+  renounce({ name: "write" });
   const limits = completeLimits(attainable(options.limits));
   const access = readAccess(options, warnOf);
   // Before anybody is told that there is a process to signal.
@@ -101,7 +103,6 @@ async function runAlone(options: ServerOptions): Promise<number> {
 
 async function runWorkers(options: ServerOptions): Promise<number> {
   const { workers, host, port, logLevel, tls, drainMs } = options;
-  demand({ name: "write", path: WORKERS_FOLDER });
   const runtime = await detectRuntime();
   const limits = completeLimits(attainable(options.limits, workers), workers);
   const logger = getLogger("hotwheels");
@@ -117,12 +118,24 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     drainMs: drainMs ?? null,
   }, logger);
   const signal = firstSignal(() => supervisor.kill());
-  const address = await supervisor.start();
+  const starting = supervisor.start();
+  const started = await Promise.race([starting, signal]);
+  if (typeof started === "string") {
+    // The workers that don't come up any more are no failure.
+    starting.catch(() => {});
+    await logStop(
+      started,
+      `ending ${workers} workers that start`,
+      () => supervisor.stop(),
+      drainMs,
+    );
+    return 0;
+  }
   // Clients are the workers' business; this process may start others, and so speaks with none.
-  renounce("net");
+  renounce({ name: "net" });
   const reloader = reloadOnHangups(options, supervisor);
   listenFor("SIGUSR2", () => supervisor.roll());
-  announce(address, runtime, limits, `${workers} workers, `);
+  announce(started, runtime, limits, `${workers} workers, `);
   const gaveUp = supervisor.gaveUp.then((reason) => ({ reason }));
   const end = await Promise.race([signal, gaveUp]);
   reloader.stop();

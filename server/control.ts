@@ -28,6 +28,8 @@ export type Order =
     readonly version: number;
     readonly name: string;
     readonly socketPath: string;
+    /** Proves to the other workers that it's one of them; see `ProvenSockets`. */
+    readonly secret: string;
     readonly limits: Limits;
     /** How many workers the server has. */
     readonly workers: number;

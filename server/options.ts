@@ -103,9 +103,9 @@ Where:
   --host HOST          the address to listen on (default 0.0.0.0, every IPv4
                        interface; :: for IPv6 too)
   --port PORT          the port (default 8081; 0 lets the system choose one)
-  --workers N          share the port among N processes, or auto for one a core
-                       (default 1); each has a descriptor limit of its own.
-                       Linux only; elsewhere one process serves
+  --workers N          share the port among N processes, 64 at most, or auto for
+                       one a core (default 1); each has a descriptor limit of
+                       its own. Linux only; elsewhere one process serves
 
 TLS, for all connections:
   --tls-cert FILE      the certificate, with those between it and its root, as
@@ -328,9 +328,14 @@ function networks(line: CommandLine<ValueFlag, string>, name: ValueFlag): string
 
 function workerCount(text: string | undefined): number {
   if (text === undefined) return 1;
-  if (text === "auto") return availableParallelism();
+  if (text === "auto") return workersFor(availableParallelism());
   if (/^\d+$/.test(text)) return wholeNumber(text, "--workers", 1, MAX_WORKERS);
   throw new UsageError(`--workers must be a number or auto, not ${quote(text)}`);
+}
+
+/** The workers of `--workers auto` on a machine of so many processors. */
+export function workersFor(processors: number): number {
+  return Math.min(processors, MAX_WORKERS);
 }
 
 function tlsFiles(cert: string | undefined, key: string | undefined): TlsFiles | undefined {

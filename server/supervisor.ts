@@ -1,5 +1,5 @@
 import type { Logger } from "@logtape/logtape";
-import { mkdtempSync, rmSync } from "node:fs";
+import { randomBytes } from "node:crypto";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
@@ -9,8 +9,10 @@ import { Lender } from "./lending/lender.ts";
 import { termsOf } from "./lending/terms.ts";
 import { type Limits, SWEEP_INTERVAL_MS } from "./limits.ts";
 import { logClock, type LogLevel } from "./log.ts";
+import { RestartSchedule } from "./restart_schedule.ts";
 import { RollingUpgrade } from "./rolling_upgrade.ts";
 import { CensusTaker } from "./shares/census_taker.ts";
+import { STOP_PATIENCE_MS, stopWorkers } from "./stop_workers.ts";
 import { Timekeeper } from "./timekeeper.ts";
 import { WorkerProcess } from "./worker_process.ts";
 
@@ -32,16 +34,6 @@ export interface SupervisorPlan {
   readonly drainMs: number | null;
 }
 
-/** Where each supervisor makes a folder for its workers' sockets, whose paths must be short. */
-export const WORKERS_FOLDER = "/tmp";
-
-/** More deaths than this within {@linkcode DEATH_WINDOW_MS}, and a restart mends nothing. */
-const MAX_DEATHS = 5;
-const DEATH_WINDOW_MS = 60_000;
-
-/** The wait before the first restart; it doubles with each death within the window. */
-const FIRST_RESTART_MS = 100;
-
 /** How often a worker is asked for a sign of life, and how long it may take to give one. */
 const PING_INTERVAL_MS = 2_000;
 const PING_DEADLINE_MS = 10_000;
@@ -49,11 +41,8 @@ const PING_DEADLINE_MS = 10_000;
 /** The same where others wait for it that have had no sign of life from it for a second themselves. */
 const EXAMINATION_MS = 1_000;
 
-/**
- * How long workers may take to end, a bit more than the graceful stop takes at most, and on top of the
- * time over which they are asked to close their connections.
- */
-const STOP_PATIENCE_MS = 9_700;
+/** A signal to the whole process group reaches workers and their supervisor within this time. */
+const GROUP_SIGNAL_MS = 100;
 
 /** How often a roll looks whether a worker that has just been started is ready to be replaced. */
 const LOOK_MS = 50;
@@ -61,28 +50,37 @@ const LOOK_MS = 50;
 /** How long a successor has to serve before its predecessor is asked to end. */
 const PROOF_MS = 1_000;
 
-/** How long a new worker may take to be ready. */
-const START_PATIENCE_MS = 10_000;
+/**
+ * How long a new worker may take to be ready. All may start at once, on few cores.
+ *
+ * @param workers How many the server has.
+ */
+export function startPatienceMs(workers: number): number {
+  return 10_000 + 1_000 * workers;
+}
 
 /**
  * Runs a server in several processes that share the port, and starts a new one for each that dies.
  */
 export class Supervisor {
-  /** Resolves with the reason when it has given up, because workers die again and again. */
+  /** Resolves with the reason when it has given up, because no worker is left and none can be started. */
   readonly gaveUp: Promise<string>;
   readonly #runtime: Runtime;
   readonly #plan: SupervisorPlan;
   readonly #logger: Logger;
-  /** Holds the workers' sockets; only this user may enter it. */
-  readonly #directory: string;
+  /** The workers' names in the log, each its successors' too. */
+  readonly #names: readonly string[];
+  /** Begins the names of the workers' sockets. A NUL in front makes a name that is no file. */
+  readonly #socketPrefix = `\0hotwheels-${randomBytes(16).toString("hex")}-`;
+  readonly #secret = randomBytes(32).toString("hex");
+  /** Those that have a process. */
   readonly #workers = new Set<WorkerProcess>();
   /** Those of them that listen for clients. */
   readonly #listening = new Set<WorkerProcess>();
   #lastListen: Promise<void> = Promise.resolve();
-  /** Workers that were asked to end. */
-  readonly #leaving = new Set<WorkerProcess>();
   /** Workers that are asked just now whether they only are busy. */
   readonly #examined = new Set<WorkerProcess>();
+  readonly #restarts = new RestartSchedule();
   readonly #upgrade: RollingUpgrade<WorkerProcess>;
   /** The worker whose place a successor takes, from before that starts until the worker is gone. */
   #succeeded: WorkerProcess | undefined;
@@ -95,8 +93,7 @@ export class Supervisor {
   /** What workers are told when they begin to listen, and again when it changes. */
   #tls: TlsIdentity | null;
   #access: AccessOptions;
-  #deathTimesMs: number[] = [];
-  #isStopping = false;
+  #stopping: Promise<void> | undefined;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
   #clockTimer: ReturnType<typeof setInterval> | undefined;
 
@@ -106,6 +103,7 @@ export class Supervisor {
     this.#tls = plan.tls;
     this.#access = plan.access;
     this.#logger = logger;
+    this.#names = Array.from({ length: plan.workers }, (_, index) => `worker-${index + 1}`);
     this.gaveUp = new Promise((resolve) => this.#giveUp = resolve);
     this.#lender = new Lender(runtime, termsOf(plan.limits), plan.workers);
     this.#upgrade = new RollingUpgrade({
@@ -113,27 +111,28 @@ export class Supervisor {
       succeed: (predecessor) => this.#succeed(predecessor),
       retire: (predecessor) => this.#retire(predecessor),
     }, logger);
-    this.#directory = mkdtempSync(`${WORKERS_FOLDER}/hotwheels-`);
   }
 
   /**
    * Starts the workers.
    *
    * @returns Where they listen.
-   * @throws {EnvironmentError} (rejects) when they can't be started or the address can't be had.
+   * @throws {EnvironmentError} (rejects) when they can't be started or the address can't be had, or when
+   * it's stopped meanwhile.
    */
   async start(): Promise<Address> {
+    this.#pingTimer = setInterval(() => this.#pingAll(), PING_INTERVAL_MS);
+    this.#clockTimer = setInterval(() => this.#followClock(), SWEEP_INTERVAL_MS);
     try {
-      const names = Array.from({ length: this.#plan.workers }, (_, index) => `worker-${index + 1}`);
-      const started = await Promise.all(names.map((name) => this.#startWorker(name)));
+      const started = await Promise.all(this.#names.map((name) => this.#startWorker(name)));
       for (const worker of started) await this.#open(worker);
+      for (const worker of started) this.#watch(worker);
     } catch (error) {
+      // What ended workers may be about to stop us.
+      await sleep(GROUP_SIGNAL_MS);
       await this.stop();
       throw new EnvironmentError((error as Error).message, { cause: error });
     }
-    for (const worker of this.#workers) this.#watch(worker);
-    this.#pingTimer = setInterval(() => this.#pingAll(), PING_INTERVAL_MS);
-    this.#clockTimer = setInterval(() => this.#followClock(), SWEEP_INTERVAL_MS);
     return this.#address as Address;
   }
 
@@ -179,52 +178,38 @@ export class Supervisor {
    * Stops all workers gracefully; resolves when they have ended, within 10 s and the plan's drain.
    * Idempotent.
    */
-  async stop(): Promise<void> {
-    const { drainMs } = this.#plan;
-    this.#isStopping = true;
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
     this.#upgrade.stop();
     clearInterval(this.#pingTimer);
     clearInterval(this.#clockTimer);
-    const patience = setTimeout(() => {
-      for (const worker of this.#workers) worker.kill();
-    }, STOP_PATIENCE_MS + (drainMs ?? 0));
-    const workers = [...this.#workers];
-    // One that isn't up yet has no clients, and may never be.
-    for (const worker of workers) {
-      if (!this.#listening.has(worker) && !this.#leaving.has(worker)) worker.kill();
-    }
-    // What one worker has accepted, the others still have to deliver: nobody leaves before all have.
-    await Promise.allSettled(workers.map((worker) => worker.order({ do: "drain" })));
-    await Promise.allSettled(workers.map((worker) => worker.order({ do: "stop" })));
-    await Promise.all(workers.map((worker) => worker.ended));
-    clearTimeout(patience);
+    await stopWorkers([...this.#workers], this.#plan.drainMs ?? 0);
     this.#lender.stop();
     this.#censusTaker.stop();
-    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   /** Ends all workers at once. */
   kill(): void {
-    this.#isStopping = true;
     for (const worker of this.#workers) worker.kill();
-    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  get #isStopping(): boolean {
+    return this.#stopping !== undefined;
   }
 
   /** Starts a worker; it accepts no clients yet. */
   async #startWorker(name: string): Promise<WorkerProcess> {
+    const { limits, workers, maxOwnConnections, logLevel, drainMs } = this.#plan;
     for (;;) {
-      const worker = await WorkerProcess.spawn(
-        this.#runtime,
-        name,
-        this.#directory,
-        {
-          onSignal: (signalled) => void this.#replace(signalled),
-          onCensus: (worker, census, asks) => this.#censusTaker.take(worker, census, asks),
-          onOverdue: (overdue) => void this.#examine(overdue),
-          onClaims: (claimant, claims) => this.#lender.take(claimant, claims),
-        },
-      );
-      const patience = setTimeout(() => worker.kill(), START_PATIENCE_MS);
+      const worker = await WorkerProcess.spawn(this.#runtime, name, this.#socketPrefix, {
+        onSignal: (signalled) => void this.#replace(signalled),
+        onCensus: (worker, census, asks) => this.#censusTaker.take(worker, census, asks),
+        onOverdue: (overdue) => void this.#examine(overdue),
+        onClaims: (claimant, claims) => this.#lender.take(claimant, claims),
+      });
       this.#workers.add(worker);
       worker.ended.then(() => {
         this.#workers.delete(worker);
@@ -232,16 +217,22 @@ export class Supervisor {
         this.#lender.remove(worker);
         this.#censusTaker.remove(worker);
       });
-      const { limits, workers, maxOwnConnections, logLevel, drainMs } = this.#plan;
-      const { socketPath } = worker;
+      const patienceMs = startPatienceMs(workers);
+      let isLate = false;
+      const patience = setTimeout(() => {
+        isLate = true;
+        worker.kill();
+      }, patienceMs);
       try {
-        // It was spawned while the others were told.
-        if (this.#isStopping) throw new Error("the server stops");
+        // It came to be while the others were asked to end.
+        if (this.#isStopping) throw new Error("the server is being stopped");
+        const { socketPath } = worker;
         await worker.order({
           do: "start",
           version: CONTROL_VERSION,
           name,
           socketPath,
+          secret: this.#secret,
           limits,
           workers,
           maxOwnConnections,
@@ -249,12 +240,14 @@ export class Supervisor {
           drainMs,
           timestampsAfter: this.#timekeeper.timestamps.next(),
         });
+        worker.phase = "linking";
         this.#lender.add(worker);
         this.#censusTaker.add(worker);
         return worker;
       } catch (error) {
         worker.kill();
         const death = await worker.ended;
+        if (isLate) throw new Error(`${name} wasn't ready within ${patienceMs / 1000} s`);
         // A process can't help signals before its program runs, and these are meant to end nobody.
         const isHarmless = death === "by SIGHUP" || death === "by SIGUSR2";
         if (!isHarmless || this.#isStopping) throw error;
@@ -266,7 +259,10 @@ export class Supervisor {
 
   /** Links a worker with all others, both ways, then lets it accept clients. */
   async #open(worker: WorkerProcess): Promise<void> {
-    const others = [...this.#workers].filter((other) => other !== worker);
+    // One that starts is linked when it's opened itself.
+    const others = [...this.#workers].filter((other) => {
+      return other !== worker && other.phase !== "starting";
+    });
     await Promise.all(others.map(async (other) => {
       // One that dies meanwhile needs no link.
       await other.order({ do: "link", socketPath: worker.socketPath }).catch(() => {});
@@ -299,34 +295,39 @@ export class Supervisor {
     const order = { do: "listen", hostname, port, isFirst, tls, access } as const;
     this.#address = await worker.order(order) ?? undefined;
     this.#listening.add(worker);
+    worker.servingSinceMs = performance.now();
+    if (worker.phase === "linking") worker.phase = "serving";
   }
 
   #watch(worker: WorkerProcess): void {
     worker.ended.then((death) => {
       if (this.#isStopping || this.#succeeded === worker) return;
-      if (this.#leaving.delete(worker)) void this.#join(worker.name);
-      else void this.#restart(worker.name, death);
+      if (worker.phase === "leaving") void this.#join(worker.name);
+      else void this.#restart(worker.name, `ended ${death}`, worker.servedMs);
     });
   }
 
-  async #restart(name: string, death: string): Promise<void> {
-    const nowMs = performance.now();
-    this.#deathTimesMs = this.#deathTimesMs.filter((ms) => nowMs - ms < DEATH_WINDOW_MS);
-    this.#deathTimesMs.push(nowMs);
-    const deaths = this.#deathTimesMs.length;
-    if (deaths >= MAX_DEATHS) {
-      const seconds = DEATH_WINDOW_MS / 1000;
-      this.#giveUp(`${deaths} workers died within ${seconds} s, the last ended ${death}`);
+  /**
+   * Starts a new worker in a while. The others serve on, whatever becomes of it.
+   *
+   * @param what What has become of the last one.
+   * @param servedMs How long that has served.
+   */
+  async #restart(name: string, what: string, servedMs: number): Promise<void> {
+    const waitMs = this.#restarts.noteDeath(name, servedMs);
+    if (this.#workers.size === 0 && this.#restarts.isHopeless(this.#names)) {
+      this.#giveUp(`no worker is left and none can be started, the last one, ${name}, ${what}`);
       return;
     }
-    const waitMs = FIRST_RESTART_MS * 2 ** (deaths - 1);
-    this.#logger.error("{name} ended {death}; a new one starts in {waitMs} ms", {
+    const serving = [...this.#workers].filter(({ phase }) => phase === "serving").length;
+    this.#logger.error("{name} {what}; {left} left; a new one starts in {waitMs} ms", {
       name,
-      death,
+      what,
+      left: `${serving} of ${this.#names.length}`,
       waitMs,
     });
-    await new Promise((resolve) => setTimeout(resolve, waitMs));
-    if (!this.#isStopping) await this.#join(name);
+    await sleep(waitMs);
+    if (!this.#isStopping) void this.#join(name);
   }
 
   /** Starts a worker in the place of one that has gone. */
@@ -339,22 +340,23 @@ export class Supervisor {
       this.#logger.info("{name} has joined (pid {pid})", { name, pid: worker.pid });
     } catch (error) {
       worker?.kill();
-      if (!this.#isStopping) await this.#restart(name, `before it was ready (${error})`);
+      await worker?.ended;
+      const { message } = error as Error;
+      if (!this.#isStopping) void this.#restart(name, `can't be started: ${message}`, 0);
     }
   }
 
   /** Somebody signalled one worker: it ends gracefully, and a new one takes its place. */
   async #replace(worker: WorkerProcess): Promise<void> {
-    // A signal to the whole process group reaches us as well: give it the time to.
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    if (this.#isStopping || this.#leaving.has(worker)) return;
+    await sleep(GROUP_SIGNAL_MS);
+    if (this.#isStopping || worker.phase === "leaving") return;
     this.#logger.info("{name} was asked to end; a new one follows", { name: worker.name });
     await this.#end(worker);
   }
 
   /** Lets a worker end gracefully, while the others go on. */
   async #end(worker: WorkerProcess): Promise<void> {
-    this.#leaving.add(worker);
+    worker.phase = "leaving";
     await worker.order({ do: "drain" }).catch(() => {});
     this.#listening.delete(worker);
     await worker.order({ do: "stop" }).catch(() => {});
@@ -363,11 +365,9 @@ export class Supervisor {
   /** See `RollHost.succeed`. */
   async #succeed(predecessor: WorkerProcess): Promise<WorkerProcess | undefined> {
     const isGoing = () => {
-      return predecessor.hasEnded || this.#leaving.has(predecessor) || this.#isStopping;
+      return predecessor.hasEnded || predecessor.phase === "leaving" || this.#isStopping;
     };
-    while (!this.#listening.has(predecessor) && !isGoing()) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    }
+    while (predecessor.phase !== "serving" && !isGoing()) await sleep(LOOK_MS);
     if (isGoing()) return undefined;
     this.#succeeded = predecessor;
     const { name } = predecessor;
@@ -384,8 +384,8 @@ export class Supervisor {
       const death = predecessor.hasEnded ? await predecessor.ended : undefined;
       this.#succeeded = undefined;
       if (death !== undefined && !this.#isStopping) {
-        if (this.#leaving.delete(predecessor)) void this.#join(name);
-        else void this.#restart(name, death);
+        if (predecessor.phase === "leaving") void this.#join(name);
+        else void this.#restart(name, `ended ${death}`, predecessor.servedMs);
       }
       throw error;
     }
@@ -407,7 +407,6 @@ export class Supervisor {
     await this.#end(predecessor);
     await predecessor.ended;
     clearTimeout(patience);
-    this.#leaving.delete(predecessor);
     this.#succeeded = undefined;
   }
 
@@ -441,11 +440,18 @@ export class Supervisor {
 
   #pingAll(): void {
     for (const worker of this.#workers) {
+      const ponged = worker.order({ do: "ping" }).catch(() => {});
+      // One that starts has a deadline of its own.
+      if (worker.phase === "starting") continue;
       const deadline = setTimeout(() => {
         this.#logger.error("{name} gives no sign of life; it is ended", { name: worker.name });
         worker.kill();
       }, PING_DEADLINE_MS);
-      worker.order({ do: "ping" }).catch(() => {}).finally(() => clearTimeout(deadline));
+      ponged.finally(() => clearTimeout(deadline));
     }
   }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

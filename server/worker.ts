@@ -23,19 +23,30 @@ import {
 } from "./control.ts";
 import { configureLog, logEvents } from "./log.ts";
 import type { LogQueue } from "./log_queue.ts";
+import { ProvenSockets } from "./proven_sockets.ts";
 import { Server, type StopOptions } from "./server.ts";
 import { Timekeeper } from "./timekeeper.ts";
 
 /** How long the end waits for whoever reads the log. */
 const LAST_LINES_MS = 500;
 
+/**
+ * While it starts, a worker that hears nothing for so long has no supervisor any more: it's asked for a
+ * sign of life every other second.
+ */
+const SILENCE_MS = 10_000;
+
 const runtime = await detectRuntime();
 let server: Server | undefined;
 let log: LogQueue | undefined;
 let logger: Logger | undefined;
 let stopOptions: StopOptions = {};
+let hasListened = false;
+let silence = setTimeout(leave, SILENCE_MS);
 
 process.on("message", async (order: NumberedOrder | LedgerMessage | CensusMessage) => {
+  clearTimeout(silence);
+  if (!hasListened) silence = setTimeout(leave, SILENCE_MS);
   if ("notices" in order) return server?.borrower?.hear(order.notices, order.isAnswer);
   if ("census" in order) {
     return order.census === "wanted"
@@ -57,11 +68,15 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 // Without a supervisor nobody would ever stop this process.
-process.on("disconnect", async () => {
+process.on("disconnect", leave);
+// It may have gone before anything here could hear of it.
+if (!process.connected) void leave();
+
+async function leave(): Promise<void> {
   await server?.stop(stopOptions);
   await log?.flushed(LAST_LINES_MS);
   process.exit(0);
-});
+}
 
 function report(report: Report): void {
   if (process.connected) process.send?.(report);
@@ -78,7 +93,7 @@ async function obey(order: Order): Promise<Address | null> {
       const timekeeper = new Timekeeper();
       timekeeper.timestamps.raise(order.timestampsAfter);
       const events = logEvents(logger, workers);
-      server = new Server(runtime, order.limits, events, {
+      server = new Server(new ProvenSockets(runtime, order.secret), order.limits, events, {
         hasMesh: true,
         timekeeper,
         onOverdue: (overdue) => report({ overdue }),
@@ -102,7 +117,10 @@ async function obey(order: Order): Promise<Address | null> {
       server?.setAccess(access);
       const secure = tls === null ? {} : { tls };
       const options = { transport: "tcp", hostname, port, reusePort, ...secure } as const;
-      return await server?.listen(options) ?? null;
+      const address = await server?.listen(options) ?? null;
+      hasListened = true;
+      clearTimeout(silence);
+      return address;
     }
     case "renew":
       await server?.renew(order.tls);

@@ -33,11 +33,21 @@ export interface WorkerEvents {
   onCensus(worker: WorkerProcess, census: Census, asks: boolean): void;
 }
 
+/**
+ * The life of a worker: it loads its program (`starting`), comes to be linked with the others and to
+ * listen (`linking`), accepts clients (`serving`), and was asked to end by itself (`leaving`).
+ */
+export type WorkerPhase = "starting" | "linking" | "serving" | "leaving";
+
 /** A worker's process, as its supervisor sees it. */
 export class WorkerProcess {
   /** Its name in the log. */
   readonly name: string;
-  /** Where it listens for the other workers. */
+  /** For its supervisor to set. */
+  phase: WorkerPhase = "starting";
+  /** When it began to serve, as `performance.now()` has it. */
+  servingSinceMs: number | undefined;
+  /** Where it listens for the other workers: a name that is no file. */
   readonly socketPath: string;
   /** Resolves when the process has ended. */
   readonly ended: Promise<Death>;
@@ -73,22 +83,20 @@ export class WorkerProcess {
   /**
    * Starts a worker's process.
    *
-   * @param directory Where its socket will be.
+   * @param prefix Begins the name of its socket.
+   * @throws {Error} (rejects) if no process can be started.
    */
   static async spawn(
     runtime: Runtime,
     name: string,
-    directory: string,
+    prefix: string,
     events: WorkerEvents,
   ): Promise<WorkerProcess> {
     const child = await startChild(runtime, import.meta.resolve("./worker.ts"), [
       DENO_MEMORY_FLAGS,
       "--allow-net",
-      `--allow-read=${directory}`,
-      `--allow-write=${directory}`,
     ]);
-    const socketPath = `${directory}/${name}-${child.pid}.sock`;
-    return new WorkerProcess(name, socketPath, child, events);
+    return new WorkerProcess(name, `${prefix}${name}-${child.pid}`, child, events);
   }
 
   get pid(): number {
@@ -97,6 +105,11 @@ export class WorkerProcess {
 
   get hasEnded(): boolean {
     return this.#hasEnded;
+  }
+
+  /** Milliseconds for which it has served. */
+  get servedMs(): number {
+    return this.servingSinceMs === undefined ? 0 : performance.now() - this.servingSinceMs;
   }
 
   /**

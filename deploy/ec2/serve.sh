@@ -20,7 +20,7 @@ if [ "$runtime" = deno ]; then
   # As the task `serve`: what it allows, and nothing else.
   exec sh runtime/launch.sh --nohup --facts \
     --reads=tls-cert,tls-key,publish-key-file,subscribe-key-file,publish-from-file,subscribe-from-file \
-    --workers-need=run=deno,write=/tmp,env=NODE_V8_COVERAGE \
+    --workers-need=run=deno,env=NODE_V8_COVERAGE,env=HOME,env=XDG_CACHE_HOME,env=DENO_DIR \
     run --quiet --no-prompt \
     --v8-flags=--max-semi-space-size=1 --allow-net \
     --allow-env=HOTWHEELS_NOFILE,HOTWHEELS_FACTS server/main.ts \

@@ -43,10 +43,9 @@ const CASES: readonly (readonly [string, RegExp])[] = [
   [`--allow-net ${SERVER}`, /^hotwheels: the descriptor limit isn't known here, [^\n]*--max-conn/],
   [`--allow-net ${SERVER} --max-connections 90`, /^hotwheels listening on /],
   [SERVER, /\nhotwheels: [^\n]*--allow-net=127\.0\.0\.1:0; /],
-  [`--allow-net ${SERVER} --workers 2`, /\nhotwheels: [^\n]*--allow-write=\/tmp; /],
-  [`--allow-net --allow-write=/tmp ${SERVER} --workers 2`, /\nhotwheels: [^\n]*--allow-run=deno; /],
+  [`--allow-net ${SERVER} --workers 2`, /\nhotwheels: [^\n]*--allow-run=deno; /],
   [
-    `--allow-net --allow-write=/tmp --allow-run ${SERVER} --workers 2`,
+    `--allow-net --allow-run ${SERVER} --workers 2`,
     /\nhotwheels: [^\n]*--allow-env=NODE_V8_COVERAGE; /,
   ],
   [`--allow-net ${SERVER} --publish-key-file LICENSE`, /\nhotwheels: [^\n]*--allow-read=LICENSE; /],

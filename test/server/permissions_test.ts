@@ -8,7 +8,7 @@ import { describe, it } from "node:test";
 import { childEnvironment, findProgram, PROJECT_ROOT } from "../../bots/program.ts";
 import { CommandProcess } from "../support/command_process.ts";
 import { until } from "../support/until.ts";
-import { withWorkers, workersOf } from "../support/workers.ts";
+import { environmentOf, withWorkers, workersOf } from "../support/workers.ts";
 
 const timeout = 120_000;
 
@@ -17,6 +17,9 @@ const skip = process.platform === "linux" ? false : "one process serves here";
 
 /** What the shell tells a command that may not look itself. */
 const FACTS = { HOTWHEELS_NOFILE: "5000", HOTWHEELS_FACTS: "somaxconn=7" };
+
+/** Where caches may be. */
+const CACHES = { DENO_DIR: "/tmp/hotwheels-no-cache", XDG_CACHE_HOME: "/tmp/hotwheels-no-cache" };
 
 function taskOf(name: "serve" | "bots"): string {
   const { tasks } = JSON.parse(readFileSync(`${PROJECT_ROOT}deno.json`, "utf8")) as {
@@ -90,11 +93,25 @@ function serverAbilities(
 ): Promise<Record<string, boolean>> {
   // A worker's links to the others take descriptors too.
   const most = workers === 1 ? / at most 4936 connections/ : / at most 98\d\d connections/;
-  return withServer(words, ["--workers", String(workers)], (port, { stdout, stderr }) => ({
+  const whole = { ...CACHES, ...environment };
+  return withServer(words, ["--workers", String(workers)], (port, { pid, stdout, stderr }) => ({
     listens: port !== undefined,
     "knows its descriptors": most.test(stdout),
     "knows the backlog": stderr.includes("lets a listener have 7 wait"),
-  }), environment);
+    ...workers === 1 || port === undefined ? {} : passedOn(pid),
+  }), whole);
+}
+
+/** Which variables that a runtime may need to start a server has passed on to a worker. */
+function passedOn(pid: number): Record<string, boolean> {
+  const passed = environmentOf(workersOf({ pid })[0]!);
+  const needed = { HOME: process.env["HOME"]!, ...CACHES };
+  return Object.fromEntries(
+    Object.entries(needed).map(([variable, value]) => [
+      `passes ${variable} on`,
+      passed.includes(`${variable}=${value}`),
+    ]),
+  );
 }
 
 /** What works of all that the bots' task is for. */
@@ -170,7 +187,7 @@ describe("Deno's permissions", { skip }, () => {
       const words = workers === 1 ? denoArguments("serve") : argumentsForWorkers();
       assertEquals(lacking(await serverAbilities(words, workers)), []);
       const poorer = withoutEach(words);
-      assertEquals(poorer.length, workers === 1 ? 3 : 6, words.join(" "));
+      assertEquals(poorer.length, workers === 1 ? 3 : 8, words.join(" "));
       for (const { lacks, words } of poorer) {
         const missing = lacking(await serverAbilities(words, workers));
         assert(missing.length > 0, `nothing is missing without ${lacks}`);
@@ -199,7 +216,7 @@ describe("Deno's permissions", { skip }, () => {
       assertEquals(lacking(await abilities("none")), []);
       const words = readFileSync(join(scratch, "words"), "utf8").split("\n")[0]!.split(" ");
       const permissions = words.filter((word) => word.startsWith("--allow-"));
-      assertEquals(permissions.length, 3);
+      assertEquals(permissions.length, 1);
       for (const word of permissions) {
         const missing = lacking(await abilities(word.replace(/=.*/, "=*")));
         assert(missing.includes("listens"), `nothing is missing without ${word}`);
@@ -224,12 +241,12 @@ describe("Deno's permissions", { skip }, () => {
     assertEquals(done(outcomes), ["listens"]);
   });
 
-  it("let a supervisor start processes, but listen nowhere and read no file", {
+  it("let a supervisor start processes, but listen nowhere and touch no file", {
     timeout,
   }, async () => {
     const words = [...taskWith(INTRUDER), ...SOME_PORT, "--workers", "2"];
     const outcomes = await intrusion(words);
-    assertEquals(done(outcomes), ["runs this runtime", "writes to /tmp"]);
+    assertEquals(done(outcomes), ["runs this runtime", "knows the user's home"]);
   });
 
   it("let nobody start a process or read a file out of a worker", { timeout }, async () => {

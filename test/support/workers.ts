@@ -24,6 +24,12 @@ export function workersOf(server: { readonly pid: number }): number[] {
   return stdout.trim().split(/\s+/).filter((pid) => pid !== "").map(Number);
 }
 
+/** The environment that a process was started with: `NAME=value` each. */
+export function environmentOf(pid: number): string[] {
+  const { stdout } = spawnSync("cat", [`/proc/${pid}/environ`], { encoding: "utf8" });
+  return stdout.split("\0").filter((variable) => variable !== "");
+}
+
 /** Runs a server with so many workers while `body` does. */
 export async function withWorkers(
   runtime: RuntimeName,

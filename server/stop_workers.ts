@@ -1,0 +1,46 @@
+import type { WorkerProcess } from "./worker_process.ts";
+
+/**
+ * How long workers may take until all that had arrived is read and forwarded: they give it 2 s
+ * themselves. One that hangs must not keep the others from telling their clients.
+ */
+const DRAIN_PATIENCE_MS = 3_000;
+
+/**
+ * How long workers may take to end, a bit more than the graceful stop takes at most, and on top of the
+ * time over which they are asked to close their connections.
+ */
+export const STOP_PATIENCE_MS = 9_700;
+
+/**
+ * Stops workers gracefully. Resolves when all have ended; one that takes too long is ended.
+ *
+ * @param drainMs Milliseconds over which they close their connections.
+ */
+export async function stopWorkers(
+  workers: readonly WorkerProcess[],
+  drainMs: number,
+): Promise<void> {
+  const patience = setTimeout(() => {
+    for (const worker of workers) worker.kill();
+  }, STOP_PATIENCE_MS + drainMs);
+  // One that isn't up yet has no clients, and may never be.
+  for (const worker of workers) if (worker.servingSinceMs === undefined) worker.kill();
+  // What one worker has accepted, the others still have to deliver: none leaves before all have.
+  const drained = workers.map((worker) => worker.order({ do: "drain" }));
+  await settledWithin(DRAIN_PATIENCE_MS, drained);
+  for (const worker of workers) worker.order({ do: "stop" }).catch(() => {});
+  await Promise.all(workers.map((worker) => worker.ended));
+  clearTimeout(patience);
+}
+
+/** Resolves when all are settled, or when so many milliseconds have passed. */
+export async function settledWithin(
+  ms: number,
+  promises: readonly Promise<unknown>[],
+): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const patience = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([Promise.allSettled(promises), patience]);
+  clearTimeout(timer);
+}
