@@ -4,7 +4,7 @@ import type { ErrorCode } from "../protocol/errors.ts";
 import { type EndReason, isErrorCode } from "./counters.ts";
 import { Gate } from "./gate.ts";
 import type { Holder } from "./shares/holder.ts";
-import { CLOSE_LINGER_MS, MAX_UNTAKEN_BYTES, STALL_MS } from "./limits.ts";
+import { CLOSE_LINGER_MS, STALL_MS } from "./limits.ts";
 import { Outbox } from "./outbox.ts";
 import type { SessionContext } from "./session_context.ts";
 import { SharedChunk } from "./shared_chunk.ts";
@@ -42,8 +42,6 @@ export abstract class ClientConnection implements Subscriber {
   protected stateSinceMs: number;
   /** Where publishers wait for this client, when it has fallen behind as a subscriber. */
   #lagGate: Gate | undefined;
-  /** Where this client waits, as a publisher, until it has taken its receipts. */
-  #untakenGate: Gate | undefined;
   readonly #acceptedMs: number;
 
   constructor(connection: Connection, context: SessionContext) {
@@ -147,15 +145,6 @@ export abstract class ClientConnection implements Subscriber {
     return this.#lagGate ??= new Gate(this.context.runtime);
   }
 
-  /**
-   * Where the client should wait before it's owed more receipts, while it doesn't take what waits for
-   * it. It opens when the client takes that; one that takes nothing is ended by the write deadline.
-   */
-  get untakenGate(): Gate | undefined {
-    if (this.#state !== "open" || this.#outbox.pendingBytes < MAX_UNTAKEN_BYTES) return undefined;
-    return this.#untakenGate ??= new Gate(this.context.runtime);
-  }
-
   get hasUnsent(): boolean {
     return !this.#outbox.isEmpty;
   }
@@ -165,10 +154,6 @@ export abstract class ClientConnection implements Subscriber {
   onDrain(): void {
     const isEmpty = this.#outbox.drained();
     if (this.#lagGate !== undefined && this.#outbox.hasCaughtUp) this.#openLagGate();
-    if (this.#untakenGate !== undefined && this.pendingBytes <= MAX_UNTAKEN_BYTES / 2) {
-      this.#untakenGate.open();
-      this.#untakenGate = undefined;
-    }
     if (isEmpty) this.#closeIfDue();
   }
 

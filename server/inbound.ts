@@ -83,6 +83,12 @@ export class Inbound implements Applicant, ReadTask {
   publisher: Publisher | undefined;
   /** When the client last sent much at once, on the coarse clock; 0 if it never did. The session's own. */
   sentMuchMs = 0;
+  /**
+   * What a frame that isn't complete, and what arrived and isn't delivered, hold of the memory budget, and
+   * since when, on the coarse clock. The session's own.
+   */
+  unfinishedBytes = 0;
+  unfinishedSinceMs = 0;
   readonly #session: InboundSession;
   readonly #context: SessionContext;
   /** Messages that it may still publish just now, from the first on. */
@@ -114,9 +120,10 @@ export class Inbound implements Applicant, ReadTask {
     this.#context = context;
   }
 
-  /** True for a client that publishes or asks for much, which must not be forgotten. */
+  /** True for a client that publishes, asks for much or has begun something, which must not be forgotten. */
   get isNeeded(): boolean {
-    return this.#messages !== undefined || this.#requests !== undefined || this.sentMuchMs !== 0;
+    return this.#messages !== undefined || this.#requests !== undefined || this.sentMuchMs !== 0 ||
+      this.unfinishedBytes > 0;
   }
 
   get site(): string {

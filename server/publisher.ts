@@ -1,5 +1,5 @@
-import type { Gate } from "./gate.ts";
-import { FEW_OWED_RECEIPTS } from "./limits.ts";
+import { Gate } from "./gate.ts";
+import { FEW_OWED_RECEIPTS, MAX_UNTAKEN_BYTES } from "./limits.ts";
 import { ReceiptQueue } from "./owed_receipts.ts";
 import type { Receiver } from "./receipt_desk.ts";
 import type { SessionContext } from "./session_context.ts";
@@ -9,8 +9,8 @@ import type { Topic } from "./topic.ts";
 export interface PublishingSession {
   /** Whether the client is still listened to. */
   readonly isOpen: boolean;
-  /** Where the client should wait until it has taken its receipts, if it should. */
-  readonly untakenGate: Gate | undefined;
+  /** Bytes that wait for the client. */
+  readonly pendingBytes: number;
   /** Joins what is sent to the client until {@linkcode endReplies}; whether that isn't done already. */
   beginReplies(): boolean;
   /** Sends what was joined. */
@@ -30,6 +30,8 @@ export class Publisher implements Receiver {
   /** The name of that which it published to last, or before, that other processes make it wait for. */
   #name = "";
   #receipts: ReceiptQueue | undefined;
+  /** Where it waits until the client has taken its receipts. */
+  #untakenGate: Gate | undefined;
 
   constructor(session: PublishingSession, context: SessionContext) {
     this.#session = session;
@@ -46,8 +48,8 @@ export class Publisher implements Receiver {
   get gate(): Gate | undefined {
     const { budget, ceiling, budgetGate, backplane } = this.#context;
     if (budget.isTight || ceiling.holdsAll) return budgetGate;
-    const gate = this.#receipts?.gate ?? (this.#receipts && this.#session.untakenGate);
-    return gate ?? this.#topic?.gate ?? backplane?.gateOf(this.#name) ?? backplane?.gate;
+    const receiptsGate = this.#receipts && (this.#receipts.gate ?? this.#gateOfUntaken());
+    return receiptsGate ?? this.#topic?.gate ?? backplane?.gateOf(this.#name) ?? backplane?.gate;
   }
 
   /** Bytes of memory that the receipts take which it's owed. */
@@ -63,6 +65,14 @@ export class Publisher implements Receiver {
   /** The server has made it wait. */
   onWaited(): void {
     this.#publishedMs = this.#context.clock.nowMs;
+  }
+
+  /** The client has taken some of what waits for it. */
+  onTaken(): void {
+    if (this.#untakenGate === undefined) return;
+    if (this.#session.pendingBytes > MAX_UNTAKEN_BYTES / 2) return;
+    this.#untakenGate.open();
+    this.#untakenGate = undefined;
   }
 
   /** Accepts a message, which is copied. */
@@ -81,6 +91,16 @@ export class Publisher implements Receiver {
     const owed = this.#receipts.owe(micros);
     backplane?.forwardForReceipt(name, message, owed);
     this.#follow(name, topics.publish(name, micros, message, owed));
+  }
+
+  /**
+   * Where it should wait before it's owed more receipts, while the client doesn't take what waits for it.
+   * The gate opens when it does; one that takes nothing is ended by the write deadline.
+   */
+  #gateOfUntaken(): Gate | undefined {
+    const { isOpen, pendingBytes } = this.#session;
+    if (!isOpen || pendingBytes < MAX_UNTAKEN_BYTES) return undefined;
+    return this.#untakenGate ??= new Gate(this.#context.runtime);
   }
 
   /** @returns The timestamp that a message is accepted with. */

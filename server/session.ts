@@ -89,9 +89,6 @@ export class Session extends ClientConnection
   #unansweredMs = 0;
   /** How many messages a client of 2009 had been sent when it was last heard, or looked at. */
   #seenMessages = 0;
-  /** What a frame that isn't complete, and what arrived and isn't delivered, hold of the memory budget. */
-  #unfinishedBytes = 0;
-  #unfinishedSinceMs = 0;
 
   constructor(connection: Connection, context: SessionContext) {
     super(connection, context);
@@ -121,7 +118,7 @@ export class Session extends ClientConnection
 
   /** Bytes that are kept of what it sent. */
   get inputBytes(): number {
-    return this.#unfinishedBytes + (this.#inbound?.deferredBytes ?? 0);
+    return this.unfinishedInputBytes + (this.#inbound?.deferredBytes ?? 0);
   }
 
   /** Whether most of that is what it sent. */
@@ -146,19 +143,20 @@ export class Session extends ClientConnection
 
   /** The same with what its connection holds of what arrived: of a handshake or a record, with TLS. */
   get unfinishedInputBytes(): number {
-    return this.#unfinishedBytes;
+    return this.#inbound?.unfinishedBytes ?? 0;
   }
 
   /** Whether that is more than is held for any client without a second thought. */
   get holdsLargeFrame(): boolean {
     // What its connection holds waits with it.
-    const bytes = this.isWaiting ? this.#decoder.heldBytes : this.#unfinishedBytes;
+    const bytes = this.isWaiting ? this.#decoder.heldBytes : this.unfinishedInputBytes;
     return bytes > SMALL_FRAME_BYTES;
   }
 
   /** Since when it holds anything without a message that came of it, on the coarse clock. */
   get unfinishedSinceMs(): number {
-    return Math.max(this.#unfinishedSinceMs, this.#inbound?.publisher?.publishedMs ?? 0);
+    const { unfinishedSinceMs = 0, publisher } = this.#inbound ?? {};
+    return Math.max(unfinishedSinceMs, publisher?.publishedMs ?? 0);
   }
 
   get #owedBytes(): number {
@@ -201,7 +199,7 @@ export class Session extends ClientConnection
 
   /** True for a client whose unfinished frame has held memory for the time given. */
   hoardsFor(ms: number): boolean {
-    if (!this.isHeard || this.#unfinishedBytes === 0) return false;
+    if (!this.isHeard || this.unfinishedInputBytes === 0) return false;
     // In the middle of a small frame it may be made to wait, of a large one never.
     if (this.isWaiting && !this.holdsLargeFrame) return false;
     return this.context.clock.nowMs - this.unfinishedSinceMs >= ms;
@@ -268,6 +266,11 @@ export class Session extends ClientConnection
 
   onHeld(): void {
     this.#accountUnfinished();
+  }
+
+  override onDrain(): void {
+    super.onDrain();
+    this.#inbound?.publisher?.onTaken();
   }
 
   override onEnd(): void {
@@ -376,7 +379,8 @@ export class Session extends ClientConnection
   onWaited(isLate: boolean): void {
     // The time in which the server read nothing doesn't count as the client's silence.
     const { nowMs } = this.context.clock;
-    this.stateSinceMs = this.#unfinishedSinceMs = nowMs;
+    this.stateSinceMs = nowMs;
+    if (this.#inbound !== undefined) this.#inbound.unfinishedSinceMs = nowMs;
     if (isLate) {
       this.#heardMs = nowMs;
       this.#flags |= HAS_WAITED;
@@ -489,11 +493,12 @@ export class Session extends ClientConnection
   /** Accounts for the memory that a frame of this client's holds which isn't complete, or its connection. */
   #accountUnfinished(): void {
     const bytes = this.#decoder.heldBytes + (this.connection.heldBytes ?? 0);
-    if (bytes === this.#unfinishedBytes) return;
+    const before = this.unfinishedInputBytes;
+    if (bytes === before) return;
     const { budget, clock } = this.context;
-    if (this.#unfinishedBytes === 0) this.#unfinishedSinceMs = clock.nowMs;
-    const before = this.#unfinishedBytes;
-    this.#unfinishedBytes = bytes;
+    const inbound = this.#inboundSide;
+    if (before === 0) inbound.unfinishedSinceMs = clock.nowMs;
+    inbound.unfinishedBytes = bytes;
     budget.countUnfinished(bytes - before);
   }
 
@@ -501,6 +506,7 @@ export class Session extends ClientConnection
 
   protected sweepSilence(nowMs: number): void {
     if (this.isWaiting) return;
+    this.onNothingWaits();
     const { limits } = this.context;
     if (!this.#decoder.completedFrame) {
       if (nowMs - this.stateSinceMs >= limits.idleMs) {
