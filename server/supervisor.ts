@@ -38,8 +38,8 @@ export interface SupervisorPlan {
 const PING_INTERVAL_MS = 2_000;
 const PING_DEADLINE_MS = 10_000;
 
-/** The same where others wait for it that have had no sign of life from it for a second themselves. */
-const EXAMINATION_MS = 1_000;
+/** The same where others wait for it, to which it has given none for a second. */
+const EXAMINATION_MS = 2_000;
 
 /** A signal to the whole process group reaches workers and their supervisor within this time. */
 const GROUP_SIGNAL_MS = 100;

@@ -174,6 +174,7 @@ class Play {
     this.#assertAllRead("all read");
     for (const reader of this.#readers) this.#assertComplete(reader);
     for (const publisher of this.#publishers) this.#assertReceipts(publisher);
+    this.#assertNoneStalled();
     for (const { peer } of [...this.#publishers, ...this.#readers]) peer.reset();
     this.#settle();
     assertEquals(this.#beds.map(({ server }) => server.heldBytes), this.#beds.map(() => 0));
@@ -276,6 +277,12 @@ class Play {
   #assertReceipts({ peer, number, asks, begun, hasEnded }: Publisher): void {
     if (!asks || hasEnded || hasClosed(peer)) return;
     assertEquals(peer.text.match(/"receipt":/g)?.length ?? 0, begun, `receipts of ${number}`);
+  }
+
+  /** A process that only makes others wait isn't taken for one that hangs. */
+  #assertNoneStalled(): void {
+    if (this.#steps.some(({ does }) => does === "hang")) return;
+    for (const { server } of this.#beds) assertEquals(server.counters.linkStalls, 0);
   }
 
   #pass(ms: number): void {
