@@ -7,6 +7,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { NAMED_PROGRAM, namedScript } from "./on_disk.ts";
 import { demand, isAllowed, readEnvironment, renounce } from "./permission.ts";
 import type { Runtime } from "./types.ts";
 
@@ -44,7 +45,8 @@ export function isChild(): boolean {
 /**
  * Runs a script in a child process with an IPC channel (`child.send`, `process.send`), which carries
  * JSON on every runtime. Its standard output and error are ours. Of the environment the child gets what
- * the runtime needs to start, as far as this program may read it.
+ * the runtime needs to start, as far as this program may read it. Script and runtime are what is on disk
+ * now, under the names by which this program was started.
  *
  * @param script A `file:` URL. A program that is bundled into one file runs itself in its place: its main
  * module asks {@linkcode isChild}, and imports the script.
@@ -57,7 +59,9 @@ export async function startChild(
   permissions: readonly string[],
 ): Promise<ChildProcess> {
   const isDeno = runtime.name === "deno";
-  const args = isBundled() ? [process.argv[1]!, CHILD_FLAG] : [fileURLToPath(script)];
+  const args = isBundled()
+    ? [namedScript(process.argv[1]!), CHILD_FLAG]
+    : [namedScript(fileURLToPath(script))];
   if (isCompiled()) args.shift();
   else if (isDeno) args.unshift("run", "--quiet", "--no-prompt", "--unstable-net", ...permissions);
   const programs = programsOf(isDeno).filter(mayRun);
@@ -97,7 +101,12 @@ export function renounceChildren(): void {
  */
 function programsOf(isDeno: boolean): string[] {
   const running = process.platform === "linux" ? [`/proc/${process.pid}/exe`] : [];
-  return [process.execPath, ...isDeno ? ["deno"] : [], ...running];
+  return [
+    NAMED_PROGRAM ?? process.execPath,
+    process.execPath,
+    ...isDeno ? ["deno"] : [],
+    ...running,
+  ];
 }
 
 function mayRun(command: string): boolean {

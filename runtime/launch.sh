@@ -137,9 +137,10 @@ if [ "$command" = run ]; then
     left=$((left - 1))
     if [ -z "$script" ]; then
       case $argument in
-        # By its name it would be looked for on the PATH; itself it knows by no link's name.
+        # By its name it would be looked for on the PATH; itself it knows by no link's name. What the link
+        # leads to may be a newer one by then.
         --allow-run=deno)
-          argument=--allow-run=$(readlink -f "$deno" 2>/dev/null || echo "$deno")
+          argument=--allow-run=$(readlink -f "$deno" 2>/dev/null || echo "$deno"),$deno
           ;;
         -*) ;;
         /*) script=$argument ;;

@@ -246,7 +246,9 @@ describe("Deno's permissions", { skip }, () => {
   }, async () => {
     const words = [...taskWith(INTRUDER), ...SOME_PORT, "--workers", "2"];
     const outcomes = await intrusion(words);
-    assertEquals(done(outcomes), ["runs this runtime", "knows the user's home"]);
+    // The launcher may have found this runtime on the PATH; then that's a name of it, too.
+    const others = done(outcomes).filter((what) => what !== "runs deno");
+    assertEquals(others, ["runs this runtime", "knows the user's home"]);
   });
 
   it("let nobody start a process or read a file out of a worker", { timeout }, async () => {

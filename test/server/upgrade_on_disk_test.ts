@@ -1,8 +1,22 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import { readFileSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import {
+  constants,
+  copyFileSync,
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { findProgram } from "../../bots/program.ts";
 import { Checkout } from "../support/checkout.ts";
 import { JanusClient } from "../support/janus_client.ts";
 import { directCommand, ServerCommand } from "../support/server_command.ts";
@@ -81,6 +95,49 @@ describe(`a rolling upgrade on ${runtime}`, { skip: skipWorkers }, () => {
     } finally {
       await server.dispose();
       checkout.dispose();
+    }
+  });
+
+  it("follows links that have come to name another version of it, or of the runtime", {
+    timeout,
+  }, async () => {
+    const checkout = new Checkout("npm");
+    const folder = realpathSync(mkdtempSync(join(tmpdir(), "hotwheels-versions-")));
+    const [program, current] = [join(folder, "runtime"), join(folder, "current")];
+    const lead = (link: string, target: string) => {
+      symlinkSync(target, `${link}.new`);
+      renameSync(`${link}.new`, link);
+    };
+    const versions = ["1", "2"].map((name) => {
+      const path = join(folder, `${runtime}-${name}`);
+      copyFileSync(findProgram(runtime).path, path, constants.COPYFILE_FICLONE);
+      return path;
+    });
+    const upgraded = join(folder, "hotwheels-2");
+    cpSync(checkout.folder, upgraded, { recursive: true });
+    const source = join(upgraded, "server/token_source.ts");
+    const text = readFileSync(source, "utf8");
+    writeFileSync(source, text.replace("return token;", 'return token && "f".repeat(32);'));
+    lead(program, versions[0]!);
+    lead(current, checkout.folder);
+    const flags = runtime === "deno" ? ["--no-prompt", "-A", "--unstable-net"] : [];
+    const command = [program, "run", ...flags, join(current, "server/main.ts")];
+    const server = await ServerCommand.listening(runtime, ["--workers", "2"], command);
+    try {
+      assertEquals(new Set(await tokensOf(server, 4)).size, 4);
+      lead(program, versions[1]!);
+      lead(current, upgraded);
+      process.kill(server.pid, "SIGUSR2");
+      await until("they're replaced", () => server.stderr.includes("workers are replaced"), 30_000);
+      assertEquals(new Set(await tokensOf(server)), new Set(["f".repeat(32)]));
+      for (const pid of workersOf(server)) {
+        const { stdout } = spawnSync("readlink", [`/proc/${pid}/exe`], { encoding: "utf8" });
+        assertEquals(stdout.trim(), versions[1]);
+      }
+    } finally {
+      await server.dispose();
+      checkout.dispose();
+      rmSync(folder, { recursive: true });
     }
   });
 });
