@@ -19,7 +19,12 @@ import {
   checkTcpMemory,
   SERVER_COSTS,
 } from "../runtime/system/memory_checks.ts";
-import { checkBacklog, checkConntrack, checkSynBacklog } from "../runtime/system/network_checks.ts";
+import {
+  checkBacklog,
+  checkConntrack,
+  checkQueueMigration,
+  checkSynBacklog,
+} from "../runtime/system/network_checks.ts";
 import { checkCpuCredits } from "./cpu_credits.ts";
 import type { Ec2Instance } from "./ec2_metadata.ts";
 import { botsFindings, chooseProcesses, chooseSpread, MAX_CONNECTING } from "./preflight.ts";
@@ -66,6 +71,7 @@ export function checkUp(
     ...(server === null
       ? []
       : [checkBacklog(connecting, facts), checkSynBacklog(connecting, facts)]),
+    ...(server === null || server.processes === 1 ? [] : [checkQueueMigration(facts)]),
     checkConntrack(n, facts),
     checkMemory({ n, parts: memoryParts(runtime, server, bots) }, facts),
     checkTcpMemory(n, facts),

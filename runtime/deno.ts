@@ -9,6 +9,7 @@ import process from "node:process";
 import { collectGarbage } from "./deno_garbage.ts";
 import { DenoReads } from "./deno_reads.ts";
 import { DenoTurns } from "./deno_turns.ts";
+import { untilQueueIsEmpty } from "./accept_queue.ts";
 import { claimPort } from "./port_claim.ts";
 import { connectTls, TlsAcceptor } from "./tls_layer.ts";
 import {
@@ -203,7 +204,10 @@ class DenoListener implements Listener {
   readonly #turns: DenoTurns;
   readonly #tls: TlsAcceptor | undefined;
   readonly #done: Promise<void>;
+  #closing: Promise<void> | undefined;
   #closed = false;
+  /** Connections accepted. */
+  #accepted = 0;
   #endPause: () => void = () => {};
 
   constructor(
@@ -231,14 +235,17 @@ class DenoListener implements Listener {
   }
 
   close(): Promise<void> {
-    if (!this.#closed) {
-      this.#closed = true;
-      this.#endPause();
-      this.#listener.close();
-      this.#turns.leave();
-    }
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    await untilQueueIsEmpty(() => this.#accepted);
+    this.#closed = true;
+    this.#endPause();
+    this.#listener.close();
+    this.#turns.leave();
     // The address is in use until the pending accept has settled.
-    return this.#done;
+    await this.#done;
   }
 
   /** Waits, but no longer than the listener is open. */
@@ -274,6 +281,7 @@ class DenoListener implements Listener {
         continue;
       }
       try {
+        this.#accepted++;
         hand(conn, accept, reads);
       } catch (error) {
         // A mistake in `accept` costs this connection, not the loop; and it doesn't go unseen.

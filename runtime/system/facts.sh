@@ -29,6 +29,7 @@ if [ -d "$proc/net" ]; then
   fact somaxconn "$(setting net/core/somaxconn)"
   fact syn_backlog "$(setting net/ipv4/tcp_max_syn_backlog)"
   fact syn_cookies "$(setting net/ipv4/tcp_syncookies)"
+  fact migrate_queues "$(setting net/ipv4/tcp_migrate_req)"
   fact file_max "$(setting fs/file-max)"
   fact nofile_max "$(setting fs/nr_open)"
   fact tcp_mem "$(setting net/ipv4/tcp_mem)"

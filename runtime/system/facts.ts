@@ -27,6 +27,11 @@ export interface SystemLimits {
   /** How many connections may be in the handshake; it binds where there are no {@linkcode synCookies}. */
   readonly synBacklog: number | null;
   readonly synCookies: boolean | null;
+  /**
+   * Whether connections that wait to be accepted go to another socket of the same port where the one that
+   * they wait at is closed; else they are reset.
+   */
+  readonly migratesQueues: boolean | null;
   /** The memory that all TCP sockets together may use. */
   readonly tcpMemory: TcpMemory | null;
   /** Such as `cubic`. */
@@ -160,7 +165,10 @@ function toFacts(said: ReadonlyMap<string, string>): SystemFacts {
 
 function toLimits(said: ReadonlyMap<string, string>): SystemLimits {
   const number = (name: string) => toNumber(said.get(name));
-  const synCookies = number("syn_cookies");
+  const flag = (name: string) => {
+    const value = number(name);
+    return value === null ? null : value > 0;
+  };
   return {
     descriptorLimit: descriptorLimit() ?? null,
     maxDescriptorLimit: number("nofile_max"),
@@ -168,7 +176,8 @@ function toLimits(said: ReadonlyMap<string, string>): SystemLimits {
     portRange: toPortRange(said.get("port_range")),
     maxBacklog: number("somaxconn"),
     synBacklog: number("syn_backlog"),
-    synCookies: synCookies === null ? null : synCookies > 0,
+    synCookies: flag("syn_cookies"),
+    migratesQueues: flag("migrate_queues"),
     tcpMemory: toTcpMemory(said.get("tcp_mem"), number("page_bytes")),
     congestionControl: said.get("congestion_control") || null,
     conntrack: toConntrack(number("conntrack_count"), number("conntrack_max")),

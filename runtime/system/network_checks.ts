@@ -123,6 +123,21 @@ export function checkSynBacklog(connecting: number, limits: SystemLimits): Findi
   ]);
 }
 
+/** Whether connections that wait for a worker that ends are handed to the others. */
+export function checkQueueMigration({ migratesQueues }: SystemLimits): Finding {
+  const about = "a worker's queue";
+  if (migratesQueues === null) return unknown(about);
+  if (migratesQueues) {
+    return fine(about, "connections that wait for a worker which ends go to another one");
+  }
+  const says =
+    "connections that wait for a worker at the moment it ends are reset, though they may " +
+    "have sent something; this kernel can hand them to another worker";
+  return note(about, says, [
+    { where: "Linux", what: "sudo sysctl -w net.ipv4.tcp_migrate_req=1" },
+  ]);
+}
+
 /** Whether the firewall can follow n more connections; where it can't, it drops their packets. */
 export function checkConntrack(n: number, { conntrack }: SystemLimits): Finding {
   const about = "tracked connections";

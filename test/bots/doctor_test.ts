@@ -75,6 +75,8 @@ describe("a checkup", () => {
     assertEquals(toMend({}, { maxOpenFiles: 30_000 }), ["open files of the system"]);
     assertEquals(toMend({}, { maxBacklog: 128 }), ["listener's backlog"]);
     assertEquals(toMend({}, { synCookies: false, synBacklog: 128 }), ["SYN backlog"]);
+    assertEquals(toMend({ workers: 2 }, { migratesQueues: false }), ["a worker's queue"]);
+    assertEquals(toMend({ workers: 1 }, { migratesQueues: false }), []);
     assertEquals(toMend({}, { conntrack: { used: 0, max: 8192 } }), ["tracked connections"]);
     assertEquals(toMend({}, { freeMemoryBytes: 100_000_000 }), ["memory"]);
     const tcpMemory = { pressureBytes: 1e6, maxBytes: 2e6, pageBytes: 4096 };

@@ -19,6 +19,7 @@ import {
   checkBacklog,
   checkConntrack,
   checkPorts,
+  checkQueueMigration,
   checkSynBacklog,
 } from "../../../runtime/system/network_checks.ts";
 
@@ -49,6 +50,7 @@ describe("a check of the system", () => {
       checkPorts({ n: 1e6, addresses: 1, spread: 1 }, UNKNOWN),
       checkBacklog(1e6, UNKNOWN),
       checkSynBacklog(1e6, UNKNOWN),
+      checkQueueMigration(UNKNOWN),
       checkMemory({ n: 1e6, parts: [{ cost: SERVER_COSTS["deno"], processes: 1 }] }, UNKNOWN),
       checkTcpMemory(1e6, UNKNOWN),
       checkClock(false, null),
@@ -143,6 +145,15 @@ describe("a check of the system", () => {
     assert(checkClock(false, { isSynchronized: true, maxErrorMs: null }).isFine);
     assert(checkClock(false, { isSynchronized: true, maxErrorMs: 0.4 }).isFine);
     assertEquals(checkClock(false, { isSynchronized: true, maxErrorMs: 80 }).isFine, false);
+  });
+});
+
+describe("a check of what becomes of a worker's queue", () => {
+  it("names the setting where the kernel would hand it over", () => {
+    assert(checkQueueMigration(facts({ migratesQueues: true })).isFine);
+    const finding = checkQueueMigration(facts({ migratesQueues: false }));
+    assertEquals([finding.isFine, finding.isFatal], [false, false]);
+    assertEquals(remedy(finding, "Linux"), "sudo sysctl -w net.ipv4.tcp_migrate_req=1");
   });
 });
 
