@@ -6,7 +6,6 @@ import {
 import { allOfProcessTaken, allTaken, type Refusal } from "./admission.ts";
 import type { HeldConnections } from "./lending/held_connections.ts";
 import { MAX_REFUSALS } from "./limits.ts";
-import type { Mesh } from "./mesh.ts";
 import type { Rejections } from "./rejections.ts";
 import type { SessionTable } from "./session_table.ts";
 import { type Displacement, MAX_YIELDING } from "./shares/displacement.ts";
@@ -33,7 +32,8 @@ export interface AcceptGateHost {
   readonly held: HeldConnections | undefined;
   readonly rejections: Rejections;
   readonly displacement: Pick<Displacement, "yieldingCount">;
-  readonly mesh: Mesh | undefined;
+  /** How many other processes serve with this one: each has its links, or is to have them. */
+  readonly otherProcesses: number;
   /** The connections that the process is to hold. */
   readonly maxConnections: number;
   /** How many descriptors the process may have; `undefined` where that isn't known. */
@@ -63,7 +63,7 @@ export class AcceptGate {
     const { rejections, displacement } = this.#host;
     const leaving = rejections.size + displacement.yieldingCount;
     if (this.#connections - leaving < places) return undefined;
-    return this.#host.mesh === undefined ? allTaken(places) : allOfProcessTaken(places);
+    return this.#host.otherProcesses === 0 ? allTaken(places) : allOfProcessTaken(places);
   }
 
   /** See {@linkcode ListenOptions.beforeAccept}. */
@@ -80,6 +80,11 @@ export class AcceptGate {
   ranOut(): void {
     this.#shortage = Math.min(this.#shortage, this.#connections);
     this.#shortUntilMs = this.#host.rejections.nowMs + SHORTAGE_MS;
+  }
+
+  /** A link to another process lacks a descriptor: one that is being refused gives its. */
+  makeWay(): void {
+    this.#host.rejections.makeRoom(1);
   }
 
   /** To be called about once a sweep. */
@@ -121,10 +126,10 @@ export class AcceptGate {
 
   /** Connections that there are descriptors for. */
   get #capacity(): number {
-    const { descriptorLimit, maxConnections, mesh } = this.#host;
+    const { descriptorLimit, maxConnections, otherProcesses } = this.#host;
     const most = descriptorLimit === undefined
       ? maxConnections + KEPT_FOR_REFUSALS
-      : descriptorLimit - OWN_DESCRIPTORS - (mesh?.linkCount ?? 0) * DESCRIPTORS_PER_LINK;
+      : descriptorLimit - OWN_DESCRIPTORS - otherProcesses * DESCRIPTORS_PER_LINK;
     return Math.min(this.#shortage, Math.max(most, 1));
   }
 }

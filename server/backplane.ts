@@ -11,6 +11,18 @@ export interface OverdueProcess {
   readonly silentMs: number;
 }
 
+/** Another process of the server, to which a link that stood can't be had again. */
+export interface UnreachableProcess {
+  /** The path of its socket. */
+  readonly path: string;
+  /** Whether it's this process that lacks something. */
+  readonly isOwnFault: boolean;
+  /** For how long there has been no link, in milliseconds. */
+  readonly downMs: number;
+  /** Why, in words. */
+  readonly cause: string;
+}
+
 /** Carries messages between the processes of one server. */
 export interface Backplane {
   /**

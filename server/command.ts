@@ -21,7 +21,7 @@ import { listenFor } from "./early_signals.ts";
 import { type Limits, ownConnectionsFor, workerLimits } from "./limits.ts";
 import { configureLog } from "./log.ts";
 import { HELP, parseCommand, type ServerOptions } from "./options.ts";
-import { serverWarnings } from "./preflight.ts";
+import { demandDescriptors, serverWarnings } from "./preflight.ts";
 import { type Reloadable, Reloader } from "./reload.ts";
 import { attainable, completeLimits, serve } from "./serve.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -80,6 +80,7 @@ function run(options: ServerOptions): Promise<number> {
 
 async function runAlone(options: ServerOptions): Promise<number> {
   const { host, port, tls, drainMs } = options;
+  demandDescriptors(1);
   // Workers were asked for where there are none to be, or whoever started it allowed everything.
   renounceChildren();
   renounce({ name: "write" });
@@ -103,6 +104,7 @@ async function runAlone(options: ServerOptions): Promise<number> {
 
 async function runWorkers(options: ServerOptions): Promise<number> {
   const { workers, host, port, logLevel, tls, drainMs } = options;
+  demandDescriptors(workers);
   const runtime = await detectRuntime();
   const limits = completeLimits(attainable(options.limits, workers), workers);
   const logger = getLogger("hotwheels");

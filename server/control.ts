@@ -6,7 +6,7 @@
 
 import type { Address, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
-import type { OverdueProcess } from "./backplane.ts";
+import type { OverdueProcess, UnreachableProcess } from "./backplane.ts";
 import type { Claim, Notice } from "./lending/terms.ts";
 import type { Census } from "./shares/census.ts";
 import type { Limits } from "./limits.ts";
@@ -17,7 +17,7 @@ import type { LogLevel } from "./log.ts";
  * are older. To be raised with each change in this module, or in what workers send each other, that the
  * other side wouldn't understand; a worker of another version ends the roll.
  */
-export const CONTROL_VERSION = 1;
+export const CONTROL_VERSION = 2;
 
 /** What a supervisor asks of a worker. */
 export type Order =
@@ -44,8 +44,10 @@ export type Order =
     /** Its timestamps are greater than this one, as those are that the other workers issue. */
     readonly timestampsAfter: number;
   }
-  /** Forward to the worker that listens there. */
+  /** Forward to the worker that listens there. The answer comes when the link stands. */
   | { readonly do: "link"; readonly socketPath: string }
+  /** The worker that listened there has ended. */
+  | { readonly do: "unlink"; readonly socketPath: string }
   /** Accept clients. The answer: the {@linkcode Address}. */
   | {
     readonly do: "listen";
@@ -94,5 +96,7 @@ export type Report =
   | { readonly census: Census; readonly asks: boolean }
   /** Another worker gives no sign of life, and publishers wait for it. */
   | { readonly overdue: OverdueProcess }
+  /** There's no link to another worker any more, and none can be made. */
+  | { readonly unreachable: UnreachableProcess }
   /** Somebody asked this one worker to end. */
   | { readonly signal: string };

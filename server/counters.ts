@@ -35,6 +35,8 @@ export interface Counters {
   receipts: number;
   /** Messages that another process of the server accepted. */
   messagesForwarded: number;
+  /** How often a link to another process of the server broke, or couldn't be made to stand. */
+  linkFailures: number;
   /** How often another process of the server took nothing for a second, and publishers went on. */
   linkStalls: number;
   /** Writes handed to connections for messages and heartbeats; one may carry many messages. */
@@ -69,6 +71,7 @@ export function newCounters(): Counters {
     messagesIn: 0,
     receipts: 0,
     messagesForwarded: 0,
+    linkFailures: 0,
     linkStalls: 0,
     writes: 0,
     publisherPauses: 0,

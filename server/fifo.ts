@@ -19,6 +19,11 @@ export class Fifo<Item> {
     return this.#items[this.#head];
   }
 
+  /** All items, the oldest first. Nothing may be pushed or taken meanwhile. */
+  *[Symbol.iterator](): Generator<Item> {
+    for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i] as Item;
+  }
+
   /** Takes the oldest item, if there is one. */
   shift(): Item | undefined {
     if (this.#head === this.#items.length) return undefined;

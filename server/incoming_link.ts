@@ -1,18 +1,19 @@
 import type { BufferPool } from "../protocol/buffer_pool.ts";
-import type { Connection, ConnectionHandler, Runtime } from "../runtime/types.ts";
 import type { OverdueProcess } from "./backplane.ts";
 import type { Gate, Waiter } from "./gate.ts";
 import { HeldTopics, type HoldEvents } from "./held_topics.ts";
 import { AnswerEncoder } from "./link_answers.ts";
+import type { LinkCarrier } from "./link_carrier.ts";
+import type { DiallingHost } from "./link_dialler.ts";
 import { LinkDecoder, type LinkFrames } from "./link_frames.ts";
-import { Outbox, type OutboxContext } from "./outbox.ts";
+import { dataSegment } from "./link_segments.ts";
+import { type LinkManners, LinkStream } from "./link_stream.ts";
 import type { Receipt, ReceiptTaker } from "./receipts.ts";
 import { SharedChunk } from "./shared_chunk.ts";
 import type { Topic } from "./topic.ts";
 
 /** What links need of the server they belong to. */
-export interface MeshHost extends OutboxContext {
-  readonly runtime: Runtime;
+export interface MeshHost extends DiallingHost {
   /** Memory for messages that arrive in pieces. */
   readonly buffers: BufferPool;
   /**
@@ -36,44 +37,69 @@ export interface MeshHost extends OutboxContext {
   onOverdue(process: OverdueProcess): void;
 }
 
+/** What an end of a link that others dial needs. */
+export type IncomingLinkHost = MeshHost & LinkManners;
+
 /**
  * Reads what another process accepted, and tells it what became of the messages where it asks. Where a
  * topic's readers can't take more, it asks the other process to hold that topic, and reads on: a link is
  * held itself only while memory is short.
  */
-export class IncomingLink implements ConnectionHandler, LinkFrames, HoldEvents, Waiter {
-  readonly #connection: Connection;
-  readonly #host: MeshHost;
+export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
+  readonly stream: LinkStream;
+  readonly #host: IncomingLinkHost;
   readonly #decoder: LinkDecoder;
-  readonly #outbox: Outbox;
   readonly #answers = new AnswerEncoder();
   readonly #held = new HeldTopics(this);
-  readonly #onGone: () => void;
+  #carrier: LinkCarrier | undefined;
   /** Where the link waits before more is read of it. */
   #gate: Gate | undefined;
   #isGone = false;
 
-  /** @param onGone Called once, last. */
-  constructor(connection: Connection, host: MeshHost, onGone: () => void) {
-    this.#connection = connection;
+  constructor(host: IncomingLinkHost) {
     this.#host = host;
-    this.#onGone = onGone;
     this.#decoder = new LinkDecoder(host.buffers);
-    this.#outbox = new Outbox(connection, host);
+    this.stream = new LinkStream(host, (bytes) => this.#take(bytes));
+  }
+
+  /**
+   * Goes on over a new connection.
+   *
+   * @param position How many bytes of this end's stream the other process has had.
+   */
+  carryOn(carrier: LinkCarrier, position: number): void {
+    // The other process has noticed before this one that the last one is broken.
+    if (this.stream.isCarried) this.#carrier?.destroy();
+    this.#carrier = carrier;
+    this.stream.greet(carrier);
+    this.stream.carryOn(carrier, position);
+    if (this.#gate !== undefined) carrier.pauseReading();
   }
 
   /** Says that this process is alive, where it makes the other one wait. To be called about once a sweep. */
   sweep(): void {
-    if (this.#gate === undefined && this.#held.isEmpty || !this.#outbox.isEmpty) return;
-    this.#begin().appendPulse();
+    this.stream.sweep();
+    if (this.#gate === undefined && this.#held.isEmpty) return;
+    if (this.stream.isCarried && this.stream.pendingBytes === 0) this.#begin().appendPulse();
   }
 
-  onData(chunk: Uint8Array): void {
-    this.#decoder.push(chunk, this);
+  /** The link is no more. */
+  discard(): void {
+    this.#isGone = true;
+    this.#decoder.discard();
+    this.#gate?.leave(this);
+    this.#held.leave();
+    this.stream.discard();
+  }
+
+  #take(bytes: Uint8Array): void {
+    this.#decoder.push(bytes, this);
+    // One chunk may be several segments.
+    if (this.#gate !== undefined) return;
     const gate = this.#host.publishingGate();
     if (gate === undefined) return;
     this.#gate = gate;
-    this.#connection.pauseReading();
+    this.#carrier?.pauseReading();
     gate.wait(this);
   }
 
@@ -86,7 +112,7 @@ export class IncomingLink implements ConnectionHandler, LinkFrames, HoldEvents, 
 
   resume(): void {
     this.#gate = undefined;
-    this.#connection.resumeReading();
+    this.#carrier?.resumeReading();
   }
 
   onHold(topic: string): void {
@@ -95,23 +121,6 @@ export class IncomingLink implements ConnectionHandler, LinkFrames, HoldEvents, 
 
   onLetGo(topic: string): void {
     this.#begin().appendLetGo(topic);
-  }
-
-  onDrain(): void {
-    this.#outbox.drained();
-  }
-
-  onEnd(): void {
-    this.#connection.close();
-  }
-
-  onClose(): void {
-    this.#isGone = true;
-    this.#decoder.discard();
-    this.#gate?.leave(this);
-    this.#held.leave();
-    this.#outbox.discard();
-    this.#onGone();
   }
 
   /** Tells the other process what became of one of its messages here. */
@@ -127,7 +136,7 @@ export class IncomingLink implements ConnectionHandler, LinkFrames, HoldEvents, 
 
   #flush(): void {
     const bytes = this.#answers.take();
-    if (!this.#isGone) this.#outbox.send(new SharedChunk(bytes, this.#host.budget));
+    if (!this.#isGone) this.stream.send(new SharedChunk(dataSegment(bytes), this.#host.budget));
   }
 }
 

@@ -24,6 +24,9 @@ const QUIET_ROUNDS = 5;
 /** Milliseconds after which a stop goes on although clients keep sending. */
 const QUIET_DEADLINE_MS = 2_000;
 
+/** How long other processes have for saying that they have all that left for them. */
+const ACKNOWLEDGEMENT_MS = 1_000;
+
 /** How often those are looked for who are to be told next. */
 const STEP_MS = 10;
 
@@ -42,7 +45,7 @@ export class LameDuck {
     for (let quietRounds = 0; quietRounds < QUIET_ROUNDS && performance.now() < deadlineMs;) {
       const before = this.#activity;
       await sleep(QUIET_ROUND_MS);
-      const isFlushed = mesh === undefined || mesh.isFlushed && !mesh.awaitsReceipts;
+      const isFlushed = mesh === undefined || mesh.isAcknowledged && !mesh.awaitsReceipts;
       const isQuiet = before === this.#activity && !turns.isBusy && !reading.isBusy && isFlushed &&
         !this.#doesAnyoneWait();
       quietRounds = isQuiet ? quietRounds + 1 : 0;
@@ -81,10 +84,15 @@ export class LameDuck {
     while (sessions.size > 0) await this.nextTurn();
   }
 
-  /** Resolves when what was accepted has left for the other processes, or can't by then. */
+  /**
+   * Resolves when what was accepted has left for the other processes, or can't by then. Until they have
+   * it a link that broke would have to be mended, which they are given a second for.
+   */
   async awaitFlushed(deadlineMs: number): Promise<void> {
     const { mesh } = this.#host;
     while (mesh?.isFlushed === false && performance.now() < deadlineMs) await sleep(STEP_MS);
+    const knownMs = Math.min(deadlineMs, performance.now() + ACKNOWLEDGEMENT_MS);
+    while (mesh?.isAcknowledged === false && performance.now() < knownMs) await sleep(STEP_MS);
   }
 
   nextTurn(): Promise<void> {

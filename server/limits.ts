@@ -228,6 +228,12 @@ export const PUBLISH_BURST_SECONDS = 1;
 export const STALL_MS = 1_000;
 
 /**
+ * Milliseconds for which a link to another process of the server may not stand before one of both is
+ * ended. 10 s: it's dialled again every second at least, and a process that hangs is ended after 10 s too.
+ */
+export const LINK_DEADLINE_MS = 10_000;
+
+/**
  * The share of {@linkcode Limits.maxTotalPendingBytes} that may wait, besides, for another process of
  * the server that gives no sign of life, before it is ended. By default 32 MiB with two workers: some ten
  * seconds of 3 MB/s, after which it would be ended for its silence.

@@ -21,15 +21,21 @@ const INITIAL_BYTES = 4096;
 /** Collects the frames of one turn. */
 export class LinkEncoder {
   readonly #text = new TextEncoder();
+  readonly #headerBytes: number;
   #bytes = new Uint8Array(INITIAL_BYTES);
   #view = new DataView(this.#bytes.buffer);
-  #length = 0;
+  #length: number;
   #topic = "";
   #topicBytes = new Uint8Array();
 
+  /** @param headerBytes How many bytes to leave free in front of what is collected. */
+  constructor(headerBytes = 0) {
+    this.#headerBytes = this.#length = headerBytes;
+  }
+
   /** Bytes collected. */
   get byteLength(): number {
-    return this.#length;
+    return this.#length - this.#headerBytes;
   }
 
   /** @param message Copied. */
@@ -54,7 +60,7 @@ export class LinkEncoder {
   /** What was collected, in a buffer that nobody else writes to. */
   take(): Uint8Array {
     const bytes = this.#bytes.slice(0, this.#length);
-    this.#length = 0;
+    this.#length = this.#headerBytes;
     return bytes;
   }
 

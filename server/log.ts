@@ -9,6 +9,7 @@ import { quoteBytes } from "../protocol/printable.ts";
 import { writeStandardError } from "../runtime/standard_error.ts";
 import { addressText } from "../runtime/transport_error.ts";
 import type { EndReason } from "./counters.ts";
+import type { LinkState } from "./link_dialler.ts";
 import { LineQuota } from "./line_quota.ts";
 import { LogQueue } from "./log_queue.ts";
 import type { CeilingEvent } from "./memory_ceiling.ts";
@@ -171,6 +172,14 @@ export function logClock(logger: Logger, event: ClockEvent): void {
       { seconds },
     );
   }
+}
+
+/** Logs that a link to another worker doesn't stand, or stands again. */
+export function logLink(logger: Logger, { path, stands, downMs, cause }: LinkState): void {
+  const [name = path] = /worker-\d+-\d+/.exec(path) ?? [];
+  const fields = { name, seconds: (downMs / 1000).toFixed(2), cause };
+  if (stands) logger.warn("linked with {name} again after {seconds} s: {cause}", fields);
+  else logger.error("no link to {name} for {seconds} s, dialling again: {cause}", fields);
 }
 
 /** What the server does while memory is short. */

@@ -1,7 +1,7 @@
-import type { Connection, ConnectionHandler } from "../runtime/types.ts";
 import { MAX_COLLECTED_BYTES, maxOwedFor, RECEIPT_DEADLINE_MS, STALL_MS } from "./limits.ts";
 import { AnswerDecoder, type LinkAnswers } from "./link_answers.ts";
-import { Outbox, type OutboxContext } from "./outbox.ts";
+import { type DiallerEvents, LinkDialler, type LinkDiallerHost } from "./link_dialler.ts";
+import { LinkStream } from "./link_stream.ts";
 import type { OwedReceipt } from "./owed_receipts.ts";
 import type { Receipt } from "./receipts.ts";
 import type { SharedChunk } from "./shared_chunk.ts";
@@ -9,6 +9,8 @@ import type { TopicHolder, TopicHolds } from "./topic_holds.ts";
 
 /** What an outgoing link tells the mesh that it belongs to. */
 export interface LinkEvents {
+  /** It stands, for the first time or again. */
+  onStanding(): void;
   /** Those who waited for it need not wait longer. */
   onCaughtUp(): void;
   /** The other process has given no sign of life for a second, although it has something to do. */
@@ -26,17 +28,20 @@ export interface LinkEvents {
 
 /**
  * The way of the messages that this process accepts to one other process, and of what becomes of them
- * there, where that is asked. A process that ends, or doesn't tell in time, is left out.
+ * there, where that is asked. A process that ends, or doesn't tell in time, is left out. Where a
+ * connection breaks, the next one goes on where it stopped.
  *
  * Publishers wait for the other process while it reads, or says that it's alive. When it does neither
  * for a second, they go on, and what they send is kept for it up to a bound.
  */
-export class OutgoingLink implements ConnectionHandler, LinkAnswers, TopicHolder {
-  readonly #connection: Connection;
-  readonly #outbox: Outbox;
+export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
+  /** Resolves when it stands for the first time; rejects when the other process ends before. */
+  readonly stood: Promise<void>;
+  readonly #stream: LinkStream;
+  readonly #dialler: LinkDialler;
   readonly #answers = new AnswerDecoder();
   readonly #events: LinkEvents;
-  readonly #context: OutboxContext;
+  readonly #context: LinkDiallerHost;
   readonly #holds: TopicHolds;
   /** The receipts to which the other process has something to add, by timestamp, the oldest in front. */
   readonly #awaited = new Map<number, OwedReceipt>();
@@ -46,24 +51,38 @@ export class OutgoingLink implements ConnectionHandler, LinkAnswers, TopicHolder
   #heardMs: number;
   #isStalled = false;
   #overdueMs = -Infinity;
+  #stand!: () => void;
+  #fall!: (error: Error) => void;
 
-  /** @param holds Where publishers wait for topics that the other process holds. */
-  constructor(
-    connection: Connection,
-    context: OutboxContext,
-    holds: TopicHolds,
-    events: LinkEvents,
-  ) {
-    this.#connection = connection;
-    this.#outbox = new Outbox(connection, context);
+  /**
+   * Dials the other process.
+   *
+   * @param path Where it listens.
+   * @param holds Where publishers wait for topics that the other process holds.
+   */
+  constructor(path: string, context: LinkDiallerHost, holds: TopicHolds, events: LinkEvents) {
     this.#events = events;
     this.#context = context;
     this.#holds = holds;
     this.#heardMs = context.clock.nowMs;
+    this.stood = new Promise((resolve, reject) => {
+      this.#stand = resolve;
+      this.#fall = reject;
+    });
+    // It may be of no interest any more by then.
+    this.stood.catch(() => {});
+    this.#stream = new LinkStream(context, (bytes) => this.#take(bytes));
+    this.#dialler = new LinkDialler(path, this.#stream, context, this);
+    this.#dialler.start();
   }
 
   get pendingBytes(): number {
-    return this.#outbox.pendingBytes;
+    return this.#stream.pendingBytes;
+  }
+
+  /** Whether the other process has said that it has had all. */
+  get isAcknowledged(): boolean {
+    return this.#stream.keptBytes === 0;
   }
 
   /** Whether the other process has given no sign of life for a second, with something to do. */
@@ -78,8 +97,9 @@ export class OutgoingLink implements ConnectionHandler, LinkAnswers, TopicHolder
     return pendingBytes > maxOwedFor(this.#context.limits);
   }
 
-  send(chunk: SharedChunk): void {
-    this.#outbox.send(chunk);
+  /** @param segment As `sealSegment` makes it. */
+  send(segment: SharedChunk): void {
+    this.#stream.send(segment);
   }
 
   /** Whether the other process is still to tell what became of a message. */
@@ -96,9 +116,10 @@ export class OutgoingLink implements ConnectionHandler, LinkAnswers, TopicHolder
   /** Looks at the deadlines. To be called about once a sweep. */
   sweep(): void {
     this.#leaveOutOverdue();
+    this.#stream.sweep();
     const { nowMs } = this.#context.clock;
-    const isExpected = !this.#outbox.isEmpty || this.#heldCount > 0;
-    const silentMs = nowMs - Math.max(this.#outbox.progressMs, this.#heardMs);
+    const isExpected = this.#stream.pendingBytes > 0 || this.#heldCount > 0;
+    const silentMs = nowMs - Math.max(this.#stream.progressMs, this.#heardMs);
     if (!isExpected || silentMs < STALL_MS) {
       this.#isStalled = false;
       return;
@@ -115,14 +136,19 @@ export class OutgoingLink implements ConnectionHandler, LinkAnswers, TopicHolder
     this.#events.onOverdue(pendingBytes, silentMs);
   }
 
-  close(): void {
-    this.#connection.close();
+  /** The other process has ended: what it has said is still read, and then the link is no more. */
+  end(): void {
+    this.#dialler.end();
   }
 
-  onData(chunk: Uint8Array): void {
+  close(): void {
+    this.#dialler.close();
+  }
+
+  #take(bytes: Uint8Array): void {
     this.#isStalled = false;
     this.#heardMs = this.#context.clock.nowMs;
-    this.#answers.push(chunk, this);
+    this.#answers.push(bytes, this);
   }
 
   onReceipt(micros: number, receipt: Receipt): void {
@@ -143,21 +169,24 @@ export class OutgoingLink implements ConnectionHandler, LinkAnswers, TopicHolder
     this.#holds.letGo(topic, this);
   }
 
+  onStanding(): void {
+    this.#stand();
+    this.#events.onStanding();
+    // What has waited may have left at once.
+    if (this.#stream.hasCaughtUp) this.#events.onCaughtUp();
+  }
+
   onDrain(): void {
     this.#isStalled = false;
-    this.#outbox.drained();
-    if (this.#outbox.hasCaughtUp) this.#events.onCaughtUp();
+    if (this.#stream.hasCaughtUp) this.#events.onCaughtUp();
   }
 
-  onEnd(): void {
-    this.#connection.close();
-  }
-
-  onClose(): void {
-    this.#outbox.discard();
+  onGone(): void {
+    this.#stream.discard();
     this.#holds.remove(this);
     for (const owed of this.#awaited.values()) owed.leaveOut();
     this.#awaited.clear();
+    this.#fall(new Error("the other process has ended"));
     this.#events.onGone();
   }
 

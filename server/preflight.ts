@@ -6,6 +6,9 @@
 
 import os from "node:os";
 import { checkServerDescriptors } from "../runtime/system/descriptor_checks.ts";
+import { EnvironmentError } from "../runtime/command_line.ts";
+import { leastDescriptorsFor } from "../runtime/system/capacity.ts";
+import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
 import { readLimits } from "../runtime/system/facts.ts";
 import { findingLine } from "../runtime/system/finding.ts";
 import { checkBacklog } from "../runtime/system/network_checks.ts";
@@ -33,6 +36,22 @@ export function serverWarnings(maxConnections: number | undefined, workers: numb
     );
   }
   return lines;
+}
+
+/**
+ * Sees to it that each process has descriptors enough to serve anybody: with fewer, clients would be
+ * connected and stay silent.
+ *
+ * @throws {EnvironmentError} where it hasn't.
+ */
+export function demandDescriptors(workers: number): void {
+  const limit = descriptorLimit();
+  const least = leastDescriptorsFor(workers);
+  if (limit === undefined || limit >= least) return;
+  const who = workers === 1 ? "the server needs" : `each of ${workers} workers needs`;
+  throw new EnvironmentError(
+    `${who} ${least} descriptors at least, and ${limit} are allowed; raise the limit (ulimit -n)`,
+  );
 }
 
 /** Says how many connections are accepted where the descriptor limit can't be seen. */

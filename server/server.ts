@@ -7,13 +7,13 @@ import type {
   ListenOptions,
   Runtime,
   TlsIdentity,
-  TransportError,
 } from "../runtime/types.ts";
+import { TransportError } from "../runtime/types.ts";
 import { AcceptGate } from "./accept_gate.ts";
 import { type AccessOptions, AccessRules } from "./access.ts";
 import { AddressTable } from "./address_table.ts";
 import { type Admission, LocalAdmission, type Refusal } from "./admission.ts";
-import type { OverdueProcess } from "./backplane.ts";
+import type { OverdueProcess, UnreachableProcess } from "./backplane.ts";
 import { CoarseClock } from "./coarse_clock.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { FairReader } from "./fair_reader.ts";
@@ -22,6 +22,7 @@ import type { Borrower } from "./lending/borrower.ts";
 import type { HeldConnections } from "./lending/held_connections.ts";
 import { type LendingOptions, SharedLimits } from "./lending/shared_limits.ts";
 import { type Limits, STOP_DEADLINE_MS } from "./limits.ts";
+import type { LinkState } from "./link_dialler.ts";
 import type { CeilingEvent } from "./memory_ceiling.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { MemoryDefence } from "./memory_defence.ts";
@@ -119,6 +120,8 @@ export class Server {
       timekeeper = new Timekeeper(),
       hasMesh = false,
       onOverdue,
+      onUnreachable,
+      onLinkState,
       access = {},
       lending,
       descriptorLimit,
@@ -138,6 +141,10 @@ export class Server {
        * publishers wait for that. Called once a second.
        */
       readonly onOverdue?: (process: OverdueProcess) => void;
+      /** No link to one of them can be had any more: one of both should be ended. Called once a second. */
+      readonly onUnreachable?: (process: UnreachableProcess) => void;
+      /** A link to one of them doesn't stand, told every 10 s; or it stands again. */
+      readonly onLinkState?: (state: LinkState) => void;
       /** How limits hold for those processes together; each for itself unless given. */
       readonly lending?: LendingOptions;
     } = {},
@@ -220,6 +227,12 @@ export class Server {
         return topics.publish(name, micros, message, taker);
       },
       publishingGate: () => this.#memory.isPublishingHeld ? this.#memory.gate : undefined,
+      onLinkFailure: (error) => {
+        counters.linkFailures++;
+        if (isForWantOfDescriptors(error)) this.#acceptGate.makeWay();
+      },
+      onLinkState: (state) => onLinkState?.(state),
+      onUnreachable: (process) => onUnreachable?.(process),
       onStalled: () => counters.linkStalls++,
       onOverdue: (process) => onOverdue?.(process),
     });
@@ -229,7 +242,7 @@ export class Server {
       held: this.#shared?.held,
       rejections: this.#rejections,
       displacement: this.#displacement,
-      mesh: this.mesh,
+      otherProcesses: (lending?.workers ?? 1) - 1,
       maxConnections: lending?.maxOwnConnections ?? limits.maxConnections,
       descriptorLimit,
     });
@@ -317,7 +330,7 @@ export class Server {
       ...options,
       onAcceptError: (error) => {
         (this.counters as Counters).acceptErrors++;
-        if (error.code === "descriptors_exhausted") this.#acceptGate.ranOut();
+        if (isForWantOfDescriptors(error)) this.#acceptGate.ranOut();
         this.#events.onAcceptError(error);
       },
       beforeAccept: () => this.#acceptGate.untilOpen(),
@@ -420,6 +433,7 @@ export class Server {
   }
 
   async #drain(): Promise<void> {
+    this.mesh?.hurry();
     await this.#listener?.close();
     this.#rejections.tellAll();
     const { throttle } = this.#context;
@@ -441,4 +455,8 @@ export class Server {
     await this.#lameDuck.awaitFlushed(deadlineMs);
     await this.mesh?.close();
   }
+}
+
+function isForWantOfDescriptors(error: Error): boolean {
+  return error instanceof TransportError && error.code === "descriptors_exhausted";
 }

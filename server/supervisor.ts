@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
-import type { OverdueProcess } from "./backplane.ts";
+import type { OverdueProcess, UnreachableProcess } from "./backplane.ts";
 import { CONTROL_VERSION, type Order } from "./control.ts";
 import { Lender } from "./lending/lender.ts";
 import { termsOf } from "./lending/terms.ts";
@@ -84,6 +84,8 @@ export class Supervisor {
   readonly #upgrade: RollingUpgrade<WorkerProcess>;
   /** The worker whose place a successor takes, from before that starts until the worker is gone. */
   #succeeded: WorkerProcess | undefined;
+  /** Workers that are ended since others can't be linked with them. */
+  readonly #separated = new WeakSet<WorkerProcess>();
   readonly #lender: Lender<WorkerProcess>;
   readonly #censusTaker = new CensusTaker<WorkerProcess>();
   /** Issues nothing: it knows where the workers' timestamps stand, for those to come. */
@@ -208,12 +210,16 @@ export class Supervisor {
         onSignal: (signalled) => void this.#replace(signalled),
         onCensus: (worker, census, asks) => this.#censusTaker.take(worker, census, asks),
         onOverdue: (overdue) => void this.#examine(overdue),
+        onUnreachable: (reporter, process) => this.#separate(reporter, process),
         onClaims: (claimant, claims) => this.#lender.take(claimant, claims),
       });
       this.#workers.add(worker);
       worker.ended.then(() => {
         this.#workers.delete(worker);
         this.#listening.delete(worker);
+        for (const other of this.#linkable) {
+          other.order({ do: "unlink", socketPath: worker.socketPath }).catch(() => {});
+        }
         this.#lender.remove(worker);
         this.#censusTaker.remove(worker);
       });
@@ -260,14 +266,8 @@ export class Supervisor {
   /** Links a worker with all others, both ways, then lets it accept clients. */
   async #open(worker: WorkerProcess): Promise<void> {
     // One that starts is linked when it's opened itself.
-    const others = [...this.#workers].filter((other) => {
-      return other !== worker && other.phase !== "starting";
-    });
-    await Promise.all(others.map(async (other) => {
-      // One that dies meanwhile needs no link.
-      await other.order({ do: "link", socketPath: worker.socketPath }).catch(() => {});
-      await worker.order({ do: "link", socketPath: other.socketPath }).catch(() => {});
-    }));
+    const others = this.#linkable.filter((other) => other !== worker);
+    await Promise.all(others.map((other) => this.#link(worker, other)));
     const tls = this.#tls;
     const access = this.#access;
     await this.#inTurn(() => this.#listen(worker, tls, access));
@@ -297,6 +297,46 @@ export class Supervisor {
     this.#listening.add(worker);
     worker.servingSinceMs = performance.now();
     if (worker.phase === "linking") worker.phase = "serving";
+  }
+
+  /** The workers that listen for the others. */
+  get #linkable(): WorkerProcess[] {
+    return [...this.#workers].filter(({ phase }) => phase !== "starting");
+  }
+
+  /** Links two workers both ways. Resolves when both links stand, or when one is not needed any more. */
+  async #link(worker: WorkerProcess, other: WorkerProcess): Promise<void> {
+    try {
+      await Promise.all([
+        other.order({ do: "link", socketPath: worker.socketPath }),
+        worker.order({ do: "link", socketPath: other.socketPath }),
+      ]);
+    } catch (error) {
+      // One that is about to end can't be linked with, nor be told to.
+      await Promise.race([worker.ended, other.ended]);
+      if (worker.hasEnded) throw error;
+    }
+  }
+
+  /** Ends one of two workers between which no link can be made. */
+  #separate(reporter: WorkerProcess, process: UnreachableProcess): void {
+    const { path, isOwnFault, downMs, cause } = process;
+    const other = this.#linkable.find(({ socketPath }) => socketPath === path);
+    // The other one says the same of this one.
+    if (other === undefined || this.#separated.has(reporter) || this.#separated.has(other)) return;
+    const ended = isOwnFault ? reporter : other;
+    this.#separated.add(ended);
+    this.#logger.error(
+      "{name} has had no link to {other} for {seconds} s ({cause}); {ended} is ended",
+      {
+        name: reporter.name,
+        other: other.name,
+        seconds: (downMs / 1000).toFixed(1),
+        cause,
+        ended: ended.name,
+      },
+    );
+    ended.kill();
   }
 
   #watch(worker: WorkerProcess): void {

@@ -21,7 +21,7 @@ import {
   type Order,
   type Report,
 } from "./control.ts";
-import { configureLog, logEvents } from "./log.ts";
+import { configureLog, logEvents, logLink } from "./log.ts";
 import type { LogQueue } from "./log_queue.ts";
 import { ProvenSockets } from "./proven_sockets.ts";
 import { Server, type StopOptions } from "./server.ts";
@@ -97,6 +97,8 @@ async function obey(order: Order): Promise<Address | null> {
         hasMesh: true,
         timekeeper,
         onOverdue: (overdue) => report({ overdue }),
+        onLinkState: (state) => logLink(logger as Logger, state),
+        onUnreachable: (unreachable) => report({ unreachable }),
         descriptorLimit: descriptorLimit(),
         lending: {
           workers,
@@ -110,6 +112,9 @@ async function obey(order: Order): Promise<Address | null> {
     }
     case "link":
       await server?.mesh?.link(order.socketPath);
+      return null;
+    case "unlink":
+      server?.mesh?.unlink(order.socketPath);
       return null;
     case "listen": {
       const { hostname, port, isFirst, tls, access } = order;

@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { startChild } from "../runtime/child.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
-import type { OverdueProcess } from "./backplane.ts";
+import type { OverdueProcess, UnreachableProcess } from "./backplane.ts";
 import type { CensusMessage, LedgerMessage, NumberedOrder, Order, Report } from "./control.ts";
 import type { Claim, Notice } from "./lending/terms.ts";
 import type { Census } from "./shares/census.ts";
@@ -29,6 +29,8 @@ export interface WorkerEvents {
   onClaims(worker: WorkerProcess, claims: readonly Claim[]): void;
   /** It says that another worker gives no sign of life. */
   onOverdue(overdue: OverdueProcess): void;
+  /** It says that it can't be linked with another worker any more. */
+  onUnreachable(worker: WorkerProcess, unreachable: UnreachableProcess): void;
   /** It says what its addresses hold, and may ask the same about the others'. */
   onCensus(worker: WorkerProcess, census: Census, asks: boolean): void;
 }
@@ -64,6 +66,7 @@ export class WorkerProcess {
       if ("census" in report) events.onCensus(this, report.census, report.asks);
       else if ("claims" in report) events.onClaims(this, report.claims);
       else if ("overdue" in report) events.onOverdue(report.overdue);
+      else if ("unreachable" in report) events.onUnreachable(this, report.unreachable);
       else if ("signal" in report) events.onSignal(this);
       else this.#settle(report);
     });

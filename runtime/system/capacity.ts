@@ -36,6 +36,11 @@ export function maxConnectionsFor(descriptorLimit: number | undefined, processes
   return Math.max(1, limit - RESERVED_DESCRIPTORS - links);
 }
 
+/** The least descriptors with which each of some processes can serve anybody. */
+export function leastDescriptorsFor(processes: number): number {
+  return RESERVED_DESCRIPTORS + (processes - 1) * DESCRIPTORS_PER_LINK + 1;
+}
+
 /** Places that one address leaves to others, at most; of a small server a tenth. */
 const PLACES_FOR_OTHERS = 32;
 

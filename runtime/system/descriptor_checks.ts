@@ -7,6 +7,7 @@
 import { counted } from "../counted.ts";
 import {
   admitsFromOneAddress,
+  DESCRIPTORS_PER_LINK,
   MAX_WORKERS,
   RESERVED_DESCRIPTORS,
   serverDescriptorsFor,
@@ -22,10 +23,10 @@ const SERVER = "server's descriptors";
  * they come from.
  */
 export function checkServerDescriptors(share: Share, limits: SystemLimits): Finding {
-  const needed = descriptorsFor(share);
-  const processes = processesFor(share.n, limits);
+  const needed = descriptorsFor(share) + linksOf(share.processes);
+  const processes = linkedProcessesFor(share.n, limits);
   return checkDescriptors(SERVER, counted(share.n, "connection"), { share, needed }, limits, [
-    { where: "here", what: `--workers ${processes}` },
+    ...(processes === null ? [] : [{ where: "here", what: `--workers ${processes}` }]),
     { where: "systemd", what: `LimitNOFILE=${needed}` },
   ]);
 }
@@ -107,6 +108,22 @@ export function processesFor(
 ) {
   if (descriptorLimit === null || descriptorLimit <= RESERVED_DESCRIPTORS) return 1;
   return Math.ceil(n / (descriptorLimit - RESERVED_DESCRIPTORS));
+}
+
+/** How many workers of a server have descriptors for n connections; `null` where no number of them has. */
+function linkedProcessesFor(
+  n: number,
+  { descriptorLimit }: Pick<SystemLimits, "descriptorLimit">,
+): number | null {
+  for (let processes = 1; processes <= MAX_WORKERS; processes++) {
+    const needed = descriptorsFor({ n, processes }) + linksOf(processes);
+    if (needed <= (descriptorLimit ?? Infinity)) return processes;
+  }
+  return null;
+}
+
+function linksOf(processes: number): number {
+  return (processes - 1) * DESCRIPTORS_PER_LINK;
 }
 
 /** How many workers of a server admit n clients of one address; `null` where no number of them does. */

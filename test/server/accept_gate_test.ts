@@ -30,7 +30,7 @@ async function gateOf(places: number) {
     held: undefined,
     rejections,
     displacement: { yieldingCount: 0 },
-    mesh: undefined,
+    otherProcesses: 0,
     maxConnections: places,
     descriptorLimit: undefined,
   });

@@ -15,6 +15,13 @@ import {
 } from "../../server/limits.ts";
 import { LinkDecoder, LinkEncoder } from "../../server/link_frames.ts";
 import {
+  dataSegment,
+  greeting,
+  SegmentDecoder,
+  type SegmentSink,
+} from "../../server/link_segments.ts";
+import { join } from "../support/bytes.ts";
+import {
   bytesOf,
   message,
   publish,
@@ -30,25 +37,39 @@ import { until } from "../support/until.ts";
 class FakeWorker {
   /** The timestamps of the messages that wait for an answer. */
   readonly asked: number[] = [];
+  readonly #bed: MemoryBed;
+  readonly #path: string;
   #connection: Connection | undefined;
 
+  private constructor(bed: MemoryBed, path: string) {
+    this.#bed = bed;
+    this.#path = path;
+  }
+
   static async linkedWith(bed: MemoryBed, path = "/fake"): Promise<FakeWorker> {
-    const worker = new FakeWorker();
+    const worker = new FakeWorker(bed, path);
+    const segments = new SegmentDecoder();
     const decoder = new LinkDecoder(NEW_BUFFERS);
     await bed.net.listen({ transport: "unix", path }, (connection) => {
       worker.#connection = connection;
+      connection.write(greeting(0, path));
       return {
-        onData: (chunk) =>
-          decoder.push(chunk, {
-            onForwarded: (_topic, micros, _message, wantsReceipt) => {
-              if (wantsReceipt) worker.asked.push(micros);
-            },
-          }),
+        onData: (chunk) => segments.push(chunk, sink),
         onDrain() {},
         onEnd() {},
         onClose() {},
       };
     });
+    const sink: SegmentSink = {
+      onGreeting() {},
+      onAcknowledged() {},
+      onBytes: (bytes) =>
+        decoder.push(bytes, {
+          onForwarded: (_topic, micros, _message, wantsReceipt) => {
+            if (wantsReceipt) worker.asked.push(micros);
+          },
+        }),
+    };
     await bed.link(path);
     return worker;
   }
@@ -57,7 +78,7 @@ class FakeWorker {
   answer(net: MemoryBed["net"], micros: number, written: number, pieceBytes = 1_000): void {
     const answers = new AnswerEncoder();
     answers.appendReceipt(micros, { matched: written, written, queued: 0, evicted: 0 });
-    const bytes = answers.take();
+    const bytes = dataSegment(answers.take());
     for (let start = 0; start < bytes.length; start += pieceBytes) {
       this.#connection!.write(bytes.subarray(start, start + pieceBytes));
       net.settle();
@@ -66,6 +87,7 @@ class FakeWorker {
 
   die(): void {
     this.#connection!.destroy();
+    this.#bed.server.mesh!.unlink(this.#path);
   }
 }
 
@@ -114,13 +136,19 @@ describe("a receipt of several processes", () => {
     for (const [micros, wantsReceipt] of [[1, false], [2, true], [3, false]] as const) {
       frames.append("t", micros, bytesOf(message("t")), wantsReceipt);
     }
-    asker.send(frames.take());
+    asker.send(join([greeting(0, "/asker"), dataSegment(frames.take())]));
     bed.net.settle();
     const told: number[] = [];
-    new AnswerDecoder().push(asker.received, {
-      onReceipt: (micros) => told.push(micros),
-      onHold() {},
-      onLetGo() {},
+    const answers = new AnswerDecoder();
+    new SegmentDecoder().push(asker.received, {
+      onGreeting() {},
+      onAcknowledged() {},
+      onBytes: (bytes) =>
+        answers.push(bytes, {
+          onReceipt: (micros) => told.push(micros),
+          onHold() {},
+          onLetGo() {},
+        }),
     });
     assertEquals(told, [2]);
   });

@@ -113,7 +113,7 @@ for (const runtime of TESTED_RUNTIMES) {
         assertNotEquals(kept.length, 0);
         assert(kept.length < clients.length, "nobody was on the worker that was killed");
         for (const client of kept) {
-          const last = () => new Set(numbersOf(client).slice(-200));
+          const last = () => new Set(numbersOf(client).slice(-5_000));
           await until("the last message comes", () => {
             const numbers = last();
             return survivors.every((p) => numbers.has(p * 1e6 + sent - 1));
