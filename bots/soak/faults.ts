@@ -34,13 +34,14 @@ export const FAULT_KINDS = [
 
 export type FaultKind = typeof FAULT_KINDS[number];
 
-/** As many details as a person reads. */
-const MAX_DETAILS = 20;
+/** As many details as a person reads; those of one kind keep no other kind's away. */
+const MAX_DETAILS_OF_A_KIND = 10;
 
-/** The faults of one soak: all counted, the first ones with details. */
+/** The faults of one soak: all counted, the first ones of each kind with details. */
 export class Faults {
   readonly counts: Partial<Record<FaultKind, number>> = {};
   readonly details: string[] = [];
+  readonly #detailed = new Map<FaultKind, number>();
 
   /**
    * @param detail One line for people: who, what and where.
@@ -48,7 +49,10 @@ export class Faults {
    */
   add(kind: FaultKind, detail: string, count = 1): void {
     this.counts[kind] = (this.counts[kind] ?? 0) + count;
-    if (this.details.length < MAX_DETAILS) this.details.push(`${kind}: ${detail}`);
+    const detailed = this.#detailed.get(kind) ?? 0;
+    if (detailed === MAX_DETAILS_OF_A_KIND) return;
+    this.#detailed.set(kind, detailed + 1);
+    this.details.push(`${kind}: ${detail}`);
   }
 
   get total(): number {

@@ -1,5 +1,11 @@
-/** How long after a strike a connection may still turn out to have been the victim's. */
+/** How long after a strike a connection may have been the victim's that wasn't among those it had. */
 const AFTERMATH_MS = 5_000;
+
+/**
+ * How long after a strike the end of a connection that the victim had may be noticed: on a busy machine a
+ * process takes long to end, and this one to hear of it.
+ */
+const NOTICE_MS = 30_000;
 
 /** How long after a change of certificate a connection may have been in a socket that was relieved. */
 const RENEWAL_AFTERMATH_MS = 1_000;
@@ -21,16 +27,22 @@ export interface Kill {
   readonly connections: number;
 }
 
+/** A worker that was made to end, as far as its clients are concerned. */
+interface Strike {
+  readonly how: "killed" | "asked";
+  readonly atMs: number;
+  /** The clients' ports of the connections that it had. */
+  readonly ports: ReadonlySet<number>;
+}
+
 /** Which connections went with a worker that was made to end, so that no other loss is excused. */
 export class Kills {
   readonly kills: Kill[] = [];
-  readonly #timesMs: number[] = [];
+  readonly #strikes: Strike[] = [];
   readonly #spans: { readonly fromMs: number; readonly toMs: number }[] = [];
   #hung = { pid: 0, atMs: -Infinity };
-  readonly #doomedPorts = new Set<number>();
   readonly #nowMs: () => number;
   #renewedMs = -Infinity;
-  #lastHow: "killed" | "asked" | undefined;
 
   /** @param nowMs A monotonic clock. */
   constructor(nowMs: () => number = () => performance.now()) {
@@ -50,15 +62,12 @@ export class Kills {
       return;
     }
     this.#spans.push({ fromMs: this.#unservedSinceMs(kill.pid), toMs: this.#nowMs() });
-    this.#lastHow = kill.how;
-    this.#timesMs.push(this.#nowMs());
-    this.#doomedPorts.clear();
-    for (const port of ports) this.#doomedPorts.add(port);
+    this.#strikes.push({ how: kill.how, atMs: this.#nowMs(), ports: new Set(ports) });
   }
 
-  /** Whether a connection, lost just now, was the victim's. */
+  /** Whether a connection, lost just now, was a victim's. */
   explainsLoss(localPort: number): boolean {
-    return this.isRecent && this.#doomedPorts.has(localPort);
+    return this.#within(NOTICE_MS).some(({ ports }) => ports.has(localPort));
   }
 
   /**
@@ -66,8 +75,9 @@ export class Kills {
    * the one that was, since it greeted the client after it had been.
    */
   explainsFarewell(localPort: number, greetedMs: number): boolean {
-    if (!this.isRecent || this.#lastHow !== "asked") return false;
-    return this.#doomedPorts.has(localPort) || greetedMs >= this.#timesMs.at(-1)!;
+    return this.#within(NOTICE_MS)
+      .some(({ how, ports }) => how === "asked" && ports.has(localPort)) ||
+      this.#within(AFTERMATH_MS).some(({ how, atMs }) => how === "asked" && greetedMs >= atMs);
   }
 
   /**
@@ -75,7 +85,7 @@ export class Kills {
    * worker that was asked to end.
    */
   get explainsRefusal(): boolean {
-    return this.isRecent && this.#lastHow === "asked";
+    return this.#within(AFTERMATH_MS).some(({ how }) => how === "asked");
   }
 
   /** The server changes its certificate, and resets connections that it hasn't accepted yet. */
@@ -90,8 +100,12 @@ export class Kills {
 
   /** Whether a worker was made to end so lately that it may have had connections it hadn't accepted. */
   get isRecent(): boolean {
-    const last = this.#timesMs.at(-1);
-    return last !== undefined && this.#nowMs() - last < AFTERMATH_MS;
+    return this.#within(AFTERMATH_MS).length > 0;
+  }
+
+  #within(ms: number): readonly Strike[] {
+    const nowMs = this.#nowMs();
+    return this.#strikes.filter(({ atMs }) => nowMs - atMs < ms);
   }
 
   /**

@@ -14,7 +14,18 @@ describe("kills", () => {
     kills.add(kill("killed"), [7, 8]);
     assertEquals([kills.explainsLoss(7), kills.explainsLoss(9)], [true, false]);
     nowMs += 5_000;
-    assertEquals([kills.isRecent, kills.explainsLoss(7)], [false, false]);
+    assertEquals([kills.isRecent, kills.explainsLoss(7)], [false, true]);
+    nowMs += 25_000;
+    assertEquals(kills.explainsLoss(7), false);
+  });
+
+  it("explain the loss of an earlier victim's connections too", () => {
+    const kills = new Kills(() => 100_000);
+    kills.add(kill("asked"), [7]);
+    kills.add(kill("killed"), [8]);
+    assertEquals([7, 8, 9].map((port) => kills.explainsLoss(port)), [true, true, false]);
+    assertEquals([7, 8].map((port) => kills.explainsFarewell(port, 1_000)), [true, false]);
+    assertEquals(kills.explainsRefusal, true);
   });
 
   it("explain a goodbye only of a worker that was asked to end", () => {
@@ -26,6 +37,9 @@ describe("kills", () => {
     assertEquals(kills.explainsFarewell(9, 99_999), false);
     assertEquals(kills.explainsFarewell(9, 100_050), true);
     nowMs += 5_000;
+    assertEquals(kills.explainsFarewell(7, 1_000), true);
+    assertEquals(kills.explainsFarewell(9, 105_000), false);
+    nowMs += 25_000;
     assertEquals(kills.explainsFarewell(7, 1_000), false);
     kills.add(kill("killed"), [7]);
     assertEquals(kills.explainsFarewell(7, 1_000), false);
