@@ -47,6 +47,7 @@ const RULES: readonly Rule[] = [
   because(/nats:\/\/|redis:\/\//, "it needs their servers; test/bots/rivals_test.ts has some"),
   because(/^bun build --compile$/, "it is part of a command"),
   because(/^deno run server\/main\.ts$/, "it can't serve; test/launch/sandbox_test.ts hears why"),
+  because(/^deno task(?: -q)? (?:ok|test:watch \S+)$/, "it runs tests, as this one does"),
   ends(/^npm test$|\btest(?: \[path …\])?$/, (text) => {
     const test = "test/protocol/timestamp_test.ts";
     return `${text.replace(/ \[path …\]$/, "")} ${text.startsWith("npm") ? `-- ${test}` : test}`;
@@ -68,7 +69,8 @@ const RULES: readonly Rule[] = [
     return `${command} ${FEW} ${reachable} ${flags.includes("--tls") ? tlsPort : port}${flags}`;
   }, MEASURED),
   ends(/^(?:deno task(?: -q)? soak|bun run bots\/soak\.ts)\b/, (text) => {
-    return `${text.replace(/--minutes [\d.]+/, "--minutes 0.03")} --subscribers 10 --runtime bun`;
+    const asked = text.replace(/ --minutes [\d.]+/, "");
+    return `${asked} --minutes 0.03 --subscribers 10 --runtime bun`;
   }),
   ends(/^(?:deno task(?: -q)? churn|bun run bots\/churn\.ts)\b/, (text) => {
     return `${fewer(text, / \d+/)} --runtime bun`;
