@@ -21,6 +21,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   "bench:beside": "test/bench/beside.ts",
   "bench:stalled": "test/bench/stalled.ts",
   "test": "test/run.ts",
+  "ok": "test/run.ts",
 };
 
 /** A terminal's width. */
@@ -36,7 +37,10 @@ function hear(command: readonly string[]): Promise<Ended> {
 describe("the help of each command", () => {
   it("is asked of all of them, but for the runtime's own checks", () => {
     const { tasks } = JSON.parse(readFileSync(`${PROJECT_ROOT}deno.json`, "utf8"));
-    assertEquals(Object.keys(tasks).sort(), [...Object.keys(SCRIPTS), "check"].sort());
+    assertEquals(
+      Object.keys(tasks).sort(),
+      [...Object.keys(SCRIPTS), "check", "test:watch"].sort(),
+    );
   });
 
   for (const runtime of TESTED_RUNTIMES) {

@@ -5,14 +5,17 @@
  * @module
  */
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, relative, resolve } from "node:path";
+import { mkdtempSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
 import process from "node:process";
-import { findProgram, PROJECT_ROOT, type RuntimeName } from "../bots/program.ts";
+import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../bots/program.ts";
 import { answer, runCommand } from "../runtime/command.ts";
 import { CommandLine } from "../runtime/command_line.ts";
+import { type Finished, type Job, JobQueue } from "./runner/job_queue.ts";
+import { type Tally, tallyOf } from "./runner/tally.ts";
+import { findTestFiles, fromRoot, type TestFile } from "./runner/test_files.ts";
+import { descendants, signalAll } from "./support/process_tree.ts";
 
 const HELP = `Hotwheels tests: format, lint, types, docs, and every test on Deno and on Bun.
 
@@ -23,6 +26,10 @@ Usage:
   path        a file or a folder: only the tests in there, and no other checks
 
 Flags:
+  --quick     leave out the fuzz tests, and those that start servers or other
+              processes; deno task ok is this, and takes less than a minute
+  --jobs n    how many test processes may run at once (default: two for each
+              core); one that loads the machine counts as two
   -h, --help  print this
   --version   print the version
 
@@ -30,11 +37,10 @@ The last line adds both runtimes up: "N passed, N failed". The exit status is 0
 when nothing failed, 1 when something did, 2 when the command line is wrong.
 `;
 
-/** How many tests of a run passed and failed. */
-interface Tally {
-  passed: number;
-  failed: number;
-  skipped: number;
+/** A check, or the tests of some files on one runtime. */
+interface TestJob extends Job {
+  /** Where the tests' results are to be; `null` for a check. */
+  readonly report: string | null;
 }
 
 const CHECKS: readonly (readonly string[])[] = [
@@ -58,133 +64,118 @@ const DENO_TEST = [
 /** A test that has no limit of its own; Bun's 5 s would be a bet on the machine. */
 const BUN_TEST = ["test", "--timeout", "60000"];
 
+/** Tests wait more than they work. */
+const JOBS_PER_CORE = 2;
+
+/** More would take each other's connections and memory, however many cores there are. */
+const MAX_DEFAULT_JOBS = 8;
+
+/** How many of the slowest are named. */
+const NAMED_SLOWEST = 8;
+
+/** How long processes may take to end that were asked to. */
+const END_PATIENCE_MS = 2_000;
+
 if (import.meta.main) await runCommand("test", main);
 
 async function main(args: readonly string[]): Promise<number> {
-  const line = new CommandLine(args, []);
+  const line = new CommandLine(args, ["jobs"], ["quick"]);
   if (line.question !== undefined) return answer(line.question, HELP);
-  const paths = line.positionals.map((path) => resolve(path));
-  process.chdir(PROJECT_ROOT);
+  const slots = line.number("jobs", 1, 1_000) ??
+    Math.min(availableParallelism() * JOBS_PER_CORE, MAX_DEFAULT_JOBS);
+  const paths = line.positionals.map((path) => fromRoot(resolve(path)));
   const scratch = mkdtempSync(join(tmpdir(), "hotwheels-test-"));
+  endOnSignals(scratch);
   try {
-    const total: Tally = { passed: 0, failed: 0, skipped: 0 };
-    if (paths.length === 0) {
-      for (const check of CHECKS) {
-        add(total, await run("deno", check) ? { passed: 1 } : { failed: 1 });
-      }
-    }
-    const denoReport = join(scratch, "deno.xml");
-    const bunReport = join(scratch, "bun.xml");
-    const reporter = ["--reporter=junit", `--reporter-outfile=${bunReport}`];
-    // Tests wait more than they work, so both run at once.
-    const hearBun = runQuietly("bun", [...BUN_TEST, ...reporter, ...testPaths(paths)]);
-    const denoArgs = [...DENO_TEST, `--junit-path=${denoReport}`, ...testPaths(paths)];
-    add(total, tallyOf(denoReport, await run("deno", denoArgs)));
-    add(total, tallyOf(bunReport, await hearBun()));
-    const skipped = total.skipped === 0 ? "" : `, ${total.skipped} skipped`;
-    console.log(`\n${total.passed} passed, ${total.failed} failed${skipped}`);
-    return total.failed === 0 ? 0 : 1;
+    const files = findTestFiles(paths.length === 0 ? ["test"] : paths)
+      .filter(({ startsServers, isFuzz }) => !line.has("quick") || !startsServers && !isFuzz);
+    const jobs = [...paths.length === 0 ? checks() : [], ...testJobs(files, scratch)];
+    return conclude(await new JobQueue(jobs, slots).run());
   } finally {
     rmSync(scratch, { recursive: true });
   }
 }
 
-/** Bun takes a path as a filter unless it looks like one. */
-function testPaths(paths: readonly string[]): readonly string[] {
-  return paths.length === 0 ? ["./test"] : paths.map((path) => `./${relative(PROJECT_ROOT, path)}`);
+function checks(): TestJob[] {
+  return CHECKS.map((args) => ({
+    title: `deno ${args.join(" ")}`,
+    command: [findProgram("deno").path, ...args],
+    slots: 1,
+    report: null,
+  }));
 }
 
-/** Runs a command of a runtime; whether it succeeded. */
-function run(runtime: RuntimeName, args: readonly string[]): Promise<boolean> {
-  announce(runtime, args);
-  return succeeds(runtime, spawn(findProgram(runtime).path, args, { stdio: "inherit" }));
-}
-
-/**
- * Runs a command that keeps what it says to itself at first, while another one talks.
- *
- * @returns Lets it say that, and the rest as it comes; whether it succeeded.
- */
-function runQuietly(runtime: RuntimeName, args: readonly string[]): () => Promise<boolean> {
-  const child = spawn(findProgram(runtime).path, args, { stdio: ["ignore", "pipe", "pipe"] });
-  let held: Uint8Array[] | null = [];
-  for (const output of [child.stdout, child.stderr]) {
-    output.on("data", (chunk: Uint8Array) => {
-      if (held === null) process.stdout.write(chunk);
-      else held.push(chunk);
-    });
+/** Each file that takes long has a process of its own; others share one with their neighbours. */
+function testJobs(files: readonly TestFile[], scratch: string): TestJob[] {
+  const groups = new Map<string, TestFile[]>();
+  for (const file of files) {
+    const key = file.startsServers || file.isFuzz ? file.path : dirname(file.path);
+    groups.set(key, [...groups.get(key) ?? [], file]);
   }
-  const succeeded = succeeds(runtime, child);
-  return () => {
-    announce(runtime, args);
-    for (const chunk of held ?? []) process.stdout.write(chunk);
-    held = null;
-    return succeeded;
+  return [...groups.values()].flatMap((group, at) =>
+    RUNTIME_NAMES.map((runtime) => testJob(runtime, group, join(scratch, `${runtime}-${at}.xml`)))
+  );
+}
+
+function testJob(runtime: RuntimeName, files: readonly TestFile[], report: string): TestJob {
+  // Bun takes a path as a filter unless it looks like one.
+  const paths = files.map(({ path }) => `./${path}`);
+  const flags = runtime === "deno"
+    ? [...DENO_TEST, `--junit-path=${report}`]
+    : [...BUN_TEST, "--reporter=junit", `--reporter-outfile=${report}`];
+  return {
+    title: `${runtime} test ${nameOf(paths)}`,
+    command: [findProgram(runtime).path, ...flags, ...paths],
+    slots: files.some(({ isHeavy }) => isHeavy) ? 2 : 1,
+    report,
   };
 }
 
-function announce(runtime: RuntimeName, args: readonly string[]): void {
-  console.log(`\n$ ${runtime} ${args.join(" ")}`);
+function nameOf(paths: readonly string[]): string {
+  const [path = ""] = paths;
+  return paths.length === 1 ? path : `${dirname(path)} (${paths.length} files)`;
 }
 
-function succeeds(runtime: RuntimeName, child: ChildProcess): Promise<boolean> {
-  return new Promise((resolve) => {
-    child.once("error", (error) => {
-      console.error(`${runtime}: ${error.message}`);
-      resolve(false);
-    });
-    child.once("close", (status) => resolve(status === 0));
+/** Says what failed and what took long, and adds up; the exit status. */
+function conclude(finished: readonly Finished<TestJob>[]): number {
+  const results = finished.map(({ job, succeeded, seconds }) => {
+    const { title, report } = job;
+    const failed = succeeded ? [] : ["the check"];
+    const tally: Tally = report === null
+      ? { passed: succeeded ? 1 : 0, skipped: 0, failed }
+      : tallyOf(report, succeeded);
+    return { title, seconds, ...tally };
   });
-}
-
-/**
- * Counts a JUnit report's test cases. Deno lists a group beside its tests; a group counts only where
- * it failed by itself, in a hook.
- */
-function tallyOf(report: string, succeeded: boolean): Tally {
-  const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
-  const cases = existsSync(report) ? casesOf(readFileSync(report, "utf8")) : [];
-  const failedNames = cases.filter(({ outcome }) => outcome === "failed").map(({ name }) => name);
-  const names = cases.map(({ name }) => name).sort();
-  for (const { name, outcome } of cases) {
-    const prefix = `${name} &gt; `;
-    // Sorted names put a group right before some name that begins with it.
-    const isGroup = hasPrefixed(names, prefix);
-    if (!isGroup) tally[outcome]++;
-    else if (outcome === "failed" && !failedNames.some((other) => other.startsWith(prefix))) {
-      tally.failed++;
-    }
+  const failures = results.flatMap(({ title, failed }) =>
+    failed.map((name) => `${title}: ${name}`)
+  );
+  const slowest = results.toSorted((a, b) => b.seconds - a.seconds).slice(0, NAMED_SLOWEST);
+  console.log("\nslowest:");
+  for (const { title, seconds } of slowest) {
+    console.log(`${seconds.toFixed(1).padStart(6)} s ${title}`);
   }
-  // A file that can't be loaded fails the run without a test case.
-  if (!succeeded && tally.failed === 0) tally.failed = 1;
-  return tally;
+  if (failures.length > 0) console.log(`\nfailed:\n  ${failures.join("\n  ")}`);
+  const sum = (pick: (tally: Tally) => number) =>
+    results.reduce((total, tally) => total + pick(tally), 0);
+  const skipped = sum((tally) => tally.skipped);
+  const more = skipped === 0 ? "" : `, ${skipped} skipped`;
+  console.log(`\n${sum(({ passed }) => passed)} passed, ${failures.length} failed${more}`);
+  return failures.length === 0 ? 0 : 1;
 }
 
-function casesOf(xml: string): { name: string; outcome: keyof Tally }[] {
-  return [...xml.matchAll(/<testcase name="([^"]*)"[^>]*?(?:\/>|>([\s\S]*?)<\/testcase>)/g)]
-    .map(([, name = "", body = ""]) => ({
-      name,
-      outcome: /<(failure|error)\b/.test(body)
-        ? "failed"
-        : /<skipped\b/.test(body)
-        ? "skipped"
-        : "passed",
-    }));
-}
-
-function hasPrefixed(sortedNames: readonly string[], prefix: string): boolean {
-  let low = 0;
-  let high = sortedNames.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((sortedNames[middle] as string) < prefix) low = middle + 1;
-    else high = middle;
+/** A signal ends all that the tests have started, whatever process group it has, and then this process. */
+function endOnSignals(scratch: string): void {
+  let isEnding = false;
+  for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {
+    process.on(signal, async () => {
+      if (isEnding) return;
+      isEnding = true;
+      const all = descendants(process.pid).map(({ pid }) => pid);
+      signalAll(all, "SIGTERM");
+      await new Promise((resolve) => setTimeout(resolve, END_PATIENCE_MS));
+      signalAll([...all, ...descendants(process.pid).map(({ pid }) => pid)], "SIGKILL");
+      rmSync(scratch, { recursive: true, force: true });
+      process.exit(128 + number);
+    });
   }
-  return sortedNames[low]?.startsWith(prefix) ?? false;
-}
-
-function add(total: Tally, part: Partial<Tally>): void {
-  total.passed += part.passed ?? 0;
-  total.failed += part.failed ?? 0;
-  total.skipped += part.skipped ?? 0;
 }

@@ -10,9 +10,9 @@ import { EnvironmentError } from "../../runtime/command_line.ts";
 import { readFacts, type SystemFacts } from "../../runtime/system/facts.ts";
 import { runCommand } from "../support/fixture.ts";
 import { CommandProcess, isAlive, startCommand } from "../support/command_process.ts";
+import { descendants } from "../support/process_tree.ts";
 import { until } from "../support/until.ts";
 import { botsReport, round } from "./compare/bots_reports.ts";
-import { descendants } from "./compare/comparison.ts";
 import { untilValid } from "./valid_run.ts";
 
 const PATIENCE = { timeout: 240_000 };

@@ -45,7 +45,7 @@ const RULES: readonly Rule[] = [
   because(/ two-hosts/, "it takes root; test/bots/two_hosts_test.ts plays it"),
   because(/ --storm/, "its server is to be restarted; test/bots/storm/command_test.ts does that"),
   because(/nats:\/\/|redis:\/\//, "it needs their servers; test/bots/rivals_test.ts has some"),
-  because(/^bun build --compile$/, "it is part of a command"),
+  because(/^(?:bun build --compile|deno task)$/, "it is part of a command"),
   because(/^deno run server\/main\.ts$/, "it can't serve; test/launch/sandbox_test.ts hears why"),
   because(/^deno task(?: -q)? (?:ok|test:watch \S+)$/, "it runs tests, as this one does"),
   ends(/^npm test$|\btest(?: \[path …\])?$/, (text) => {
@@ -70,7 +70,11 @@ const RULES: readonly Rule[] = [
   }, MEASURED),
   ends(/^(?:deno task(?: -q)? soak|bun run bots\/soak\.ts)\b/, (text) => {
     const asked = text.replace(/ --minutes [\d.]+/, "");
-    return `${asked} --minutes 0.03 --subscribers 10 --runtime bun`;
+    // Of a machine that runs other tests meanwhile, and of no server that is short of memory there.
+    const patient = `--max-p99 20s --max-latency 40s${
+      text.includes("--door") ? "" : " --door open"
+    }`;
+    return `${asked} --minutes 0.03 --subscribers 10 --runtime bun ${patient}`;
   }),
   ends(/^(?:deno task(?: -q)? churn|bun run bots\/churn\.ts)\b/, (text) => {
     return `${fewer(text, / \d+/)} --runtime bun`;

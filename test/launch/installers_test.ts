@@ -1,5 +1,4 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -7,6 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { PROJECT_ROOT } from "../../bots/program.ts";
 import { Checkout, type Installer } from "../support/checkout.ts";
 import { Outermost } from "../support/outermost.ts";
+import { descendants } from "../support/process_tree.ts";
 import { until } from "../support/until.ts";
 
 const timeout = 120_000;
@@ -23,21 +23,6 @@ const SERVERS: Readonly<Record<Installer, readonly string[]>> = {
   deno: ["npm run serve --", "deno task serve", "deno task -q serve --workers 2"],
   bun: ["npm run serve --", "bun run serve", "bun run server/main.ts --workers 2"],
 };
-
-/** A process, and all that it has started. */
-function descendantsOf(pid: number): number[] {
-  const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" });
-  const rows = stdout.trim().split("\n").map((line) => line.trim().split(/\s+/).map(Number));
-  const all = [pid];
-  for (const parent of all) {
-    for (const [child, itsParent] of rows) if (itsParent === parent) all.push(child!);
-  }
-  return all;
-}
-
-function commandLinesOf(pids: readonly number[]): string {
-  return spawnSync("ps", ["-ww", "-o", "args=", "-p", pids.join()], { encoding: "utf8" }).stdout;
-}
 
 for (const installer of INSTALLERS) {
   describe(`a checkout with ${installer}'s packages`, { skip }, () => {
@@ -62,7 +47,7 @@ for (const installer of INSTALLERS) {
           const command = new Outermost(checkout, `exec ${line} --host 127.0.0.1 --port 0`);
           try {
             const { pid } = await command.listening();
-            const all = descendantsOf(pid);
+            const all = [pid, ...descendants(pid).map((one) => one.pid)];
             command.signal(signal);
             assertEquals(await command.ended, 0, command.said);
             assertEquals(await command.left(all), []);
@@ -92,8 +77,9 @@ for (const installer of INSTALLERS) {
         try {
           let all: number[] = [];
           await until("there are bots", () => {
-            all = descendantsOf(command.pid);
-            return commandLinesOf(all).includes("bots/main.ts");
+            const started = descendants(command.pid);
+            all = [command.pid, ...started.map(({ pid }) => pid)];
+            return started.some((one) => one.command.includes("bots/main.ts"));
           }, 60_000);
           command.signal("SIGTERM");
           await command.ended;

@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { isAlive } from "./command_process.ts";
 import type { Checkout } from "./checkout.ts";
+import { descendants, signalAll } from "./process_tree.ts";
 import { until } from "./until.ts";
 
 /** A command line in a checkout, its outermost process in a group of its own. */
@@ -71,8 +72,9 @@ export class Outermost {
     return alive();
   }
 
-  /** Ends all that is left of it. */
+  /** Ends all that is left of it: what it started may have a process group of its own. */
   dispose(): void {
+    if (!this.#hasExited) signalAll(descendants(this.pid).map(({ pid }) => pid), "SIGKILL");
     try {
       process.kill(-this.pid, "SIGKILL");
     } catch {

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -106,25 +105,4 @@ export function verdictOn(
 ): Verdict {
   return report!.sizes.at(-1)!.comparisons
     .find((comparison) => comparison.arm === arm && comparison.metric === metric)!.verdict;
-}
-
-/** A process. */
-export interface Listed {
-  readonly pid: number;
-  readonly command: string;
-}
-
-/** Children, and theirs, with their command lines. */
-export function descendants(pid: number): Listed[] {
-  const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,ppid=,args="], { encoding: "utf8" });
-  const all = stdout.split("\n").map((line) => /^ *(\d+) +(\d+) (.*)$/.exec(line))
-    .filter((match) => match !== null)
-    .map(([, own, parent, command]) => ({
-      pid: Number(own),
-      parent: Number(parent),
-      command: command!,
-    }));
-  const below = (root: number): Listed[] =>
-    all.filter(({ parent }) => parent === root).flatMap((one) => [one, ...below(one.pid)]);
-  return below(pid);
 }

@@ -5,12 +5,12 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import type { CompareReport, RunReport } from "../../../bots/compare/report.ts";
+import { descendants } from "../../support/process_tree.ts";
 import { until } from "../../support/until.ts";
 import { MetadataService } from "../metadata_service.ts";
 import type { Script } from "../scripted_server.ts";
 import {
   compare,
-  descendants,
   PATIENCE,
   sendLate,
   startCompare,

@@ -7,8 +7,9 @@ import { describe, it } from "node:test";
 import type { CompareReport } from "../../../bots/compare/report.ts";
 import { findProgram, PROJECT_ROOT } from "../../../bots/program.ts";
 import { CommandProcess, isRunning, startCommand } from "../../support/command_process.ts";
+import { descendants } from "../../support/process_tree.ts";
 import { until } from "../../support/until.ts";
-import { descendants, PATIENCE, startCompare, withFolder } from "./comparison.ts";
+import { PATIENCE, startCompare, withFolder } from "./comparison.ts";
 
 const isDeno = "deno" in process.versions;
 

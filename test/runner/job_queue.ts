@@ -1,0 +1,143 @@
+/**
+ * Running commands side by side, no more at once than the machine bears.
+ *
+ * @module
+ */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import process from "node:process";
+import { PROJECT_ROOT } from "../../bots/program.ts";
+
+/** How long what a job has started may hold on to its output. */
+const STRAY_PATIENCE_MS = 5_000;
+
+/** A command to run. */
+export interface Job {
+  /** What is printed in front of what it says. */
+  readonly title: string;
+  readonly command: readonly string[];
+  /** How many of the slots it takes while it runs. */
+  readonly slots: number;
+}
+
+/** A job that has ended. */
+export interface Finished<T extends Job> {
+  readonly job: T;
+  /** Whether its exit status was 0. */
+  readonly succeeded: boolean;
+  readonly seconds: number;
+}
+
+/**
+ * Runs jobs in their order, as many at once as there are slots for. What they say is printed in that
+ * order too: the earliest one that runs is heard as it speaks, what others say is kept until then.
+ */
+export class JobQueue<T extends Job> {
+  readonly #waiting: T[];
+  readonly #started: Started[] = [];
+  readonly #finished: Finished<T>[] = [];
+  readonly #done = Promise.withResolvers<Finished<T>[]>();
+  #freeSlots: number;
+
+  /** @param slots A job that takes more than these runs alone. */
+  constructor(jobs: readonly T[], private readonly slots: number) {
+    this.#waiting = [...jobs];
+    this.#freeSlots = slots;
+  }
+
+  /** Runs them all; resolves with them in the order in which they ended. */
+  run(): Promise<Finished<T>[]> {
+    this.#startNext();
+    return this.#done.promise;
+  }
+
+  #startNext(): void {
+    for (let [job] = this.#waiting; job !== undefined; [job] = this.#waiting) {
+      const slots = Math.min(job.slots, this.slots);
+      if (slots > this.#freeSlots) return;
+      this.#waiting.shift();
+      this.#freeSlots -= slots;
+      this.#start(job, slots);
+    }
+    if (this.#started.length === 0) this.#done.resolve(this.#finished);
+  }
+
+  #start(job: T, slots: number): void {
+    const beganMs = performance.now();
+    const output = new Started(job);
+    this.#started.push(output);
+    this.#started[0]!.speak();
+    output.ended.then((succeeded) => {
+      const seconds = (performance.now() - beganMs) / 1000;
+      this.#finished.push({ job, succeeded, seconds });
+      this.#freeSlots += slots;
+      while (this.#started[0]?.hasEnded) {
+        this.#started.shift();
+        this.#started[0]?.speak();
+      }
+      this.#startNext();
+    });
+  }
+}
+
+/** A job's process, which keeps what it says to itself until it's its turn to speak. */
+class Started {
+  /** Whether it succeeded, when it has ended and all that it said has been read. */
+  readonly ended: Promise<boolean>;
+  readonly #title: string;
+  #held: Uint8Array[] | null = [];
+  #hasEnded = false;
+
+  constructor({ title, command }: Job) {
+    this.#title = title;
+    const [program, ...args] = command;
+    const child = spawn(program!, args, { cwd: PROJECT_ROOT, stdio: ["ignore", "pipe", "pipe"] });
+    for (const stream of [child.stdout!, child.stderr!]) {
+      stream.on("data", (chunk: Uint8Array) => this.#say(chunk));
+    }
+    this.ended = this.#endOf(child);
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Says what it has kept to itself, and from now on the rest as it comes; idempotent. */
+  speak(): void {
+    if (this.#held === null) return;
+    const held = this.#held;
+    this.#held = null;
+    process.stdout.write(`\n$ ${this.#title}\n`);
+    for (const chunk of held) process.stdout.write(chunk);
+  }
+
+  #say(chunk: Uint8Array): void {
+    if (this.#held === null) process.stdout.write(chunk);
+    else this.#held.push(chunk);
+  }
+
+  #endOf(child: ChildProcess): Promise<boolean> {
+    return new Promise((resolve) => {
+      const end = (succeeded: boolean) => {
+        this.#hasEnded = true;
+        resolve(succeeded);
+      };
+      child.once("error", (error) => {
+        this.#say(new TextEncoder().encode(`${error.message}\n`));
+        end(false);
+      });
+      child.once("close", (status) => end(status === 0));
+      child.once("exit", (status) => {
+        setTimeout(() => {
+          if (this.#hasEnded) return;
+          this.#say(
+            new TextEncoder().encode("What it started, and left behind, may still talk.\n"),
+          );
+          child.stdout!.destroy();
+          child.stderr!.destroy();
+          end(status === 0);
+        }, STRAY_PATIENCE_MS);
+      });
+    });
+  }
+}

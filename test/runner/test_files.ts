@@ -1,0 +1,85 @@
+/**
+ * The files of the test suite, and what each of them needs.
+ *
+ * @module
+ */
+
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, normalize, relative } from "node:path";
+import { PROJECT_ROOT } from "../../bots/program.ts";
+import { quote, UsageError } from "../../runtime/command_line.ts";
+
+/** A file of tests. */
+export interface TestFile {
+  /** Its path from the project's folder. */
+  readonly path: string;
+  /** Whether it, or a helper that it imports, starts a process or listens on a socket. */
+  readonly startsServers: boolean;
+  /** Whether it tries very many random cases. */
+  readonly isFuzz: boolean;
+  /** Whether it loads the machine by itself, or measures what such a load would spoil. */
+  readonly isHeavy: boolean;
+}
+
+const TEST_FILE = /_test\.ts$/;
+
+const IMPORT = /\bfrom "(\.[^"]+)"/g;
+
+/** A module that says so starts processes, or takes the runtime's own sockets. */
+const STARTS_SERVERS = /\bfrom "node:child_process"|\bcreateServer\b|\/runtime\/detect\.ts"/;
+
+/** Floods, soaks and measurements of time. */
+const HEAVY = new RegExp(
+  "^test/(?:attacks/|bots/soak/(?:command|faulty_server)_|bots/compare/(?:counting|measuring)_|" +
+    "bots/churn_|server/(?:bursts|churn_heap|slow_consumers)_)",
+);
+
+/**
+ * The test files under some paths: those that start servers before the others, and the heavy ones
+ * before all, since the last to end should be short.
+ *
+ * @param paths Files and folders, from the project's folder.
+ * @throws {UsageError} if there is no test under one of them.
+ */
+export function findTestFiles(paths: readonly string[]): TestFile[] {
+  const files = [...new Set(paths.flatMap(testFilesIn))].map(read);
+  const rank = ({ isHeavy, isFuzz, startsServers }: TestFile) =>
+    isHeavy ? 0 : startsServers || isFuzz ? 1 : 2;
+  return files.sort((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1));
+}
+
+function testFilesIn(path: string): string[] {
+  const place = join(PROJECT_ROOT, path);
+  if (!existsSync(place)) throw new UsageError(`there is no file or folder ${quote(path)}`);
+  if (!statSync(place).isDirectory()) return [path];
+  const names = readdirSync(place, { recursive: true, encoding: "utf8" });
+  const files = names.filter((name) => TEST_FILE.test(name)).map((name) => join(path, name));
+  if (files.length === 0) throw new UsageError(`there are no tests in ${quote(path)}`);
+  return files;
+}
+
+function read(path: string): TestFile {
+  return {
+    path,
+    startsServers: startsServers(path, new Set()),
+    isFuzz: path.startsWith("test/fuzz/"),
+    isHeavy: HEAVY.test(path),
+  };
+}
+
+function startsServers(path: string, seen: Set<string>): boolean {
+  if (seen.has(path) || !path.startsWith("test/")) return false;
+  seen.add(path);
+  const file = join(PROJECT_ROOT, path);
+  // The run says best that a module is missing.
+  if (!existsSync(file)) return false;
+  const text = readFileSync(file, "utf8");
+  if (STARTS_SERVERS.test(text)) return true;
+  return [...text.matchAll(IMPORT)]
+    .some(([, imported = ""]) => startsServers(normalize(join(dirname(path), imported)), seen));
+}
+
+/** A path of the user's, from the project's folder. */
+export function fromRoot(path: string): string {
+  return relative(PROJECT_ROOT, path);
+}
