@@ -4,6 +4,7 @@
  * @module
  */
 
+import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import process from "node:process";
 import { untilQueueIsEmpty } from "./accept_queue.ts";
@@ -11,9 +12,10 @@ import { Attempt } from "./bun_attempt.ts";
 import type { BunConnection } from "./bun_connection.ts";
 import { begin, descriptorsExhausted, events, type Handler, secureEvents } from "./bun_sockets.ts";
 import { claimPort } from "./port_claim.ts";
-import { checkIdentity } from "./tls_identity.ts";
+import { tryHandshake } from "./bun_trial.ts";
+import { tryIdentity } from "./tls_identity.ts";
 import { TLS_SUITES } from "./tls_suites.ts";
-import { addressText, checkPort, transportError, transportErrorCode } from "./transport_error.ts";
+import { addressText, checkPort, transportError } from "./transport_error.ts";
 import {
   type Accept,
   type Address,
@@ -73,7 +75,14 @@ class BunRuntime implements Runtime {
         begin(socket, accept, options.tls === undefined ? "plain" : "handshaking");
       },
     };
-    return new BunListener(await listenOn(options, socket), options, socket, count);
+    const what = `cannot listen on ${addressText(options)}`;
+    if (options.tls !== undefined) await this.tryIdentity(options.tls, what);
+    const found = await withAddress(options, what);
+    return new BunListener(await listenOn(found, socket), found, socket, count);
+  }
+
+  async tryIdentity(identity: TlsIdentity, what: string): Promise<void> {
+    await tryIdentity(identity, what, tryHandshake);
   }
 
   // deno-lint-ignore require-await -- so that a failure is a rejection
@@ -82,6 +91,20 @@ class BunRuntime implements Runtime {
     return new Promise((resolve, reject) => {
       new Attempt(options, accept, resolve, reject).begin();
     });
+  }
+}
+
+/**
+ * The options with an address in place of a name. Bun looks a name up for each of its sockets, whenever it
+ * makes them, and does nothing else until that is answered.
+ */
+async function withAddress(options: ListenOptions, what: string): Promise<ListenOptions> {
+  if (options.transport === "unix" || isIP(options.hostname) !== 0) return options;
+  try {
+    return { ...options, hostname: (await lookup(options.hostname)).address };
+  } catch (error) {
+    const code = descriptorsExhausted() ? "descriptors_exhausted" : "host_not_found";
+    throw transportError(what, error, code);
   }
 }
 
@@ -95,19 +118,12 @@ async function listenOn(
   socket: Handler,
 ): Promise<readonly BunSocketListener[]> {
   const what = `cannot listen on ${addressText(options)}`;
-  if (options.tls !== undefined) checkIdentity(options.tls, what);
   try {
     return options.transport === "unix"
       ? [Bun.listen({ unix: options.path, allowHalfOpen: true, socket: socket as never })]
       : await listenTcp(options, socket, what);
   } catch (error) {
-    if (error instanceof TransportError) throw error;
-    let code = transportErrorCode(error);
-    // What Bun says nothing about is a failed look-up, where there was one to fail.
-    if (code === "other" && options.transport === "tcp" && isIP(options.hostname) === 0) {
-      code = descriptorsExhausted() ? "descriptors_exhausted" : "host_not_found";
-    }
-    throw transportError(what, error, code);
+    throw error instanceof TransportError ? error : transportError(what, error);
   }
 }
 
@@ -172,6 +188,7 @@ class BunListener implements Listener {
   readonly #count: { readonly accepted: number };
   /** All on one address. */
   #listeners: readonly BunSocketListener[];
+  #isClosed = false;
 
   constructor(
     listeners: readonly BunSocketListener[],
@@ -191,6 +208,7 @@ class BunListener implements Listener {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#stop(this.#listeners);
   }
 
@@ -198,6 +216,8 @@ class BunListener implements Listener {
     if (this.#options.tls === undefined) {
       throw new TypeError("a listener without TLS has no identity to renew");
     }
+    await tryIdentity(tls, `cannot listen on ${addressText(this.address)}`, tryHandshake);
+    if (this.#isClosed) return;
     const options = { ...this.#options, ...this.address, reusePort: "join", tls } as ListenOptions;
     const old = this.#listeners;
     // Both share the port while the new ones relieve the old, so that nobody is refused.

@@ -11,7 +11,9 @@ import { DenoReads } from "./deno_reads.ts";
 import { DenoTurns } from "./deno_turns.ts";
 import { untilQueueIsEmpty } from "./accept_queue.ts";
 import { claimPort } from "./port_claim.ts";
+import { tryIdentity } from "./tls_identity.ts";
 import { connectTls, TlsAcceptor } from "./tls_layer.ts";
+import { tryHandshake } from "./tls_trial.ts";
 import {
   addressText,
   checkPort,
@@ -82,12 +84,15 @@ class DenoRuntime implements Runtime {
     this.#turns.next(task);
   }
 
+  async tryIdentity(identity: TlsIdentity, what: string): Promise<void> {
+    await tryIdentity(identity, what, tryHandshake);
+  }
+
   async listen(options: ListenOptions, accept: Accept): Promise<Listener> {
     checkPort(options);
-    const tls = options.tls === undefined
-      ? undefined
-      : new TlsAcceptor(options.tls, accept, options);
     const what = `cannot listen on ${addressText(options)}`;
+    if (options.tls !== undefined) await this.tryIdentity(options.tls, what);
+    const tls = options.tls === undefined ? undefined : new TlsAcceptor(options.tls, accept);
     let listener: Deno.Listener;
     try {
       if (options.transport === "unix") {
@@ -228,10 +233,10 @@ class DenoListener implements Listener {
     this.#done = this.#acceptAll(options, tls?.accept ?? accept, reads);
   }
 
-  // deno-lint-ignore require-await -- so that a failure is a rejection
   async renew(identity: TlsIdentity): Promise<void> {
     if (this.#tls === undefined) throw new TypeError("without TLS there is nothing to renew");
-    this.#tls.renew(identity, this.address);
+    await tryIdentity(identity, `cannot listen on ${addressText(this.address)}`, tryHandshake);
+    this.#tls.renew(identity);
   }
 
   close(): Promise<void> {

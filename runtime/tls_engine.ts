@@ -37,8 +37,10 @@ export interface TlsEngineOwner {
   onEngineClose(): void;
 }
 
-/** Whose side of the connection an engine is on. */
-export type TlsSide = { readonly context: SecureContext } | { readonly trust: TlsTrust };
+/** Whose side of the connection an engine is on; one that tries a certificate trusts anyone. */
+export type TlsSide =
+  | { readonly context: SecureContext }
+  | { readonly trust: TlsTrust | "anyone" };
 
 /**
  * What the engine takes for the network. It destroys that on its own end, before it has given it its last
@@ -163,7 +165,12 @@ export class TlsEngine {
   }
 }
 
-function connectTo(wire: Duplex, { ca, serverName }: TlsTrust): TLSSocket {
+function connectTo(wire: Duplex, trust: TlsTrust | "anyone"): TLSSocket {
+  if (trust === "anyone") {
+    const options = { allowHalfOpen: true, socket: wire, rejectUnauthorized: false };
+    return connect(options as unknown as ConnectionOptions);
+  }
+  const { ca, serverName } = trust;
   const options = {
     allowHalfOpen: true,
     host: serverName,

@@ -6,11 +6,9 @@
 
 import { createSecureContext, type SecureContext } from "node:tls";
 import { TlsConnection } from "./tls_connection.ts";
-import { checkIdentity } from "./tls_identity.ts";
-import { addressText, transportError } from "./transport_error.ts";
+import { transportError } from "./transport_error.ts";
 import {
   type Accept,
-  type Address,
   type Connection,
   type TlsIdentity,
   type TlsTrust,
@@ -23,9 +21,9 @@ export class TlsAcceptor {
   /** Hands the listener's connections on with TLS upon them. */
   readonly accept: Accept;
 
-  /** @throws {TransportError} when the identity can't be used. */
-  constructor(identity: TlsIdentity, accept: Accept, address: Address) {
-    this.#context = contextOf(identity, address);
+  /** @param identity One that was tried. */
+  constructor(identity: TlsIdentity, accept: Accept) {
+    this.#context = createSecureContext({ cert: identity.cert, key: identity.key });
     this.accept = (plain) => {
       const connection = TlsConnection.accepted(plain, this.#context);
       connection.start(accept(connection));
@@ -33,15 +31,10 @@ export class TlsAcceptor {
     };
   }
 
-  /** See `Listener.renew`. */
-  renew(identity: TlsIdentity, address: Address): void {
-    this.#context = contextOf(identity, address);
+  /** See `Listener.renew`; the identity was tried. */
+  renew(identity: TlsIdentity): void {
+    this.#context = createSecureContext({ cert: identity.cert, key: identity.key });
   }
-}
-
-function contextOf(identity: TlsIdentity, address: Address): SecureContext {
-  checkIdentity(identity, `cannot listen on ${addressText(address)}`);
-  return createSecureContext({ cert: identity.cert, key: identity.key });
 }
 
 /** How a connection is to be made secure, and for how long to try. */

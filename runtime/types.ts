@@ -269,6 +269,13 @@ export interface Runtime {
    * tenths of a second, in which nothing else goes on.
    */
   giveBack(): void;
+  /**
+   * Finds out whether a listener can use an identity, with a handshake that no other process takes part in.
+   *
+   * @param what Begins the error's message, such as `--tls-cert FILE`.
+   * @throws {TransportError} (rejects) with `certificate_unusable`.
+   */
+  tryIdentity(identity: TlsIdentity, what: string): Promise<void>;
   /** Runs `task` on the next turn of the event loop, after pending I/O had its chance. */
   nextTurn(task: () => void): void;
   /**

@@ -88,9 +88,10 @@ async function runAlone(options: ServerOptions): Promise<number> {
   const access = readAccess(options, warnOf);
   // Before anybody is told that there is a process to signal.
   const signal = firstSignal();
-  const identity = tls === undefined ? {} : { tls: readIdentity(tls, warnOf) };
-  const server = await serve({ hostname: host, port, limits, access, ...identity });
-  const reloader = reloadOnHangups(options, server);
+  const runtime = await detectRuntime();
+  const identity = tls === undefined ? {} : { tls: await readIdentity(runtime, tls, warnOf) };
+  const server = await serve({ hostname: host, port, limits, access, runtime, ...identity });
+  const reloader = reloadOnHangups(runtime, options, server);
   listenFor("SIGUSR2", sayThatNothingRolls);
   announce(server.address, server.runtime, server.limits, "");
   const name = await signal;
@@ -112,7 +113,7 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     workers,
     hostname: host,
     port,
-    tls: tls === undefined ? null : readIdentity(tls, warnOf),
+    tls: tls === undefined ? null : await readIdentity(runtime, tls, warnOf),
     limits: workerLimits(limits, workers),
     maxOwnConnections: ownConnectionsFor(limits, descriptorLimit(), workers),
     access: readAccess(options, warnOf),
@@ -135,7 +136,7 @@ async function runWorkers(options: ServerOptions): Promise<number> {
   }
   // Clients are the workers' business; this process may start others, and so speaks with none.
   renounce({ name: "net" });
-  const reloader = reloadOnHangups(options, supervisor);
+  const reloader = reloadOnHangups(runtime, options, supervisor);
   listenFor("SIGUSR2", () => supervisor.roll());
   announce(started, runtime, limits, `${workers} workers, `);
   const gaveUp = supervisor.gaveUp.then((reason) => ({ reason }));
@@ -184,8 +185,12 @@ function announce(address: Address, runtime: Runtime, limits: Limits, workers: s
   say(`hotwheels listening on ${addressText(address)} (${what}, ${most})`);
 }
 
-function reloadOnHangups(options: ServerOptions, server: Reloadable): Reloader {
-  const reloader = new Reloader(options, server, getLogger("hotwheels"));
+function reloadOnHangups(
+  runtime: Runtime,
+  options: ServerOptions,
+  server: Reloadable,
+): Reloader {
+  const reloader = new Reloader(runtime, options, server, getLogger("hotwheels"));
   listenFor("SIGHUP", () => reloader.reload());
   return reloader;
 }

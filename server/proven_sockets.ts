@@ -7,6 +7,7 @@ import {
   type Listener,
   type ListenOptions,
   type Runtime,
+  type TlsIdentity,
   type TransportEnd,
   TransportError,
 } from "../runtime/types.ts";
@@ -61,6 +62,10 @@ export class ProvenSockets implements Runtime {
 
   nextTurn(task: () => void): void {
     this.#runtime.nextTurn(task);
+  }
+
+  tryIdentity(identity: TlsIdentity, what: string): Promise<void> {
+    return this.#runtime.tryIdentity(identity, what);
   }
 
   listen(options: ListenOptions, accept: Accept): Promise<Listener> {

@@ -1,5 +1,5 @@
 import type { Logger } from "@logtape/logtape";
-import type { TlsIdentity } from "../runtime/types.ts";
+import type { Runtime, TlsIdentity } from "../runtime/types.ts";
 import { readAccess } from "./access_files.ts";
 import type { AccessOptions } from "./access.ts";
 import type { ServerOptions } from "./options.ts";
@@ -18,6 +18,7 @@ export interface Reloadable {
  * what change independently: a mistake in one file must not keep a certificate from being renewed.
  */
 export class Reloader {
+  readonly #runtime: Runtime;
   readonly #options: ServerOptions;
   readonly #server: Reloadable;
   readonly #logger: Logger;
@@ -26,7 +27,8 @@ export class Reloader {
   #isAskedAgain = false;
   #isStopped = false;
 
-  constructor(options: ServerOptions, server: Reloadable, logger: Logger) {
+  constructor(runtime: Runtime, options: ServerOptions, server: Reloadable, logger: Logger) {
+    this.#runtime = runtime;
     this.#options = options;
     this.#server = server;
     this.#logger = logger;
@@ -61,8 +63,8 @@ export class Reloader {
       this.#logger.info("got SIGHUP: there are no files to read again");
     }
     if (tls !== undefined) {
-      await this.#change("the certificate is", "the old one stays", () => {
-        return this.#server.renew(readIdentity(tls, warn));
+      await this.#change("the certificate is", "the old one stays", async () => {
+        await this.#server.renew(await readIdentity(this.#runtime, tls, warn));
       });
     }
     if (readsAccess) {

@@ -4,7 +4,7 @@ import { EnvironmentError } from "../runtime/command_line.ts";
 import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
 import type { OverdueProcess, UnreachableProcess } from "./backplane.ts";
-import { CONTROL_VERSION, type Order } from "./control.ts";
+import { CONTROL_VERSION } from "./control.ts";
 import { Lender } from "./lending/lender.ts";
 import { termsOf } from "./lending/terms.ts";
 import { type Limits, SWEEP_INTERVAL_MS } from "./limits.ts";
@@ -15,20 +15,18 @@ import { CensusTaker } from "./shares/census_taker.ts";
 import { STOP_PATIENCE_MS, stopWorkers } from "./stop_workers.ts";
 import { Timekeeper } from "./timekeeper.ts";
 import { WorkerProcess } from "./worker_process.ts";
+import { type Settings, WorkerSettings } from "./worker_settings.ts";
 
 /** What a supervisor starts. */
-export interface SupervisorPlan {
+export interface SupervisorPlan extends Settings {
   readonly workers: number;
   readonly hostname: string;
   /** 0 lets the system choose; all workers share what it chose. */
   readonly port: number;
-  /** Who the workers say they are by TLS; `null` for plain TCP. */
-  readonly tls: TlsIdentity | null;
   /** The limits of each worker; those of connections, rates and topics hold for all together. */
   readonly limits: Limits;
   /** Connections that one worker's descriptors are enough for. */
   readonly maxOwnConnections: number;
-  readonly access: AccessOptions;
   readonly logLevel: LogLevel;
   /** Milliseconds over which workers close their connections when they stop; see `Order`. */
   readonly drainMs: number | null;
@@ -80,6 +78,7 @@ export class Supervisor {
   #lastListen: Promise<void> = Promise.resolve();
   /** Workers that are asked just now whether they only are busy. */
   readonly #examined = new Set<WorkerProcess>();
+  readonly #settings: WorkerSettings;
   readonly #restarts = new RestartSchedule();
   readonly #upgrade: RollingUpgrade<WorkerProcess>;
   /** The worker whose place a successor takes, from before that starts until the worker is gone. */
@@ -92,9 +91,6 @@ export class Supervisor {
   readonly #timekeeper = new Timekeeper();
   #giveUp: (reason: string) => void = () => {};
   #address: Address | undefined;
-  /** What workers are told when they begin to listen, and again when it changes. */
-  #tls: TlsIdentity | null;
-  #access: AccessOptions;
   #stopping: Promise<void> | undefined;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
   #clockTimer: ReturnType<typeof setInterval> | undefined;
@@ -102,8 +98,7 @@ export class Supervisor {
   constructor(runtime: Runtime, plan: SupervisorPlan, logger: Logger) {
     this.#runtime = runtime;
     this.#plan = plan;
-    this.#tls = plan.tls;
-    this.#access = plan.access;
+    this.#settings = new WorkerSettings({ tls: plan.tls, access: plan.access }, logger);
     this.#logger = logger;
     this.#names = Array.from({ length: plan.workers }, (_, index) => `worker-${index + 1}`);
     this.gaveUp = new Promise((resolve) => this.#giveUp = resolve);
@@ -140,19 +135,17 @@ export class Supervisor {
 
   /**
    * Uses another TLS identity from the next handshake on, in workers to come too. Resolves when all that
-   * run have been told; what one of them can't do is logged.
+   * run have it; those that don't answer, or can't follow, get it later.
    *
-   * @param tls One that can be used.
+   * @param tls One that was tried.
    */
   async renew(tls: TlsIdentity): Promise<void> {
-    this.#tls = tls;
-    await this.#tellAll({ do: "renew", tls });
+    await this.#settings.renew(tls, this.#workers);
   }
 
   /** Uses other rules of who may do what, as `RunningServer.setAccess` does, in workers to come too. */
   async setAccess(access: AccessOptions): Promise<void> {
-    this.#access = access;
-    await this.#tellAll({ do: "set_access", access });
+    await this.#settings.setAccess(access, this.#workers);
   }
 
   /**
@@ -161,19 +154,6 @@ export class Supervisor {
    */
   roll(): void {
     this.#upgrade.request();
-  }
-
-  async #tellAll(order: Order): Promise<void> {
-    await Promise.all([...this.#workers].map(async (worker) => {
-      try {
-        await worker.order(order);
-      } catch (error) {
-        // One that has ended has a successor, which is told when it begins to listen.
-        if (worker.hasEnded) return;
-        const { message } = error as Error;
-        this.#logger.error("{name} stays as it was: {message}", { name: worker.name, message });
-      }
-    }));
   }
 
   /**
@@ -268,14 +248,10 @@ export class Supervisor {
     // One that starts is linked when it's opened itself.
     const others = this.#linkable.filter((other) => other !== worker);
     await Promise.all(others.map((other) => this.#link(worker, other)));
-    const tls = this.#tls;
-    const access = this.#access;
-    await this.#inTurn(() => this.#listen(worker, tls, access));
-    // Changed while it came to listen: it may have been told before it could use that.
-    if (this.#tls !== null && this.#tls !== tls) {
-      await worker.order({ do: "renew", tls: this.#tls });
-    }
-    if (this.#access !== access) await worker.order({ do: "set_access", access: this.#access });
+    const { current } = this.#settings;
+    await this.#inTurn(() => this.#listen(worker, current));
+    // It may have been told of a change before it could use that.
+    await this.#settings.catchUp(worker, current);
   }
 
   /** Lets one worker after the other begin to listen. */
@@ -284,13 +260,9 @@ export class Supervisor {
   }
 
   /** Lets a worker accept clients; the first one finds out whether the address is to be had. */
-  async #listen(
-    worker: WorkerProcess,
-    tls: TlsIdentity | null,
-    access: AccessOptions,
-  ): Promise<void> {
-    const { hostname } = this.#plan;
-    const port = this.#address?.transport === "tcp" ? this.#address.port : this.#plan.port;
+  async #listen(worker: WorkerProcess, { tls, access }: Settings): Promise<void> {
+    // A name is looked up once: workers to come need no answer, and get no other.
+    const { hostname, port } = this.#address?.transport === "tcp" ? this.#address : this.#plan;
     const isFirst = this.#listening.size === 0;
     const order = { do: "listen", hostname, port, isFirst, tls, access } as const;
     this.#address = await worker.order(order) ?? undefined;

@@ -59,6 +59,7 @@ describe("a loop meter", () => {
       writesPerTurn: real.writesPerTurn,
       residentBytes: real.residentBytes,
       giveBack: () => real.giveBack(),
+      tryIdentity: (identity, what) => real.tryIdentity(identity, what),
       nextTurn: (task) => real.nextTurn(task),
       connect: (options, accept) => real.connect(options, accept),
       listen: () => Promise.reject(new TransportError("permission_denied", "no")),

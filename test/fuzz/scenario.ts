@@ -122,6 +122,7 @@ function watched(
     writesPerTurn: runtime.writesPerTurn,
     residentBytes: runtime.residentBytes,
     giveBack: () => runtime.giveBack(),
+    tryIdentity: (identity, what) => runtime.tryIdentity(identity, what),
     nextTurn: (task) => runtime.nextTurn(task),
     connect: (options, accept) => runtime.connect(options, accept),
     listen: (options, accept) =>

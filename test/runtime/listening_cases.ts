@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isIP } from "node:net";
 import { assert, assertEquals, assertGreater, assertMatch, assertRejects } from "@std/assert";
 import { existsSync, writeFileSync } from "node:fs";
 import { type Address, type ListenOptions, TransportError } from "../../runtime/types.ts";
@@ -73,6 +74,13 @@ export function listeningCases(cases: Cases): void {
   cases.where("names", "rejects with host_not_found for a name that is none", async (bed) => {
     const options = { transport: "tcp", hostname: "nobody.invalid", port: 0 } as const;
     assertEquals((await failure(bed, options)).code, "host_not_found");
+  });
+
+  cases.where("names", "tells at which address a name was found", async (bed) => {
+    const options = { transport: "tcp", hostname: "localhost", port: 0 } as const;
+    const { address } = await bed.listen(() => {}, options);
+    assert(address.transport === "tcp" && isIP(address.hostname) !== 0, JSON.stringify(address));
+    await bed.connect(address);
   });
 
   cases.that("throws a RangeError for a port that can't be one", async (bed) => {

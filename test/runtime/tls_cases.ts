@@ -288,7 +288,10 @@ export function tlsCases(cases: Cases): void {
         TransportError,
       );
       assertEquals(other.code, "certificate_unusable");
+      const third = await assertRejects(() => bed.runtime.tryIdentity(tls, "it"), TransportError);
+      assertEquals([third.code, third.message.slice(0, 4)], ["certificate_unusable", "it: "]);
     }
+    await bed.runtime.tryIdentity(SECOND, "it");
     const side = await bed.connect({ ...listener.address, tls: trustIn(FIRST) });
     assert(side.why === null);
   });

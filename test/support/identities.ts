@@ -1,5 +1,6 @@
 /**
- * Who a test's listener says it is, by TLS: two identities, each its own authority.
+ * Who a test's listener says it is, by TLS: two identities, each its own authority, and one that is past
+ * its time.
  *
  * @module
  */
@@ -11,7 +12,7 @@ import type { TlsIdentity, TlsTrust } from "../../runtime/types.ts";
 const folder = fileURLToPath(import.meta.resolve("./certificates/"));
 
 /** The path of a certificate or key among the tests' own. */
-export function identityFile(name: "first" | "second", kind: "crt" | "key"): string {
+export function identityFile(name: "first" | "second" | "expired", kind: "crt" | "key"): string {
   return `${folder}${name}.${kind}`;
 }
 

@@ -70,6 +70,10 @@ export class MemoryProcess implements Runtime {
     this.#net.giveBack();
   }
 
+  tryIdentity(): Promise<void> {
+    return this.#net.tryIdentity();
+  }
+
   nextTurn(task: () => void): void {
     this.#net.nextTurn(() => {
       if (this.#hangs) this.#tasks.push(task);

@@ -97,6 +97,11 @@ export class MemoryRuntime implements Runtime, Network {
     this.#wake();
   }
 
+  /** It knows nothing of TLS. */
+  tryIdentity(): Promise<void> {
+    return Promise.resolve();
+  }
+
   // deno-lint-ignore require-await -- so that a failure is a rejection
   async listen(options: ListenOptions, accept: Accept): Promise<Listener> {
     checkPort(options);

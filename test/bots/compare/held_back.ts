@@ -41,6 +41,7 @@ function heldBack(runtime: Runtime, ms: number): Runtime {
     writesPerTurn: runtime.writesPerTurn,
     residentBytes: runtime.residentBytes,
     giveBack: () => runtime.giveBack(),
+    tryIdentity: (identity, what) => runtime.tryIdentity(identity, what),
     nextTurn: (task) => runtime.nextTurn(task),
     listen: (options, accept) => runtime.listen(options, held(accept)),
     connect: (options, accept) => runtime.connect(options, accept),
