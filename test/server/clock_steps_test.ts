@@ -1,9 +1,15 @@
 import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
 import { describe, it } from "node:test";
+import { findProgram } from "../../bots/program.ts";
+import { Checkout } from "../support/checkout.ts";
 import { JanusClient, message, publish } from "../support/janus_client.ts";
 import { directCommand, ServerCommand } from "../support/server_command.ts";
 import { SettableClock, skipSetting } from "../support/settable_clock.ts";
 import { quiet, until } from "../support/until.ts";
+import { skipWorkers, workersOf } from "../support/workers.ts";
 
 const HOUR_S = 3_600;
 
@@ -85,6 +91,63 @@ describe(`a system clock that is set while ${runtime} serves`, { skip: skipSetti
       await client.dispose();
     } finally {
       await server.dispose();
+      clock.dispose();
+    }
+  });
+
+  it("is followed on all workers alike, and a new one agrees with the others", {
+    timeout: 60_000,
+    skip: skipWorkers,
+  }, async () => {
+    const clock = new SettableClock();
+    const checkout = new Checkout("npm");
+    // Workers get next to nothing of the environment: here, the clock too.
+    const child = join(checkout.folder, "runtime/child.ts");
+    const text = readFileSync(child, "utf8");
+    const passing = text.replace('"LD_LIBRARY_PATH"]', '"LD_PRELOAD", "SETTABLE_CLOCK"]');
+    assert(passing !== text);
+    writeFileSync(child, passing);
+    const flags = runtime === "deno" ? ["--no-prompt", "-A", "--unstable-net"] : [];
+    const main = join(checkout.folder, "server/main.ts");
+    const command = [...clock.prefix, findProgram(runtime).path, "run", ...flags, main];
+    const server = await ServerCommand.listening(runtime, ["--workers", "2"], command);
+    const clients: JanusClient[] = [];
+    /** By how much the messages of new publishers, some on each worker, are ahead of this machine's clock. */
+    const aheadOnAll = async () => {
+      const reader = await JanusClient.subscribed(server, "t");
+      clients.push(reader);
+      const aheads: number[] = [];
+      for (let i = 0; i < 12; i++) {
+        const publisher = await JanusClient.greeted(server);
+        clients.push(publisher);
+        publisher.send(publish(message("t")));
+        aheads.push(Math.round(microsOf(await reader.frame()) / 1e6 - Date.now() / 1000));
+      }
+      return [Math.min(...aheads), Math.max(...aheads)] as const;
+    };
+    const untilAheadOnAll = async () => {
+      const endMs = performance.now() + 15_000;
+      for (let [least, most] = await aheadOnAll(); least < HOUR_S - 30 || most > HOUR_S + 30;) {
+        assert(performance.now() < endMs, `timestamps are ${least} to ${most} s ahead`);
+        [least, most] = await aheadOnAll();
+      }
+    };
+    try {
+      clock.setAhead(HOUR_S);
+      await untilAheadOnAll();
+      clock.setAhead(0);
+      await until("it's in the log", () => server.stderr.includes("is restarted\n"));
+      await untilAheadOnAll();
+      // One line for all.
+      assertEquals(server.stderr.split("set back, ").length, 2);
+      process.kill(workersOf(server)[0]!, "SIGKILL");
+      await until("a new one has joined", () => server.stderr.includes("has joined"));
+      const [least, most] = await aheadOnAll();
+      assert(least >= HOUR_S - 30 && most <= HOUR_S + 30, `${least} to ${most} s ahead`);
+    } finally {
+      for (const client of clients) await client.dispose();
+      await server.dispose();
+      checkout.dispose();
       clock.dispose();
     }
   });
