@@ -179,6 +179,7 @@ export class Server {
         this.#holders.remove(session);
         this.#admission.leave(session.remoteAddress);
       },
+      onYielded: () => runtime.nextTurn(() => this.borrower?.resumeAll()),
     });
     this.#shared = lending && new SharedLimits({
       runtime,

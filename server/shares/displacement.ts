@@ -34,6 +34,8 @@ export interface DisplacementHost {
   readonly others: OtherProcesses | undefined;
   /** A session that is about to end gives its place away. */
   onDisplaced(session: Session): void;
+  /** Somebody was told to wait for one that gives its place away, and that is gone. */
+  onYielded(): void;
 }
 
 /**
@@ -50,6 +52,8 @@ export class Displacement {
   readonly #rankings: Readonly<Record<PlaceKind, Ranking>>;
   /** Those whose place is another's, until they are gone. */
   readonly #yielding = new Set<Session>();
+  /** Whether somebody waits for one of them to be gone. */
+  #isAwaited = false;
 
   constructor(host: DisplacementHost) {
     const { holders, clock } = host;
@@ -79,12 +83,16 @@ export class Displacement {
   /**
    * Takes a connection's place for one that comes from an address, if it may.
    *
-   * @returns Whether a place is free now.
+   * @returns Whether a place is free now; `unsettled` where as many as may are giving theirs away, which
+   * takes a turn of the loop, or a second at most.
    */
   makeRoom(address: string, maxConnections: number): Room {
     const room = this.mayMakeRoom(address, "connections");
     if (room !== "free") return room;
-    if (this.#yielding.size >= MAX_YIELDING) return "none";
+    if (this.#yielding.size >= MAX_YIELDING) {
+      this.#isAwaited = true;
+      return "unsettled";
+    }
     const session = this.#findVictim(siteOf(address), "connections");
     if (session === undefined) return "none";
     this.#yielding.add(session);
@@ -118,7 +126,12 @@ export class Displacement {
    */
   leave(session: Session): boolean {
     this.#host.holders.remove(session);
-    return !this.#yielding.delete(session);
+    if (!this.#yielding.delete(session)) return true;
+    if (this.#isAwaited) {
+      this.#isAwaited = false;
+      this.#host.onYielded();
+    }
+    return false;
   }
 
   #keepsToShare(site: string, kind: PlaceKind): boolean {

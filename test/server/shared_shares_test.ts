@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import process from "node:process";
 import { describe, it } from "node:test";
 import {
   errorOf,
@@ -8,10 +9,10 @@ import {
   subscribe,
   type Target,
 } from "../support/janus_client.ts";
-import { until } from "../support/until.ts";
+import { quiet, until } from "../support/until.ts";
 import { directCommand, ServerCommand } from "../support/server_command.ts";
 import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
-import { skipWorkers, withWorkers } from "../support/workers.ts";
+import { skipWorkers, withWorkers, workersOf } from "../support/workers.ts";
 
 const PATIENCE = { timeout: 120_000 };
 
@@ -49,17 +50,19 @@ class Crowd {
   }
 }
 
+type CrowdTest = (crowd: Crowd, workers: readonly number[]) => Promise<void>;
+
 function openOf(clients: readonly JanusClient[]): JanusClient[] {
   return clients.filter(({ ended }) => ended === null);
 }
 
 for (const runtime of TESTED_RUNTIMES) {
   describe(`${runtime}'s workers, when the server is full,`, { skip: skipWorkers }, () => {
-    const withCrowd = (flags: readonly string[], body: (crowd: Crowd) => Promise<void>) =>
-      withWorkers(runtime, 2, async (_, target) => {
+    const withCrowd = (flags: readonly string[], body: CrowdTest) =>
+      withWorkers(runtime, 2, async (server, target) => {
         const crowd = new Crowd(target);
         try {
-          await body(crowd);
+          await body(crowd, workersOf(server));
         } finally {
           await crowd.dispose();
         }
@@ -79,6 +82,19 @@ for (const runtime of TESTED_RUNTIMES) {
         for (const { ended, frames } of idle) {
           if (ended !== null) assertEquals(errorOf(frames[0]).code, "too_many_connections");
         }
+      });
+    });
+
+    it("take places for many that come at once, while one of them hangs", PATIENCE, async () => {
+      await withCrowd(places, async (crowd, [victim]) => {
+        const most = await crowd.come(300, "127.0.0.2");
+        process.kill(victim as number, "SIGSTOP");
+        const others = Array.from({ length: 100 }, (_, n) => crowd.greeted(`127.0.1.${n + 1}`));
+        // What it holds is waited for, but not for so long.
+        await quiet(1_500);
+        process.kill(victim as number, "SIGCONT");
+        await Promise.all(others);
+        await until("as many have gone", () => openOf(most).length === 200);
       });
     });
 
