@@ -30,11 +30,10 @@ import { Timekeeper } from "./timekeeper.ts";
 /** How long the end waits for whoever reads the log. */
 const LAST_LINES_MS = 500;
 
-/**
- * While it starts, a worker that hears nothing for so long has no supervisor any more: it's asked for a
- * sign of life every other second.
- */
+/** For so long a supervisor doesn't keep silent: it asks for a sign of life every other second. */
 const SILENCE_MS = 10_000;
+
+const supervisorPid = process.ppid;
 
 const runtime = await detectRuntime();
 let server: Server | undefined;
@@ -42,11 +41,11 @@ let log: LogQueue | undefined;
 let logger: Logger | undefined;
 let stopOptions: StopOptions = {};
 let hasListened = false;
-let silence = setTimeout(leave, SILENCE_MS);
+let silence = setTimeout(onSilence, SILENCE_MS);
 
 process.on("message", async (order: NumberedOrder | LedgerMessage | CensusMessage) => {
   clearTimeout(silence);
-  if (!hasListened) silence = setTimeout(leave, SILENCE_MS);
+  silence = setTimeout(onSilence, SILENCE_MS);
   if ("notices" in order) return server?.borrower?.hear(order.notices, order.isAnswer);
   if ("census" in order) {
     return order.census === "wanted"
@@ -71,6 +70,13 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 process.on("disconnect", leave);
 // It may have gone before anything here could hear of it.
 if (!process.connected) void leave();
+
+/** The end of its channel isn't always told: Deno may miss it while a worker starts. */
+function onSilence(): void {
+  // One that only stands still is no reason to leave those who are served.
+  if (hasListened && process.ppid === supervisorPid) silence = setTimeout(onSilence, SILENCE_MS);
+  else void leave();
+}
 
 async function leave(): Promise<void> {
   await server?.stop(stopOptions);
@@ -124,7 +130,6 @@ async function obey(order: Order): Promise<Address | null> {
       const options = { transport: "tcp", hostname, port, reusePort, ...secure } as const;
       const address = await server?.listen(options) ?? null;
       hasListened = true;
-      clearTimeout(silence);
       return address;
     }
     case "renew":

@@ -119,6 +119,15 @@ describe(`a worker on ${OWN_RUNTIME} that dies`, { skip: skipWorkers }, () => {
     });
   });
 
+  it("is replaced although nothing can be written to /tmp", {
+    timeout,
+    skip: spawnSync("unshare", ["-rm", "true"]).status === 0 ? false : "needs a mount namespace",
+  }, async () => {
+    const mount = "mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp && ! touch /tmp/x";
+    const command = ["unshare", "-rm", "sh", "-c", `${mount} 2>/dev/null && exec "$0" "$@"`];
+    await withServer(2, replaceOne, [...command, ...directCommand(OWN_RUNTIME)]);
+  });
+
   it("leaves the others serving where its runtime is gone, and is replaced when it can be", {
     timeout,
   }, async () => {
@@ -146,7 +155,7 @@ describe(`a worker on ${OWN_RUNTIME} that dies`, { skip: skipWorkers }, () => {
             countOf(server.stderr, "worker-1 can't be started: ") +
             countOf(server.stderr, "worker-2 can't be started: ");
           // More than the deaths that would have been too many for all of them.
-          await until("it has failed again and again", () => failures() > 5 || server.hasExited);
+          await until("it has failed again and again", () => failures() >= 5 || server.hasExited);
           assertEquals(server.hasExited, false, server.stderr);
           assertMatch(server.stderr, /1 of 2 left; a new one starts in \d+ ms\n/);
           await delivers(server);

@@ -1,8 +1,10 @@
-import { assert, assertEquals, assertLess } from "@std/assert";
+import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { errorOf, JanusClient } from "../support/janus_client.ts";
+import { startChild } from "../../runtime/child.ts";
+import { detectRuntime } from "../../runtime/detect.ts";
+import { errorOf, JanusClient, message, publish } from "../support/janus_client.ts";
 import { directCommand, ServerCommand } from "../support/server_command.ts";
 import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { quiet, until } from "../support/until.ts";
@@ -94,4 +96,36 @@ describe(`a worker on ${OWN_RUNTIME}`, { skip: skipWorkers }, () => {
     assertEquals(killed.flat().length, 8);
     await until("all are gone", () => !killed.flat().some(isThere), 14_000);
   });
+
+  it(
+    "ends when it hears nothing while it starts, and serves on under a supervisor that stands still",
+    {
+      timeout,
+    },
+    async () => {
+      const child = await startChild(
+        await detectRuntime(),
+        import.meta.resolve("../../server/worker.ts"),
+        ["--allow-net"],
+      );
+      let hasEnded = false;
+      child.once("exit", () => hasEnded = true);
+      const server = await ServerCommand.listening(OWN_RUNTIME, ["--workers", "2"]);
+      try {
+        const workers = workersOf(server).sort();
+        process.kill(server.pid, "SIGSTOP");
+        const reader = await JanusClient.subscribed(server, "t");
+        await quiet(11_500);
+        process.kill(server.pid, "SIGCONT");
+        reader.send(publish(message("t", "still")));
+        assertMatch(await reader.frame(), /still/);
+        assertEquals([workersOf(server).sort(), reader.ended], [workers, null]);
+        await until("the one that heard nothing has ended", () => hasEnded, 3_000);
+        await reader.dispose();
+      } finally {
+        if (!hasEnded) child.kill("SIGKILL");
+        await server.dispose();
+      }
+    },
+  );
 });
