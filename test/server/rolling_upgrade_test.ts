@@ -113,6 +113,43 @@ describe(`SIGUSR2 on ${runtime}`, { skip: skipWorkers }, () => {
     }
   });
 
+  it("goes on when a worker dies before its successor serves, and ends when the successor does", {
+    timeout,
+  }, async () => {
+    const server = await ServerCommand.listening(runtime, ["--workers", "2"]);
+    try {
+      const old = workersOf(server);
+      const successorOf = async (before: readonly number[]) => {
+        process.kill(server.pid, "SIGUSR2");
+        const newOnes = () => workersOf(server).filter((pid) => !before.includes(pid));
+        await until("a successor starts", () => newOnes().length > 0);
+        return newOnes()[0]!;
+      };
+      process.kill(await successorOf(old), "SIGKILL");
+      await until(
+        "it's in the log",
+        () => server.stderr.includes("the successor of worker-1 failed"),
+      );
+      assertEquals(workersOf(server), old);
+
+      await successorOf(old);
+      const [first] = old;
+      process.kill(first!, "SIGKILL");
+      await untilRolled(server);
+      const after = workersOf(server);
+      assertEquals(after.filter((pid) => old.includes(pid)), []);
+      assertEquals(after.length, 2, server.stderr);
+      // Only what has no successor gets one.
+      await quiet(500);
+      assertEquals(workersOf(server), after);
+      assert(!server.stderr.includes("has joined"), server.stderr);
+      server.signal("SIGTERM");
+      assertEquals((await server.exited()).status, 0);
+    } finally {
+      await server.dispose();
+    }
+  });
+
   it("while the server starts ends nothing, and is heard then", { timeout }, async () => {
     const folder = mkdtempSync("/tmp/hotwheels-roll-");
     const keys = `${folder}/keys`;

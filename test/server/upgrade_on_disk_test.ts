@@ -1,9 +1,9 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import {
-  constants,
   copyFileSync,
   cpSync,
+  linkSync,
   mkdtempSync,
   readFileSync,
   realpathSync,
@@ -110,7 +110,12 @@ describe(`a rolling upgrade on ${runtime}`, { skip: skipWorkers }, () => {
     };
     const versions = ["1", "2"].map((name) => {
       const path = join(folder, `${runtime}-${name}`);
-      copyFileSync(findProgram(runtime).path, path, constants.COPYFILE_FICLONE);
+      try {
+        linkSync(realpathSync(findProgram(runtime).path), path);
+      } catch {
+        // It's on another disk.
+        copyFileSync(findProgram(runtime).path, path);
+      }
       return path;
     });
     const upgraded = join(folder, "hotwheels-2");
@@ -122,7 +127,8 @@ describe(`a rolling upgrade on ${runtime}`, { skip: skipWorkers }, () => {
     lead(current, checkout.folder);
     const flags = runtime === "deno" ? ["--no-prompt", "-A", "--unstable-net"] : [];
     const command = [program, "run", ...flags, join(current, "server/main.ts")];
-    const server = await ServerCommand.listening(runtime, ["--workers", "2"], command);
+    const own = ["--workers", "2", "--drain-seconds", "0"];
+    const server = await ServerCommand.listening(runtime, own, command);
     try {
       assertEquals(new Set(await tokensOf(server, 4)).size, 4);
       lead(program, versions[1]!);

@@ -52,10 +52,14 @@ describe("the ledger of places", () => {
         const clerk = office.alive[dice(office.alive.length)]!;
         if (dice(10) < eagerness) clerk.apply(keys[dice(keys.length)]!);
         else clerk.release(dice(clerk.admitted.length));
-        if (dice(400) === 0) {
+        const isOneMore = office.alive.length > workers;
+        if (dice(isOneMore ? 100 : 400) === 0) {
           clerk.die();
           // It is missed before another comes.
           office.pass(10 + dice(50));
+          if (!isOneMore) office.hire();
+        } else if (!isOneMore && dice(400) === 0) {
+          // In a rolling upgrade the other comes first.
           office.hire();
         }
         if (dice(2) === 0) office.tick();
