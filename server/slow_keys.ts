@@ -7,7 +7,7 @@ import { type Rate, TokenBucket } from "./token_bucket.ts";
 /** Keys looked at in one turn of the loop, of all addresses: each takes a hash, and a write. */
 const KEYS_PER_SWEEP = 512;
 
-/** The clients of one address that wait, and since when. */
+/** The clients of one address that wait, and since when at the latest. */
 class SlowSite implements WaitingPlace {
   readonly answers: TokenBucket;
   readonly waiting = new Map<Waiter, number>();
@@ -19,7 +19,8 @@ class SlowSite implements WaitingPlace {
   }
 
   wait(waiter: Waiter): void {
-    this.waiting.set(waiter, this.#slowKeys.nowMs);
+    // The clock is that of the last sweep, which may be almost the next one's.
+    this.waiting.set(waiter, this.#slowKeys.nowMs + SWEEP_INTERVAL_MS);
   }
 
   leave(waiter: Waiter): void {

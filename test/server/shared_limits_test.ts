@@ -177,7 +177,8 @@ for (const runtime of TESTED_RUNTIMES) {
               const { frames } = await client.closed();
               assertEquals(errorOf(frames[0]).message, "The key is wrong");
               const ms = performance.now() - startMs;
-              if (ms > 900) slow.push(ms);
+              // Of a second, which a worker that is late with its clock takes for shorter.
+              if (ms > 500) slow.push(ms);
             }));
             assert(slow.length >= 30, `${slow.length} of 40 were slow`);
             for (let i = 0; i < 3; i++) {

@@ -32,10 +32,10 @@ class Bench {
 }
 
 describe("keys that are looked at slowly", () => {
-  it("wait for a second", () => {
+  it("wait for a second, also where they come right before a sweep", () => {
     const bench = new Bench();
     bench.come("10.0.0.1", "a");
-    bench.pass(SWEEPS_PER_SECOND - 1);
+    bench.pass(SWEEPS_PER_SECOND);
     assertEquals(bench.answered, []);
     bench.pass(1);
     assertEquals(bench.answered, ["a"]);
@@ -49,7 +49,7 @@ describe("keys that are looked at slowly", () => {
       // The same network of one customer.
       bench.come("2001:db8::1", "six");
       bench.come("2001:db8::2", "six");
-      bench.pass(SWEEPS_PER_SECOND);
+      bench.pass(SWEEPS_PER_SECOND + 1);
       const perSecond = SLOW_KEYS_PER_SECOND / processes;
       const burst = Math.max(1, Math.floor(2 * perSecond / SWEEPS_PER_SECOND));
       assertEquals(bench.answered.filter((name) => name !== "six").length, burst);
@@ -65,7 +65,7 @@ describe("keys that are looked at slowly", () => {
   it("of a thousand addresses are looked at some at a time, and all in the end", () => {
     const bench = new Bench();
     for (let i = 0; i < 1_000; i++) bench.come(`10.0.${i >> 8}.${i & 255}`, String(i));
-    bench.pass(SWEEPS_PER_SECOND);
+    bench.pass(SWEEPS_PER_SECOND + 1);
     assert(bench.answered.length < 1_000, `${bench.answered.length} at once`);
     bench.pass(1);
     assertEquals(new Set(bench.answered).size, 1_000);
