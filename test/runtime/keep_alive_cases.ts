@@ -38,11 +38,12 @@ export function keepAliveCases(cases: Cases): void {
       const { address } = listener;
       assert(address.transport === "tcp");
       // What a handshake or the first bytes have left behind may still run.
-      await until(
-        "nothing else is under way",
-        () => timersOf(address).filter(([timer]) => timer === KEEP_ALIVE).length === 3,
-      );
-      for (const [, seconds] of timersOf(address)) {
+      let timers: [string, number][] = [];
+      await until("nothing else is under way", () => {
+        timers = timersOf(address).filter(([timer]) => timer === KEEP_ALIVE);
+        return timers.length === 3;
+      });
+      for (const [, seconds] of timers) {
         // Deno leaves the time to the kernel, whose settings are the machine's.
         if (bed.runtime.name === "bun") assert(seconds <= 60, `after ${seconds} s`);
         assertGreater(seconds, 0);

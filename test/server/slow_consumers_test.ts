@@ -106,10 +106,8 @@ describe("slow consumers", () => {
       const limits = { softPendingBytes: 64 * KIB, softPendingMs: 60_000 };
       await withServer({ ...limits, maxPendingBytes: 64 * MIB }, async (bed) => {
         const slow = await bed.subscribed("t");
-        const reading = setInterval(() => {
-          slow.resume();
-          setTimeout(() => slow.pause(), 2);
-        }, 40);
+        slow.pause();
+        let reading: ReturnType<typeof setInterval> | undefined;
         try {
           const publisher = await bed.greeted();
           const padding = "p".repeat(16 * KIB);
@@ -118,9 +116,13 @@ describe("slow consumers", () => {
             publisher.send(publish(message("t", `${String(i).padEnd(5)} ${padding}`)));
           }
           if (leave === "end") publisher.end();
+          await until("the publisher waits", () => bed.server.counters.publisherPauses > 0);
+          reading = setInterval(() => {
+            slow.resume();
+            setTimeout(() => slow.pause(), 2);
+          }, 40);
           const frames = await slow.next(count);
           frames.forEach((frame, i) => assertEquals(numberOf(frame), i));
-          assertGreater(bed.server.counters.publisherPauses, 0);
           if (leave === "end") assertEquals(await publisher.closed(), { how: "fin", frames: [] });
         } finally {
           clearInterval(reading);
