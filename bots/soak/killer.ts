@@ -13,6 +13,9 @@ const STRIKES: readonly Kill["how"][] = ["hung", "killed", "hung", "asked"];
 /** A worker hangs for a part of the time from one strike to the next, and at most for so long. */
 const MAX_HANG_MS = 4_000;
 
+/** How long a process may take to end that was killed, on a busy machine. */
+const ENDING_MS = 4_000;
+
 /** Told of a worker that is made to hang, when it goes on; times are milliseconds since 1970. */
 export type OnHung = (ports: readonly number[], fromMs: number, toMs: number) => void;
 
@@ -81,10 +84,19 @@ export class Killer {
     const fromMs = Date.now();
     if (!signal(pid, "SIGSTOP")) return;
     const at_s = performance.now() / 1000;
-    this.#kills.add({ at_s, pid, how: "hung", connections: ports.length }, ports);
-    await new Promise((resolve) => setTimeout(resolve, this.#hangMs));
+    const record = { at_s, pid, connections: ports.length };
+    this.#kills.add({ ...record, how: "hung" }, ports);
+    // The server ends it where more waits for it than may.
+    this.#watch.expectEnd(pid);
+    await sleep(this.#hangMs);
     signal(pid, "SIGCONT");
     this.#onHung(ports, fromMs, Date.now());
+    // It may have been killed, and not have ended yet.
+    await sleep(Math.min(this.#hangMs, ENDING_MS));
+    if (isThere(pid)) {
+      this.#watch.expectNoEnd(pid);
+      this.#kills.goesOn();
+    } else this.#kills.add({ ...record, how: "killed" }, ports);
   }
 
   /** Who is next, once there is somebody: the last one may still be on its way out. */
@@ -96,6 +108,19 @@ export class Killer {
     }
     return undefined;
   }
+}
+
+/** Whether there is such a process. */
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Whether the process was there to get it; whoever watches it says when it has ended by itself. */

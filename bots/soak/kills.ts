@@ -20,7 +20,8 @@ export interface Kill {
   readonly pid: number;
   /**
    * By SIGKILL; by SIGTERM, upon which it says goodbye to each client; or it was only stopped for some
-   * time, after which it goes on as if nothing had been.
+   * time, after which it goes on as if nothing had been, unless the server has killed it meanwhile: then
+   * it's counted as killed too.
    */
   readonly how: "killed" | "asked" | "hung";
   /** The connections it had, of all clients. */
@@ -29,7 +30,7 @@ export interface Kill {
 
 /** A worker that was made to end, as far as its clients are concerned. */
 interface Strike {
-  readonly how: "killed" | "asked";
+  readonly how: Kill["how"];
   readonly atMs: number;
   /** The clients' ports of the connections that it had. */
   readonly ports: ReadonlySet<number>;
@@ -41,6 +42,8 @@ export class Kills {
   readonly #strikes: Strike[] = [];
   readonly #spans: { readonly fromMs: number; readonly toMs: number }[] = [];
   #hung = { pid: 0, atMs: -Infinity };
+  /** The worker that hangs, or did so lately that the server may be about to kill it. */
+  #hanging: Strike | undefined;
   readonly #nowMs: () => number;
   #renewedMs = -Infinity;
 
@@ -56,13 +59,20 @@ export class Kills {
    */
   add(kill: Kill, ports: readonly number[]): void {
     this.kills.push(kill);
-    // Nothing may be lost with a worker that goes on.
+    const strike = { how: kill.how, atMs: this.#nowMs(), ports: new Set(ports) };
     if (kill.how === "hung") {
-      this.#hung = { pid: kill.pid, atMs: this.#nowMs() };
+      this.#hung = { pid: kill.pid, atMs: strike.atMs };
+      this.#hanging = strike;
       return;
     }
-    this.#spans.push({ fromMs: this.#unservedSinceMs(kill.pid), toMs: this.#nowMs() });
-    this.#strikes.push({ how: kill.how, atMs: this.#nowMs(), ports: new Set(ports) });
+    this.#hanging = undefined;
+    this.#spans.push({ fromMs: this.#unservedSinceMs(kill.pid), toMs: strike.atMs });
+    this.#strikes.push(strike);
+  }
+
+  /** The worker that hung goes on: nothing may be lost with it. */
+  goesOn(): void {
+    this.#hanging = undefined;
   }
 
   /** Whether a connection, lost just now, was a victim's. */
@@ -105,7 +115,8 @@ export class Kills {
 
   #within(ms: number): readonly Strike[] {
     const nowMs = this.#nowMs();
-    return this.#strikes.filter(({ atMs }) => nowMs - atMs < ms);
+    const strikes = this.#strikes.filter(({ atMs }) => nowMs - atMs < ms);
+    return this.#hanging === undefined ? strikes : [...strikes, this.#hanging];
   }
 
   /**
@@ -113,6 +124,7 @@ export class Kills {
    * up with what it had accepted.
    */
   hasOneBetween(fromMs: number, toMs: number): boolean {
+    if (this.#hanging !== undefined && this.#hanging.atMs <= toMs) return true;
     return this.#spans.some((span) => span.toMs >= fromMs && span.fromMs <= toMs);
   }
 

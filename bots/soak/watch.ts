@@ -61,6 +61,11 @@ export class Watch {
     this.#expected.add(pid);
   }
 
+  /** It isn't any more. */
+  expectNoEnd(pid: number): void {
+    this.#expected.delete(pid);
+  }
+
   stop(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);

@@ -55,14 +55,33 @@ describe("kills", () => {
     assertEquals(kills.explainsNoGreeting, false);
   });
 
-  it("take nothing with a worker that only hangs, but what it hadn't done when it was killed", () => {
+  it("take nothing with a worker that only hung, but what it hadn't done when it was killed", () => {
     let nowMs = 100_000;
     const kills = new Kills(() => nowMs);
     kills.add({ ...kill("killed"), how: "hung" }, [7]);
+    kills.goesOn();
     assertEquals([kills.explainsLoss(7), kills.hasOneBetween(99_000, 101_000)], [false, false]);
     nowMs += 5_000;
     kills.add(kill("killed"), [7]);
     assertEquals([kills.explainsLoss(7), kills.hasOneBetween(99_000, 101_000)], [true, true]);
+  });
+
+  it("may be the server's own, of a worker that hangs, and count then", () => {
+    let nowMs = 100_000;
+    const kills = new Kills(() => nowMs);
+    kills.add({ ...kill("killed"), how: "hung" }, [7]);
+    nowMs += 4_000;
+    const excuses = () => [
+      kills.explainsLoss(7),
+      kills.explainsLoss(9),
+      kills.explainsFarewell(7, 1_000),
+      kills.explainsNoGreeting,
+      kills.hasOneBetween(101_000, 102_000),
+    ];
+    assertEquals(excuses(), [true, false, false, true, true]);
+    kills.add(kill("killed"), [7]);
+    assertEquals(excuses(), [true, false, false, true, true]);
+    assertEquals(kills.kills.map(({ how }) => how), ["hung", "killed"]);
   });
 
   it("know of one between two moments", () => {
