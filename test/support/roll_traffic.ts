@@ -128,7 +128,7 @@ export class RollTraffic {
     const timer = setInterval(() => {
       if (this.#isStopped || client.ended !== null || lane.sent - lane.accepted > 100) return;
       client.send(publishForReceipt(message(TOPIC, [lane.id, ++lane.sent])));
-    }, 5);
+    }, 20);
     const isDone = () => this.#isStopped && lane.accepted === lane.sent;
     await this.#follow(client, isDone, () => void lane.accepted++);
     clearInterval(timer);
