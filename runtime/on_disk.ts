@@ -1,7 +1,7 @@
 /**
  * This program by the names that it was started by. An upgrade may have changed what a link names, and
- * what is started then is to be the new one; but runtimes know themselves, and one of them its scripts,
- * by where a link led when they began.
+ * what is started then is to be the new one; but runtimes know themselves, and Bun its scripts too, by
+ * where a link led when they began.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export function namedScript(path: string): string {
 
 function findProgram(): string | undefined {
   const name = process.argv0;
-  // It would ask its user. What it isn't allowed to look at, it isn't allowed to run either.
+  // Deno would ask its user. What it mustn't look at, it mustn't run either.
   if (!isAllowed({ name: "read" })) return isAbsolute(name) ? name : undefined;
   const folders = name.includes("/") ? [""] : readEnvironment("PATH")?.split(delimiter) ?? [];
   // Other programs may have the name, too.

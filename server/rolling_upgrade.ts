@@ -48,7 +48,7 @@ export class RollingUpgrade<Worker extends Replaceable> {
     this.#isAskedAgain = true;
     if (this.#rolling === undefined) this.#rolling = this.#rollWhileAsked();
     else if (isNews) {
-      this.#logger.info("got SIGUSR2: all workers are replaced once more after that");
+      this.#logger.info("workers are being replaced already; all are once more, behind that");
     }
   }
 
