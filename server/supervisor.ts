@@ -1,43 +1,20 @@
 import type { Logger } from "@logtape/logtape";
-import { randomBytes } from "node:crypto";
 import { EnvironmentError } from "../runtime/command_line.ts";
 import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access.ts";
-import type { OverdueProcess, UnreachableProcess } from "./backplane.ts";
-import { CONTROL_VERSION } from "./control.ts";
 import { Lender } from "./lending/lender.ts";
 import { termsOf } from "./lending/terms.ts";
-import { type Limits, SWEEP_INTERVAL_MS } from "./limits.ts";
-import { logClock, type LogLevel } from "./log.ts";
+import { SWEEP_INTERVAL_MS } from "./limits.ts";
+import { LivenessMonitor } from "./liveness_monitor.ts";
+import { logClock } from "./log.ts";
 import { RestartSchedule } from "./restart_schedule.ts";
 import { RollingUpgrade } from "./rolling_upgrade.ts";
 import { CensusTaker } from "./shares/census_taker.ts";
 import { STOP_PATIENCE_MS, stopWorkers } from "./stop_workers.ts";
 import { Timekeeper } from "./timekeeper.ts";
-import { WorkerProcess } from "./worker_process.ts";
-import { type Settings, WorkerSettings } from "./worker_settings.ts";
-
-/** What a supervisor starts. */
-export interface SupervisorPlan extends Settings {
-  readonly workers: number;
-  readonly hostname: string;
-  /** 0 lets the system choose; all workers share what it chose. */
-  readonly port: number;
-  /** The limits of each worker; those of connections, rates and topics hold for all together. */
-  readonly limits: Limits;
-  /** Connections that one worker's descriptors are enough for. */
-  readonly maxOwnConnections: number;
-  readonly logLevel: LogLevel;
-  /** Milliseconds over which workers close their connections when they stop; see `Order`. */
-  readonly drainMs: number | null;
-}
-
-/** How often a worker is asked for a sign of life, and how long it may take to give one. */
-const PING_INTERVAL_MS = 2_000;
-const PING_DEADLINE_MS = 10_000;
-
-/** The same where others wait for it, to which it has given none for a second. */
-const EXAMINATION_MS = 2_000;
+import { type SupervisorPlan, WorkerLauncher } from "./worker_launcher.ts";
+import type { WorkerProcess } from "./worker_process.ts";
+import { WorkerSettings } from "./worker_settings.ts";
 
 /** A signal to the whole process group reaches workers and their supervisor within this time. */
 const GROUP_SIGNAL_MS = 100;
@@ -49,60 +26,54 @@ const LOOK_MS = 50;
 const PROOF_MS = 1_000;
 
 /**
- * How long a new worker may take to be ready. All may start at once, on few cores.
- *
- * @param workers How many the server has.
- */
-export function startPatienceMs(workers: number): number {
-  return 10_000 + 1_000 * workers;
-}
-
-/**
  * Runs a server in several processes that share the port, and starts a new one for each that dies.
  */
 export class Supervisor {
   /** Resolves with the reason when it has given up, because no worker is left and none can be started. */
   readonly gaveUp: Promise<string>;
-  readonly #runtime: Runtime;
   readonly #plan: SupervisorPlan;
   readonly #logger: Logger;
   /** The workers' names in the log, each its successors' too. */
   readonly #names: readonly string[];
-  /** Begins the names of the workers' sockets. A NUL in front makes a name that is no file. */
-  readonly #socketPrefix = `\0hotwheels-${randomBytes(16).toString("hex")}-`;
-  readonly #secret = randomBytes(32).toString("hex");
   /** Those that have a process. */
   readonly #workers = new Set<WorkerProcess>();
-  /** Those of them that listen for clients. */
-  readonly #listening = new Set<WorkerProcess>();
-  #lastListen: Promise<void> = Promise.resolve();
-  /** Workers that are asked just now whether they only are busy. */
-  readonly #examined = new Set<WorkerProcess>();
+  readonly #launcher: WorkerLauncher;
+  readonly #liveness: LivenessMonitor;
   readonly #settings: WorkerSettings;
   readonly #restarts = new RestartSchedule();
   readonly #upgrade: RollingUpgrade<WorkerProcess>;
   /** The worker whose place a successor takes, from before that starts until the worker is gone. */
   #succeeded: WorkerProcess | undefined;
-  /** Workers that are ended since others can't be linked with them. */
-  readonly #separated = new WeakSet<WorkerProcess>();
   readonly #lender: Lender<WorkerProcess>;
   readonly #censusTaker = new CensusTaker<WorkerProcess>();
   /** Issues nothing: it knows where the workers' timestamps stand, for those to come. */
   readonly #timekeeper = new Timekeeper();
   #giveUp: (reason: string) => void = () => {};
-  #address: Address | undefined;
   #stopping: Promise<void> | undefined;
-  #pingTimer: ReturnType<typeof setInterval> | undefined;
   #clockTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(runtime: Runtime, plan: SupervisorPlan, logger: Logger) {
-    this.#runtime = runtime;
     this.#plan = plan;
     this.#settings = new WorkerSettings({ tls: plan.tls, access: plan.access }, logger);
     this.#logger = logger;
     this.#names = Array.from({ length: plan.workers }, (_, index) => `worker-${index + 1}`);
     this.gaveUp = new Promise((resolve) => this.#giveUp = resolve);
     this.#lender = new Lender(runtime, termsOf(plan.limits), plan.workers);
+    this.#liveness = new LivenessMonitor(this.#workers, logger);
+    this.#launcher = new WorkerLauncher({
+      runtime,
+      plan,
+      settings: this.#settings,
+      timekeeper: this.#timekeeper,
+      workers: this.#workers,
+      events: {
+        onSignal: (worker) => void this.#replace(worker),
+        onCensus: (worker, census, asks) => this.#censusTaker.take(worker, census, asks),
+        onOverdue: (overdue) => void this.#liveness.examine(overdue),
+        onUnreachable: (reporter, process) => this.#liveness.separate(reporter, process),
+        onClaims: (worker, claims) => this.#lender.take(worker, claims),
+      },
+    });
     this.#upgrade = new RollingUpgrade({
       workers: this.#workers,
       succeed: (predecessor) => this.#succeed(predecessor),
@@ -118,11 +89,11 @@ export class Supervisor {
    * it's stopped meanwhile.
    */
   async start(): Promise<Address> {
-    this.#pingTimer = setInterval(() => this.#pingAll(), PING_INTERVAL_MS);
+    this.#liveness.start();
     this.#clockTimer = setInterval(() => this.#followClock(), SWEEP_INTERVAL_MS);
     try {
       const started = await Promise.all(this.#names.map((name) => this.#startWorker(name)));
-      for (const worker of started) await this.#open(worker);
+      for (const worker of started) await this.#launcher.open(worker);
       for (const worker of started) this.#watch(worker);
     } catch (error) {
       // What ended workers may be about to stop us.
@@ -130,7 +101,7 @@ export class Supervisor {
       await this.stop();
       throw new EnvironmentError((error as Error).message, { cause: error });
     }
-    return this.#address as Address;
+    return this.#launcher.address as Address;
   }
 
   /**
@@ -165,8 +136,9 @@ export class Supervisor {
   }
 
   async #stop(): Promise<void> {
+    this.#launcher.stop();
     this.#upgrade.stop();
-    clearInterval(this.#pingTimer);
+    this.#liveness.stop();
     clearInterval(this.#clockTimer);
     await stopWorkers([...this.#workers], this.#plan.drainMs ?? 0);
     this.#lender.stop();
@@ -184,131 +156,14 @@ export class Supervisor {
 
   /** Starts a worker; it accepts no clients yet. */
   async #startWorker(name: string): Promise<WorkerProcess> {
-    const { limits, workers, maxOwnConnections, logLevel, drainMs } = this.#plan;
-    for (;;) {
-      const worker = await WorkerProcess.spawn(this.#runtime, name, this.#socketPrefix, {
-        onSignal: (signalled) => void this.#replace(signalled),
-        onCensus: (worker, census, asks) => this.#censusTaker.take(worker, census, asks),
-        onOverdue: (overdue) => void this.#examine(overdue),
-        onUnreachable: (reporter, process) => this.#separate(reporter, process),
-        onClaims: (claimant, claims) => this.#lender.take(claimant, claims),
-      });
-      this.#workers.add(worker);
-      worker.ended.then(() => {
-        this.#workers.delete(worker);
-        this.#listening.delete(worker);
-        for (const other of this.#linkable) {
-          other.order({ do: "unlink", socketPath: worker.socketPath }).catch(() => {});
-        }
-        this.#lender.remove(worker);
-        this.#censusTaker.remove(worker);
-      });
-      const patienceMs = startPatienceMs(workers);
-      let isLate = false;
-      const patience = setTimeout(() => {
-        isLate = true;
-        worker.kill();
-      }, patienceMs);
-      try {
-        // It came to be while the others were asked to end.
-        if (this.#isStopping) throw new Error("the server is being stopped");
-        const { socketPath } = worker;
-        await worker.order({
-          do: "start",
-          version: CONTROL_VERSION,
-          name,
-          socketPath,
-          secret: this.#secret,
-          limits,
-          workers,
-          maxOwnConnections,
-          logLevel,
-          drainMs,
-          timestampsAfter: this.#timekeeper.timestamps.next(),
-        });
-        worker.phase = "linking";
-        this.#lender.add(worker);
-        this.#censusTaker.add(worker);
-        return worker;
-      } catch (error) {
-        worker.kill();
-        const death = await worker.ended;
-        if (isLate) throw new Error(`${name} wasn't ready within ${patienceMs / 1000} s`);
-        // A process can't help signals before its program runs, and these are meant to end nobody.
-        const isHarmless = death === "by SIGHUP" || death === "by SIGUSR2";
-        if (!isHarmless || this.#isStopping) throw error;
-      } finally {
-        clearTimeout(patience);
-      }
-    }
-  }
-
-  /** Links a worker with all others, both ways, then lets it accept clients. */
-  async #open(worker: WorkerProcess): Promise<void> {
-    // One that starts is linked when it's opened itself.
-    const others = this.#linkable.filter((other) => other !== worker);
-    await Promise.all(others.map((other) => this.#link(worker, other)));
-    const { current } = this.#settings;
-    await this.#inTurn(() => this.#listen(worker, current));
-    // It may have been told of a change before it could use that.
-    await this.#settings.catchUp(worker, current);
-  }
-
-  /** Lets one worker after the other begin to listen. */
-  #inTurn(listen: () => Promise<void>): Promise<void> {
-    return this.#lastListen = this.#lastListen.catch(() => {}).then(listen);
-  }
-
-  /** Lets a worker accept clients; the first one finds out whether the address is to be had. */
-  async #listen(worker: WorkerProcess, { tls, access }: Settings): Promise<void> {
-    // A name is looked up once: workers to come need no answer, and get no other.
-    const { hostname, port } = this.#address?.transport === "tcp" ? this.#address : this.#plan;
-    const isFirst = this.#listening.size === 0;
-    const order = { do: "listen", hostname, port, isFirst, tls, access } as const;
-    this.#address = await worker.order(order) ?? undefined;
-    this.#listening.add(worker);
-    worker.servingSinceMs = performance.now();
-    if (worker.phase === "linking") worker.phase = "serving";
-  }
-
-  /** The workers that listen for the others. */
-  get #linkable(): WorkerProcess[] {
-    return [...this.#workers].filter(({ phase }) => phase !== "starting");
-  }
-
-  /** Links two workers both ways. Resolves when both links stand, or when one is not needed any more. */
-  async #link(worker: WorkerProcess, other: WorkerProcess): Promise<void> {
-    try {
-      await Promise.all([
-        other.order({ do: "link", socketPath: worker.socketPath }),
-        worker.order({ do: "link", socketPath: other.socketPath }),
-      ]);
-    } catch (error) {
-      // One that is about to end can't be linked with, nor be told to.
-      await Promise.race([worker.ended, other.ended]);
-      if (worker.hasEnded) throw error;
-    }
-  }
-
-  /** Ends one of two workers between which no link can be made. */
-  #separate(reporter: WorkerProcess, process: UnreachableProcess): void {
-    const { path, isOwnFault, downMs, cause } = process;
-    const other = this.#linkable.find(({ socketPath }) => socketPath === path);
-    // The other one says the same of this one.
-    if (other === undefined || this.#separated.has(reporter) || this.#separated.has(other)) return;
-    const ended = isOwnFault ? reporter : other;
-    this.#separated.add(ended);
-    this.#logger.error(
-      "{name} has had no link to {other} for {seconds} s ({cause}); {ended} is ended",
-      {
-        name: reporter.name,
-        other: other.name,
-        seconds: (downMs / 1000).toFixed(1),
-        cause,
-        ended: ended.name,
-      },
-    );
-    ended.kill();
+    const worker = await this.#launcher.start(name);
+    this.#lender.add(worker);
+    this.#censusTaker.add(worker);
+    worker.ended.then(() => {
+      this.#lender.remove(worker);
+      this.#censusTaker.remove(worker);
+    });
+    return worker;
   }
 
   #watch(worker: WorkerProcess): void {
@@ -347,7 +202,7 @@ export class Supervisor {
     let worker: WorkerProcess | undefined;
     try {
       worker = await this.#startWorker(name);
-      await this.#open(worker);
+      await this.#launcher.open(worker);
       this.#watch(worker);
       this.#logger.info("{name} has joined (pid {pid})", { name, pid: worker.pid });
     } catch (error) {
@@ -370,7 +225,7 @@ export class Supervisor {
   async #end(worker: WorkerProcess): Promise<void> {
     worker.phase = "leaving";
     await worker.order({ do: "drain" }).catch(() => {});
-    this.#listening.delete(worker);
+    worker.isListening = false;
     await worker.order({ do: "stop" }).catch(() => {});
   }
 
@@ -386,7 +241,7 @@ export class Supervisor {
     let worker: WorkerProcess | undefined;
     try {
       worker = await this.#startWorker(name);
-      await this.#open(worker);
+      await this.#launcher.open(worker);
       await this.#prove(worker);
       this.#watch(worker);
       return worker;
@@ -425,42 +280,6 @@ export class Supervisor {
   #followClock(): void {
     const event = this.#timekeeper.follow();
     if (event !== undefined) logClock(this.#logger, event);
-  }
-
-  /**
-   * Ends a worker for which too much waits in another one, unless it shows that it's only busy; also
-   * where it shows that again and again.
-   */
-  async #examine({ path, owedBytes, silentMs }: OverdueProcess): Promise<void> {
-    const worker = [...this.#workers].find(({ socketPath }) => socketPath === path);
-    if (worker === undefined || this.#examined.has(worker)) return;
-    this.#examined.add(worker);
-    const isAlive = silentMs < PING_DEADLINE_MS && await Promise.race([
-      worker.order({ do: "ping" }).then(() => true, () => true),
-      new Promise<false>((resolve) => setTimeout(() => resolve(false), EXAMINATION_MS)),
-    ]);
-    this.#examined.delete(worker);
-    if (isAlive || worker.hasEnded) return;
-    const seconds = (silentMs / 1000).toFixed(1);
-    this.#logger.error(
-      "{name} has taken nothing from another worker for {seconds} s, and {owedBytes} bytes wait for it; " +
-        "it is ended",
-      { name: worker.name, seconds, owedBytes },
-    );
-    worker.kill();
-  }
-
-  #pingAll(): void {
-    for (const worker of this.#workers) {
-      const ponged = worker.order({ do: "ping" }).catch(() => {});
-      // One that starts has a deadline of its own.
-      if (worker.phase === "starting") continue;
-      const deadline = setTimeout(() => {
-        this.#logger.error("{name} gives no sign of life; it is ended", { name: worker.name });
-        worker.kill();
-      }, PING_DEADLINE_MS);
-      ponged.finally(() => clearTimeout(deadline));
-    }
   }
 }
 

@@ -47,6 +47,8 @@ export class WorkerProcess {
   readonly name: string;
   /** For its supervisor to set. */
   phase: WorkerPhase = "starting";
+  /** Whether it listens for clients. */
+  isListening = false;
   /** When it began to serve, as `performance.now()` has it. */
   servingSinceMs: number | undefined;
   /** Where it listens for the other workers: a name that is no file. */

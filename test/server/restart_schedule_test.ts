@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import { MAX_DEATHS, RestartSchedule } from "../../server/restart_schedule.ts";
-import { startPatienceMs } from "../../server/supervisor.ts";
+import { startPatienceMs } from "../../server/worker_launcher.ts";
 
 const MINUTE_MS = 60_000;
 
