@@ -120,6 +120,41 @@ for (const runtime of TESTED_RUNTIMES) {
       }
     });
 
+    it("cost the worker that can't make them again its life, and no message", {
+      timeout,
+    }, async (t) => {
+      const server = await ServerCommand.listening(runtime, ["--workers", "2"]);
+      try {
+        const [healthy, poor] = workersOf(server) as [number, number];
+        const readers = await Promise.all(
+          Array.from({ length: 16 }, () => JanusClient.subscribed(server, "t")),
+        );
+        limitDescriptors(poor, 3);
+        const [link] = linksTo(healthy);
+        const refusal = cutLink(healthy, link!);
+        if (refusal !== undefined) return t.skip(`no link can be cut here: ${refusal}`);
+        await until("one of them is ended", () => {
+          return / no link to worker-1 for .* s \(.*too many.*\); worker-2 is ended/
+            .test(server.stderr);
+        }, 30_000);
+        await until("another one has joined", () => server.stderr.includes("worker-2 has joined"));
+        assert(workersOf(server).includes(healthy));
+        const kept = readers.filter((reader) => reader.ended === null);
+        assertGreater(kept.length, 0);
+        assertGreater(readers.length, kept.length);
+        const publishers = await Promise.all(
+          Array.from({ length: 8 }, () => JanusClient.greeted(server)),
+        );
+        for (const [p, publisher] of publishers.entries()) {
+          publisher.send(publish(message("t", [p, 0])));
+        }
+        for (const reader of kept) await reader.next(publishers.length);
+        for (const client of [...readers, ...publishers]) await client.dispose();
+      } finally {
+        await server.dispose();
+      }
+    });
+
     it(
       "leave descriptors enough for telling clients that there's no room",
       { timeout },
