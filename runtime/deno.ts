@@ -48,6 +48,9 @@ const acceptPauseMs = 100;
  */
 const acceptsPerTurn = 16;
 
+/** The same when the listener is about to close: those who come must not be faster than it is. */
+const acceptsPerLastTurn = 64;
+
 /** Sockets of this process, which must run on Deno 2.9.6 or later. */
 export function denoRuntime(): Runtime {
   return new DenoRuntime();
@@ -213,6 +216,8 @@ class DenoListener implements Listener {
   #closed = false;
   /** Connections accepted. */
   #accepted = 0;
+  /** Whether it waits for the next one. */
+  #isAccepting = false;
   #endPause: () => void = () => {};
 
   constructor(
@@ -244,7 +249,7 @@ class DenoListener implements Listener {
   }
 
   async #close(): Promise<void> {
-    await untilQueueIsEmpty(() => this.#accepted);
+    await untilQueueIsEmpty(() => this.#isAccepting ? this.#accepted : undefined);
     this.#closed = true;
     this.#endPause();
     this.#listener.close();
@@ -264,7 +269,7 @@ class DenoListener implements Listener {
   async #acceptAll(options: ListenOptions, accept: Accept, reads: DenoReads): Promise<void> {
     const what = `cannot accept on ${addressText(this.address)}`;
     for (let count = 1; !this.#closed; count++) {
-      if (count % acceptsPerTurn === 0) {
+      if (count % (this.#closing === undefined ? acceptsPerTurn : acceptsPerLastTurn) === 0) {
         await new Promise<void>((resolve) => this.#turns.next(resolve));
       }
       const goesOn = options.beforeAccept?.();
@@ -274,9 +279,12 @@ class DenoListener implements Listener {
       }
       let conn: Deno.Conn;
       try {
+        this.#isAccepting = true;
         conn = await this.#listener.accept();
+        this.#isAccepting = false;
         if (this.address.transport === "tcp") withoutDelay(conn as Deno.TcpConn, true);
       } catch (error) {
+        this.#isAccepting = false;
         if (this.#closed) break;
         options.onAcceptError?.(transportError(what, error));
         // A peer that went away before it was accepted says nothing about the next one.
