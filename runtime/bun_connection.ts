@@ -83,6 +83,10 @@ export class BunConnection implements Connection {
     return bytes;
   }
 
+  get hasUndelivered(): boolean {
+    return this.#held !== null;
+  }
+
   write(chunk: Uint8Array): boolean {
     if (this.#state !== "open" || this.#writeFailed) return false;
     if (this.#rest !== null) throw new Error("write() while another chunk is in flight");

@@ -146,6 +146,12 @@ export interface Connection {
   readonly heldBytes?: number;
 
   /**
+   * Whether some of that is delivered as soon as reading goes on, with nothing more to arrive. Absent
+   * where there never is any.
+   */
+  readonly hasUndelivered?: boolean;
+
+  /**
    * Sends `chunk`. At most one chunk is in flight.
    *
    * - `true`: the kernel took all of it; write again at once if you like.

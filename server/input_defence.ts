@@ -41,6 +41,8 @@ export class InputDefence {
   #heldBack: Session[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isLettingGo = false;
+  /** Sessions of those whose connections hold bytes, and are to be read. */
+  #holders: Session[] = [];
   /** Sessions whose frames are given up as long as that is needed, the first to go last. */
   #doomed: Session[] = [];
   #isNeeded: () => boolean = () => false;
@@ -80,6 +82,15 @@ export class InputDefence {
   /** Reads nothing more of a client while too much is held. */
   holdBack(session: Session): void {
     if (session.holdBack()) this.#heldBack.push(session);
+  }
+
+  /**
+   * Reads on a client that was held back, and whose connection holds bytes that arrived meanwhile: an
+   * abort isn't deferred by a pause. May be called at any moment.
+   */
+  letGo(session: Session): void {
+    this.#holders.push(session);
+    if (this.#holders.length === 1) this.#host.runtime.nextTurn(() => this.#letGoHolders());
   }
 
   /** Gives up frames that take long where they hold much. To be called about once a sweep. */
@@ -182,6 +193,11 @@ export class InputDefence {
       }
       this.#giveUpDoomed();
     });
+  }
+
+  #letGoHolders(): void {
+    for (const session of this.#holders.splice(0, LET_GO_PER_TURN)) session.letGo();
+    if (this.#holders.length > 0) this.#host.runtime.nextTurn(() => this.#letGoHolders());
   }
 
   #letGo(): void {

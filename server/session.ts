@@ -216,6 +216,8 @@ export class Session extends ClientConnection
     const isKnown = this.#inbound?.publisher !== undefined || this.#subscriptions.length > 0;
     const isHarmless = isKnown && !this.hasSentMuch;
     if (!this.isOpen || this.holdsLargeFrame || isHarmless) return false;
+    // Only by being read those bytes are given back.
+    if (this.connection.hasUndelivered) return false;
     if ((this.#flags & FOR_MEMORY) !== 0) return false;
     this.#pause(FOR_MEMORY);
     return true;
@@ -223,7 +225,7 @@ export class Session extends ClientConnection
 
   /** Undoes {@linkcode holdBack}. */
   letGo(): void {
-    if (!this.isOpen) return;
+    if (!this.isOpen || (this.#flags & FOR_MEMORY) === 0) return;
     this.onWaited(true);
     this.#resume(FOR_MEMORY);
   }
@@ -266,6 +268,8 @@ export class Session extends ClientConnection
 
   onHeld(): void {
     this.#accountUnfinished();
+    const isHeldBack = (this.#flags & FOR_MEMORY) !== 0;
+    if (isHeldBack && this.connection.hasUndelivered) this.context.inputDefence.letGo(this);
   }
 
   override onDrain(): void {

@@ -47,6 +47,24 @@ describe("the server's memory", () => {
     assertEquals(bed.server.counters.subscriptions, 1);
   });
 
+  it("reads what had arrived of clients that are gone, though it reads nobody for want of memory", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: 1024 * KIB });
+    const reader = bed.subscribed(["t"]);
+    const flooders = upTo(40).map(() => bed.dial());
+    for (const flooder of flooders) flood(flooder, "nobody", 2_000, 30);
+    bed.net.turn();
+    assertGreater(bed.server.heldBytes, 200 * KIB);
+    // With an abort the kernel gives all that it has, paused or not.
+    for (const flooder of flooders) flooder.reset();
+    bed.net.settle();
+    bed.pass(1_000);
+    assertEquals([bed.server.heldBytes, bed.server.counters.connections], [0, 1]);
+    const publisher = bed.dial();
+    flood(publisher, "t", 20, 4 * KIB);
+    bed.pass(1_000);
+    assertEquals(dataOf(reader), upTo(20));
+  });
+
   it("leaves those alone who took a byte within the last second", async () => {
     const bed = await MemoryBed.start({ maxTotalPendingBytes: 400 * KIB });
     const stalled = bed.subscribed(["t"], { bufferBytes: 200 });

@@ -43,6 +43,8 @@ export class MemoryConnection implements Connection, End {
   /** What is still to be sent of the chunk in flight; empty where only the answer is late. */
   #rest: Uint8Array | null = null;
   #isPaused = false;
+  /** What the peer had sent when it aborted the connection while it was paused. */
+  #held: Uint8Array | null = null;
   #peerEnded = false;
   /** How it ended, until the handler knows. */
   #end: { why: TransportEnd; cause?: Error } | null = null;
@@ -80,6 +82,14 @@ export class MemoryConnection implements Connection, End {
     return this.#rest === null ? 0 : this.#rest.length;
   }
 
+  get heldBytes(): number {
+    return this.#held?.length ?? 0;
+  }
+
+  get hasUndelivered(): boolean {
+    return this.#held !== null;
+  }
+
   write(chunk: Uint8Array): boolean {
     if (this.#state !== "open" || this.#outbox.broken) return false;
     if (this.#rest !== null) throw new Error("write() while another chunk is in flight");
@@ -106,6 +116,7 @@ export class MemoryConnection implements Connection, End {
     if (this.#state !== "open") return;
     this.#state = "closing";
     this.#isPaused = false;
+    this.#held = null;
     if (this.#rest === null) this.#outbox.end();
     this.#network.mark(this);
   }
@@ -151,6 +162,9 @@ export class MemoryConnection implements Connection, End {
 
   #receive(): void {
     if (this.#state === "closing") this.#inbox.clear();
+    this.#holdRest();
+    if (this.#state === "open" && !this.#isPaused && this.#held !== null) this.#releaseHeld();
+    if (this.#held !== null) return;
     if (this.#state === "open" && !this.#isPaused && this.#inbox.size > 0) {
       const chunk = new Uint8Array(Math.min(this.#inbox.size, readBytes));
       this.#inbox.take(chunk);
@@ -173,9 +187,27 @@ export class MemoryConnection implements Connection, End {
     if (this.#peerEnded && this.#outbox.ended) this.#finish("finished");
   }
 
+  /** An abort isn't deferred by a pause: as with Bun, what came before it is read, and kept. */
+  #holdRest(): void {
+    if (this.#state !== "open" || !this.#isPaused || !this.#inbox.broken) return;
+    if (this.#inbox.size === 0) return;
+    this.#held = new Uint8Array(this.#inbox.size);
+    this.#inbox.take(this.#held);
+    this.#handler.onHeld?.();
+  }
+
+  #releaseHeld(): void {
+    const chunk = this.#held!;
+    this.#held = null;
+    this.#network.mark(this);
+    this.#handler.onHeld?.();
+    this.#handler.onData(chunk);
+    chunk.fill(0xee);
+  }
+
   #finish(why: TransportEnd, cause?: Error): void {
     this.#state = "gone";
-    this.#rest = null;
+    this.#rest = this.#held = null;
     this.#inbox.clear();
     this.#end = { why, ...(cause === undefined ? {} : { cause }) };
     this.#network.mark(this);
