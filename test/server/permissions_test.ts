@@ -98,13 +98,13 @@ function serverAbilities(
     listens: port !== undefined,
     "knows its descriptors": most.test(stdout),
     "knows the backlog": stderr.includes("lets a listener have 7 wait"),
-    ...workers === 1 || port === undefined ? {} : passedOn(pid),
+    ...workers === 1 || port === undefined ? {} : passedOn(workersOf({ pid })[0]),
   }), whole);
 }
 
-/** Which variables that a runtime may need to start a server has passed on to a worker. */
-function passedOn(pid: number): Record<string, boolean> {
-  const passed = environmentOf(workersOf({ pid })[0]!);
+/** Which variables that a runtime may need to start were passed on to a child, if there is one. */
+function passedOn(child: number | undefined): Record<string, boolean> {
+  const passed = child === undefined ? [] : environmentOf(child);
   const needed = { HOME: process.env["HOME"]!, ...CACHES };
   return Object.fromEntries(
     Object.entries(needed).map(([variable, value]) => [
@@ -121,7 +121,17 @@ async function botsAbilities(
   report: string,
 ): Promise<Record<string, boolean>> {
   const args = ["20", "127.0.0.1", String(port), "--processes", "2", "--json", report];
-  const { stdout } = await start(words, args).ended;
+  const bots = start(words, args, CACHES);
+  const passed = passedOn(undefined);
+  let hasEnded = false;
+  bots.exited.then(() => hasEnded = true);
+  while (!hasEnded) {
+    for (const [what, works] of Object.entries(passedOn(workersOf(bots)[0]))) {
+      passed[what] ||= works;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const { stdout } = await bots.ended;
   let environment: Record<string, unknown> = {};
   try {
     environment = (JSON.parse(readFileSync(report, "utf8")) as {
@@ -138,6 +148,7 @@ async function botsAbilities(
     "know the backlog": environment["max_backlog"] === 7,
     "know the CPU": typeof environment["cpu_model"] === "string",
     "know the system": typeof environment["os_release"] === "string",
+    ...passed,
   };
 }
 
