@@ -113,6 +113,7 @@ export class DenoConnection implements Connection, StreamReader {
     if (!this.#paused || this.#state !== "open") return;
     this.#paused = false;
     if (this.#held > 0 || this.#endHeld) queueMicrotask(() => this.#release());
+    else if (this.#filledReads > 0) this.readOn();
     else this.#read();
   }
 
