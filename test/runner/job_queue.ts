@@ -127,7 +127,8 @@ class Started {
         end(false);
       });
       child.once("close", (status) => end(status === 0));
-      child.once("exit", (status) => {
+      child.once("exit", (status, signal) => {
+        if (signal !== null) this.#say(new TextEncoder().encode(`It was ended by ${signal}.\n`));
         setTimeout(() => {
           if (this.#hasEnded) return;
           this.#say(
