@@ -1,5 +1,6 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
+import type { RuntimeName } from "../../bots/program.ts";
 import { JanusClient, publish } from "../support/janus_client.ts";
 import { dataOf, framesOf, MemoryBed } from "../support/memory_bed.ts";
 import type { MemoryPeer } from "../support/memory_peer.ts";
@@ -156,34 +157,74 @@ function numbersOf(client: JanusClient): number[] {
   return client.frames.map((frame) => Number(/"data":(\d+)/.exec(frame)?.[1]));
 }
 
+/** How late this process may be for its readers to be good ones, in milliseconds. */
+const MAX_LATE_MS = 150;
+
+/** How often a burst is tried again that this process was too late for. */
+const MAX_TRIES = 5;
+
+/** How late this process's loop is at most. */
+class Lateness {
+  #lastMs = performance.now();
+  #lateMs = 0;
+  readonly #timer = setInterval(() => this.#look(), 10);
+
+  /** @returns Milliseconds. */
+  stop(): number {
+    clearInterval(this.#timer);
+    this.#look();
+    return this.#lateMs;
+  }
+
+  #look(): void {
+    const nowMs = performance.now();
+    this.#lateMs = Math.max(this.#lateMs, nowMs - this.#lastMs - 10);
+    this.#lastMs = nowMs;
+  }
+}
+
+/**
+ * Lets 50 publishers burst at a server and its readers.
+ *
+ * @param isLast Whether it isn't tried again.
+ * @returns Whether the readers got all; false where this process was too late to be a good reader.
+ */
+async function burstAtOnce(runtime: RuntimeName, isLast: boolean): Promise<boolean> {
+  const server = await ServerCommand.listening(runtime, ["--log-level=warning"]);
+  const clients: JanusClient[] = [];
+  const lateness = new Lateness();
+  try {
+    for (let i = 0; i < 10; i++) clients.push(await JanusClient.subscribed(server, "t"));
+    const publishers: JanusClient[] = [];
+    for (let p = 0; p < PUBLISHERS; p++) publishers.push(await JanusClient.greeted(server));
+    const readers = [...clients];
+    clients.push(...publishers);
+    for (const [p, publisher] of publishers.entries()) {
+      publisher.send(burst(p * EACH, (p + 1) * EACH, 60_000));
+    }
+    await until(
+      "all have come",
+      () =>
+        readers.every(({ frames, ended }) => frames.length === PUBLISHERS * EACH || ended !== null),
+      60_000,
+    );
+    const lateMs = lateness.stop();
+    if (server.stderr !== "" && lateMs > MAX_LATE_MS && !isLast) return false;
+    assertEquals(server.stderr, "", `${lateMs} ms late`);
+    assertComplete(readers.map(numbersOf), PUBLISHERS, EACH);
+    return true;
+  } finally {
+    lateness.stop();
+    for (const client of clients) await client.dispose();
+    await server.dispose();
+  }
+}
+
 for (const runtime of TESTED_RUNTIMES) {
   describe(`a server on ${runtime}`, () => {
     it("loses no reader to 50 publishers that burst at once", { timeout: 120_000 }, async () => {
-      const server = await ServerCommand.listening(runtime, ["--log-level=warning"]);
-      const clients: JanusClient[] = [];
-      try {
-        for (let i = 0; i < 10; i++) clients.push(await JanusClient.subscribed(server, "t"));
-        const publishers: JanusClient[] = [];
-        for (let p = 0; p < PUBLISHERS; p++) publishers.push(await JanusClient.greeted(server));
-        const readers = [...clients];
-        clients.push(...publishers);
-        for (const [p, publisher] of publishers.entries()) {
-          publisher.send(burst(p * EACH, (p + 1) * EACH, 60_000));
-        }
-        await until(
-          "all have come",
-          () =>
-            readers.every(({ frames, ended }) =>
-              frames.length === PUBLISHERS * EACH || ended !== null
-            ),
-          60_000,
-        );
-        assertEquals(server.stderr, "");
-        assertComplete(readers.map(numbersOf), PUBLISHERS, EACH);
-      } finally {
-        for (const client of clients) await client.dispose();
-        await server.dispose();
-      }
+      // Readers that a busy machine keeps from reading are slow ones.
+      for (let tries = 1; !await burstAtOnce(runtime, tries === MAX_TRIES); tries++);
     });
 
     it("loses no reader to a burst where no more than a batch may wait for one", {
