@@ -27,10 +27,17 @@ export function defendBudget(sessions: SessionTable, budget: MemoryBudget): void
   );
   for (const session of holders) {
     if (!budget.isExceeded) return;
-    // What else a client has sent is small, or is read in turn: to end it would free next to nothing.
-    if (session.holdsMostlyInput && !session.holdsLargeFrame) continue;
-    if (session.holdsMostlyInput) session.giveUpInput(EXHAUSTED_BY_INPUT);
-    else session.evict("Memory was exhausted");
+    if (session.holdsMostlyInput) {
+      // What else a client has sent is small, or is read in turn: to end it would free next to nothing.
+      if (session.holdsLargeFrame && budget.isUnfinishedTight) {
+        session.giveUpInput(EXHAUSTED_BY_INPUT);
+      }
+      continue;
+    }
+    // Receipts that it's owed come by themselves; and no reader pays for what others have sent.
+    if (session.pendingBytes > 0 && budget.isHalfFullOfOutput) {
+      session.evict("Memory was exhausted");
+    }
   }
 }
 

@@ -84,11 +84,13 @@ export class Inbound implements Applicant, ReadTask {
   /** When the client last sent much at once, on the coarse clock; 0 if it never did. The session's own. */
   sentMuchMs = 0;
   /**
-   * What a frame that isn't complete, and what arrived and isn't delivered, hold of the memory budget, and
-   * since when, on the coarse clock. The session's own.
+   * What a frame, record or handshake that isn't complete holds of the memory budget, and since when, on
+   * the coarse clock. The session's own.
    */
   unfinishedBytes = 0;
   unfinishedSinceMs = 0;
+  /** What the connection holds that arrived and isn't delivered. The session's own. */
+  undeliveredBytes = 0;
   readonly #session: InboundSession;
   readonly #context: SessionContext;
   /** Messages that it may still publish just now, from the first on. */
@@ -123,7 +125,7 @@ export class Inbound implements Applicant, ReadTask {
   /** True for a client that publishes, asks for much or has begun something, which must not be forgotten. */
   get isNeeded(): boolean {
     return this.#messages !== undefined || this.#requests !== undefined || this.sentMuchMs !== 0 ||
-      this.unfinishedBytes > 0;
+      this.unfinishedBytes > 0 || this.undeliveredBytes > 0;
   }
 
   get site(): string {

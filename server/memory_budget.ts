@@ -68,6 +68,11 @@ export class MemoryBudget {
     return this.heldBytes * 2 > this.#freeBytes;
   }
 
+  /** Whether what waits for readers takes more than half of what there is room for. */
+  get isHalfFullOfOutput(): boolean {
+    return this.#outputBytes * 2 > this.#freeBytes;
+  }
+
   /** Whether subscriptions and topics hold more than they may. */
   get isStandingFull(): boolean {
     return this.#standingBytes > this.#maxStandingBytes;

@@ -118,7 +118,8 @@ export class Session extends ClientConnection
 
   /** Bytes that are kept of what it sent. */
   get inputBytes(): number {
-    return this.unfinishedInputBytes + (this.#inbound?.deferredBytes ?? 0);
+    const { deferredBytes = 0, undeliveredBytes = 0 } = this.#inbound ?? {};
+    return this.unfinishedInputBytes + deferredBytes + undeliveredBytes;
   }
 
   /** Whether most of that is what it sent. */
@@ -496,7 +497,13 @@ export class Session extends ClientConnection
 
   /** Accounts for the memory that a frame of this client's holds which isn't complete, or its connection. */
   #accountUnfinished(): void {
-    const bytes = this.#decoder.heldBytes + (this.connection.heldBytes ?? 0);
+    const { heldBytes = 0, hasUndelivered = false } = this.connection;
+    this.#countUnfinished(this.#decoder.heldBytes + (hasUndelivered ? 0 : heldBytes));
+    // That waits to be read as what is deferred does, and frees its memory so.
+    this.#countUndelivered(hasUndelivered ? heldBytes : 0);
+  }
+
+  #countUnfinished(bytes: number): void {
     const before = this.unfinishedInputBytes;
     if (bytes === before) return;
     const { budget, clock } = this.context;
@@ -504,6 +511,13 @@ export class Session extends ClientConnection
     if (before === 0) inbound.unfinishedSinceMs = clock.nowMs;
     inbound.unfinishedBytes = bytes;
     budget.countUnfinished(bytes - before);
+  }
+
+  #countUndelivered(bytes: number): void {
+    const before = this.#inbound?.undeliveredBytes ?? 0;
+    if (bytes === before) return;
+    this.#inboundSide.undeliveredBytes = bytes;
+    this.context.budget.countDeferred(bytes - before);
   }
 
   // What its connection asks of it.

@@ -80,15 +80,19 @@ export class Killer {
 
   async #hang(pid: number): Promise<void> {
     // Before it's stopped: that takes long on a busy machine, and a worker that hangs too long is ended.
-    const ports = await peersOf(pid, this.#port).catch(() => []);
+    const before = await peersOf(pid, this.#port).catch(() => []);
     const fromMs = Date.now();
     if (!signal(pid, "SIGSTOP")) return;
     const at_s = performance.now() / 1000;
-    const record = { at_s, pid, connections: ports.length };
-    this.#kills.add({ ...record, how: "hung" }, ports);
+    const record = { at_s, pid, connections: before.length };
+    this.#kills.add({ ...record, how: "hung" }, before);
     // The server ends it where more waits for it than may.
     this.#watch.expectEnd(pid);
-    await sleep(this.#hangMs);
+    const goesOnMs = performance.now() + this.#hangMs;
+    // Clients may have come meanwhile; none does any more.
+    const ports = [...before, ...await peersOf(pid, this.#port).catch(() => [])];
+    this.#kills.hangsWith(ports);
+    await sleep(goesOnMs - performance.now());
     signal(pid, "SIGCONT");
     this.#onHung(ports, fromMs, Date.now());
     // It may have been killed, and not have ended yet.

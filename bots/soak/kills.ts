@@ -70,6 +70,11 @@ export class Kills {
     this.#strikes.push(strike);
   }
 
+  /** The worker that hangs has these connections, now that it takes no more. */
+  hangsWith(ports: readonly number[]): void {
+    if (this.#hanging !== undefined) this.#hanging = { ...this.#hanging, ports: new Set(ports) };
+  }
+
   /** The worker that hung goes on: nothing may be lost with it. */
   goesOn(): void {
     this.#hanging = undefined;

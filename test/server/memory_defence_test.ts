@@ -50,15 +50,24 @@ describe("the server's memory", () => {
   it("reads what had arrived of clients that are gone, though it reads nobody for want of memory", async () => {
     const bed = await MemoryBed.start({ maxTotalPendingBytes: 1024 * KIB });
     const reader = bed.subscribed(["t"]);
+    const slow = bed.subscribed(["slow"], { bufferBytes: 200 });
+    slow.stall();
+    flood(bed.dial(), "slow", 5, 4 * KIB);
+    bed.net.settle();
     const flooders = upTo(40).map(() => bed.dial());
     for (const flooder of flooders) flood(flooder, "nobody", 2_000, 30);
     bed.net.turn();
     assertGreater(bed.server.heldBytes, 200 * KIB);
     // With an abort the kernel gives all that it has, paused or not.
     for (const flooder of flooders) flooder.reset();
-    bed.net.settle();
+    bed.net.turn();
+    bed.beginSweep();
     bed.pass(1_000);
-    assertEquals([bed.server.heldBytes, bed.server.counters.connections], [0, 1]);
+    // Nor does anybody else pay for it.
+    assertEquals([...new Set(bed.ended.map(({ reason }) => reason))], ["connection_lost"]);
+    slow.flow();
+    bed.pass(250);
+    assertEquals([dataOf(slow), bed.server.heldBytes, bed.ended.length], [upTo(5), 0, 40]);
     const publisher = bed.dial();
     flood(publisher, "t", 20, 4 * KIB);
     bed.pass(1_000);

@@ -55,6 +55,16 @@ describe("kills", () => {
     assertEquals(kills.explainsNoGreeting, false);
   });
 
+  it("explain the loss of what came to a worker before it hung, too", () => {
+    const kills = new Kills(() => 100_000);
+    kills.hangsWith([6]);
+    kills.add({ ...kill("killed"), how: "hung" }, [7]);
+    kills.hangsWith([7, 8]);
+    assertEquals([6, 7, 8].map((port) => kills.explainsLoss(port)), [false, true, true]);
+    kills.goesOn();
+    assertEquals(kills.explainsLoss(8), false);
+  });
+
   it("take nothing with a worker that only hung, but what it hadn't done when it was killed", () => {
     let nowMs = 100_000;
     const kills = new Kills(() => nowMs);
