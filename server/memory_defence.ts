@@ -127,7 +127,7 @@ export class MemoryDefence {
     const { budget } = this;
     const goal = budget.heldBytes + budget.standingBytes - bytes;
     return this.#eviction.begin({
-      bytesOf: (session) => session.inputBytes + session.standingBytes,
+      bytesOf: (session) => session.bulkInputBytes + session.standingBytes,
       countsOutput: true,
       isNeeded: () => budget.heldBytes + budget.standingBytes > goal,
       detail: "Memory is short, and this client holds much of it",

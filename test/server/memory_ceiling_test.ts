@@ -294,6 +294,42 @@ describe("a server near its memory's ceiling", () => {
     assertEquals(bed.server.counters.memoryEvictions, 1);
   });
 
+  it("ends nobody for a little that waits to be read", async () => {
+    const bed = await MemoryBed.start({
+      maxMemoryBytes: MAX,
+      maxPendingBytes: 200 * MB,
+      softPendingBytes: 200 * MB,
+      maxTotalPendingBytes: 200 * MB,
+    });
+    const stalled = bed.subscribed(["s"], { bufferBytes: 200 });
+    stalled.stall();
+    const filler = bed.dial();
+    for (let sent = 0; sent < 60 * MB; sent += 50_000) {
+      filler.send(publish(`{"topic":"s","padding":"${"x".repeat(50_000)}"}`));
+      bed.net.settle();
+    }
+    const reader = bed.subscribed(["t"]);
+    const small = bed.dial();
+    small.send(publish('{"topic":"t","data":0}'));
+    bed.net.settle();
+    bed.net.residentBytes = 350 * MB;
+    bed.beginSweep();
+    const more = Array.from({ length: 100 }, (_, i) => i + 1);
+    const padding = "x".repeat(60);
+    small.send(
+      more.map((i) => publish(`{"topic":"t","data":${i},"padding":"${padding}"}`)).join(""),
+    );
+    bed.net.settle();
+    assertEquals(dataOf(reader), [0]);
+    // More than all clients hold.
+    bed.net.residentBytes = 399 * MB;
+    bed.pass(1_000);
+    bed.net.residentBytes = 200 * MB;
+    bed.pass(1_000);
+    assertEquals(bed.ended.map(({ reason }) => reason), ["slow_consumer"]);
+    assertEquals(dataOf(reader), [0, ...more]);
+  });
+
   it("refuses connections while clients hold nearly all that there is", async () => {
     const bed = await MemoryBed.start({ maxMemoryBytes: MAX });
     const crowd = Array.from({ length: 6_000 }, () => bed.dial());
