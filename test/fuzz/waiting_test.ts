@@ -73,8 +73,8 @@ const waiting: fc.Arbitrary<Waiting> = fc.record({
   steps: fc.array(step, { minLength: 20, maxLength: 80, size: "max" }),
 });
 
-/** Some 50 steps each: 15,000 in all on both runtimes together. */
-const RUNS = 150;
+/** Some 50 steps each: 100,000 in all on both runtimes together. */
+const RUNS = 1_000;
 
 /** Four publishers that send much to the readers of two servers, all at once. */
 const bothWays: Waiting = {
