@@ -30,8 +30,7 @@ const STARTS_SERVERS = /\bfrom "node:child_process"|\bcreateServer\b|\/runtime\/
 
 /** Floods, soaks and measurements of time. */
 const HEAVY = new RegExp(
-  "^test/(?:attacks/|bots/soak/(?:command|faulty_server)_|bots/compare/(?:counting|measuring)_|" +
-    "bots/churn_|server/(?:bursts|churn_heap|slow_consumers)_)",
+  "^test/(?:attacks/|bots/soak/command_|bots/churn_|server/(?:bursts|churn_heap|slow_consumers)_)",
 );
 
 /**
