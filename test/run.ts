@@ -65,7 +65,7 @@ const DENO_TEST = [
 const BUN_TEST = ["test", "--timeout", "60000"];
 
 /** Tests wait more than they work. */
-const JOBS_PER_CORE = 2;
+const JOBS_PER_CORE = 3;
 
 /** More would take each other's connections and memory, however many cores there are. */
 const MAX_DEFAULT_JOBS = 8;
@@ -126,7 +126,7 @@ function testJob(runtime: RuntimeName, files: readonly TestFile[], report: strin
   return {
     title: `${runtime} test ${nameOf(paths)}`,
     command: [findProgram(runtime).path, ...flags, ...paths],
-    slots: files.some(({ isHeavy }) => isHeavy) ? 2 : 1,
+    slots: files.some(({ isHeavy }) => isHeavy) ? JOBS_PER_CORE : 1,
     report,
   };
 }
