@@ -27,9 +27,9 @@ Usage:
 
 Flags:
   --quick     leave out the fuzz tests, and those that start servers or other
-              processes; deno task ok is this, and takes less than a minute
-  --jobs n    how many test processes may run at once (default: two for each
-              core); one that loads the machine counts as two
+              processes; deno task ok is this, and takes about a minute
+  --jobs n    how many test processes may run at once (default: three for
+              each core); one that loads the machine counts as three
   -h, --help  print this
   --version   print the version
 
