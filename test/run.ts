@@ -28,8 +28,8 @@ Usage:
 Flags:
   --quick     leave out the fuzz tests, and those that start servers or other
               processes; deno task ok is this, and takes about a minute
-  --jobs n    how many test processes may run at once (default: three for
-              each core); one that loads the machine counts as three
+  --jobs n    how many test processes may run at once (default: two for each
+              core); one that loads the machine counts as two
   -h, --help  print this
   --version   print the version
 
@@ -65,7 +65,7 @@ const DENO_TEST = [
 const BUN_TEST = ["test", "--timeout", "60000"];
 
 /** Tests wait more than they work. */
-const JOBS_PER_CORE = 3;
+const JOBS_PER_CORE = 2;
 
 /** More would take each other's connections and memory, however many cores there are. */
 const MAX_DEFAULT_JOBS = 8;
