@@ -250,22 +250,27 @@ describe("the memory ceiling", () => {
   });
 });
 
+/** A server one of whose readers has stalled and holds 60 MB: it's what there is too much of. */
+async function withStalledReader(): Promise<MemoryBed> {
+  const bed = await MemoryBed.start({
+    maxMemoryBytes: MAX,
+    maxPendingBytes: 200 * MB,
+    softPendingBytes: 200 * MB,
+    maxTotalPendingBytes: 200 * MB,
+  });
+  const stalled = bed.subscribed(["s"], { bufferBytes: 200 });
+  stalled.stall();
+  const filler = bed.dial();
+  for (let sent = 0; sent < 60 * MB; sent += 50_000) {
+    filler.send(publish(`{"topic":"s","padding":"${"x".repeat(50_000)}"}`));
+    bed.net.settle();
+  }
+  return bed;
+}
+
 describe("a server near its memory's ceiling", () => {
   it("reads small publishers on but no others, then none, then refuses; and all again", async () => {
-    const bed = await MemoryBed.start({
-      maxMemoryBytes: MAX,
-      maxPendingBytes: 200 * MB,
-      softPendingBytes: 200 * MB,
-      maxTotalPendingBytes: 200 * MB,
-    });
-    // Somebody holds what there is too much of.
-    const stalled = bed.subscribed(["s"], { bufferBytes: 200 });
-    stalled.stall();
-    const filler = bed.dial();
-    for (let sent = 0; sent < 60 * MB; sent += 50_000) {
-      filler.send(publish(`{"topic":"s","padding":"${"x".repeat(50_000)}"}`));
-      bed.net.settle();
-    }
+    const bed = await withStalledReader();
     const reader = bed.subscribed(["t"]);
     const small = bed.dial();
     small.send(publish('{"topic":"t","data":0}'));
@@ -295,19 +300,7 @@ describe("a server near its memory's ceiling", () => {
   });
 
   it("ends nobody for a little that waits to be read", async () => {
-    const bed = await MemoryBed.start({
-      maxMemoryBytes: MAX,
-      maxPendingBytes: 200 * MB,
-      softPendingBytes: 200 * MB,
-      maxTotalPendingBytes: 200 * MB,
-    });
-    const stalled = bed.subscribed(["s"], { bufferBytes: 200 });
-    stalled.stall();
-    const filler = bed.dial();
-    for (let sent = 0; sent < 60 * MB; sent += 50_000) {
-      filler.send(publish(`{"topic":"s","padding":"${"x".repeat(50_000)}"}`));
-      bed.net.settle();
-    }
+    const bed = await withStalledReader();
     const reader = bed.subscribed(["t"]);
     const small = bed.dial();
     small.send(publish('{"topic":"t","data":0}'));
