@@ -29,12 +29,15 @@ export class Mesh implements Backplane {
   readonly #links = new Map<string, OutgoingLink>();
   /** The links of the others, by the paths of theirs. */
   readonly #incoming = new Map<string, IncomingLink>();
+  /** The paths of processes that have ended: each is used once. */
+  readonly #ended = new Set<string>();
   readonly #holds: TopicHolds;
   readonly #encoder = new LinkEncoder(SEGMENT_HEADER_BYTES);
   readonly #gate: Gate;
   readonly #context: LinkContext;
   #listener: Listener | undefined;
   #isFlushScheduled = false;
+  #isClosed = false;
 
   constructor(host: MeshHost) {
     this.#host = host;
@@ -91,7 +94,9 @@ export class Mesh implements Backplane {
 
   /** The process that listened at `path` has ended. What it has sent is still read. */
   unlink(path: string): void {
+    this.#ended.add(path);
     this.#dialled.get(path)?.end();
+    this.#forgetEnded();
   }
 
   /** From now on links say at once what has arrived, since a process that waits for that will end. */
@@ -150,6 +155,7 @@ export class Mesh implements Backplane {
 
   /** Closes the links and stops listening. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const link of this.#dialled.values()) link.close();
     await this.#listener?.close();
   }
@@ -183,10 +189,14 @@ export class Mesh implements Backplane {
     return link;
   }
 
-  /** Drops what is left of the links of processes that have ended, once all is read. */
+  /**
+   * Drops what is left of the links of processes that have ended, once all is read. One that this process
+   * hasn't dialled yet may have dialled it: where its connection breaks, it goes on over the next one.
+   */
   #forgetEnded(): void {
     for (const [path, link] of this.#incoming) {
-      if (this.#dialled.has(path) || link.stream.isCarried) continue;
+      const isOver = this.#isClosed || this.#ended.has(path);
+      if (!isOver || this.#dialled.has(path) || link.stream.isCarried) continue;
       this.#incoming.delete(path);
       link.discard();
     }

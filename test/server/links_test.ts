@@ -18,7 +18,7 @@ import {
   receiptOf,
   type Target,
 } from "../support/janus_client.ts";
-import { until } from "../support/until.ts";
+import { quiet, until } from "../support/until.ts";
 
 /** Two servers in this process that are linked through proxies, as two workers are without. */
 class LinkedServers {
@@ -35,16 +35,9 @@ class LinkedServers {
   }
 
   static async start(nextCut: () => number): Promise<LinkedServers> {
-    const runtime = await detectRuntime();
     const unreachable: UnreachableProcess[] = [];
-    const servers = [0, 1].map(() =>
-      new Server(
-        runtime,
-        completeLimits({ maxConnections: 1_000 }),
-        { onSessionEnd() {}, onAcceptError() {} },
-        { hasMesh: true, onUnreachable: (process) => unreachable.push(process) },
-      )
-    );
+    const onUnreachable = (process: UnreachableProcess) => void unreachable.push(process);
+    const servers = [await aServer(onUnreachable), await aServer(onUnreachable)];
     const linked = new LinkedServers(servers, unreachable);
     const paths = servers.map((_, i) => join(linked.#folder, `${i}.sock`));
     for (const [i, server] of servers.entries()) await server.mesh!.listen(paths[i]!);
@@ -65,9 +58,19 @@ class LinkedServers {
   }
 }
 
+async function aServer(onUnreachable: (process: UnreachableProcess) => void): Promise<Server> {
+  const limits = completeLimits({ maxConnections: 1_000 });
+  const events = { onSessionEnd() {}, onAcceptError() {} };
+  return new Server(await detectRuntime(), limits, events, { hasMesh: true, onUnreachable });
+}
+
 /** The `data` of the messages that a client has received, in order. */
 function dataOf(client: JanusClient): string[] {
-  return client.frames.map((frame) => (JSON.parse(frame) as { data: string }).data);
+  return client.frames.map(dataOfFrame);
+}
+
+function dataOfFrame(frame: string): string {
+  return (JSON.parse(frame) as { data: string }).data;
 }
 
 const timeout = 60_000;
@@ -120,6 +123,37 @@ describe("a link between processes", () => {
       for (const client of [...readers, ...publishers]) await client.dispose();
     } finally {
       await linked.stop();
+    }
+  });
+
+  it("goes on where it's cut before the other process has dialled, too", { timeout }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "hotwheels-links-"));
+    const [here, there] = await Promise.all([aServer(() => {}), aServer(() => {})]);
+    const path = join(folder, "there.sock");
+    const herePath = join(folder, "here.sock");
+    await here.mesh!.listen(herePath);
+    await there.mesh!.listen(path);
+    const proxy = await CuttingProxy.inFrontOf(path, () => Infinity);
+    try {
+      await here.mesh!.link(path);
+      const target = { hostname: "127.0.0.1", port: 0, transport: "tcp" } as const;
+      const publisher = await JanusClient.greeted(await here.listen(target) as Target);
+      // So much is acknowledged at once.
+      for (let i = 0; i < 4; i++) publisher.send(publish(message("t", "x".repeat(40_000))));
+      await until("it has arrived", () => there.counters.messagesForwarded >= 3);
+      await quiet();
+      proxy.cut();
+      await until("it's cut", () => here.counters.linkFailures > 0);
+      await there.mesh!.link(herePath);
+      const reader = await JanusClient.subscribed(await there.listen(target) as Target, "t");
+      publisher.send(publish(message("t", "after")));
+      assertEquals(dataOfFrame(await reader.frame()), "after");
+      for (const client of [reader, publisher]) await client.dispose();
+    } finally {
+      for (const server of [here, there]) await server.drain();
+      for (const server of [here, there]) await server.stop();
+      await proxy.close();
+      rmSync(folder, { recursive: true, force: true });
     }
   });
 
