@@ -54,7 +54,7 @@ async function soakAll(
   args: readonly string[],
   undertakings: Undertakings,
 ): Promise<SoakReport> {
-  const { workers, durationMs, killEveryMs } = options;
+  const { workers, durationMs, killEveryMs, chaosEveryMs } = options;
   const seed = options.seed ?? Math.floor(Math.random() * (MAX_SEED + 1));
   const client = await detectRuntime();
   const over: SoakRun[] = [];
@@ -75,6 +75,7 @@ async function soakAll(
     minutes: durationMs / 60_000,
     workers,
     kill_every_s: killEveryMs === null ? null : killEveryMs / 1000,
+    chaos_every_s: chaosEveryMs === null ? null : chaosEveryMs / 1000,
     arguments: [...args],
     interrupted,
     passed: !interrupted && runs.every(({ passed }) => passed),
@@ -115,15 +116,18 @@ async function soakEach(
 
 async function soakOne(
   server: SoakedServer,
-  { durationMs, subscribers, doors, killEveryMs, latency, maxMemoryBytes, only }: SoakOptions,
+  options: SoakOptions,
   client: RuntimeName,
   seed: number,
 ): Promise<SoakRun> {
+  const { durationMs, subscribers, doors, killEveryMs, chaosEveryMs, ...others } = options;
+  const { latency, maxMemoryBytes, only } = others;
   const isTerminal = process.stderr.isTTY === true;
   const run = await soak(server, {
     durationMs,
     subscribers: Math.ceil(subscribers / doors.length),
     killEveryMs,
+    chaosEveryMs,
     latency,
     maxMemoryBytes,
     only,
@@ -156,6 +160,7 @@ async function foundServer(
     keys: null,
     pid: null,
     renew: null,
+    misrenew: null,
     resetsWhenRenewed: false,
     stop: null,
     stopLimitMs: Infinity,

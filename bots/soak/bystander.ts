@@ -113,7 +113,10 @@ export class Bystander {
   #onGone({ role, port, greetedAgoMs, how, told }: BystanderNote & { is: "gone" }): void {
     const greetedMs = performance.now() - (greetedAgoMs ?? 0);
     const isFarewell = told?.includes('"code":"server_shutdown"') ?? false;
-    const isExplained = isFarewell
+    const saysNoRoom = told?.includes('"code":"too_many_connections"') ?? false;
+    const isExplained = saysNoRoom
+      ? this.#kills.explainsNoRoom(port, greetedAgoMs === null ? null : greetedMs)
+      : isFarewell
       ? this.#kills.explainsFarewell(port, greetedMs)
       : greetedAgoMs === null
       ? this.#kills.explainsNoGreeting

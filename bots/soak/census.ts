@@ -4,9 +4,8 @@
  * @module
  */
 
-import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { childEnvironment } from "../program.ts";
+import { runTool } from "./tools.ts";
 
 /** One process of a server. */
 export interface ProcessRecord {
@@ -18,10 +17,6 @@ export interface ProcessRecord {
 }
 
 const SCRIPT = fileURLToPath(import.meta.resolve("./census.sh"));
-const LIMIT_MS = 10_000;
-
-/** A line for each of a million connections. */
-const MAX_OUTPUT_BYTES = 8 * 1024 * 1024;
 
 /**
  * A server's process and its descendants; takes some hundredths of a second.
@@ -46,12 +41,7 @@ export async function peersOf(pid: number, port: number): Promise<number[]> {
   return (await ask("peers", String(pid), String(port))).map(Number);
 }
 
-function ask(...args: string[]): Promise<string[]> {
-  return new Promise((resolve, reject) => {
-    const options = { env: childEnvironment(), timeout: LIMIT_MS, maxBuffer: MAX_OUTPUT_BYTES };
-    execFile("sh", [SCRIPT, ...args], options, (error, stdout) => {
-      if (error === null) resolve(stdout.split("\n").filter((line) => line !== ""));
-      else reject(error);
-    });
-  });
+async function ask(...args: string[]): Promise<string[]> {
+  const said = await runTool("sh", SCRIPT, ...args);
+  return said.split("\n").filter((line) => line !== "");
 }

@@ -26,6 +26,13 @@ export interface Door {
   readonly trust: TlsTrust | null;
   /** Puts the other of two certificates in place; `null` without TLS. */
   readonly changeIdentity: (() => void) | null;
+  /**
+   * Puts in place what can't be used: in turn the other certificate without its key, and no certificate
+   * at all. `null` without TLS.
+   *
+   * @returns Puts back what was there.
+   */
+  readonly spoilIdentity: (() => () => void) | null;
   /** Removes its files. */
   dispose(): void;
 }
@@ -36,7 +43,15 @@ export function makeDoor(name: DoorName): Door {
 }
 
 function openDoor(name: DoorName): Door {
-  return { name, flags: [], keys: null, trust: null, changeIdentity: null, dispose() {} };
+  return {
+    name,
+    flags: [],
+    keys: null,
+    trust: null,
+    changeIdentity: null,
+    spoilIdentity: null,
+    dispose() {},
+  };
 }
 
 function lockedDoor(): Door {
@@ -53,6 +68,7 @@ function lockedDoor(): Door {
     key: keep("server.key", IDENTITIES[at]!.key),
   });
   const { cert, key } = place();
+  let spoilt = 0;
   return {
     name: "locked",
     flags: [
@@ -65,6 +81,10 @@ function lockedDoor(): Door {
     changeIdentity() {
       at = 1 - at;
       place();
+    },
+    spoilIdentity() {
+      keep("server.crt", spoilt++ % 2 === 0 ? IDENTITIES[1 - at]!.cert : "no certificate\n");
+      return () => void place();
     },
     dispose: () => rmSync(folder, { recursive: true, force: true }),
   };

@@ -22,6 +22,8 @@ export const FAULT_KINDS = [
   "not_connected",
   /** A process of the server's ended that nobody had killed. */
   "process_died",
+  /** A worker goes on that was to be replaced. */
+  "not_replaced",
   /** A bystander's messages took longer than they may. */
   "late",
   /** The server's processes had more memory than they may. */

@@ -147,7 +147,11 @@ export class Member {
     if (this.#hasRetired) return;
     if (!this.#isGreeted) {
       if (!/^\{"timestamp":\[\d+,\d+,\d+\],"token":"[\da-f]{32}"\}$/.test(frame)) {
-        if (isFarewell(frame) && this.#town.kills.explainsRefusal) {
+        const { kills } = this.#town;
+        if (
+          isFarewell(frame) && kills.explainsRefusal ||
+          saysNoRoom(frame) && kills.explainsNoRoom(0, null)
+        ) {
           this.#isDismissed = true;
           return;
         }
@@ -176,7 +180,11 @@ export class Member {
 
   #onError(frame: string): void {
     const { kills } = this.#town;
-    if (isFarewell(frame) && kills.explainsFarewell(this.#peer?.localPort ?? 0, this.#greetedMs)) {
+    const port = this.#peer?.localPort ?? 0;
+    if (
+      isFarewell(frame) && kills.explainsFarewell(port, this.#greetedMs) ||
+      saysNoRoom(frame) && kills.explainsNoRoom(port, this.#greetedMs)
+    ) {
       this.#isDismissed = true;
     } else if (this.#isTooSlow(frame)) {
       this.#isSlow = true;
@@ -206,7 +214,9 @@ export class Member {
     else if (this.#isSlow || how === "reset" && wasReady && this.#town.pace.isTooSlowToRead) {
       this.#town.lostToOwnPace++;
     } else if (!this.#isFaulted) {
-      this.#fault(wasGreeted ? "cut" : "not_connected", `the connection ended: ${how}`);
+      // By the clock of the strikes.
+      const at = `${(performance.now() / 1000).toFixed(1)} s`;
+      this.#fault(wasGreeted ? "cut" : "not_connected", `the connection ended at ${at}: ${how}`);
     }
     if (wasReady) this.#events.onGone();
     this.#comeBack();
@@ -226,4 +236,9 @@ export class Member {
 /** Whether the server says that it stops. */
 function isFarewell(frame: string): boolean {
   return frame.includes('"error":{"code":"server_shutdown"');
+}
+
+/** Whether the server says that it has no room for another connection, or not for all that it has. */
+function saysNoRoom(frame: string): boolean {
+  return frame.includes('"error":{"code":"too_many_connections"');
 }

@@ -4,7 +4,7 @@ export interface MemorySample {
   readonly at_s: number;
   /** All its processes together. */
   readonly resident_bytes: number;
-  /** The process of it that serves clients since the beginning. */
+  /** The process of it that serves clients since the beginning; 0 once that has been replaced. */
   readonly oldest_resident_bytes: number;
   readonly descriptors: number;
 }
@@ -22,7 +22,7 @@ export interface MemoryVerdict {
   readonly judged: boolean;
   /** All processes of the server together; `null` where it wasn't judged. */
   readonly server: Growth | null;
-  /** The process that serves clients since the beginning. */
+  /** The process that serves clients since the beginning; `null` also where none does. */
   readonly oldest: Growth | null;
 }
 
@@ -65,7 +65,9 @@ export function judgeMemory(
   return {
     judged: true,
     server: growth((sample) => sample.resident_bytes),
-    oldest: growth((sample) => sample.oldest_resident_bytes),
+    oldest: last.every((sample) => sample.oldest_resident_bytes > 0)
+      ? growth((sample) => sample.oldest_resident_bytes)
+      : null,
   };
 }
 

@@ -26,6 +26,8 @@ export interface SoakOptions {
   readonly doors: readonly DoorName[];
   /** `null` for never. */
   readonly killEveryMs: number | null;
+  /** From one strike of any kind to the next, instead; `null` for never. */
+  readonly chaosEveryMs: number | null;
   readonly subscribers: number;
   readonly latency: LatencyBounds;
   /** What one server's processes may have resident at once, and the server is told. */
@@ -50,6 +52,7 @@ const VALUE_FLAGS = [
   "workers",
   "door",
   "kill-every",
+  "chaos-every",
   "subscribers",
   "attack",
   "max-p99",
@@ -60,13 +63,23 @@ const VALUE_FLAGS = [
 ] as const;
 
 /** What is for a server that the soak starts. */
-const BESIDE_NO_TARGET = ["runtime", "workers", "door", "kill-every", "max-memory"] as const;
+const BESIDE_NO_TARGET = [
+  "runtime",
+  "workers",
+  "door",
+  "kill-every",
+  "chaos-every",
+  "max-memory",
+] as const;
 
 const MAX_MINUTES = 7 * 24 * 60;
 const MAX_SUBSCRIBERS = 5_000;
 
 /** A server gives up when five of its workers die within a minute. */
 const MAX_KILLS_A_MINUTE = 3;
+
+/** Some strikes take longer than that themselves; the next one waits then. */
+const MIN_CHAOS_MS = 5_000;
 
 /** A machine of two cores that does other things too bears these. */
 const DEFAULT_LATENCY: LatencyBounds = { p99Ms: 2_000, maxMs: 10_000 };
@@ -93,6 +106,13 @@ Usage:
                     middle between two kills, and before each stop one for up to
                     4 s, so that it hangs (default 60s; needs two workers or
                     more)
+  --chaos-every T   instead of that, every T (20s is well) one of these, all of
+                    them in an order drawn anew each time: kill a worker; ask
+                    one to end; stop one for 1 to 15 s; replace all workers by
+                    SIGUSR2; let one have no further descriptor for 1 to 4 s;
+                    cut the links of one; change the certificate; give the
+                    server one that it can't use (needs two workers or more;
+                    the report says what isn't possible here, and why)
   --door D,...      which servers: open, for everybody over plain TCP; locked,
                     for those with a key over TLS; tight, as open, but with
                     16 MiB for what is on its way (default: all at once, with a
@@ -129,6 +149,8 @@ address of its own, misses nothing, and what its messages take is judged, unless
 its worker is made to hang or end. Every healthy stream is checked for gaps,
 duplicates, order and damage, and every receipt that a publisher asked for; a
 stream on a worker that is made to end ends there, and none of another's may.
+Where all workers are replaced, each client is told so before its stream ends;
+a worker without descriptors turns nobody away without telling.
 Memory after the first minute is compared with memory at the end, by means over
 a fifth of the time each, and may grow by 10 %; where the soak is too short for
 that, it says so. In the end the server must have let go of its descriptors,
@@ -158,6 +180,7 @@ export function parseCommand(args: readonly string[]): SoakCommand {
   if (target !== undefined) refuseBeside(line, BESIDE_NO_TARGET);
   const durationMs = minutes(line.text("minutes") ?? "10") * 60_000;
   const workers = line.number("workers", 1, MAX_WORKERS) ?? 2;
+  const chaosEveryMs = chaosEvery(line, workers);
   return {
     does: "run",
     options: {
@@ -166,9 +189,10 @@ export function parseCommand(args: readonly string[]): SoakCommand {
       durationMs,
       workers,
       doors: target !== undefined ? ["open"] : doors(line.text("door")),
-      killEveryMs: target === undefined
+      killEveryMs: target === undefined && chaosEveryMs === null
         ? killEvery(line.duration("kill-every"), workers, durationMs)
         : null,
+      chaosEveryMs,
       subscribers: line.number("subscribers", 1, MAX_SUBSCRIBERS) ?? 200,
       latency: {
         p99Ms: line.duration("max-p99") ?? DEFAULT_LATENCY.p99Ms,
@@ -236,6 +260,22 @@ function killEvery(
     );
   }
   return everyMs;
+}
+
+function chaosEvery(
+  line: CommandLine<typeof VALUE_FLAGS[number], never>,
+  workers: number,
+): number | null {
+  const everyMs = line.duration("chaos-every");
+  if (everyMs === undefined) return null;
+  if (workers === 1) {
+    throw new UsageError("--chaos-every needs --workers 2 or more: somebody has to survive");
+  }
+  if (line.text("kill-every") !== undefined) {
+    throw new UsageError("--chaos-every kills workers, too: leave --kill-every out");
+  }
+  if (everyMs >= MIN_CHAOS_MS) return everyMs;
+  throw new UsageError(`--chaos-every ${everyMs / 1000}s is too often; make it at least 5s`);
 }
 
 function hostAndPort(text: string): { host: string; port: number } {

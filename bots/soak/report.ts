@@ -6,7 +6,7 @@
 
 import type { DoorName } from "./door.ts";
 import type { FaultKind } from "./faults.ts";
-import type { Kill } from "./kills.ts";
+import type { Kill, Strike } from "./kills.ts";
 import type { LatencyVerdict } from "./latency.ts";
 import type { MemorySample, MemoryVerdict } from "./memory.ts";
 import type { AttackRecord } from "./siege.ts";
@@ -36,8 +36,8 @@ export interface SoakRun {
   /** That came for those messages whose publishers had asked, and add up. */
   readonly receipts: number;
   /**
-   * Healthy clients' connections that went with a worker that was killed or asked to end, or before they
-   * were accepted with a certificate.
+   * Healthy clients' connections that went with a worker that was killed, asked to end or replaced, or
+   * before they were accepted with a certificate.
    */
   readonly lost_to_kills: number;
   /** Healthy clients' connections that ended since the soak's own process was too slow to read them. */
@@ -47,6 +47,10 @@ export interface SoakRun {
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   readonly fault_details: readonly string[];
   readonly kills: readonly Kill[];
+  /** How many of them there were of each kind. */
+  readonly strikes: Readonly<Record<Strike, number>>;
+  /** Why others weren't possible here, by kind. */
+  readonly left_out: Readonly<Partial<Record<Strike, string>>>;
   /** How often the certificate was changed. */
   readonly renewals: number;
   /** `null` where the server's processes can't be looked at. */
@@ -67,6 +71,7 @@ export interface SoakReport {
   readonly minutes: number;
   readonly workers: number;
   readonly kill_every_s: number | null;
+  readonly chaos_every_s: number | null;
   readonly arguments: readonly string[];
   /** A signal came before all servers' soaks were over; those that weren't are missing. */
   readonly interrupted: boolean;

@@ -11,7 +11,7 @@ import { Bystander } from "./bystander.ts";
 import type { DoorName } from "./door.ts";
 import { Faults } from "./faults.ts";
 import { Killer } from "./killer.ts";
-import { Kills } from "./kills.ts";
+import { Kills, type Strike, STRIKES } from "./kills.ts";
 import { Ledger } from "./ledger.ts";
 import { type LatencyBounds, tooLate } from "./latency.ts";
 import { holdsMemory, judgeMemory } from "./memory.ts";
@@ -19,6 +19,8 @@ import type { Keys } from "./member.ts";
 import type { Target } from "./peer.ts";
 import type { SoakRun, StopRecord } from "./report.ts";
 import { attackWhileStopping, type Battlefield } from "./siege.ts";
+import type { OnHung } from "./strikes/arena.ts";
+import { Deck, KILL_ROUND, Round } from "./strikes/order.ts";
 import type { CheckedTown } from "./subscriber.ts";
 import { OwnPace } from "./own_pace.ts";
 import { BUSY_TOPIC, Inhabitants, TOPICS } from "./town.ts";
@@ -37,6 +39,8 @@ export interface SoakedServer {
   readonly pid: number | null;
   /** Gives it another certificate; `null` where it has none, or it isn't ours to give. */
   readonly renew: (() => void) | null;
+  /** Gives it one that it can't use for a while, and lets it try; `null` as above. */
+  readonly misrenew: (() => Promise<void>) | null;
   /** Whether that resets connections which it hasn't accepted yet. */
   readonly resetsWhenRenewed: boolean;
   /** Asks it to stop, and resolves when it has; `null` where it isn't ours to stop. */
@@ -49,8 +53,10 @@ export interface SoakedServer {
 export interface SoakPlan {
   readonly durationMs: number;
   readonly subscribers: number;
-  /** Milliseconds from one kill of a worker to the next; `null` for none. */
+  /** Milliseconds from one kill of a worker to the next, with other strikes between; `null` for none. */
   readonly killEveryMs: number | null;
+  /** Milliseconds from one strike to the next, of all that there are, instead; `null` for none. */
+  readonly chaosEveryMs: number | null;
   /** How many attacks run at once. */
   readonly attackColumns: number;
   /** Attacks whose names have this; all where it is empty. */
@@ -72,7 +78,7 @@ export interface SoakProgress {
   readonly elapsedMs: number;
   readonly delivered: number;
   readonly faults: number;
-  readonly kills: number;
+  readonly strikes: number;
   readonly residentBytes: number | null;
 }
 
@@ -86,6 +92,12 @@ const RELEASE_PATIENCE_MS = 20_000;
 const OWN_DESCRIPTORS = 4;
 
 const PROGRESS_MS = 1_000;
+
+/** How long a worker hangs at most, between two kills. */
+const MAX_HANG_MS = 4_000;
+
+/** The same where all strikes come in any order. The server ends one that hangs for more than 10 s. */
+const CHAOS_HANG_MS = { min: 1_000, max: 15_000 };
 
 /** Shorter than this, a soak may not get to every attack. */
 const ALL_ATTACKS_MS = 5 * 60_000;
@@ -130,36 +142,51 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   if (watch !== null) {
     watch.onWaited = (fromMs, toMs, ms) => bystander.latency.addWait(fromMs, toMs, ms);
   }
-  const onHung = (ports: readonly number[], fromMs: number, toMs: number) => {
+  const onHung: OnHung = (ports, fromMs, toMs) => {
     // The other worker's clients must not notice.
     if (bystander.isAmong(ports)) bystander.latency.excuse(fromMs, toMs);
   };
-  const killer = watch === null || plan.killEveryMs === null
-    ? null
-    : new Killer(watch, town.kills, server.target.port, new Random(random.next()), onHung);
+  let renewals = 0;
+  const renew = server.renew === null ? null : () => {
+    server.renew!();
+    if (server.resetsWhenRenewed) town.kills.addRenewal();
+    renewals++;
+  };
+  const schedule = strikesOf(plan);
+  const strikeRandom = new Random(random.next());
+  const killer = watch === null || schedule === null ? null : new Killer({
+    watch,
+    kills: town.kills,
+    faults,
+    random: strikeRandom,
+    pid: server.pid!,
+    port: server.target.port,
+    workers: workers!,
+    hangMs: schedule.hangMs,
+    renew,
+    misrenew: server.misrenew,
+    onHung,
+  }, schedule.isChaos ? new Deck(strikeRandom) : new Round(KILL_ROUND));
   const beganMs = performance.now();
   const progressTimer = setInterval(() => {
     plan.onProgress({
       elapsedMs: performance.now() - beganMs,
       delivered: town.delivered,
       faults: faults.total,
-      kills: town.kills.kills.length,
+      strikes: town.kills.kills.length,
       residentBytes: watch?.samples.at(-1)?.resident_bytes ?? null,
     });
   }, PROGRESS_MS);
-  let renewals = 0;
-  const renewTimer = server.renew === null ? undefined : setInterval(() => {
-    server.renew!();
-    if (server.resetsWhenRenewed) town.kills.addRenewal();
-    renewals++;
-  }, RENEW_EVERY_MS);
+  const renewTimer = renew === null || schedule?.isChaos
+    ? undefined
+    : setInterval(renew, RENEW_EVERY_MS);
   inhabitants.moveIn();
   const attackers = new AttackRunner(
     plan.client,
     { field, seed: attackSeed, only: plan.only, columns: plan.attackColumns },
     faults,
   );
-  killer?.start(plan.killEveryMs!);
+  if (schedule !== null) killer?.start(schedule.everyMs);
   await new Promise((resolve) => setTimeout(resolve, plan.durationMs));
 
   await killer?.stop();
@@ -193,7 +220,7 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   }
   const memory = watch === null
     ? null
-    : judgeMemory(samples, plan.durationMs / 1000, (plan.killEveryMs ?? 60_000) / 1000);
+    : judgeMemory(samples, plan.durationMs / 1000, (schedule?.periodMs ?? 60_000) / 1000);
   return {
     server: server.name,
     runtime_version: server.runtimeVersion,
@@ -212,6 +239,8 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
     faults: faults.counts,
     fault_details: faults.details,
     kills: town.kills.kills,
+    strikes: countsOf(town.kills),
+    left_out: Object.fromEntries(killer?.leftOut ?? []),
     renewals,
     memory,
     peak_resident_bytes: peak,
@@ -220,6 +249,34 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
     attacks,
     stop,
   };
+}
+
+/** When workers are struck, and how long one hangs. */
+interface StrikeSchedule {
+  readonly isChaos: boolean;
+  readonly everyMs: number;
+  /** Until all strikes have been. */
+  readonly periodMs: number;
+  readonly hangMs: { readonly min: number; readonly max: number };
+}
+
+function strikesOf({ killEveryMs, chaosEveryMs }: SoakPlan): StrikeSchedule | null {
+  if (chaosEveryMs !== null) {
+    const periodMs = chaosEveryMs * STRIKES.length;
+    return { isChaos: true, everyMs: chaosEveryMs, periodMs, hangMs: CHAOS_HANG_MS };
+  }
+  if (killEveryMs === null) return null;
+  const everyMs = killEveryMs / KILL_ROUND.length;
+  const ms = Math.min(everyMs / 2, MAX_HANG_MS);
+  return { isChaos: false, everyMs, periodMs: killEveryMs, hangMs: { min: ms, max: ms } };
+}
+
+function countsOf({ kills }: Kills): Record<Strike, number> {
+  const count = (strike: Strike) => kills.filter(({ how }) => how === strike).length;
+  return Object.fromEntries(STRIKES.map((strike) => [strike, count(strike)])) as Record<
+    Strike,
+    number
+  >;
 }
 
 /** Stops a server, if it's ours to stop, while it has to answer more than it can. */

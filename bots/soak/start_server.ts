@@ -15,6 +15,9 @@ const MIB = 1024 * 1024;
 
 const DRAIN_SECONDS = 1;
 
+/** How long a certificate stays in place that can't be used: the server reads it at once. */
+const SPOILT_MS = 1_500;
+
 /** A server that was asked to stop is gone within 10 s and the time that it has to drain. */
 const STOP_LIMIT_MS = (10 + DRAIN_SECONDS) * 1000;
 
@@ -80,11 +83,13 @@ export async function startServer(
     pid: server.pid,
     renew: door.changeIdentity === null ? null : () => {
       door.changeIdentity!();
-      try {
-        process.kill(server.pid, "SIGHUP");
-      } catch {
-        // It has ended by itself; whoever watches it says so.
-      }
+      hangUp(server.pid);
+    },
+    misrenew: door.spoilIdentity === null ? null : async () => {
+      const restore = door.spoilIdentity!();
+      hangUp(server.pid);
+      await new Promise((resolve) => setTimeout(resolve, SPOILT_MS));
+      restore();
     },
     // Bun takes another certificate on other sockets only.
     resetsWhenRenewed: runtime === "bun",
@@ -97,4 +102,12 @@ export async function startServer(
       return { status, took_ms: performance.now() - beganMs };
     },
   };
+}
+
+function hangUp(pid: number): void {
+  try {
+    process.kill(pid, "SIGHUP");
+  } catch {
+    // It has ended by itself; whoever watches it says so.
+  }
 }

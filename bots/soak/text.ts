@@ -5,11 +5,30 @@
  */
 
 import { wrapped } from "../plain_text.ts";
+import { type Strike, STRIKES } from "./kills.ts";
 import type { SoakProgress } from "./soak.ts";
 import { type Growth, MAX_GROWTH, type MemoryVerdict } from "./memory.ts";
 import type { SoakReport, SoakRun } from "./report.ts";
 
 const MB = 1e6;
+
+/** Strikes, as the report names what was struck. */
+const STRIKE_NAMES: Readonly<Record<Strike, string>> = {
+  killed: "workers killed",
+  asked: "asked to end",
+  hung: "hung",
+  rolled: "all workers replaced",
+  exhausted: "without descriptors",
+  cut: "links cut",
+  renewed: "certificate changed",
+  misrenewed: "unusable certificate",
+};
+
+/** What there is with `--kill-every`; other strikes are named where there were some. */
+const COMMON: readonly Strike[] = ["killed", "asked", "hung"];
+
+/** What ends connections. */
+const ENDING: readonly Strike[] = ["killed", "asked", "rolled"];
 
 /** The whole report, without a line feed at its end. */
 export function reportText(report: SoakReport): string {
@@ -32,21 +51,13 @@ function serverText({ server, door }: SoakRun): string {
 }
 
 function runLines(run: SoakRun): string[] {
-  const { load_s, subscribers, streams, published, delivered, receipts, kills } = run;
+  const { load_s, subscribers, streams, published, delivered, receipts } = run;
   const version = run.runtime_version === null ? "" : ` ${run.runtime_version}`;
   return [
     `--- ${serverText(run)}${version}: ${load_s.toFixed(0)} s, ${subscribers} healthy subscribers`,
     `published: ${published}, delivered: ${delivered} on ${streams} streams, each checked; ` +
     `${receipts} receipts`,
-    `workers killed: ${kills.filter(({ how }) => how === "killed").length}, ` +
-    `asked to end: ${kills.filter(({ how }) => how === "asked").length}, ` +
-    `hung: ${kills.filter(({ how }) => how === "hung").length}` +
-    (kills.length === 0
-      ? ""
-      : `, with ${
-        kills.reduce((sum, { how, connections }) => how === "hung" ? sum : sum + connections, 0)
-      } connections ended, ` +
-        `${run.lost_to_kills} of them healthy clients'`),
+    ...strikeLines(run),
     ...(run.renewals === 0 ? [] : [`certificates changed: ${run.renewals}`]),
     ...(run.lost_to_own_pace === 0 ? [] : [
       `too slow itself to read or write: ${run.lost_to_own_pace} connections, which aren't judged`,
@@ -68,6 +79,24 @@ function runLines(run: SoakRun): string[] {
         ? "none"
         : `${megabytes(sent_bytes)}, ${answers} answers, ${tally.join(", ") || "no ends"}`;
       return `  ${runs} x ${name}: ${did}`;
+    }),
+  ];
+}
+
+function strikeLines({ kills, strikes, left_out, lost_to_kills }: SoakRun): string[] {
+  const named = STRIKES.filter((strike) => COMMON.includes(strike) || strikes[strike] > 0)
+    .map((strike) => `${STRIKE_NAMES[strike]}: ${strikes[strike]}`);
+  const ended = kills.reduce(
+    (sum, { how, connections }) => ENDING.includes(how) ? sum + connections : sum,
+    0,
+  );
+  return [
+    named.join(", ") +
+    (kills.length === 0
+      ? ""
+      : `, with ${ended} connections ended, ${lost_to_kills} of them healthy clients'`),
+    ...Object.entries(left_out).map(([strike, reason]) => {
+      return `left out: ${STRIKE_NAMES[strike as Strike]}: ${reason}`;
     }),
   ];
 }
@@ -109,7 +138,9 @@ function growthLines(memory: MemoryVerdict): string[] {
   const verdict = memory.server!.ratio <= MAX_GROWTH ? "" : " GREW";
   return [
     growthLine("memory of all processes", memory.server!) + verdict,
-    growthLine("of the one that serves since the beginning", memory.oldest!),
+    ...(memory.oldest === null
+      ? []
+      : [growthLine("of the one that serves since the beginning", memory.oldest)]),
   ];
 }
 
@@ -126,12 +157,12 @@ function megabytes(bytes: number): string {
 
 /** One line for a terminal. */
 export function progressLine(server: string, progress: SoakProgress, durationMs: number): string {
-  const { elapsedMs, delivered, faults, kills, residentBytes } = progress;
+  const { elapsedMs, delivered, faults, strikes, residentBytes } = progress;
   const memory = residentBytes === null ? "" : `, ${megabytes(residentBytes)}`;
   const seconds = (durationMs / 1000).toFixed(0);
   const phase = elapsedMs < durationMs
     ? `${(elapsedMs / 1000).toFixed(0)} of ${seconds} s`
     : `${seconds} s are over, all is to end well`;
   return `${server}: ${phase}, ` +
-    `${delivered} delivered, ${faults} faults, ${kills} kills${memory}`;
+    `${delivered} delivered, ${faults} faults, ${strikes} strikes${memory}`;
 }

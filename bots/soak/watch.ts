@@ -19,32 +19,34 @@ export class Watch {
   #workers: readonly number[] = [];
   readonly #expected = new Set<number>();
   /** The process that serves clients since the beginning. */
-  #oldest: number;
+  readonly #oldest: number;
+  /** The worker that isn't struck: that one, or where it was replaced, the first of its successors. */
+  #spared: number;
   /** What the machine kept each process waiting, as it was last told. */
   #waitedMs = new Map<number, number>();
   #sampledMs = Date.now();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
 
-  private constructor(serverPid: number, faults: Faults) {
+  private constructor(serverPid: number, workers: readonly number[], faults: Faults) {
     this.#serverPid = serverPid;
-    this.#oldest = serverPid;
     this.#faults = faults;
+    this.#workers = workers;
+    this.#oldest = this.#spared = workers[0] ?? serverPid;
   }
 
   /** Begins to watch a server that is up, with all its workers. */
   static async start(serverPid: number, faults: Faults): Promise<Watch> {
-    const watch = new Watch(serverPid, faults);
-    watch.#workers = (await processesOf(serverPid)).map(({ pid }) => pid)
+    const workers = (await processesOf(serverPid)).map(({ pid }) => pid)
       .filter((pid) => pid !== serverPid);
-    watch.#oldest = watch.#workers[0] ?? serverPid;
+    const watch = new Watch(serverPid, workers, faults);
     await watch.#sample();
     return watch;
   }
 
-  /** The workers as they were when last looked at that may be made to end: all but the first one. */
+  /** The workers as they were when last looked at that may be made to end: all but one. */
   get mortals(): readonly number[] {
-    return this.#workers.filter((pid) => pid !== this.#oldest && !this.#expected.has(pid));
+    return this.#workers.filter((pid) => pid !== this.#spared && !this.#expected.has(pid));
   }
 
   /** The most that all processes together had when they were looked at. */
@@ -117,5 +119,6 @@ export class Watch {
       this.stop();
     }
     this.#workers = pids.filter((pid) => pid !== this.#serverPid);
+    if (!pids.includes(this.#spared)) this.#spared = this.#workers[0] ?? this.#serverPid;
   }
 }

@@ -94,6 +94,89 @@ describe("kills", () => {
     assertEquals(kills.kills.map(({ how }) => how), ["hung", "killed"]);
   });
 
+  it("explain goodbyes of workers that are replaced, and no loss without one", () => {
+    let nowMs = 100_000;
+    const kills = new Kills(() => nowMs);
+    kills.addRoll({ ...kill("asked"), how: "rolled" }, [7], 100_000);
+    const excuses = () => [
+      kills.explainsFarewell(7, 1_000),
+      kills.explainsFarewell(9, 99_999),
+      kills.explainsFarewell(9, 100_001),
+      kills.explainsRefusal,
+      kills.explainsNoGreeting,
+      kills.explainsLoss(7),
+    ];
+    nowMs += 60_000;
+    assertEquals(excuses(), [true, false, true, true, true, false]);
+    assertEquals(kills.isRecent, true);
+    kills.endRoll();
+    nowMs += 5_000;
+    assertEquals(excuses(), [true, false, false, false, false, false]);
+    assertEquals(kills.isRecent, false);
+    nowMs += 25_000;
+    assertEquals(excuses(), [false, false, false, false, false, false]);
+    assertEquals(
+      [[99_000, 99_999], [120_000, 121_000], [160_001, 170_000]].map(([from, to]) => {
+        return kills.hasOneBetween(from!, to!);
+      }),
+      [false, true, false],
+    );
+  });
+
+  it("explain nothing where a strike ends no worker", () => {
+    const kills = new Kills(() => 100_000);
+    for (const how of ["cut", "renewed", "misrenewed"] as const) {
+      kills.note({ ...kill("asked"), how });
+    }
+    assertEquals(kills.kills.length, 3);
+    assertEquals(
+      [
+        kills.isRecent,
+        kills.explainsNoGreeting,
+        kills.explainsRefusal,
+        kills.explainsLoss(7),
+        kills.explainsFarewell(7, 100_001),
+        kills.hasOneBetween(0, 200_000),
+      ],
+      Array(6).fill(false),
+    );
+  });
+
+  it("explain that there's no room for a connection where descriptors are short, and no more", () => {
+    let nowMs = 100_000;
+    const kills = new Kills(() => nowMs);
+    kills.addShortage([7], 100_000);
+    const excuses = () => [
+      kills.explainsNoRoom(9, null),
+      kills.explainsNoRoom(7, 1_000),
+      kills.explainsNoRoom(9, 1_000),
+      kills.explainsNoRoom(9, 100_001),
+    ];
+    nowMs += 20_000;
+    assertEquals(excuses(), [true, true, false, true]);
+    assertEquals(
+      [kills.isRecent, kills.explainsLoss(7), kills.hasOneBetween(0, 99_999)],
+      [false, false, false],
+    );
+    kills.endShortage();
+    nowMs += 62_000;
+    assertEquals(excuses(), [false, false, false, false]);
+  });
+
+  it("take all with them that came since a worker hung, for however long it did", () => {
+    let nowMs = 100_000;
+    const kills = new Kills(() => nowMs);
+    kills.add({ ...kill("killed"), how: "hung" }, [7]);
+    nowMs += 19_000;
+    kills.add(kill("killed"), [7]);
+    assertEquals(kills.hasOneBetween(101_000, 102_000), true);
+    kills.add({ ...kill("killed"), how: "hung" }, [7]);
+    kills.goesOn();
+    nowMs += 10_000;
+    kills.add(kill("killed"), [7]);
+    assertEquals(kills.hasOneBetween(120_000, 121_000), false);
+  });
+
   it("know of one between two moments", () => {
     const kills = new Kills(() => 5_000);
     kills.add(kill("asked"), []);

@@ -27,6 +27,14 @@ describe("a soak's memory", () => {
     assertEquals([grown(1100), grown(1101), grown(500)].map(holdsMemory), [true, false, true]);
   });
 
+  it("isn't judged of the first process where that has been replaced", () => {
+    const all = samples(300, () => 100).map((sample) => {
+      return sample.at_s < 280 ? sample : { ...sample, oldest_resident_bytes: 0 };
+    });
+    const verdict = judgeMemory(all, 300, 60);
+    assertEquals([verdict.judged, verdict.server!.ratio, verdict.oldest], [true, 1, null]);
+  });
+
   it("isn't judged where there is no time to", () => {
     const verdict = judgeMemory(samples(120, (s) => 10 ** s), 120, 60);
     assertEquals([verdict.judged, holdsMemory(verdict)], [false, true]);

@@ -16,6 +16,7 @@ const DEFAULTS: SoakOptions = {
   workers: 2,
   doors: ["open", "locked", "tight"],
   killEveryMs: 60_000,
+  chaosEveryMs: null,
   subscribers: 200,
   latency: { p99Ms: 2_000, maxMs: 10_000 },
   maxMemoryBytes: 3 * 256 * 1024 * 1024,
@@ -43,12 +44,23 @@ describe("the soak's command line", () => {
       workers: 3,
       doors: ["locked", "tight"],
       killEveryMs: 20_000,
+      chaosEveryMs: null,
       subscribers: 10,
       latency: { p99Ms: 300, maxMs: 4_000 },
       maxMemoryBytes: 500_000_000,
       only: "drip",
       seed: 0,
       json: "-",
+    });
+  });
+
+  it("strikes in every way instead of killing, where that is asked", () => {
+    assertEquals(options("--workers", "3", "--chaos-every", "20s"), {
+      ...DEFAULTS,
+      workers: 3,
+      maxMemoryBytes: 4 * 256 * 1024 * 1024,
+      killEveryMs: null,
+      chaosEveryMs: 20_000,
     });
   });
 
@@ -77,6 +89,10 @@ describe("the soak's command line", () => {
       [["--workers", "0"], "--workers", '"0"'],
       [["--workers", "1", "--kill-every", "60s"], "--kill-every", "--workers 2"],
       [["--kill-every", "10s"], "--kill-every 10s", "at least 20s"],
+      [["--workers", "1", "--chaos-every", "20s"], "--chaos-every", "--workers 2"],
+      [["--chaos-every", "4s"], "--chaos-every 4s", "at least 5s"],
+      [["--chaos-every", "20s", "--kill-every", "20s"], "--chaos-every", "--kill-every"],
+      [["--target", "host:1", "--chaos-every", "20s"], "--chaos-every", "--target"],
       [["--target", "host"], "--target", "host:port"],
       [["--target", "host:0"], "the port of", "65535"],
       [["--target", "host:1", "--workers", "2"], "--workers", "--target"],
@@ -96,9 +112,9 @@ describe("the soak's command line", () => {
   it("explains each flag", () => {
     assertEquals(parseCommand(["--help"]), { does: "help" });
     assertEquals(parseCommand(["--version"]), { does: "version" });
-    const flags = ["minutes", "runtime", "target", "workers", "kill-every", "subscribers", "seed"];
-    for (
-      const flag of [...flags, "json", "attack", "max-p99", "max-latency", "max-memory", "door"]
-    ) assertStringIncludes(HELP, `--${flag} `);
+    const flags = ["minutes", "runtime", "target", "workers", "kill-every", "chaos-every"];
+    const more = ["subscribers", "seed", "json", "attack", "max-p99", "max-latency", "max-memory"];
+    for (const flag of [...flags, ...more, "door"]) assertStringIncludes(HELP, `--${flag} `);
+    assertEquals(HELP.split("\n").filter((line) => line.length > 80), []);
   });
 });
