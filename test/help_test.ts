@@ -20,6 +20,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   "bench:fanout": "test/bench/fanout.ts",
   "bench:beside": "test/bench/beside.ts",
   "bench:stalled": "test/bench/stalled.ts",
+  "bench:workloads": "test/bench/workloads.ts",
   "test": "test/run.ts",
   "ok": "test/run.ts",
 };
