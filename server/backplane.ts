@@ -11,6 +11,14 @@ export interface OverdueProcess {
   readonly silentMs: number;
 }
 
+/** Another process of the server, which hasn't taken what it should have. */
+export interface OwedProcess {
+  /** The path of its socket. */
+  readonly path: string;
+  /** What it hasn't said that it has had, in bytes. */
+  readonly keptBytes: number;
+}
+
 /** Another process of the server, to which a link that stood can't be had again. */
 export interface UnreachableProcess {
   /** The path of its socket. */

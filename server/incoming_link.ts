@@ -1,5 +1,5 @@
 import type { BufferPool } from "../protocol/buffer_pool.ts";
-import type { OverdueProcess } from "./backplane.ts";
+import type { OverdueProcess, OwedProcess } from "./backplane.ts";
 import type { Gate, Waiter } from "./gate.ts";
 import { HeldTopics, type HoldEvents } from "./held_topics.ts";
 import { AnswerEncoder } from "./link_answers.ts";
@@ -35,6 +35,8 @@ export interface MeshHost extends DiallingHost {
   onStalled(): void;
   /** More waits for such a process than may. Called once a second. */
   onOverdue(process: OverdueProcess): void;
+  /** What another process hasn't taken is lost, since this one ends. */
+  onDropped(process: OwedProcess): void;
 }
 
 /** What an end of a link that others dial needs. */

@@ -24,8 +24,11 @@ const QUIET_ROUNDS = 5;
 /** Milliseconds after which a stop goes on although clients keep sending. */
 const QUIET_DEADLINE_MS = 2_000;
 
-/** How long other processes have for saying that they have all that left for them. */
-const ACKNOWLEDGEMENT_MS = 1_000;
+/**
+ * How long a process stays for what the others haven't taken: one that hangs goes on within that time, or
+ * is ended for its silence.
+ */
+const TAKING_DEADLINE_MS = 13_000;
 
 /** How often those are looked for who are to be told next. */
 const STEP_MS = 10;
@@ -85,14 +88,13 @@ export class LameDuck {
   }
 
   /**
-   * Resolves when what was accepted has left for the other processes, or can't by then. Until they have
-   * it a link that broke would have to be mended, which they are given a second for.
+   * Resolves when the other processes have taken what was accepted here, also those that hang, or have
+   * ended; within 13 s.
    */
-  async awaitFlushed(deadlineMs: number): Promise<void> {
+  async awaitTaken(): Promise<void> {
     const { mesh } = this.#host;
-    while (mesh?.isFlushed === false && performance.now() < deadlineMs) await sleep(STEP_MS);
-    const knownMs = Math.min(deadlineMs, performance.now() + ACKNOWLEDGEMENT_MS);
-    while (mesh?.isAcknowledged === false && performance.now() < knownMs) await sleep(STEP_MS);
+    const deadlineMs = performance.now() + TAKING_DEADLINE_MS;
+    while (mesh?.isTaken === false && performance.now() < deadlineMs) await sleep(STEP_MS);
   }
 
   nextTurn(): Promise<void> {

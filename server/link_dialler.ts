@@ -1,4 +1,4 @@
-import { type Runtime, TransportError } from "../runtime/types.ts";
+import { type Runtime, TransportError, type TransportErrorCode } from "../runtime/types.ts";
 import type { UnreachableProcess } from "./backplane.ts";
 import { LINK_DEADLINE_MS } from "./limits.ts";
 import { type CarrierOwner, LinkCarrier } from "./link_carrier.ts";
@@ -96,6 +96,11 @@ export class LinkDialler implements CarrierOwner {
     else this.#carrier.close();
   }
 
+  /** Whether the link has broken, and nobody listens at the other process's path any more. */
+  get isDeserted(): boolean {
+    return this.#hasStood && !this.#stands && codeOf(this.#error) === "connection_refused";
+  }
+
   onGreeting(carrier: LinkCarrier, position: number): LinkStream {
     this.#stream.carryOn(carrier, position);
     clearInterval(this.#judgingTimer);
@@ -155,8 +160,7 @@ export class LinkDialler implements CarrierOwner {
       this.#tellState(false, downMs);
     }
     if (!this.#hasStood || downMs < LINK_DEADLINE_MS) return;
-    const isOwnFault = this.#error instanceof TransportError &&
-      this.#error.code === "descriptors_exhausted";
+    const isOwnFault = codeOf(this.#error) === "descriptors_exhausted";
     this.#host.onUnreachable({ path: this.#path, isOwnFault, downMs, cause: this.#cause });
   }
 
@@ -175,4 +179,8 @@ export class LinkDialler implements CarrierOwner {
     clearInterval(this.#judgingTimer);
     this.#events.onGone();
   }
+}
+
+function codeOf(error: Error | undefined): TransportErrorCode | undefined {
+  return error instanceof TransportError ? error.code : undefined;
 }

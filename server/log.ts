@@ -8,6 +8,7 @@ import { configure, getLogger, getTextFormatter, type Logger } from "@logtape/lo
 import { quoteBytes } from "../protocol/printable.ts";
 import { writeStandardError } from "../runtime/standard_error.ts";
 import { addressText } from "../runtime/transport_error.ts";
+import type { OwedProcess } from "./backplane.ts";
 import type { EndReason } from "./counters.ts";
 import type { LinkState } from "./link_dialler.ts";
 import { LineQuota } from "./line_quota.ts";
@@ -176,10 +177,21 @@ export function logClock(logger: Logger, event: ClockEvent): void {
 
 /** Logs that a link to another worker doesn't stand, or stands again. */
 export function logLink(logger: Logger, { path, stands, downMs, cause }: LinkState): void {
-  const [name = path] = /worker-\d+-\d+/.exec(path) ?? [];
+  const name = workerAt(path);
   const fields = { name, seconds: (downMs / 1000).toFixed(2), cause };
   if (stands) logger.warn("linked with {name} again after {seconds} s: {cause}", fields);
   else logger.error("no link to {name} for {seconds} s, dialling again: {cause}", fields);
+}
+
+/** Logs what another worker doesn't get, since this one ends. */
+export function logDropped(logger: Logger, { path, keptBytes }: OwedProcess): void {
+  const fields = { name: workerAt(path), keptBytes };
+  logger.error("{name} hasn't taken {keptBytes} bytes in time, which are dropped", fields);
+}
+
+/** A worker's name and process, as the path of its socket has them. */
+function workerAt(path: string): string {
+  return /worker-\d+-\d+/.exec(path)?.[0] ?? path;
 }
 
 /** What the server does while memory is short. */

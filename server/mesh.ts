@@ -110,20 +110,20 @@ export class Mesh implements Backplane {
     return false;
   }
 
-  /** True when everything forwarded has left this process, but for what waits for one that hangs. */
-  get isFlushed(): boolean {
-    if (this.#encoder.byteLength > 0) return false;
-    for (const link of this.#links.values()) {
-      if (link.pendingBytes > 0 && !link.isStalled) return false;
-    }
-    return true;
-  }
-
   /** True when the other processes have said that they have had all, but for those that hang. */
   get isAcknowledged(): boolean {
     if (this.#encoder.byteLength > 0) return false;
     for (const link of this.#links.values()) {
       if (!link.isAcknowledged && !link.isStalled) return false;
+    }
+    return true;
+  }
+
+  /** True when the other processes have said that they have had all, or have ended. */
+  get isTaken(): boolean {
+    if (this.#encoder.byteLength > 0) return false;
+    for (const link of this.#links.values()) {
+      if (!link.isAcknowledged && !link.isDeserted) return false;
     }
     return true;
   }
@@ -153,10 +153,14 @@ export class Mesh implements Backplane {
     for (const link of this.#incoming.values()) link.sweep();
   }
 
-  /** Closes the links and stops listening. */
+  /** Closes the links and stops listening. What other processes haven't taken is lost, and is told. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const link of this.#dialled.values()) link.close();
+    for (const [path, link] of this.#dialled) {
+      const { keptBytes } = link;
+      if (keptBytes > 0 && !link.isDeserted) this.#host.onDropped({ path, keptBytes });
+      link.close();
+    }
     await this.#listener?.close();
   }
 

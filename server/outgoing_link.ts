@@ -80,9 +80,19 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
     return this.#stream.pendingBytes;
   }
 
+  /** Bytes that the other process hasn't said that it has had. */
+  get keptBytes(): number {
+    return this.#stream.keptBytes;
+  }
+
   /** Whether the other process has said that it has had all. */
   get isAcknowledged(): boolean {
-    return this.#stream.keptBytes === 0;
+    return this.keptBytes === 0;
+  }
+
+  /** Whether the link has broken, and the other process listens no more: it has ended, or is about to. */
+  get isDeserted(): boolean {
+    return this.#dialler.isDeserted;
   }
 
   /** Whether the other process has given no sign of life for a second, with something to do. */

@@ -13,7 +13,7 @@ import { AcceptGate } from "./accept_gate.ts";
 import { type AccessOptions, AccessRules } from "./access.ts";
 import { AddressTable } from "./address_table.ts";
 import { type Admission, LocalAdmission, type Refusal } from "./admission.ts";
-import type { OverdueProcess, UnreachableProcess } from "./backplane.ts";
+import type { OverdueProcess, OwedProcess, UnreachableProcess } from "./backplane.ts";
 import { CoarseClock } from "./coarse_clock.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { FairReader } from "./fair_reader.ts";
@@ -122,6 +122,7 @@ export class Server {
       onOverdue,
       onUnreachable,
       onLinkState,
+      onDropped,
       access = {},
       lending,
       descriptorLimit,
@@ -145,6 +146,8 @@ export class Server {
       readonly onUnreachable?: (process: UnreachableProcess) => void;
       /** A link to one of them doesn't stand, told every 10 s; or it stands again. */
       readonly onLinkState?: (state: LinkState) => void;
+      /** One of them hasn't taken all that was accepted here, and never will, since this one ends. */
+      readonly onDropped?: (process: OwedProcess) => void;
       /** How limits hold for those processes together; each for itself unless given. */
       readonly lending?: LendingOptions;
     } = {},
@@ -236,6 +239,7 @@ export class Server {
       onUnreachable: (process) => onUnreachable?.(process),
       onStalled: () => counters.linkStalls++,
       onOverdue: (process) => onOverdue?.(process),
+      onDropped: (process) => onDropped?.(process),
     });
     this.#rejections = new Rejections({ clock, timestamps, counters, events });
     this.#acceptGate = new AcceptGate({
@@ -372,7 +376,9 @@ export class Server {
 
   /**
    * Drains, tells everyone `server_shutdown` and closes. Resolves when all connections are gone,
-   * within {@linkcode STOP_DEADLINE_MS} and `drainMs`; whoever is left then is dropped. Idempotent.
+   * within {@linkcode STOP_DEADLINE_MS} and `drainMs`; whoever is left then is dropped. Where other
+   * processes serve too, it waits behind that until they have taken what was accepted here, or have ended:
+   * for one that hangs 13 s at most. Idempotent.
    *
    * @throws {RangeError} (rejects) when `drainMs` is negative or not finite.
    */
@@ -453,7 +459,7 @@ export class Server {
     while (this.counters.connections > 0) await this.#lameDuck.nextTurn();
     this.#sweeper.stop();
     this.#memory.stop();
-    await this.#lameDuck.awaitFlushed(deadlineMs);
+    await this.#lameDuck.awaitTaken();
     await this.mesh?.close();
   }
 }

@@ -1,3 +1,4 @@
+import type { Logger } from "@logtape/logtape";
 import type { WorkerProcess } from "./worker_process.ts";
 
 /**
@@ -7,10 +8,22 @@ import type { WorkerProcess } from "./worker_process.ts";
 const DRAIN_PATIENCE_MS = 3_000;
 
 /**
+ * How long a worker may give no sign of life: the others keep what it hasn't taken until it does, and need
+ * some time behind that to end.
+ */
+const HANG_PATIENCE_MS = 9_000;
+
+/**
  * How long workers may take to end, a bit more than the graceful stop takes at most, and on top of the
  * time over which they are asked to close their connections.
  */
 export const STOP_PATIENCE_MS = 9_700;
+
+/**
+ * How much longer a worker may take which ends by itself, where another one hangs: until that goes on or is
+ * ended.
+ */
+export const TAKING_PATIENCE_MS = 13_500;
 
 /**
  * Stops workers gracefully. Resolves when all have ended; one that takes too long is ended.
@@ -20,18 +33,29 @@ export const STOP_PATIENCE_MS = 9_700;
 export async function stopWorkers(
   workers: readonly WorkerProcess[],
   drainMs: number,
+  logger: Logger,
 ): Promise<void> {
   const patience = setTimeout(() => {
     for (const worker of workers) worker.kill();
   }, STOP_PATIENCE_MS + drainMs);
   // One that isn't up yet has no clients, and may never be.
   for (const worker of workers) if (worker.servingSinceMs === undefined) worker.kill();
+  for (const worker of workers) void endIfItHangs(worker, logger);
   // What one worker has accepted, the others still have to deliver: none leaves before all have.
   const drained = workers.map((worker) => worker.order({ do: "drain" }));
   await settledWithin(DRAIN_PATIENCE_MS, drained);
   for (const worker of workers) worker.order({ do: "stop" }).catch(() => {});
   await Promise.all(workers.map((worker) => worker.ended));
   clearTimeout(patience);
+}
+
+async function endIfItHangs(worker: WorkerProcess, logger: Logger): Promise<void> {
+  let isAlive = false;
+  const sign = worker.order({ do: "ping" }).catch(() => {}).then(() => isAlive = true);
+  await settledWithin(HANG_PATIENCE_MS, [sign]);
+  if (isAlive) return;
+  logger.error("{name} gives no sign of life; it is ended", { name: worker.name });
+  worker.kill();
 }
 
 /** Resolves when all are settled, or when so many milliseconds have passed. */

@@ -10,7 +10,7 @@ import { logClock } from "./log.ts";
 import { RestartSchedule } from "./restart_schedule.ts";
 import { RollingUpgrade } from "./rolling_upgrade.ts";
 import { CensusTaker } from "./shares/census_taker.ts";
-import { STOP_PATIENCE_MS, stopWorkers } from "./stop_workers.ts";
+import { STOP_PATIENCE_MS, stopWorkers, TAKING_PATIENCE_MS } from "./stop_workers.ts";
 import { Timekeeper } from "./timekeeper.ts";
 import { type SupervisorPlan, WorkerLauncher } from "./worker_launcher.ts";
 import type { WorkerProcess } from "./worker_process.ts";
@@ -140,7 +140,7 @@ export class Supervisor {
     this.#upgrade.stop();
     this.#liveness.stop();
     clearInterval(this.#clockTimer);
-    await stopWorkers([...this.#workers], this.#plan.drainMs ?? 0);
+    await stopWorkers([...this.#workers], this.#plan.drainMs ?? 0, this.#logger);
     this.#lender.stop();
     this.#censusTaker.stop();
   }
@@ -269,8 +269,8 @@ export class Supervisor {
 
   /** See `RollHost.retire`. */
   async #retire(predecessor: WorkerProcess): Promise<void> {
-    const { drainMs } = this.#plan;
-    const patience = setTimeout(() => predecessor.kill(), STOP_PATIENCE_MS + (drainMs ?? 0));
+    const patienceMs = STOP_PATIENCE_MS + (this.#plan.drainMs ?? 0) + TAKING_PATIENCE_MS;
+    const patience = setTimeout(() => predecessor.kill(), patienceMs);
     await this.#end(predecessor);
     await predecessor.ended;
     clearTimeout(patience);

@@ -21,7 +21,7 @@ import {
   type Order,
   type Report,
 } from "./control.ts";
-import { configureLog, logEvents, logLink } from "./log.ts";
+import { configureLog, logDropped, logEvents, logLink } from "./log.ts";
 import type { LogQueue } from "./log_queue.ts";
 import { ProvenSockets } from "./proven_sockets.ts";
 import { Server, type StopOptions } from "./server.ts";
@@ -104,6 +104,7 @@ async function obey(order: Order): Promise<Address | null> {
         timekeeper,
         onOverdue: (overdue) => report({ overdue }),
         onLinkState: (state) => logLink(logger as Logger, state),
+        onDropped: (process) => logDropped(logger as Logger, process),
         onUnreachable: (unreachable) => report({ unreachable }),
         descriptorLimit: descriptorLimit(),
         lending: {
