@@ -3,7 +3,7 @@ import {
   KEPT_FOR_REFUSALS,
   OWN_DESCRIPTORS,
 } from "../runtime/system/capacity.ts";
-import { allOfProcessTaken, allTaken, type Refusal } from "./admission.ts";
+import { allOfProcessTaken, allTaken, type Shortage } from "./admission.ts";
 import type { HeldConnections } from "./lending/held_connections.ts";
 import { MAX_REFUSALS } from "./limits.ts";
 import type { Rejections } from "./rejections.ts";
@@ -22,9 +22,6 @@ const SHORTEST_PATIENCE_MS = 16;
 /** Milliseconds without want of descriptors after which those who come are a new crowd. */
 const CROWD_GAP_MS = 1_000;
 
-/** Milliseconds for which the server goes by how few descriptors there turned out to be. */
-const SHORTAGE_MS = 60_000;
-
 /** What the gate counts, and what it makes room with. */
 export interface AcceptGateHost {
   readonly sessions: SessionTable;
@@ -38,6 +35,8 @@ export interface AcceptGateHost {
   readonly maxConnections: number;
   /** How many descriptors the process may have; `undefined` where that isn't known. */
   readonly descriptorLimit: number | undefined;
+  /** Looks whether the process may open so many descriptors more. */
+  seesDescriptors(count: number): Promise<boolean>;
 }
 
 /**
@@ -47,9 +46,12 @@ export interface AcceptGateHost {
  */
 export class AcceptGate {
   readonly #host: AcceptGateHost;
-  /** How many connections there were when descriptors ran out, and until when that counts. */
+  /**
+   * How many connections there were when descriptors ran out that should have been there; until as many
+   * are seen to be free as are kept for refusals, and one for a connection.
+   */
   #shortage = Infinity;
-  #shortUntilMs = 0;
+  #isLooking = false;
   #patienceMs = LONGEST_PATIENCE_MS;
   #openedMs = -Infinity;
 
@@ -58,12 +60,13 @@ export class AcceptGate {
   }
 
   /** Why there is no room for a connection that has come, whatever the limits say: descriptors are short. */
-  get refusal(): Refusal | undefined {
+  get refusal(): Shortage | undefined {
     const places = Math.max(1, this.#capacity - KEPT_FOR_REFUSALS);
     const { rejections, displacement } = this.#host;
     const leaving = rejections.size + displacement.yieldingCount;
     if (this.#connections - leaving < places) return undefined;
-    return this.#host.otherProcesses === 0 ? allTaken(places) : allOfProcessTaken(places);
+    const refusal = this.#host.otherProcesses === 0 ? allTaken(places) : allOfProcessTaken(places);
+    return { ...refusal, sparesActive: this.#shortage !== Infinity };
   }
 
   /** See {@linkcode ListenOptions.beforeAccept}. */
@@ -79,7 +82,6 @@ export class AcceptGate {
   /** An accept has failed since there are no descriptors. */
   ranOut(): void {
     this.#shortage = Math.min(this.#shortage, this.#connections);
-    this.#shortUntilMs = this.#host.rejections.nowMs + SHORTAGE_MS;
   }
 
   /** A link to another process lacks a descriptor: one that is being refused gives its. */
@@ -87,9 +89,18 @@ export class AcceptGate {
     this.#host.rejections.makeRoom(1);
   }
 
-  /** To be called about once a sweep. */
-  sweep(nowMs: number): void {
-    if (nowMs >= this.#shortUntilMs) this.#shortage = Infinity;
+  /** Looks whether descriptors that had run out are there again. To be called about once a sweep. */
+  sweep(): void {
+    if (this.#shortage !== Infinity && !this.#isLooking) void this.#look();
+  }
+
+  async #look(): Promise<void> {
+    this.#isLooking = true;
+    if (await this.#host.seesDescriptors(KEPT_FOR_REFUSALS + 1)) {
+      this.#shortage = Infinity;
+      this.#host.rejections.noteProgress();
+    }
+    this.#isLooking = false;
   }
 
   async #untilRoom(): Promise<void> {

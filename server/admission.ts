@@ -19,6 +19,12 @@ export interface Refusal {
   readonly isOfAddress: boolean;
 }
 
+/** Why one process has no room for a connection, whatever the limits say. */
+export interface Shortage extends Refusal {
+  /** Whether only connections whose clients do nothing give way: it may be over in a moment. */
+  readonly sparesActive: boolean;
+}
+
 /** A connection about which the server's other processes are asked. What it gets on the way is its. */
 export interface Attempt {
   /** Whether and why it may not stay; `unsettled` where the caller has to wait and try again. */
@@ -39,7 +45,7 @@ export interface Admission {
    * @returns Why it may not stay, in which case it isn't counted but as an attempt. Where that isn't
    * settled yet, what settles it: the caller has to wait.
    */
-  admit(address: string, shortage?: Refusal | undefined): Refusal | Attempt | undefined;
+  admit(address: string, shortage?: Shortage | undefined): Refusal | Attempt | undefined;
   /** A connection that was counted is gone. */
   leave(address: string): void;
   /** Whether a key that comes from an address which has a connection may be looked at at once. */
@@ -73,7 +79,7 @@ export class LocalAdmission implements Admission {
     return this.#addresses.size;
   }
 
-  admit(address: string, shortage?: Refusal | undefined): Refusal | undefined {
+  admit(address: string, shortage?: Shortage | undefined): Refusal | undefined {
     const { maxConnections } = this.#limits;
     const isFull = this.#sessions.size - this.#displacement.yieldingCount >= maxConnections;
     const full = shortage ?? (isFull ? allTaken(maxConnections) : undefined);
@@ -83,7 +89,10 @@ export class LocalAdmission implements Admission {
     const refusal = this.#addresses.admit(address);
     if (refusal !== undefined) return { ...refusal, isOfAddress: true };
     if (full === undefined) return undefined;
-    if (this.#displacement.makeRoom(address, maxConnections) === "free") return undefined;
+    const sparesActive = shortage?.sparesActive ?? false;
+    if (this.#displacement.makeRoom(address, maxConnections, sparesActive) === "free") {
+      return undefined;
+    }
     this.#addresses.leave(address);
     return full;
   }

@@ -8,7 +8,7 @@ import type {
   Runtime,
   TlsIdentity,
 } from "../runtime/types.ts";
-import { TransportError } from "../runtime/types.ts";
+import type { TransportError } from "../runtime/types.ts";
 import { AcceptGate } from "./accept_gate.ts";
 import { type AccessOptions, AccessRules } from "./access.ts";
 import { AddressTable } from "./address_table.ts";
@@ -16,6 +16,7 @@ import { type Admission, LocalAdmission, type Refusal } from "./admission.ts";
 import type { OverdueProcess, OwedProcess, UnreachableProcess } from "./backplane.ts";
 import { CoarseClock } from "./coarse_clock.ts";
 import { type Counters, newCounters } from "./counters.ts";
+import { isForWantOfDescriptors, seesDescriptors } from "./descriptor_look.ts";
 import { FairReader } from "./fair_reader.ts";
 import { LameDuck } from "./lame_duck.ts";
 import type { Borrower } from "./lending/borrower.ts";
@@ -250,6 +251,7 @@ export class Server {
       otherProcesses: (lending?.workers ?? 1) - 1,
       maxConnections: lending?.maxOwnConnections ?? limits.maxConnections,
       descriptorLimit,
+      seesDescriptors: (count) => seesDescriptors(runtime, count),
     });
     this.#lameDuck = new LameDuck({
       runtime,
@@ -430,7 +432,7 @@ export class Server {
     const clockEvent = this.#timekeeper.follow();
     if (clockEvent !== undefined) this.#events.onClock?.(clockEvent);
     this.#rejections.sweep(nowMs);
-    this.#acceptGate.sweep(nowMs);
+    this.#acceptGate.sweep();
     this.#admission.sweep();
     this.#slowKeys.sweep();
     this.others?.sweep();
@@ -462,8 +464,4 @@ export class Server {
     await this.#lameDuck.awaitTaken();
     await this.mesh?.close();
   }
-}
-
-function isForWantOfDescriptors(error: Error): boolean {
-  return error instanceof TransportError && error.code === "descriptors_exhausted";
 }

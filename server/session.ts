@@ -185,6 +185,11 @@ export class Session extends ClientConnection
       : GETS_NOTHING;
   }
 
+  /** Whether the client does anything that others could miss: it has published, or is subscribed. */
+  get isActive(): boolean {
+    return this.activity > WANTS_NOTHING;
+  }
+
   /** When it was last heard, on the coarse clock. */
   get heardMs(): number {
     return this.#heardMs;

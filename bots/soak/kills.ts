@@ -10,8 +10,8 @@ const NOTICE_MS = 30_000;
 /** How long after a change of certificate a connection may have been in a socket that was relieved. */
 const RENEWAL_AFTERMATH_MS = 1_000;
 
-/** How long a worker goes on to save descriptors, when it gets some again: a minute and a sweep or two. */
-const SHORTAGE_AFTERMATH_MS = 62_000;
+/** How long a worker may take to see that it gets descriptors again: a sweep or two, on a busy machine. */
+const SHORTAGE_AFTERMATH_MS = 10_000;
 
 /** From the end of a hang to when a worker has done all that piled up, on a busy machine. */
 const CATCH_UP_MS = 10_000;

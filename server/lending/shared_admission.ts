@@ -6,6 +6,7 @@ import {
   type Attempt,
   type Refusal,
   type Room,
+  type Shortage,
   tooFast,
 } from "../admission.ts";
 import { siteOf } from "../ip_address.ts";
@@ -59,10 +60,10 @@ export class SharedAdmission implements Admission {
     return this.#borrower.size;
   }
 
-  admit(address: string, shortage?: Refusal | undefined): Refusal | Attempt | undefined {
+  admit(address: string, shortage?: Shortage | undefined): Refusal | Attempt | undefined {
     const own = this.#countOwn() - this.#displacement.yieldingCount;
     const isShort = own >= this.#maxOwnConnections;
-    const short = shortage ?? (isShort ? allOfProcessTaken(this.#maxOwnConnections) : undefined);
+    const short = shortage ?? (isShort ? this.#ownTaken : undefined);
     if (short !== undefined && this.#countHeld() >= MAX_HELD_BEYOND) return short;
     const isFull = this.#borrower.lease("connections").known === "none";
     const full = short ?? (isFull ? allTaken(this.#limits.maxConnections) : undefined);
@@ -84,9 +85,13 @@ export class SharedAdmission implements Admission {
     return [`accepts ${site}`, `address ${site}`, "connections"];
   }
 
-  /** Lets another connection give way to one from that address, its permits included. */
-  makeRoom(address: string): Room {
-    return this.#displacement.makeRoom(address, this.#limits.maxConnections);
+  /**
+   * Lets another connection give way to one from that address, its permits included.
+   *
+   * @param sparesActive Whether only one whose client does nothing may.
+   */
+  makeRoom(address: string, sparesActive: boolean): Room {
+    return this.#displacement.makeRoom(address, this.#limits.maxConnections, sparesActive);
   }
 
   /** Tries to take a permit. */
@@ -134,6 +139,10 @@ export class SharedAdmission implements Admission {
     }
   }
 
+  get #ownTaken(): Shortage {
+    return { ...allOfProcessTaken(this.#maxOwnConnections), sparesActive: false };
+  }
+
   #refuseSite(key: PermitKey, detail: string): Refusal {
     const isNews = !this.#reportedMs.has(key) && this.#reportedMs.size < MAX_RECENT_ADDRESSES;
     if (isNews) this.#reportedMs.set(key, this.#borrower.nowMs);
@@ -147,11 +156,11 @@ class SharedAttempt implements Attempt {
   readonly #address: string;
   readonly #needs: readonly PermitKey[];
   /** Why another connection has to give way; `undefined` once it has. */
-  #short: Refusal | undefined;
+  #short: Shortage | undefined;
   /** How many of its needs it has. */
   #taken = 0;
 
-  constructor(admission: SharedAdmission, address: string, short: Refusal | undefined) {
+  constructor(admission: SharedAdmission, address: string, short: Shortage | undefined) {
     this.#admission = admission;
     this.#address = address;
     this.#needs = admission.needs(address);
@@ -162,13 +171,13 @@ class SharedAttempt implements Attempt {
     for (const key of this.#needs.slice(this.#taken)) {
       let room: Room = "free";
       if (key === "connections" && this.#short !== undefined) {
-        room = this.#admission.makeRoom(this.#address);
+        room = this.#admission.makeRoom(this.#address, this.#short.sparesActive);
         if (room === "none") return this.#refuse(this.#short);
         if (room === "free") this.#short = undefined;
       }
       if (room === "free") room = this.#admission.take(key);
       if (room === "none" && key === "connections") {
-        room = this.#admission.makeRoom(this.#address);
+        room = this.#admission.makeRoom(this.#address, false);
         if (room === "free") room = this.#admission.take(key);
       }
       if (room === "unsettled") return room;

@@ -83,17 +83,18 @@ export class Displacement {
   /**
    * Takes a connection's place for one that comes from an address, if it may.
    *
+   * @param sparesActive Whether only one whose client does nothing may give its place away.
    * @returns Whether a place is free now; `unsettled` where as many as may are giving theirs away, which
    * takes a turn of the loop, or a second at most.
    */
-  makeRoom(address: string, maxConnections: number): Room {
+  makeRoom(address: string, maxConnections: number, sparesActive: boolean): Room {
     const room = this.mayMakeRoom(address, "connections");
     if (room !== "free") return room;
     if (this.#yielding.size >= MAX_YIELDING) {
       this.#isAwaited = true;
       return "unsettled";
     }
-    const session = this.#findVictim(siteOf(address), "connections");
+    const session = this.#findVictim(siteOf(address), "connections", sparesActive);
     if (session === undefined) return "none";
     this.#yielding.add(session);
     this.#host.onDisplaced(session);
@@ -160,15 +161,17 @@ export class Displacement {
     return others?.mostHeld(site, own, kind) ?? own;
   }
 
-  #findVictim(site: string, kind: PlaceKind): Session | undefined {
+  #findVictim(site: string, kind: PlaceKind, sparesActive = false): Session | undefined {
     const ranking = this.#rankings[kind];
-    let session = this.#findRanked(site, kind);
-    if (session === undefined && ranking.renew()) session = this.#findRanked(site, kind);
+    let session = this.#findRanked(site, kind, sparesActive);
+    if (session === undefined && ranking.renew()) {
+      session = this.#findRanked(site, kind, sparesActive);
+    }
     if (session !== undefined) ranking.noteChange();
     return session;
   }
 
-  #findRanked(site: string, kind: PlaceKind): Session | undefined {
+  #findRanked(site: string, kind: PlaceKind, sparesActive: boolean): Session | undefined {
     const held = this.#mostHeld(site, kind);
     const total = this.#total(kind);
     const count = this.#countHolders(kind).least + (held === 0 ? 1 : 0);
@@ -179,7 +182,7 @@ export class Displacement {
       const most = this.#leastHeld(holder, kind);
       if (most * count <= total || most < 2 * (held + 1)) return undefined;
       const session = leastActive(holder, kind);
-      if (session !== undefined) return session;
+      if (session !== undefined && !(sparesActive && session.isActive)) return session;
       ranking.setAside(holder);
     }
     return undefined;

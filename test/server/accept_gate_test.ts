@@ -9,7 +9,7 @@ import { Rejections } from "../../server/rejections.ts";
 import type { SessionTable } from "../../server/session_table.ts";
 import type { MemoryPeer } from "../support/memory_peer.ts";
 import { MemoryRuntime } from "../support/memory_runtime.ts";
-import { until } from "../support/until.ts";
+import { quiet, until } from "../support/until.ts";
 
 const MARKER = "<regular-socket/>\0";
 const TOLD = /^\{"timestamp":\[\d+,\d+,\d+\],"error":\{"code":"too_many_connections",.*\}\}.$/s;
@@ -19,6 +19,7 @@ async function gateOf(places: number) {
   const net = new MemoryRuntime({ turns: "manual", answers: "late" });
   const clock = new CoarseClock(1_000);
   const sessions = { size: 0 };
+  const free = { count: 0 };
   const rejections = new Rejections({
     clock,
     timestamps: new TimestampIssuer(),
@@ -33,13 +34,14 @@ async function gateOf(places: number) {
     otherProcesses: 0,
     maxConnections: places,
     descriptorLimit: undefined,
+    seesDescriptors: (count) => Promise.resolve(count <= free.count),
   });
   const refusal = { detail: "no room", isNews: false, isOfAddress: false };
   const { address } = await net.listen(
     net.anywhere,
     (connection) => rejections.reject(connection, refusal, false),
   );
-  return { net, clock, sessions, rejections, gate, refuse: refuserAt(net, address) };
+  return { net, free, sessions, rejections, gate, refuse: refuserAt(net, address) };
 }
 
 /** Connects as many peers that are refused. */
@@ -84,8 +86,8 @@ describe("the gate for accepts", () => {
     for (const peer of silent) assert(TOLD.test(peer.text), peer.text);
   });
 
-  it("goes for a minute by how few descriptors there turned out to be", async () => {
-    const { gate, net, clock, sessions, refuse } = await gateOf(100);
+  it("goes by how few descriptors there turned out to be, until enough are seen", async () => {
+    const { gate, net, free, sessions, refuse } = await gateOf(100);
     sessions.size = 50;
     assertEquals(gate.refusal, undefined);
     gate.ranOut();
@@ -98,9 +100,27 @@ describe("the gate for accepts", () => {
     refuse(1);
     net.settle();
     assert(gate.untilOpen() !== undefined);
-    clock.nowMs += 60_000;
-    gate.sweep(clock.nowMs);
+    // Those for refusals, and none for a connection.
+    free.count = 32;
+    gate.sweep();
+    await quiet();
+    assert(gate.refusal !== undefined);
+    free.count = 33;
+    gate.sweep();
+    await quiet();
     assertEquals([gate.untilOpen(), gate.refusal], [undefined, undefined]);
+  });
+
+  it("lets only clients give way that do nothing, where it's short of what should be there", async () => {
+    const { gate, sessions, free } = await gateOf(50);
+    sessions.size = 50;
+    assertEquals(gate.refusal?.sparesActive, false);
+    gate.ranOut();
+    assertEquals(gate.refusal?.sparesActive, true);
+    free.count = 33;
+    gate.sweep();
+    await quiet();
+    assertEquals(gate.refusal?.sparesActive, false);
   });
 
   it("where accepting can't wait, tells the oldest, unless it is seen to be of 2009", async () => {
