@@ -76,7 +76,7 @@ export class InputDefence {
 
   /** There is room again: reads on what was held back. May be called at any moment. */
   onRelaxed(): void {
-    this.#letGo();
+    this.#letGoSome();
   }
 
   /** Reads nothing more of a client while too much is held. */
@@ -88,9 +88,9 @@ export class InputDefence {
    * Reads on a client that was held back, and whose connection holds bytes that arrived meanwhile: an
    * abort isn't deferred by a pause. May be called at any moment.
    */
-  letGo(session: Session): void {
+  readOn(session: Session): void {
     this.#holders.push(session);
-    if (this.#holders.length === 1) this.#host.runtime.nextTurn(() => this.#letGoHolders());
+    if (this.#holders.length === 1) this.#host.runtime.nextTurn(() => this.#readOnHolders());
   }
 
   /** Gives up frames that take long where they hold much. To be called about once a sweep. */
@@ -195,19 +195,19 @@ export class InputDefence {
     });
   }
 
-  #letGoHolders(): void {
+  #readOnHolders(): void {
     for (const session of this.#holders.splice(0, LET_GO_PER_TURN)) session.letGo();
-    if (this.#holders.length > 0) this.#host.runtime.nextTurn(() => this.#letGoHolders());
+    if (this.#holders.length > 0) this.#host.runtime.nextTurn(() => this.#readOnHolders());
   }
 
-  #letGo(): void {
+  #letGoSome(): void {
     if (this.#isLettingGo || this.#heldBack.length === 0) return;
     this.#isLettingGo = true;
     this.#host.runtime.nextTurn(() => {
       this.#isLettingGo = false;
       if (this.isHolding) return;
       for (const session of this.#heldBack.splice(0, LET_GO_PER_TURN)) session.letGo();
-      this.#letGo();
+      this.#letGoSome();
     });
   }
 }

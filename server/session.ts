@@ -283,7 +283,7 @@ export class Session extends ClientConnection
   onHeld(): void {
     this.#accountUnfinished();
     const isHeldBack = (this.#flags & FOR_MEMORY) !== 0;
-    if (isHeldBack && this.connection.hasUndelivered) this.context.inputDefence.letGo(this);
+    if (isHeldBack && this.connection.hasUndelivered) this.context.inputDefence.readOn(this);
   }
 
   override onDrain(): void {
