@@ -44,6 +44,12 @@ const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
 /** What one more connection may bring at once: no runtime reads more. */
 const BYTES_PER_GRANT = 512 * 1024;
 
+/**
+ * For a byte that is read so much may be admitted, however much is queued: so the wait for it has a bound,
+ * and what is queued falls all the same.
+ */
+const LENT_SHARE = 1 / 4;
+
 /** Bytes that count as one unit, as a binary shift. */
 const UNIT_SHIFT = 10;
 
@@ -120,6 +126,8 @@ export class FairReader {
   #queuedBytes = 0;
   /** Connections that were given leave to send much since the loop last turned. */
   #grants = 0;
+  /** What those that wait for their admission may bring, however much is queued. */
+  #lentBytes = 0;
 
   /** @param readMs A monotonic clock, in milliseconds. */
   constructor(runtime: Runtime, readMs: () => number) {
@@ -154,6 +162,7 @@ export class FairReader {
   endPiece(units: number, bytes: number): void {
     // Units are counted for frames; a frame that isn't complete costs for its bytes all the same.
     this.#unitsOfTurn -= Math.max(units - this.unitsLeft, bytes >> UNIT_SHIFT, 1);
+    this.#lentBytes = Math.min(this.#lentBytes + bytes * LENT_SHARE, BYTES_PER_GRANT);
     if (this.#unitsOfTurn < UNITS_PER_TURN - UNNOTICED_UNITS) this.#askTurn();
   }
 
@@ -205,10 +214,22 @@ export class FairReader {
     this.#unitsOfTurn = UNITS_PER_TURN;
     this.#grants = 0;
     this.#readPieces();
-    while (!this.admission.isEmpty && this.#takeGrant()) this.admission.take()?.resume();
+    this.#admit();
     // What was granted may bring nothing: so whether there is room is looked at again each turn.
     if (!this.admission.isEmpty) this.#askTurn();
   };
+
+  #admit(): void {
+    const { admission } = this;
+    while (!admission.isEmpty && this.#takeGrant()) admission.take()?.resume();
+    while (!admission.isEmpty) {
+      const bytes = Math.min(admission.nextBytes, BYTES_PER_GRANT);
+      if (bytes > this.#lentBytes) return;
+      this.#lentBytes -= bytes;
+      this.#grants++;
+      admission.take()?.resume();
+    }
+  }
 
   #readPieces(): void {
     let nowMs = this.#readMs();

@@ -21,9 +21,6 @@ const CHUNKS_PER_PIECE = 16;
 const STREAM_BYTES = 2_048;
 const STREAM_TURNS = 2;
 
-/** A connection that brings no more at once is read on before those that bring more. */
-const LITTLE_BYTES = 128 * 1024;
-
 /** For how many turns that is remembered, some 0.1 s while the loop is busy. */
 const STREAM_MEMORY_TURNS = 32;
 
@@ -43,6 +40,8 @@ export interface InboundSession {
   readonly remotePort: number;
   /** Whether the client is still listened to. */
   readonly isOpen: boolean;
+  /** Whether the inbound side wants the connection to be read. */
+  readonly isReading: boolean;
   /** Bytes of memory that a frame which isn't complete holds. */
   readonly unfinishedBytes: number;
   /** Where the client should wait for others before its next frame is read, if it should. */
@@ -67,7 +66,7 @@ export interface InboundSession {
   onWaited(isLate: boolean): void;
   /** All that had to wait is read. */
   onNothingWaits(): void;
-  /** Whether the inbound side wants the connection to be read. */
+  /** Sets {@linkcode isReading}. */
   setReading(isWanted: boolean): void;
 }
 
@@ -111,7 +110,7 @@ export class Inbound implements Applicant, ReadTask {
   #hasBeenThrottled = false;
   /** The turn in which all that had arrived was last read. */
   #caughtUpTurn = 0;
-  /** What has arrived since the client was last admitted, or its connection was last read on. */
+  /** What has arrived since all that had was read and the connection was read on. */
   #broughtBytes = 0;
   /** Until which turn the client counts as one that sends without a pause. */
   #streamsUntilTurn = 0;
@@ -138,8 +137,8 @@ export class Inbound implements Applicant, ReadTask {
       this.#context.reading.turn >= this.#streamsUntilTurn;
   }
 
-  get bringsLittle(): boolean {
-    return this.#broughtBytes <= LITTLE_BYTES;
+  get broughtBytes(): number {
+    return this.#broughtBytes;
   }
 
   /** Whether what arrives isn't read at once just now. */
@@ -187,12 +186,16 @@ export class Inbound implements Applicant, ReadTask {
     const gate = this.#gate;
     if (gate !== undefined) this.#waitAt(gate);
     else if (this.#deferredBytes > 0) this.#queue();
-    else this.#caughtUpTurn = reading.turn;
+    else this.#catchUp();
   }
 
   readPiece(): boolean {
     if (!this.#isQueued) return false;
     const before = this.#deferredBytes;
+    // Not only when it was sent: it may have waited at a gate for long.
+    if (before > READ_AHEAD_BYTES && this.sentMuchMs !== 0) {
+      this.sentMuchMs = this.#context.clock.nowMs;
+    }
     for (let chunks = 0; chunks < CHUNKS_PER_PIECE; chunks++) {
       const gate = this.#gate;
       if (gate !== undefined) return this.#waitAt(gate);
@@ -211,7 +214,7 @@ export class Inbound implements Applicant, ReadTask {
       return gate === undefined ? this.#endQueueing() : this.#waitAt(gate);
     }
     if (before - this.#deferredBytes >= STREAM_BYTES) this.#noteStream();
-    if (this.#deferredBytes <= READ_AHEAD_BYTES) this.#session.setReading(true);
+    this.#readAhead();
     return true;
   }
 
@@ -312,6 +315,17 @@ export class Inbound implements Applicant, ReadTask {
     return taken;
   }
 
+  /** Whether the connection may be read from its socket, for all that waits of others. */
+  get #mayBringMore(): boolean {
+    return !this.#session.hasSentMuch || this.#context.reading.grant();
+  }
+
+  /** Has the connection read before all that waits is, where that is little. */
+  #readAhead(): void {
+    if (this.#session.isReading || this.#deferredBytes > READ_AHEAD_BYTES) return;
+    if (this.#mayBringMore) this.#session.setReading(true);
+  }
+
   #noteStream(): void {
     this.#streamsUntilTurn = this.#context.reading.turn + STREAM_MEMORY_TURNS;
   }
@@ -330,9 +344,8 @@ export class Inbound implements Applicant, ReadTask {
 
   /** Nothing waits any more: the connection is read on, if what is read of all has room. */
   #endQueueing(): false {
-    const { reading } = this.#context;
-    if (this.#session.hasSentMuch && !reading.grant()) {
-      this.#stopAt(reading.admission);
+    if (!this.#mayBringMore) {
+      this.#stopAt(this.#context.reading.admission);
       return false;
     }
     this.#unqueue();
@@ -348,10 +361,14 @@ export class Inbound implements Applicant, ReadTask {
 
   #readOn(): void {
     this.#deferred = undefined;
-    this.#broughtBytes = 0;
-    this.#caughtUpTurn = this.#context.reading.turn;
+    this.#catchUp();
     this.#session.setReading(true);
     this.#session.onNothingWaits();
+  }
+
+  #catchUp(): void {
+    this.#broughtBytes = 0;
+    this.#caughtUpTurn = this.#context.reading.turn;
   }
 
   #waitAt(gate: Gate): false {

@@ -412,6 +412,10 @@ export class Session extends ClientConnection
     if (!this.#inbound?.isNeeded) this.#inbound = undefined;
   }
 
+  get isReading(): boolean {
+    return (this.#flags & FOR_INBOUND) === 0;
+  }
+
   setReading(isWanted: boolean): void {
     if (!this.isOpen) return;
     if (isWanted) this.#resume(FOR_INBOUND);

@@ -99,7 +99,7 @@ for (const runtime of TESTED_RUNTIMES) {
   describe(`a flood of messages for receipts on ${runtime}`, { skip: skipWorkers }, () => {
     for (
       const [connections, workers, maxBytes] of [
-        [100, 1, 450 * MIB],
+        [1_000, 1, 900 * MIB],
         [100, 2, 550 * MIB],
       ] as const
     ) {
