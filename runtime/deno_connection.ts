@@ -52,6 +52,14 @@ export class DenoConnection implements Connection, StreamReader {
     this.#buffer = reads.buffers.small();
   }
 
+  get site(): string {
+    return this.#handler.site?.() ?? this.remoteAddress;
+  }
+
+  get isLight(): boolean {
+    return this.#handler.isLight?.() ?? false;
+  }
+
   /** Begins to read, and to call the handler. */
   start(handler: ConnectionHandler): void {
     this.#handler = handler;

@@ -5,6 +5,7 @@
  */
 
 import type { DenoTurns } from "./deno_turns.ts";
+import { FairQueue, type Queued } from "./fair_queue.ts";
 import { ReadBuffers } from "./read_buffers.ts";
 
 /**
@@ -18,17 +19,21 @@ const readsPerTurn = 32;
 /** Of one connection. */
 const readsPerTurnOfOne = 4;
 
-/** A connection that reads on in its turn. */
-export interface StreamReader {
+/** A connection that reads on in its turn; light where little is expected of its peer. */
+export interface StreamReader extends Queued {
   /** Reads once more; nothing where it mustn't now. */
   readOn(): void;
 }
 
-/** Lends connections their buffers, and lets those that read a stream take turns. */
+/**
+ * Lends connections their buffers, and lets those that read a stream take turns, by address. A client that
+ * says little fills a small buffer too, when the loop was long about something else: behind ten thousand
+ * streams it would then wait for a second, in which the next one fills.
+ */
 export class DenoReads {
   readonly buffers: ReadBuffers = new ReadBuffers();
   readonly #turns: Pick<DenoTurns, "next">;
-  readonly #waiting = new Set<StreamReader>();
+  readonly #waiting = new FairQueue<StreamReader>();
   #readsLeft = readsPerTurn;
   #isTurnAsked = false;
 
@@ -43,7 +48,7 @@ export class DenoReads {
    * @param count How often in a row it has.
    */
   mayReadOn(reader: StreamReader, count: number): boolean {
-    if (count % readsPerTurnOfOne !== 0 && this.#readsLeft > 0 && this.#waiting.size === 0) {
+    if (count % readsPerTurnOfOne !== 0 && this.#readsLeft > 0 && this.#waiting.isEmpty) {
       this.#readsLeft--;
       return true;
     }
@@ -66,11 +71,16 @@ export class DenoReads {
   readonly #turn = (): void => {
     this.#isTurnAsked = false;
     this.#readsLeft = readsPerTurn;
-    for (const reader of [...this.#waiting.values().take(readsPerTurn)]) {
+    const readers: StreamReader[] = [];
+    while (readers.length < readsPerTurn) {
+      const reader = this.#waiting.take();
+      if (reader === undefined) break;
+      readers.push(reader);
+    }
+    for (const reader of readers) {
       this.#readsLeft--;
-      this.#waiting.delete(reader);
       reader.readOn();
     }
-    if (this.#waiting.size > 0) this.#askTurn();
+    if (!this.#waiting.isEmpty) this.#askTurn();
   };
 }

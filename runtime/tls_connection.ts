@@ -98,6 +98,8 @@ export class TlsConnection implements Connection, TlsEngineOwner {
 
   /** What the connection beneath tells. */
   readonly below: ConnectionHandler = {
+    site: () => this.#handler?.site?.() ?? this.remoteAddress,
+    isLight: () => this.#handler?.isLight?.() ?? false,
     onData: (chunk) => {
       // Behind the peer's end, the engine would keep all that comes.
       if (this.#isOver || this.#engine?.hasEnded) return;

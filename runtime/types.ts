@@ -212,6 +212,16 @@ export interface Connection {
  */
 export interface ConnectionHandler {
   /**
+   * The address that the connection shares its turns with, where many have to wait until they're read on.
+   * Absent: the peer's.
+   */
+  site?(): string;
+  /**
+   * Whether little is expected of the peer just now, so that it's read on before others of its address.
+   * Absent: much is.
+   */
+  isLight?(): boolean;
+  /**
    * The TLS handshake with an accepted peer has succeeded: once, before anything but `onClose`; never
    * without TLS, nor for a connection that we made, which is secure when it is handed over. What was
    * written before waits for it. A handshake that fails is a `reset` whose cause has the code

@@ -9,6 +9,7 @@ import { ClientConnection } from "./client_connection.ts";
 import { UNITS_PER_PIECE } from "./fair_reader.ts";
 import type { Gate, WaitingPlace } from "./gate.ts";
 import { type Attempt, Inbound, type InboundSession } from "./inbound.ts";
+import { siteOf } from "./ip_address.ts";
 import {
   PUBLISHER_LINGER_MS,
   READ_AHEAD_BYTES,
@@ -96,6 +97,15 @@ export class Session extends ClientConnection
     this.#decoder = context.newDecoder();
     this.#flags = context.access.withoutKey(connection.remoteAddress);
     this.#heardMs = context.clock.nowMs;
+  }
+
+  site(): string {
+    return this.#inbound?.site ?? siteOf(this.remoteAddress);
+  }
+
+  /** Whether it's a publisher for whom little waits, so that it may be read before others. */
+  isLight(): boolean {
+    return this.#inbound?.isSmall ?? false;
   }
 
   /** True for a client that isn't read just now, or whose bytes wait. */

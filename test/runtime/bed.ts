@@ -41,6 +41,7 @@ export type Feature =
   | "keep-alive"
   | "names"
   | "processes"
+  | "reads in turns"
   | "reusePort"
   | "system addresses"
   | "TLS"

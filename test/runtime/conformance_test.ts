@@ -12,6 +12,7 @@ if (process.platform !== "linux") {
 if ((await detectRuntime()).name === "bun") {
   lacks["accept errors"] = "Bun says nothing of accepts that fail for want of descriptors";
   lacks["held records"] = "Bun doesn't say what its engine of TLS holds";
+  lacks["reads in turns"] = "Bun reads all that is there when it looks";
   lacks["waiting accepts"] = "Bun accepts by itself";
 } else {
   lacks["arrived bytes"] = "Deno reads when its loop turns";

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertGreater } from "@std/assert";
 import { describe, it } from "node:test";
 import { DenoReads, type StreamReader } from "../../runtime/deno_reads.ts";
 import { ReadBuffers } from "../../runtime/read_buffers.ts";
@@ -20,10 +20,14 @@ class Turns {
 
 /** A connection whose every read fills its buffer, so that it would read on for ever. */
 class Stream implements StreamReader {
+  readonly site: string;
+  readonly isLight: boolean;
   reads = 1;
   readonly #reads: DenoReads;
 
-  constructor(reads: DenoReads) {
+  constructor(reads: DenoReads, { site = "crowd", isLight = false } = {}) {
+    this.site = site;
+    this.isLight = isLight;
     this.#reads = reads;
     this.#filled();
   }
@@ -67,6 +71,26 @@ describe("connections that read a stream", () => {
     for (let turn = 0; turn < 100; turn++) turns.turn();
     const counts = streams.map(({ reads }) => reads);
     assert(Math.max(...counts) - Math.min(...counts) <= 8, counts.join(" "));
+  });
+
+  it("read on in the next turn where little is expected of them, behind however many", () => {
+    const turns = new Turns();
+    const reads = new DenoReads(turns);
+    const streams = Array.from({ length: 1_000 }, () => new Stream(reads));
+    turns.turn();
+    const light = new Stream(reads, { isLight: true });
+    turns.turn();
+    assertGreater(light.reads, 1);
+    assertGreater(streams.filter(({ reads }) => reads > 1).length, 32);
+  });
+
+  it("take turns by address", () => {
+    const turns = new Turns();
+    const reads = new DenoReads(turns);
+    for (let i = 0; i < 1_000; i++) new Stream(reads, { isLight: true });
+    const other = new Stream(reads, { site: "other" });
+    turns.turn();
+    assertGreater(other.reads, 1);
   });
 
   it("ask for no turn where none has more to read, and are forgotten where they leave", () => {

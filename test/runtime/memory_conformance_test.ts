@@ -16,6 +16,7 @@ const capabilities: Capabilities = {
     "system addresses": "in memory every address is available",
     "TLS": "in memory there is no TLS",
     "Unix files": "in memory a path is a name only",
+    "reads in turns": "in memory everything is read at once",
     "waiting accepts": "in memory nobody waits to be accepted",
   },
 };

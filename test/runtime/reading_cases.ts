@@ -209,4 +209,37 @@ export function readingCases(cases: Cases, wire: Wire): void {
     assertBytes(near.received, join(sent));
     assert(!near.ended);
   });
+
+  // A hundred handshakes would take seconds.
+  if (wire === "tls") return;
+
+  cases.where(
+    "reads in turns",
+    "one of whom little is expected isn't read on behind a crowd",
+    async (bed) => {
+      const crowd: Pair[] = [];
+      for (let i = 0; i < 100; i++) crowd.push(await bed.pair(wire, (side) => side.pauseReading()));
+      const { near, far } = await bed.pair(wire, (side) => side.pauseReading());
+      near.expectsLittle = true;
+      for (const pair of crowd) pair.far.write(pattern(30, 20_000));
+      far.write(pattern(31, 1_000));
+      await until("all is sent", () => [...crowd.map(({ far }) => far), far].every(isIdle));
+      await quiet();
+      let finished = 0;
+      let ahead = 0;
+      for (const pair of crowd) {
+        pair.near.reactions.data = () => finished += pair.near.byteCount === 20_000 ? 1 : 0;
+        pair.near.resumeReading();
+      }
+      near.reactions.data = () => ahead = finished;
+      near.resumeReading();
+      const arrived = () => crowd.every(({ near }) => near.byteCount === 20_000);
+      await until("all has arrived", () => arrived() && near.byteCount === 1_000);
+      assertLess(ahead, 75);
+    },
+  );
+}
+
+function isIdle({ unsentBytes }: { readonly unsentBytes: number }): boolean {
+  return unsentBytes === 0;
 }

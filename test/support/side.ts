@@ -33,6 +33,8 @@ export class Side implements ConnectionHandler {
   ended = false;
   why: TransportEnd | null = null;
   cause: Error | undefined;
+  /** What it says when it's asked whether little is expected of the peer. */
+  expectsLittle = false;
   /** How often it was told that something else is held. */
   helds = 0;
   #inside: string | null = null;
@@ -41,6 +43,10 @@ export class Side implements ConnectionHandler {
 
   constructor(connection: Connection) {
     this.connection = connection;
+  }
+
+  isLight(): boolean {
+    return this.expectsLittle;
   }
 
   /** Everything that arrived. */
