@@ -6,7 +6,13 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { CEILING_STEPS, MAX_HOLD_MS, STALL_MS, SWEEP_INTERVAL_MS } from "../../server/limits.ts";
+import {
+  CEILING_STEPS,
+  MAX_HOLD_MS,
+  RELAXED_INPUT_SHARE,
+  STALL_MS,
+  SWEEP_INTERVAL_MS,
+} from "../../server/limits.ts";
 import { MemoryBed } from "../support/memory_bed.ts";
 import type { MemoryPeer } from "../support/memory_peer.ts";
 
@@ -235,13 +241,15 @@ class Play {
 
   /**
    * Those that need not wait for a process that hangs: it isn't theirs, they want no receipts of it, and
-   * those that others want don't take all memory.
+   * what those have sent that do doesn't take the memory for what waits to be read.
    */
   get #free(): readonly Publisher[] {
     if (!this.#beds.some(({ hangs }) => hangs)) return this.#publishers;
-    return this.#publishers.filter(({ bed, asks }) =>
-      !asks && !bed.hangs && bed.server.heldBytes < this.#budgetBytes / 2
-    );
+    return this.#publishers.filter(({ bed, asks }) => {
+      const { heldBytes, standingBytes } = bed.server;
+      const roomBytes = (this.#budgetBytes - standingBytes) * RELAXED_INPUT_SHARE;
+      return !asks && !bed.hangs && heldBytes < roomBytes;
+    });
   }
 
   get #isMemoryShort(): boolean {
