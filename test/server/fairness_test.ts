@@ -90,6 +90,30 @@ describe("a client of large messages", () => {
   }
 });
 
+/** Has a crowd send a frame again and again; what it returns is a turn of the loop meanwhile. */
+function crowdOf(bed: MemoryBed, frame: string): () => void {
+  const flood = frame.repeat(Math.ceil(READ_BYTES / frame.length));
+  const crowd = Array.from({ length: CROWD }, () => bed.dial());
+  for (const peer of crowd) peer.send(flood);
+  let turns = 0;
+  return () => {
+    bed.net.turn();
+    // On a slow machine, so that what waits does so for long.
+    if (++turns % 10 === 0) bed.beginSweep();
+    for (const peer of crowd) if (peer.unreadBytes < READ_BYTES) peer.send(flood);
+  };
+}
+
+describe("a crowd that sends without a pause", () => {
+  it("is read on only as what it has sent is read, however long that waits", async () => {
+    const bed = await MemoryBed.start({}, { bufferBytes: READ_BYTES });
+    const turn = crowdOf(bed, publish(message("nobody")));
+    for (let turns = 0; turns < MAX_TURNS_OF_CROWD; turns++) turn();
+    assertLess(bed.server.heldBytes / KIB, 12 * KIB);
+    assertEquals(bed.ended, []);
+  });
+});
+
 describe("a client in the middle of a large message", () => {
   for (
     const [what, frame] of [
@@ -103,19 +127,8 @@ describe("a client in the middle of a large message", () => {
       const reader = bed.subscribed(["calm"]);
       const publisher = bed.dial();
       const large = publish(message("calm", "y".repeat(60 * KIB)));
-      const flood = frame.repeat(Math.ceil(READ_BYTES / frame.length));
-      const flooders = Array.from({ length: CROWD }, () => bed.dial());
-      for (const flooder of flooders) flooder.send(flood);
+      const turn = crowdOf(bed, frame);
       const { counters } = bed.server;
-      let count = 0;
-      const turn = () => {
-        bed.net.turn();
-        // On a slow machine, so that what waits does so for long.
-        if (++count % 10 === 0) bed.beginSweep();
-        for (const flooder of flooders) {
-          if (flooder.unreadBytes < READ_BYTES) flooder.send(flood);
-        }
-      };
       publisher.send(large.slice(0, -10));
       for (let turns = 0; turns < 100; turns++) turn();
       publisher.send(large.slice(-10));
