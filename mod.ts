@@ -8,12 +8,12 @@
  */
 
 export { type RunningServer, serve, type ServeOptions } from "./server/serve.ts";
-export { type AccessOptions } from "./server/access.ts";
+export { type AccessOptions } from "./server/access/access.ts";
 export { type ServerEvents, type StopOptions } from "./server/server.ts";
-export { type SessionEnd } from "./server/session_end.ts";
+export { type SessionEnd } from "./server/session/session_end.ts";
 export { type Counters, type EndReason } from "./server/counters.ts";
-export { type ClockEvent } from "./server/timekeeper.ts";
-export { type CeilingEvent } from "./server/memory_ceiling.ts";
+export { type ClockEvent } from "./server/timing/timekeeper.ts";
+export { type CeilingEvent } from "./server/memory/memory_ceiling.ts";
 export { type CeilingStep, DEFAULT_LIMITS, type Limits } from "./server/limits.ts";
 export { type ErrorCode } from "./protocol/errors.ts";
 export {

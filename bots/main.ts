@@ -4,21 +4,21 @@
  * @module
  */
 
-import { isChild } from "../runtime/child.ts";
-import { answer, endOnSignal, runCommand } from "../runtime/command.ts";
+import { isChild } from "../cli/child.ts";
+import { answer, endOnSignal, runCommand } from "../cli/command.ts";
 import { detectRuntime } from "../runtime/detect.ts";
-import { checkReportFile, writeReportFile } from "../runtime/report_file.ts";
+import { checkReportFile, writeReportFile } from "../cli/report_file.ts";
 import { measure, type Observer } from "./measure.ts";
-import { HELP, parseCommand } from "./options.ts";
-import { EXIT_STATUS, outcomeOf, stormOutcome } from "./outcome.ts";
-import { findingText } from "./preflight.ts";
+import { HELP, parseCommand } from "./run/options.ts";
+import { EXIT_STATUS, outcomeOf, stormOutcome } from "./results/outcome.ts";
+import { findingText } from "./run/preflight.ts";
 import { startProgress } from "./progress.ts";
-import { reportText } from "./report_text.ts";
+import { reportText } from "./results/report_text.ts";
 import { measureStorm } from "./storm/measure_storm.ts";
 import { stormText } from "./storm/text.ts";
 
 if (import.meta.main) {
-  if (isChild()) await import("./worker.ts");
+  if (isChild()) await import("./fleet/worker.ts");
   else await runCommand("bots", main);
 }
 

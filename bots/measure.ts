@@ -5,22 +5,22 @@
  */
 
 import manifest from "../package.json" with { type: "json" };
-import { EnvironmentError } from "../runtime/command_line.ts";
+import { EnvironmentError } from "../cli/command_line.ts";
 import type { Runtime } from "../runtime/types.ts";
-import { buildReport } from "./build_report.ts";
-import { Crew } from "./crew.ts";
-import type { Dialect } from "./dialect.ts";
-import { createDialect } from "./dialects.ts";
-import type { EnlistmentProgress } from "./enlistment.ts";
-import type { BotsOptions } from "./options.ts";
-import { withoutKeys } from "./keys.ts";
-import { chooseProcesses, type Finding, preflight } from "./preflight.ts";
+import { buildReport } from "./results/build_report.ts";
+import { Crew } from "./fleet/fleet.ts";
+import type { Dialect } from "./dialects/dialect.ts";
+import { createDialect } from "./dialects/dialects.ts";
+import type { EnlistmentProgress } from "./fleet/ramp_up.ts";
+import type { BotsOptions } from "./run/options.ts";
+import { withoutKeys } from "./client/keys.ts";
+import { chooseProcesses, type Finding, preflight } from "./run/preflight.ts";
 import type { Progress } from "./progress.ts";
-import type { BotsReport, EnvironmentReport } from "./report.ts";
-import { run, type RunRecord } from "./run.ts";
-import { readFacts, type SystemFacts } from "../runtime/system/facts.ts";
-import { StallWatch } from "./stall_watch.ts";
-import { findTarget, type Target } from "./target.ts";
+import type { BotsReport, EnvironmentReport } from "./results/report.ts";
+import { run, type RunRecord } from "./run/run.ts";
+import { readFacts, type SystemFacts } from "../host/facts.ts";
+import { StallWatch } from "./fleet/stall_watch.ts";
+import { findTarget, type Target } from "./run/target.ts";
 
 /** Whom a run keeps informed. */
 export interface Observer {

@@ -13,7 +13,7 @@ import type { Runtime } from "./types.ts";
  * @throws {Error} (rejects) on anything but Deno and Bun.
  */
 export async function detectRuntime(): Promise<Runtime> {
-  if ("Bun" in globalThis) return (await import("./bun.ts")).bunRuntime();
-  if ("Deno" in globalThis) return (await import("./deno.ts")).denoRuntime();
+  if ("Bun" in globalThis) return (await import("./bun/runtime.ts")).bunRuntime();
+  if ("Deno" in globalThis) return (await import("./deno/runtime.ts")).denoRuntime();
   throw new Error("Hotwheels runs on Deno or Bun, and this is neither; try: deno run, or bun run");
 }

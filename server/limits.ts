@@ -6,9 +6,9 @@
  * @module
  */
 
-import { maxConnectionsFor } from "../runtime/system/capacity.ts";
+import { maxConnectionsFor } from "../host/capacity.ts";
 
-export { connectionsPerIpFor, maxConnectionsFor } from "../runtime/system/capacity.ts";
+export { connectionsPerIpFor, maxConnectionsFor } from "../host/capacity.ts";
 
 /** What one server allows. All are positive integers; those that may be absent bound nothing then. */
 export interface Limits {

@@ -5,13 +5,13 @@
  */
 
 import os from "node:os";
-import { checkServerDescriptors } from "../runtime/system/descriptor_checks.ts";
-import { EnvironmentError } from "../runtime/command_line.ts";
-import { leastDescriptorsFor } from "../runtime/system/capacity.ts";
-import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
-import { readLimits } from "../runtime/system/facts.ts";
-import { findingLine } from "../runtime/system/finding.ts";
-import { checkBacklog } from "../runtime/system/network_checks.ts";
+import { checkServerDescriptors } from "../host/descriptor_checks.ts";
+import { EnvironmentError } from "../cli/command_line.ts";
+import { leastDescriptorsFor } from "../host/capacity.ts";
+import { descriptorLimit } from "../host/descriptor_limit.ts";
+import { readLimits } from "../host/facts.ts";
+import { findingLine } from "../host/finding.ts";
+import { checkBacklog } from "../host/network_checks.ts";
 import { maxConnectionsFor } from "./limits.ts";
 
 /** How many clients may come at once before the server accepts the first: a usual backlog. */

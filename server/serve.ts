@@ -1,11 +1,11 @@
 import { MIN_FRAME_LIMIT_BYTES } from "../protocol/client_decoder.ts";
 import { MAX_TOPIC_BYTES } from "../protocol/topic.ts";
 import { detectRuntime } from "../runtime/detect.ts";
-import { complain } from "../runtime/say.ts";
-import { descriptorLimit } from "../runtime/system/descriptor_limit.ts";
-import { usableMemory } from "../runtime/system/usable_memory.ts";
+import { complain } from "../cli/say.ts";
+import { descriptorLimit } from "../host/descriptor_limit.ts";
+import { usableMemory } from "../host/usable_memory.ts";
 import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
-import type { AccessOptions } from "./access.ts";
+import type { AccessOptions } from "./access/access.ts";
 import type { Counters } from "./counters.ts";
 import {
   acceptRateFor,
@@ -17,7 +17,7 @@ import {
   maxTotalPendingFor,
   minMemoryBytes,
 } from "./limits.ts";
-import { logEvents } from "./log.ts";
+import { logEvents } from "./log/log.ts";
 import { unknownLimit } from "./preflight.ts";
 import { Server, type ServerEvents, type StopOptions } from "./server.ts";
 

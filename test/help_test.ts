@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { childEnvironment, findProgram, PROJECT_ROOT } from "../bots/program.ts";
+import { childEnvironment, findProgram, PROJECT_ROOT } from "../cli/program.ts";
 import { CommandProcess, type Ended } from "./support/command_process.ts";
 import { TESTED_RUNTIMES } from "./support/tested_runtimes.ts";
 
@@ -10,12 +10,12 @@ import { TESTED_RUNTIMES } from "./support/tested_runtimes.ts";
 const SCRIPTS: Readonly<Record<string, string>> = {
   "serve": "server/main.ts",
   "bots": "bots/main.ts",
-  "doctor": "bots/doctor.ts",
-  "two-hosts": "bots/two_hosts.ts",
-  "compare": "bots/compare.ts",
-  "soak": "bots/soak.ts",
-  "churn": "bots/churn.ts",
-  "demo": "bots/demo.ts",
+  "doctor": "tools/doctor/main.ts",
+  "two-hosts": "tools/two_hosts/main.ts",
+  "compare": "tools/compare/main.ts",
+  "soak": "tools/soak/main.ts",
+  "churn": "tools/churn/main.ts",
+  "demo": "tools/demo/main.ts",
   "bench": "test/bench/main.ts",
   "bench:fanout": "test/bench/fanout.ts",
   "bench:beside": "test/bench/beside.ts",

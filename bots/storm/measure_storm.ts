@@ -4,16 +4,16 @@
  * @module
  */
 
-import { EnvironmentError } from "../../runtime/command_line.ts";
+import { EnvironmentError } from "../../cli/command_line.ts";
 import type { Runtime } from "../../runtime/types.ts";
-import type { Crew } from "../crew.ts";
+import type { Crew } from "../fleet/fleet.ts";
 import { type Observer, withCrew } from "../measure.ts";
-import type { BotsOptions } from "../options.ts";
-import { checkSetup } from "../setup_check.ts";
-import { setupReport } from "../setup_report.ts";
-import { clockMs } from "../squad.ts";
-import { whyFewer } from "../validity.ts";
-import type { StormProgress } from "./reconnection.ts";
+import type { BotsOptions } from "../run/options.ts";
+import { checkSetup } from "../run/setup_check.ts";
+import { setupReport } from "../results/setup_report.ts";
+import { clockMs } from "../fleet/group.ts";
+import { whyFewer } from "../results/validity.ts";
+import type { StormProgress } from "../fleet/reconnection.ts";
 import { buildStormReport, type StormReport } from "./report.ts";
 
 /** Whoever is to make the server go has so long. */

@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { Tally } from "../enlistment.ts";
-import type { EnvironmentReport } from "../report.ts";
-import { tallied } from "../setup_report.ts";
-import { quantiles } from "../statistics.ts";
-import type { SquadStorm } from "./reconnection.ts";
+import type { Tally } from "../fleet/ramp_up.ts";
+import type { EnvironmentReport } from "../results/report.ts";
+import { tallied } from "../results/setup_report.ts";
+import { quantiles } from "../measures/statistics.ts";
+import type { SquadStorm } from "../fleet/reconnection.ts";
 
 /** The version of the format. Members may be added to it; anything else makes a new version. */
 export const STORM_SCHEMA = "hotwheels-storm/1";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { counted } from "../../runtime/counted.ts";
-import { stormOutcome } from "../outcome.ts";
-import { tallyText, wrapped } from "../plain_text.ts";
+import { counted } from "../../cli/counted.ts";
+import { stormOutcome } from "../results/outcome.ts";
+import { tallyText, wrapped } from "../../cli/plain_text.ts";
 import type { StormReport } from "./report.ts";
 
 /**

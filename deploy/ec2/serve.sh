@@ -18,7 +18,7 @@ esac
 
 if [ "$runtime" = deno ]; then
   # As the task `serve`: what it allows, and nothing else.
-  exec sh runtime/launch.sh --nohup --facts \
+  exec sh cli/launch.sh --nohup --facts \
     --reads=tls-cert,tls-key,publish-key-file,subscribe-key-file,publish-from-file,subscribe-from-file \
     --workers-need=run=deno,env=NODE_V8_COVERAGE,env=HOME,env=XDG_CACHE_HOME,env=DENO_DIR \
     run --quiet --no-prompt \
@@ -27,6 +27,6 @@ if [ "$runtime" = deno ]; then
     --port "${HOTWHEELS_PORT:-8081}" "$@"
 fi
 # Variables, none of which holds a blank.
-facts=$(sh runtime/system/facts.sh)
+facts=$(sh host/facts.sh)
 # shellcheck disable=SC2086
 exec env $facts bun run server/main.ts --port "${HOTWHEELS_PORT:-8082}" "$@"

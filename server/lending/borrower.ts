@@ -1,5 +1,5 @@
-import type { CoarseClock } from "../coarse_clock.ts";
-import type { Waiter } from "../gate.ts";
+import type { CoarseClock } from "../timing/coarse_clock.ts";
+import type { Waiter } from "../flow/gate.ts";
 import { MAX_RECENT_ADDRESSES } from "../limits.ts";
 import { Lease, type LeaseHost } from "./lease.ts";
 import {

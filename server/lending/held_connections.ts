@@ -1,6 +1,6 @@
 import type { Connection, ConnectionHandler, TransportEnd } from "../../runtime/types.ts";
-import type { Attempt, Refusal } from "../admission.ts";
-import type { Waiter, WaitingPlace } from "../gate.ts";
+import type { Attempt, Refusal } from "../access/admission.ts";
+import type { Waiter, WaitingPlace } from "../flow/gate.ts";
 
 /** Gives a connection that is refused or not the owner that it has from now on. */
 export type Settle = (refusal: Refusal | undefined) => ConnectionHandler;

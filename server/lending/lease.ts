@@ -1,4 +1,4 @@
-import type { Room } from "../admission.ts";
+import type { Room } from "../access/admission.ts";
 import type { Claim, Notice, PermitKey, Terms } from "./terms.ts";
 
 /** What a lease needs of its worker's {@linkcode Borrower}. */

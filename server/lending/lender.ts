@@ -1,5 +1,5 @@
 import type { Runtime } from "../../runtime/types.ts";
-import { CoarseClock } from "../coarse_clock.ts";
+import { CoarseClock } from "../timing/coarse_clock.ts";
 import { SWEEP_INTERVAL_MS } from "../limits.ts";
 import { Ledger } from "./ledger.ts";
 import type { AllTerms, Claim, Notice } from "./terms.ts";

@@ -8,8 +8,8 @@ import {
   type Room,
   type Shortage,
   tooFast,
-} from "../admission.ts";
-import { siteOf } from "../ip_address.ts";
+} from "../access/admission.ts";
+import { siteOf } from "../access/ip_address.ts";
 import { type Limits, MAX_RECENT_ADDRESSES, REPORT_INTERVAL_MS } from "../limits.ts";
 import type { Displacement } from "../shares/displacement.ts";
 import type { Borrower } from "./borrower.ts";

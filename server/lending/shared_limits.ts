@@ -1,10 +1,10 @@
 import type { Runtime } from "../../runtime/types.ts";
-import type { CoarseClock } from "../coarse_clock.ts";
+import type { CoarseClock } from "../timing/coarse_clock.ts";
 import type { Limits } from "../limits.ts";
-import type { SessionTable } from "../session_table.ts";
+import type { SessionTable } from "../session/session_table.ts";
 import type { Displacement } from "../shares/displacement.ts";
 import type { OtherProcessesOptions } from "../shares/other_processes.ts";
-import type { TopicPlaces } from "../topic_registry.ts";
+import type { TopicPlaces } from "../topics/topic_registry.ts";
 import { Borrower } from "./borrower.ts";
 import { HeldConnections } from "./held_connections.ts";
 import { SharedAdmission } from "./shared_admission.ts";

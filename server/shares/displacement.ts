@@ -1,8 +1,8 @@
 import type { ErrorCode } from "../../protocol/errors.ts";
-import type { CoarseClock } from "../coarse_clock.ts";
-import { siteOf } from "../ip_address.ts";
-import type { Room } from "../admission.ts";
-import type { Session } from "../session.ts";
+import type { CoarseClock } from "../timing/coarse_clock.ts";
+import { siteOf } from "../access/ip_address.ts";
+import type { Room } from "../access/admission.ts";
+import type { Session } from "../session/session.ts";
 import type { Holder, PlaceKind } from "./holder.ts";
 import type { Holders } from "./holders.ts";
 import type { OtherProcesses } from "./other_processes.ts";

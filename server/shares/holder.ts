@@ -1,5 +1,5 @@
-import type { Session } from "../session.ts";
-import type { TopicHolder } from "../topic.ts";
+import type { Session } from "../session/session.ts";
+import type { TopicHolder } from "../topics/topic.ts";
 
 /** What is scarce when a server is full. */
 export type PlaceKind = "connections" | "topics";

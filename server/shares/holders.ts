@@ -1,5 +1,5 @@
-import { siteOf } from "../ip_address.ts";
-import type { Session } from "../session.ts";
+import { siteOf } from "../access/ip_address.ts";
+import type { Session } from "../session/session.ts";
 import { Holder, type HolderTotals, type PlaceKind } from "./holder.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { CoarseClock } from "../coarse_clock.ts";
+import type { CoarseClock } from "../timing/coarse_clock.ts";
 import { ANSWER_DEADLINE_MS } from "../lending/terms.ts";
 import { type Census, censusOf, CountedCensus, countTogether } from "./census.ts";
 import type { Holder, PlaceKind } from "./holder.ts";

@@ -1,4 +1,4 @@
-import type { CoarseClock } from "../coarse_clock.ts";
+import type { CoarseClock } from "../timing/coarse_clock.ts";
 import type { Holder } from "./holder.ts";
 import type { Holders } from "./holders.ts";
 

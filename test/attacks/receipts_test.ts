@@ -1,7 +1,7 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
-import type { ServerProcess } from "../../bots/server_process.ts";
+import type { ServerProcess } from "../../tools/harness/server_process.ts";
 import { KIB, MIB } from "../support/attack_bed.ts";
 import { Bystander } from "../support/bystander.ts";
 import { Fixture } from "../support/fixture.ts";

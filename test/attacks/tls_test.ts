@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from "node:net";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { connect as connectTls } from "node:tls";
-import type { RuntimeName } from "../../bots/program.ts";
+import type { RuntimeName } from "../../cli/program.ts";
 import { KIB, MIB } from "../support/attack_bed.ts";
 import { Fixture } from "../support/fixture.ts";
 import { FIRST, identityFile } from "../support/identities.ts";

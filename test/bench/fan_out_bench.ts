@@ -7,11 +7,11 @@
 import { encodePublish, encodeSubscribe, REGULAR_SOCKET } from "../../protocol/client_encoder.ts";
 import { TimestampIssuer } from "../../protocol/timestamp.ts";
 import { completeLimits } from "../../server/serve.ts";
-import { MemoryBudget } from "../../server/memory_budget.ts";
+import { MemoryBudget } from "../../server/flow/memory_budget.ts";
 import { Server } from "../../server/server.ts";
-import type { Pace, Subscriber } from "../../server/topic.ts";
-import { TopicRegistry } from "../../server/topic_registry.ts";
-import { Turns } from "../../server/turns.ts";
+import type { Pace, Subscriber } from "../../server/topics/topic.ts";
+import { TopicRegistry } from "../../server/topics/topic_registry.ts";
+import { Turns } from "../../server/timing/fair_scheduler.ts";
 import { join } from "../support/bytes.ts";
 import type { MemoryPeer } from "../support/memory_peer.ts";
 import { MemoryRuntime } from "../support/memory_runtime.ts";

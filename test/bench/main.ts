@@ -4,8 +4,8 @@
  * @module
  */
 
-import { answer, runCommand } from "../../runtime/command.ts";
-import { CommandLine } from "../../runtime/command_line.ts";
+import { answer, runCommand } from "../../cli/command.ts";
+import { CommandLine } from "../../cli/command_line.ts";
 import { runCases } from "./cases.ts";
 import { fanOutCases } from "./fan_out_bench.ts";
 import { PROTOCOL_CASES } from "./protocol_bench.ts";

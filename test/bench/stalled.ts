@@ -4,11 +4,11 @@
  * @module
  */
 
-import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
-import { ServerProcess } from "../../bots/server_process.ts";
-import { median, nearestRank } from "../../bots/statistics.ts";
-import { answer, runCommand } from "../../runtime/command.ts";
-import { CommandLine } from "../../runtime/command_line.ts";
+import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
+import { ServerProcess } from "../../tools/harness/server_process.ts";
+import { median, nearestRank } from "../../bots/measures/statistics.ts";
+import { answer, runCommand } from "../../cli/command.ts";
+import { CommandLine } from "../../cli/command_line.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
 import { Audience, BenchPublisher, publishFrames } from "./fanout_client.ts";
 

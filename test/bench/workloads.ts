@@ -7,12 +7,12 @@
 import os from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { childEnvironment, findProgram } from "../../bots/program.ts";
-import { median } from "../../bots/statistics.ts";
-import { answer, runCommand } from "../../runtime/command.ts";
-import { CommandLine, quote, UsageError } from "../../runtime/command_line.ts";
-import { ProcessGroup } from "../../runtime/process_group.ts";
-import { checkReportFile, writeReportFile } from "../../runtime/report_file.ts";
+import { childEnvironment, findProgram } from "../../cli/program.ts";
+import { median } from "../../bots/measures/statistics.ts";
+import { answer, runCommand } from "../../cli/command.ts";
+import { CommandLine, quote, UsageError } from "../../cli/command_line.ts";
+import { ProcessGroup } from "../../cli/process_group.ts";
+import { checkReportFile, writeReportFile } from "../../cli/report_file.ts";
 import type { ClientAnswer, ClientOrder } from "./workloads/client.ts";
 import { type Contestant, parseContestants } from "./workloads/contestant.ts";
 import { failureLines, jsonOf, type Result, tableOf } from "./workloads/results.ts";

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { childEnvironment, findProgram, PROJECT_ROOT } from "../../bots/program.ts";
+import { childEnvironment, findProgram, PROJECT_ROOT } from "../../cli/program.ts";
 import { CommandProcess, type Ended } from "../support/command_process.ts";
 import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
 import { WIRES } from "./workloads/wires.ts";

@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { findProgram, PROJECT_ROOT } from "../../bots/program.ts";
-import type { BotsReport } from "../../bots/report.ts";
-import { ServerProcess } from "../../bots/server_process.ts";
+import { findProgram, PROJECT_ROOT } from "../../cli/program.ts";
+import type { BotsReport } from "../../bots/results/report.ts";
+import { ServerProcess } from "../../tools/harness/server_process.ts";
 import { type CommandProcess, type Ended, startCommand } from "../support/command_process.ts";
 import { until } from "../support/until.ts";
-import { type Script, ScriptedServer, stamp } from "./scripted_server.ts";
-import { untilValid } from "./valid_run.ts";
+import { type Script, ScriptedServer, stamp } from "./run/scripted_server.ts";
+import { untilValid } from "./results/valid_run.ts";
 
 const PATIENCE = { timeout: 120_000 };
 

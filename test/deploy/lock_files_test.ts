@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { PROJECT_ROOT } from "../../bots/program.ts";
+import { PROJECT_ROOT } from "../../cli/program.ts";
 
 interface LockFile {
   readonly packages: Readonly<

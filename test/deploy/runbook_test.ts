@@ -139,7 +139,7 @@ describe("the runbook", { skip: process.platform === "win32" && "needs a POSIX s
       const [bounty] = find(`bots/main.ts 20000 10.0.0.1 ${port} --slo 1s`);
       assertMatch(bounty!, /^ec2-user@203\.0\.113\.2: /);
     }
-    const [comparison] = find("bots/compare.ts");
+    const [comparison] = find("tools/compare/main.ts");
     assertMatch(comparison!, /^ec2-user@203\.0\.113\.2: .* 20000 --ec2 --out \/tmp\/report /);
     assertStringIncludes(comparison!, "--target Deno=10.0.0.1:8081 --target Bun=10.0.0.1:8082");
     assertStringIncludes(stdout, "the server's instance kept within its allowances");

@@ -4,7 +4,7 @@ import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
-import { PROJECT_ROOT } from "../../bots/program.ts";
+import { PROJECT_ROOT } from "../../cli/program.ts";
 import { Checkout, type Installer } from "../support/checkout.ts";
 import { Outermost } from "../support/outermost.ts";
 import { until } from "../support/until.ts";

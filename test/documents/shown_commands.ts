@@ -7,7 +7,7 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { findProgram, PROJECT_ROOT } from "../../bots/program.ts";
+import { findProgram, PROJECT_ROOT } from "../../cli/program.ts";
 
 /** A command as a reader would copy it. */
 export interface ShownCommand {

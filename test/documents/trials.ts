@@ -40,11 +40,11 @@ const RULES: readonly Rule[] = [
   because(/^(?:sudo|ulimit) /, "it changes what the system allows, as root"),
   because(
     /^systemctl /,
-    "it takes the unit installed; test/server/rolling_upgrade_test.ts signals",
+    "it takes the unit installed; test/server/workers/rolling_upgrade_test.ts signals",
   ),
-  because(/ two-hosts/, "it takes root; test/bots/two_hosts_test.ts plays it"),
+  because(/ two-hosts/, "it takes root; test/tools/two_hosts/two_hosts_test.ts plays it"),
   because(/ --storm/, "its server is to be restarted; test/bots/storm/command_test.ts does that"),
-  because(/nats:\/\/|redis:\/\//, "it needs their servers; test/bots/rivals_test.ts has some"),
+  because(/nats:\/\/|redis:\/\//, "it needs their servers; test/bots/run/rivals_test.ts has some"),
   because(/^(?:bun build --compile|deno task)$/, "it is part of a command"),
   because(/^deno run server\/main\.ts$/, "it can't serve; test/launch/sandbox_test.ts hears why"),
   because(/^deno task(?: -q)? (?:ok|test:watch \S+)$/, "it runs tests, as this one does"),
@@ -68,7 +68,7 @@ const RULES: readonly Rule[] = [
     const reachable = host === "localhost" ? host : "127.0.0.1";
     return `${command} ${FEW} ${reachable} ${flags.includes("--tls") ? tlsPort : port}${flags}`;
   }, MEASURED),
-  ends(/^(?:deno task(?: -q)? soak|bun run bots\/soak\.ts)\b/, (text) => {
+  ends(/^(?:deno task(?: -q)? soak|bun run tools\/soak\/main\.ts)\b/, (text) => {
     const asked = text.replace(/ --minutes [\d.]+/, "");
     // Of a machine that runs other tests meanwhile, and of no server that is short of memory there.
     const patient = `--max-p99 20s --max-latency 40s${
@@ -76,10 +76,10 @@ const RULES: readonly Rule[] = [
     }`;
     return `${asked} --minutes 0.03 --subscribers 10 --runtime bun ${patient}`;
   }),
-  ends(/^(?:deno task(?: -q)? churn|bun run bots\/churn\.ts)\b/, (text) => {
+  ends(/^(?:deno task(?: -q)? churn|bun run tools\/churn\/main\.ts)\b/, (text) => {
     return `${fewer(text, / \d+/)} --runtime bun`;
   }),
-  ends(/^(?:deno task(?: -q)? compare|bun run bots\/compare\.ts)\b/, (text, { port }) => {
+  ends(/^(?:deno task(?: -q)? compare|bun run tools\/compare\/main\.ts)\b/, (text, { port }) => {
     const published = "docs/reports/2026-11-23-deno-bun-19000/report.json --out reports/remade";
     if (text.includes("--from")) return text.replace(/(?<=--from )\S+/, published);
     const few = fewer(
@@ -89,7 +89,7 @@ const RULES: readonly Rule[] = [
     const here = few.replaceAll(/=10\.[\d.]+:\d+/g, `=127.0.0.1:${port}`);
     return `${here.replace(/ --(?:runs|rounds) \d+/g, "")} --runs 1 --rounds 1`;
   }),
-  ends(/^(?:deno task(?: -q)? doctor|bun run bots\/doctor\.ts)\b/, (text) => {
+  ends(/^(?:deno task(?: -q)? doctor|bun run tools\/doctor\/main\.ts)\b/, (text) => {
     return fewer(text, / (?:\d+|\[n\])/);
   }),
   ends(/\bbench:fanout$|\bfanout\.ts$/, (text) => {

@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import type { ConnectionHandler, Runtime } from "../../runtime/types.ts";
-import type { SessionEnd } from "../../server/session_end.ts";
+import type { SessionEnd } from "../../server/session/session_end.ts";
 import { delivered, errorOf, GREETING, unstamp } from "../support/janus_client.ts";
 import { MemoryBed } from "../support/memory_bed.ts";
 import type { MemoryPeer } from "../support/memory_peer.ts";

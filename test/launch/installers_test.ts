@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
-import { PROJECT_ROOT } from "../../bots/program.ts";
+import { PROJECT_ROOT } from "../../cli/program.ts";
 import { Checkout, type Installer } from "../support/checkout.ts";
 import { Outermost } from "../support/outermost.ts";
 import { descendants } from "../support/process_tree.ts";
@@ -58,7 +58,7 @@ for (const installer of INSTALLERS) {
       }
     }
 
-    const demo = installer === "bun" ? "bun run bots/demo.ts" : "deno task -q demo";
+    const demo = installer === "bun" ? "bun run tools/demo/main.ts" : "deno task -q demo";
     it(`plays ${demo} on both runtimes`, { timeout }, async () => {
       const command = new Outermost(checkout, `exec ${demo} 50`);
       try {

@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } fro
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
-import { PROJECT_ROOT } from "../../bots/program.ts";
+import { PROJECT_ROOT } from "../../cli/program.ts";
 import { Checkout } from "../support/checkout.ts";
 import { errorOf, JanusClient, message, publish } from "../support/janus_client.ts";
 import { Outermost } from "../support/outermost.ts";
@@ -155,7 +155,7 @@ describe("a task's files", { skip }, () => {
       }`;
     writeFileSync(join(checkout.folder, "probe.mjs"), probe);
     const { said } = await run(
-      "sh ../runtime/launch.sh --reads=tls-key run --no-prompt probe.mjs --tls-key keys addresses",
+      "sh ../cli/launch.sh --reads=tls-key run --no-prompt probe.mjs --tls-key keys addresses",
     );
     assertMatch(said, /^--tls-key NotCapable\nkeys 5\naddresses NotCapable\n$/);
     assert(!said.includes("prompt"));

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { spawn, spawnSync } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { childEnvironment, findProgram, PROJECT_ROOT } from "../../bots/program.ts";
+import { childEnvironment, findProgram, PROJECT_ROOT } from "../../cli/program.ts";
 import { CommandProcess } from "../support/command_process.ts";
 import { until } from "../support/until.ts";
 
@@ -56,13 +56,13 @@ const CASES: readonly (readonly [string, RegExp])[] = [
   ["bots/main.ts 5", /^bots: no permission to use the network; /],
   ["--allow-net bots/main.ts 5 --tls --ca LICENSE", /^bots: [^\n]*--allow-read=LICENSE; /],
   ["--allow-net bots/main.ts 5 --json LICENSE", /^bots: [^\n]*--allow-write=LICENSE; /],
-  ["bots/demo.ts 5", /^demo: [^\n]*--allow-env=PATH; /],
-  ["--allow-env bots/demo.ts 5", /^demo: [^\n]*--allow-run; /],
-  ["bots/soak.ts", /^soak: [^\n]*--allow-env=PATH; /],
-  ["bots/churn.ts", /^churn: [^\n]*--allow-env=PATH; /],
-  ["bots/compare.ts --out reports/x", /^compare: [^\n]*--allow-\w+=\S*reports\/x; /],
-  ["bots/two_hosts.ts", /^two-hosts: [^\n]*--allow-env=PATH; /],
-  ["bots/doctor.ts 50", /^50 clients, server and bots on deno, /],
+  ["tools/demo/main.ts 5", /^demo: [^\n]*--allow-env=PATH; /],
+  ["--allow-env tools/demo/main.ts 5", /^demo: [^\n]*--allow-run; /],
+  ["tools/soak/main.ts", /^soak: [^\n]*--allow-env=PATH; /],
+  ["tools/churn/main.ts", /^churn: [^\n]*--allow-env=PATH; /],
+  ["tools/compare/main.ts --out reports/x", /^compare: [^\n]*--allow-\w+=\S*reports\/x; /],
+  ["tools/two_hosts/main.ts", /^two-hosts: [^\n]*--allow-env=PATH; /],
+  ["tools/doctor/main.ts 50", /^50 clients, server and bots on deno, /],
 ];
 
 describe("Deno's sandbox", { skip: skipReason() }, () => {

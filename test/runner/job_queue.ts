@@ -6,7 +6,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
-import { PROJECT_ROOT } from "../../bots/program.ts";
+import { PROJECT_ROOT } from "../../cli/program.ts";
 
 /** How long what a job has started may hold on to its output. */
 const STRAY_PATIENCE_MS = 5_000;

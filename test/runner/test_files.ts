@@ -6,8 +6,8 @@
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
-import { PROJECT_ROOT } from "../../bots/program.ts";
-import { quote, UsageError } from "../../runtime/command_line.ts";
+import { PROJECT_ROOT } from "../../cli/program.ts";
+import { quote, UsageError } from "../../cli/command_line.ts";
 
 /** A file of tests. */
 export interface TestFile {
@@ -30,7 +30,7 @@ const STARTS_SERVERS = /\bfrom "node:child_process"|\bcreateServer\b|\/runtime\/
 
 /** Floods, soaks and measurements of time. */
 const HEAVY = new RegExp(
-  "^test/(?:attacks/|bots/soak/command_|bots/churn_|server/(?:bursts|churn_heap|slow_consumers)_)",
+  "^test/(?:attacks/|tools/(?:soak/command|churn/churn)_|server/(?:flow/(?:bursts|slow_consumers)|session/churn_heap)_)",
 );
 
 /**

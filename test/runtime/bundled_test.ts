@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
-import { childEnvironment, findProgram, PROJECT_ROOT } from "../../bots/program.ts";
+import { childEnvironment, findProgram, PROJECT_ROOT } from "../../cli/program.ts";
 import { CommandProcess } from "../support/command_process.ts";
 import { until } from "../support/until.ts";
 import { workersOf } from "../support/workers.ts";

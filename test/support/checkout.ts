@@ -22,7 +22,7 @@ import {
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import process from "node:process";
-import { findProgram, PROJECT_ROOT, type RuntimeName } from "../../bots/program.ts";
+import { findProgram, PROJECT_ROOT, type RuntimeName } from "../../cli/program.ts";
 
 /** What the README says installs the packages. */
 export type Installer = "npm" | RuntimeName;

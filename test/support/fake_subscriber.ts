@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Gate } from "../../server/gate.ts";
-import type { SharedChunk } from "../../server/shared_chunk.ts";
-import type { Pace, Subscriber } from "../../server/topic.ts";
+import type { Gate } from "../../server/flow/gate.ts";
+import type { SharedChunk } from "../../server/flow/shared_chunk.ts";
+import type { Pace, Subscriber } from "../../server/topics/topic.ts";
 
 const decoder = new TextDecoder();
 

@@ -6,9 +6,9 @@
 
 import { detectRuntime } from "../../runtime/detect.ts";
 import type { TransportError } from "../../runtime/types.ts";
-import type { AccessOptions } from "../../server/access.ts";
+import type { AccessOptions } from "../../server/access/access.ts";
 import type { EndReason } from "../../server/counters.ts";
-import type { SessionEnd } from "../../server/session_end.ts";
+import type { SessionEnd } from "../../server/session/session_end.ts";
 import type { Limits } from "../../server/limits.ts";
 import { completeLimits } from "../../server/serve.ts";
 import { Server } from "../../server/server.ts";

@@ -6,11 +6,11 @@
 
 import type { Address, Runtime } from "../../runtime/types.ts";
 import { type Limits, SWEEP_INTERVAL_MS } from "../../server/limits.ts";
-import type { OverdueProcess } from "../../server/backplane.ts";
+import type { OverdueProcess } from "../../server/cluster/backplane.ts";
 import { completeLimits } from "../../server/serve.ts";
 import { Server } from "../../server/server.ts";
-import type { SessionEnd } from "../../server/session_end.ts";
-import type { Timekeeper } from "../../server/timekeeper.ts";
+import type { SessionEnd } from "../../server/session/session_end.ts";
+import type { Timekeeper } from "../../server/timing/timekeeper.ts";
 import type { DialOptions, MemoryPeer } from "./memory_peer.ts";
 import { MemoryProcess } from "./memory_process.ts";
 import { type MemoryOptions, MemoryRuntime } from "./memory_runtime.ts";

@@ -6,8 +6,8 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
-import { findProgram, PROJECT_ROOT, type RuntimeName } from "../../bots/program.ts";
-import { directCommand as commandOf } from "../../bots/server_process.ts";
+import { findProgram, PROJECT_ROOT, type RuntimeName } from "../../cli/program.ts";
+import { directCommand as commandOf } from "../../tools/harness/server_process.ts";
 import type { Target } from "./janus_client.ts";
 import { until } from "./until.ts";
 
@@ -19,7 +19,7 @@ export interface Exit {
   readonly stderr: string;
 }
 
-/** A command line that runs the server directly; see `bots/server_process.ts`. */
+/** A command line that runs the server directly; see `tools/harness/server_process.ts`. */
 export function directCommand(runtime: RuntimeName): readonly string[] {
   return commandOf(runtime, findProgram(runtime));
 }

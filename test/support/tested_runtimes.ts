@@ -5,7 +5,7 @@
  */
 
 import process from "node:process";
-import { RUNTIME_NAMES, type RuntimeName } from "../../bots/program.ts";
+import { RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
 
 /**
  * The runtimes whose servers a test starts: only the one that runs the test, since every test runs on

@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import type { RuntimeName } from "../../bots/program.ts";
+import type { RuntimeName } from "../../cli/program.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
 import type { Connection } from "../../runtime/types.ts";
 import { FIRST, identityFile, trustIn } from "./identities.ts";

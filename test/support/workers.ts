@@ -6,9 +6,9 @@
 
 import { spawnSync } from "node:child_process";
 import process from "node:process";
-import { findProgram, type RuntimeName } from "../../bots/program.ts";
-import { ServerProcess } from "../../bots/server_process.ts";
-import { peersOf } from "../../bots/soak/census.ts";
+import { findProgram, type RuntimeName } from "../../cli/program.ts";
+import { ServerProcess } from "../../tools/harness/server_process.ts";
+import { peersOf } from "../../tools/soak/checks/census.ts";
 import type { JanusClient, Target } from "./janus_client.ts";
 
 /** Why tests of workers aren't run here; false where they are. */

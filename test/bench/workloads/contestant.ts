@@ -8,10 +8,10 @@ import { existsSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import process from "node:process";
-import { findProgram, type RuntimeName } from "../../../bots/program.ts";
-import { ServerProcess } from "../../../bots/server_process.ts";
-import { EnvironmentError, quote, UsageError, wholeNumber } from "../../../runtime/command_line.ts";
-import { ProcessGroup } from "../../../runtime/process_group.ts";
+import { findProgram, type RuntimeName } from "../../../cli/program.ts";
+import { ServerProcess } from "../../../tools/harness/server_process.ts";
+import { EnvironmentError, quote, UsageError, wholeNumber } from "../../../cli/command_line.ts";
+import { ProcessGroup } from "../../../cli/process_group.ts";
 import type { WireName } from "./wires.ts";
 import type { Workload } from "./workload.ts";
 

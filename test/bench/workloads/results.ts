@@ -4,9 +4,9 @@
  * @module
  */
 
-import { estimateMedian, estimateRatio } from "../../../bots/compare/bootstrap.ts";
-import { Random } from "../../../bots/compare/random.ts";
-import { median } from "../../../bots/statistics.ts";
+import { estimateMedian, estimateRatio } from "../../../tools/compare/results/bootstrap.ts";
+import { Random } from "../../../tools/harness/random.ts";
+import { median } from "../../../bots/measures/statistics.ts";
 import { type Contestant, isRival } from "./contestant.ts";
 import { describeWorkload, type Workload } from "./workload.ts";
 

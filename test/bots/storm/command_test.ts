@@ -5,7 +5,7 @@ import type { StormReport } from "../../../bots/storm/report.ts";
 import { type CommandProcess, startCommand } from "../../support/command_process.ts";
 import { directCommand, ServerCommand } from "../../support/server_command.ts";
 import { until } from "../../support/until.ts";
-import { ScriptedServer } from "../scripted_server.ts";
+import { ScriptedServer } from "../run/scripted_server.ts";
 
 /** Below the ports that clients are given: the server has to get the same one twice. */
 function somePort(): number {

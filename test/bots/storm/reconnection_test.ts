@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { backoffMs } from "../../../bots/storm/backoff.ts";
-import { Reconnection } from "../../../bots/storm/reconnection.ts";
+import { backoffMs } from "../../../bots/fleet/backoff.ts";
+import { Reconnection } from "../../../bots/fleet/reconnection.ts";
 import { buildStormReport, peakPerSecond, type StormFacts } from "../../../bots/storm/report.ts";
 import { stormText } from "../../../bots/storm/text.ts";
 import { until } from "../../support/until.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { CoarseClock } from "../../../server/coarse_clock.ts";
+import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
 import { Borrower } from "../../../server/lending/borrower.ts";
 import { Ledger } from "../../../server/lending/ledger.ts";
 import {

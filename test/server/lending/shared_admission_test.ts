@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import type { Attempt, Refusal } from "../../../server/admission.ts";
+import type { Attempt, Refusal } from "../../../server/access/admission.ts";
 import { type RoomMaker, SharedAdmission } from "../../../server/lending/shared_admission.ts";
 import { termsOf } from "../../../server/lending/terms.ts";
 import type { Limits } from "../../../server/limits.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { CoarseClock } from "../../../server/coarse_clock.ts";
-import type { Session } from "../../../server/session.ts";
+import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
+import type { Session } from "../../../server/session/session.ts";
 import type { Census } from "../../../server/shares/census.ts";
 import { censusOf } from "../../../server/shares/census.ts";
 import { Holders } from "../../../server/shares/holders.ts";

@@ -1,0 +1,34 @@
+import type { Dialect } from "../dialects/dialect.ts";
+
+/** What of a frame that doesn't end is kept: what a publisher is told has some hundred bytes. */
+const MAX_FRAME_BYTES = 64 * 1024;
+
+/** Splits what a server says to one of the few connections that aren't bots into frames. */
+export class FrameReader {
+  readonly #dialect: Dialect;
+  #rest: Uint8Array = new Uint8Array(0);
+
+  constructor(dialect: Dialect) {
+    this.#dialect = dialect;
+  }
+
+  /**
+   * Takes the next bytes, and gives the frames that they complete, in buffers of their own. A frame that
+   * gets too long is dropped, as far as it has come.
+   */
+  push(chunk: Uint8Array): Uint8Array[] {
+    const bytes = new Uint8Array(this.#rest.length + chunk.length);
+    bytes.set(this.#rest);
+    bytes.set(chunk, this.#rest.length);
+    const frames: Uint8Array[] = [];
+    let start = 0;
+    for (;;) {
+      const end = this.#dialect.frameEnd(bytes, start);
+      if (end === 0) break;
+      frames.push(bytes.subarray(start, end));
+      start = end;
+    }
+    this.#rest = bytes.length - start > MAX_FRAME_BYTES ? new Uint8Array(0) : bytes.slice(start);
+    return frames;
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Asking a server why it doesn't do what it was asked for.
+ *
+ * @module
+ */
+
+import {
+  type Connection,
+  type ConnectionHandler,
+  type Runtime,
+  TransportError,
+} from "../../runtime/types.ts";
+import { ChunkWriter } from "./chunk_writer.ts";
+import type { Dialect } from "../dialects/dialect.ts";
+import { endpoint, type Port } from "./endpoint.ts";
+import { FrameReader } from "./frame_reader.ts";
+
+/** What the server says, it says at once; of a message that it takes, it says nothing. */
+const PATIENCE_MS = 3000;
+
+/**
+ * Asks again, with one more connection, for a subscription or for leave to publish. A Janus server closes
+ * the connection of a client of 2009 without a word, but tells others why.
+ *
+ * @returns what the server said; `null` where it had nothing against it, said nothing, couldn't be reached,
+ * or had said all before.
+ */
+export async function ask(
+  runtime: Runtime,
+  dialect: Dialect,
+  hostname: string,
+  place: Port,
+  what: "subscribe" | "publish",
+): Promise<string | null> {
+  const { inquiry } = dialect;
+  if (inquiry === null) return null;
+  const asked = { opening: inquiry.opening, words: inquiry[what] };
+  const answer = Promise.withResolvers<string | null>();
+  const timer = setTimeout(() => answer.resolve(null), PATIENCE_MS);
+  let connection: Connection | undefined;
+  try {
+    connection = await runtime.connect(
+      endpoint(hostname, place, PATIENCE_MS),
+      (connection) => new Inquirer(dialect, connection, asked, answer.resolve),
+    );
+    return await answer.promise;
+  } catch (error) {
+    if (error instanceof TransportError) return null;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    connection?.destroy();
+  }
+}
+
+class Inquirer implements ConnectionHandler {
+  readonly #dialect: Dialect;
+  readonly #connection: Connection;
+  readonly #reader: FrameReader;
+  readonly #writer: ChunkWriter;
+  readonly #words: Uint8Array;
+  readonly #onAnswer: (answer: string | null) => void;
+  #acknowledgements = 0;
+
+  constructor(
+    dialect: Dialect,
+    connection: Connection,
+    { opening, words }: { readonly opening: Uint8Array; readonly words: Uint8Array },
+    onAnswer: (answer: string | null) => void,
+  ) {
+    this.#dialect = dialect;
+    this.#connection = connection;
+    this.#reader = new FrameReader(dialect);
+    this.#writer = new ChunkWriter(connection);
+    this.#words = words;
+    this.#onAnswer = onAnswer;
+    this.#writer.send(opening);
+  }
+
+  onData(chunk: Uint8Array): void {
+    for (const frame of this.#reader.push(chunk)) {
+      const kind = this.#dialect.kindOf(frame);
+      if (kind === "refusal") this.#onAnswer(this.#dialect.refusalText(frame));
+      else if (kind === "acknowledgement") this.#onAcknowledgement();
+      else if (kind === "greeting") this.#writer.send(this.#words);
+    }
+  }
+
+  #onAcknowledgement(): void {
+    if (++this.#acknowledgements === this.#dialect.acknowledgements) this.#onAnswer(null);
+  }
+
+  onDrain(): void {
+    this.#writer.onDrain();
+  }
+
+  onEnd(): void {
+    this.#connection.close();
+  }
+
+  onClose(): void {
+    this.#onAnswer(null);
+  }
+}

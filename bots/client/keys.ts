@@ -1,0 +1,44 @@
+/**
+ * The keys that bots show a server.
+ *
+ * @module
+ */
+
+import { MAX_SPELLED_KEY_BYTES } from "../../protocol/action.ts";
+import { EnvironmentError, quote, UsageError } from "../../cli/command_line.ts";
+import { readKeyFile } from "../../cli/key_file.ts";
+
+/** The flag that has the key itself for its value. */
+const KEY_FLAG = "--key";
+
+/**
+ * The keys of a command line, and the first one in each file that it names.
+ *
+ * @throws {UsageError} if a key is too long.
+ * @throws {EnvironmentError} if a file can't be read, holds no key, or isn't UTF-8.
+ */
+export function readKeys(keys: readonly string[], files: readonly string[]): string[] {
+  return [
+    ...keys.map((key) => checked(key, KEY_FLAG)),
+    ...files.map((file) => checked(firstKey(file), `the key in ${quote(file)}`)),
+  ];
+}
+
+function firstKey(file: string): string {
+  const [first] = readKeyFile(`--key-file ${file}`, file);
+  if (first !== undefined) return first.key;
+  throw new EnvironmentError(`--key-file ${file} holds no key: write it on the first line`);
+}
+
+function checked(key: string, name: string): string {
+  if (new TextEncoder().encode(JSON.stringify(key)).length <= MAX_SPELLED_KEY_BYTES) return key;
+  throw new UsageError(`${name} is too long: at most ${MAX_SPELLED_KEY_BYTES - 2} bytes`);
+}
+
+/** A command line as it may be written down: with stars for each key. */
+export function withoutKeys(args: readonly string[]): string[] {
+  return args.map((arg, at) => {
+    if (args[at - 1] === KEY_FLAG) return "***";
+    return arg.startsWith(`${KEY_FLAG}=`) ? `${KEY_FLAG}=***` : arg;
+  });
+}

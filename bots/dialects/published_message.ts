@@ -1,0 +1,79 @@
+/**
+ * The message that bots publish, whatever the protocol that carries it.
+ *
+ * @module
+ */
+
+import { MAX_TIMESTAMP_BYTES, parseTimestamp, writeTimestamp } from "../../protocol/timestamp.ts";
+import type { Examination } from "./dialect.ts";
+
+/** What the bots publish, and then expect. */
+export interface MessageContent {
+  readonly topic: string;
+  readonly data: string;
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const damaged: Examination = { verdict: "damaged", stampMicros: null };
+
+/** A JSON object with the members of 2009, which a timestamp comes to stand before. */
+export class PublishedMessage {
+  /** Without a timestamp. */
+  readonly text: string;
+  readonly #topic: string;
+  /** Names and values of the members as they must arrive, behind the timestamp. */
+  readonly #members: readonly (readonly [string, string])[];
+
+  constructor({ topic, data }: MessageContent) {
+    const message = { topic, event: "test_event", message_id: "", data };
+    this.text = JSON.stringify(message);
+    this.#topic = topic;
+    this.#members = Object.entries(message);
+  }
+
+  /**
+   * The message as a Janus server would send it on, for a protocol that stamps nothing.
+   *
+   * @param micros Whole microseconds since the Unix epoch.
+   */
+  stamped(micros: number): string {
+    const stamp = new Uint8Array(MAX_TIMESTAMP_BYTES);
+    const end = writeTimestamp(micros, stamp, 0);
+    return `{"timestamp":${decoder.decode(stamp.subarray(0, end))},${this.text.slice(1)}`;
+  }
+
+  /** Checks a message in full: members, their order, their decoded values, the timestamp. */
+  examine(json: Uint8Array): Examination {
+    const members = membersOf(textOf(json));
+    if (members === undefined) return damaged;
+    const stampMicros = parseTimestamp(members["timestamp"]);
+    if (stampMicros === undefined) return damaged;
+    if (members["topic"] !== this.#topic) return { verdict: "damaged", stampMicros };
+    const [first, ...rest] = Object.entries(members);
+    const isRight = first?.[0] === "timestamp" && rest.length === this.#members.length &&
+      this.#members.every(([name, value], at) => rest[at]![0] === name && rest[at]![1] === value);
+    return { verdict: isRight ? "right" : "different", stampMicros };
+  }
+}
+
+/** The text; `undefined` where it isn't UTF-8. */
+export function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The members of a JSON object; `undefined` where it is none. */
+export function membersOf(text: string | undefined): Record<string, unknown> | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? value as Record<string, unknown>
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

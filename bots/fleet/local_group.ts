@@ -1,0 +1,334 @@
+/**
+ * Bots in this process.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import process from "node:process";
+import type { Runtime } from "../../runtime/types.ts";
+import { Bot, type BotKeeper, type Refusal } from "../client/bot.ts";
+import type { Dialect } from "../dialects/dialect.ts";
+import { endpoint } from "../client/endpoint.ts";
+import { Enlistment, type EnlistmentProgress, type Tally } from "./ramp_up.ts";
+import { Expectation } from "../client/expectation.ts";
+import { LoopMeter, type LoopReading } from "../measures/loop_meter.ts";
+import {
+  Mark,
+  type SettleOutcome,
+  type SetupOutcome,
+  type Squad,
+  type SquadPlan,
+  type SquadRound,
+} from "./group.ts";
+import { Reconnection, type SquadStorm, type StormProgress } from "./reconnection.ts";
+
+/** A 2009 client gives up a connect after 3 s. */
+const CONNECT_TIMEOUT_MS = 3000;
+
+/** Longer than a connect may take, its second SYN included, so that it's the server that stands still. */
+const STALL_MS = 10_000;
+
+const PROGRESS_MS = 100;
+
+/** Quiet: nothing arrives, and nothing is late by `QUIET_DELAY_MS` or more, for `QUIET_MS`. */
+const QUIET_MS = 200;
+const QUIET_DELAY_MS = 20;
+const QUIET_STEP_MS = 50;
+const SETTLE_PATIENCE_MS = 5000;
+
+/** How long an orderly close may take before the connection is dropped. */
+const CLOSE_PATIENCE_MS = 3000;
+
+/** The bots of this process, and what they have received. */
+export class LocalSquad implements Squad, BotKeeper {
+  readonly size: number;
+  readonly pid: number = process.pid;
+  readonly #runtime: Runtime;
+  readonly #dialect: Dialect;
+  readonly #plan: SquadPlan;
+  readonly #enlistment: Enlistment;
+  readonly #expectation = new Expectation();
+  readonly #bots: (Bot | undefined)[];
+  /** 1 for a bot that is subscribed and connected. */
+  readonly #live: Uint8Array;
+  /** 1 for a bot whose message the round waits for. */
+  readonly #isAwaited: Uint8Array;
+  /** By `performance.now()`; 0 for not yet. */
+  readonly #receivedAtMs: Float64Array;
+  readonly #marks: Uint8Array;
+  /** Earlier rounds' frames, and who had them. */
+  readonly #earlier: { readonly frame: Uint8Array; readonly had: Uint8Array }[] = [];
+  #meter: LoopMeter | null = null;
+  #reconnection: Reconnection | null = null;
+  #refusals: Tally = {};
+  #firstRefusal: string | null = null;
+  #open = 0;
+  #arrivals = 0;
+  #inRound = false;
+  #stampMicros: number | null = null;
+  #awaited = 0;
+  #load: LoopReading | null = null;
+  #allReceived = Promise.withResolvers<void>();
+  #onAllClosed: () => void = () => {};
+
+  constructor(runtime: Runtime, dialect: Dialect, plan: SquadPlan) {
+    this.size = plan.size;
+    this.#runtime = runtime;
+    this.#dialect = dialect;
+    this.#plan = plan;
+    this.#bots = new Array(plan.size);
+    this.#live = new Uint8Array(plan.size);
+    this.#isAwaited = new Uint8Array(plan.size);
+    this.#receivedAtMs = new Float64Array(plan.size);
+    this.#marks = new Uint8Array(plan.size);
+    this.#enlistment = new Enlistment({
+      size: plan.size,
+      maxConnecting: plan.maxConnecting,
+      retries: plan.retries,
+      stallMs: STALL_MS,
+      connect: (index) => this.#connect(index),
+      abandon: (index) => this.#bots[index]?.abandon(),
+    });
+  }
+
+  async #connect(index: number): Promise<void> {
+    const { addresses } = this.#plan;
+    const hostname = addresses[index % addresses.length]!;
+    await this.#runtime.connect(
+      endpoint(hostname, this.#plan, CONNECT_TIMEOUT_MS),
+      (connection) => {
+        this.#open++;
+        const bot = new Bot(connection, this.#dialect, this, this.#expectation, index);
+        this.#bots[index] = bot;
+        return bot;
+      },
+    );
+  }
+
+  async setUp(onProgress: (progress: EnlistmentProgress) => void): Promise<SetupOutcome> {
+    this.#meter = await LoopMeter.open(this.#runtime);
+    const beganAtMs = performance.timeOrigin + performance.now();
+    const outcome = await this.#reporting(onProgress, this.#enlistment.run());
+    return {
+      ...outcome,
+      refusals: this.#takeRefusals(),
+      firstRefusal: this.#firstRefusal,
+      beganAtMs,
+      endedAtMs: performance.timeOrigin + outcome.endedAtMs,
+    };
+  }
+
+  async gather(onProgress: (progress: EnlistmentProgress) => void): Promise<number> {
+    const { missing } = this.#enlistment;
+    if (missing > 0) await this.#reporting(onProgress, this.#enlistment.complete());
+    return missing;
+  }
+
+  async #reporting<T>(
+    onProgress: (progress: EnlistmentProgress) => void,
+    work: Promise<T>,
+  ): Promise<T> {
+    const timer = setInterval(() => onProgress(this.#enlistment.progress), PROGRESS_MS);
+    const outcome = await work;
+    clearInterval(timer);
+    onProgress(this.#enlistment.progress);
+    return outcome;
+  }
+
+  async settle(): Promise<SettleOutcome> {
+    collectGarbage();
+    const startMs = performance.now();
+    let quietSinceMs = startMs;
+    let arrivals = this.#arrivals;
+    this.#meter!.takeWorstMs();
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, QUIET_STEP_MS));
+      const now = performance.now();
+      if (this.#meter!.takeWorstMs() >= QUIET_DELAY_MS || this.#arrivals !== arrivals) {
+        quietSinceMs = now;
+        arrivals = this.#arrivals;
+      }
+      const isQuiet = now - quietSinceMs >= QUIET_MS;
+      if (isQuiet || now - startMs >= SETTLE_PATIENCE_MS) {
+        return { settledMs: now - startMs, isQuiet };
+      }
+    }
+  }
+
+  // deno-lint-ignore require-await
+  async begin(): Promise<void> {
+    this.#receivedAtMs.fill(0);
+    this.#stampMicros = null;
+    this.#load = null;
+    this.#allReceived = Promise.withResolvers();
+    this.#isAwaited.set(this.#live);
+    this.#awaited = this.#live.reduce((sum, live) => sum + live, 0);
+    this.#inRound = true;
+    this.#meter!.begin();
+    if (this.#awaited === 0) this.#endWindow();
+  }
+
+  received(): Promise<void> {
+    return this.#allReceived.promise;
+  }
+
+  // deno-lint-ignore require-await
+  async collect(): Promise<SquadRound> {
+    if (this.#load === null) this.#endWindow();
+    this.#inRound = false;
+    const { timeOrigin } = performance;
+    const round: SquadRound = {
+      stampMicros: this.#stampMicros,
+      receivedAtMs: Array.from(this.#receivedAtMs, (ms) => ms === 0 ? 0 : timeOrigin + ms),
+      marks: Array.from(this.#marks.entries()).filter(([, marks]) => marks !== 0),
+      refusals: this.#takeRefusals(),
+      disconnected: this.size - this.#live.reduce((sum, live) => sum + live, 0),
+      cameBack: this.#enlistment.cameBack,
+      load: this.#load!,
+    };
+    const { frame } = this.#expectation;
+    if (frame !== null) {
+      this.#earlier.push({ frame, had: Uint8Array.from(this.#receivedAtMs, (ms) => ms && 1) });
+    }
+    this.#expectation.set(null);
+    this.#marks.fill(0);
+    return round;
+  }
+
+  // deno-lint-ignore require-await
+  async startStorm(): Promise<void> {
+    this.#enlistment.stop();
+    this.#reconnection = new Reconnection({
+      size: this.size,
+      connect: (index) => this.#connect(index),
+      abandon: (index) => this.#bots[index]?.abandon(),
+    });
+  }
+
+  // deno-lint-ignore require-await
+  async stormProgress(): Promise<StormProgress> {
+    return this.#reconnection!.progress;
+  }
+
+  // deno-lint-ignore require-await
+  async endStorm(): Promise<SquadStorm> {
+    const outcome = this.#reconnection!.end();
+    this.#reconnection = null;
+    return outcome;
+  }
+
+  async disband(): Promise<void> {
+    this.#enlistment.stop();
+    let writes = 0;
+    for (const bot of this.#bots) {
+      if (bot === undefined) continue;
+      bot.leave();
+      if (++writes % this.#runtime.writesPerTurn === 0) {
+        await new Promise<void>((resolve) => this.#runtime.nextTurn(resolve));
+      }
+    }
+    const timer = setTimeout(() => this.#abandonAll(), CLOSE_PATIENCE_MS);
+    if (this.#open > 0) await new Promise<void>((resolve) => this.#onAllClosed = resolve);
+    clearTimeout(timer);
+    this.#meter?.close();
+  }
+
+  dismiss(): void {
+    this.#enlistment.stop();
+    this.#abandonAll();
+    this.#meter?.close();
+  }
+
+  #abandonAll(): void {
+    for (const bot of this.#bots) bot?.abandon();
+  }
+
+  onGreeted(index: number): void {
+    this.#enlistment.onGreeted(index);
+  }
+
+  onSubscribed(index: number): void {
+    this.#live[index] = 1;
+    this.#enlistment.onSubscribed(index);
+    this.#reconnection?.onSubscribed(index);
+  }
+
+  onRefused(index: number, { reason, text, retryAfterMs }: Refusal): void {
+    this.#firstRefusal ??= text;
+    this.#reconnection?.onTold(index, reason, retryAfterMs);
+    this.#refusals[reason] = (this.#refusals[reason] ?? 0) + 1;
+    this.#enlistment.onRefused(index);
+  }
+
+  onExpected(index: number): void {
+    this.#arrivals++;
+    if (this.#receivedAtMs[index] !== 0) {
+      this.#marks[index]! |= Mark.duplicate;
+      return;
+    }
+    this.#receivedAtMs[index] = performance.now();
+    this.#awaitNoMore(index);
+  }
+
+  onOther(index: number, frame: Uint8Array, isMessage: boolean): void {
+    this.#arrivals++;
+    const mark = isMessage ? this.#judge(index, frame) : Mark.damaged;
+    if (mark === null) this.onExpected(index);
+    else this.#marks[index]! |= mark;
+  }
+
+  /** The mark that a message deserves which isn't, byte for byte, the expected one; `null` for none. */
+  #judge(index: number, frame: Uint8Array): number | null {
+    for (const { frame: earlier, had } of this.#earlier) {
+      if (Buffer.compare(frame, earlier) !== 0) continue;
+      if (had[index] === 1) return Mark.duplicate;
+      had[index] = 1;
+      return Mark.late;
+    }
+    const { verdict, stampMicros } = this.#dialect.examine(frame);
+    if (verdict === "damaged") return Mark.damaged;
+    const { frame: expected } = this.#expectation;
+    if (verdict === "right" && expected === null && this.#inRound) {
+      this.#expectation.set(frame);
+      this.#stampMicros = stampMicros;
+      return null;
+    }
+    // One message has one timestamp, so what has this one and isn't the message is a damaged copy.
+    return expected !== null && stampMicros === this.#stampMicros ? Mark.damaged : Mark.different;
+  }
+
+  onClosed(index: number): void {
+    this.#bots[index] = undefined;
+    this.#reconnection?.onClosed(index, this.#live[index] === 1);
+    this.#live[index] = 0;
+    if (this.#inRound) this.#awaitNoMore(index);
+    if (--this.#open === 0) this.#onAllClosed();
+    this.#enlistment.onClosed(index);
+  }
+
+  #awaitNoMore(index: number): void {
+    if (this.#isAwaited[index] === 0) return;
+    this.#isAwaited[index] = 0;
+    if (--this.#awaited === 0) this.#endWindow();
+  }
+
+  #endWindow(): void {
+    this.#load = this.#meter!.end();
+    this.#allReceived.resolve();
+  }
+
+  #takeRefusals(): Tally {
+    const refusals = this.#refusals;
+    this.#refusals = {};
+    return refusals;
+  }
+}
+
+/**
+ * Lets no collection that is due fall into the measured window, where the runtime lends its collector
+ * (`--expose-gc`): with 19,000 sockets a full one holds Deno up for 50 to 150 ms.
+ */
+function collectGarbage(): void {
+  (globalThis as { gc?: () => void }).gc?.();
+}

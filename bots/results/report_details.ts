@@ -1,0 +1,83 @@
+/**
+ * What a report's text adds under `--verbose`.
+ *
+ * @module
+ */
+
+import { counted } from "../../cli/counted.ts";
+import { tallyText, wrapped } from "../../cli/plain_text.ts";
+import type { BotsReport, LoadReport, RoundReport } from "./report.ts";
+
+/** How bots were bad. */
+export type Counts = Pick<
+  RoundReport,
+  "missing" | "duplicate" | "corrupt" | "foreign" | "late" | "disconnected" | "refusals"
+>;
+
+/** How the run was set up, and each round's counts and load. */
+export function detailLines(report: BotsReport): string[] {
+  const { rounds, load } = report;
+  return [
+    ...setupLines(report),
+    ...rounds.flatMap((round) => [
+      ...wrapped(
+        (rounds.length === 1 ? "" : `round ${round.round}: `) + countsText(round),
+        "",
+        "  ",
+      ),
+      ...round.load.flatMap(loadLines),
+    ]),
+    ...(rounds.length === 1
+      ? []
+      : ["load over all rounds, delays of the worst:", ...load.flatMap(loadLines)]),
+    "quantiles are by nearest rank over all samples",
+  ];
+}
+
+/** Such as `missing: 1, duplicate: 0, ...`. */
+export function countsText(counts: Counts): string {
+  const { missing, duplicate, corrupt, foreign, late, disconnected, refusals } = counts;
+  return `missing: ${missing}, duplicate: ${duplicate}, corrupt: ${corrupt}, ` +
+    `foreign: ${foreign}, late: ${late}, disconnected: ${disconnected}${inBrackets(refusals)}`;
+}
+
+function setupLines({ setup, n, target, processes }: BotsReport): string[] {
+  const { addresses, port } = target;
+  const to = addresses.length === 1 ? addresses[0] : `${addresses[0]} to ${addresses.at(-1)}`;
+  const { failed_attempts, refusals } = setup;
+  const inProcesses = processes.length === 1 ? "one process" : `${processes.length} processes`;
+  return [
+    `${counted(n, "bot")} in ${inProcesses}, connected to ` +
+    `${to} port ${port}`,
+    `failed attempts to connect: ${sum(failed_attempts)}${inBrackets(failed_attempts)}, ` +
+    `given up: ${setup.given_up}, refused: ${sum(refusals)}${inBrackets(refusals)}`,
+    `${setup.settle_ms.toFixed(0)} ms pause before the publish` +
+    (setup.settled ? ", until all was quiet" : "; it didn't become quiet"),
+  ].flatMap((line) => wrapped(line, "", "  "));
+}
+
+function loadLines({ pid, cpu_share, loop_lag_ms, read_delay_ms }: LoadReport): string[] {
+  const read = read_delay_ms === null
+    ? "read delay unknown"
+    : `read delay p99 ${delay(read_delay_ms.p99)}, max ${delay(read_delay_ms.max)}`;
+  return [
+    `bots' process ${pid}: CPU ${(cpu_share * 100).toFixed(0)} % of a core`,
+    ...wrapped(
+      `loop lag p99 ${delay(loop_lag_ms.p99)}, max ${delay(loop_lag_ms.max)}, ${read}`,
+      "  ",
+    ),
+  ];
+}
+
+function delay(ms: number): string {
+  return `${ms.toFixed(1)} ms`;
+}
+
+function sum(tally: Readonly<Record<string, number>>): number {
+  return Object.values(tally).reduce((total, count) => total + count, 0);
+}
+
+function inBrackets(tally: Readonly<Record<string, number>>): string {
+  const text = tallyText(tally);
+  return text === "" ? "" : ` (${text})`;
+}

@@ -1,0 +1,281 @@
+/**
+ * The command line of the bots.
+ *
+ * @module
+ */
+
+import { isIPv4, isIPv6 } from "node:net";
+import { topicProblem } from "../../protocol/topic.ts";
+import {
+  CommandLine,
+  EnvironmentError,
+  type Question,
+  quote,
+  UsageError,
+  wholeNumber,
+} from "../../cli/command_line.ts";
+import { readTextFile } from "../../cli/text_file.ts";
+import type { TlsTrust } from "../../runtime/types.ts";
+import { createDialect, DEFAULT_PORTS, type DialectName } from "../dialects/dialects.ts";
+import { DEFAULT_RETRIES } from "../fleet/ramp_up.ts";
+import { readKeys } from "../client/keys.ts";
+import { MAX_BOTS, MAX_DATA_BYTES } from "./limits.ts";
+import { parseHostAndPort, parseServerUrl, type ServerAddress } from "./server_address.ts";
+
+/** What a run does. */
+export interface BotsOptions {
+  /** How many bots. */
+  readonly n: number;
+  /** What the server speaks. */
+  readonly dialect: DialectName;
+  /** A name or an address. */
+  readonly host: string;
+  readonly port: number;
+  /** Whom to believe, where the server speaks TLS. */
+  readonly tls: TlsTrust | null;
+  /** What to show the server, as a client of today; none for a client of 2009. */
+  readonly keys: readonly string[];
+  /** How many messages are published, one after another, each to all bots. */
+  readonly rounds: number;
+  readonly topic: string;
+  /** The message's `data`. */
+  readonly data: string;
+  /** Milliseconds that each bot has to receive a message, from its publish. */
+  readonly timeoutMs: number;
+  /** How often a bot tries again to get subscribed; `"forever"` also when it loses its subscription. */
+  readonly retries: number | "forever";
+  /** `"auto"`: as many as cores and the descriptor limit call for. */
+  readonly processes: number | "auto";
+  /** How many consecutive loopback addresses to connect to; `"auto"`: as many as the ports call for. */
+  readonly spread: number | "auto";
+  /** Milliseconds within which the last bot must have the message, if that is asked. */
+  readonly sloMs: number | null;
+  /** Where the JSON report goes: a file, `-` for standard output, or nowhere. */
+  readonly json: string | null;
+  /** Whether the text has everything. */
+  readonly isVerbose: boolean;
+}
+
+/** What the command line asks for. */
+export type BotsCommand =
+  | { readonly does: "run" | "storm"; readonly options: BotsOptions }
+  | Question;
+
+const MAX_ROUNDS = 10_000;
+const MAX_RETRIES = 1_000_000;
+/** Each is a whole runtime: some 50 MB. */
+const MAX_PROCESSES = 256;
+/** With some 28,000 ports for each address this is over seven million connections. */
+const MAX_SPREAD = 254;
+
+const VALUE_FLAGS = [
+  "ca",
+  "json",
+  "key",
+  "key-file",
+  "rounds",
+  "topic",
+  "data",
+  "size",
+  "timeout",
+  "retries",
+  "processes",
+  "spread",
+  "slo",
+] as const;
+
+/** What has no meaning where nothing is published. */
+const MESSAGE_FLAGS = ["rounds", "data", "size", "timeout", "slo"] as const;
+
+type Line = CommandLine<typeof VALUE_FLAGS[number], string>;
+
+/** What `--help` prints. */
+export const HELP = `Hotwheels bots: connect n clients, publish one message, time it to the last of
+them.
+
+Usage:
+  deno task -q bots [n] [host] [port] [flags]
+  bun run bots/main.ts [n] [host] [port] [flags]
+
+  n                how many bots (default 1)
+  host             the server's name or address (default localhost), or the URL
+                   of a server that speaks another protocol: nats://host:port
+                   or redis://host:port
+  port             its port (default 8081), also as host:port
+
+Flags:
+  --rounds R       publish R messages, one after another (default 1)
+  --topic TOPIC    subscribe and publish to TOPIC (default events)
+  --data TEXT      the message's data (default test)
+  --size BYTES     data of that many bytes instead
+  --timeout TIME   how long a bot waits for a message, such as 800ms, 5s or 1m
+                   (default 5s)
+  --retries N      how often a bot that can't get subscribed tries again
+                   (default 20); forever: until Ctrl-C, also a bot that lost
+                   its subscription, as the bots of 2009 did
+  --processes P    share the bots among P processes; auto (the default) takes as
+                   many as the descriptor limit and the cores call for, and one
+                   for fewer than 2,000 bots
+  --spread K       connect to K consecutive loopback addresses from the given
+                   one on, to get past the port range (some 28,000 connections
+                   for each address); auto (the default) does so where the
+                   server is on this machine, n calls for it and they answer
+  --tls            speak TLS with the server, whose certificate must be for host
+  --ca FILE        believe that certificate authority too (PEM; a certificate
+                   that vouches for itself is its own)
+  --key-file FILE  show the server the first key in FILE, as clients of today
+                   can; twice where publishing and subscribing take one each
+  --key KEY        the same with the key itself, which everybody on this machine
+                   can read in the list of processes
+  --slo TIME       fail unless every message reached its last bot within TIME,
+                   such as 1s
+  --storm          publish nothing, but wait until the bots lose their
+                   connections, as when the server is restarted, and measure
+                   their way back
+  --json FILE      write the report as JSON to FILE too; - for standard output,
+                   which sends the text to standard error
+  --verbose        print all that was found: how setting up went, each round's
+                   counts, and how busy the bots were
+  -h, --help       print this
+  --version        print the version
+
+A bot connects (3 s limit; tries again after a random 1-100 ms, from the 20th
+time on after up to 2 s), subscribes, and checks each message byte by byte. When
+all are subscribed and it has become quiet, one more connection publishes.
+Latencies are exact, by nearest rank over all samples, and come by two clocks:
+from the server's timestamp in the message, and from the publish to the arrival,
+both on this machine.
+
+In a storm, a bot that lost its connection comes back when the server told it to
+(retry_after_ms), or else after a random time of up to 0.5 s, which doubles with
+each failure, to 10 s at most.
+
+The exit status is 0 when every bot received every message, once, intact and in
+time, and --slo held, or when all came back from the storm; 1 when not, or when
+the run couldn't take place; 2 when the command line is wrong; 3 when the run is
+invalid, which makes it no measure of the server: a bot never subscribed, or the
+bots themselves held messages up.
+
+Examples:
+  deno task -q bots 5000
+  deno task -q bots 20000 10.0.0.7 8081 --rounds 5 --slo 1s
+  bun run bots/main.ts 100000 127.0.0.1 --spread 4 --json report.json
+`;
+
+/**
+ * Reads the command line.
+ *
+ * @param args What follows the script's name.
+ * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
+ */
+export function parseCommand(args: readonly string[]): BotsCommand {
+  const line = new CommandLine(args, VALUE_FLAGS, ["tls", "storm", "verbose"]);
+  if (line.question !== undefined) return line.question;
+
+  const [n, host, port] = line.upTo(3, "n, host and port are all");
+  const server = serverAddress(host ?? "localhost", port);
+  const options: BotsOptions = {
+    n: n === undefined ? 1 : wholeNumber(n, "n", 1, MAX_BOTS),
+    dialect: server.dialect,
+    host: server.host,
+    port: server.port ?? DEFAULT_PORTS[server.dialect],
+    tls: trust(line, server),
+    keys: keysFor(line, server.dialect),
+    rounds: line.number("rounds", 1, MAX_ROUNDS) ?? 1,
+    topic: topicName(line.text("topic") ?? "events", server.dialect),
+    data: dataOf(line),
+    timeoutMs: line.duration("timeout") ?? 5000,
+    retries: numberOr("forever", line, "retries", [0, MAX_RETRIES]) ?? DEFAULT_RETRIES,
+    processes: numberOr("auto", line, "processes", [1, MAX_PROCESSES]) ?? "auto",
+    spread: numberOr("auto", line, "spread", [1, MAX_SPREAD]) ?? "auto",
+    sloMs: line.duration("slo") ?? null,
+    json: line.text("json") ?? null,
+    isVerbose: line.has("verbose"),
+  };
+  checkSpread(options);
+  if (!line.has("storm")) return { does: "run", options };
+  for (const flag of MESSAGE_FLAGS) {
+    if (line.text(flag) === undefined) continue;
+    throw new UsageError(`--${flag} is for messages, and --storm publishes none; leave one out`);
+  }
+  return { does: "storm", options };
+}
+
+function serverAddress(host: string, port: string | undefined): ServerAddress {
+  const ownPort = port === undefined ? null : wholeNumber(port, "the port", 1, 65_535);
+  const server = host.includes("://") ? parseServerUrl(host) : {
+    dialect: "janus" as const,
+    ...isIPv6(host) ? { host, port: null } : parseHostAndPort(host),
+  };
+  if (server.port !== null && ownPort !== null) {
+    throw new UsageError(`the port stands in ${quote(host)} already; leave out ${quote(port!)}`);
+  }
+  return { ...server, port: server.port ?? ownPort };
+}
+
+function trust(line: Line, { dialect, host }: ServerAddress): TlsTrust | null {
+  const file = line.text("ca");
+  if (!line.has("tls")) {
+    if (file !== undefined) throw new UsageError("--ca is for --tls; give that too");
+    return null;
+  }
+  if (dialect !== "janus") {
+    throw new UsageError(`--tls is for Janus servers; leave it out to measure ${dialect}`);
+  }
+  return file === undefined ? { serverName: host } : { serverName: host, ca: readAuthority(file) };
+}
+
+function keysFor(line: Line, dialect: DialectName): string[] {
+  const keys = readKeys(line.all("key"), line.all("key-file"));
+  if (keys.length === 0 || dialect === "janus") return keys;
+  throw new UsageError(`keys are for Janus servers; leave yours out to measure ${dialect}`);
+}
+
+function readAuthority(path: string): string {
+  const text = readTextFile(`--ca ${path}`, path);
+  if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
+  throw new EnvironmentError(`--ca ${path} holds no certificate as PEM text`);
+}
+
+function topicName(topic: string, dialect: DialectName): string {
+  const problem = topicProblem(topic);
+  if (problem !== undefined) throw new UsageError(`--topic ${quote(topic)} ${problem}`);
+  try {
+    createDialect(dialect, { topic, data: "" });
+    return topic;
+  } catch {
+    throw new UsageError(`--topic ${quote(topic)} is no topic in ${dialect}; such as events`);
+  }
+}
+
+function dataOf(line: Line): string {
+  const data = line.text("data");
+  const size = line.number("size", 1, MAX_DATA_BYTES);
+  if (size === undefined) return data ?? "test";
+  if (data !== undefined) throw new UsageError("--data and --size exclude each other; give one");
+  return "x".repeat(size);
+}
+
+function numberOr<Word extends string>(
+  word: Word,
+  line: Line,
+  name: "retries" | "processes" | "spread",
+  [min, max]: readonly [min: number, max: number],
+): number | Word | undefined {
+  const text = line.text(name);
+  if (text === undefined) return undefined;
+  if (text === word) return word;
+  if (/^\d+$/.test(text)) return wholeNumber(text, `--${name}`, min, max);
+  throw new UsageError(`--${name} must be a number or ${word}, not ${quote(text)}`);
+}
+
+function checkSpread({ host, spread }: BotsOptions): void {
+  if (spread === "auto" || spread === 1 || host === "localhost") return;
+  const last = Number(host.split(".")[3]) + spread - 1;
+  if (!isIPv4(host) || !host.startsWith("127.") || last > 254) {
+    throw new UsageError(
+      `--spread ${spread} needs a loopback address with ${spread - 1} more behind it, such as ` +
+        `127.0.0.1, not ${quote(host)}`,
+    );
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * How a command line says which server it means.
+ *
+ * @module
+ */
+
+import { quote, UsageError, wholeNumber } from "../../cli/command_line.ts";
+import { DEFAULT_PORTS, type DialectName } from "../dialects/dialects.ts";
+
+/** A server, and what it speaks. */
+export interface ServerAddress {
+  readonly dialect: DialectName;
+  /** A name or an address. */
+  readonly host: string;
+  /** `null` where none is given. */
+  readonly port: number | null;
+}
+
+/**
+ * Reads `nats://host:port` and its like. The port may be left out; an IPv6 address stands in brackets.
+ *
+ * @throws {UsageError} if it is anything else.
+ */
+export function parseServerUrl(text: string): ServerAddress {
+  const match = /^(\w+):\/\/([^/?#]*)\/?$/.exec(text);
+  const dialect = (Object.keys(DEFAULT_PORTS) as DialectName[]).find((name) => name === match?.[1]);
+  if (match === null || dialect === undefined) {
+    const schemes = Object.keys(DEFAULT_PORTS).map((name) => `${name}://host:port`).join(", ");
+    throw new UsageError(`a server's address is one of ${schemes}, not ${quote(text)}`);
+  }
+  const place = match[2]!;
+  if (place.includes("@")) {
+    throw new UsageError(
+      "bots don't log in: the address can't hold a user or a password; " +
+        "measure a server, or a user, that needs none",
+    );
+  }
+  return { dialect, ...parseHostAndPort(place, text) };
+}
+
+/**
+ * Reads `host:port` or `host`; an IPv6 address with a port stands in brackets.
+ *
+ * @param whole What to quote in a message.
+ * @throws {UsageError} if it is anything else.
+ */
+export function parseHostAndPort(
+  place: string,
+  whole: string = place,
+): { host: string; port: number | null } {
+  const match = /^(?:\[([\da-f:.]+)\]|([^\s:/[\]]+))(?::(.*))?$/i.exec(place);
+  if (match === null) throw new UsageError(`${quote(whole)} doesn't name a host`);
+  const port = match[3] === undefined
+    ? null
+    : wholeNumber(match[3], `the port of ${quote(whole)}`, 1, 65_535);
+  return { host: (match[1] ?? match[2])!, port };
+}

@@ -1,0 +1,142 @@
+/**
+ * Finding the server.
+ *
+ * @module
+ */
+
+import { lookup } from "node:dns/promises";
+import { EnvironmentError } from "../../cli/command_line.ts";
+import { isAllowed } from "../../cli/permission.ts";
+import { type Runtime, TransportError } from "../../runtime/types.ts";
+import { endpoint, type Port } from "../client/endpoint.ts";
+import type { BotsOptions } from "./options.ts";
+import { chooseSpread } from "./preflight.ts";
+import type { PortRange } from "../../host/facts.ts";
+
+/** Where the bots connect to. */
+export interface Target {
+  /** IP addresses, which all lead to the server. */
+  readonly addresses: readonly string[];
+  readonly isLoopback: boolean;
+}
+
+/** As long as a bot gives a connect. */
+const PATIENCE_MS = 3000;
+
+const ALLOW_IT = "allow it: deno task bots, or deno run --allow-net";
+
+const SILENT = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
+
+/**
+ * Finds the addresses at which the server answers: the host's first that does, and as many behind it as
+ * the spread asks for. Each is tried with one connection, so that a server that isn't there is told
+ * from one that is overrun.
+ *
+ * @throws {EnvironmentError} (rejects) if the server doesn't answer where it has to.
+ */
+export async function findTarget(
+  runtime: Runtime,
+  { n, dialect, host, port, tls, spread }: Pick<
+    BotsOptions,
+    "n" | "dialect" | "host" | "port" | "tls" | "spread"
+  >,
+  portRange: PortRange | null,
+): Promise<Target> {
+  const name = host.includes(":") ? `[${host}]` : host;
+  const hosts = [name, `${name}:${port}`];
+  if (!hosts.some((host) => isAllowed({ name: "net", host }))) {
+    throw new EnvironmentError(`no permission to use the network; ${ALLOW_IT}`);
+  }
+  const first = await firstThatAnswers(runtime, await resolve(host), { dialect, host, port, tls });
+  const isLoopback = first === "::1" || first.startsWith("127.");
+  if (!first.startsWith("127.")) {
+    if (spread !== "auto" && spread > 1) {
+      throw new EnvironmentError(
+        `--spread needs an IPv4 loopback address, and ${host} is ${first}`,
+      );
+    }
+    return { addresses: [first], isLoopback };
+  }
+  const wanted = following(first, spread === "auto" ? chooseSpread(n, portRange) : spread);
+  const others = wanted.slice(1);
+  const failures = await Promise.all(
+    others.map((address) => probe(runtime, address, { port, tls })),
+  );
+  const answering = failures.findIndex((failure) => failure !== null);
+  if (answering === -1) return { addresses: wanted, isLoopback };
+  if (spread === "auto") return { addresses: wanted.slice(0, answering + 1), isLoopback };
+  throw new EnvironmentError(
+    `${failures[answering]!.message}; --spread ${spread} needs a server that listens on every ` +
+      `loopback address, as with --host 0.0.0.0`,
+  );
+}
+
+/** The host's addresses, IPv4 first, since that is what a server on 0.0.0.0 hears. */
+async function resolve(host: string): Promise<string[]> {
+  try {
+    const found = await lookup(host, { all: true });
+    return found.sort((a, b) => a.family - b.family).map(({ address }) => address);
+  } catch (cause) {
+    const { code, message } = cause as { code?: string; message: string };
+    const problem = code === "ENOTFOUND"
+      ? `there is no host ${host}`
+      : code === "EPERM"
+      ? `no permission to use the network; ${ALLOW_IT}`
+      : `can't look up ${host}: ${message}`;
+    throw new EnvironmentError(problem, { cause });
+  }
+}
+
+async function firstThatAnswers(
+  runtime: Runtime,
+  addresses: readonly string[],
+  { dialect, host, port, tls }: Pick<BotsOptions, "dialect" | "host" | "port" | "tls">,
+): Promise<string> {
+  let failure: TransportError | null = null;
+  for (const address of addresses) {
+    const failed = await probe(runtime, address, { port, tls });
+    if (failed === null) return address;
+    failure ??= failed;
+  }
+  if (failure?.code === "handshake_failed") {
+    throw new EnvironmentError(
+      `${failure.message}; --tls is for a server that speaks TLS, with a certificate for ${host} ` +
+        `that --ca FILE vouches for`,
+      { cause: failure },
+    );
+  }
+  const remedy = failure?.code === "permission_denied"
+    ? ALLOW_IT
+    : dialect !== "janus"
+    ? "start one, or name another"
+    : `start one (deno task serve --port ${port}, or bun run server/main.ts --port ${port}), or ` +
+      `name another`;
+  throw new EnvironmentError(
+    `no server answers at ${host}:${port} (${failure?.message ?? "no address"}); ${remedy}`,
+    { cause: failure },
+  );
+}
+
+async function probe(
+  runtime: Runtime,
+  hostname: string,
+  place: Port,
+): Promise<TransportError | null> {
+  try {
+    const to = endpoint(hostname, place, PATIENCE_MS);
+    // In order: a reset before the server has accepted would look like a failure to it.
+    (await runtime.connect(to, () => SILENT)).close();
+    return null;
+  } catch (error) {
+    if (error instanceof TransportError) return error;
+    throw error;
+  }
+}
+
+/** `count` addresses from an IPv4 one on. */
+function following(address: string, count: number): string[] {
+  const parts = address.split(".");
+  const last = Number(parts.pop());
+  const room = Math.min(count, 255 - last);
+  return Array.from({ length: room }, (_, at) => [...parts, last + at].join("."));
+}

@@ -1,0 +1,130 @@
+/**
+ * Starting further processes of this project on the runtime that runs this one.
+ *
+ * @module
+ */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { NAMED_PROGRAM, namedScript } from "./on_disk.ts";
+import { demand, isAllowed, readEnvironment, renounce } from "./permission.ts";
+import type { Runtime } from "../runtime/types.ts";
+
+/** Tells a program that holds all its modules in itself that it is to be the child, not the command. */
+const CHILD_FLAG = "--as-child-process";
+
+/**
+ * What of the environment a runtime itself may need to start: where it finds the user's things, its cache
+ * and its libraries. Nothing else is passed on, since secrets are among the rest.
+ */
+const RUNTIME_VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "LD_LIBRARY_PATH"];
+
+/** A directory that always exists: the one that this process was started in may be gone. */
+const CHILD_DIRECTORY = "/";
+
+/** Where `bun build --compile` puts the modules of an executable. */
+const BUN_EXECUTABLE = /^(?:\/\$bunfs\/|[A-Z]:[/\\]~BUN[/\\])/;
+
+/** Whether this program is an executable of its own, as `bun build --compile` makes one. */
+export function isCompiled(): boolean {
+  if ("Deno" in globalThis) return Deno.build.standalone;
+  return BUN_EXECUTABLE.test(process.argv[1] ?? "");
+}
+
+/** Whether all modules of this program are in one file, so that there is no other script to run. */
+function isBundled(): boolean {
+  return isCompiled() || !import.meta.url.endsWith("/cli/child.ts");
+}
+
+/** Whether {@linkcode startChild} started this process, and its main module is to do the script's work. */
+export function isChild(): boolean {
+  return isBundled() && process.argv[2] === CHILD_FLAG && process.send !== undefined;
+}
+
+/**
+ * Runs a script in a child process with an IPC channel (`child.send`, `process.send`), which carries
+ * JSON on every runtime. Its standard output and error are ours. Of the environment the child gets what
+ * the runtime needs to start, as far as this program may read it. Script and runtime are what is on disk
+ * now, under the names by which this program was started.
+ *
+ * @param script A `file:` URL. A program that is bundled into one file runs itself in its place: its main
+ * module asks {@linkcode isChild}, and imports the script.
+ * @param permissions What Deno allows the child, as flags; Bun has no such thing.
+ * @throws {Error} (rejects) if no process can be started.
+ */
+export async function startChild(
+  runtime: Runtime,
+  script: string,
+  permissions: readonly string[],
+): Promise<ChildProcess> {
+  const isDeno = runtime.name === "deno";
+  const args = isBundled()
+    ? [namedScript(process.argv[1]!), CHILD_FLAG]
+    : [namedScript(fileURLToPath(script))];
+  if (isCompiled()) args.shift();
+  else if (isDeno) args.unshift("run", "--quiet", "--no-prompt", "--unstable-net", ...permissions);
+  const programs = programsOf(isDeno).filter(mayRun);
+  if (programs.length === 0) demand({ name: "run", command: "deno" });
+  // Node's interface looks there whenever it starts a process.
+  demand({ name: "env", variable: "NODE_V8_COVERAGE" });
+  let failure: unknown;
+  for (const program of programs) {
+    try {
+      const child = spawn(program, args, {
+        stdio: ["ignore", "inherit", "inherit", "ipc"],
+        cwd: CHILD_DIRECTORY,
+        env: runtimeEnvironment(),
+      });
+      await new Promise<void>((resolve, reject) => {
+        child.once("spawn", resolve);
+        child.once("error", reject);
+      });
+      return child;
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  throw failure;
+}
+
+/** Gives up for good what only starting a child takes. */
+export function renounceChildren(): void {
+  renounce({ name: "run" });
+  for (const variable of RUNTIME_VARIABLES) renounce({ name: "env", variable });
+}
+
+/**
+ * The programs that may be the runtime of this process, the best first. An upgrade may have taken it away
+ * from where it was; then Linux still has the one that runs. Deno's permission to run `deno` doesn't cover
+ * the same file under its full path, nor the other way round.
+ */
+function programsOf(isDeno: boolean): string[] {
+  const running = process.platform === "linux" ? [`/proc/${process.pid}/exe`] : [];
+  return [
+    NAMED_PROGRAM ?? process.execPath,
+    process.execPath,
+    ...isDeno ? ["deno"] : [],
+    ...running,
+  ];
+}
+
+function mayRun(command: string): boolean {
+  try {
+    return isAllowed({ name: "run", command });
+  } catch {
+    // Deno looks a bare name up, and can't where the working directory is gone.
+    return false;
+  }
+}
+
+function runtimeEnvironment(): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const variable of RUNTIME_VARIABLES) {
+    // Deno lets only those pass on what the loader reads who may run everything.
+    if (variable.startsWith("LD_") && !isAllowed({ name: "run" })) continue;
+    const value = readEnvironment(variable);
+    if (value !== undefined) environment[variable] = value;
+  }
+  return environment;
+}

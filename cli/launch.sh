@@ -1,0 +1,164 @@
+#!/bin/sh
+# Starts Deno for a task or a script of package.json: Deno's own program, which may read and write the
+# files that the command line names and no others.
+#
+#   sh cli/launch.sh [--nohup] [OPTION ...] COMMAND [ARGUMENT ...]       COMMAND is one of Deno's
+#
+#   --nohup                no SIGHUP or SIGUSR2 ends the program before it can listen for that
+#   --facts, --facts=all   pass on what host/facts.sh finds out
+#   --reads=FLAG,...       the program may read the file behind each of these flags
+#   --writes=FLAG,...      it may write that file, and look at what it is; - is standard output
+#   --workers-need=NEED,...
+#                          where the command line asks for several workers, the program may do these
+#                          as well, such as run=deno
+#
+# Deno's process takes this one's place, so that signals reach it. An installation that ran no scripts
+# leaves a wrapper in node_modules/.bin that passes none on; it is stepped over. A program that is run
+# stands where the user stood, so that relative paths mean what the user meant.
+set -eu
+
+# Before anything else takes time.
+if [ "${1:-}" = --nohup ]; then
+  trap '' HUP USR2
+  shift
+fi
+
+root=$(CDPATH="" cd "$(dirname "$0")/.." && pwd)
+
+fail() {
+  echo "launch.sh: $1" >&2
+  exit 1
+}
+
+is_binary() {
+  [ -f "$1" ] && [ -x "$1" ] && [ "$(dd if="$1" bs=2 count=1 2>/dev/null)" != '#!' ]
+}
+
+# The Deno that runs the task, or that of node_modules, or the first on the PATH.
+find_deno() {
+  deno=$(readlink "/proc/$PPID/exe" 2>/dev/null || ps -o comm= -p "$PPID" 2>/dev/null || :)
+  [ "${deno##*/}" = deno ] && is_binary "$deno" && return
+  modules=$root/node_modules
+  # Beside the package, even where it is a link, lies the one for this platform.
+  for deno in "$modules/.bin/deno" "$modules/deno/deno" "$modules"/deno/../@deno/*/deno; do
+    is_binary "$deno" && return
+  done
+  IFS=:
+  for folder in $PATH; do
+    deno=${folder:-.}/deno
+    is_binary "$deno" && break
+    # A version manager's script says which Deno it starts.
+    [ -x "$deno" ] && deno=$("$deno" eval -q 'console.log(Deno.execPath())' 2>/dev/null) && break
+    deno=
+  done
+  unset IFS
+  # The PATH may be relative, and the program starts elsewhere.
+  case $deno in '' | /*) ;; *) deno=$PWD/$deno ;; esac
+  [ -n "$deno" ] || fail "there is no deno in node_modules or on the PATH; \`npm ci\` installs it"
+}
+
+# files_of FLAG,... ARGUMENT ...: the files behind these flags, as Deno wants a list.
+files_of() {
+  flags=,$1,
+  shift
+  files=
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    file=
+    case $1 in
+      --*=*)
+        flag=${1%%=*}
+        case $flags in *,"${flag#--}",*) file=${1#*=} ;; esac
+        ;;
+      --*) case $flags in *,"${1#--}",*) file=${2:-} ;; esac ;;
+    esac
+    case $file in
+      '' | -) ;;
+      *,*) fail "${1%%=*} \"$file\": Deno allows no path with a comma; rename the file, or link to it" ;;
+      *) files=$files${files:+,}$file ;;
+    esac
+    shift
+  done
+}
+
+# has_workers ARGUMENT ...: whether they ask for more than one.
+has_workers() {
+  workers=1
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    case $1 in
+      --workers=*) workers=${1#*=} ;;
+      --workers) workers=${2:-} ;;
+    esac
+    shift
+  done
+  case $workers in
+    auto) return 0 ;;
+    '' | *[!0-9]* | 0 | 1) return 1 ;;
+  esac
+}
+
+facts=
+reads=
+writes=
+workers_need=
+while :; do
+  case ${1:-} in
+    --facts) facts=$(sh "$root/host/facts.sh") ;;
+    --facts=*) facts=$(sh "$root/host/facts.sh" "${1#*=}") ;;
+    --reads=*) reads=${1#*=} ;;
+    --writes=*) writes=${1#*=} ;;
+    --workers-need=*) workers_need=${1#*=} ;;
+    *) break ;;
+  esac
+  shift
+done
+
+find_deno
+command=$1
+shift
+
+if [ "$command" = run ]; then
+  if has_workers "$@"; then
+    IFS=,
+    for need in $workers_need; do
+      # Only who may run everything may pass on what the loader reads.
+      if [ "$need" = run=deno ] && [ -n "${LD_LIBRARY_PATH:-}" ]; then
+        set -- --allow-run --allow-env=LD_LIBRARY_PATH "$@"
+      else
+        set -- "--allow-$need" "$@"
+      fi
+    done
+    unset IFS
+  fi
+  script=
+  left=$#
+  while [ "$left" -gt 0 ]; do
+    argument=$1
+    shift
+    left=$((left - 1))
+    if [ -z "$script" ]; then
+      case $argument in
+        # By its name it would be looked for on the PATH; itself it knows by no link's name. What the link
+        # leads to may be a newer one by then.
+        --allow-run=deno)
+          argument=--allow-run=$(readlink -f "$deno" 2>/dev/null || echo "$deno"),$deno
+          ;;
+        -*) ;;
+        /*) script=$argument ;;
+        *)
+          argument=$root/$argument
+          script=$argument
+          ;;
+      esac
+    fi
+    set -- "$@" "$argument"
+  done
+  files_of "$reads,$writes" "$@"
+  [ -n "$files" ] && set -- "--allow-read=$files" "$@"
+  files_of "$writes" "$@"
+  [ -n "$files" ] && set -- "--allow-write=$files" "$@"
+  [ -d "${INIT_CWD:-}" ] && cd "$INIT_CWD"
+fi
+
+# The variables hold no blanks.
+# shellcheck disable=SC2086
+exec env $facts "$deno" "$command" "$@"

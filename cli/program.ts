@@ -1,0 +1,107 @@
+/**
+ * Finding the programs that run this project.
+ *
+ * @module
+ */
+
+import { spawnSync } from "node:child_process";
+import { delimiter } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { EnvironmentError } from "./command_line.ts";
+import { isCompiled } from "./child.ts";
+import { demand, isAllowed } from "./permission.ts";
+
+/** Both runtimes, in the order in which reports name them. */
+export const RUNTIME_NAMES = ["deno", "bun"] as const;
+export type RuntimeName = typeof RUNTIME_NAMES[number];
+
+/** The project's folder, with a slash behind it. */
+export const PROJECT_ROOT = fileURLToPath(import.meta.resolve("../"));
+
+/** The program of a runtime. */
+export interface Program {
+  readonly path: string;
+  readonly version: string;
+}
+
+/** What children get of the environment: enough to find the runtimes and their caches. */
+export function childEnvironment(): Record<string, string | undefined> {
+  for (const variable of ["PATH", "HOME"]) demand({ name: "env", variable });
+  return { PATH: process.env["PATH"], HOME: process.env["HOME"] };
+}
+
+/** What a runtime is asked: where its program really is, and which version. */
+const QUESTION = (name: RuntimeName) =>
+  `console.log(JSON.stringify([process.execPath, process.versions.${name}]))`;
+
+/** How it's asked. */
+const ASK: Readonly<Record<RuntimeName, readonly string[]>> = {
+  deno: ["eval", "--quiet", "--no-config"],
+  bun: ["-e"],
+};
+
+const found = new Map<RuntimeName, Program>();
+
+/**
+ * Finds a runtime's own program: the one that runs this; else the project's, else the first on the PATH.
+ * What only starts it, such as npm's wrapper or a version manager's script, is looked through, since it
+ * may pass no signals on; what doesn't work is stepped over, such as the stub that is left where a
+ * package's install script wasn't run.
+ *
+ * @throws {EnvironmentError} if there is none.
+ */
+export function findProgram(name: RuntimeName): Program {
+  const running = process.versions[name];
+  if (running !== undefined && !isCompiled()) return { path: process.execPath, version: running };
+  const known = found.get(name);
+  if (known !== undefined) return known;
+  for (const path of candidates(name)) {
+    const program = ask(name, path);
+    if (program === null) continue;
+    found.set(name, program);
+    return program;
+  }
+  demand({ name: "run" });
+  throw new EnvironmentError(
+    `${name} is neither in node_modules nor on the PATH; \`npm ci\` installs it`,
+  );
+}
+
+/** Where a runtime may be, the likeliest first. */
+function candidates(name: RuntimeName): string[] {
+  const modules = `${PROJECT_ROOT}node_modules`;
+  const folders = (childEnvironment()["PATH"] ?? "").split(delimiter).map((folder) =>
+    folder || "."
+  );
+  return [
+    `${modules}/.bin/${name}`,
+    // Flat, or where Deno or pnpm put what isn't asked for by name.
+    ...["", "/.deno/node_modules", "/.pnpm/node_modules"].flatMap((folder) =>
+      platformPackages(name).map((path) => `${modules}${folder}/${path}`)
+    ),
+    ...folders.map((folder) => `${folder}/${name}`),
+  ];
+}
+
+function platformPackages(name: RuntimeName): string[] {
+  const { platform, arch } = process;
+  if (name === "deno") {
+    return [`@deno/${platform}-${arch}${platform === "linux" ? "-glibc" : ""}/deno`];
+  }
+  const plain = `@oven/bun-${platform}-${arch === "arm64" ? "aarch64" : arch}`;
+  return [`${plain}/bin/bun`, `${plain}-musl/bin/bun`];
+}
+
+function ask(name: RuntimeName, path: string): Program | null {
+  if (!isAllowed({ name: "run", command: path })) return null;
+  const options = { env: childEnvironment(), encoding: "utf8" } as const;
+  const { status, stdout } = spawnSync(path, [...ASK[name], QUESTION(name)], options);
+  if (status !== 0) return null;
+  try {
+    const [real, version] = JSON.parse(stdout) as [string, string];
+    return { path: real, version };
+  } catch {
+    return null;
+  }
+}

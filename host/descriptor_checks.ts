@@ -1,0 +1,143 @@
+/**
+ * Whether the system allows as many open connections as are asked for.
+ *
+ * @module
+ */
+
+import { counted } from "../cli/counted.ts";
+import {
+  admitsFromOneAddress,
+  DESCRIPTORS_PER_LINK,
+  MAX_WORKERS,
+  RESERVED_DESCRIPTORS,
+  serverDescriptorsFor,
+  type Share,
+} from "./capacity.ts";
+import type { SystemLimits } from "./facts.ts";
+import { fatal, type Finding, fine, type Remedy, unknown } from "./finding.ts";
+
+const SERVER = "server's descriptors";
+
+/**
+ * Whether each of the server's processes may have its part of n connections, however many addresses
+ * they come from.
+ */
+export function checkServerDescriptors(share: Share, limits: SystemLimits): Finding {
+  const needed = descriptorsFor(share) + linksOf(share.processes);
+  const processes = linkedProcessesFor(share.n, limits);
+  return checkDescriptors(SERVER, counted(share.n, "connection"), { share, needed }, limits, [
+    ...(processes === null ? [] : [{ where: "here", what: `--workers ${processes}` }]),
+    { where: "systemd", what: `LimitNOFILE=${needed}` },
+  ]);
+}
+
+/**
+ * Whether the server, told nothing else, admits n subscribers and their publisher, all of one address
+ * as those of a load test are.
+ */
+export function checkServerCapacity(share: Share, limits: SystemLimits): Finding {
+  const needed = serverDescriptorsFor(share);
+  const whose = `${counted(share.n, "client")} and their publisher, of one address,`;
+  const processes = workersFor(share.n, limits);
+  return checkDescriptors(SERVER, whose, { share, needed }, limits, [
+    ...(processes === null ? [] : [{ where: "here", what: `--workers ${processes}` }]),
+    { where: "systemd", what: `LimitNOFILE=${needed}` },
+  ]);
+}
+
+/** Whether each of the bots' processes may have its part of n connections. */
+export function checkBotsDescriptors(share: Share, limits: SystemLimits): Finding {
+  const processes = processesFor(share.n, limits);
+  const need = { share, needed: descriptorsFor(share) };
+  return checkDescriptors("bots' descriptors", counted(share.n, "bot"), need, limits, [
+    { where: "here", what: `--processes ${processes}, or auto` },
+  ]);
+}
+
+function checkDescriptors(
+  about: string,
+  whose: string,
+  { share, needed }: { readonly share: Share; readonly needed: number },
+  { descriptorLimit, maxDescriptorLimit }: SystemLimits,
+  remedies: readonly Remedy[],
+): Finding {
+  if (descriptorLimit === null) return unknown(about);
+  const says =
+    `${whose} in ${share.processes} ${share.processes === 1 ? "process" : "processes"} ` +
+    `${
+      share.n === 1 ? "needs" : "need"
+    } ${needed} descriptors in each, and ${descriptorLimit} are allowed`;
+  if (needed <= descriptorLimit) return fine(about, says);
+  const raise = maxDescriptorLimit !== null && needed > maxDescriptorLimit
+    ? `sudo sysctl -w fs.nr_open=${needed} && `
+    : "";
+  return fatal(about, says, [
+    ...remedies,
+    {
+      where: "Linux",
+      what: `${raise}ulimit -n ${needed} || sudo prlimit --pid $$ --nofile=${needed}`,
+    },
+    {
+      where: "macOS",
+      what: `sudo sysctl -w kern.maxfiles=${share.n * 2} kern.maxfilesperproc=${needed} && ` +
+        `ulimit -n ${needed}`,
+    },
+  ]);
+}
+
+/**
+ * Whether the whole system may have so many files open.
+ *
+ * @param needed By all processes that are to run.
+ */
+export function checkOpenFiles(needed: number, { maxOpenFiles }: SystemLimits): Finding {
+  const about = "open files of the system";
+  if (maxOpenFiles === null) return unknown(about);
+  const says = `${needed} are needed, and ${maxOpenFiles} are allowed`;
+  if (needed <= maxOpenFiles) return fine(about, says);
+  return fatal(about, says, [
+    { where: "Linux", what: `sudo sysctl -w fs.file-max=${needed * 2}` },
+    { where: "macOS", what: `sudo sysctl -w kern.maxfiles=${needed * 2}` },
+  ]);
+}
+
+/** How many processes n connections need at least. */
+export function processesFor(
+  n: number,
+  { descriptorLimit }: Pick<SystemLimits, "descriptorLimit">,
+) {
+  if (descriptorLimit === null || descriptorLimit <= RESERVED_DESCRIPTORS) return 1;
+  return Math.ceil(n / (descriptorLimit - RESERVED_DESCRIPTORS));
+}
+
+/** How many workers of a server have descriptors for n connections; `null` where no number of them has. */
+function linkedProcessesFor(
+  n: number,
+  { descriptorLimit }: Pick<SystemLimits, "descriptorLimit">,
+): number | null {
+  for (let processes = 1; processes <= MAX_WORKERS; processes++) {
+    const needed = descriptorsFor({ n, processes }) + linksOf(processes);
+    if (needed <= (descriptorLimit ?? Infinity)) return processes;
+  }
+  return null;
+}
+
+function linksOf(processes: number): number {
+  return (processes - 1) * DESCRIPTORS_PER_LINK;
+}
+
+/** How many workers of a server admit n clients of one address; `null` where no number of them does. */
+export function workersFor(
+  n: number,
+  { descriptorLimit }: Pick<SystemLimits, "descriptorLimit">,
+): number | null {
+  for (let processes = 1; processes <= MAX_WORKERS; processes++) {
+    if (admitsFromOneAddress({ n, processes }, descriptorLimit ?? Infinity)) return processes;
+  }
+  return null;
+}
+
+/** What each of some processes needs for its part of n connections. */
+export function descriptorsFor({ n, processes }: Share): number {
+  return Math.ceil(n / processes) + RESERVED_DESCRIPTORS;
+}

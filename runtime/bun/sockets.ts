@@ -1,0 +1,67 @@
+/**
+ * What Bun's sockets do, accepted or connected.
+ *
+ * @module
+ */
+
+import { closeSync, openSync } from "node:fs";
+import { BunConnection, type BunLayer } from "./connection.ts";
+import { transportErrorCode } from "../transport_error.ts";
+import type { Accept } from "../types.ts";
+
+/** What a socket's events do. */
+export type Handler = Bun.SocketHandler<BunConnection, "uint8array">;
+
+/**
+ * What a socket's events do, for all sockets alike: each finds its connection in `socket.data`.
+ * There is no `error`, so that a mistake in a handler surfaces as an uncaught exception.
+ */
+export const events = {
+  binaryType: "uint8array",
+  data(socket, chunk) {
+    socket.data.onSocketData(chunk);
+  },
+  drain(socket) {
+    socket.data.onSocketDrain();
+  },
+  end(socket) {
+    socket.data.onSocketEnd();
+  },
+  close(socket, error) {
+    socket.data.onSocketClose(error as Error | undefined);
+  },
+} satisfies Handler;
+
+/** What else an accepted socket's events do where it speaks TLS. */
+export const secureEvents = {
+  handshake(socket, isSecure, error) {
+    socket.data.onSocketHandshake(isSecure, error);
+  },
+} satisfies Handler;
+
+/** Gives a socket that has opened its connection, and that its owner. */
+export function begin(
+  socket: Bun.Socket<BunConnection>,
+  accept: Accept,
+  layer: BunLayer,
+): BunConnection {
+  const connection = new BunConnection(socket, layer);
+  socket.data = connection;
+  try {
+    connection.start(accept(connection));
+  } catch (error) {
+    connection.abandon();
+    throw error;
+  }
+  return connection;
+}
+
+/** Whether there are none left, which Bun calls by other names. */
+export function descriptorsExhausted(): boolean {
+  try {
+    closeSync(openSync("/dev/null", "r"));
+    return false;
+  } catch (error) {
+    return transportErrorCode(error) === "descriptors_exhausted";
+  }
+}

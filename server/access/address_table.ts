@@ -1,0 +1,135 @@
+import { allOfAddressTaken, tooFast } from "./admission.ts";
+import type { CoarseClock } from "../timing/coarse_clock.ts";
+import { siteOf } from "./ip_address.ts";
+import {
+  ACCEPT_BURST_SECONDS,
+  type Limits,
+  MAX_RECENT_ADDRESSES,
+  REPORT_INTERVAL_MS,
+} from "../limits.ts";
+import { type Rate, TokenBucket } from "../timing/token_bucket.ts";
+
+interface Entry {
+  connections: number;
+  readonly accepts: TokenBucket;
+  /** From its first wrong key on. */
+  wrongKeys?: TokenBucket;
+  reportedMs: number;
+}
+
+/** Why an address gets no connection more. */
+export interface AddressRefusal {
+  /** In a sentence, for the client and the log. */
+  readonly detail: string;
+  /** Whether it's time to report one of this address again. */
+  readonly isNews: boolean;
+}
+
+/**
+ * Counts connections by address, for the limits that hold for one. An address of IPv6 counts with
+ * its whole /64. What it keeps is bounded: addresses that have connections, and so many of those
+ * that lately had.
+ */
+export class AddressTable {
+  readonly #limits: Limits;
+  readonly #clock: CoarseClock;
+  readonly #acceptRate: Rate;
+  readonly #wrongKeyRate: Rate;
+  readonly #connected = new Map<string, Entry>();
+  /** Without connections, the one that left first in front. */
+  readonly #recent = new Map<string, Entry>();
+
+  constructor(limits: Limits, clock: CoarseClock) {
+    this.#limits = limits;
+    this.#clock = clock;
+    const { acceptRate, maxWrongKeys } = limits;
+    this.#wrongKeyRate = { perSecond: maxWrongKeys / 60, burst: maxWrongKeys };
+    this.#acceptRate = { perSecond: acceptRate, burst: acceptRate * ACCEPT_BURST_SECONDS };
+  }
+
+  /** Addresses that are remembered. */
+  get size(): number {
+    return this.#connected.size + this.#recent.size;
+  }
+
+  /**
+   * Counts a connection that comes from an address.
+   *
+   * @param address Empty for a peer on this machine, which no limit holds for.
+   * @returns Why it may not stay, if so; it isn't counted then, but as an attempt.
+   */
+  admit(address: string): AddressRefusal | undefined {
+    if (address === "") return undefined;
+    const { nowMs } = this.#clock;
+    const site = siteOf(address);
+    const entry = this.#connected.get(site) ?? this.#recall(site);
+    const { acceptRate, maxConnectionsPerIp } = this.#limits;
+    let detail: string | undefined;
+    if (!entry.accepts.hasToken(nowMs)) {
+      detail = tooFast(acceptRate);
+    } else {
+      entry.accepts.take(nowMs);
+      if (entry.connections >= maxConnectionsPerIp) {
+        detail = allOfAddressTaken(maxConnectionsPerIp);
+      }
+    }
+    if (detail === undefined) {
+      if (entry.connections++ === 0) this.#connected.set(site, entry);
+      return undefined;
+    }
+    if (entry.connections === 0) this.#remember(site, entry);
+    const isNews = nowMs - entry.reportedMs >= REPORT_INTERVAL_MS;
+    if (isNews) entry.reportedMs = nowMs;
+    return { detail, isNews };
+  }
+
+  /** A connection that was counted is gone. */
+  leave(address: string): void {
+    const site = siteOf(address);
+    const entry = this.#connected.get(site);
+    if (entry === undefined || --entry.connections > 0) return;
+    this.#connected.delete(site);
+    this.#remember(site, entry);
+  }
+
+  /** Whether a key that comes from an address which has a connection may be looked at at once. */
+  mayShowKey(address: string): boolean {
+    const entry = this.#connected.get(siteOf(address));
+    return entry?.wrongKeys?.hasToken(this.#clock.nowMs) ?? true;
+  }
+
+  /** A key from an address which has a connection was wrong. */
+  noteWrongKey(address: string): void {
+    const entry = this.#connected.get(siteOf(address));
+    if (entry === undefined) return;
+    const { nowMs } = this.#clock;
+    (entry.wrongKeys ??= new TokenBucket(this.#wrongKeyRate, nowMs)).take(nowMs);
+  }
+
+  /** Forgets addresses that nothing is held against any more. To be called about once a sweep. */
+  sweep(): void {
+    const { nowMs } = this.#clock;
+    for (const [site, { accepts, wrongKeys }] of this.#recent) {
+      if (accepts.isFull(nowMs) && (wrongKeys?.isFull(nowMs) ?? true)) this.#recent.delete(site);
+    }
+  }
+
+  #recall(site: string): Entry {
+    const entry = this.#recent.get(site);
+    this.#recent.delete(site);
+    return entry ?? {
+      connections: 0,
+      accepts: new TokenBucket(this.#acceptRate, this.#clock.nowMs),
+      reportedMs: -REPORT_INTERVAL_MS,
+    };
+  }
+
+  #remember(site: string, entry: Entry): void {
+    this.#recent.set(site, entry);
+    if (this.#recent.size <= MAX_RECENT_ADDRESSES) return;
+    for (const oldest of this.#recent.keys()) {
+      this.#recent.delete(oldest);
+      return;
+    }
+  }
+}

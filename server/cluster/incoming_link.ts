@@ -1,0 +1,158 @@
+import type { BufferPool } from "../../protocol/buffer_pool.ts";
+import type { OverdueProcess, OwedProcess } from "./backplane.ts";
+import type { Gate, Waiter } from "../flow/gate.ts";
+import { HeldTopics, type HoldEvents } from "./held_topics.ts";
+import { AnswerEncoder } from "./link_answers.ts";
+import type { LinkCarrier } from "./link_carrier.ts";
+import type { DiallingHost } from "./link_dialler.ts";
+import { LinkDecoder, type LinkFrames } from "./link_frames.ts";
+import { dataSegment } from "./link_segments.ts";
+import { type LinkManners, LinkStream } from "./link_stream.ts";
+import type { Receipt, ReceiptTaker } from "../topics/receipts.ts";
+import { SharedChunk } from "../flow/shared_chunk.ts";
+import type { Topic } from "../topics/topic.ts";
+
+/** What links need of the server they belong to. */
+export interface MeshHost extends DiallingHost {
+  /** Memory for messages that arrive in pieces. */
+  readonly buffers: BufferPool;
+  /**
+   * Fans out a message that another process accepted.
+   *
+   * @param taker Told once it's known what became of the message here; absent where nobody wants to
+   * know.
+   * @returns The topic, if it has subscribers here.
+   */
+  publishForwarded(
+    topic: string,
+    micros: number,
+    message: Uint8Array,
+    taker: ReceiptTaker | undefined,
+  ): Topic | undefined;
+  /** Where all messages should wait now, of whichever topic, if they should. */
+  publishingGate(): Gate | undefined;
+  /** Another process takes nothing, and publishers don't wait for it any more. */
+  onStalled(): void;
+  /** More waits for such a process than may. Called once a second. */
+  onOverdue(process: OverdueProcess): void;
+  /** What another process hasn't taken is lost, since this one ends. */
+  onDropped(process: OwedProcess): void;
+}
+
+/** What an end of a link that others dial needs. */
+export type IncomingLinkHost = MeshHost & LinkManners;
+
+/**
+ * Reads what another process accepted, and tells it what became of the messages where it asks. Where a
+ * topic's readers can't take more, it asks the other process to hold that topic, and reads on: a link is
+ * held itself only while memory is short.
+ */
+export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
+  readonly stream: LinkStream;
+  readonly #host: IncomingLinkHost;
+  readonly #decoder: LinkDecoder;
+  readonly #answers = new AnswerEncoder();
+  readonly #held = new HeldTopics(this);
+  #carrier: LinkCarrier | undefined;
+  /** Where the link waits before more is read of it. */
+  #gate: Gate | undefined;
+  #isGone = false;
+
+  constructor(host: IncomingLinkHost) {
+    this.#host = host;
+    this.#decoder = new LinkDecoder(host.buffers);
+    this.stream = new LinkStream(host, (bytes) => this.#take(bytes));
+  }
+
+  /**
+   * Goes on over a new connection.
+   *
+   * @param position How many bytes of this end's stream the other process has had.
+   */
+  carryOn(carrier: LinkCarrier, position: number): void {
+    // The other process has noticed before this one that the last one is broken.
+    if (this.stream.isCarried) this.#carrier?.destroy();
+    this.#carrier = carrier;
+    this.stream.greet(carrier);
+    this.stream.carryOn(carrier, position);
+    if (this.#gate !== undefined) carrier.pauseReading();
+  }
+
+  /** Says that this process is alive, where it makes the other one wait. To be called about once a sweep. */
+  sweep(): void {
+    this.stream.sweep();
+    if (this.#gate === undefined && this.#held.isEmpty) return;
+    if (this.stream.isCarried && this.stream.pendingBytes === 0) this.#begin().appendPulse();
+  }
+
+  /** The link is no more. */
+  discard(): void {
+    this.#isGone = true;
+    this.#decoder.discard();
+    this.#gate?.leave(this);
+    this.#held.leave();
+    this.stream.discard();
+  }
+
+  #take(bytes: Uint8Array): void {
+    this.#decoder.push(bytes, this);
+    // One chunk may be several segments.
+    if (this.#gate !== undefined) return;
+    const gate = this.#host.publishingGate();
+    if (gate === undefined) return;
+    this.#gate = gate;
+    this.#carrier?.pauseReading();
+    gate.wait(this);
+  }
+
+  onForwarded(name: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void {
+    const taker = wantsReceipt ? new AskedReceipt(micros, this) : undefined;
+    const topic = this.#host.publishForwarded(name, micros, message, taker);
+    const gate = topic?.gate;
+    if (gate !== undefined) this.#held.hold(topic as Topic, gate);
+  }
+
+  resume(): void {
+    this.#gate = undefined;
+    this.#carrier?.resumeReading();
+  }
+
+  onHold(topic: string): void {
+    this.#begin().appendHold(topic);
+  }
+
+  onLetGo(topic: string): void {
+    this.#begin().appendLetGo(topic);
+  }
+
+  /** Tells the other process what became of one of its messages here. */
+  answer(micros: number, receipt: Receipt): void {
+    if (!this.#isGone) this.#begin().appendReceipt(micros, receipt);
+  }
+
+  /** The answers of this turn, which are sent at its end. */
+  #begin(): AnswerEncoder {
+    if (this.#answers.byteLength === 0) this.#host.runtime.nextTurn(() => this.#flush());
+    return this.#answers;
+  }
+
+  #flush(): void {
+    const bytes = this.#answers.take();
+    if (!this.#isGone) this.stream.send(new SharedChunk(dataSegment(bytes), this.#host.budget));
+  }
+}
+
+/** What another process wants to know of one of its messages. */
+class AskedReceipt implements ReceiptTaker {
+  readonly #micros: number;
+  readonly #link: IncomingLink;
+
+  constructor(micros: number, link: IncomingLink) {
+    this.#micros = micros;
+    this.#link = link;
+  }
+
+  take(receipt: Receipt): void {
+    this.#link.answer(this.#micros, receipt);
+  }
+}

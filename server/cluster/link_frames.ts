@@ -1,0 +1,150 @@
+/**
+ * How messages travel between the processes of one server: length-prefixed, since they were checked
+ * where they were accepted. Little-endian:
+ *
+ * ```text
+ * u32 bytes of the whole frame | f64 microseconds | u8 1 where a receipt is wanted, else 0
+ * | u16 bytes of the topic | topic | message
+ * ```
+ *
+ * @module
+ */
+
+import type { BufferPool } from "../../protocol/buffer_pool.ts";
+import { FrameBuffer } from "../../protocol/frame_buffer.ts";
+
+const HEADER_BYTES = 4 + 8 + 1 + 2;
+
+/** The first buffer for a turn's messages. */
+const INITIAL_BYTES = 4096;
+
+/** Collects the frames of one turn. */
+export class LinkEncoder {
+  readonly #text = new TextEncoder();
+  readonly #headerBytes: number;
+  #bytes = new Uint8Array(INITIAL_BYTES);
+  #view = new DataView(this.#bytes.buffer);
+  #length: number;
+  #topic = "";
+  #topicBytes = new Uint8Array();
+
+  /** @param headerBytes How many bytes to leave free in front of what is collected. */
+  constructor(headerBytes = 0) {
+    this.#headerBytes = this.#length = headerBytes;
+  }
+
+  /** Bytes collected. */
+  get byteLength(): number {
+    return this.#length - this.#headerBytes;
+  }
+
+  /** @param message Copied. */
+  append(topic: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void {
+    if (topic !== this.#topic) {
+      this.#topic = topic;
+      this.#topicBytes = this.#text.encode(topic);
+    }
+    const topicBytes = this.#topicBytes;
+    const start = this.#length;
+    const end = start + HEADER_BYTES + topicBytes.length + message.length;
+    if (end > this.#bytes.length) this.#grow(end);
+    this.#view.setUint32(start, end - start, true);
+    this.#view.setFloat64(start + 4, micros, true);
+    this.#view.setUint8(start + 12, wantsReceipt ? 1 : 0);
+    this.#view.setUint16(start + 13, topicBytes.length, true);
+    this.#bytes.set(topicBytes, start + HEADER_BYTES);
+    this.#bytes.set(message, start + HEADER_BYTES + topicBytes.length);
+    this.#length = end;
+  }
+
+  /** What was collected, in a buffer that nobody else writes to. */
+  take(): Uint8Array {
+    const bytes = this.#bytes.slice(0, this.#length);
+    this.#length = this.#headerBytes;
+    return bytes;
+  }
+
+  #grow(needed: number): void {
+    const bytes = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    bytes.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+  }
+}
+
+/** Whoever receives the frames of a link. */
+export interface LinkFrames {
+  /** @param message Valid only during the call. */
+  onForwarded(topic: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void;
+}
+
+/** Takes a link's frames apart, however they're split. */
+export class LinkDecoder {
+  readonly #text = new TextDecoder("utf-8", { ignoreBOM: true });
+  readonly #partial: FrameBuffer;
+
+  /** @param pool Where memory for frames that come in pieces is from. */
+  constructor(pool: BufferPool) {
+    this.#partial = new FrameBuffer(Infinity, pool);
+  }
+
+  push(chunk: Uint8Array, sink: LinkFrames): void {
+    let start = this.#partial.length === 0 ? 0 : this.#continue(chunk, sink);
+    const view = viewOf(chunk);
+    while (chunk.length - start >= HEADER_BYTES) {
+      const end = start + view.getUint32(start, true);
+      if (end > chunk.length) break;
+      this.#deliver(chunk, view, start, end, sink);
+      start = end;
+    }
+    if (start === chunk.length) return;
+    this.#partial.append(chunk, start, chunk.length);
+    this.#reserve();
+  }
+
+  /** Frees what is held of a frame that isn't complete. The decoder must not be used again. */
+  discard(): void {
+    this.#partial.release();
+  }
+
+  /** Goes on with the frame that has begun; how many of the chunk's bytes that takes. */
+  #continue(chunk: Uint8Array, sink: LinkFrames): number {
+    const partial = this.#partial;
+    let start = 0;
+    if (partial.length < HEADER_BYTES) {
+      start = Math.min(HEADER_BYTES - partial.length, chunk.length);
+      partial.append(chunk, 0, start);
+      this.#reserve();
+      if (partial.length < HEADER_BYTES) return start;
+    }
+    const byteLength = viewOf(partial.bytes).getUint32(0, true);
+    const end = Math.min(chunk.length, start + byteLength - partial.length);
+    partial.append(chunk, start, end);
+    if (partial.length < byteLength) return end;
+    const { bytes } = partial;
+    try {
+      this.#deliver(bytes, viewOf(bytes), 0, byteLength, sink);
+    } finally {
+      partial.release();
+    }
+    return end;
+  }
+
+  /** Makes room for the whole frame, once its length has come. */
+  #reserve(): void {
+    const { bytes, length } = this.#partial;
+    if (length >= HEADER_BYTES) this.#partial.reserve(viewOf(bytes).getUint32(0, true));
+  }
+
+  #deliver(bytes: Uint8Array, view: DataView, start: number, end: number, sink: LinkFrames): void {
+    const topicEnd = start + HEADER_BYTES + view.getUint16(start + 13, true);
+    const topic = this.#text.decode(bytes.subarray(start + HEADER_BYTES, topicEnd));
+    const micros = view.getFloat64(start + 4, true);
+    const wantsReceipt = view.getUint8(start + 12) === 1;
+    sink.onForwarded(topic, micros, bytes.subarray(topicEnd, end), wantsReceipt);
+  }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

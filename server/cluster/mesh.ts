@@ -1,0 +1,208 @@
+import type { Listener } from "../../runtime/types.ts";
+import type { Backplane } from "./backplane.ts";
+import { Gate } from "../flow/gate.ts";
+import { IncomingLink, type MeshHost } from "./incoming_link.ts";
+import { MAX_BATCH_BYTES } from "../limits.ts";
+import { LinkCarrier } from "./link_carrier.ts";
+import { LinkEncoder } from "./link_frames.ts";
+import { sealSegment, SEGMENT_HEADER_BYTES } from "./link_segments.ts";
+import type { LinkManners } from "./link_stream.ts";
+import { OutgoingLink } from "./outgoing_link.ts";
+import type { OwedReceipt } from "./owed_receipts.ts";
+import { SharedChunk } from "../flow/shared_chunk.ts";
+import { TopicHolds } from "./topic_holds.ts";
+
+/** What all links of a process share. */
+type LinkContext = MeshHost & { -readonly [Name in keyof LinkManners]: LinkManners[Name] };
+
+/**
+ * A backplane of Unix sockets: each process listens on one of its own, and dials every other. A
+ * link carries messages one way, so that each direction waits only for its own reader, and the other
+ * way what became of them, where that was asked. Links outlive their connections: what one of these
+ * lost, the next one brings.
+ */
+export class Mesh implements Backplane {
+  readonly #host: MeshHost;
+  /** All links to other processes, by the path of each one's socket. */
+  readonly #dialled = new Map<string, OutgoingLink>();
+  /** Those that have stood. */
+  readonly #links = new Map<string, OutgoingLink>();
+  /** The links of the others, by the paths of theirs. */
+  readonly #incoming = new Map<string, IncomingLink>();
+  /** The paths of processes that have ended: each is used once. */
+  readonly #ended = new Set<string>();
+  readonly #holds: TopicHolds;
+  readonly #encoder = new LinkEncoder(SEGMENT_HEADER_BYTES);
+  readonly #gate: Gate;
+  readonly #context: LinkContext;
+  #listener: Listener | undefined;
+  #isFlushScheduled = false;
+  #isClosed = false;
+
+  constructor(host: MeshHost) {
+    this.#host = host;
+    this.#gate = new Gate(host.runtime);
+    this.#holds = new TopicHolds(host.runtime);
+    this.#context = { ...host, linkName: "", isPrompt: false };
+  }
+
+  /** Listens for the other processes, on a socket's path. */
+  async listen(path: string): Promise<void> {
+    this.#context.linkName = path;
+    this.#listener = await this.#host.runtime.listen(
+      { transport: "unix", path, onAcceptError: (error) => this.#host.onLinkFailure(error) },
+      (connection) =>
+        new LinkCarrier(connection, this.#context, {
+          onGreeting: (carrier, position, name) => {
+            const link = this.#incomingFrom(name);
+            link.carryOn(carrier, position);
+            return link.stream;
+          },
+          onDrain() {},
+          onGone: () => this.#forgetEnded(),
+        }),
+    );
+  }
+
+  /**
+   * Sends what is accepted from now on to the process that listens at `path` too. Resolves when the link
+   * stands, however long that takes.
+   *
+   * @throws {Error} (rejects) if that process ends before.
+   */
+  link(path: string): Promise<void> {
+    const known = this.#dialled.get(path);
+    if (known !== undefined) return known.stood;
+    const link = new OutgoingLink(path, this.#context, this.#holds, {
+      onStanding: () => this.#links.set(path, link),
+      onCaughtUp: () => this.#gate.open(),
+      onStalled: () => {
+        this.#gate.open();
+        this.#host.onStalled();
+      },
+      onOverdue: (owedBytes, silentMs) => this.#host.onOverdue({ path, owedBytes, silentMs }),
+      onGone: () => {
+        this.#dialled.delete(path);
+        this.#links.delete(path);
+        this.#forgetEnded();
+        this.#gate.open();
+      },
+    });
+    this.#dialled.set(path, link);
+    return link.stood;
+  }
+
+  /** The process that listened at `path` has ended. What it has sent is still read. */
+  unlink(path: string): void {
+    this.#ended.add(path);
+    this.#dialled.get(path)?.end();
+    this.#forgetEnded();
+  }
+
+  /** From now on links say at once what has arrived, since a process that waits for that will end. */
+  hurry(): void {
+    this.#context.isPrompt = true;
+  }
+
+  /** Whether a publisher here waits for what other processes tell of its message. */
+  get awaitsReceipts(): boolean {
+    for (const link of this.#links.values()) if (link.awaitsAnswers) return true;
+    return false;
+  }
+
+  /** True when the other processes have said that they have had all, but for those that hang. */
+  get isAcknowledged(): boolean {
+    if (this.#encoder.byteLength > 0) return false;
+    for (const link of this.#links.values()) {
+      if (!link.isAcknowledged && !link.isStalled) return false;
+    }
+    return true;
+  }
+
+  /** True when the other processes have said that they have had all, or have ended. */
+  get isTaken(): boolean {
+    if (this.#encoder.byteLength > 0) return false;
+    for (const link of this.#links.values()) {
+      if (!link.isAcknowledged && !link.isDeserted) return false;
+    }
+    return true;
+  }
+
+  forward(topic: string, micros: number, message: Uint8Array): void {
+    if (this.#links.size > 0) this.#forward(topic, micros, message, false);
+  }
+
+  forwardForReceipt(topic: string, message: Uint8Array, owed: OwedReceipt): void {
+    if (this.#links.size === 0) return;
+    for (const link of this.#links.values()) link.awaitAnswer(owed);
+    this.#forward(topic, owed.micros, message, true);
+  }
+
+  get gate(): Gate | undefined {
+    for (const link of this.#links.values()) if (link.isFull) return this.#gate;
+    return undefined;
+  }
+
+  gateOf(topic: string): Gate | undefined {
+    return this.#holds.gateOf(topic);
+  }
+
+  /** Looks at the deadlines. To be called about once a sweep. */
+  sweep(): void {
+    for (const link of this.#links.values()) link.sweep();
+    for (const link of this.#incoming.values()) link.sweep();
+  }
+
+  /** Closes the links and stops listening. What other processes haven't taken is lost, and is told. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const [path, link] of this.#dialled) {
+      const { keptBytes } = link;
+      if (keptBytes > 0 && !link.isDeserted) this.#host.onDropped({ path, keptBytes });
+      link.close();
+    }
+    await this.#listener?.close();
+  }
+
+  #forward(topic: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void {
+    this.#encoder.append(topic, micros, message, wantsReceipt);
+    if (this.#encoder.byteLength >= MAX_BATCH_BYTES) this.#flush();
+    else if (!this.#isFlushScheduled) {
+      this.#isFlushScheduled = true;
+      this.#host.runtime.nextTurn(() => {
+        this.#isFlushScheduled = false;
+        this.#flush();
+      });
+    }
+  }
+
+  #flush(): void {
+    if (this.#encoder.byteLength === 0) return;
+    const bytes = this.#encoder.take();
+    sealSegment(bytes);
+    const segment = new SharedChunk(bytes, this.#host.budget);
+    for (const link of this.#links.values()) link.send(segment);
+  }
+
+  #incomingFrom(path: string): IncomingLink {
+    let link = this.#incoming.get(path);
+    if (link === undefined) {
+      link = new IncomingLink(this.#context);
+      this.#incoming.set(path, link);
+    }
+    return link;
+  }
+
+  /**
+   * Drops what is left of the links of processes that have ended, once all is read. One that this process
+   * hasn't dialled yet may have dialled it: where its connection breaks, it goes on over the next one.
+   */
+  #forgetEnded(): void {
+    for (const [path, link] of this.#incoming) {
+      const isOver = this.#isClosed || this.#ended.has(path);
+      if (!isOver || this.#dialled.has(path) || link.stream.isCarried) continue;
+      this.#incoming.delete(path);
+      link.discard();
+    }
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * What the server's command does; `main.ts` runs it.
+ *
+ * @module
+ */
+
+import { getLogger } from "@logtape/logtape";
+import process from "node:process";
+import { renounceChildren } from "../../cli/child.ts";
+import { counted } from "../../cli/counted.ts";
+import { answer } from "../../cli/command.ts";
+import { EnvironmentError } from "../../cli/command_line.ts";
+import { detectRuntime } from "../../runtime/detect.ts";
+import { demand, renounce } from "../../cli/permission.ts";
+import { complain, say } from "../../cli/say.ts";
+import { descriptorLimit } from "../../host/descriptor_limit.ts";
+import { addressText } from "../../runtime/transport_error.ts";
+import type { Address, Runtime } from "../../runtime/types.ts";
+import { readAccess } from "./access_files.ts";
+import { listenFor } from "../../cli/early_signals.ts";
+import { type Limits, ownConnectionsFor, workerLimits } from "../limits.ts";
+import { configureLog } from "../log/log.ts";
+import { HELP, parseCommand, type ServerOptions } from "./options.ts";
+import { demandDescriptors, serverWarnings } from "../preflight.ts";
+import { type Reloadable, Reloader } from "./reload.ts";
+import { attainable, completeLimits, serve } from "../serve.ts";
+import { Supervisor } from "../workers/supervisor.ts";
+import { readIdentity } from "./tls_files.ts";
+
+/** A signal counts as the second one only this long after the first: one Ctrl-C may arrive thrice. */
+const SECOND_SIGNAL_MS = 500;
+
+/** How long a stop takes at most, and on top of `--drain-seconds`. */
+const STOP_WITHIN_MS = 10_000;
+
+/** Signals that stop the server. */
+type StopSignal = "SIGINT" | "SIGTERM";
+
+/** How long the end waits for whoever reads the log. */
+const LAST_LINES_MS = 500;
+
+/** What a stop leaves of its time for that, and for a loop that is busy. */
+const LAST_MOMENTS_MS = 700;
+
+/**
+ * Runs the server until a signal stops it.
+ *
+ * @param args What follows the script's name.
+ * @returns The process's exit status.
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const command = parseCommand(args);
+  if (command.does !== "serve") return answer(command, HELP);
+  const log = await configureLog(command.options.logLevel);
+  try {
+    warn(command.options);
+    return await run(command.options);
+  } finally {
+    await log.flushed(LAST_LINES_MS);
+  }
+}
+
+function warn({ limits, workers }: ServerOptions): void {
+  for (const warning of serverWarnings(limits.maxConnections, workers)) warnOf(warning);
+}
+
+function warnOf(warning: string): void {
+  complain(`hotwheels: ${warning}`);
+}
+
+function run(options: ServerOptions): Promise<number> {
+  const { workers, host, port } = options;
+  demand({ name: "net", host: addressText({ transport: "tcp", hostname: host, port }) });
+  if (workers === 1) return runAlone(options);
+  if (process.platform === "linux") return runWorkers(options);
+  // Elsewhere one of the processes that share a port gets all connections.
+  complain(`hotwheels: --workers ${workers} needs Linux; one process serves`);
+  return runAlone(options);
+}
+
+async function runAlone(options: ServerOptions): Promise<number> {
+  const { host, port, tls, drainMs } = options;
+  demandDescriptors(1);
+  // Workers were asked for where there are none to be, or whoever started it allowed everything.
+  renounceChildren();
+  renounce({ name: "write" });
+  const limits = completeLimits(attainable(options.limits));
+  const access = readAccess(options, warnOf);
+  // Before anybody is told that there is a process to signal.
+  const signal = firstSignal();
+  const runtime = await detectRuntime();
+  const identity = tls === undefined ? {} : { tls: await readIdentity(runtime, tls, warnOf) };
+  const server = await serve({ hostname: host, port, limits, access, runtime, ...identity });
+  const reloader = reloadOnHangups(runtime, options, server);
+  listenFor("SIGUSR2", sayThatNothingRolls);
+  announce(server.address, server.runtime, server.limits, "");
+  const name = await signal;
+  reloader.stop();
+  const { connections } = server.counters;
+  const patienceMs = STOP_WITHIN_MS + (drainMs ?? 0) - LAST_MOMENTS_MS;
+  const stop = () => within(patienceMs, server.close(drainMs === undefined ? {} : { drainMs }));
+  await logStop(name, `draining ${counted(connections, "connection")}`, stop, drainMs);
+  return 0;
+}
+
+async function runWorkers(options: ServerOptions): Promise<number> {
+  const { workers, host, port, logLevel, tls, drainMs } = options;
+  demandDescriptors(workers);
+  const runtime = await detectRuntime();
+  const limits = completeLimits(attainable(options.limits, workers), workers);
+  const logger = getLogger("hotwheels");
+  const supervisor = new Supervisor(runtime, {
+    workers,
+    hostname: host,
+    port,
+    tls: tls === undefined ? null : await readIdentity(runtime, tls, warnOf),
+    limits: workerLimits(limits, workers),
+    maxOwnConnections: ownConnectionsFor(limits, descriptorLimit(), workers),
+    access: readAccess(options, warnOf),
+    logLevel,
+    drainMs: drainMs ?? null,
+  }, logger);
+  const signal = firstSignal(() => supervisor.kill());
+  const starting = supervisor.start();
+  const started = await Promise.race([starting, signal]);
+  if (typeof started === "string") {
+    // The workers that don't come up any more are no failure.
+    starting.catch(() => {});
+    await logStop(
+      started,
+      `ending ${workers} workers that start`,
+      () => supervisor.stop(),
+      drainMs,
+    );
+    return 0;
+  }
+  // Clients are the workers' business; this process may start others, and so speaks with none.
+  renounce({ name: "net" });
+  const reloader = reloadOnHangups(runtime, options, supervisor);
+  listenFor("SIGUSR2", () => supervisor.roll());
+  announce(started, runtime, limits, `${workers} workers, `);
+  const gaveUp = supervisor.gaveUp.then((reason) => ({ reason }));
+  const end = await Promise.race([signal, gaveUp]);
+  reloader.stop();
+  if (typeof end === "object") {
+    await supervisor.stop();
+    throw new EnvironmentError(`${end.reason}: giving up`);
+  }
+  await logStop(end, `draining ${workers} workers`, () => supervisor.stop(), drainMs);
+  return 0;
+}
+
+/**
+ * Stops, and logs when that begins and when it's done.
+ *
+ * @param signal What asked for it.
+ */
+async function logStop(
+  signal: StopSignal,
+  what: string,
+  stop: () => Promise<void>,
+  drainMs = 0,
+): Promise<void> {
+  const logger = getLogger("hotwheels");
+  const beganMs = performance.now();
+  const most = (STOP_WITHIN_MS + drainMs) / 1000;
+  logger.info("got {signal}: {what}, within {most} s", { signal, what, most });
+  await stop();
+  const seconds = ((performance.now() - beganMs) / 1000).toFixed(1);
+  logger.info("stopped after {seconds} s", { seconds });
+}
+
+/** Waits for a stop, but no longer than so many milliseconds: the process then ends without it. */
+async function within(ms: number, stopping: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const patience = new Promise<true>((resolve) => timer = setTimeout(() => resolve(true), ms));
+  const isLate = await Promise.race([stopping, patience]);
+  clearTimeout(timer);
+  if (isLate) getLogger("hotwheels").error("the stop took too long: what still waits is dropped");
+}
+
+function announce(address: Address, runtime: Runtime, limits: Limits, workers: string): void {
+  const what = `${runtime.name} ${runtime.version}, pid ${process.pid}`;
+  const most = `${workers}at most ${limits.maxConnections} connections`;
+  say(`hotwheels listening on ${addressText(address)} (${what}, ${most})`);
+}
+
+function reloadOnHangups(
+  runtime: Runtime,
+  options: ServerOptions,
+  server: Reloadable,
+): Reloader {
+  const reloader = new Reloader(runtime, options, server, getLogger("hotwheels"));
+  listenFor("SIGHUP", () => reloader.reload());
+  return reloader;
+}
+
+/** What one process by itself does on SIGUSR2. */
+function sayThatNothingRolls(): void {
+  getLogger("hotwheels").warn(
+    "got SIGUSR2, which replaces workers while the server runs, and this one has none: start it with " +
+      "--workers 2 or more, or restart it; it serves on as it is",
+  );
+}
+
+/**
+ * Resolves on the first SIGINT or SIGTERM; the second ends the process.
+ *
+ * @param onSecond What to do before it does.
+ */
+function firstSignal(onSecond: () => void = () => {}): Promise<StopSignal> {
+  return new Promise((resolve) => {
+    let firstMs: number | undefined;
+    const onSignal = (name: StopSignal) => {
+      const nowMs = performance.now();
+      if (firstMs === undefined) {
+        firstMs = nowMs;
+        resolve(name);
+      } else if (nowMs - firstMs >= SECOND_SIGNAL_MS) {
+        onSecond();
+        process.exit(1);
+      }
+    };
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => onSignal(name));
+  });
+}

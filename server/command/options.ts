@@ -1,0 +1,358 @@
+/**
+ * The command line of the server.
+ *
+ * @module
+ */
+
+import { availableParallelism } from "node:os";
+import {
+  CommandLine,
+  type Question,
+  quote,
+  UsageError,
+  wholeNumber,
+} from "../../cli/command_line.ts";
+import { MAX_WORKERS } from "../../host/capacity.ts";
+import { MIN_FRAME_LIMIT_BYTES } from "../../protocol/client_decoder.ts";
+import { parseCidr } from "../access/cidr.ts";
+import { DEFAULT_LIMITS, type Limits, minMemoryBytes } from "../limits.ts";
+import { LOG_LEVELS, type LogLevel } from "../log/log.ts";
+import type { TlsFiles } from "./tls_files.ts";
+
+/** What the command line asks for. */
+export type ServerCommand =
+  | { readonly does: "serve"; readonly options: ServerOptions }
+  | Question;
+
+/** Where and how the server runs. */
+export interface ServerOptions {
+  readonly host: string;
+  readonly port: number;
+  /** How many processes share the port. */
+  readonly workers: number;
+  /** The files of the certificate and its key, where the server speaks TLS. */
+  readonly tls: TlsFiles | undefined;
+  readonly logLevel: LogLevel;
+  /** Blocks of addresses that may publish. */
+  readonly publishFrom: readonly string[] | undefined;
+  readonly subscribeFrom: readonly string[] | undefined;
+  /** Files of further ones, one a line. */
+  readonly publishFromFile: string | undefined;
+  readonly subscribeFromFile: string | undefined;
+  /** Files of keys, one a line. */
+  readonly publishKeyFile: string | undefined;
+  readonly subscribeKeyFile: string | undefined;
+  /** Milliseconds over which a stop closes the connections; `undefined` for as many as they need. */
+  readonly drainMs: number | undefined;
+  /** The limits that the command line sets. */
+  readonly limits: Partial<Limits>;
+}
+
+const VALUE_FLAGS = [
+  "host",
+  "port",
+  "workers",
+  "tls-cert",
+  "tls-key",
+  "log-level",
+  "max-connections",
+  "max-connections-per-ip",
+  "accept-rate",
+  "max-frame-bytes",
+  "max-topic-bytes",
+  "max-topics",
+  "max-topics-total",
+  "max-pending-bytes",
+  "soft-pending-bytes",
+  "soft-pending-time",
+  "max-total-pending-bytes",
+  "max-memory",
+  "publish-from",
+  "subscribe-from",
+  "publish-from-file",
+  "subscribe-from-file",
+  "publish-key-file",
+  "subscribe-key-file",
+  "max-wrong-keys",
+  "publish-rate",
+  "publish-bytes-rate",
+  "write-deadline",
+  "ping-after",
+  "idle-timeout",
+  "legacy-idle-timeout",
+  "drain-seconds",
+] as const;
+
+type ValueFlag = typeof VALUE_FLAGS[number];
+
+/** An hour: whoever waits for a longer stop has forgotten it. */
+const MAX_DRAIN_SECONDS = 3_600;
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+/** What `--help` prints. */
+export const HELP = `Hotwheels: a Janus publish/subscribe server over TCP.
+
+Usage:
+  deno task -q serve [flags]
+  bun run server/main.ts [flags]
+
+Where:
+  --host HOST          the address to listen on (default 0.0.0.0, every IPv4
+                       interface; :: for IPv6 too)
+  --port PORT          the port (default 8081; 0 lets the system choose one)
+  --workers N          share the port among N processes, 64 at most, or auto for
+                       one a core (default 1); each has a descriptor limit of
+                       its own. Linux only; elsewhere one process serves
+
+TLS, for all connections:
+  --tls-cert FILE      the certificate, with those between it and its root, as
+                       PEM
+  --tls-key FILE       its private key, as PEM
+
+Limits, of all workers together. Workers lend each other what one doesn't need,
+except memory (--max-total-pending-bytes, --max-memory), of which each has its
+share, and descriptors: one that has none left refuses, though others may have
+some:
+  --max-connections N  connections at once (default: what the descriptor limit
+                       leaves)
+  --max-connections-per-ip N
+                       the same from one address, with IPv6 from one /64
+                       (default: 32 or a tenth less than --max-connections,
+                       whichever leaves more)
+  --accept-rate N      connections a second from one address, and twice as many
+                       at once (default 10000, or half of --max-connections
+                       where that is more)
+  --max-frame-bytes B  one frame or message (default 65536)
+  --max-topic-bytes B  one topic's name, at most 256 (default 256)
+  --max-topics N       topics that one connection may subscribe to (default 128)
+  --max-topics-total N topics that have subscribers at once; a topic counts once
+                       on each worker that has it (default 100000)
+  --max-pending-bytes B
+                       what may wait for one connection at once (default
+                       8388608)
+  --soft-pending-bytes B
+                       what may wait for one connection for longer than
+                       --soft-pending-time (default 1048576)
+  --soft-pending-time TIME
+                       see --soft-pending-bytes (default 10s)
+  --max-total-pending-bytes B
+                       what all connections together may make the server hold in
+                       memory, a message for many subscribers counted once
+                       (default 268435456, or a quarter of --max-memory where
+                       that is less)
+  --max-memory B       the memory that the server may take, garbage and all, at
+                       least 134217728 for each process (default: three quarters
+                       of what the machine has, or the container; 1 GiB where
+                       that isn't known). Near it, the server collects garbage,
+                       then reads less, then closes who holds most, then
+                       refuses connections
+
+Who may do what (default: everybody everything; with addresses and keys it takes
+both):
+  --publish-from CIDR,...
+                       addresses that may publish, such as
+                       10.0.0.0/8,2001:db8::/32
+  --subscribe-from CIDR,...
+                       the same for subscribing
+  --publish-from-file FILE
+                       further addresses, one a line; what follows a # is a
+                       comment
+  --subscribe-from-file FILE
+                       the same for subscribing
+  --publish-key-file FILE
+                       keys in UTF-8, one a line; a line that begins with # is
+                       a comment, a key that begins so is written \\# there. A
+                       client must authenticate with one before it publishes
+  --subscribe-key-file FILE
+                       the same for subscribing
+  --max-wrong-keys N   wrong keys from one address in a minute; then all its
+                       keys, right ones too, are answered slowly (default 10)
+
+Of each connection:
+  --publish-rate N     messages a second that it may publish, and as many at
+                       once; beyond that it's read no faster, and loses nothing
+                       (default 100000)
+
+Deadlines, such as 800ms, 5s, 5m or 1h:
+  --write-deadline TIME
+                       what waits for a connection may stand still so long
+                       (default 10s)
+  --ping-after TIME    a client that is silent so long gets a PING (default 30s)
+  --idle-timeout TIME  and is closed after so much more silence; a new
+                       connection has as long for its first complete frame
+                       (default 30s)
+  --legacy-idle-timeout TIME
+                       a subscriber that began with <regular-socket/> is closed
+                       after so much silence, without a word (default: never)
+
+Stopping:
+  --drain-seconds N    how long it takes to close all connections, one by one
+                       (default: a second for every 5000 of them, and 4 at most;
+                       0 closes them at once)
+
+Others:
+  --log-level LEVEL    debug, info, warning or error: what is logged to standard
+                       error (default info)
+  -h, --help           print this
+  --version            print the version
+
+A client that passes a limit is told why in an error frame and closed; nobody
+else is affected. A client of 2009, which begins with <regular-socket/>, is
+closed without a word. SIGINT or SIGTERM stops gracefully: no more connections
+are accepted, what was accepted is delivered, clients are told server_shutdown
+and when to come back, and the process ends with status 0, within 10 s and
+--drain-seconds. A second signal, half a second later or more, ends it at once.
+
+SIGHUP has the files of keys, addresses and the certificate read again, and
+does nothing else. New connections get what is new, live ones keep what they
+have. What can't be read or used is logged, and the old stays in force.
+
+SIGUSR2 replaces the workers, one after the other, by what is on disk now: each
+successor serves before its predecessor is asked to end, and clients of the
+other workers notice nothing. One that doesn't come up ends this: the log says
+why, and all others serve on. The first process itself, with its flags, stays.
+
+The exit status is 1 when the server can't run here (port in use, no
+permission), 2 when the command line is wrong.
+
+Examples:
+  deno task -q serve --port 8081 --workers 2
+  deno task -q serve --tls-cert server.crt --tls-key server.key
+  bun run server/main.ts --publish-key-file keys
+`;
+
+/**
+ * Reads the command line.
+ *
+ * @param args What follows the script's name.
+ * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
+ */
+export function parseCommand(args: readonly string[]): ServerCommand {
+  const line = new CommandLine(args, VALUE_FLAGS);
+  if (line.question !== undefined) return line.question;
+  line.upTo(0, "there are only flags");
+  const options: ServerOptions = {
+    host: hostName(line.text("host") ?? "0.0.0.0"),
+    port: line.number("port", 0, 65_535) ?? 8081,
+    workers: workerCount(line.text("workers")),
+    tls: tlsFiles(line.text("tls-cert"), line.text("tls-key")),
+    logLevel: line.choice("log-level", LOG_LEVELS) ?? "info",
+    publishFrom: networks(line, "publish-from"),
+    subscribeFrom: networks(line, "subscribe-from"),
+    publishFromFile: line.text("publish-from-file"),
+    subscribeFromFile: line.text("subscribe-from-file"),
+    publishKeyFile: line.text("publish-key-file"),
+    subscribeKeyFile: line.text("subscribe-key-file"),
+    drainMs: seconds(line, "drain-seconds", MAX_DRAIN_SECONDS),
+    limits: parseLimits(line),
+  };
+  checkMemory(options);
+  return { does: "serve", options };
+}
+
+function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
+  const limits = definedOnly({
+    maxConnections: line.number("max-connections", 1, 1_000_000),
+    maxConnectionsPerIp: line.number("max-connections-per-ip", 1, 1_000_000),
+    acceptRate: line.number("accept-rate", 1, 1_000_000),
+    maxFrameBytes: line.number("max-frame-bytes", MIN_FRAME_LIMIT_BYTES, 64 * MIB),
+    maxTopicBytes: line.number("max-topic-bytes", 1, DEFAULT_LIMITS.maxTopicBytes),
+    maxTopics: line.number("max-topics", 1, 1_000_000),
+    maxTopicsTotal: line.number("max-topics-total", 1, 100_000_000),
+    maxPendingBytes: line.number("max-pending-bytes", KIB, 64 * GIB),
+    softPendingBytes: line.number("soft-pending-bytes", KIB, 64 * GIB),
+    softPendingMs: milliseconds(line, "soft-pending-time"),
+    maxTotalPendingBytes: line.number("max-total-pending-bytes", KIB, 1024 * GIB),
+    maxMemoryBytes: line.number("max-memory", KIB, 1024 * GIB),
+    maxWrongKeys: line.number("max-wrong-keys", 1, 1_000_000),
+    publishRate: line.number("publish-rate", 1, 1_000_000_000),
+    publishBytesRate: line.number("publish-bytes-rate", KIB, 1024 * GIB),
+    writeDeadlineMs: milliseconds(line, "write-deadline"),
+    pingAfterMs: milliseconds(line, "ping-after"),
+    idleMs: milliseconds(line, "idle-timeout"),
+    legacyIdleMs: milliseconds(line, "legacy-idle-timeout"),
+  });
+  const { maxFrameBytes, maxPendingBytes } = { ...DEFAULT_LIMITS, ...limits };
+  if (maxPendingBytes < maxFrameBytes) {
+    throw new UsageError(
+      `--max-pending-bytes ${maxPendingBytes} is less than --max-frame-bytes ${maxFrameBytes}: ` +
+        `the largest message would close every subscriber; raise the one or lower the other`,
+    );
+  }
+  return limits;
+}
+
+function checkMemory({ limits: { maxMemoryBytes = Infinity }, workers }: ServerOptions): void {
+  const least = minMemoryBytes(workers);
+  if (maxMemoryBytes >= least) return;
+  const whom = workers === 1 ? "a server" : `a server of ${workers} workers`;
+  throw new UsageError(
+    `--max-memory ${maxMemoryBytes} is too little for ${whom}, which takes ${least} at least; ` +
+      `raise it${workers === 1 ? "" : ", or lower --workers"}`,
+  );
+}
+
+/** A flag's whole seconds, in milliseconds. */
+function seconds(
+  line: CommandLine<ValueFlag, string>,
+  name: ValueFlag,
+  max: number,
+): number | undefined {
+  const seconds = line.number(name, 0, max);
+  return seconds === undefined ? undefined : seconds * 1000;
+}
+
+/** A flag's time, as limits are: in whole milliseconds. */
+function milliseconds(line: CommandLine<ValueFlag, string>, name: ValueFlag): number | undefined {
+  const time = line.duration(name);
+  return time === undefined ? undefined : Math.ceil(time);
+}
+
+/** A flag's blocks of addresses, separated by commas. */
+function networks(line: CommandLine<ValueFlag, string>, name: ValueFlag): string[] | undefined {
+  const blocks = line.text(name)?.split(",");
+  for (const block of blocks ?? []) {
+    try {
+      parseCidr(block);
+    } catch {
+      throw new UsageError(
+        `--${name} must list addresses such as 192.0.2.0/24 or 2001:db8::/32, not ${quote(block)}`,
+      );
+    }
+  }
+  return blocks;
+}
+
+function workerCount(text: string | undefined): number {
+  if (text === undefined) return 1;
+  if (text === "auto") return workersFor(availableParallelism());
+  if (/^\d+$/.test(text)) return wholeNumber(text, "--workers", 1, MAX_WORKERS);
+  throw new UsageError(`--workers must be a number or auto, not ${quote(text)}`);
+}
+
+/** The workers of `--workers auto` on a machine of so many processors. */
+export function workersFor(processors: number): number {
+  return Math.min(processors, MAX_WORKERS);
+}
+
+function tlsFiles(cert: string | undefined, key: string | undefined): TlsFiles | undefined {
+  if (cert !== undefined && key !== undefined) return { cert, key };
+  if (cert === undefined && key === undefined) return undefined;
+  const [given, missing] = cert === undefined ? ["key", "cert"] : ["cert", "key"];
+  throw new UsageError(`--tls-${given} needs --tls-${missing} too`);
+}
+
+function hostName(host: string): string {
+  if (/^[^\s/]+$/.test(host)) return host;
+  throw new UsageError(`--host must be a name or an address, not ${quote(host)}`);
+}
+
+function definedOnly<T extends object>(
+  values: T,
+): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const defined = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(defined) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}

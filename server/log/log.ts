@@ -1,0 +1,236 @@
+/**
+ * What the server logs: to standard error, one line an event.
+ *
+ * @module
+ */
+
+import { configure, getLogger, getTextFormatter, type Logger } from "@logtape/logtape";
+import { quoteBytes } from "../../protocol/printable.ts";
+import { writeStandardError } from "../../cli/standard_error.ts";
+import { addressText } from "../../runtime/transport_error.ts";
+import type { OwedProcess } from "../cluster/backplane.ts";
+import type { EndReason } from "../counters.ts";
+import type { LinkState } from "../cluster/link_dialler.ts";
+import { LineQuota } from "./line_quota.ts";
+import { LogQueue } from "./log_queue.ts";
+import type { CeilingEvent } from "../memory/memory_ceiling.ts";
+import type { ServerEvents } from "../server.ts";
+import type { SessionEnd } from "../session/session_end.ts";
+import type { ClockEvent } from "../timing/timekeeper.ts";
+
+/** From the most to the least. */
+export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
+export type LogLevel = typeof LOG_LEVELS[number];
+
+/**
+ * Lines a second about clients that were closed, and as many about those that went by themselves:
+ * 20, which a person can't read any more. What clients do by the thousand must not fill a disk. It's
+ * what all workers of a server log together.
+ */
+export const MAX_LINES_PER_SECOND = 20;
+
+/** Accepts fail ten times a second when they do, and for one reason: that's said once in a minute. */
+const FAILURES_PERIOD_MS = 60_000;
+
+/** What may wait for whoever reads the log: 256 KiB, some two thousand lines. */
+const MAX_WAITING_BYTES = 256 * 1024;
+
+const encoder = new TextEncoder();
+
+/**
+ * Sends the log to standard error. To be called once by a command; a library never does.
+ *
+ * @returns What is still on its way there.
+ */
+export async function configureLog(level: LogLevel): Promise<LogQueue> {
+  const format = getTextFormatter({
+    timestamp: "rfc3339",
+    level: "full",
+    category: ".",
+    // Deno and Bun quote differently when they inspect.
+    value: (value) => typeof value === "string" ? value : JSON.stringify(value),
+  });
+  const queue = new LogQueue(
+    writeStandardError,
+    MAX_WAITING_BYTES,
+    (lines) => `${new Date().toISOString()} [warning] hotwheels: ${lines} lines were lost here\n`,
+  );
+  await configure({
+    sinks: { stderr: (record) => queue.add(format(record)) },
+    loggers: [
+      { category: "hotwheels", lowestLevel: level, sinks: ["stderr"] },
+      { category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["stderr"] },
+    ],
+  });
+  return queue;
+}
+
+/**
+ * The server's events as log lines. Clients that come and go, before they are accepted too, are
+ * `debug`; those that the server ended are `warning`, with who, why, on which topic, how much waited
+ * for them, and how old they were. More than {@linkcode MAX_LINES_PER_SECOND} become one line.
+ *
+ * @param processes How many processes log: each has its part of that, and sums up as much less often.
+ */
+export function logEvents(
+  logger: Logger = getLogger("hotwheels"),
+  processes = 1,
+): ServerEvents {
+  const lines = Math.max(1, Math.floor(MAX_LINES_PER_SECOND / processes));
+  const periodMs = 1_000 * Math.max(1, lines * processes / MAX_LINES_PER_SECOND);
+  const sumUpMs = 1_000 * processes;
+  const more = processes === 1
+    ? "and more in the same second: {counts}"
+    : `and more within ${processes} s: {counts}`;
+  const ordinary = new LineQuota(
+    lines,
+    (counts) => {
+      logger.debug(more, { counts: countsText(counts) });
+    },
+    periodMs,
+    sumUpMs,
+  );
+  const remarkable = new LineQuota(
+    lines,
+    (counts) => {
+      logger.warn(more, { counts: countsText(counts) });
+    },
+    periodMs,
+    sumUpMs,
+  );
+  const failures = new LineQuota(1, (counts) => {
+    const [times] = counts.values();
+    const minutes = processes === 1 ? "minute" : `${processes} minutes`;
+    logger.error("and accepting has failed {times} times more in the last {minutes}", {
+      times,
+      minutes,
+    });
+  }, FAILURES_PERIOD_MS * processes);
+  return {
+    onSessionEnd(end) {
+      const { reason } = end;
+      if (isOrdinary(reason)) {
+        if (!logger.isEnabledFor("debug") || !ordinary.admits(reason)) return;
+        logger.debug(
+          "{client} ended: {reason}, {pendingBytes} bytes waiting, {topics}, {age} s old",
+          fieldsOf(end),
+        );
+      } else if (remarkable.admits(reason)) {
+        logger.warn(
+          "closed {client}: {reason}, {pendingBytes} bytes waiting, {topics}, {age} s old: {detail}",
+          fieldsOf(end),
+        );
+      }
+    },
+    onThrottled(remoteAddress, remotePort, publishRate) {
+      if (!remarkable.admits("slowed")) return;
+      logger.info(
+        "slowed {client}: it asks for too much, or more than {publishRate} messages a second",
+        {
+          client: clientText(remoteAddress, remotePort),
+          publishRate,
+        },
+      );
+    },
+    onMemory({ step, hasBegun, residentBytes, maxBytes }) {
+      const fields = {
+        memory: `${inMegabytes(residentBytes)} of ${inMegabytes(maxBytes)} MB`,
+        step: STEP_TEXTS[step],
+      };
+      if (hasBegun) logger.warn("memory is short, {memory} are taken: {step}", fields);
+      else logger.info("memory was short, {memory} are taken now; over: {step}", fields);
+    },
+    onClock(event) {
+      // Several processes have one clock, and their supervisor tells of it.
+      if (processes === 1) logClock(logger, event);
+    },
+    onAcceptError(error) {
+      const text = "a connection could not be accepted: {message}";
+      const { code, message } = error;
+      // Whoever connects and aborts does so by the thousand: not for that may a log fill up.
+      if (code === "connection_reset") {
+        if (ordinary.admits("aborted")) logger.debug(text, { message });
+      } else if (failures.admits("failed")) logger.error(text, { message });
+    },
+  };
+}
+
+/** Logs what has become of the system's clock. */
+export function logClock(logger: Logger, event: ClockEvent): void {
+  if (event.what === "caught_up") {
+    logger.info("timestamps agree with the system's clock again");
+    return;
+  }
+  const seconds = (event.byMs / 1000).toFixed(1);
+  if (event.what === "set_forward") {
+    logger.warn("the system's clock was set forward by {seconds} s: timestamps follow", {
+      seconds,
+    });
+  } else {
+    logger.warn(
+      "the system's clock was set back, {seconds} s behind the timestamps: they stand nearly still " +
+        "until it has caught up, or the server is restarted",
+      { seconds },
+    );
+  }
+}
+
+/** Logs that a link to another worker doesn't stand, or stands again. */
+export function logLink(logger: Logger, { path, stands, downMs, cause }: LinkState): void {
+  const name = workerAt(path);
+  const fields = { name, seconds: (downMs / 1000).toFixed(2), cause };
+  if (stands) logger.warn("linked with {name} again after {seconds} s: {cause}", fields);
+  else logger.error("no link to {name} for {seconds} s, dialling again: {cause}", fields);
+}
+
+/** Logs what another worker doesn't get, since this one ends. */
+export function logDropped(logger: Logger, { path, keptBytes }: OwedProcess): void {
+  const fields = { name: workerAt(path), keptBytes };
+  logger.error("{name} hasn't taken {keptBytes} bytes in time, which are dropped", fields);
+}
+
+/** A worker's name and process, as the path of its socket has them. */
+function workerAt(path: string): string {
+  return /worker-\d+-\d+/.exec(path)?.[0] ?? path;
+}
+
+/** What the server does while memory is short. */
+const STEP_TEXTS: Readonly<Record<CeilingEvent["step"], string>> = {
+  gives_back: "garbage is collected",
+  holds_bulk: "clients that send much wait",
+  holds_publishers: "all publishers wait",
+  evicts: "clients that hold most are closed",
+  refuses: "connections are refused",
+  gave_up: "it doesn't fall, so clients don't wait for it any longer",
+};
+
+function inMegabytes(bytes: number): number {
+  return Math.round(bytes / 1_000_000);
+}
+
+function fieldsOf(end: SessionEnd): Record<string, unknown> {
+  const { remoteAddress, remotePort, reason, pendingBytes, ageMs, detail } = end;
+  const client = clientText(remoteAddress, remotePort);
+  const age = (ageMs / 1000).toFixed(1);
+  return { client, reason, pendingBytes, topics: topicsText(end), age, detail };
+}
+
+function clientText(hostname: string, port: number): string {
+  return hostname === "" ? "a local client" : addressText({ transport: "tcp", hostname, port });
+}
+
+function topicsText({ topic, topicCount }: SessionEnd): string {
+  if (topic === undefined) return "no topic";
+  const bytes = encoder.encode(topic);
+  const first = `topic ${quoteBytes(bytes, 0, bytes.length)}`;
+  return topicCount === 1 ? first : `${first} and ${topicCount - 1} more`;
+}
+
+function countsText(counts: ReadonlyMap<string, number>): string {
+  return [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ");
+}
+
+function isOrdinary(reason: EndReason): boolean {
+  return reason === "client_closed" || reason === "connection_lost" || reason === "published" ||
+    reason === "server_shutdown";
+}

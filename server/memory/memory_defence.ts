@@ -1,0 +1,145 @@
+import { BufferPool } from "../../protocol/buffer_pool.ts";
+import type { Runtime } from "../../runtime/types.ts";
+import { memoryIsShort, type Refusal } from "../access/admission.ts";
+import { defendBudget } from "./budget_defence.ts";
+import type { CoarseClock } from "../timing/coarse_clock.ts";
+import type { Counters } from "../counters.ts";
+import { Eviction } from "./eviction.ts";
+import { Gate } from "../flow/gate.ts";
+import { InputDefence } from "./input_defence.ts";
+import {
+  BUFFER_TRIM_INTERVAL_MS,
+  CONNECTION_BYTES,
+  type Limits,
+  UNFINISHED_CRITICAL_SHARE,
+} from "../limits.ts";
+import { MemoryBudget } from "../flow/memory_budget.ts";
+import { type CeilingEvent, MemoryCeiling } from "./memory_ceiling.ts";
+import type { SessionTable } from "../session/session_table.ts";
+
+/** What the defence of memory needs to know of the server. */
+export interface MemoryDefenceHost {
+  readonly runtime: Runtime;
+  readonly limits: Pick<Limits, "maxTotalPendingBytes" | "maxMemoryBytes">;
+  readonly sessions: SessionTable;
+  readonly counters: Counters;
+  readonly clock: CoarseClock;
+  /** A monotonic clock, in milliseconds. */
+  readonly readMs: () => number;
+  /** See {@linkcode CeilingEvent}. */
+  onMemory(event: CeilingEvent): void;
+}
+
+/** All that bounds the server's memory: what is counted of it, and what the process has in fact. */
+export class MemoryDefence {
+  readonly budget: MemoryBudget;
+  readonly input: InputDefence;
+  readonly ceiling: MemoryCeiling;
+  /** Where publishers wait while what waits for readers, or the process, has too much. */
+  readonly gate: Gate;
+  /** Memory for frames that arrive in pieces. */
+  readonly buffers: BufferPool;
+  readonly #host: MemoryDefenceHost;
+  readonly #eviction: Eviction;
+  #trimmedMs = 0;
+
+  constructor(host: MemoryDefenceHost) {
+    this.#host = host;
+    const { runtime, limits, sessions, counters, clock, readMs } = host;
+    this.budget = new MemoryBudget(limits.maxTotalPendingBytes, {
+      onTight: () => runtime.nextTurn(() => defendBudget(sessions, this.budget)),
+      onRelaxed: () => this.#openGate(),
+      onInputCritical: () => this.input.onCritical(),
+      onInputRelaxed: () => this.input.onRelaxed(),
+    });
+    this.input = new InputDefence({
+      runtime,
+      sessions,
+      budget: this.budget,
+      clock,
+      isMemoryShort: () => this.ceiling.holdsBulk,
+    });
+    this.gate = new Gate(runtime);
+    this.buffers = new BufferPool(limits.maxTotalPendingBytes * UNFINISHED_CRITICAL_SHARE);
+    this.#eviction = new Eviction({
+      runtime,
+      sessions,
+      budget: this.budget,
+      onEvicted: () => counters.memoryEvictions++,
+    });
+    this.ceiling = new MemoryCeiling(limits.maxMemoryBytes, {
+      runtime,
+      counters,
+      readMs,
+      heldBytes: () => this.budget.heldBytes,
+      standingBytes: () => this.budget.standingBytes + sessions.size * CONNECTION_BYTES,
+      giveBack: () => {
+        this.buffers.clear();
+        runtime.giveBack();
+      },
+      hold: () => this.input.holdAll(),
+      letGo: () => {
+        this.input.onRelaxed();
+        this.#openGate();
+      },
+      evict: (bytes) => this.#evict(bytes),
+      onStep: (event) => host.onMemory(event),
+    });
+  }
+
+  /** Whether publishers wait, whatever their topics' readers do. */
+  get isPublishingHeld(): boolean {
+    return this.budget.isTight || this.ceiling.holdsAll;
+  }
+
+  /** Why a connection that has come may not stay: memory is short. */
+  refuse(): Refusal | undefined {
+    if (!this.ceiling.refuses) return undefined;
+    this.#host.counters.memoryRefusals++;
+    return memoryIsShort();
+  }
+
+  /** To be called about once a sweep. */
+  sweep(): void {
+    const { budget } = this;
+    const { nowMs } = this.#host.clock;
+    this.ceiling.look();
+    this.input.sweep();
+    if (nowMs - this.#trimmedMs >= BUFFER_TRIM_INTERVAL_MS) {
+      this.buffers.trim();
+      this.#trimmedMs = nowMs;
+    }
+    if (budget.isStandingFull) this.#evictSubscribers();
+    if (budget.isTight || budget.isExceeded) defendBudget(this.#host.sessions, budget);
+  }
+
+  /** Ends what it does by the clock. */
+  stop(): void {
+    this.input.stop();
+    this.ceiling.stop();
+  }
+
+  #openGate(): void {
+    if (!this.isPublishingHeld) this.gate.open();
+  }
+
+  #evict(bytes: number): boolean {
+    const { budget } = this;
+    const goal = budget.heldBytes + budget.standingBytes - bytes;
+    return this.#eviction.begin({
+      bytesOf: (session) => session.bulkInputBytes + session.standingBytes,
+      countsOutput: true,
+      isNeeded: () => budget.heldBytes + budget.standingBytes > goal,
+      detail: "Memory is short, and this client holds much of it",
+    });
+  }
+
+  #evictSubscribers(): void {
+    this.#eviction.begin({
+      bytesOf: (session) => session.standingBytes,
+      countsOutput: false,
+      isNeeded: () => this.budget.isStandingTight,
+      detail: "Memory is too short for so many subscriptions",
+    });
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * What a client must pass before it's done what it asks for.
+ *
+ * @module
+ */
+
+import { type ErrorCode, ProtocolError } from "../../protocol/errors.ts";
+import { MAX_TOPIC_BYTES } from "../../protocol/topic.ts";
+import { type Permissions, PUBLISH, SUBSCRIBE } from "../access/access.ts";
+import type { WaitingPlace } from "../flow/gate.ts";
+import type { Limits } from "../limits.ts";
+import type { SessionContext } from "./session_context.ts";
+
+const utf8 = new TextEncoder();
+
+/** @throws {ProtocolError} `forbidden`, or `bad_frame` for a topic too long for this server. */
+export function checkSubscribe(name: string, permissions: Permissions, limits: Limits): void {
+  if ((permissions & SUBSCRIBE) === 0) throw forbidden("subscribe");
+  checkTopic(name, "bad_frame", limits);
+}
+
+/** @throws {ProtocolError} `forbidden`, or `bad_message` for a topic too long for this server. */
+export function checkPublish(name: string, permissions: Permissions, limits: Limits): void {
+  if ((permissions & PUBLISH) === 0) throw forbidden("publish");
+  checkTopic(name, "bad_message", limits);
+}
+
+/** A key that a client shows, until it has been looked at. */
+export class KeyCheck {
+  readonly #key: string;
+  readonly #remoteAddress: string;
+  readonly #context: SessionContext;
+  /** Whether it has to wait because its address has shown too many wrong ones. */
+  #isSlow = false;
+
+  constructor(key: string, remoteAddress: string, context: SessionContext) {
+    this.#key = key;
+    this.#remoteAddress = remoteAddress;
+    this.#context = context;
+  }
+
+  /**
+   * Looks at the key, and counts a wrong one against its address.
+   *
+   * @returns What the client may do because of it; or where it has to wait until it's called again.
+   * @throws {ProtocolError} `forbidden`, if the key is wrong.
+   */
+  look(): Permissions | WaitingPlace {
+    const { access, admission, borrower, counters, slowKeys } = this.#context;
+    const address = this.#remoteAddress;
+    if (!this.#isSlow) {
+      const room = admission.roomForKey(address);
+      if (room === "unsettled" && borrower !== undefined) return borrower;
+      if (room === "none") {
+        this.#isSlow = true;
+        return slowKeys.placeOf(address);
+      }
+    }
+    const permissions = access.withKey(address, this.#key);
+    if (permissions !== undefined) return permissions;
+    counters.wrongKeys++;
+    // Those that had to wait are bounded by that: counted, they would hold the address back for days.
+    if (!this.#isSlow) admission.noteWrongKey(address);
+    throw new ProtocolError("forbidden", "The key is wrong");
+  }
+}
+
+function forbidden(action: string): ProtocolError {
+  return new ProtocolError("forbidden", `This client may not ${action} here`);
+}
+
+/** Holds a topic to this server's limit, where that is lower than the protocol's. */
+function checkTopic(name: string, code: ErrorCode, { maxTopicBytes }: Limits): void {
+  if (maxTopicBytes >= MAX_TOPIC_BYTES || utf8.encode(name).length <= maxTopicBytes) return;
+  throw new ProtocolError(code, `A topic is at most ${maxTopicBytes} bytes here`);
+}

@@ -1,0 +1,85 @@
+import { ProtocolError } from "../../protocol/errors.ts";
+import type { SessionContext } from "./session_context.ts";
+import type { Subscriber, Subscription } from "../topics/topic.ts";
+
+/**
+ * Of so few subscriptions there's an array without room for more, which would cost more than one of
+ * them. Of more, a new array for each would leave garbage that costs more than all of them.
+ */
+const MAX_EXACT = 8;
+
+/**
+ * Subscribes a client to one more topic; nothing where it is already.
+ *
+ * @param subscriptions The client's so far; added to, unless they're few.
+ * @returns The client's from now on, the same array or another. `undefined` where it isn't settled yet whether there is room for the topic.
+ * @throws {ProtocolError} `too_many_topics`.
+ */
+export function subscribe(
+  subscriptions: Subscription[],
+  name: string,
+  subscriber: Subscriber & { readonly remoteAddress: string },
+  { topics, limits, counters, displacement }: SessionContext,
+): Subscription[] | undefined {
+  if (subscriptions.some(({ topic }) => topic.name === name)) return subscriptions;
+  if (subscriptions.length >= limits.maxTopics) {
+    throw new ProtocolError(
+      "too_many_topics",
+      `At most ${limits.maxTopics} topics on one connection`,
+    );
+  }
+  const { maxTopicsTotal } = limits;
+  const room = displacement.makeRoomForTopic(
+    subscriber.remoteAddress,
+    maxTopicsTotal,
+    () => topics.roomFor(name),
+  );
+  if (room === "unsettled") return undefined;
+  if (room === "none") {
+    throw new ProtocolError(
+      "too_many_topics",
+      `All ${maxTopicsTotal} topics of the server are taken`,
+    );
+  }
+  counters.subscriptions++;
+  const subscription = topics.subscribe(name, subscriber);
+  if (subscriptions.length < MAX_EXACT) return subscriptions.concat([subscription]);
+  subscriptions.push(subscription);
+  return subscriptions;
+}
+
+/**
+ * Unsubscribes a client from a topic, where it is subscribed. What was accepted before is still
+ * delivered, which may end the client's session.
+ *
+ * @param subscriptions The client's; removed from.
+ */
+export function unsubscribe(
+  subscriptions: Subscription[],
+  name: string,
+  { counters }: SessionContext,
+): void {
+  const index = subscriptions.findIndex(({ topic }) => topic.name === name);
+  const subscription = subscriptions[index];
+  if (subscription === undefined) return;
+  subscriptions.splice(index, 1);
+  counters.subscriptions--;
+  subscription.topic.unsubscribe(subscription, true);
+}
+
+/**
+ * Ends all of a client's subscriptions.
+ *
+ * @param subscriptions The client's, which it must not look at any more.
+ * @param deliverRest Whether what was accepted so far is still delivered, at once.
+ */
+export function unsubscribeAll(
+  subscriptions: readonly Subscription[],
+  deliverRest: boolean,
+  { counters }: SessionContext,
+): void {
+  counters.subscriptions -= subscriptions.length;
+  for (const subscription of subscriptions) {
+    subscription.topic.unsubscribe(subscription, deliverRest);
+  }
+}

@@ -1,0 +1,127 @@
+import type { Runtime } from "../../runtime/types.ts";
+import type { Counters } from "../counters.ts";
+import type { FairReader } from "../flow/fair_reader.ts";
+import { Farewell } from "./staggered_close.ts";
+import { CLOSES_PER_SECOND, MAX_DEFAULT_DRAIN_MS } from "../limits.ts";
+import type { Mesh } from "../cluster/mesh.ts";
+import type { SessionTable } from "../session/session_table.ts";
+import type { Turns } from "../timing/fair_scheduler.ts";
+
+/** What it takes to end a server, which no longer accepts connections. */
+export interface LameDuckHost {
+  readonly runtime: Runtime;
+  readonly sessions: SessionTable;
+  readonly turns: Turns;
+  readonly reading: FairReader;
+  readonly counters: Readonly<Counters>;
+  readonly mesh: Mesh | undefined;
+}
+
+/** What had arrived when the stop began is read by the time that nothing happened for this long. */
+const QUIET_ROUND_MS = 20;
+const QUIET_ROUNDS = 5;
+
+/** Milliseconds after which a stop goes on although clients keep sending. */
+const QUIET_DEADLINE_MS = 2_000;
+
+/**
+ * How long a process stays for what the others haven't taken: one that hangs goes on within that time, or
+ * is ended for its silence.
+ */
+const TAKING_DEADLINE_MS = 13_000;
+
+/** How often those are looked for who are to be told next. */
+const STEP_MS = 10;
+
+/** A server that accepts nobody any more, and lets those go whom it has. */
+export class LameDuck {
+  readonly #host: LameDuckHost;
+
+  constructor(host: LameDuckHost) {
+    this.#host = host;
+  }
+
+  /** Resolves when all that had arrived is read and on its way, within 2 s. */
+  async becomeQuiet(): Promise<void> {
+    const { turns, reading, mesh } = this.#host;
+    const deadlineMs = performance.now() + QUIET_DEADLINE_MS;
+    for (let quietRounds = 0; quietRounds < QUIET_ROUNDS && performance.now() < deadlineMs;) {
+      const before = this.#activity;
+      await sleep(QUIET_ROUND_MS);
+      const isFlushed = mesh === undefined || mesh.isAcknowledged && !mesh.awaitsReceipts;
+      const isQuiet = before === this.#activity && !turns.isBusy && !reading.isBusy && isFlushed &&
+        !this.#doesAnyoneWait();
+      quietRounds = isQuiet ? quietRounds + 1 : 0;
+    }
+  }
+
+  /**
+   * Tells everyone that the server stops. Who isn't told yet is served as ever.
+   *
+   * @param drainMs How long that takes; as {@linkcode defaultDrainMs} has it, unless given.
+   */
+  async tellAll(drainMs: number | undefined): Promise<void> {
+    const { runtime, sessions } = this.#host;
+    const leavers = sessions.list();
+    const farewell = new Farewell(
+      leavers,
+      drainMs ?? defaultDrainMs(leavers.length),
+      performance.now(),
+      Math.random,
+    );
+    while (!farewell.isOver && sessions.size > 0) {
+      const most = runtime.writesPerTurn;
+      const nowMs = performance.now();
+      const count = farewell.tellDue(nowMs, nowMs + STEP_MS, most);
+      if (farewell.isOver) return;
+      if (count === most) await this.nextTurn();
+      else await sleep(STEP_MS);
+    }
+  }
+
+  /** Drops who hasn't gone by then, and resolves when all are gone. */
+  async awaitGone(deadlineMs: number): Promise<void> {
+    const { sessions } = this.#host;
+    while (sessions.size > 0 && performance.now() < deadlineMs) await sleep(STEP_MS);
+    for (let slot = sessions.size - 1; slot >= 0; slot--) sessions.at(slot)?.destroy();
+    while (sessions.size > 0) await this.nextTurn();
+  }
+
+  /**
+   * Resolves when the other processes have taken what was accepted here, also those that hang, or have
+   * ended; within 13 s.
+   */
+  async awaitTaken(): Promise<void> {
+    const { mesh } = this.#host;
+    const deadlineMs = performance.now() + TAKING_DEADLINE_MS;
+    while (mesh?.isTaken === false && performance.now() < deadlineMs) await sleep(STEP_MS);
+  }
+
+  nextTurn(): Promise<void> {
+    return new Promise((resolve) => this.#host.runtime.nextTurn(resolve));
+  }
+
+  /** Whether a publisher is made to wait, and so may have sent what isn't read yet. */
+  #doesAnyoneWait(): boolean {
+    const { sessions } = this.#host;
+    for (let slot = sessions.size - 1; slot >= 0; slot--) {
+      if (sessions.at(slot)?.isWaiting) return true;
+    }
+    return false;
+  }
+
+  /** A number that changes with everything that is read or written. */
+  get #activity(): number {
+    const { bytesIn, messagesForwarded, writes } = this.#host.counters;
+    return bytesIn + messagesForwarded + writes;
+  }
+}
+
+/** How long closing as many connections takes where nobody says. */
+export function defaultDrainMs(connections: number): number {
+  return Math.min(MAX_DEFAULT_DRAIN_MS, connections * 1000 / CLOSES_PER_SECOND);
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,97 @@
+import type { Logger } from "@logtape/logtape";
+import type { OverdueProcess, UnreachableProcess } from "../cluster/backplane.ts";
+import type { WorkerProcess } from "./worker_process.ts";
+
+/** How often a worker is asked for a sign of life, and how long it may take to give one. */
+const PING_INTERVAL_MS = 2_000;
+const PING_DEADLINE_MS = 10_000;
+
+/** The same where others wait for it, to which it has given none for a second. */
+const EXAMINATION_MS = 2_000;
+
+/** Ends workers that give no sign of life, and those that can't be reached by others. */
+export class LivenessMonitor {
+  readonly #workers: ReadonlySet<WorkerProcess>;
+  readonly #logger: Logger;
+  /** Workers that are asked just now whether they only are busy. */
+  readonly #examined = new Set<WorkerProcess>();
+  /** Workers that are ended since others can't be linked with them. */
+  readonly #separated = new WeakSet<WorkerProcess>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** @param workers Those that have a process, at any time. */
+  constructor(workers: ReadonlySet<WorkerProcess>, logger: Logger) {
+    this.#workers = workers;
+    this.#logger = logger;
+  }
+
+  /** Begins to ask the workers for signs of life, those that start too, which end without a word. */
+  start(): void {
+    this.#timer = setInterval(() => this.#pingAll(), PING_INTERVAL_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /**
+   * Ends a worker for which too much waits in another one, unless it shows that it's only busy; also
+   * where it shows that again and again.
+   */
+  async examine({ path, owedBytes, silentMs }: OverdueProcess): Promise<void> {
+    const worker = this.#workerAt(path);
+    if (worker === undefined || this.#examined.has(worker)) return;
+    this.#examined.add(worker);
+    const isAlive = silentMs < PING_DEADLINE_MS && await Promise.race([
+      worker.order({ do: "ping" }).then(() => true, () => true),
+      new Promise<false>((resolve) => setTimeout(() => resolve(false), EXAMINATION_MS)),
+    ]);
+    this.#examined.delete(worker);
+    if (isAlive || worker.hasEnded) return;
+    const seconds = (silentMs / 1000).toFixed(1);
+    this.#logger.error(
+      "{name} has taken nothing from another worker for {seconds} s, and {owedBytes} bytes wait for it; " +
+        "it is ended",
+      { name: worker.name, seconds, owedBytes },
+    );
+    worker.kill();
+  }
+
+  /** Ends one of two workers between which no link can be made. */
+  separate(reporter: WorkerProcess, process: UnreachableProcess): void {
+    const { path, isOwnFault, downMs, cause } = process;
+    const other = this.#workerAt(path);
+    // The other one says the same of this one.
+    if (other === undefined || this.#separated.has(reporter) || this.#separated.has(other)) return;
+    const ended = isOwnFault ? reporter : other;
+    this.#separated.add(ended);
+    this.#logger.error(
+      "{name} has had no link to {other} for {seconds} s ({cause}); {ended} is ended",
+      {
+        name: reporter.name,
+        other: other.name,
+        seconds: (downMs / 1000).toFixed(1),
+        cause,
+        ended: ended.name,
+      },
+    );
+    ended.kill();
+  }
+
+  #pingAll(): void {
+    for (const worker of this.#workers) {
+      const ponged = worker.order({ do: "ping" }).catch(() => {});
+      // One that starts has a deadline of its own.
+      if (worker.phase === "starting") continue;
+      const deadline = setTimeout(() => {
+        this.#logger.error("{name} gives no sign of life; it is ended", { name: worker.name });
+        worker.kill();
+      }, PING_DEADLINE_MS);
+      ponged.finally(() => clearTimeout(deadline));
+    }
+  }
+
+  #workerAt(path: string): WorkerProcess | undefined {
+    return [...this.#workers].find(({ socketPath }) => socketPath === path);
+  }
+}

@@ -1,0 +1,288 @@
+import type { Logger } from "@logtape/logtape";
+import { EnvironmentError } from "../../cli/command_line.ts";
+import type { Address, Runtime, TlsIdentity } from "../../runtime/types.ts";
+import type { AccessOptions } from "../access/access.ts";
+import { Lender } from "../lending/lender.ts";
+import { termsOf } from "../lending/terms.ts";
+import { SWEEP_INTERVAL_MS } from "../limits.ts";
+import { LivenessMonitor } from "./liveness_monitor.ts";
+import { logClock } from "../log/log.ts";
+import { RestartSchedule } from "./restart_schedule.ts";
+import { RollingUpgrade } from "./rolling_upgrade.ts";
+import { CensusTaker } from "../shares/census_taker.ts";
+import { STOP_PATIENCE_MS, stopWorkers, TAKING_PATIENCE_MS } from "./stop_workers.ts";
+import { Timekeeper } from "../timing/timekeeper.ts";
+import { type SupervisorPlan, WorkerLauncher } from "./worker_launcher.ts";
+import type { WorkerProcess } from "./worker_process.ts";
+import { WorkerSettings } from "./worker_settings.ts";
+
+/** A signal to the whole process group reaches workers and their supervisor within this time. */
+const GROUP_SIGNAL_MS = 100;
+
+/** How often a roll looks whether a worker that has just been started is ready to be replaced. */
+const LOOK_MS = 50;
+
+/** How long a successor has to serve before its predecessor is asked to end. */
+const PROOF_MS = 1_000;
+
+/**
+ * Runs a server in several processes that share the port, and starts a new one for each that dies.
+ */
+export class Supervisor {
+  /** Resolves with the reason when it has given up, because no worker is left and none can be started. */
+  readonly gaveUp: Promise<string>;
+  readonly #plan: SupervisorPlan;
+  readonly #logger: Logger;
+  /** The workers' names in the log, each its successors' too. */
+  readonly #names: readonly string[];
+  /** Those that have a process. */
+  readonly #workers = new Set<WorkerProcess>();
+  readonly #launcher: WorkerLauncher;
+  readonly #liveness: LivenessMonitor;
+  readonly #settings: WorkerSettings;
+  readonly #restarts = new RestartSchedule();
+  readonly #upgrade: RollingUpgrade<WorkerProcess>;
+  /** The worker whose place a successor takes, from before that starts until the worker is gone. */
+  #succeeded: WorkerProcess | undefined;
+  readonly #lender: Lender<WorkerProcess>;
+  readonly #censusTaker = new CensusTaker<WorkerProcess>();
+  /** Issues nothing: it knows where the workers' timestamps stand, for those to come. */
+  readonly #timekeeper = new Timekeeper();
+  #giveUp: (reason: string) => void = () => {};
+  #stopping: Promise<void> | undefined;
+  #clockTimer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(runtime: Runtime, plan: SupervisorPlan, logger: Logger) {
+    this.#plan = plan;
+    this.#settings = new WorkerSettings({ tls: plan.tls, access: plan.access }, logger);
+    this.#logger = logger;
+    this.#names = Array.from({ length: plan.workers }, (_, index) => `worker-${index + 1}`);
+    this.gaveUp = new Promise((resolve) => this.#giveUp = resolve);
+    this.#lender = new Lender(runtime, termsOf(plan.limits), plan.workers);
+    this.#liveness = new LivenessMonitor(this.#workers, logger);
+    this.#launcher = new WorkerLauncher({
+      runtime,
+      plan,
+      settings: this.#settings,
+      timekeeper: this.#timekeeper,
+      workers: this.#workers,
+      events: {
+        onSignal: (worker) => void this.#replace(worker),
+        onCensus: (worker, census, asks) => this.#censusTaker.take(worker, census, asks),
+        onOverdue: (overdue) => void this.#liveness.examine(overdue),
+        onUnreachable: (reporter, process) => this.#liveness.separate(reporter, process),
+        onClaims: (worker, claims) => this.#lender.take(worker, claims),
+      },
+    });
+    this.#upgrade = new RollingUpgrade({
+      workers: this.#workers,
+      succeed: (predecessor) => this.#succeed(predecessor),
+      retire: (predecessor) => this.#retire(predecessor),
+    }, logger);
+  }
+
+  /**
+   * Starts the workers.
+   *
+   * @returns Where they listen.
+   * @throws {EnvironmentError} (rejects) when they can't be started or the address can't be had, or when
+   * it's stopped meanwhile.
+   */
+  async start(): Promise<Address> {
+    this.#liveness.start();
+    this.#clockTimer = setInterval(() => this.#followClock(), SWEEP_INTERVAL_MS);
+    try {
+      const started = await Promise.all(this.#names.map((name) => this.#startWorker(name)));
+      for (const worker of started) await this.#launcher.open(worker);
+      for (const worker of started) this.#watch(worker);
+    } catch (error) {
+      // What ended workers may be about to stop us.
+      await sleep(GROUP_SIGNAL_MS);
+      await this.stop();
+      throw new EnvironmentError((error as Error).message, { cause: error });
+    }
+    return this.#launcher.address as Address;
+  }
+
+  /**
+   * Uses another TLS identity from the next handshake on, in workers to come too. Resolves when all that
+   * run have it; those that don't answer, or can't follow, get it later.
+   *
+   * @param tls One that was tried.
+   */
+  async renew(tls: TlsIdentity): Promise<void> {
+    await this.#settings.renew(tls, this.#workers);
+  }
+
+  /** Uses other rules of who may do what, as `RunningServer.setAccess` does, in workers to come too. */
+  async setAccess(access: AccessOptions): Promise<void> {
+    await this.#settings.setAccess(access, this.#workers);
+  }
+
+  /**
+   * Replaces the workers one after the other by what is on disk now, while the others serve; see
+   * {@linkcode RollingUpgrade.request}. What comes of it is logged.
+   */
+  roll(): void {
+    this.#upgrade.request();
+  }
+
+  /**
+   * Stops all workers gracefully; resolves when they have ended, within 10 s and the plan's drain.
+   * Idempotent.
+   */
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
+    this.#launcher.stop();
+    this.#upgrade.stop();
+    this.#liveness.stop();
+    clearInterval(this.#clockTimer);
+    await stopWorkers([...this.#workers], this.#plan.drainMs ?? 0, this.#logger);
+    this.#lender.stop();
+    this.#censusTaker.stop();
+  }
+
+  /** Ends all workers at once. */
+  kill(): void {
+    for (const worker of this.#workers) worker.kill();
+  }
+
+  get #isStopping(): boolean {
+    return this.#stopping !== undefined;
+  }
+
+  /** Starts a worker; it accepts no clients yet. */
+  async #startWorker(name: string): Promise<WorkerProcess> {
+    const worker = await this.#launcher.start(name);
+    this.#lender.add(worker);
+    this.#censusTaker.add(worker);
+    worker.ended.then(() => {
+      this.#lender.remove(worker);
+      this.#censusTaker.remove(worker);
+    });
+    return worker;
+  }
+
+  #watch(worker: WorkerProcess): void {
+    worker.ended.then((death) => {
+      if (this.#isStopping || this.#succeeded === worker) return;
+      if (worker.phase === "leaving") void this.#join(worker.name);
+      else void this.#restart(worker.name, `ended ${death}`, worker.servedMs);
+    });
+  }
+
+  /**
+   * Starts a new worker in a while. The others serve on, whatever becomes of it.
+   *
+   * @param what What has become of the last one.
+   * @param servedMs How long that has served.
+   */
+  async #restart(name: string, what: string, servedMs: number): Promise<void> {
+    const waitMs = this.#restarts.noteDeath(name, servedMs);
+    if (this.#workers.size === 0 && this.#restarts.isHopeless(this.#names)) {
+      this.#giveUp(`no worker is left and none can be started, the last one, ${name}, ${what}`);
+      return;
+    }
+    const serving = [...this.#workers].filter(({ phase }) => phase === "serving").length;
+    this.#logger.error("{name} {what}; {left} left; a new one starts in {waitMs} ms", {
+      name,
+      what,
+      left: `${serving} of ${this.#names.length}`,
+      waitMs,
+    });
+    await sleep(waitMs);
+    if (!this.#isStopping) void this.#join(name);
+  }
+
+  /** Starts a worker in the place of one that has gone. */
+  async #join(name: string): Promise<void> {
+    let worker: WorkerProcess | undefined;
+    try {
+      worker = await this.#startWorker(name);
+      await this.#launcher.open(worker);
+      this.#watch(worker);
+      this.#logger.info("{name} has joined (pid {pid})", { name, pid: worker.pid });
+    } catch (error) {
+      worker?.kill();
+      await worker?.ended;
+      const { message } = error as Error;
+      if (!this.#isStopping) void this.#restart(name, `can't be started: ${message}`, 0);
+    }
+  }
+
+  /** Somebody signalled one worker: it ends gracefully, and a new one takes its place. */
+  async #replace(worker: WorkerProcess): Promise<void> {
+    await sleep(GROUP_SIGNAL_MS);
+    if (this.#isStopping || worker.phase === "leaving") return;
+    this.#logger.info("{name} was asked to end; a new one follows", { name: worker.name });
+    await this.#end(worker);
+  }
+
+  /** Lets a worker end gracefully, while the others go on. */
+  async #end(worker: WorkerProcess): Promise<void> {
+    worker.phase = "leaving";
+    await worker.order({ do: "drain" }).catch(() => {});
+    worker.isListening = false;
+    await worker.order({ do: "stop" }).catch(() => {});
+  }
+
+  /** See `RollHost.succeed`. */
+  async #succeed(predecessor: WorkerProcess): Promise<WorkerProcess | undefined> {
+    const isGoing = () => {
+      return predecessor.hasEnded || predecessor.phase === "leaving" || this.#isStopping;
+    };
+    while (predecessor.phase !== "serving" && !isGoing()) await sleep(LOOK_MS);
+    if (isGoing()) return undefined;
+    this.#succeeded = predecessor;
+    const { name } = predecessor;
+    let worker: WorkerProcess | undefined;
+    try {
+      worker = await this.#startWorker(name);
+      await this.#launcher.open(worker);
+      await this.#prove(worker);
+      this.#watch(worker);
+      return worker;
+    } catch (error) {
+      worker?.kill();
+      // It may have ended meanwhile, when it had no successor but this one.
+      const death = predecessor.hasEnded ? await predecessor.ended : undefined;
+      this.#succeeded = undefined;
+      if (death !== undefined && !this.#isStopping) {
+        if (predecessor.phase === "leaving") void this.#join(name);
+        else void this.#restart(name, `ended ${death}`, predecessor.servedMs);
+      }
+      throw error;
+    }
+  }
+
+  /** @throws {Error} (rejects) if a worker that has begun to serve doesn't live for a while. */
+  async #prove(worker: WorkerProcess): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const proof = new Promise<void>((resolve) => timer = setTimeout(resolve, PROOF_MS));
+    const death = await Promise.race([proof, worker.ended]);
+    clearTimeout(timer);
+    if (death !== undefined) throw new Error(`it ended ${death} when it had just begun to serve`);
+  }
+
+  /** See `RollHost.retire`. */
+  async #retire(predecessor: WorkerProcess): Promise<void> {
+    const patienceMs = STOP_PATIENCE_MS + (this.#plan.drainMs ?? 0) + TAKING_PATIENCE_MS;
+    const patience = setTimeout(() => predecessor.kill(), patienceMs);
+    await this.#end(predecessor);
+    await predecessor.ended;
+    clearTimeout(patience);
+    this.#succeeded = undefined;
+  }
+
+  #followClock(): void {
+    const event = this.#timekeeper.follow();
+    if (event !== undefined) logClock(this.#logger, event);
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,159 @@
+/**
+ * One process of a server that has several, started and led by `supervisor.ts`.
+ *
+ * @module
+ */
+
+// First: SIGHUP and SIGUSR2, which are the supervisor's business, must not end this process.
+import "../../cli/early_signals.ts";
+
+import { getLogger, type Logger } from "@logtape/logtape";
+import process from "node:process";
+import { counted } from "../../cli/counted.ts";
+import { detectRuntime } from "../../runtime/detect.ts";
+import { descriptorLimit } from "../../host/descriptor_limit.ts";
+import type { Address } from "../../runtime/types.ts";
+import {
+  type CensusMessage,
+  CONTROL_VERSION,
+  type LedgerMessage,
+  type NumberedOrder,
+  type Order,
+  type Report,
+} from "./control.ts";
+import { configureLog, logDropped, logEvents, logLink } from "../log/log.ts";
+import type { LogQueue } from "../log/log_queue.ts";
+import { ProvenSockets } from "./proven_sockets.ts";
+import { Server, type StopOptions } from "../server.ts";
+import { Timekeeper } from "../timing/timekeeper.ts";
+
+/** How long the end waits for whoever reads the log. */
+const LAST_LINES_MS = 500;
+
+/** For so long a supervisor doesn't keep silent: it asks for a sign of life every other second. */
+const SILENCE_MS = 10_000;
+
+const supervisorPid = process.ppid;
+
+const runtime = await detectRuntime();
+let server: Server | undefined;
+let log: LogQueue | undefined;
+let logger: Logger | undefined;
+let stopOptions: StopOptions = {};
+let hasListened = false;
+let silence = setTimeout(onSilence, SILENCE_MS);
+
+process.on("message", async (order: NumberedOrder | LedgerMessage | CensusMessage) => {
+  clearTimeout(silence);
+  silence = setTimeout(onSilence, SILENCE_MS);
+  if ("notices" in order) return server?.borrower?.hear(order.notices, order.isAnswer);
+  if ("census" in order) {
+    return order.census === "wanted"
+      ? server?.others?.answer()
+      : server?.others?.hear(order.census);
+  }
+  try {
+    report({ id: order.id, done: await obey(order) });
+    if (order.do === "stop") process.disconnect?.();
+  } catch (error) {
+    report({ id: order.id, failed: (error as Error).message });
+  }
+});
+
+// The supervisor decides what a signal means: one to the whole process group reaches it too. Without
+// one this process is ending already, so that it's the second.
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => process.connected ? report({ signal }) : process.exit(1));
+}
+
+// Without a supervisor nobody would ever stop this process.
+process.on("disconnect", leave);
+// It may have gone before anything here could hear of it.
+if (!process.connected) void leave();
+
+/** The end of its channel isn't always told: Deno may miss it while a worker starts. */
+function onSilence(): void {
+  // One that only stands still is no reason to leave those who are served.
+  if (hasListened && process.ppid === supervisorPid) silence = setTimeout(onSilence, SILENCE_MS);
+  else void leave();
+}
+
+async function leave(): Promise<void> {
+  await server?.stop(stopOptions);
+  await log?.flushed(LAST_LINES_MS);
+  process.exit(0);
+}
+
+function report(report: Report): void {
+  if (process.connected) process.send?.(report);
+}
+
+async function obey(order: Order): Promise<Address | null> {
+  switch (order.do) {
+    case "start": {
+      if (order.version !== CONTROL_VERSION) throw new Error(versionMismatch(order.version));
+      log = await configureLog(order.logLevel);
+      if (order.drainMs !== null) stopOptions = { drainMs: order.drainMs };
+      logger = getLogger(["hotwheels", order.name]);
+      const { workers, maxOwnConnections } = order;
+      const timekeeper = new Timekeeper();
+      timekeeper.timestamps.raise(order.timestampsAfter);
+      const events = logEvents(logger, workers);
+      server = new Server(new ProvenSockets(runtime, order.secret), order.limits, events, {
+        hasMesh: true,
+        timekeeper,
+        onOverdue: (overdue) => report({ overdue }),
+        onLinkState: (state) => logLink(logger as Logger, state),
+        onDropped: (process) => logDropped(logger as Logger, process),
+        onUnreachable: (unreachable) => report({ unreachable }),
+        descriptorLimit: descriptorLimit(),
+        lending: {
+          workers,
+          maxOwnConnections,
+          send: (claims) => report({ claims }),
+          sendCensus: (census, asks) => report({ census, asks }),
+        },
+      });
+      await server.mesh?.listen(order.socketPath);
+      return null;
+    }
+    case "link":
+      await server?.mesh?.link(order.socketPath);
+      return null;
+    case "unlink":
+      server?.mesh?.unlink(order.socketPath);
+      return null;
+    case "listen": {
+      const { hostname, port, isFirst, tls, access } = order;
+      const reusePort = isFirst ? "claim" : "join";
+      server?.setAccess(access);
+      const secure = tls === null ? {} : { tls };
+      const options = { transport: "tcp", hostname, port, reusePort, ...secure } as const;
+      const address = await server?.listen(options) ?? null;
+      hasListened = true;
+      return address;
+    }
+    case "renew":
+      await server?.renew(order.tls);
+      return null;
+    case "set_access":
+      server?.setAccess(order.access);
+      return null;
+    case "drain":
+      logger?.info("draining {connections}", {
+        connections: counted(server?.counters.connections ?? 0, "connection"),
+      });
+      await server?.drain();
+      return null;
+    case "stop":
+      await server?.stop(stopOptions);
+      return null;
+    case "ping":
+      return null;
+  }
+}
+
+function versionMismatch(version: unknown): string {
+  return `it is of another version of the server (${CONTROL_VERSION}) than its supervisor ` +
+    `(${version}), and they don't understand each other: restart the server`;
+}

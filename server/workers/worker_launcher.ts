@@ -1,0 +1,187 @@
+import { randomBytes } from "node:crypto";
+import type { Address, Runtime } from "../../runtime/types.ts";
+import { CONTROL_VERSION } from "./control.ts";
+import type { Limits } from "../limits.ts";
+import type { LogLevel } from "../log/log.ts";
+import type { Timekeeper } from "../timing/timekeeper.ts";
+import { type WorkerEvents, WorkerProcess } from "./worker_process.ts";
+import type { Settings, WorkerSettings } from "./worker_settings.ts";
+
+/** What a supervisor starts. */
+export interface SupervisorPlan extends Settings {
+  readonly workers: number;
+  readonly hostname: string;
+  /** 0 lets the system choose; all workers share what it chose. */
+  readonly port: number;
+  /** The limits of each worker; those of connections, rates and topics hold for all together. */
+  readonly limits: Limits;
+  /** Connections that one worker's descriptors are enough for. */
+  readonly maxOwnConnections: number;
+  readonly logLevel: LogLevel;
+  /** Milliseconds over which workers close their connections when they stop; see `Order`. */
+  readonly drainMs: number | null;
+}
+
+/**
+ * How long a new worker may take to be ready. All may start at once, on few cores.
+ *
+ * @param workers How many the server has.
+ */
+export function startPatienceMs(workers: number): number {
+  return 10_000 + 1_000 * workers;
+}
+
+/** What {@linkcode WorkerLauncher} needs of its supervisor. */
+export interface LauncherHost {
+  readonly runtime: Runtime;
+  readonly plan: SupervisorPlan;
+  readonly settings: WorkerSettings;
+  /** Tells where the workers' timestamps stand. */
+  readonly timekeeper: Timekeeper;
+  /** Those that have a process: the launcher keeps it so. */
+  readonly workers: Set<WorkerProcess>;
+  readonly events: WorkerEvents;
+}
+
+/** Brings workers up: starts their processes, links them with all others, and lets them listen. */
+export class WorkerLauncher {
+  readonly #host: LauncherHost;
+  /** Begins the names of the workers' sockets. A NUL in front makes a name that is no file. */
+  readonly #socketPrefix = `\0hotwheels-${randomBytes(16).toString("hex")}-`;
+  readonly #secret = randomBytes(32).toString("hex");
+  #lastListen: Promise<void> = Promise.resolve();
+  #address: Address | undefined;
+  #isStopped = false;
+
+  constructor(host: LauncherHost) {
+    this.#host = host;
+  }
+
+  /** Where the workers listen, once one does. */
+  get address(): Address | undefined {
+    return this.#address;
+  }
+
+  /** No worker comes up any more. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /**
+   * Starts a worker; it accepts no clients yet.
+   *
+   * @throws {Error} (rejects) if it doesn't come up.
+   */
+  async start(name: string): Promise<WorkerProcess> {
+    const { runtime, events, plan } = this.#host;
+    for (;;) {
+      const worker = await WorkerProcess.spawn(runtime, name, this.#socketPrefix, events);
+      this.#enter(worker);
+      const patienceMs = startPatienceMs(plan.workers);
+      let isLate = false;
+      const patience = setTimeout(() => {
+        isLate = true;
+        worker.kill();
+      }, patienceMs);
+      try {
+        // It came to be while the others were asked to end.
+        if (this.#isStopped) throw new Error("the server is being stopped");
+        await this.#begin(worker);
+        return worker;
+      } catch (error) {
+        worker.kill();
+        const death = await worker.ended;
+        if (isLate) throw new Error(`${name} wasn't ready within ${patienceMs / 1000} s`);
+        // A process can't help signals before its program runs, and these are meant to end nobody.
+        const isHarmless = death === "by SIGHUP" || death === "by SIGUSR2";
+        if (!isHarmless || this.#isStopped) throw error;
+      } finally {
+        clearTimeout(patience);
+      }
+    }
+  }
+
+  /**
+   * Links a worker with all others, both ways, then lets it accept clients.
+   *
+   * @throws {Error} (rejects) if it ends, or can't listen.
+   */
+  async open(worker: WorkerProcess): Promise<void> {
+    // One that starts is linked when it's opened itself.
+    const others = this.#linkable.filter((other) => other !== worker);
+    await Promise.all(others.map((other) => this.#link(worker, other)));
+    const { settings } = this.#host;
+    const { current } = settings;
+    await this.#inTurn(() => this.#listen(worker, current));
+    // It may have been told of a change before it could use that.
+    await settings.catchUp(worker, current);
+  }
+
+  #enter(worker: WorkerProcess): void {
+    const { workers } = this.#host;
+    workers.add(worker);
+    worker.ended.then(() => {
+      workers.delete(worker);
+      for (const other of this.#linkable) {
+        other.order({ do: "unlink", socketPath: worker.socketPath }).catch(() => {});
+      }
+    });
+  }
+
+  async #begin(worker: WorkerProcess): Promise<void> {
+    const { plan, timekeeper } = this.#host;
+    const { limits, workers, maxOwnConnections, logLevel, drainMs } = plan;
+    const { name, socketPath } = worker;
+    await worker.order({
+      do: "start",
+      version: CONTROL_VERSION,
+      name,
+      socketPath,
+      secret: this.#secret,
+      limits,
+      workers,
+      maxOwnConnections,
+      logLevel,
+      drainMs,
+      timestampsAfter: timekeeper.timestamps.next(),
+    });
+    worker.phase = "linking";
+  }
+
+  /** Lets one worker after the other begin to listen. */
+  #inTurn(listen: () => Promise<void>): Promise<void> {
+    return this.#lastListen = this.#lastListen.catch(() => {}).then(listen);
+  }
+
+  /** Lets a worker accept clients; the first one finds out whether the address is to be had. */
+  async #listen(worker: WorkerProcess, { tls, access }: Settings): Promise<void> {
+    const { plan, workers } = this.#host;
+    // A name is looked up once: workers to come need no answer, and get no other.
+    const { hostname, port } = this.#address?.transport === "tcp" ? this.#address : plan;
+    const isFirst = ![...workers].some(({ isListening }) => isListening);
+    const order = { do: "listen", hostname, port, isFirst, tls, access } as const;
+    this.#address = await worker.order(order) ?? undefined;
+    worker.isListening = true;
+    worker.servingSinceMs = performance.now();
+    if (worker.phase === "linking") worker.phase = "serving";
+  }
+
+  /** The workers that listen for the others. */
+  get #linkable(): WorkerProcess[] {
+    return [...this.#host.workers].filter(({ phase }) => phase !== "starting");
+  }
+
+  /** Links two workers both ways. Resolves when both links stand, or when one is not needed any more. */
+  async #link(worker: WorkerProcess, other: WorkerProcess): Promise<void> {
+    try {
+      await Promise.all([
+        other.order({ do: "link", socketPath: worker.socketPath }),
+        worker.order({ do: "link", socketPath: other.socketPath }),
+      ]);
+    } catch (error) {
+      // One that is about to end can't be linked with, nor be told to.
+      await Promise.race([worker.ended, other.ended]);
+      if (worker.hasEnded) throw error;
+    }
+  }
+}

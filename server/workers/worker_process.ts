@@ -1,0 +1,168 @@
+import type { ChildProcess } from "node:child_process";
+import { startChild } from "../../cli/child.ts";
+import type { Address, Runtime } from "../../runtime/types.ts";
+import type { OverdueProcess, UnreachableProcess } from "../cluster/backplane.ts";
+import type { CensusMessage, LedgerMessage, NumberedOrder, Order, Report } from "./control.ts";
+import type { Claim, Notice } from "../lending/terms.ts";
+import type { Census } from "../shares/census.ts";
+
+/** How a worker's process ended, in words: `with status 1`, `by SIGKILL`. */
+export type Death = string;
+
+interface Pending {
+  resolve(value: Address | null): void;
+  reject(error: Error): void;
+}
+
+/**
+ * How Deno's memory is to be kept where the server is, as in the task `serve`: what a pass allocates
+ * is garbage at once, so a young generation of 1 MiB does as well as one that grows freely, and an
+ * idle subscriber costs a quarter less.
+ */
+const DENO_MEMORY_FLAGS = "--v8-flags=--max-semi-space-size=1";
+
+/** What a worker tells by itself. */
+export interface WorkerEvents {
+  /** Somebody asked this one process to end. */
+  onSignal(worker: WorkerProcess): void;
+  /** It claims some of what the workers lend each other. */
+  onClaims(worker: WorkerProcess, claims: readonly Claim[]): void;
+  /** It says that another worker gives no sign of life. */
+  onOverdue(overdue: OverdueProcess): void;
+  /** It says that it can't be linked with another worker any more. */
+  onUnreachable(worker: WorkerProcess, unreachable: UnreachableProcess): void;
+  /** It says what its addresses hold, and may ask the same about the others'. */
+  onCensus(worker: WorkerProcess, census: Census, asks: boolean): void;
+}
+
+/**
+ * The life of a worker: it loads its program (`starting`), comes to be linked with the others and to
+ * listen (`linking`), accepts clients (`serving`), and was asked to end by itself (`leaving`).
+ */
+export type WorkerPhase = "starting" | "linking" | "serving" | "leaving";
+
+/** A worker's process, as its supervisor sees it. */
+export class WorkerProcess {
+  /** Its name in the log. */
+  readonly name: string;
+  /** For its supervisor to set. */
+  phase: WorkerPhase = "starting";
+  /** Whether it listens for clients. */
+  isListening = false;
+  /** When it began to serve, as `performance.now()` has it. */
+  servingSinceMs: number | undefined;
+  /** Where it listens for the other workers: a name that is no file. */
+  readonly socketPath: string;
+  /** Resolves when the process has ended. */
+  readonly ended: Promise<Death>;
+  readonly #child: ChildProcess;
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+  #hasEnded = false;
+
+  constructor(name: string, socketPath: string, child: ChildProcess, events: WorkerEvents) {
+    this.name = name;
+    this.socketPath = socketPath;
+    this.#child = child;
+    child.on("message", (report: Report) => {
+      if ("census" in report) events.onCensus(this, report.census, report.asks);
+      else if ("claims" in report) events.onClaims(this, report.claims);
+      else if ("overdue" in report) events.onOverdue(report.overdue);
+      else if ("unreachable" in report) events.onUnreachable(this, report.unreachable);
+      else if ("signal" in report) events.onSignal(this);
+      else this.#settle(report);
+    });
+    this.ended = new Promise((resolve) => {
+      child.on("exit", (status, signal) => {
+        const death = signal === null ? `with status ${status}` : `by ${signal}`;
+        this.#hasEnded = true;
+        for (const { reject } of this.#pending.values()) {
+          reject(new Error(`${name} ended ${death}`));
+        }
+        this.#pending.clear();
+        resolve(death);
+      });
+    });
+  }
+
+  /**
+   * Starts a worker's process.
+   *
+   * @param prefix Begins the name of its socket.
+   * @throws {Error} (rejects) if no process can be started.
+   */
+  static async spawn(
+    runtime: Runtime,
+    name: string,
+    prefix: string,
+    events: WorkerEvents,
+  ): Promise<WorkerProcess> {
+    const child = await startChild(runtime, import.meta.resolve("./worker.ts"), [
+      DENO_MEMORY_FLAGS,
+      "--allow-net",
+    ]);
+    return new WorkerProcess(name, `${prefix}${name}-${child.pid}`, child, events);
+  }
+
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Milliseconds for which it has served. */
+  get servedMs(): number {
+    return this.servingSinceMs === undefined ? 0 : performance.now() - this.servingSinceMs;
+  }
+
+  /**
+   * Gives an order and waits for the answer.
+   *
+   * @throws {Error} (rejects) if the worker can't do it, or ends before it has.
+   */
+  order(order: Order): Promise<Address | null> {
+    if (this.#hasEnded) return Promise.reject(new Error(`${this.name} has ended`));
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.#send({ ...order, id });
+    });
+  }
+
+  /** Tells what the ledger says. */
+  lend(notices: readonly Notice[], isAnswer: boolean): void {
+    this.#tell({ notices, isAnswer });
+  }
+
+  askCensus(): void {
+    this.#tell({ census: "wanted" });
+  }
+
+  tellCensuses(others: readonly Census[]): void {
+    this.#tell({ census: others });
+  }
+
+  /** Ends the process at once. */
+  kill(): void {
+    // Deno lets a process signal its own children, but not by their ids.
+    if (!this.#hasEnded) this.#child.kill("SIGKILL");
+  }
+
+  #tell(message: LedgerMessage | CensusMessage): void {
+    if (!this.#hasEnded) this.#send(message);
+  }
+
+  /** A process that has just died isn't known to have: without a callback, that would end this one. */
+  #send(message: NumberedOrder | LedgerMessage | CensusMessage): void {
+    if (this.#child.connected) this.#child.send(message, () => {});
+  }
+
+  #settle(report: Extract<Report, { id: number }>): void {
+    const pending = this.#pending.get(report.id);
+    this.#pending.delete(report.id);
+    if ("failed" in report) pending?.reject(new Error(report.failed));
+    else pending?.resolve(report.done);
+  }
+}

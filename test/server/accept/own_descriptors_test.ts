@@ -1,0 +1,67 @@
+import { assertGreater, assertLessOrEqual } from "@std/assert";
+import { spawnSync } from "node:child_process";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { DESCRIPTORS_PER_LINK, OWN_DESCRIPTORS } from "../../../host/capacity.ts";
+import { FIRST, identityFile } from "../../support/identities.ts";
+import { ServerCommand } from "../../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { TlsClient } from "../../support/tls_client.ts";
+import { until } from "../../support/until.ts";
+import { skipWorkers, withWorkers, workersOf } from "../../support/workers.ts";
+
+/** Elsewhere nothing shows another process's descriptors. */
+const skip = process.platform === "linux" ? false : "only Linux shows them";
+
+/** How many descriptors a process has. */
+function descriptorsOf(pid: number): number {
+  const { stdout } = spawnSync("ls", [`/proc/${pid}/fd`], { encoding: "utf8" });
+  return stdout.trim().split(/\s+/).length;
+}
+
+for (const runtime of TESTED_RUNTIMES) {
+  describe(`a server on ${runtime}`, () => {
+    it("needs no more descriptors for itself than are kept for it", { skip }, async () => {
+      const files = [
+        "--tls-cert",
+        identityFile("first", "crt"),
+        "--tls-key",
+        identityFile("first", "key"),
+      ];
+      const server = await ServerCommand.listening(runtime, files);
+      try {
+        let most = 0;
+        const timer = setInterval(() => most = Math.max(most, descriptorsOf(server.pid)), 5);
+        try {
+          for (let round = 1; round <= 5; round++) {
+            const client = await TlsClient.dial(server.port, FIRST);
+            client.dispose();
+            process.kill(server.pid, "SIGHUP");
+            await until("it is renewed", () => {
+              return server.stderr.split("the certificate is renewed").length > round;
+            });
+          }
+        } finally {
+          clearInterval(timer);
+        }
+        assertGreater(most, 10);
+        assertLessOrEqual(most, OWN_DESCRIPTORS);
+      } finally {
+        await server.dispose();
+      }
+    });
+
+    it(
+      "needs two more in a worker for each other one",
+      { skip: skipWorkers, timeout: 60_000 },
+      async () => {
+        await withWorkers(runtime, 4, (server) => {
+          for (const pid of workersOf(server)) {
+            assertLessOrEqual(descriptorsOf(pid), OWN_DESCRIPTORS + 3 * DESCRIPTORS_PER_LINK);
+          }
+          return Promise.resolve();
+        });
+      },
+    );
+  });
+}

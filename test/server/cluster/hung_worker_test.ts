@@ -1,0 +1,156 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import process from "node:process";
+import { describe, it } from "node:test";
+import type { RuntimeName } from "../../../cli/program.ts";
+import { JanusClient, message, publish } from "../../support/janus_client.ts";
+import { ServerCommand } from "../../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { quiet, until } from "../../support/until.ts";
+import { onEachWorker, skipWorkers, workersOf } from "../../support/workers.ts";
+
+const runtime = TESTED_RUNTIMES[0] as RuntimeName;
+
+const FILLING = "x".repeat(20_000);
+
+/** A server with three workers, one of which will be stopped. */
+async function withThreeWorkers(
+  flags: readonly string[],
+  body: (server: ServerCommand, pids: readonly number[]) => Promise<void>,
+): Promise<void> {
+  const server = await ServerCommand.listening(runtime, [
+    ...["--workers", "3", "--log-level", "error"],
+    ...flags,
+  ]);
+  const pids = pidsOf(server);
+  try {
+    await body(server, pids);
+  } finally {
+    for (const pid of pids) {
+      try {
+        process.kill(pid, "SIGCONT");
+      } catch {
+        // It was ended.
+      }
+    }
+    server.signal("SIGTERM");
+    await server.exited();
+  }
+}
+
+/** The process ids of its workers. */
+function pidsOf({ stdout }: ServerCommand): number[] {
+  return workersOf({ pid: Number(/ pid (\d+)/.exec(stdout)?.[1]) });
+}
+
+/** What stands in the place of `data`, of the messages that a client has received, in order. */
+function dataOf({ frames }: JanusClient): unknown[] {
+  return frames.map((frame) => (JSON.parse(frame) as { data: { n: unknown } }).data.n);
+}
+
+function numbers(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
+
+/** Publishes so many messages of 20 kB, numbered. */
+function publishMany(client: JanusClient, topic: string, count: number): void {
+  for (let n = 0; n < count; n++) client.send(publish(message(topic, { n, FILLING })));
+}
+
+describe(`a worker that hangs, on ${runtime}`, { skip: skipWorkers }, () => {
+  it("holds nobody up on the others for long, and gets what it's owed when it goes on", {
+    timeout: 60_000,
+  }, async () => {
+    await withThreeWorkers([], async (server, pids) => {
+      const readers = await onEachWorker(
+        pids,
+        server,
+        () => JanusClient.subscribed(server, "bulk"),
+      );
+      const publishers = await onEachWorker(pids, server, () => JanusClient.greeted(server));
+      const [publisherPid, victim, other] = pids as [number, number, number];
+      process.kill(victim, "SIGSTOP");
+      const [publisher] = publishers.on(publisherPid) as [JanusClient];
+      // More than the links' buffers and what is owed before publishers wait.
+      publishMany(publisher, "bulk", 200);
+      const healthy = [...readers.on(publisherPid), ...readers.on(other)];
+      await until("the others have all", () => {
+        return healthy.every(({ frames }) => frames.length === 200);
+      });
+      // They didn't have to wait until it was ended for its silence, which takes ten seconds.
+      assert(pidsOf(server).includes(victim));
+      for (const reader of healthy) assertEquals(dataOf(reader), numbers(200));
+      process.kill(victim, "SIGCONT");
+      for (const reader of readers.on(victim)) {
+        await until("it has all", () => reader.frames.length === 200);
+        assertEquals(dataOf(reader), numbers(200));
+      }
+      assertEquals(server.stderr, "");
+      for (const client of [...readers.clients, ...publishers.clients]) await client.dispose();
+    });
+  });
+
+  it("is ended when more waits for it than may, and replaced, and a line says so", {
+    timeout: 60_000,
+  }, async () => {
+    await withThreeWorkers(["--max-total-pending-bytes", "60000000"], async (server, pids) => {
+      const readers = await onEachWorker(
+        pids,
+        server,
+        () => JanusClient.subscribed(server, "bulk"),
+      );
+      const publishers = await onEachWorker(pids, server, () => JanusClient.greeted(server));
+      const [publisherPid, victim, other] = pids as [number, number, number];
+      process.kill(victim, "SIGSTOP");
+      const [publisher] = publishers.on(publisherPid) as [JanusClient];
+      publishMany(publisher, "bulk", 400);
+      const healthy = [...readers.on(publisherPid), ...readers.on(other)];
+      await until("the others have all", () => {
+        return healthy.every(({ frames }) => frames.length === 400);
+      });
+      for (const reader of healthy) assertEquals(dataOf(reader), numbers(400));
+      await until("another worker has come", () => {
+        const now = pidsOf(server);
+        return now.length === 3 && !now.includes(victim);
+      });
+      assertMatch(
+        server.stderr,
+        /worker-\d has taken nothing from another worker for \d\.\d s, and \d{7} bytes wait for it; it is ended/,
+      );
+      assert(!server.stderr.includes("no sign of life"), server.stderr);
+      for (const client of [...readers.clients, ...publishers.clients]) await client.dispose();
+    });
+  });
+
+  it("costs no message of publishers that close at once", { timeout: 60_000 }, async () => {
+    await withThreeWorkers([], async (server, pids) => {
+      const readers = await onEachWorker(
+        pids,
+        server,
+        () => JanusClient.subscribed(server, "brief"),
+      );
+      const [, victim] = pids as [number, number];
+      process.kill(victim, "SIGSTOP");
+      let sent = 0;
+      const gone: Promise<void>[] = [];
+      for (const endMs = performance.now() + 3_000; performance.now() < endMs;) {
+        for (let i = 0; i < 10; i++) gone.push(publishOnce(server, sent++));
+        await quiet(20);
+      }
+      process.kill(victim, "SIGCONT");
+      await Promise.all(gone);
+      for (const reader of readers.clients) {
+        await until("it has all", () => reader.frames.length === sent);
+        const got = (dataOf(reader) as number[]).sort((a, b) => a - b);
+        assertEquals(got, numbers(sent));
+      }
+      for (const client of readers.clients) await client.dispose();
+    });
+  });
+});
+
+/** Publishes one message as the clients of 2009 did: it isn't terminated, and nothing is read. */
+async function publishOnce(server: ServerCommand, n: number): Promise<void> {
+  const client = await JanusClient.open(server, { deaf: true });
+  await client.sent(`PUBLISH\0${message("brief", { n })}`);
+  client.close();
+}

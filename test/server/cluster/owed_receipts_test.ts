@@ -1,0 +1,147 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { describe, it } from "node:test";
+import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
+import {
+  MAX_OWED_RECEIPTS,
+  MAX_OWED_RECEIPTS_IN_NEED,
+  OWED_RECEIPTS_SHARE,
+  RECEIPT_OVERHEAD_BYTES,
+} from "../../../server/limits.ts";
+import { MemoryBudget } from "../../../server/flow/memory_budget.ts";
+import { type OwedReceipt, ReceiptQueue } from "../../../server/cluster/owed_receipts.ts";
+import { ReceiptDesk } from "../../../server/topics/receipt_desk.ts";
+import type { Receipt } from "../../../server/topics/receipts.ts";
+import { Turns } from "../../../server/timing/fair_scheduler.ts";
+import { MemoryRuntime } from "../../support/memory_runtime.ts";
+
+function written(count: number): Receipt {
+  return { matched: count, written: count, queued: 0, evicted: 0 };
+}
+
+class Bed {
+  readonly runtime = new MemoryRuntime({ turns: "manual", writesPerTurn: 4 });
+  readonly budget: MemoryBudget;
+  readonly desk: ReceiptDesk;
+
+  constructor(budgetBytes = 1e9) {
+    this.budget = new MemoryBudget(budgetBytes, {});
+    this.desk = new ReceiptDesk({
+      runtime: this.runtime,
+      budget: this.budget,
+      clock: new CoarseClock(0),
+      turns: new Turns(this.runtime),
+    });
+  }
+
+  /** A queue whose receipts are given as soon as they're settled. */
+  queue(given: unknown[] = []): ReceiptQueue {
+    const queue: ReceiptQueue = new ReceiptQueue(this.desk, () => {
+      for (let owed = queue.takeSettled(); owed !== undefined; owed = queue.takeSettled()) {
+        given.push([owed.micros, owed.written]);
+      }
+    });
+    return queue;
+  }
+}
+
+describe("the receipts that a publisher is owed", () => {
+  it("go out in the order of its messages, each with all of its parts", () => {
+    const given: unknown[] = [];
+    const queue = new Bed().queue(given);
+    const first = queue.owe(1);
+    first.awaitOneMore();
+    const second = queue.owe(2);
+    second.take(written(5));
+    first.take(written(1));
+    assertEquals(given, []);
+    first.take(written(2));
+    assertEquals(given, [[1, 3], [2, 5]]);
+  });
+
+  it("leave out what isn't told", () => {
+    const given: unknown[] = [];
+    const owed = new Bed().queue(given).owe(1);
+    owed.awaitOneMore();
+    owed.take(written(1));
+    owed.leaveOut();
+    assertEquals(given, [[1, 1]]);
+  });
+
+  it("are memory until then", () => {
+    const bed = new Bed();
+    const queue = bed.queue();
+    const owed = Array.from({ length: 100 }, (_, i) => queue.owe(i));
+    const bytes = 100 * RECEIPT_OVERHEAD_BYTES;
+    assertEquals([queue.heldBytes, bed.budget.heldBytes], [bytes, bytes]);
+    for (const receipt of owed) receipt.take(written(0));
+    assertEquals([queue.heldBytes, bed.budget.heldBytes], [0, 0]);
+  });
+
+  it("make it wait when they are too many, until half of them are given", () => {
+    const bed = new Bed();
+    const queue = bed.queue();
+    const owed: OwedReceipt[] = [];
+    for (let i = 0; i < MAX_OWED_RECEIPTS; i++) {
+      assertEquals([queue.isFull, queue.gate], [false, undefined]);
+      owed.push(queue.owe(i));
+    }
+    let resumed = 0;
+    assertNotEquals(queue.gate, undefined);
+    queue.gate?.wait({ resume: () => resumed++ });
+    const half = MAX_OWED_RECEIPTS / 2;
+    for (const receipt of owed.slice(0, half - 1)) receipt.take(written(0));
+    bed.runtime.settle();
+    assertEquals(resumed, 0);
+    owed[half - 1]?.take(written(0));
+    bed.runtime.settle();
+    assertEquals(resumed, 1);
+  });
+
+  it("are few for each where those of all take much memory", () => {
+    const bed = new Bed(MAX_OWED_RECEIPTS * RECEIPT_OVERHEAD_BYTES * 10 / OWED_RECEIPTS_SHARE);
+    const innocent = bed.queue();
+    const few = Array.from({ length: MAX_OWED_RECEIPTS_IN_NEED - 1 }, (_, i) => innocent.owe(i));
+    const flooders = Array.from({ length: 1_000 }, () => bed.queue());
+    const owed: OwedReceipt[] = [];
+    for (let sent = true; sent;) {
+      sent = false;
+      for (const queue of flooders) {
+        if (queue.isFull) continue;
+        owed.push(queue.owe(owed.length));
+        sent = true;
+      }
+    }
+    assert(owed.length < 1_000 * (MAX_OWED_RECEIPTS_IN_NEED + 1), String(owed.length));
+    assertEquals([few.length > 0, innocent.isFull], [true, false]);
+    for (const receipt of [...owed, ...few]) receipt.take(written(0));
+    assertEquals(flooders.filter((queue) => queue.isFull), []);
+    assertEquals(bed.budget.heldBytes, 0);
+  });
+
+  it("don't wait behind all who are owed many", () => {
+    const bed = new Bed();
+    const given: string[] = [];
+    for (let i = 0; i < 100; i++) {
+      bed.desk.schedule({ isOwedFew: false, giveReceipts: () => given.push("many") });
+    }
+    bed.desk.schedule({ isOwedFew: true, giveReceipts: () => given.push("few") });
+    bed.runtime.turn();
+    assertEquals(given.includes("few"), true);
+    bed.runtime.settle();
+    assertEquals(given.length, 101);
+  });
+
+  it("are given to no more publishers in a turn than the loop bears", () => {
+    const bed = new Bed();
+    let given = 0;
+    for (let i = 0; i < 10; i++) {
+      bed.desk.schedule({ isOwedFew: i % 2 === 0, giveReceipts: () => given++ });
+    }
+    const counts: number[] = [];
+    while (given < 10) {
+      bed.runtime.turn();
+      counts.push(given);
+    }
+    assertEquals(counts, [4, 8, 10]);
+  });
+});

@@ -1,0 +1,438 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { networkInterfaces } from "node:os";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { findProgram, PROJECT_ROOT, type RuntimeName } from "../../../cli/program.ts";
+import {
+  authenticate,
+  errorOf,
+  JanusClient,
+  message,
+  publish,
+  subscribe,
+} from "../../support/janus_client.ts";
+import { directCommand, type Exit, ServerCommand } from "../../support/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { until } from "../../support/until.ts";
+
+const KIB = 1024;
+
+/** Command lines that can't be understood, and what the one line must name. */
+const BAD_LINES: readonly (readonly [string, string])[] = [
+  ["--nonsense", "--nonsense"],
+  ["--max-conections=5", "did you mean --max-connections?"],
+  ["-p 5", "-p"],
+  ["extra", "extra"],
+  ["--prot 5", "did you mean --port?"],
+  ["--port", "--port"],
+  ["--port x", '"x"'],
+  ["--port 65536", "65536"],
+  ["--port 1 --port 2", "--port"],
+  ["--port 8e3", '"8e3"'],
+  ["--host a/b", '"a/b"'],
+  ["--max-connections 0", '"0"'],
+  ["--max-connections -1", 'whole number from 1 to 1000000, not "-1"'],
+  ["--max-connections-per-ip 0", '"0"'],
+  ["--accept-rate 1.5", '"1.5"'],
+  ["--max-frame-bytes 63", '"63"'],
+  ["--max-topic-bytes 257", '"257"'],
+  ["--max-topics many", '"many"'],
+  ["--max-topics-total 0", '"0"'],
+  ["--max-memory 134217727", "134217728 at least"],
+  ["--max-memory 300000000 --workers 2", "lower --workers"],
+  ["--max-pending-bytes 1024", "1024"],
+  ["--publish-rate fast", '"fast"'],
+  ["--publish-from 10.0.0.0/8,nowhere", '"nowhere"'],
+  ["--subscribe-from 10.0.0.0/33", '"10.0.0.0/33"'],
+  ["--max-wrong-keys none", '"none"'],
+  ["--write-deadline 5", '"5"'],
+  ["--write-deadline 0s", '"0s"'],
+  ["--idle-timeout 25h", '"25h"'],
+  ["--ping-after 2days", '"2days"'],
+  ["--legacy-idle-timeout 0s", '"0s"'],
+  ["--legacy-idle-timeout never", '"never"'],
+  ["--drain-seconds soon", '"soon"'],
+  ["--drain-seconds 3601", '"3601"'],
+  ["--log-level loud", '"loud"'],
+  ["--workers none", '"none"'],
+];
+
+/** What makes a command one that may not listen on port 1, where there is such a thing. */
+const withoutRights = process.getuid?.() !== 0
+  ? []
+  : spawnSync("setpriv", ["--version"]).status === 0
+  ? ["setpriv", "--inh-caps=-all", "--bounding-set=-net_bind_service"]
+  : undefined;
+
+const hasIpv6 = Object.values(networkInterfaces()).flat().some((at) => at?.address === "::1");
+
+async function run(runtime: RuntimeName, flags: readonly string[]): Promise<Exit> {
+  return await new ServerCommand(directCommand(runtime), flags).exited();
+}
+
+/** It ended with this status and one line of error that names the word, without a stack. */
+function assertRefused(exit: Exit, status: number, word: string): void {
+  assertEquals([exit.status, exit.stdout], [status, ""], exit.stderr);
+  assertMatch(exit.stderr, /^hotwheels: [^\n]+\n$/);
+  assertStringIncludes(exit.stderr, word);
+}
+
+for (const runtime of TESTED_RUNTIMES) {
+  describe(`the server's command on ${runtime}`, () => {
+    async function withServer(
+      flags: readonly string[],
+      test: (server: ServerCommand) => Promise<void>,
+    ): Promise<void> {
+      const server = await ServerCommand.listening(runtime, flags);
+      try {
+        await test(server);
+      } finally {
+        await server.dispose();
+      }
+    }
+
+    it("says in one line where it listens, on what, and how many it takes", async () => {
+      await withServer(["--max-connections", "123"], async (server) => {
+        const line = new RegExp(
+          `^hotwheels listening on 127\\.0\\.0\\.1:(\\d+) \\(${runtime} \\d+\\.\\d+\\.\\d+, ` +
+            `pid ${server.pid}, at most 123 connections\\)\\n$`,
+        );
+        assertMatch(server.stdout, line);
+        const client = await JanusClient.greeted(server);
+        await client.dispose();
+        server.signal("SIGTERM");
+        const { status, stdout, stderr } = await server.exited();
+        assertEquals(status, 0);
+        assertMatch(stdout, line);
+        assertMatch(stderr, /^\S+ \[info\] hotwheels: got SIGTERM: .*\n.* stopped after .*\n$/);
+      });
+    });
+
+    it("writes an IPv6 address so that its port can be told from it", {
+      skip: hasIpv6 ? false : "there is no IPv6 on the loopback",
+    }, async () => {
+      await withServer(["--host", "::1"], async (server) => {
+        assertMatch(server.stdout, /^hotwheels listening on \[::1\]:\d+ \(/);
+        const client = await JanusClient.greeted({ hostname: "::1", port: server.port });
+        await client.dispose();
+      });
+    });
+
+    it("takes as many as the descriptor limit leaves unless told otherwise", async () => {
+      const limited = ["sh", "-c", 'ulimit -n 300; exec "$@"', "sh", ...directCommand(runtime)];
+      const server = await ServerCommand.listening(runtime, [], limited);
+      try {
+        assertStringIncludes(server.stdout, `at most ${300 - 64} connections`);
+      } finally {
+        server.signal("SIGTERM");
+        await server.exited();
+      }
+    });
+
+    for (const workers of process.platform === "linux" ? [1, 2] : [1]) {
+      it(`takes no more than that whatever it's told, workers: ${workers}`, async () => {
+        const command = runtime === "deno"
+          ? [findProgram("deno").path, "task", "-q", "serve"]
+          : directCommand(runtime);
+        const limited = ["sh", "-c", 'ulimit -n 300; exec "$@"', "sh", ...command];
+        const flags = ["--max-connections", "1000000", "--workers", `${workers}`];
+        const server = await ServerCommand.listening(runtime, flags, limited);
+        try {
+          // Each is linked with every other, both ways.
+          const most = workers * (300 - 64 - 2 * (workers - 1));
+          assertStringIncludes(server.stdout, `at most ${most} connections`);
+          assertMatch(server.stderr, /^hotwheels: 1000000 connections in .* 300 are allowed; /);
+        } finally {
+          server.signal("SIGTERM");
+          await server.exited();
+        }
+      });
+    }
+
+    it("prints its flags when asked for help", async () => {
+      const { status, stdout, stderr } = await run(runtime, ["--help", "--port", "7"]);
+      assertEquals([status, stderr], [0, ""]);
+      const flags = [
+        "host",
+        "port",
+        "max-connections",
+        "max-connections-per-ip",
+        "accept-rate",
+        "max-frame-bytes",
+        "max-topic-bytes",
+        "max-topics",
+        "max-topics-total",
+        "max-pending-bytes",
+        "soft-pending-bytes",
+        "soft-pending-time",
+        "max-total-pending-bytes",
+        "max-memory",
+        "publish-from",
+        "subscribe-from",
+        "publish-from-file",
+        "subscribe-from-file",
+        "publish-key-file",
+        "subscribe-key-file",
+        "max-wrong-keys",
+        "publish-rate",
+        "write-deadline",
+        "ping-after",
+        "idle-timeout",
+        "legacy-idle-timeout",
+        "drain-seconds",
+        "workers",
+        "log-level",
+        "help",
+        "version",
+      ];
+      for (const flag of flags) assertMatch(stdout, new RegExp(`^ *(-h, )?--${flag}\\b`, "m"));
+      assertMatch(stdout, /deno task -q serve/);
+      assertMatch(stdout, /bun run server\/main\.ts/);
+    });
+
+    it("prints its version", async () => {
+      const { version } = JSON.parse(readFileSync(`${PROJECT_ROOT}deno.json`, "utf8"));
+      assertEquals(await run(runtime, ["--version"]), {
+        status: 0,
+        signal: null,
+        stdout: `${version}\n`,
+        stderr: "",
+      });
+    });
+
+    for (const [line, word] of BAD_LINES) {
+      it(`refuses ${line} in one line with status 2`, async () => {
+        assertRefused(await run(runtime, line.split(" ")), 2, word);
+      });
+    }
+
+    it("takes times in fractions of a second and of a millisecond", async () => {
+      await withServer(["--idle-timeout", "0.4s", "--ping-after", "300.5ms"], async (server) => {
+        const client = await JanusClient.greeted(server);
+        client.send("\0");
+        assertEquals(await client.frame(), "PING");
+        assertEquals(errorOf(await client.frame()).code, "idle_timeout");
+        await client.dispose();
+      });
+    });
+
+    it("says in one line that the port is in use, with status 1", async () => {
+      const other = createServer().listen(0, "127.0.0.1");
+      await new Promise((resolve) => other.once("listening", resolve));
+      const { port } = other.address() as { port: number };
+      try {
+        const flags = ["--host", "127.0.0.1", "--port", String(port)];
+        assertRefused(await run(runtime, flags), 1, String(port));
+      } finally {
+        other.close();
+      }
+    });
+
+    it("says in one line that the address isn't this machine's, with status 1", async () => {
+      assertRefused(await run(runtime, ["--host", "192.0.2.1", "--port", "0"]), 1, "192.0.2.1");
+      const unknown = "no-such-host.invalid";
+      assertRefused(await run(runtime, ["--host", unknown, "--port", "0"]), 1, unknown);
+    });
+
+    it("says in one line that the port needs more rights, with status 1", {
+      skip: withoutRights === undefined ? "root may listen on any port here" : false,
+    }, async () => {
+      const command = [...withoutRights ?? [], ...directCommand(runtime)];
+      const flags = ["--host", "127.0.0.1", "--port", "1"];
+      assertRefused(await new ServerCommand(command, flags).exited(), 1, "127.0.0.1:1");
+    });
+
+    it("holds clients to the limits that its flags set", async () => {
+      const flags = [
+        "--max-connections=2",
+        "--max-frame-bytes=100",
+        "--max-topics=2",
+        "--max-topic-bytes=5",
+        "--log-level=error",
+      ];
+      await withServer(flags, async (server) => {
+        const refused = async (bytes: string) => {
+          const client = await JanusClient.greeted(server);
+          client.send(bytes);
+          const { frames } = await client.closed();
+          await client.dispose();
+          return errorOf(frames.at(-1)).code;
+        };
+        assertEquals(await refused(`PUBLISH\0${message("t", "x".repeat(100))}`), "frame_too_large");
+        assertEquals(await refused(subscribe("123456")), "bad_frame");
+        assertEquals(await refused(["a", "b", "c"].map(subscribe).join("")), "too_many_topics");
+        const [one, two] = [await JanusClient.greeted(server), await JanusClient.greeted(server)];
+        const three = await JanusClient.open(server);
+        assertEquals(errorOf((await three.closed()).frames[0]).code, "too_many_connections");
+        for (const client of [one, two, three]) await client.dispose();
+        assertEquals(server.stderr, "");
+      });
+    });
+
+    it("holds all clients together to the topics that its flag sets", async () => {
+      await withServer(["--max-topics-total=2", "--log-level=warning"], async (server) => {
+        const holder = await JanusClient.subscribed(server, "a", "b");
+        const other = await JanusClient.subscribed(server, "a");
+        other.send(subscribe("c"));
+        assertEquals(errorOf((await other.closed()).frames[0]).code, "too_many_topics");
+        await until("it's logged", () => server.stderr.endsWith("\n"));
+        assertMatch(server.stderr, /closed 127\.0\.0\.1:\d+: too_many_topics, .*All 2 topics/);
+        for (const client of [holder, other]) await client.dispose();
+      });
+    });
+
+    it("holds one address to what its flags set", async () => {
+      const flags = ["--max-connections-per-ip=2", "--log-level=warning"];
+      await withServer(flags, async (server) => {
+        const [one, two] = [await JanusClient.greeted(server), await JanusClient.greeted(server)];
+        const three = await JanusClient.open(server);
+        assertEquals(errorOf((await three.closed()).frames[0]).code, "too_many_connections");
+        await until("it's logged", () => server.stderr.endsWith("\n"));
+        assertMatch(server.stderr, /closed 127\.0\.0\.1:\d+: too_many_connections, .*one address/);
+        for (const client of [one, two, three]) await client.dispose();
+      });
+      await withServer(["--accept-rate=1", "--log-level=error"], async (server) => {
+        const clients = Array.from({ length: 20 }, () => new JanusClient(server));
+        const first = await Promise.all(clients.map((client) => client.frame()));
+        assert(first.filter((frame) => frame.includes("too_many_connections")).length > 10);
+        for (const client of clients) await client.dispose();
+      });
+    });
+
+    it("slows who publishes faster than its flag allows, and logs it once", async () => {
+      await withServer(["--publish-rate=20", "--log-level=info"], async (server) => {
+        const publisher = await JanusClient.greeted(server);
+        publisher.send(publish(message("t")).repeat(30) + subscribe("t"));
+        assertEquals(await publisher.frame(), "ACK");
+        await until("it's logged", () => server.stderr.endsWith("\n"));
+        assertMatch(
+          server.stderr,
+          /^[^\n]*slowed 127\.0\.0\.1:\d+: .*more than 20 messages[^\n]*\n$/,
+        );
+        await publisher.dispose();
+      });
+    });
+
+    for (const workers of ["1", "2"]) {
+      it(`lets those publish whom its flags allow, with ${workers} workers`, async () => {
+        const directory = mkdtempSync("/tmp/hotwheels-test-");
+        const path = `${directory}/keys`;
+        writeFileSync(path, "\n  the key of old\nthe-new-key \n");
+        const flags = ["--publish-key-file", path, "--subscribe-from", "127.0.0.0/8"];
+        try {
+          await withServer([...flags, "--workers", workers], async (server) => {
+            const reader = await JanusClient.subscribed(server, "t");
+            for (const key of ["the key of old", "the-new-key"]) {
+              const publisher = await JanusClient.greeted(server);
+              publisher.send(authenticate(key) + publish(message("t", key)));
+              assertEquals(await publisher.frame(), "ACK");
+              assertStringIncludes(await reader.frame(), key);
+              await publisher.dispose();
+            }
+            const wrong = await JanusClient.greeted(server);
+            wrong.send(authenticate("a-wrong-key"));
+            const { frames } = await wrong.closed();
+            assertEquals(errorOf(frames[0]).code, "forbidden");
+            const legacy = await JanusClient.greeted(server);
+            legacy.send(`PUBLISH\0${message("t")}`);
+            assertEquals(errorOf((await legacy.closed()).frames[0]).code, "forbidden");
+            const misspelled = await JanusClient.greeted(server);
+            misspelled.send("AUTH a-wrong-key\0");
+            frames.push(...(await misspelled.closed()).frames);
+            await misspelled.dispose();
+            await until("it's logged", () => server.stderr.split("forbidden").length > 2);
+            await until("it's logged", () => server.stderr.includes("bad_frame"));
+            for (const secret of ["key of old", "the-new-key", "a-wrong-key"]) {
+              assert(!server.stderr.includes(secret) && !frames.join().includes(secret));
+            }
+            for (const client of [reader, wrong, legacy]) await client.dispose();
+          });
+        } finally {
+          rmSync(directory, { recursive: true });
+        }
+      });
+    }
+
+    it("says in one line that a file of keys is missing or empty, with status 1", async () => {
+      const directory = mkdtempSync("/tmp/hotwheels-test-");
+      try {
+        const missing = `${directory}/none`;
+        assertRefused(await run(runtime, ["--publish-key-file", missing]), 1, missing);
+        const empty = `${directory}/empty`;
+        writeFileSync(empty, " \n\n");
+        assertRefused(await run(runtime, ["--subscribe-key-file", empty]), 1, empty);
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    });
+
+    it("logs who was closed, why, and how much waited, in a line each", async () => {
+      await withServer(["--max-pending-bytes", String(128 * KIB)], async (server) => {
+        const wrong = await JanusClient.greeted(server);
+        const { localPort } = wrong;
+        wrong.send("nonsense\n\x1b[31m\0");
+        await wrong.closed();
+        const ordinary = await JanusClient.greeted(server);
+        ordinary.close();
+        const deaf = await JanusClient.subscribed(server, "t");
+        deaf.pause();
+        const publisher = await JanusClient.greeted(server);
+        const padding = "p".repeat(32 * KIB);
+        for (let i = 0; i < 500; i++) await publisher.sent(publish(message("t", padding)));
+        await until("both are logged", () => server.stderr.split("\n").length > 2);
+        const [first, second, ...others] = server.stderr.split("\n");
+        assertEquals(others, [""]);
+        assertMatch(
+          first!,
+          /^\S+T\S+ \[warning\] hotwheels: closed 127\.0\.0\.1:\d+: bad_frame, 0 bytes waiting, no topic, \d+\.\d s old: Unknown frame "n" and 13 bytes more$/,
+        );
+        assertStringIncludes(first!, ` closed 127.0.0.1:${localPort}: `);
+        assertMatch(first!, /^[\x20-\x7e]+$/);
+        const bytes =
+          / closed 127\.0\.0\.1:\d+: slow_consumer, (\d+) bytes waiting, topic "t", \d+\.\d s old: /
+            .exec(second!)
+            ?.[1];
+        assert(Number(bytes) > 128 * KIB, second);
+        for (const client of [wrong, ordinary, deaf, publisher]) await client.dispose();
+      });
+    });
+
+    it("outlives whoever reads its log", async () => {
+      await withServer([], async (server) => {
+        const { port } = server;
+        server.closeOutput();
+        for (let i = 0; i < 3; i++) {
+          const wrong = await JanusClient.greeted({ hostname: "127.0.0.1", port });
+          wrong.send("nonsense\0");
+          await wrong.closed();
+          await wrong.dispose();
+        }
+        server.signal("SIGTERM");
+        assertEquals((await server.exited()).status, 0);
+      });
+    });
+
+    it("logs as much as it's asked to", async () => {
+      for (
+        const [level, lines] of [["debug", 4], ["info", 3], ["warning", 1], ["error", 0]] as const
+      ) {
+        await withServer(["--log-level", level], async (server) => {
+          const ordinary = await JanusClient.greeted(server);
+          ordinary.end();
+          await ordinary.closed();
+          const wrong = await JanusClient.greeted(server);
+          wrong.send("nonsense\0");
+          await wrong.closed();
+          await wrong.dispose();
+          await ordinary.dispose();
+          server.signal("SIGTERM");
+          const { stderr } = await server.exited();
+          assertEquals(stderr.split("\n").length - 1, lines, stderr);
+        });
+      }
+    });
+  });
+}

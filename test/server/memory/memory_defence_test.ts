@@ -1,0 +1,246 @@
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import { describe, it } from "node:test";
+import { dataOf, MemoryBed } from "../../support/memory_bed.ts";
+import type { MemoryPeer } from "../../support/memory_peer.ts";
+import { publish } from "../../support/janus_client.ts";
+
+const KIB = 1024;
+
+/** Sends numbered messages of about that many bytes, all in one go. */
+function flood(publisher: MemoryPeer, topic: string, count: number, bytes: number): void {
+  const padding = "p".repeat(bytes);
+  publisher.send(
+    Array.from(
+      { length: count },
+      (_, i) => publish(`{"topic":"${topic}","data":${i},"padding":"${padding}"}`),
+    ).join(""),
+  );
+}
+
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
+
+describe("the server's memory", () => {
+  it("is defended by dropping who took nothing for a second, and costs no reader a message", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: 400 * KIB });
+    const stalled = upTo(5).map(() => bed.subscribed(["t"], { bufferBytes: 200 }));
+    for (const peer of stalled) peer.stall();
+    const healthy = bed.subscribed(["t"], { bufferBytes: 400 * KIB });
+    const publisher = bed.dial();
+    flood(publisher, "t", 200, 4 * KIB);
+    bed.net.settle();
+    assertGreater(bed.server.heldBytes, 300 * KIB);
+    assertLess(bed.server.heldBytes, 400 * KIB);
+    assertLess(dataOf(healthy).length, 200);
+    bed.pass(750);
+    assertEquals(bed.ended, []);
+    bed.pass(500);
+    assertEquals(bed.ended.map(({ reason }) => reason), Array(5).fill("slow_consumer"));
+    for (const { pendingBytes, detail } of bed.ended) {
+      assertGreater(pendingBytes, 200 * KIB);
+      assertEquals(detail, "Took nothing while memory was short");
+    }
+    bed.pass(250);
+    assertEquals(dataOf(healthy), upTo(200));
+    assertEquals(bed.server.heldBytes, 0);
+    assertEquals(bed.server.counters.subscriptions, 1);
+  });
+
+  it("reads what had arrived of clients that are gone, though it reads nobody for want of memory", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: 1024 * KIB });
+    const reader = bed.subscribed(["t"]);
+    const slow = bed.subscribed(["slow"], { bufferBytes: 200 });
+    slow.stall();
+    flood(bed.dial(), "slow", 5, 4 * KIB);
+    bed.net.settle();
+    const flooders = upTo(40).map(() => bed.dial());
+    for (const flooder of flooders) flood(flooder, "nobody", 2_000, 30);
+    bed.net.turn();
+    assertGreater(bed.server.heldBytes, 200 * KIB);
+    // With an abort the kernel gives all that it has, paused or not.
+    for (const flooder of flooders) flooder.reset();
+    bed.net.turn();
+    bed.beginSweep();
+    bed.pass(1_000);
+    // Nor does anybody else pay for it.
+    assertEquals([...new Set(bed.ended.map(({ reason }) => reason))], ["connection_lost"]);
+    slow.flow();
+    bed.pass(250);
+    assertEquals([dataOf(slow), bed.server.heldBytes, bed.ended.length], [upTo(5), 0, 40]);
+    const publisher = bed.dial();
+    flood(publisher, "t", 20, 4 * KIB);
+    bed.pass(1_000);
+    assertEquals(dataOf(reader), upTo(20));
+  });
+
+  it("leaves those alone who took a byte within the last second", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: 400 * KIB });
+    const stalled = bed.subscribed(["t"], { bufferBytes: 200 });
+    const slow = bed.subscribed(["t"], { bufferBytes: 200 });
+    stalled.stall();
+    slow.stall();
+    const publisher = bed.dial();
+    flood(publisher, "t", 100, 4 * KIB);
+    bed.net.settle();
+    bed.pass(750);
+    assertEquals(bed.ended, []);
+    // Right before the sweep at which both have taken nothing for a second.
+    bed.pass(250, () => slow.take(1));
+    assertEquals(bed.ended.length, 1);
+    slow.bufferBytes = 64 * KIB;
+    slow.flow();
+    bed.pass(500);
+    assertEquals(dataOf(slow), upTo(100));
+  });
+
+  it("is defended past its limit too, and no harder than it takes", async () => {
+    const limits = { maxTotalPendingBytes: 420 * KIB, maxFrameBytes: 128 * KIB };
+    const bed = await MemoryBed.start(limits);
+    const readers = upTo(4).map((i) => bed.subscribed([`t${i}`], { bufferBytes: 200 }));
+    const publishers = readers.map(() => bed.dial());
+    for (const reader of readers) reader.stall();
+    for (let round = 0; round < 2; round++) {
+      for (const [i, publisher] of publishers.entries()) flood(publisher, `t${i}`, 1, 45 * KIB);
+      bed.net.settle();
+    }
+    // Some 90 KiB for each reader; the next 128 KiB are 70 too many.
+    assertLess(bed.server.heldBytes, 370 * KIB);
+    // Whoever comes now is the last to go.
+    bed.pass(250);
+    bed.dial().send(`PUBLISH\0{"topic":"x","data":"${"x".repeat(110 * KIB)}`);
+    bed.net.settle();
+    assertGreater(bed.server.heldBytes, 480 * KIB);
+    bed.pass(250, () => {
+      for (const reader of readers.slice(1)) reader.take(1);
+    });
+    assertEquals(bed.ended.map(({ reason, detail }) => [reason, detail]), [
+      ["slow_consumer", "Memory was exhausted"],
+    ]);
+    assertLess(bed.server.heldBytes, 420 * KIB);
+    for (const reader of readers) {
+      reader.bufferBytes = 64 * KIB;
+      reader.flow();
+    }
+    bed.pass(500);
+    assertEquals(readers.map((reader) => dataOf(reader).length), [0, 2, 2, 2]);
+  });
+
+  it("is defended against those who fill it at once, and not against who holds next to nothing", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: KIB * KIB });
+    const reader = bed.subscribed(["t"], { bufferBytes: 200 });
+    bed.pass(250);
+    reader.stall();
+    const publisher = bed.dial();
+    flood(publisher, "t", 10, 100);
+    bed.net.settle();
+    assertGreater(bed.server.heldBytes, 0);
+    // It has been idle for longer than they have.
+    bed.pass(500);
+    for (let i = 0; i < 40; i++) {
+      bed.dial().send(`PUBLISH\0{"topic":"t","data":"${"x".repeat(60 * KIB)}`);
+    }
+    bed.net.settle();
+    assertGreater(bed.server.heldBytes, KIB * KIB);
+    bed.pass(250);
+    assertLess(bed.server.heldBytes, KIB * KIB);
+    assertEquals(new Set(bed.ended.map(({ reason }) => reason)), new Set(["frame_too_large"]));
+    reader.bufferBytes = 64 * KIB;
+    reader.flow();
+    bed.net.settle();
+    assertEquals(dataOf(reader), upTo(10));
+  });
+
+  it("isn't used up by joining for each reader what all of them share", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: 4 * KIB * KIB });
+    const readers = upTo(200).map(() => bed.subscribed(["t"], { bufferBytes: 1 * KIB }));
+    for (const reader of readers) reader.stall();
+    const publisher = bed.dial();
+    for (let i = 0; i < 100; i++) {
+      publisher.send(publish(`{"topic":"t","data":${i},"padding":"${"p".repeat(KIB)}"}`));
+      bed.net.settle();
+    }
+    assertLess(bed.server.heldBytes, 200 * KIB);
+    for (const reader of readers) reader.flow();
+    bed.net.settle();
+    assertEquals(bed.ended, []);
+    for (const reader of readers) assertEquals(dataOf(reader), upTo(100));
+  });
+
+  it("isn't used up by frames that are never completed, and nobody waits for them", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: KIB * KIB + 2 * KIB });
+    const reader = bed.subscribed(["t"]);
+    const publisher = bed.dial();
+    const hoarders = upTo(40).map(() => {
+      const hoarder = bed.dial();
+      hoarder.send(`\0PUBLISH\0{"topic":"t","data":"${"x".repeat(60 * KIB)}`);
+      return hoarder;
+    });
+    bed.net.settle();
+    for (let second = 0; second < 60; second++) {
+      publisher.send(publish(`{"topic":"t","data":${second}}`));
+      bed.pass(1_000, () => {
+        for (const hoarder of hoarders) hoarder.send("x");
+        for (const peer of [reader, publisher]) peer.send("PONG\0");
+      });
+    }
+    assertEquals(dataOf(reader), upTo(60));
+    assertLess(bed.server.heldBytes, 0.75 * KIB * KIB);
+    // No more of them than it takes.
+    assertGreater(hoarders.filter((hoarder) => !hoarder.ended).length, 2);
+    assertEquals(new Set(bed.ended.map(({ reason }) => reason)), new Set(["frame_too_large"]));
+  });
+
+  it("is nobody's for more than half of what unfinished frames may have, if others have some", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: 10 * KIB * KIB });
+    const half = `PUBLISH\0{"topic":"t","data":"${"x".repeat(60 * KIB)}`;
+    const begin = (from: string) => {
+      const peer = bed.dial({ from });
+      peer.send(half);
+      return peer;
+    };
+    const hoarders = upTo(24).map(() => begin("10.0.0.1"));
+    bed.net.settle();
+    bed.pass(5_000);
+    // As long as nobody else has any, they may have them.
+    assertEquals(bed.ended, []);
+    const other = begin("10.0.0.2");
+    bed.net.settle();
+    bed.pass(1_000);
+    const left = hoarders.filter((hoarder) => !hoarder.ended).length;
+    assertEquals(left, Math.floor(10 * KIB * 0.1875 / 2 / 64));
+    assertEquals(other.ended, false);
+    other.send('"}\0');
+    bed.net.settle();
+    bed.pass(250);
+    assertEquals(bed.server.counters.messagesIn, 1);
+    assertEquals(hoarders.filter((hoarder) => !hoarder.ended).length, left);
+  });
+
+  it("lets who takes its time over a frame have it while there is enough", async () => {
+    const bed = await MemoryBed.start();
+    const reader = bed.subscribed(["t"]);
+    const publisher = bed.dial();
+    const frame = `PUBLISH\0{"topic":"t","data":0,"padding":"${"x".repeat(300)}"}`;
+    let at = 0;
+    bed.pass(frame.length * 250, () => {
+      publisher.send(frame[at++] ?? "");
+      reader.send("PONG\0");
+    });
+    assertEquals(dataOf(reader), [0]);
+  });
+
+  it("leaves a publisher alone that completes frame after frame", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: 400 * KIB });
+    const publisher = bed.dial();
+    publisher.send("PUBLISH\0{");
+    // Each segment ends in the middle of a frame.
+    bed.pass(3_000, () => publisher.send(`"topic":"nobody"}\0PUBLISH\0{`));
+    bed.subscribed(["t"], { bufferBytes: 200 }).stall();
+    flood(bed.dial(), "t", 100, 4 * KIB);
+    bed.net.settle();
+    assertGreater(bed.server.heldBytes, 300 * KIB);
+    bed.pass(250, () => publisher.send(`"topic":"nobody"}\0PUBLISH\0{`));
+    assertEquals(bed.ended, []);
+  });
+});

@@ -1,0 +1,162 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import process from "node:process";
+import { describe, it } from "node:test";
+import type { SoakRun } from "../../../tools/soak/report.ts";
+import { soak, type SoakPlan } from "../../../tools/soak/soak.ts";
+import { join } from "../../support/bytes.ts";
+import { withServer } from "../../support/janus_bed.ts";
+
+const TERMINATOR = 1;
+
+/** One message in so many is meddled with. */
+const ONE_IN = 50;
+
+/** How a server is at fault. */
+interface Meddling {
+  /** What is sent instead of a message now and then. */
+  readonly meddle?: (message: Uint8Array) => Uint8Array;
+  /** Milliseconds by which all that the server sends is late. */
+  readonly delayMs?: number;
+  /** Nothing that attackers say, or are told, gets through. */
+  readonly ignoresAttackers?: boolean;
+  /** What the soak is told of how long a stop took. */
+  readonly stopTakesMs?: number;
+}
+
+/** Soaks a server that is behind a relay which meddles with some of what it sends. */
+async function soakMeddledWith(
+  meddling: Meddling,
+  plan: Partial<SoakPlan> = {},
+): Promise<SoakRun> {
+  const { stopTakesMs } = meddling;
+  let run: SoakRun | undefined;
+  await withServer({}, async (bed) => {
+    const relay = await startRelay(bed.port, meddling);
+    run = await soak({
+      name: "meddled with",
+      runtimeVersion: null,
+      door: "open",
+      keys: null,
+      renew: null,
+      misrenew: null,
+      resetsWhenRenewed: false,
+      target: { hostname: "127.0.0.1", port: (relay.address() as AddressInfo).port },
+      pid: null,
+      stop: stopTakesMs === undefined
+        ? null
+        : () => Promise.resolve({ status: 0, took_ms: stopTakesMs }),
+      stopLimitMs: 11_000,
+    }, {
+      durationMs: 2_000,
+      only: "",
+      client: "deno" in process.versions ? "deno" : "bun",
+      latency: { p99Ms: 2_000, maxMs: 10_000 },
+      maxMemoryBytes: Infinity,
+      subscribers: 40,
+      killEveryMs: null,
+      chaosEveryMs: null,
+      attackColumns: 5,
+      seed: 1,
+      patienceMs: 1_000,
+      onProgress() {},
+      ...plan,
+    });
+    relay.close();
+  });
+  return run!;
+}
+
+async function startRelay(port: number, meddling: Meddling): Promise<Server> {
+  const { meddle = (message) => message, delayMs = 0, ignoresAttackers = false } = meddling;
+  let messages = 0;
+  const relay = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+    // Attackers come from other addresses than those who keep the rules.
+    if (ignoresAttackers && !["127.0.0.1", "127.0.0.2"].includes(client.remoteAddress!)) {
+      client.on("error", () => {});
+      client.resume();
+      client.on("end", () => client.end());
+      return;
+    }
+    const server = connect({ host: "127.0.0.1", port, allowHalfOpen: true, noDelay: true });
+    let partial: Uint8Array = new Uint8Array(0);
+    client.on("data", (chunk) => server.write(chunk));
+    client.on("end", () => server.end());
+    server.on("end", () => client.end());
+    server.on("data", (chunk: Uint8Array) => {
+      const bytes = join([partial, chunk]);
+      let start = 0;
+      for (let end; (end = bytes.indexOf(TERMINATOR, start) + 1) > 0; start = end) {
+        const frame = bytes.subarray(start, end);
+        const isMessage = frame.indexOf(0x73) !== -1 && frame.length > 90;
+        const isNext = isMessage && ++messages % ONE_IN === 0;
+        const sent = isNext ? meddle(frame.slice()) : frame;
+        if (delayMs === 0) client.write(sent);
+        else setTimeout(() => client.write(sent), delayMs);
+      }
+      partial = bytes.slice(start);
+    });
+    for (const [one, other] of [[client, server], [server, client]] as const) {
+      one.on("error", () => other.destroy());
+      one.on("close", () => other.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
+  return relay;
+}
+
+describe("the soak of a faulty server", () => {
+  it("finds what is lost, what comes twice and what is damaged", { timeout: 120_000 }, async () => {
+    let times = 0;
+    const { passed, faults, fault_details } = await soakMeddledWith({
+      meddle(message) {
+        switch (times++ % 3) {
+          case 0:
+            return new Uint8Array(0);
+          case 1:
+            return join([message, message]);
+          default:
+            message[message.length - 4]! ^= 0x02;
+            return message;
+        }
+      },
+    });
+    assertEquals(passed, false, fault_details.join("\n"));
+    for (const kind of ["missing", "duplicate", "damaged", "receipt"] as const) {
+      assert((faults[kind] ?? 0) > 0, `nothing ${kind}: ${fault_details.join("\n")}`);
+    }
+  });
+
+  it("finds that messages are late, and that a stop is", { timeout: 120_000 }, async () => {
+    const run = await soakMeddledWith({ delayMs: 2_500, stopTakesMs: 12_000 }, {
+      durationMs: 12_000,
+      only: "connections that never speak",
+      subscribers: 5,
+      patienceMs: 10_000,
+    });
+    assertEquals(run.passed, false);
+    assert(run.latency!.p99_ms > 2_000);
+    const found = run.fault_details.join("\n");
+    assertMatch(
+      found,
+      /^late: bystander: 1 message in 100 took \d{4,5} ms, more than 2000 ms$/m,
+    );
+    assertMatch(found, /^aftermath: the server took 12\.0 s to stop, 11 s are promised$/m);
+  });
+
+  it("finds that an attack doesn't reach it", {
+    timeout: 120_000,
+    skip: process.platform === "linux"
+      ? false
+      : "attackers have addresses of their own on Linux only",
+  }, async () => {
+    const run = await soakMeddledWith({ ignoresAttackers: true }, {
+      durationMs: 8_000,
+      only: "a flood of receipts",
+    });
+    const { runs, completed, proven, answers } = run.attacks["a flood of receipts"]!;
+    assertEquals([runs >= 5, completed > 1, proven, answers], [true, true, 0, 0]);
+    assertMatch(run.fault_details.join("\n"), /^idle_attack: a flood of receipts: \d of \d runs /m);
+    assertEquals(run.passed, false);
+  });
+});

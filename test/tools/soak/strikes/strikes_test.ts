@@ -1,0 +1,156 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { Random } from "../../../../tools/harness/random.ts";
+import { childEnvironment } from "../../../../cli/program.ts";
+import { processesOf } from "../../../../tools/soak/checks/census.ts";
+import {
+  descriptorLimitOf,
+  limitDescriptors,
+} from "../../../../tools/soak/strikes/descriptor_limit.ts";
+import { makeDoor } from "../../../../tools/soak/listener_profile.ts";
+import { Faults } from "../../../../tools/soak/checks/faults.ts";
+import { IDENTITIES } from "../../../../tools/soak/clients/identities.ts";
+import { Killer } from "../../../../tools/soak/strikes/killer.ts";
+import { Kills, STRIKES } from "../../../../tools/soak/strikes/kills.ts";
+import type { Arena } from "../../../../tools/soak/strikes/arena.ts";
+import { Deck, KILL_ROUND, Round, type StrikeOrder } from "../../../../tools/soak/strikes/order.ts";
+import { runTool } from "../../../../tools/soak/checks/run_tool.ts";
+import { Watch } from "../../../../tools/soak/checks/watch.ts";
+import { ProcessGroup } from "../../../../cli/process_group.ts";
+import { until } from "../../../support/until.ts";
+
+const skip = process.platform === "linux" ? false : "processes are looked at on Linux only";
+
+/** A process with children that do nothing, as a server with workers is. */
+async function withFamily(
+  children: number,
+  use: (pid: number, faults: Faults) => Promise<void>,
+): Promise<void> {
+  const script = `${"sleep 60 & ".repeat(children)} ${children === 0 ? "exec sleep 60" : "wait"}`;
+  const group = ProcessGroup.spawn(["sh", "-c", script], {
+    env: childEnvironment(),
+    stdio: ["ignore", "ignore", "ignore"],
+  });
+  const pid = group.child.pid as number;
+  try {
+    while ((await processesOf(pid)).length <= children);
+    await use(pid, new Faults());
+  } finally {
+    group.signal("SIGKILL");
+    await group.gone;
+  }
+}
+
+describe("the order of strikes", () => {
+  it("is a round of kills, or a deck that has each kind once, drawn anew each time", () => {
+    const round = new Round(KILL_ROUND);
+    assertEquals(Array.from({ length: 8 }, () => round.next()), [...KILL_ROUND, ...KILL_ROUND]);
+    const deck = new Deck(new Random(1));
+    const draws = Array.from({ length: 3 }, () => STRIKES.map(() => deck.next()!));
+    for (const draw of draws) assertEquals([...draw].sort(), [...STRIKES].sort());
+    assertEquals(new Set(draws.map(String)).size, 3);
+  });
+
+  it("leaves out what isn't possible, until nothing is", () => {
+    const deck = new Deck(new Random(2));
+    deck.next();
+    deck.leaveOut("cut");
+    const draws = Array.from({ length: 21 }, () => deck.next());
+    assertEquals(draws.includes("cut"), false);
+    for (const strike of STRIKES) deck.leaveOut(strike);
+    assertEquals(deck.next(), undefined);
+  });
+});
+
+describe("strikes", () => {
+  it("that aren't possible here give their turn to the next, with a reason", { skip }, async () => {
+    await withFamily(2, async (pid, faults) => {
+      const watch = await Watch.start(pid, faults);
+      const order = ["renewed", "misrenewed", "killed"] as const;
+      let at = 0;
+      const left: string[] = [];
+      const strikes: StrikeOrder = {
+        next: () => order[at++],
+        leaveOut: (strike) => void left.push(strike),
+      };
+      const kills = new Kills();
+      const arena: Omit<Arena, "end"> = {
+        watch,
+        kills,
+        faults,
+        random: new Random(3),
+        pid,
+        port: 1,
+        workers: 2,
+        hangMs: { min: 1, max: 1 },
+        renew: null,
+        misrenew: null,
+        onHung() {},
+      };
+      const killer = new Killer(arena, strikes);
+      const [spared, victim] = watch.workers as [number, number];
+      killer.start(1);
+      await until("the worker is gone", () => watch.workers.length === 1);
+      await killer.stop();
+      assertEquals(kills.kills.map(({ how, pid }) => [how, pid]), [["killed", victim]]);
+      assertEquals(watch.workers, [spared]);
+      assertEquals([...killer.leftOut.entries()], [
+        ["renewed", "the server has none"],
+        ["misrenewed", "the server has none"],
+      ]);
+      assertEquals([left, faults.details], [["renewed", "misrenewed"], []]);
+      watch.stop();
+    });
+  });
+
+  it("spare the first worker, and where it's replaced another one", { skip }, async () => {
+    await withFamily(3, async (pid, faults) => {
+      const watch = await Watch.start(pid, faults);
+      const [first, second, third] = watch.workers as [number, number, number];
+      assertEquals(watch.mortals, [second, third]);
+      watch.expectEnd(first);
+      process.kill(first, "SIGKILL");
+      await until("it's gone", () => watch.workers.length === 2);
+      assertEquals([watch.mortals, faults.details], [[third], []]);
+      assertEquals(watch.samples.at(-1)!.oldest_resident_bytes, 0);
+      watch.stop();
+    });
+  });
+
+  it("can take a process's descriptors, and give them back", { skip }, async () => {
+    await withFamily(0, async (pid) => {
+      const before = await descriptorLimitOf(pid);
+      await limitDescriptors(pid, 3);
+      assertEquals(await descriptorLimitOf(pid), 3);
+      await limitDescriptors(pid, before);
+      assertEquals(await descriptorLimitOf(pid), before);
+    });
+    await assertRejects(() => descriptorLimitOf(2 ** 22 + 1), Error, "prlimit");
+  });
+
+  it("say which of the system's tools they lack", async () => {
+    await assertRejects(() => runTool("no-such-tool"), Error, "there is no no-such-tool");
+  });
+
+  it("can spoil a certificate, and put it back", () => {
+    const door = makeDoor("locked");
+    try {
+      const path = door.flags[door.flags.indexOf("--tls-cert") + 1]!;
+      const read = () => readFileSync(path, "utf8");
+      const [first, second] = IDENTITIES;
+      const restoreFirst = door.spoilIdentity!();
+      assertEquals(read(), second.cert);
+      restoreFirst();
+      assertEquals(read(), first.cert);
+      const restoreAgain = door.spoilIdentity!();
+      assertEquals(read(), "no certificate\n");
+      restoreAgain();
+      assertEquals(read(), first.cert);
+      assertEquals(makeDoor("open").spoilIdentity, null);
+    } finally {
+      door.dispose();
+    }
+  });
+});

@@ -1,0 +1,330 @@
+import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { parseTwoHosts, type TwoHostsOptions } from "../../../tools/two_hosts/options.ts";
+import {
+  linkCommands,
+  onHost,
+  parseCores,
+  planHosts,
+  runOf,
+} from "../../../tools/two_hosts/plan.ts";
+import { UsageError } from "../../../cli/command_line.ts";
+import { type CommandProcess, startCommand } from "../../support/command_process.ts";
+import { until } from "../../support/until.ts";
+import { untilValid } from "../../bots/results/valid_run.ts";
+
+/** Starts the command, with the programs of a folder only if one is given. */
+function start(
+  args: readonly (string | number)[],
+  path?: string,
+  env: Readonly<Record<string, string>> = {},
+): CommandProcess {
+  const programs = path === undefined ? {} : { PATH: path };
+  return startCommand("tools/two_hosts/main.ts", args, { env: { ...programs, ...env } });
+}
+
+/** What a command line asks the run to be. */
+function optionsOf(...args: string[]): TwoHostsOptions {
+  const command = parseTwoHosts(args);
+  if (command.does !== "run") throw new TypeError(`it wants to ${command.does}`);
+  return command.options;
+}
+
+function namespacesOf(pid: number): string[] {
+  const { stdout } = spawnSync("ip", ["netns", "list"], { encoding: "utf8" });
+  return stdout.split("\n").filter((line) => line.startsWith(`hotwheels-${pid}-`));
+}
+
+/** Why namespaces can't be made here; false where they can. */
+function whyNot(): string | false {
+  if (process.platform !== "linux") return "network namespaces need Linux";
+  const name = `hotwheels-test-${process.pid}`;
+  const { status, error, stderr } = spawnSync("ip", ["netns", "add", name], { encoding: "utf8" });
+  if (status === 0) spawnSync("ip", ["netns", "delete", name]);
+  return status === 0 ? false : `may not make network namespaces: ${error?.message ?? stderr}`;
+}
+
+/** Calls the test with a PATH on which these programs are all there is. */
+async function withPrograms(
+  programs: Record<string, string>,
+  test: (folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "hotwheels-two-hosts-"));
+  try {
+    for (const [name, body] of Object.entries(programs)) {
+      writeFileSync(join(folder, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+    }
+    await test(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+describe("the command line of two-hosts", () => {
+  it("runs the bounty unless it's told otherwise", () => {
+    assertEquals(optionsOf(), {
+      n: 20_000,
+      servers: ["deno", "bun"],
+      botsRuntime: "bun",
+      link: { delayMs: null, bitsPerSecond: null },
+      rounds: 1,
+      sloMs: 1000,
+      compares: false,
+      compareArguments: [],
+    });
+  });
+
+  it("takes the wire, the runtimes and what compare gets", () => {
+    const flags = "--delay 0.5ms --rate 2.5gbit --server bun --bots-runtime deno --compare";
+    const options = optionsOf("500", ...flags.split(" "), "--", "--runs", "3", "--ec2");
+    assertEquals([options.n, options.servers, options.botsRuntime], [500, ["bun"], "deno"]);
+    assertEquals(options.link, { delayMs: 0.5, bitsPerSecond: 2_500_000_000 });
+    assertEquals(options.compareArguments, ["--runs", "3", "--ec2"]);
+    assertEquals(parseTwoHosts(["--help"]), { does: "help" });
+  });
+
+  it("refuses what it can't do", () => {
+    for (
+      const args of ["many", "5 6", "--rate 5", "--rate 1tbit", "--rate 1kbit", "--delay 5", "--x"]
+    ) {
+      assertThrows(() => parseTwoHosts(args.split(" ")), UsageError);
+    }
+    assertThrows(() => parseTwoHosts(["5", "--", "--runs"]), UsageError, "needs --compare");
+  });
+});
+
+describe("the plan of two hosts", () => {
+  const hosts = planHosts(77, [2, 3]);
+
+  it("gives each a namespace of this run's and a core of its own", () => {
+    assertEquals(hosts, {
+      server: { name: "hotwheels-77-server", address: "198.18.0.1", core: 2 },
+      bots: { name: "hotwheels-77-bots", address: "198.18.0.2", core: 3 },
+    });
+    assertEquals(onHost(hosts.bots).join(" "), "ip netns exec hotwheels-77-bots taskset -c 3");
+    const alone = planHosts(77, [5]);
+    assertEquals([alone.server.core, alone.bots.core], [5, 5]);
+  });
+
+  it("wires them without touching the network of the machine", () => {
+    const lines = linkCommands(hosts, { delayMs: null, bitsPerSecond: null })
+      .map((command) => command.join(" "));
+    assertEquals(lines, [
+      "ip link add eth0 netns hotwheels-77-server type veth peer name eth0 netns hotwheels-77-bots",
+      "ip -n hotwheels-77-server link set lo up",
+      "ip -n hotwheels-77-server address add 198.18.0.1/30 dev eth0",
+      "ip -n hotwheels-77-server link set eth0 up",
+      "ip -n hotwheels-77-bots link set lo up",
+      "ip -n hotwheels-77-bots address add 198.18.0.2/30 dev eth0",
+      "ip -n hotwheels-77-bots link set eth0 up",
+      "ip netns exec hotwheels-77-bots sh -c " +
+      "echo 1024 65535 > /proc/sys/net/ipv4/ip_local_port_range",
+    ]);
+  });
+
+  it("shapes both ends of the wire", () => {
+    const shaping = (delayMs: number | null, bitsPerSecond: number | null) =>
+      linkCommands(hosts, { delayMs, bitsPerSecond }).map((command) => command.join(" "))
+        .filter((line) => line.startsWith("tc "));
+    const both = ["server", "bots"].map((end) =>
+      `tc -n hotwheels-77-${end} qdisc add dev eth0 root `
+    );
+    const netem = "netem limit 1000000 delay 500us";
+    assertEquals(shaping(0.5, null), both.map((line) => line + netem));
+    assertEquals(shaping(0.5, 1e6), both.map((line) => `${line}${netem} rate 1000000bit`));
+    const slow = "tbf rate 1000000bit burst 65536 latency 200ms";
+    assertEquals(shaping(null, 1e6), both.map((line) => line + slow));
+    const fast = "tbf rate 1000000000bit burst 1250000 latency 200ms";
+    assertEquals(shaping(null, 1e9), both.map((line) => line + fast));
+  });
+
+  it("knows its own namespaces, and the cores that it may use", () => {
+    assertEquals([runOf("hotwheels-77-server"), runOf("hotwheels-8-bots")], [77, 8]);
+    for (const name of ["hotwheels-77", "hotwheels-x-bots", "docker", "my-hotwheels-7-bots"]) {
+      assertEquals(runOf(name), null);
+    }
+    assertEquals(parseCores("pid 9's current affinity list: 0,1\n"), [0, 1]);
+    assertEquals(parseCores("pid 9's current affinity list: 0-2,5\n"), [0, 1, 2, 5]);
+    assertEquals(parseCores("nonsense"), []);
+  });
+});
+
+describe("two-hosts where it may not be done", () => {
+  const taskset = `echo "pid 1's current affinity list: 0,1"`;
+  const options = { timeout: 60_000, skip: process.platform === "linux" ? false : "needs Linux" };
+
+  it("says so in one line, and ends with status 1", options, async () => {
+    const refusing = `[ "$2" = list ] && exit 0
+      echo 'mkdir /run/netns failed: Permission denied' >&2; exit 1`;
+    await withPrograms({ ip: refusing, taskset }, async (folder) => {
+      const { status, stdout, stderr } = await start([10], folder).ended;
+      assertEquals([status, stdout], [1, ""]);
+      assertMatch(
+        stderr,
+        /^two-hosts: can't make two hosts here: .*Permission denied; .*root.*\n$/,
+      );
+    });
+  });
+
+  it("asks first for descriptors that the server needs, and for no more", options, async () => {
+    await withPrograms({ ip: "exit 0" }, async (folder) => {
+      const few = await start([500], folder, { HOTWHEELS_NOFILE: "596" }).ended;
+      assertEquals([few.status, few.stdout], [1, ""]);
+      assertMatch(few.stderr, /^two-hosts: 500 clients and their publisher.*ulimit -n 597 .*\n$/);
+      const enough = await start([500], folder, { HOTWHEELS_NOFILE: "597" }).ended;
+      assertStringIncludes(enough.stderr, "taskset isn't installed");
+    });
+  });
+
+  it("names the package where a program is missing", options, async () => {
+    for (
+      const [programs, missing] of [[{}, "iproute2"], [{ ip: "exit 0" }, "util-linux"]] as const
+    ) {
+      await withPrograms(programs, async (folder) => {
+        const { status, stdout, stderr } = await start([10], folder).ended;
+        assertEquals([status, stdout], [1, ""]);
+        assertMatch(stderr, new RegExp(`^two-hosts: .*apt-get install -y ${missing}.*\n$`));
+      });
+    }
+  });
+
+  it("leaves nothing behind when it fails half-way", options, async () => {
+    // Keeps the namespaces as files beside itself, and can't make a wire.
+    const failing = `cd "$(dirname "$0")"
+      case "$1 $2" in
+        "netns list") for f in hotwheels-*; do [ -e "$f" ] && echo "$f"; done;;
+        "netns add") : > "$3"; echo "$3" >> added;;
+        "netns delete") rm "$3";;
+        "netns pids") ;;
+        *) echo "RTNETLINK answers: Operation not supported" >&2; exit 2;;
+      esac`;
+    const rm = 'for last; do :; done; exec /bin/rm "$last"';
+    await withPrograms({ ip: failing, taskset, rm, dirname: 'echo "${1%/*}"' }, async (folder) => {
+      const { status, stderr } = await start([10], folder).ended;
+      assertEquals(status, 1);
+      assertStringIncludes(stderr, "Operation not supported");
+      const added = readFileSync(join(folder, "added"), "utf8").trim().split("\n");
+      assertEquals(added.length, 2);
+      for (const name of added) {
+        assertThrows(() => readFileSync(join(folder, name)), Error, "ENOENT");
+      }
+    });
+  });
+});
+
+describe("two-hosts", () => {
+  const options = { timeout: 120_000, skip: whyNot() };
+
+  it("plays the bounty on both, and leaves nothing behind", options, async () => {
+    const child = start([50, "--rate", "100mbit"]);
+    const { status, stdout } = await child.ended;
+    assertEquals([0, 3].includes(status!), true, `status ${status}`);
+    assertMatch(stdout, /^server at 198\.18\.0\.1, bots at 198\.18\.0\.2, .*100 Mbit\/s\n/);
+    assertEquals(stdout.match(/^setup: .*, n: 50, good: 50, bad: 0, /gm)!.length, 2);
+    for (const runtime of ["deno", "bun"]) {
+      const held = "under 1 s, and the slo of 1000 ms is held: the last of 50 bots had the";
+      const invalid = "INVALID: this run is no measure of the server, nor of the slo of 1000 ms";
+      assertMatch(stdout, new RegExp(`\n${runtime}: (${held}|${invalid})`));
+    }
+    assertEquals(stdout.includes(": INVALID"), status === 3);
+    assertEquals(namespacesOf(child.pid), []);
+  });
+
+  it("compares both servers across the wire", options, async () => {
+    const out = mkdtempSync(join(tmpdir(), "hotwheels-two-hosts-"));
+    try {
+      const flags = [
+        "--server",
+        "bun",
+        "--compare",
+        "--",
+        "--runs",
+        1,
+        "--rounds",
+        1,
+        "--out",
+        out,
+      ];
+      const child = start([30, ...flags]);
+      const { status } = await child.ended;
+      assertEquals([0, 3].includes(status!), true, `status ${status}`);
+      const report = JSON.parse(readFileSync(join(out, "report.json"), "utf8"));
+      const arms = report.arms as { name: string; address: string }[];
+      assertEquals(arms.map(({ name }) => name), ["deno", "bun"]);
+      for (const { address } of arms) assertMatch(address, /^198\.18\.0\.1:\d+$/);
+      assertEquals(namespacesOf(child.pid), []);
+    } finally {
+      rmSync(out, { recursive: true });
+    }
+  });
+
+  it("waits for the comparison's report on Ctrl-C", options, async () => {
+    const out = mkdtempSync(join(tmpdir(), "hotwheels-two-hosts-"));
+    try {
+      const flags = ["--compare", "--", "--runs", 50, "--rounds", 1, "--out", out];
+      const child = startCommand("tools/two_hosts/main.ts", [30, "--server", "bun", ...flags], {
+        detached: true,
+      });
+      await until("two runs are over", () => child.stderr.includes("run 2 of 100"), 60_000);
+      // As a terminal does: to all processes.
+      process.kill(-child.pid, "SIGINT");
+      const { status, stderr } = await child.ended;
+      assertEquals(status, 130, stderr);
+      const report = JSON.parse(readFileSync(join(out, "report.json"), "utf8"));
+      assertEquals(report.interrupted, { planned_runs: 100 });
+      assertEquals(report.runs.filter(({ rounds }: { rounds: [] }) => rounds.length === 0), []);
+      assertEquals(namespacesOf(child.pid), []);
+    } finally {
+      rmSync(out, { recursive: true });
+    }
+  });
+
+  it("ends with status 1 when the bounty isn't held", options, async () => {
+    const { status, stdout } = await untilValid(async () => {
+      const child = start([50, "--server", "bun", "--slo", "0.001ms"]);
+      const ended = await child.ended;
+      assertEquals(namespacesOf(child.pid), []);
+      return ended;
+    });
+    assertEquals(status, 1);
+    assertMatch(stdout, /\nbun: FAILED: the slo of 0.001 ms is missed: the last of 50 bots had/);
+  });
+
+  for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+    it(`leaves nothing behind on ${signal}`, options, async () => {
+      const child = start([1000, "--rounds", 1000]);
+      await until("the bounty has begun", () => child.stdout.includes("--- deno"));
+      assertEquals(namespacesOf(child.pid).length, 2);
+      child.signal(signal);
+      const { status } = await child.ended;
+      assertEquals(status, expected);
+      assertEquals(namespacesOf(child.pid), []);
+    });
+  }
+
+  it("removes what a killed run left behind", options, async () => {
+    const killed = start([1000, "--rounds", 1000]);
+    await until("the bounty has begun", () => killed.stdout.includes("--- deno"));
+    const name = `hotwheels-${killed.pid}-server`;
+    const processes = () =>
+      spawnSync("ip", ["netns", "pids", name], { encoding: "utf8" }).stdout.trim().split("\n")
+        .filter((line) => line !== "").map(Number);
+    await until("the server has started", () => processes().length > 0);
+    const left = processes();
+    killed.signal("SIGKILL");
+    await killed.exited;
+    const { status } = await untilValid(() => start([20, "--server", "bun"]).ended);
+    assertEquals(status, 0);
+    assertEquals(namespacesOf(killed.pid), []);
+    for (const pid of left) {
+      // Nobody may have collected an orphan's status, so that it's still listed.
+      const { stdout } = spawnSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" });
+      assertMatch(stdout, /^(Z.*)?\s*$/, `process ${pid} still runs`);
+    }
+  });
+});

@@ -1,0 +1,97 @@
+/**
+ * The bots of one run, as the comparison sees them.
+ *
+ * @module
+ */
+
+import type { ChildProcess } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { ProcessGroup } from "../../../cli/process_group.ts";
+import type { BotsReport } from "../../../bots/results/report.ts";
+import {
+  childEnvironment,
+  type Program,
+  PROJECT_ROOT,
+  type RuntimeName,
+} from "../../../cli/program.ts";
+import { DENO_MEMORY_FLAGS } from "../../../bots/fleet/remote_group.ts";
+import type { BotsTask, BotsWord } from "./bots_protocol.ts";
+import type { PackedLatencies } from "../results/samples.ts";
+import type { Undertakings } from "../../harness/cleanup.ts";
+
+/** What came of a run's bots. */
+export type BotsOutcome =
+  | {
+    readonly report: BotsReport;
+    /** From publish to arrival, of the good bots, round by round. */
+    readonly latencies: readonly PackedLatencies[];
+  }
+  /** In words that follow "the bots": why there is no report. */
+  | { readonly failure: string };
+
+/** The bots' process on each runtime. */
+const COMMANDS: Readonly<Record<RuntimeName, readonly string[]>> = {
+  deno: [
+    ...["run", "--quiet", "--no-prompt", "--unstable-net", DENO_MEMORY_FLAGS],
+    ...["--allow-net", "--allow-run", "--allow-env", "--allow-sys", "--allow-read"],
+  ],
+  bun: ["run"],
+};
+
+const SCRIPT = fileURLToPath(import.meta.resolve("./bots_child.ts"));
+
+/** A setup that stands still is given up by the bots themselves; this is for bots that do. */
+const PATIENCE_MS = 600_000;
+
+/** Where and with what bots are run. */
+export interface BotsPlan {
+  readonly runtime: RuntimeName;
+  readonly program: Program;
+  readonly descriptorLimit: number | null;
+  readonly task: BotsTask;
+  /** Called when all are subscribed, before the first message is published. */
+  readonly onSubscribed: () => void;
+}
+
+/** Runs bots to their end. */
+export async function runBots(plan: BotsPlan, undertakings: Undertakings): Promise<BotsOutcome> {
+  const { runtime, program, task } = plan;
+  const env = childEnvironment();
+  if (plan.descriptorLimit !== null) env["HOTWHEELS_NOFILE"] = String(plan.descriptorLimit);
+  const command = [program.path, ...COMMANDS[runtime], SCRIPT, JSON.stringify(task)];
+  const group = ProcessGroup.spawn(command, {
+    cwd: PROJECT_ROOT,
+    env,
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  undertakings.add(group);
+  const timer = setTimeout(() => group.signal("SIGKILL"), PATIENCE_MS);
+  try {
+    return await outcomeOf(group.child, plan.onSubscribed);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function outcomeOf(child: ChildProcess, onSubscribed: () => void): Promise<BotsOutcome> {
+  return new Promise((resolve) => {
+    let outcome: BotsOutcome | undefined;
+    createInterface({ input: child.stdout! }).on("line", (line) => {
+      const word = JSON.parse(line) as BotsWord;
+      if (word.says === "subscribed") {
+        onSubscribed();
+        child.stdin!.write("\n");
+      } else if (word.says === "done") outcome = word;
+      else outcome = { failure: `could not begin: ${word.why}` };
+    });
+    // A child that died can't be told to go on.
+    child.stdin!.on("error", () => {});
+    child.once("error", (error) => resolve({ failure: `did not start: ${error.message}` }));
+    child.once("close", (status, signal) => {
+      resolve(
+        outcome ?? { failure: `ended without a report, with ${signal ?? `status ${status}`}` },
+      );
+    });
+  });
+}

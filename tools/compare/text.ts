@@ -1,0 +1,72 @@
+/**
+ * The report on the terminal.
+ *
+ * @module
+ */
+
+import { wrapped } from "../../cli/plain_text.ts";
+import { count, number, unitValue } from "./results/format.ts";
+import { metricOf } from "./results/metrics.ts";
+import type { CompareReport, RunReport } from "./results/report.ts";
+import {
+  interruptionRemark,
+  ratioLegend,
+  remarks,
+  serverOf,
+  sizeTable,
+  type Table,
+} from "./pages/tables.ts";
+
+/** The whole report, without a line feed at its end; its sentences break where a terminal ends. */
+export function reportText(report: CompareReport): string {
+  const { cpu_model, cores, os, kernel } = report.environment;
+  return [
+    ...prose(interruptionRemark(report)),
+    ...prose(report.conclusions),
+    ...report.sizes.flatMap((size) => [
+      "",
+      `${count(size.n, "subscriber")}`,
+      ...(size === report.sizes.at(-1) ? [] : prose(size.conclusions)),
+      ...tableLines(sizeTable(size)),
+      ...prose([...ratioLegend(size), ...remarks(report, size)]),
+    ]),
+    "",
+    ...prose(report.arms.map(serverOf)),
+    ...prose([
+      `bots on ${report.options.bots_runtime} ${report.options.bots_runtime_version}; ` +
+      `${cpu_model ?? "unknown CPU"}, ${count(cores, "thread")}, ${os} ${kernel ?? ""}; ` +
+      `seed ${report.options.seed}`,
+    ]),
+  ].join("\n");
+}
+
+function prose(lines: readonly string[]): string[] {
+  return lines.flatMap((line) => wrapped(line, "", "  "));
+}
+
+/**
+ * A run in one line, while a comparison is under way.
+ *
+ * @param total How many there are if none is invalid; what comes behind makes up for some.
+ */
+export function runLine(run: RunReport, total: number): string {
+  const which = run.run <= total ? `run ${run.run} of ${total}` : `run ${run.run}, one more`;
+  const what = `${which}: ${run.arm}, ${number(run.n)}`;
+  if (!run.valid) return `${what}: not counted: ${run.invalid_because.join("; ")}`;
+  const last = metricOf("max_ms");
+  return `${what}: last after ${unitValue(run.metrics.max_ms!, last)}`;
+}
+
+/** The first two columns to the left, numbers to the right. */
+export function tableLines({ head, rows }: Table): string[] {
+  const widths = head.map((title, at) =>
+    Math.max(title.length, ...rows.map((cells) => cells[at]!.length))
+  );
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, at) => {
+      const width = widths[at]!;
+      const isText = at < 2 || at === cells.length - 1;
+      return isText ? cell.padEnd(width) : cell.padStart(width);
+    }).join("  ").trimEnd();
+  return [line(head), ...rows.map(line)];
+}

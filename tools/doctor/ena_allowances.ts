@@ -1,0 +1,97 @@
+/**
+ * The counters of EC2's network adapter (ENA) that tell when an instance's network allowance held
+ * packets up or dropped them: a run during which they moved measured the allowance, not the server.
+ *
+ * @module
+ */
+
+import { execFile } from "node:child_process";
+import { childEnvironment } from "../../cli/program.ts";
+
+/** The counters' names, as the ENA driver's documentation in the Linux kernel has them. */
+const COUNTERS = [
+  "bw_in_allowance_exceeded",
+  "bw_out_allowance_exceeded",
+  "pps_allowance_exceeded",
+  "conntrack_allowance_exceeded",
+  "linklocal_allowance_exceeded",
+  "conntrack_allowance_available",
+] as const;
+
+/** What a run can't be counted with: packets were dropped, or connections weren't let through. */
+const INVALIDATING = ["pps_allowance_exceeded", "conntrack_allowance_exceeded"] as const;
+
+/**
+ * Packets since the driver was loaded that were queued or dropped because the instance's allowance was
+ * exceeded: its bandwidth in or out, its packets a second, its tracked connections, its packets to
+ * local services. `conntrack_allowance_available` is no such count but how many more connections can be
+ * tracked; older drivers don't tell.
+ */
+export type Allowances = Partial<Record<typeof COUNTERS[number], number>>;
+
+/** What became of the allowances between two readings. */
+export interface AllowanceVerdict {
+  /** How far each counter of exceeded allowances moved, those that didn't left out. */
+  readonly moved: Allowances;
+  /** Why what was measured meanwhile doesn't count; empty where it does. */
+  readonly invalidBecause: string[];
+}
+
+/**
+ * Reads a network device's counters.
+ *
+ * @param device Such as `ens5`.
+ * @param program The program that reads them; `ethtool` unless a test brings its own.
+ * @returns `null` where they can't be had: another driver, no such program, no permission.
+ */
+export async function readAllowances(
+  device: string | null,
+  program = "ethtool",
+): Promise<Allowances | null> {
+  if (device === null) return null;
+  // Where it is isn't on everyone's path.
+  for (const path of program.includes("/") ? [program] : [program, `/usr/sbin/${program}`]) {
+    const counters = parseAllowances(await output(path, ["-S", device]));
+    if (counters !== null) return counters;
+  }
+  return null;
+}
+
+/** Compares two readings; without both nothing is known, and nothing held against the run. */
+export function judgeAllowances(
+  before: Allowances | null,
+  after: Allowances | null,
+): AllowanceVerdict {
+  const moved: Allowances = {};
+  for (const name of COUNTERS) {
+    const difference = (after?.[name] ?? NaN) - (before?.[name] ?? NaN);
+    if (name.endsWith("_exceeded") && difference !== 0 && !Number.isNaN(difference)) {
+      moved[name] = difference;
+    }
+  }
+  const invalidBecause = INVALIDATING.filter((name) => moved[name] !== undefined).map((name) =>
+    `the instance's network allowance was exceeded: ${name} moved by ${moved[name]}`
+  );
+  return { moved, invalidBecause };
+}
+
+function parseAllowances(text: string): Allowances | null {
+  const counters: Allowances = {};
+  for (const name of COUNTERS) {
+    const value = new RegExp(`^\\s*${name}: (\\d+)\\s*$`, "m").exec(text)?.[1];
+    if (value !== undefined) counters[name] = Number(value);
+  }
+  return Object.keys(counters).length === 0 ? null : counters;
+}
+
+/** What a program prints; nothing where it can't run. */
+function output(path: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve) => {
+    try {
+      const options = { env: childEnvironment(), timeout: 5000, maxBuffer: 1024 * 1024 };
+      execFile(path, args, options, (error, stdout) => resolve(error === null ? stdout : ""));
+    } catch {
+      resolve(""); // a sandbox doesn't even let it be started
+    }
+  });
+}

@@ -1,0 +1,118 @@
+import type { ChildProcess } from "node:child_process";
+import process from "node:process";
+import denoConfig from "../../deno.json" with { type: "json" };
+import { EnvironmentError } from "../../cli/command_line.ts";
+import { ProcessGroup } from "../../cli/process_group.ts";
+import {
+  childEnvironment,
+  type Program,
+  PROJECT_ROOT,
+  type RuntimeName,
+} from "../../cli/program.ts";
+
+/** How long a server may take to start. */
+const START_PATIENCE_MS = 20_000;
+
+/** A server ends within 10 s, and by default sooner; one that hangs is killed. */
+const STOP_PATIENCE_MS = 20_000;
+
+/**
+ * A command line that runs the server directly. On Deno it's what the task runs, with a shell in front
+ * that makes room for the server.
+ */
+export function directCommand(runtime: RuntimeName, { path }: Program): readonly string[] {
+  return runtime === "bun" ? [path, "run", "server/main.ts"] : denoConfig.tasks.serve.split(" ");
+}
+
+/** This project's server as a process of its own, on a free port of the loopback network. */
+export class ServerProcess {
+  readonly port: number;
+  /** The server's own process id, which isn't the task runner's. */
+  readonly pid: number;
+  readonly #group: ProcessGroup;
+
+  private constructor(group: ProcessGroup, port: number, pid: number) {
+    this.#group = group;
+    this.port = port;
+    this.pid = pid;
+  }
+
+  /**
+   * Starts a server, and waits until it listens. What it logs goes to our standard error.
+   *
+   * @param flags More of the server's flags.
+   * @param prefix What is put before the program, such as `taskset -c 0`.
+   * @param onSpawn Gets the process and all that it starts, before it listens.
+   * @throws {EnvironmentError} (rejects) if it doesn't start.
+   */
+  static async start(
+    runtime: RuntimeName,
+    program: Program,
+    flags: readonly string[],
+    prefix: readonly string[] = [],
+    onSpawn: (group: ProcessGroup) => void = () => {},
+  ): Promise<ServerProcess> {
+    const start = runtime === "bun"
+      ? directCommand(runtime, program)
+      : [program.path, "task", "-q", "serve"];
+    const command = [...prefix, ...start, "--port", "0", ...flags];
+    const group = ProcessGroup.spawn(command, {
+      cwd: PROJECT_ROOT,
+      env: childEnvironment(),
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    onSpawn(group);
+    const [port, pid] = await announced(group, runtime);
+    return new ServerProcess(group, port, pid);
+  }
+
+  /** Asks the server to stop, without waiting; idempotent. */
+  stop(): void {
+    if (this.#isRunning) process.kill(this.#group.child.pid as number, "SIGTERM");
+  }
+
+  /**
+   * Asks the server to stop, and resolves with its exit status when it has; `null` after a signal, such
+   * as the one that ends a server which hangs.
+   */
+  async stopped(): Promise<number | null> {
+    const { child } = this.#group;
+    if (!this.#isRunning) return child.exitCode;
+    const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+    this.stop();
+    const timer = setTimeout(() => this.#group.signal("SIGKILL"), STOP_PATIENCE_MS);
+    const status = await ended;
+    clearTimeout(timer);
+    return status;
+  }
+
+  get #isRunning(): boolean {
+    const { exitCode, signalCode } = this.#group.child;
+    return exitCode === null && signalCode === null;
+  }
+}
+
+/** The port and the process id of the line with which a server says that it listens. */
+function announced(group: ProcessGroup, runtime: RuntimeName): Promise<[number, number]> {
+  const child: ChildProcess = group.child;
+  return new Promise((resolve, reject) => {
+    const fail = (how: string) => {
+      clearTimeout(timer);
+      reject(new EnvironmentError(`the server on ${runtime} did not start: ${how}`));
+    };
+    const timer = setTimeout(() => {
+      group.signal("SIGKILL");
+      fail(`no word within ${START_PATIENCE_MS / 1000} s`);
+    }, START_PATIENCE_MS);
+    let said = "";
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+      const match = /listening on \S+:(\d+) \(.*?pid (\d+)/.exec(said);
+      if (match === null) return;
+      clearTimeout(timer);
+      resolve([Number(match[1]), Number(match[2])]);
+    });
+    child.once("error", (error) => fail(error.message));
+    child.once("exit", (status, signal) => fail(`it ended with ${status ?? signal}`));
+  });
+}

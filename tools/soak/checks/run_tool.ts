@@ -1,0 +1,29 @@
+/**
+ * The system's tools, which reach processes that are only another program's children. Linux only.
+ *
+ * @module
+ */
+
+import { execFile } from "node:child_process";
+import { childEnvironment } from "../../../cli/program.ts";
+
+const LIMIT_MS = 10_000;
+
+/** A line for each of a million connections. */
+const MAX_OUTPUT_BYTES = 8 * 1024 * 1024;
+
+/**
+ * Runs a tool, and resolves with what it prints.
+ *
+ * @throws {Error} (rejects) with the tool's own words if it fails, or isn't there.
+ */
+export function runTool(name: string, ...args: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { env: childEnvironment(), timeout: LIMIT_MS, maxBuffer: MAX_OUTPUT_BYTES };
+    execFile(name, args, options, (error, stdout, stderr) => {
+      if (error === null) resolve(stdout);
+      else if (error.code === "ENOENT") reject(new Error(`there is no ${name}`));
+      else reject(new Error(stderr.trim() || error.message, { cause: error }));
+    });
+  });
+}

@@ -1,0 +1,168 @@
+/**
+ * The soak's command; see `--help`.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import manifest from "../../package.json" with { type: "json" };
+import { answer, runCommand } from "../../cli/command.ts";
+import { detectRuntime } from "../../runtime/detect.ts";
+import { checkReportFile } from "../../cli/report_file.ts";
+import type { Runtime } from "../../runtime/types.ts";
+import { MAX_SEED } from "../harness/random.ts";
+import { Undertakings } from "../harness/cleanup.ts";
+import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
+import { deliver } from "./write_report.ts";
+import { HELP, parseCommand, type SoakOptions } from "./options.ts";
+import type { SoakReport, SoakRun } from "./report.ts";
+import { soak, type SoakedServer } from "./soak.ts";
+import { startServer } from "./start_server.ts";
+import { progressLine, reportText } from "./text.ts";
+import { findTarget } from "../../bots/run/target.ts";
+
+/** How many attacks run at once, on all servers together. */
+const ATTACK_COLUMNS = 6;
+
+/** How long what was published may take to its last subscriber, when the load has ended. */
+const SETTLE_PATIENCE_MS = 30_000;
+
+if (import.meta.main) await runCommand("soak", main);
+
+async function main(args: readonly string[]): Promise<number> {
+  const command = parseCommand(args);
+  if (command.does !== "run") return answer(command, HELP);
+  const { options } = command;
+  checkReportFile(options.json, "--json");
+  const undertakings = new Undertakings();
+  undertakings.listen(() => {
+    console.error("soak: ending what runs; a second signal ends at once");
+  });
+  const report = await soakAll(options, args, undertakings);
+  const { status } = undertakings;
+  if (status !== null && report.runs.length === 0) {
+    console.error("soak: no server's soak was over, so that there is nothing to report");
+    return status;
+  }
+  deliver(report, reportText(report), options.json);
+  return status ?? (report.passed ? 0 : 1);
+}
+
+/** The soaks of all servers; after a signal of those that were over by then. */
+async function soakAll(
+  options: SoakOptions,
+  args: readonly string[],
+  undertakings: Undertakings,
+): Promise<SoakReport> {
+  const { workers, durationMs, killEveryMs, chaosEveryMs } = options;
+  const seed = options.seed ?? Math.floor(Math.random() * (MAX_SEED + 1));
+  const client = await detectRuntime();
+  const over: SoakRun[] = [];
+  let runs: readonly SoakRun[] = [];
+  try {
+    const all = soakEach(options, { client, seed, undertakings, onRun: (run) => over.push(run) });
+    await Promise.race([all, undertakings.interrupted]);
+    // What goes on until its server has ended doesn't count.
+    runs = [...over];
+  } finally {
+    await undertakings.endAll();
+  }
+  const interrupted = undertakings.status !== null;
+  return {
+    hotwheels_version: manifest.version,
+    client_runtime: `${client.name} ${client.version}`,
+    seed,
+    minutes: durationMs / 60_000,
+    workers,
+    kill_every_s: killEveryMs === null ? null : killEveryMs / 1000,
+    chaos_every_s: chaosEveryMs === null ? null : chaosEveryMs / 1000,
+    arguments: [...args],
+    interrupted,
+    passed: !interrupted && runs.every(({ passed }) => passed),
+    runs,
+  };
+}
+
+/** What all soaks of a command share. */
+interface SoakContext {
+  readonly client: Runtime;
+  readonly seed: number;
+  readonly undertakings: Undertakings;
+  onRun(run: SoakRun): void;
+}
+
+async function soakEach(
+  options: SoakOptions,
+  { client, seed, undertakings, onRun }: SoakContext,
+): Promise<void> {
+  const { workers, doors } = options;
+  const own = RUNTIME_NAMES.find((name) => name === client.name)!;
+  // Before the first server is started, so that a runtime that isn't there is told at once.
+  for (const name of options.runtimes) findProgram(name);
+  if (options.target !== null) {
+    onRun(await soakOne(await foundServer(client, options.target), options, own, seed));
+  }
+  for (const name of options.runtimes) {
+    const servers: SoakedServer[] = [];
+    for (const door of doors) {
+      servers.push(await startServer(name, workers, door, undertakings, options.maxMemoryBytes));
+    }
+    const runs = await Promise.all(
+      servers.map((server) => soakOne(server, options, own, seed)),
+    );
+    for (const run of runs) onRun(run);
+  }
+}
+
+async function soakOne(
+  server: SoakedServer,
+  options: SoakOptions,
+  client: RuntimeName,
+  seed: number,
+): Promise<SoakRun> {
+  const { durationMs, subscribers, doors, killEveryMs, chaosEveryMs, ...others } = options;
+  const { latency, maxMemoryBytes, only } = others;
+  const isTerminal = process.stderr.isTTY === true;
+  const run = await soak(server, {
+    durationMs,
+    subscribers: Math.ceil(subscribers / doors.length),
+    killEveryMs,
+    chaosEveryMs,
+    latency,
+    maxMemoryBytes,
+    only,
+    client,
+    attackColumns: Math.ceil(ATTACK_COLUMNS / doors.length),
+    seed,
+    patienceMs: SETTLE_PATIENCE_MS,
+    onProgress(progress) {
+      if (!isTerminal) return;
+      process.stderr.write(`\r\x1b[K${progressLine(server.name, progress, durationMs)}`);
+    },
+  });
+  if (isTerminal) process.stderr.write("\r\x1b[K");
+  return run;
+}
+
+async function foundServer(
+  runtime: Runtime,
+  place: { host: string; port: number },
+): Promise<SoakedServer> {
+  const wanted = { ...place, n: 1, dialect: "janus", tls: null, spread: 1 } as const;
+  const { addresses: [hostname] } = await findTarget(runtime, wanted, null);
+  const { host, port } = place;
+  const target = { hostname: hostname!, port };
+  return {
+    name: `${host}:${port}`,
+    runtimeVersion: null,
+    door: "open",
+    target,
+    keys: null,
+    pid: null,
+    renew: null,
+    misrenew: null,
+    resetsWhenRenewed: false,
+    stop: null,
+    stopLimitMs: Infinity,
+  };
+}

@@ -1,0 +1,285 @@
+/**
+ * The command line of the soak.
+ *
+ * @module
+ */
+
+import { CommandLine, type Question, quote, UsageError } from "../../cli/command_line.ts";
+import { MAX_SEED } from "../harness/random.ts";
+import { MAX_WORKERS } from "../../bots/run/limits.ts";
+import { RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
+import { parseHostAndPort } from "../../bots/run/server_address.ts";
+import { DOOR_NAMES, type DoorName } from "./listener_profile.ts";
+import type { LatencyBounds } from "./checks/latency.ts";
+import { attacksOn } from "./attacks/siege.ts";
+
+/** What a soak does. */
+export interface SoakOptions {
+  /** Whose servers are started; none where a server is given. */
+  readonly runtimes: readonly RuntimeName[];
+  /** A server that runs already. */
+  readonly target: { readonly host: string; readonly port: number } | null;
+  /** Under load, each server. */
+  readonly durationMs: number;
+  readonly workers: number;
+  /** Of each runtime a server behind each. */
+  readonly doors: readonly DoorName[];
+  /** `null` for never. */
+  readonly killEveryMs: number | null;
+  /** From one strike of any kind to the next, instead; `null` for never. */
+  readonly chaosEveryMs: number | null;
+  readonly subscribers: number;
+  readonly latency: LatencyBounds;
+  /** What one server's processes may have resident at once, and the server is told. */
+  readonly maxMemoryBytes: number;
+  /** Attacks whose names have this; all where it is empty. */
+  readonly only: string;
+  /** `null` draws one. */
+  readonly seed: number | null;
+  /** A file, `-` for standard output, or nowhere. */
+  readonly json: string | null;
+}
+
+/** What the command line asks for. */
+export type SoakCommand =
+  | { readonly does: "run"; readonly options: SoakOptions }
+  | Question;
+
+const VALUE_FLAGS = [
+  "minutes",
+  "runtime",
+  "target",
+  "workers",
+  "door",
+  "kill-every",
+  "chaos-every",
+  "subscribers",
+  "attack",
+  "max-p99",
+  "max-latency",
+  "max-memory",
+  "seed",
+  "json",
+] as const;
+
+/** What is for a server that the soak starts. */
+const BESIDE_NO_TARGET = [
+  "runtime",
+  "workers",
+  "door",
+  "kill-every",
+  "chaos-every",
+  "max-memory",
+] as const;
+
+const MAX_MINUTES = 7 * 24 * 60;
+const MAX_SUBSCRIBERS = 5_000;
+
+/** A server gives up when five of its workers die within a minute. */
+const MAX_KILLS_A_MINUTE = 3;
+
+/** Some strikes take longer than that themselves; the next one waits then. */
+const MIN_CHAOS_MS = 5_000;
+
+/** A machine of two cores that does other things too bears these. */
+const DEFAULT_LATENCY: LatencyBounds = { p99Ms: 2_000, maxMs: 10_000 };
+
+/** Twice what the server insists on; so much for the process that has none but workers, too. */
+const DEFAULT_PROCESS_MEMORY_BYTES = 256 * 1024 * 1024;
+
+/** What `--help` prints. */
+export const HELP = `Hotwheels soak: attacks a server in every way at once, and checks that nobody
+else is harmed.
+
+Usage:
+  deno task -q soak [flags]
+  bun run tools/soak/main.ts [flags]
+
+  --minutes M       how long each server is under load (default 10; 0.5 is half
+                    a minute)
+  --runtime R       deno or bun: start this checkout's server on R (default: on
+                    both, one after the other)
+  --target H:P      soak the server at host H, port P instead; its memory isn't
+                    looked at
+  --workers N       the server's processes (default 2)
+  --kill-every T    kill one worker every T, such as 30s, ask one to end in the
+                    middle between two kills, and before each stop one for up to
+                    4 s, so that it hangs (default 60s; needs two workers or
+                    more)
+  --chaos-every T   instead of that, every T (20s is well) one of these, all of
+                    them in an order drawn anew each time: kill a worker; ask
+                    one to end; stop one for 1 to 15 s; replace all workers by
+                    SIGUSR2; let one have no further descriptor for 1 to 4 s;
+                    cut the links of one; change the certificate; give the
+                    server one that it can't use (needs two workers or more;
+                    the report says what isn't possible here, and why)
+  --door D,...      which servers: open, for everybody over plain TCP; locked,
+                    for those with a key over TLS; tight, as open, but with
+                    16 MiB for what is on its way (default: all at once, with a
+                    third of the subscribers each)
+  --subscribers N   healthy subscribers (default 200)
+  --attack TEXT     only attacks whose names in the report have TEXT (default:
+                    all)
+  --max-p99 T       the most that 99 of 100 of a bystander's messages may take
+                    (default 2s)
+  --max-latency T   the most that each of them may take (default 10s)
+  --max-memory B    the server's --max-memory, and the most that its processes
+                    may have together (default 268435456 for each worker and
+                    once more)
+  --seed S          draw the attacks from S again (default: a new one, which is
+                    printed)
+  --json FILE       write the report as JSON to FILE too; - for standard output,
+                    which sends the text to standard error
+  -h, --help        print this
+  --version         print the version
+
+Healthy subscribers come, go and change topics while publishers send to them,
+paced and in bursts, over kept connections and, where no key is wanted, as in
+2009. Around them, in random order: silent connections, half frames, a byte a
+second, frames without an end, garbage, deep JSON, floods of large, tiny and
+escaped messages and of receipts, half frames again and again, messages that
+nearly fill the memory and are never completed, connect and reset, floods and
+churn of connections, of subscriptions and of topics, subscribers that never
+read, read slowly, or read just enough; behind TLS also wrong keys, strangers
+without one, handshakes that don't begin or don't end, and certificates that
+change. Each run of an attack has to show that it attacked, by what it sent, was
+answered and had ended; one that shows nothing fails the soak. A bystander, a
+publisher of 50 messages a second and its subscriber, in a process and at an
+address of its own, misses nothing, and what its messages take is judged, unless
+its worker is made to hang or end. Every healthy stream is checked for gaps,
+duplicates, order and damage, and every receipt that a publisher asked for; a
+stream on a worker that is made to end ends there, and none of another's may.
+Where all workers are replaced, each client is told so before its stream ends;
+a worker without descriptors turns nobody away without telling.
+Memory after the first minute is compared with memory at the end, by means over
+a fifth of the time each, and may grow by 10 %; where the soak is too short for
+that, it says so. In the end the server must have let go of its descriptors,
+answer, and stop with status 0 within 11 s, while it is flooded with requests
+for receipts.
+
+Ctrl-C, SIGTERM and SIGHUP end the servers and report those whose soak is over;
+a second signal ends everything at once.
+
+The exit status is 0 when all held, 1 when not or when the soak couldn't take
+place, 2 when the command line is wrong; 128 and the signal's number after a
+signal.
+`;
+
+/**
+ * Reads the command line.
+ *
+ * @param args What follows the script's name.
+ * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
+ */
+export function parseCommand(args: readonly string[]): SoakCommand {
+  const line = new CommandLine(args, VALUE_FLAGS);
+  if (line.question !== undefined) return line.question;
+  line.upTo(0, "there are only flags");
+  const target = line.text("target");
+  const runtime = line.choice("runtime", RUNTIME_NAMES);
+  if (target !== undefined) refuseBeside(line, BESIDE_NO_TARGET);
+  const durationMs = minutes(line.text("minutes") ?? "10") * 60_000;
+  const workers = line.number("workers", 1, MAX_WORKERS) ?? 2;
+  const chaosEveryMs = chaosEvery(line, workers);
+  return {
+    does: "run",
+    options: {
+      runtimes: target !== undefined ? [] : runtime !== undefined ? [runtime] : RUNTIME_NAMES,
+      target: target === undefined ? null : hostAndPort(target),
+      durationMs,
+      workers,
+      doors: target !== undefined ? ["open"] : doors(line.text("door")),
+      killEveryMs: target === undefined && chaosEveryMs === null
+        ? killEvery(line.duration("kill-every"), workers, durationMs)
+        : null,
+      chaosEveryMs,
+      subscribers: line.number("subscribers", 1, MAX_SUBSCRIBERS) ?? 200,
+      latency: {
+        p99Ms: line.duration("max-p99") ?? DEFAULT_LATENCY.p99Ms,
+        maxMs: line.duration("max-latency") ?? DEFAULT_LATENCY.maxMs,
+      },
+      maxMemoryBytes: line.number("max-memory", 1, Number.MAX_SAFE_INTEGER) ??
+        (workers + 1) * DEFAULT_PROCESS_MEMORY_BYTES,
+      only: attack(line.text("attack") ?? ""),
+      seed: line.number("seed", 0, MAX_SEED) ?? null,
+      json: line.text("json") ?? null,
+    },
+  };
+}
+
+function doors(text: string | undefined): readonly DoorName[] {
+  if (text === undefined) return DOOR_NAMES;
+  const names = text.split(",");
+  for (const name of names) {
+    if (DOOR_NAMES.some((door) => door === name)) continue;
+    const known = DOOR_NAMES.join(", ");
+    throw new UsageError(`--door must be some of ${known}, with commas, not ${quote(text)}`);
+  }
+  return DOOR_NAMES.filter((door) => names.includes(door));
+}
+
+function attack(text: string): string {
+  if (attacksOn(true).some(({ name }) => name.includes(text))) return text;
+  throw new UsageError(
+    `--attack must be part of an attack's name as in the report, not ${quote(text)}`,
+  );
+}
+
+function refuseBeside(
+  line: CommandLine<typeof VALUE_FLAGS[number], never>,
+  names: readonly (typeof VALUE_FLAGS[number])[],
+): void {
+  for (const name of names) {
+    if (line.text(name) === undefined) continue;
+    throw new UsageError(`--${name} is for a server that the soak starts: not beside --target`);
+  }
+}
+
+function minutes(text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+  if (value > 0 && value <= MAX_MINUTES) return value;
+  throw new UsageError(`--minutes must be a number up to ${MAX_MINUTES}, not ${quote(text)}`);
+}
+
+function killEvery(
+  askedMs: number | undefined,
+  workers: number,
+  durationMs: number,
+): number | null {
+  if (workers === 1) {
+    if (askedMs === undefined) return null;
+    throw new UsageError("--kill-every needs --workers 2 or more: somebody has to survive");
+  }
+  const everyMs = askedMs ?? 60_000;
+  if (Math.min(durationMs, 60_000) / everyMs > MAX_KILLS_A_MINUTE) {
+    throw new UsageError(
+      `--kill-every ${
+        everyMs / 1000
+      }s would kill more than ${MAX_KILLS_A_MINUTE} workers a minute, ` +
+        `and a server gives up when five die; make it at least 20s`,
+    );
+  }
+  return everyMs;
+}
+
+function chaosEvery(
+  line: CommandLine<typeof VALUE_FLAGS[number], never>,
+  workers: number,
+): number | null {
+  const everyMs = line.duration("chaos-every");
+  if (everyMs === undefined) return null;
+  if (workers === 1) {
+    throw new UsageError("--chaos-every needs --workers 2 or more: somebody has to survive");
+  }
+  if (line.text("kill-every") !== undefined) {
+    throw new UsageError("--chaos-every kills workers, too: leave --kill-every out");
+  }
+  if (everyMs >= MIN_CHAOS_MS) return everyMs;
+  throw new UsageError(`--chaos-every ${everyMs / 1000}s is too often; make it at least 5s`);
+}
+
+function hostAndPort(text: string): { host: string; port: number } {
+  const { host, port } = parseHostAndPort(text);
+  if (port === null) throw new UsageError(`--target must be host:port, not ${quote(text)}`);
+  return { host, port };
+}

@@ -1,0 +1,52 @@
+import type { Random } from "../../harness/random.ts";
+import { type Strike, STRIKES } from "./kills.ts";
+
+/** In which order strikes come. */
+export interface StrikeOrder {
+  /** None where none is possible. */
+  next(): Strike | undefined;
+  /** It isn't possible here. */
+  leaveOut(strike: Strike): void;
+}
+
+/** What happens from one kill to the next. */
+export const KILL_ROUND: readonly Strike[] = ["hung", "killed", "hung", "asked"];
+
+/** The same few, again and again. */
+export class Round implements StrikeOrder {
+  readonly #strikes: readonly Strike[];
+  #at = 0;
+
+  constructor(strikes: readonly Strike[]) {
+    this.#strikes = strikes;
+  }
+
+  next(): Strike {
+    return this.#strikes[this.#at++ % this.#strikes.length]!;
+  }
+
+  leaveOut(): void {}
+}
+
+/** All that there are, in an order drawn anew each time all have been. */
+export class Deck implements StrikeOrder {
+  readonly #random: Random;
+  readonly #leftOut = new Set<Strike>();
+  #deck: Strike[] = [];
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  next(): Strike | undefined {
+    if (this.#deck.length === 0) {
+      this.#deck = this.#random.shuffled(STRIKES.filter((strike) => !this.#leftOut.has(strike)));
+    }
+    return this.#deck.pop();
+  }
+
+  leaveOut(strike: Strike): void {
+    this.#leftOut.add(strike);
+    this.#deck = this.#deck.filter((one) => one !== strike);
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Two network namespaces with a wire between them.
+ *
+ * @module
+ */
+
+import { spawnSync } from "node:child_process";
+import process from "node:process";
+import { EnvironmentError } from "../../cli/command_line.ts";
+import { childEnvironment } from "../../cli/program.ts";
+import type { LinkOptions } from "./options.ts";
+import { type Hosts, linkCommands, parseCores, planHosts, runOf } from "./plan.ts";
+
+/** A command that only asks or sets something has answered by then. */
+const COMMAND_PATIENCE_MS = 10_000;
+
+/** How long processes may take to end after they were asked to. */
+const END_PATIENCE_MS = 3000;
+
+/** The programs that are needed, and the package that has them. */
+const PACKAGES = { ip: "iproute2", tc: "iproute2", taskset: "util-linux" } as const;
+
+type Program = keyof typeof PACKAGES;
+
+/** The hosts of this run, which exist until they're removed. */
+export class TwoHostsNetwork {
+  readonly hosts: Hosts;
+
+  private constructor(hosts: Hosts) {
+    this.hosts = hosts;
+  }
+
+  /**
+   * Makes both hosts and the wire, and removes what runs that were killed have left behind. From the
+   * first moment on the end of this process, however it comes about, removes them too; only SIGKILL
+   * can't be seen coming.
+   *
+   * @throws {EnvironmentError} where that may not be done here; nothing is left then.
+   */
+  static create(link: LinkOptions): TwoHostsNetwork {
+    if (process.platform !== "linux") {
+      throw new EnvironmentError(
+        `two hosts on one machine need Linux's network namespaces, and this is ${process.platform}`,
+      );
+    }
+    removeLeftovers();
+    const cores = parseCores(demand("taskset", ["-pc", String(process.pid)]));
+    const network = new TwoHostsNetwork(planHosts(process.pid, cores));
+    process.once("exit", () => network.remove());
+    try {
+      const { server, bots } = network.hosts;
+      for (const { name } of [server, bots]) demand("ip", ["netns", "add", name]);
+      for (const [program, ...args] of linkCommands(network.hosts, link)) {
+        demand(program as Program, args);
+      }
+    } catch (error) {
+      network.remove();
+      throw error;
+    }
+    return network;
+  }
+
+  /** Ends what runs on the hosts, and removes them; idempotent, doesn't throw. */
+  remove(): void {
+    const { server, bots } = this.hosts;
+    removeNamespaces([bots.name, server.name]);
+  }
+}
+
+/** Namespaces of runs that are no more. */
+function removeLeftovers(): void {
+  const names = listNamespaces().filter((name) => {
+    const run = runOf(name);
+    return run !== null && !isAlive(run);
+  });
+  if (names.length > 0) {
+    console.error(`two-hosts: removing what an earlier run left behind: ${names.join(", ")}`);
+  }
+  removeNamespaces(names);
+}
+
+function removeNamespaces(names: readonly string[]): void {
+  const existing = new Set(listNamespaces());
+  const ours = names.filter((name) => existing.has(name));
+  endProcesses(ours);
+  for (const name of ours) run("ip", ["netns", "delete", name]);
+}
+
+/** Asks every process in the namespaces to end, and makes those that don't. */
+function endProcesses(names: readonly string[]): void {
+  const deadline = performance.now() + END_PATIENCE_MS;
+  for (const pid of processesIn(names)) signal(pid, "SIGTERM");
+  while (processesIn(names).length > 0 && performance.now() < deadline) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+  }
+  for (const pid of processesIn(names)) signal(pid, "SIGKILL");
+}
+
+function listNamespaces(): string[] {
+  return run("ip", ["netns", "list"]).stdout.split("\n")
+    .map((line) => line.split(" ", 1)[0]!).filter((name) => name !== "");
+}
+
+function processesIn(names: readonly string[]): number[] {
+  return names.flatMap((name) => run("ip", ["netns", "pids", name]).stdout.split("\n"))
+    .filter((line) => /^\d+$/.test(line)).map(Number);
+}
+
+function signal(pid: number, name: "SIGTERM" | "SIGKILL"): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It has ended meanwhile.
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as { code?: string }).code !== "ESRCH";
+  }
+}
+
+/** Runs what must succeed. */
+function demand(program: Program, args: readonly string[]): string {
+  const { problem, stdout } = run(program, args);
+  if (problem === null) return stdout;
+  const remedy = /permi/i.test(problem)
+    ? "run this as root (sudo), on a system that lets root make network namespaces"
+    : args.includes("netem")
+    ? "this kernel may lack netem: try sudo modprobe sch_netem, or leave --delay out"
+    : "";
+  const command = [program, ...args].join(" ");
+  throw new EnvironmentError(
+    `can't make two hosts here: ${command}: ${problem}` + (remedy === "" ? "" : `; ${remedy}`),
+  );
+}
+
+function run(program: Program, args: readonly string[]) {
+  const result = spawnSync(program, args, {
+    env: childEnvironment(),
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: COMMAND_PATIENCE_MS,
+  });
+  if ((result.error as { code?: string } | undefined)?.code === "ENOENT") {
+    throw new EnvironmentError(
+      `${program} isn't installed; sudo apt-get install -y ${PACKAGES[program]}, or sudo dnf ` +
+        `install -y ${PACKAGES[program]}`,
+    );
+  }
+  const problem = result.error !== undefined
+    ? result.error.message
+    : result.status === 0
+    ? null
+    : (result.stderr.trim().split("\n")[0] || `status ${result.status}`);
+  return { problem, stdout: result.stdout ?? "" };
+}
