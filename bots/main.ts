@@ -12,7 +12,7 @@ import { measure, type Observer } from "./measure.ts";
 import { HELP, parseCommand } from "./run/options.ts";
 import { EXIT_STATUS, outcomeOf, stormOutcome } from "./results/outcome.ts";
 import { findingText } from "./run/preflight.ts";
-import { startProgress } from "./progress.ts";
+import { startProgress } from "./run/progress.ts";
 import { reportText } from "./results/report_text.ts";
 import { measureStorm } from "./storm/measure_storm.ts";
 import { stormText } from "./storm/text.ts";

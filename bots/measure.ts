@@ -15,7 +15,7 @@ import type { EnlistmentProgress } from "./fleet/ramp_up.ts";
 import type { BotsOptions } from "./run/options.ts";
 import { withoutKeys } from "./client/keys.ts";
 import { chooseProcesses, type Finding, preflight } from "./run/preflight.ts";
-import type { Progress } from "./progress.ts";
+import type { Progress } from "./run/progress.ts";
 import type { BotsReport, EnvironmentReport } from "./results/report.ts";
 import { run, type RunRecord } from "./run/run.ts";
 import { readFacts, type SystemFacts } from "../host/facts.ts";

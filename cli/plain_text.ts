@@ -4,8 +4,6 @@
  * @module
  */
 
-import type { Tally } from "../bots/fleet/ramp_up.ts";
-
 /** The columns of a usual terminal. */
 const WIDTH = 80;
 
@@ -31,9 +29,4 @@ export function wrapped(text: string, indent = "", laterIndent = indent): string
     }
   }
   return [...lines, line];
-}
-
-/** Such as `timed_out 3, closed 1`; empty where nothing was counted. */
-export function tallyText(tally: Tally): string {
-  return Object.entries(tally).map(([name, count]) => `${name} ${count}`).join(", ");
 }

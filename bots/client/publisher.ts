@@ -11,7 +11,7 @@ import { endpoint, type Port } from "./endpoint.ts";
 import { EnvironmentError } from "../../cli/command_line.ts";
 import { FrameReader } from "./frame_reader.ts";
 import { RefusalError } from "./refusal.ts";
-import { clockMs } from "../fleet/group.ts";
+import { clockMs } from "../measures/clock.ts";
 
 /** As long as a bot gives a connect. */
 const PATIENCE_MS = 3000;

@@ -6,11 +6,10 @@
 
 import type { Runtime } from "../../runtime/types.ts";
 import { createDialect } from "../dialects/dialects.ts";
-import type { EnlistmentProgress } from "./ramp_up.ts";
+import { type EnlistmentProgress, MAX_CONNECTING } from "./ramp_up.ts";
 import { LocalSquad } from "./local_group.ts";
-import { MAX_CONNECTING } from "../run/preflight.ts";
 import { RemoteSquad } from "./remote_group.ts";
-import { tallied } from "../results/setup_report.ts";
+import { tallied } from "../measures/tally.ts";
 import type { SettleOutcome, SetupOutcome, Squad, SquadPlan, SquadRound } from "./group.ts";
 import type { SquadStorm, StormProgress } from "./reconnection.ts";
 

@@ -1,6 +1,6 @@
 /**
  * Bots that share one process, as the one who leads the run sees them. All times are milliseconds
- * since the Unix epoch, fractions included, by {@linkcode clockMs}: one clock for all processes of a
+ * since the Unix epoch, fractions included, by `clockMs`: one clock for all processes of a
  * machine.
  *
  * @module
@@ -8,8 +8,9 @@
 
 import type { TlsTrust } from "../../runtime/types.ts";
 import type { DialectName } from "../dialects/dialects.ts";
-import type { EnlistmentProgress, Tally } from "./ramp_up.ts";
+import type { EnlistmentProgress } from "./ramp_up.ts";
 import type { LoopReading } from "../measures/loop_meter.ts";
+import type { Tally } from "../measures/tally.ts";
 import type { SquadStorm, StormProgress } from "./reconnection.ts";
 
 /** What a squad needs to know. Plain JSON: it crosses process boundaries. */
@@ -112,13 +113,4 @@ export interface Squad {
   disband(): Promise<void>;
   /** Drops everything, at any time; idempotent. */
   dismiss(): void;
-}
-
-/**
- * Milliseconds since the Unix epoch, to a fraction of a microsecond. Unlike other fine clocks it can be
- * compared across processes of one machine. It doesn't follow steps of the system's clock that are made
- * while the process runs.
- */
-export function clockMs(): number {
-  return performance.timeOrigin + performance.now();
 }

@@ -10,9 +10,10 @@ import type { Runtime } from "../../runtime/types.ts";
 import { Bot, type BotKeeper, type Refusal } from "../client/bot.ts";
 import type { Dialect } from "../dialects/dialect.ts";
 import { endpoint } from "../client/endpoint.ts";
-import { Enlistment, type EnlistmentProgress, type Tally } from "./ramp_up.ts";
+import { Enlistment, type EnlistmentProgress } from "./ramp_up.ts";
 import { Expectation } from "../client/expectation.ts";
 import { LoopMeter, type LoopReading } from "../measures/loop_meter.ts";
+import type { Tally } from "../measures/tally.ts";
 import {
   Mark,
   type SettleOutcome,

@@ -5,8 +5,7 @@
  * @module
  */
 
-/** How often something happened, by reason. */
-export type Tally = Record<string, number>;
+import type { Tally } from "../measures/tally.ts";
 
 /** How far the bots have come. */
 export interface EnlistmentProgress {
@@ -50,6 +49,9 @@ export interface EnlistmentPlan {
   /** Drops a connected bot that is given up. */
   readonly abandon: (index: number) => void;
 }
+
+/** How many may be between connecting and the server's greeting, so that no usual backlog overflows. */
+export const MAX_CONNECTING = 256;
 
 /** So many take over a second: long enough for a server that restarts. */
 export const DEFAULT_RETRIES = 20;

@@ -1,5 +1,5 @@
-import type { Tally } from "./ramp_up.ts";
-import { clockMs } from "./group.ts";
+import { clockMs } from "../measures/clock.ts";
+import type { Tally } from "../measures/tally.ts";
 import { backoffMs } from "./backoff.ts";
 
 /** A time in which one bot had no subscription. */

@@ -1,6 +1,6 @@
 import { counted } from "../../cli/counted.ts";
 import type { EnlistmentProgress } from "./ramp_up.ts";
-import { tallyText } from "../../cli/plain_text.ts";
+import { tallyText } from "../measures/tally.ts";
 
 /** How long nothing may move before it's told; then twice as long, and so on. */
 const FIRST_MS = 10_000;

@@ -18,7 +18,8 @@ import {
 import type { RoundRecord, RunRecord } from "../run/run.ts";
 import { score } from "./score.ts";
 import type { Delay, LoopReading } from "../measures/loop_meter.ts";
-import { setupReport, tallied } from "./setup_report.ts";
+import { setupReport } from "./setup_report.ts";
+import { tallied } from "../measures/tally.ts";
 import { histogram, medianQuantiles, quantiles } from "../measures/statistics.ts";
 import { whyFewer, whyInvalid } from "./validity.ts";
 

@@ -5,7 +5,6 @@
  */
 
 import type { BotsReport } from "./report.ts";
-import type { StormReport } from "../storm/report.ts";
 
 /**
  * - `passed`: every bot got every message, once, intact and in time, and `--slo` held.
@@ -24,7 +23,9 @@ export function outcomeOf({ valid, bad, slo }: Pick<BotsReport, "valid" | "bad" 
 }
 
 /** What a storm amounts to: it passed when all bots came back. */
-export function stormOutcome({ valid, still_out }: StormReport): Outcome {
+export function stormOutcome(
+  { valid, still_out }: { readonly valid: boolean; readonly still_out: number },
+): Outcome {
   if (!valid) return "invalid";
   return still_out === 0 ? "passed" : "failed";
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Tally } from "../fleet/ramp_up.ts";
+import type { Tally } from "../measures/tally.ts";
 
 /** The version of the format. Members may be added to it; anything else makes a new version. */
 export const SCHEMA = "hotwheels-bots/1";

@@ -5,7 +5,8 @@
  */
 
 import { counted } from "../../cli/counted.ts";
-import { tallyText, wrapped } from "../../cli/plain_text.ts";
+import { wrapped } from "../../cli/plain_text.ts";
+import { tallyText } from "../measures/tally.ts";
 import type { BotsReport, LoadReport, RoundReport } from "./report.ts";
 
 /** How bots were bad. */

@@ -9,7 +9,7 @@ import { outcomeOf } from "./outcome.ts";
 import { wrapped } from "../../cli/plain_text.ts";
 import type { BotsReport, QuantilesReport, RoundReport } from "./report.ts";
 import { countsText, detailLines } from "./report_details.ts";
-import { tallied } from "./setup_report.ts";
+import { tallied } from "../measures/tally.ts";
 
 /** What follows the verdict in the same line of thought stands under it. */
 const INDENT = "  ";

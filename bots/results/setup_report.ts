@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Tally } from "../fleet/ramp_up.ts";
+import { tallied } from "../measures/tally.ts";
 import type { BotsReport } from "./report.ts";
 import type { SetupOutcome } from "../fleet/group.ts";
 
@@ -24,13 +24,4 @@ export function setupReport(
     refusals: tallied(setups.map(({ refusals }) => refusals)),
     refusal,
   };
-}
-
-/** The sum of all tallies. */
-export function tallied(tallies: readonly Tally[]): Tally {
-  const sum: Tally = {};
-  for (const tally of tallies) {
-    for (const [name, count] of Object.entries(tally)) sum[name] = (sum[name] ?? 0) + count;
-  }
-  return sum;
 }

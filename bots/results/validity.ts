@@ -6,7 +6,7 @@
 
 import { counted } from "../../cli/counted.ts";
 import type { LoopReading } from "../measures/loop_meter.ts";
-import { tallyText } from "../../cli/plain_text.ts";
+import { tallyText } from "../measures/tally.ts";
 import { remedyFor } from "../client/refusal.ts";
 import type { BotsReport } from "./report.ts";
 

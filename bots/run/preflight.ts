@@ -8,6 +8,7 @@
 import { checkBotsDescriptors, processesFor } from "../../host/descriptor_checks.ts";
 import type { PortRange, SystemFacts, SystemLimits } from "../../host/facts.ts";
 import { type Finding, remedyLines } from "../../host/finding.ts";
+import { MAX_CONNECTING } from "../fleet/ramp_up.ts";
 import { checkBacklog, checkPorts, portsIn } from "../../host/network_checks.ts";
 
 export type { Finding };
@@ -30,9 +31,6 @@ const BRISK_PART = 0.4;
 
 /** Below so many bots one process is always enough, and another would cost more than it gives. */
 const MANY_BOTS = 2000;
-
-/** How many may be between connecting and the server's greeting, so that no usual backlog overflows. */
-export const MAX_CONNECTING = 256;
 
 /**
  * How many bots a Deno process serves briskly. When more sockets become readable than it reads at once

@@ -15,7 +15,8 @@ import { ask } from "../client/inquiry.ts";
 import { Publisher } from "../client/publisher.ts";
 import { RefusalError, remedyFor } from "../client/refusal.ts";
 import { checkSetup } from "./setup_check.ts";
-import { clockMs, type SettleOutcome, type SetupOutcome, type SquadRound } from "../fleet/group.ts";
+import type { SettleOutcome, SetupOutcome, SquadRound } from "../fleet/group.ts";
+import { clockMs } from "../measures/clock.ts";
 import type { Target } from "./target.ts";
 
 /** What happened, unjudged. Times are by {@linkcode clockMs}. */

@@ -11,7 +11,7 @@ import { type Observer, withCrew } from "../measure.ts";
 import type { BotsOptions } from "../run/options.ts";
 import { checkSetup } from "../run/setup_check.ts";
 import { setupReport } from "../results/setup_report.ts";
-import { clockMs } from "../fleet/group.ts";
+import { clockMs } from "../measures/clock.ts";
 import { whyFewer } from "../results/validity.ts";
 import type { StormProgress } from "../fleet/reconnection.ts";
 import { buildStormReport, type StormReport } from "./report.ts";

@@ -4,9 +4,8 @@
  * @module
  */
 
-import type { Tally } from "../fleet/ramp_up.ts";
 import type { EnvironmentReport } from "../results/report.ts";
-import { tallied } from "../results/setup_report.ts";
+import { tallied, type Tally } from "../measures/tally.ts";
 import { quantiles } from "../measures/statistics.ts";
 import type { SquadStorm } from "../fleet/reconnection.ts";
 

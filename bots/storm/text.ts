@@ -6,7 +6,8 @@
 
 import { counted } from "../../cli/counted.ts";
 import { stormOutcome } from "../results/outcome.ts";
-import { tallyText, wrapped } from "../../cli/plain_text.ts";
+import { wrapped } from "../../cli/plain_text.ts";
+import { tallyText } from "../measures/tally.ts";
 import type { StormReport } from "./report.ts";
 
 /**

@@ -22,12 +22,8 @@ import {
 } from "../../host/network_checks.ts";
 import { checkCpuCredits } from "./cpu_credits.ts";
 import type { Ec2Instance } from "./ec2_metadata.ts";
-import {
-  botsFindings,
-  chooseProcesses,
-  chooseSpread,
-  MAX_CONNECTING,
-} from "../../bots/run/preflight.ts";
+import { MAX_CONNECTING } from "../../bots/fleet/ramp_up.ts";
+import { botsFindings, chooseProcesses, chooseSpread } from "../../bots/run/preflight.ts";
 import type { RuntimeName } from "../../cli/program.ts";
 
 /** What runs on the machine that is checked. */
