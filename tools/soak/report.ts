@@ -6,7 +6,7 @@
 
 import type { DoorName } from "./listener_profile.ts";
 import type { FaultKind } from "./checks/faults.ts";
-import type { Kill, Strike } from "./strikes/kills.ts";
+import type { Kill, Strike } from "./checks/strike_history.ts";
 import type { LatencyVerdict } from "./checks/latency.ts";
 import type { MemorySample, MemoryVerdict } from "./checks/memory.ts";
 import type { AttackRecord } from "./attacks/siege.ts";

@@ -11,7 +11,7 @@ import { Bystander } from "./clients/bystander.ts";
 import type { DoorName } from "./listener_profile.ts";
 import { Faults } from "./checks/faults.ts";
 import { Killer } from "./strikes/killer.ts";
-import { Kills, type Strike, STRIKES } from "./strikes/kills.ts";
+import { Kills, type Strike, STRIKES } from "./checks/strike_history.ts";
 import { Ledger } from "./checks/ledger.ts";
 import { type LatencyBounds, tooLate } from "./checks/latency.ts";
 import { holdsMemory, judgeMemory } from "./checks/memory.ts";

@@ -5,7 +5,7 @@
  */
 
 import { wrapped } from "../../cli/plain_text.ts";
-import { type Strike, STRIKES } from "./strikes/kills.ts";
+import { type Strike, STRIKES } from "./checks/strike_history.ts";
 import type { SoakProgress } from "./soak.ts";
 import { type Growth, MAX_GROWTH, type MemoryVerdict } from "./checks/memory.ts";
 import type { SoakReport, SoakRun } from "./report.ts";

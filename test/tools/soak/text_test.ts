@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "node:test";
-import type { Strike } from "../../../tools/soak/strikes/kills.ts";
+import type { Strike } from "../../../tools/soak/checks/strike_history.ts";
 import type { SoakReport, SoakRun } from "../../../tools/soak/report.ts";
 import { reportText } from "../../../tools/soak/text.ts";
 

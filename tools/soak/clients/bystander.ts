@@ -2,7 +2,7 @@ import type { RuntimeName } from "../../../cli/program.ts";
 import type { BystanderNote, BystanderOrder, BystanderRole } from "./bystander_client.ts";
 import { ClientProcess } from "./client_process.ts";
 import type { Faults } from "../checks/faults.ts";
-import type { Kills } from "../strikes/kills.ts";
+import type { Kills } from "../checks/strike_history.ts";
 import { Latency } from "../checks/latency.ts";
 import type { Keys } from "./member.ts";
 import { hasLoopbackAddresses, type Target } from "./peer.ts";

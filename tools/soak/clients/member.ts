@@ -2,7 +2,7 @@ import { encodeAuthenticate, PING, PONG } from "../../../protocol/client_encoder
 import { ServerDecoder } from "../../../protocol/server_decoder.ts";
 import type { Random } from "../../harness/random.ts";
 import type { Faults } from "../checks/faults.ts";
-import type { Kills } from "../strikes/kills.ts";
+import type { Kills } from "../checks/strike_history.ts";
 import type { OwnPace } from "./own_pace.ts";
 import { Peer, type PeerEnd, type Target } from "./peer.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import { Random } from "../../harness/random.ts";
-import type { Kills } from "../strikes/kills.ts";
+import type { Kills } from "../checks/strike_history.ts";
 import { LegacyPublisher } from "./legacy_publisher.ts";
 import { Publisher } from "./publisher.ts";
 import { type CheckedTown, Subscriber, type SubscriberPlan } from "./subscriber.ts";

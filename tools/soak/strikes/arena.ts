@@ -2,7 +2,7 @@ import process from "node:process";
 import type { Random } from "../../harness/random.ts";
 import { peersOf } from "../checks/census.ts";
 import type { Faults } from "../checks/faults.ts";
-import type { Kills, Strike } from "./kills.ts";
+import type { Kills, Strike } from "../checks/strike_history.ts";
 import type { Watch } from "../checks/watch.ts";
 
 /** How often to look whether there is somebody to strike. */

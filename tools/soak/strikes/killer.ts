@@ -1,4 +1,4 @@
-import type { Strike } from "./kills.ts";
+import type { Strike } from "../checks/strike_history.ts";
 import { type Arena, Impossible, type StrikeOnce } from "./arena.ts";
 import { misrenew, renew } from "./certificate.ts";
 import { cut } from "./cut.ts";

@@ -1,5 +1,5 @@
 import type { Random } from "../../harness/random.ts";
-import { type Strike, STRIKES } from "./kills.ts";
+import { type Strike, STRIKES } from "../checks/strike_history.ts";
 
 /** In which order strikes come. */
 export interface StrikeOrder {

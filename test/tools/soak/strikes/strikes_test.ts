@@ -13,7 +13,7 @@ import { makeDoor } from "../../../../tools/soak/listener_profile.ts";
 import { Faults } from "../../../../tools/soak/checks/faults.ts";
 import { IDENTITIES } from "../../../../tools/soak/clients/identities.ts";
 import { Killer } from "../../../../tools/soak/strikes/killer.ts";
-import { Kills, STRIKES } from "../../../../tools/soak/strikes/kills.ts";
+import { Kills, STRIKES } from "../../../../tools/soak/checks/strike_history.ts";
 import type { Arena } from "../../../../tools/soak/strikes/arena.ts";
 import { Deck, KILL_ROUND, Round, type StrikeOrder } from "../../../../tools/soak/strikes/order.ts";
 import { runTool } from "../../../../tools/soak/checks/run_tool.ts";

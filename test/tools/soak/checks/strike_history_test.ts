@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { Kills } from "../../../../tools/soak/strikes/kills.ts";
+import { Kills } from "../../../../tools/soak/checks/strike_history.ts";
 
 function kill(how: "killed" | "asked") {
   return { at_s: 0, pid: 1, how, connections: 2 };
