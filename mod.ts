@@ -9,7 +9,8 @@
 
 export { type RunningServer, serve, type ServeOptions } from "./server/serve.ts";
 export { type AccessOptions } from "./server/access/access.ts";
-export { type ServerEvents, type StopOptions } from "./server/server.ts";
+export { type ServerEvents } from "./server/events.ts";
+export { type StopOptions } from "./server/server.ts";
 export { type SessionEnd } from "./server/session/session_end.ts";
 export { type Counters, type EndReason } from "./server/counters.ts";
 export { type ClockEvent } from "./server/timing/timekeeper.ts";

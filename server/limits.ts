@@ -502,3 +502,6 @@ export const RETURN_WINDOW_MIN_MS = 1_000;
 
 /** Milliseconds that a server which has stopped may take to be there again. */
 export const RESTART_MS = 1_000;
+
+/** Milliseconds for which a worker waits for the supervisor, and the supervisor for a worker. */
+export const ANSWER_DEADLINE_MS = 1_000;

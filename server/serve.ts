@@ -19,7 +19,8 @@ import {
 } from "./limits.ts";
 import { logEvents } from "./log/log.ts";
 import { unknownLimit } from "./preflight.ts";
-import { Server, type ServerEvents, type StopOptions } from "./server.ts";
+import type { ServerEvents } from "./events.ts";
+import { Server, type StopOptions } from "./server.ts";
 
 /** How to serve; everything has a default. */
 export interface ServeOptions {

@@ -8,11 +8,10 @@ import type {
   Runtime,
   TlsIdentity,
 } from "../runtime/types.ts";
-import type { TransportError } from "../runtime/types.ts";
 import { AcceptGate } from "./accept/accept_gate.ts";
 import { type AccessOptions, AccessRules } from "./access/access.ts";
 import { AddressTable } from "./access/address_table.ts";
-import { type Admission, LocalAdmission, type Refusal } from "./access/admission.ts";
+import type { Admission, Refusal } from "./access/admission.ts";
 import type { OverdueProcess, OwedProcess, UnreachableProcess } from "./cluster/backplane.ts";
 import { CoarseClock } from "./timing/coarse_clock.ts";
 import { type Counters, newCounters } from "./counters.ts";
@@ -23,8 +22,8 @@ import type { Borrower } from "./lending/borrower.ts";
 import type { HeldConnections } from "./lending/held_connections.ts";
 import { type LendingOptions, SharedLimits } from "./lending/shared_limits.ts";
 import { type Limits, STOP_DEADLINE_MS } from "./limits.ts";
+import type { ServerEvents } from "./events.ts";
 import type { LinkState } from "./cluster/link_dialler.ts";
-import type { CeilingEvent } from "./memory/memory_ceiling.ts";
 import { MemoryBudget } from "./flow/memory_budget.ts";
 import { MemoryDefence } from "./memory/memory_defence.ts";
 import { Mesh } from "./cluster/mesh.ts";
@@ -34,42 +33,17 @@ import { PublishThrottle } from "./flow/publish_throttle.ts";
 import { Rejections } from "./accept/rejections.ts";
 import { Session } from "./session/session.ts";
 import type { SessionContext } from "./session/session_context.ts";
-import type { SessionEnd } from "./session/session_end.ts";
 import { SessionTable } from "./session/session_table.ts";
 import { Displacement } from "./shares/displacement.ts";
+import { LocalAdmission } from "./shares/local_admission.ts";
 import { Holders } from "./shares/holders.ts";
 import { OtherProcesses } from "./shares/other_processes.ts";
 import { SlowKeys } from "./access/slow_keys.ts";
 import { Sweeper } from "./session/sweeper.ts";
-import { type ClockEvent, Timekeeper } from "./timing/timekeeper.ts";
+import { Timekeeper } from "./timing/timekeeper.ts";
 import { TokenSource } from "./access/token_source.ts";
 import { TopicRegistry } from "./topics/topic_registry.ts";
 import { Turns } from "./timing/fair_scheduler.ts";
-
-/** What a server tells the one who runs it. Called off the hot path; must not throw. */
-export interface ServerEvents {
-  /** A session has begun to end. */
-  onSessionEnd(end: SessionEnd): void;
-  /**
-   * A publisher is made to wait because it publishes faster than one connection may. Called for the
-   * first time only; absent where nobody wants to know.
-   *
-   * @param publishRate What it may publish, in messages a second.
-   */
-  onThrottled?(remoteAddress: string, remotePort: number, publishRate: number): void;
-  /**
-   * The process's memory is near its limit, so that the server begins to do something about it; or that
-   * is over. Absent where nobody wants to know.
-   */
-  onMemory?(event: CeilingEvent): void;
-  /**
-   * The system's clock was set by more than a second, or has caught up with the timestamps. Absent where
-   * nobody wants to know.
-   */
-  onClock?(event: ClockEvent): void;
-  /** An accept failed; the server goes on. */
-  onAcceptError(error: TransportError): void;
-}
 
 /** How to stop. */
 export interface StopOptions {
@@ -87,7 +61,7 @@ export class Server {
   readonly counters: Readonly<Counters> = newCounters();
   readonly #runtime: Runtime;
   readonly #events: ServerEvents;
-  readonly #sessions = new SessionTable();
+  readonly #sessions = new SessionTable<Session>();
   readonly #holders = new Holders();
   readonly #displacement: Displacement;
   readonly #turns: Turns;

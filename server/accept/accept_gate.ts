@@ -3,7 +3,6 @@ import { allOfProcessTaken, allTaken, type Shortage } from "../access/admission.
 import type { HeldConnections } from "../lending/held_connections.ts";
 import { MAX_REFUSALS } from "../limits.ts";
 import type { Rejections } from "./rejections.ts";
-import type { SessionTable } from "../session/session_table.ts";
 import { type Displacement, MAX_YIELDING } from "../shares/displacement.ts";
 
 /**
@@ -20,7 +19,7 @@ const CROWD_GAP_MS = 1_000;
 
 /** What the gate counts, and what it makes room with. */
 export interface AcceptGateHost {
-  readonly sessions: SessionTable;
+  readonly sessions: { readonly size: number };
   /** Those for which it isn't settled yet whether there's room. */
   readonly held: HeldConnections | undefined;
   readonly rejections: Rejections;

@@ -9,7 +9,7 @@ import {
   type RejectionHost,
   type RejectionPhase,
 } from "./rejected_connection.ts";
-import type { ServerEvents } from "../server.ts";
+import type { ServerEvents } from "../events.ts";
 
 /** Milliseconds for which a handshake may hold a descriptor that is wanted. */
 const WANTED_HANDSHAKE_MS = 1_000;

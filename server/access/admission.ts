@@ -1,8 +1,3 @@
-import type { AddressTable } from "./address_table.ts";
-import type { Limits } from "../limits.ts";
-import type { SessionTable } from "../session/session_table.ts";
-import type { Displacement } from "../shares/displacement.ts";
-
 /**
  * Whether a limit leaves room for one more. `unsettled`: only the server's other processes know, and
  * they are being asked.
@@ -54,64 +49,6 @@ export interface Admission {
   noteWrongKey(address: string): void;
   /** Forgets what is over. To be called about once a sweep. */
   sweep(): void;
-}
-
-/** Admits connections to a server that has one process. */
-export class LocalAdmission implements Admission {
-  readonly #limits: Limits;
-  readonly #sessions: SessionTable;
-  readonly #addresses: AddressTable;
-  readonly #displacement: Displacement;
-
-  constructor(
-    limits: Limits,
-    sessions: SessionTable,
-    addresses: AddressTable,
-    displacement: Displacement,
-  ) {
-    this.#limits = limits;
-    this.#sessions = sessions;
-    this.#addresses = addresses;
-    this.#displacement = displacement;
-  }
-
-  get addressCount(): number {
-    return this.#addresses.size;
-  }
-
-  admit(address: string, shortage?: Shortage | undefined): Refusal | undefined {
-    const { maxConnections } = this.#limits;
-    const isFull = this.#sessions.size - this.#displacement.yieldingCount >= maxConnections;
-    const full = shortage ?? (isFull ? allTaken(maxConnections) : undefined);
-    if (full !== undefined && this.#displacement.mayMakeRoom(address, "connections") === "none") {
-      return full;
-    }
-    const refusal = this.#addresses.admit(address);
-    if (refusal !== undefined) return { ...refusal, isOfAddress: true };
-    if (full === undefined) return undefined;
-    const sparesActive = shortage?.sparesActive ?? false;
-    if (this.#displacement.makeRoom(address, maxConnections, sparesActive) === "free") {
-      return undefined;
-    }
-    this.#addresses.leave(address);
-    return full;
-  }
-
-  leave(address: string): void {
-    this.#addresses.leave(address);
-  }
-
-  roomForKey(address: string): Room {
-    return this.#addresses.mayShowKey(address) ? "free" : "none";
-  }
-
-  noteWrongKey(address: string): void {
-    this.#addresses.noteWrongKey(address);
-  }
-
-  sweep(): void {
-    this.#addresses.sweep();
-  }
 }
 
 /** The server is full. */

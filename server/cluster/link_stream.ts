@@ -1,5 +1,4 @@
 import { Fifo } from "../timing/fifo.ts";
-import type { LinkCarrier } from "./link_carrier.ts";
 import {
   acknowledgement,
   dataSegment,
@@ -7,11 +6,16 @@ import {
   LinkFault,
   SEGMENT_HEADER_BYTES,
 } from "./link_segments.ts";
-import type { OutboxContext } from "../flow/outbox.ts";
+import type { Outbox, OutboxContext } from "../flow/outbox.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 
 /** Bytes that are acknowledged at once when they have arrived; fewer are with the next sweep. */
 const PROMPT_BYTES = 64 * 1024;
+
+/** A connection that carries a stream. */
+export interface StreamCarrier {
+  readonly outbox: Outbox;
+}
 
 /** How a process is at the ends of its links. */
 export interface LinkManners {
@@ -36,7 +40,7 @@ export type LinkStreamContext = OutboxContext & LinkManners;
 export class LinkStream {
   readonly #context: LinkStreamContext;
   readonly #onBytes: (bytes: Uint8Array) => void;
-  #carrier: LinkCarrier | undefined;
+  #carrier: StreamCarrier | undefined;
   /** Segments that the other end hasn't acknowledged, the oldest in front. */
   readonly #kept = new Fifo<SharedChunk>();
   #keptBytes = 0;
@@ -93,7 +97,7 @@ export class LinkStream {
   }
 
   /** Says over a new connection how far this end is. */
-  greet(carrier: LinkCarrier): void {
+  greet(carrier: StreamCarrier): void {
     this.#toldBytes = this.#receivedBytes;
     this.#write(carrier, greeting(this.#receivedBytes, this.#context.linkName));
   }
@@ -104,7 +108,7 @@ export class LinkStream {
    * @param position How many bytes of this end's stream the other end has had.
    * @throws {LinkFault} where that can't be.
    */
-  carryOn(carrier: LinkCarrier, position: number): void {
+  carryOn(carrier: StreamCarrier, position: number): void {
     this.#acknowledge(position);
     this.#carrier = carrier;
     let skipped = position - this.#keptFrom;
@@ -119,14 +123,14 @@ export class LinkStream {
   }
 
   /** The connection is gone; the next one carries on. */
-  drop(carrier: LinkCarrier): void {
+  drop(carrier: StreamCarrier): void {
     if (this.#carrier !== carrier) return;
     this.#carrier = undefined;
     this.#lostMs = this.#context.clock.nowMs;
   }
 
   /** Takes bytes that came over a connection. */
-  receive(carrier: LinkCarrier, bytes: Uint8Array): void {
+  receive(carrier: StreamCarrier, bytes: Uint8Array): void {
     if (this.#carrier !== carrier) return;
     this.#receivedBytes += bytes.length;
     this.#onBytes(bytes);
@@ -140,7 +144,7 @@ export class LinkStream {
    *
    * @throws {LinkFault} where that can't be.
    */
-  acknowledge(carrier: LinkCarrier, position: number): void {
+  acknowledge(carrier: StreamCarrier, position: number): void {
     if (this.#carrier === carrier) this.#acknowledge(position);
   }
 
@@ -187,7 +191,7 @@ export class LinkStream {
     this.#write(this.#carrier, acknowledgement(this.#receivedBytes));
   }
 
-  #write(carrier: LinkCarrier, bytes: Uint8Array): void {
+  #write(carrier: StreamCarrier, bytes: Uint8Array): void {
     carrier.outbox.send(new SharedChunk(bytes, this.#context.budget));
   }
 }

@@ -1,4 +1,5 @@
-import { ANSWER_DEADLINE_MS, type Claim, type Notice, type Terms } from "./terms.ts";
+import { ANSWER_DEADLINE_MS } from "../limits.ts";
+import { type Claim, type Notice, type Terms } from "./terms.ts";
 
 /** Permits are counted in fractions where they come with time; less than this is nothing. */
 const EPSILON = 1e-6;

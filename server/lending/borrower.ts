@@ -1,10 +1,9 @@
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import type { Waiter } from "../flow/gate.ts";
-import { MAX_RECENT_ADDRESSES } from "../limits.ts";
+import { ANSWER_DEADLINE_MS, MAX_RECENT_ADDRESSES } from "../limits.ts";
 import { Lease, type LeaseHost } from "./lease.ts";
 import {
   type AllTerms,
-  ANSWER_DEADLINE_MS,
   type Claim,
   kindOf,
   type Notice,

@@ -1,7 +1,6 @@
 import type { Runtime } from "../../runtime/types.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import type { Limits } from "../limits.ts";
-import type { SessionTable } from "../session/session_table.ts";
 import type { Displacement } from "../shares/displacement.ts";
 import type { OtherProcessesOptions } from "../shares/other_processes.ts";
 import type { TopicPlaces } from "../topics/topic_registry.ts";
@@ -27,7 +26,7 @@ export interface SharingServer {
   readonly runtime: Runtime;
   readonly limits: Limits;
   readonly clock: CoarseClock;
-  readonly sessions: SessionTable;
+  readonly sessions: { readonly size: number };
   readonly displacement: Displacement;
   /** A connection has gone before it was settled whether there is room for it. */
   readonly onHeldGone: () => void;

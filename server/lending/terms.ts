@@ -84,6 +84,3 @@ export type Notice =
   | { readonly key: PermitKey; readonly says: "shared" }
   /** No permit is in use anywhere: each worker has its own share again. */
   | { readonly key: PermitKey; readonly says: "own" };
-
-/** Milliseconds for which a worker waits for the supervisor, and the supervisor for a worker. */
-export const ANSWER_DEADLINE_MS = 1_000;

@@ -14,7 +14,7 @@ import type { LinkState } from "../cluster/link_dialler.ts";
 import { LineQuota } from "./line_quota.ts";
 import { LogQueue } from "./log_queue.ts";
 import type { CeilingEvent } from "../memory/memory_ceiling.ts";
-import type { ServerEvents } from "../server.ts";
+import type { ServerEvents } from "../events.ts";
 import type { SessionEnd } from "../session/session_end.ts";
 import type { ClockEvent } from "../timing/timekeeper.ts";
 

@@ -8,7 +8,7 @@ import type { Session } from "../session/session.ts";
  * wait (see `Publisher`), and past the limit the least active and largest go, whether what they hold came from them or waits for them. Whoever holds less
  * than half of a fair share is the last to be looked at: it can't be what the memory lacks.
  */
-export function defendBudget(sessions: SessionTable, budget: MemoryBudget): void {
+export function defendBudget(sessions: SessionTable<Session>, budget: MemoryBudget): void {
   const muchBytes = budget.maxBytes / sessions.size / 2;
   for (let slot = sessions.size - 1; slot >= 0 && budget.isTight; slot--) {
     const session = sessions.at(slot);

@@ -11,7 +11,7 @@ const ENDED_PER_TURN = 32;
 /** What an eviction needs of the server. */
 export interface EvictionHost {
   readonly runtime: Pick<Runtime, "nextTurn">;
-  readonly sessions: SessionTable;
+  readonly sessions: SessionTable<Session>;
   readonly budget: Pick<MemoryBudget, "outputBytes">;
   /** A session was ended. */
   onEvicted(): void;

@@ -5,6 +5,7 @@ import { siteOf } from "../access/ip_address.ts";
 import { CRITICAL_FRAME_MS, STALL_MS } from "../limits.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
 import type { Session } from "../session/session.ts";
+import type { HeldBackSession, InputGuard } from "../session/session_context.ts";
 import type { SessionTable } from "../session/session_table.ts";
 
 /** Connections that are read again in a turn of the loop, once there is room for what they send. */
@@ -22,7 +23,7 @@ interface Holding {
 /** What the defence needs to know of the server. */
 export interface InputDefenceHost {
   readonly runtime: Runtime;
-  readonly sessions: SessionTable;
+  readonly sessions: SessionTable<Session>;
   readonly budget: MemoryBudget;
   readonly clock: CoarseClock;
   /** Whether the process's memory is short, so that those who send much aren't to be read. */
@@ -35,14 +36,14 @@ export interface InputDefenceHost {
  * those who hold nothing yet aren't read until there is room again. Bytes that wait free their memory
  * by being read, and frames by being completed or given up, so neither waits for the other.
  */
-export class InputDefence {
+export class InputDefence implements InputGuard {
   readonly #host: InputDefenceHost;
   /** Sessions that aren't read for want of memory. */
-  #heldBack: Session[] = [];
+  #heldBack: HeldBackSession[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isLettingGo = false;
   /** Sessions of those whose connections hold bytes, and are to be read. */
-  #holders: Session[] = [];
+  #holders: HeldBackSession[] = [];
   /** Sessions whose frames are given up as long as that is needed, the first to go last. */
   #doomed: Session[] = [];
   #isNeeded: () => boolean = () => false;
@@ -80,7 +81,7 @@ export class InputDefence {
   }
 
   /** Reads nothing more of a client while too much is held. */
-  holdBack(session: Session): void {
+  holdBack(session: HeldBackSession): void {
     if (session.holdBack()) this.#heldBack.push(session);
   }
 
@@ -88,7 +89,7 @@ export class InputDefence {
    * Reads on a client that was held back, and whose connection holds bytes that arrived meanwhile: an
    * abort isn't deferred by a pause. May be called at any moment.
    */
-  readOn(session: Session): void {
+  readOn(session: HeldBackSession): void {
     this.#holders.push(session);
     if (this.#holders.length === 1) this.#host.runtime.nextTurn(() => this.#readOnHolders());
   }

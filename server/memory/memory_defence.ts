@@ -15,13 +15,14 @@ import {
 } from "../limits.ts";
 import { MemoryBudget } from "../flow/memory_budget.ts";
 import { type CeilingEvent, MemoryCeiling } from "./memory_ceiling.ts";
+import type { Session } from "../session/session.ts";
 import type { SessionTable } from "../session/session_table.ts";
 
 /** What the defence of memory needs to know of the server. */
 export interface MemoryDefenceHost {
   readonly runtime: Runtime;
   readonly limits: Pick<Limits, "maxTotalPendingBytes" | "maxMemoryBytes">;
-  readonly sessions: SessionTable;
+  readonly sessions: SessionTable<Session>;
   readonly counters: Counters;
   readonly clock: CoarseClock;
   /** A monotonic clock, in milliseconds. */

@@ -8,7 +8,7 @@ import { CLOSE_LINGER_MS, STALL_MS } from "../limits.ts";
 import { Outbox } from "../flow/outbox.ts";
 import type { SessionContext } from "./session_context.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
-import type { Pace, Subscriber } from "../topics/topic.ts";
+import type { Pace, Subscriber } from "../topics/subscriber.ts";
 
 /** What is logged of a client whose unfinished handshake holds memory that others need. */
 const HOARDED_HANDSHAKE = "Memory is too short for a handshake that takes so long";
@@ -31,7 +31,7 @@ type ClientState = "securing" | "open" | "ending" | "yielding" | "closing" | "go
 export abstract class ClientConnection implements Subscriber {
   /** Where the server keeps this; the server's own. */
   slot = -1;
-  /** The address that its places count for, and where that keeps it; `server/shares/`'s own. */
+  /** The address that its places count for, and its slot there; see `Occupant`. */
   holder: Holder | undefined;
   holderSlot = -1;
   protected readonly connection: Connection;

@@ -7,17 +7,47 @@ import type { Backplane } from "../cluster/backplane.ts";
 import type { Counters } from "../counters.ts";
 import type { FairReader } from "../flow/fair_reader.ts";
 import type { Gate, WaitingPlace } from "../flow/gate.ts";
-import type { InputDefence } from "../memory/input_defence.ts";
-import type { MemoryCeiling } from "../memory/memory_ceiling.ts";
 import type { OutboxContext } from "../flow/outbox.ts";
 import type { ReceiptDesk } from "../topics/receipt_desk.ts";
 import type { Replies } from "./replies.ts";
 import type { PublishThrottle } from "../flow/publish_throttle.ts";
-import type { Session } from "./session.ts";
+import type { Slotted } from "./session_table.ts";
 import type { SessionEnd } from "./session_end.ts";
 import type { Displacement } from "../shares/displacement.ts";
+import type { Occupant } from "../shares/holder.ts";
 import type { SlowKeys } from "../access/slow_keys.ts";
 import type { TopicRegistry } from "../topics/topic_registry.ts";
+
+/** How sessions look at the process's memory. */
+export interface MemoryWatch {
+  /** Bytes received in all at which a session calls {@linkcode look}. */
+  readonly lookAtBytes: number;
+  /** Whether memory is so short that publishers wait. */
+  readonly holdsAll: boolean;
+  /** Measures the process's memory, and acts on it. */
+  look(): void;
+}
+
+/** A session that isn't read for want of memory. */
+export interface HeldBackSession {
+  /** Reads nothing more of it; whether that is new. */
+  holdBack(): boolean;
+  /** Reads it again. */
+  letGo(): void;
+}
+
+/** How sessions report what memory they hold by what their clients send. */
+export interface InputGuard {
+  /** Whether too much is held, so that a session that has sent much is to be held back. */
+  readonly isHolding: boolean;
+  /** Reads nothing more of a session until there is room again. */
+  holdBack(session: HeldBackSession): void;
+  /**
+   * Reads on a connection that was held back for want of memory, as soon as there is room, until the
+   * runtime holds no byte of it.
+   */
+  readOn(session: HeldBackSession): void;
+}
 
 /** What sessions need to know of the server; one object for all of them. */
 export interface SessionContext extends OutboxContext {
@@ -26,13 +56,13 @@ export interface SessionContext extends OutboxContext {
   readonly timestamps: TimestampIssuer;
   readonly counters: Counters;
   /** What keeps the process's memory below its limit. */
-  readonly ceiling: MemoryCeiling;
+  readonly ceiling: MemoryWatch;
   /** Where publishers wait while the memory budget is tight, or the process's memory short. */
   readonly budgetGate: Gate;
   /** How connections share the loop's time for reading. */
   readonly reading: FairReader;
   /** What bounds the memory that they hold by what they send. */
-  readonly inputDefence: InputDefence;
+  readonly inputDefence: InputGuard;
   /** Joins the answers to one client into one write. */
   readonly replies: Replies;
   /** Where publishers get their receipts. */
@@ -58,5 +88,5 @@ export interface SessionContext extends OutboxContext {
   /** A session has begun to end; called once. */
   onEnding(end: SessionEnd): void;
   /** The connection is gone; called once, last. */
-  onGone(session: Session): void;
+  onGone(session: Occupant & Slotted): void;
 }

@@ -1,19 +1,23 @@
-import type { Session } from "./session.ts";
+/** What a table keeps. */
+export interface Slotted {
+  /** Where the table keeps it; -1 where it doesn't. Only the table writes it. */
+  slot: number;
+}
 
 /** All sessions of a server, in no order; each knows its slot, so that removing one is cheap. */
-export class SessionTable {
-  readonly #sessions: Session[] = [];
+export class SessionTable<S extends Slotted> {
+  readonly #sessions: S[] = [];
 
   get size(): number {
     return this.#sessions.length;
   }
 
-  add(session: Session): void {
+  add(session: S): void {
     session.slot = this.#sessions.length;
     this.#sessions.push(session);
   }
 
-  remove(session: Session): void {
+  remove(session: Slotted): void {
     const last = this.#sessions.pop();
     if (last !== undefined && last !== session) {
       this.#sessions[session.slot] = last;
@@ -23,7 +27,7 @@ export class SessionTable {
   }
 
   /** All sessions, in an array of its own. */
-  list(): Session[] {
+  list(): S[] {
     return [...this.#sessions];
   }
 
@@ -31,7 +35,7 @@ export class SessionTable {
    * The session in a slot below {@linkcode size}. Whoever goes through the slots from the highest
    * down meets every session that stays, also while others come and go.
    */
-  at(slot: number): Session | undefined {
+  at(slot: number): S | undefined {
     return this.#sessions[slot];
   }
 }

@@ -1,6 +1,7 @@
 import { ProtocolError } from "../../protocol/errors.ts";
 import type { SessionContext } from "./session_context.ts";
-import type { Subscriber, Subscription } from "../topics/topic.ts";
+import type { Subscription } from "../topics/topic.ts";
+import type { Subscriber } from "../topics/subscriber.ts";
 
 /**
  * Of so few subscriptions there's an array without room for more, which would cost more than one of

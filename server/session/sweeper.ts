@@ -1,5 +1,6 @@
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import { SWEEP_INTERVAL_MS } from "../limits.ts";
+import type { Session } from "./session.ts";
 import type { SessionTable } from "./session_table.ts";
 import type { SlicedTask, Turns } from "../timing/fair_scheduler.ts";
 
@@ -21,7 +22,7 @@ const MAX_STEP_MS = 2 * SWEEP_INTERVAL_MS;
  * each is looked at once a second only: with 15,000, sweeps over all were 6 % of a round's CPU time.
  */
 export class Sweeper implements SlicedTask {
-  readonly #sessions: SessionTable;
+  readonly #sessions: SessionTable<Session>;
   readonly #turns: Turns;
   readonly #clock: CoarseClock;
   readonly #readMs: () => number;
@@ -38,7 +39,7 @@ export class Sweeper implements SlicedTask {
    * @param countWrites How many writes the server has made, to keep a slice in its budget.
    */
   constructor(
-    sessions: SessionTable,
+    sessions: SessionTable<Session>,
     turns: Turns,
     clock: CoarseClock,
     readMs: () => number,

@@ -2,8 +2,7 @@ import type { ErrorCode } from "../../protocol/errors.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import { siteOf } from "../access/ip_address.ts";
 import type { Room } from "../access/admission.ts";
-import type { Session } from "../session/session.ts";
-import type { Holder, PlaceKind } from "./holder.ts";
+import type { Holder, Occupant, PlaceKind } from "./holder.ts";
 import type { Holders } from "./holders.ts";
 import type { OtherProcesses } from "./other_processes.ts";
 import { Ranking } from "./ranking.ts";
@@ -33,7 +32,7 @@ export interface DisplacementHost {
   /** What addresses hold on the server's other processes, where it has some. */
   readonly others: OtherProcesses | undefined;
   /** A session that is about to end gives its place away. */
-  onDisplaced(session: Session): void;
+  onDisplaced(session: Occupant): void;
   /** Somebody was told to wait for one that gives its place away, and that is gone. */
   onYielded(): void;
 }
@@ -51,7 +50,7 @@ export class Displacement {
   readonly #host: DisplacementHost;
   readonly #rankings: Readonly<Record<PlaceKind, Ranking>>;
   /** Those whose place is another's, until they are gone. */
-  readonly #yielding = new Set<Session>();
+  readonly #yielding = new Set<Occupant>();
   /** Whether somebody waits for one of them to be gone. */
   #isAwaited = false;
 
@@ -125,7 +124,7 @@ export class Displacement {
    *
    * @returns Whether it had its place until now.
    */
-  leave(session: Session): boolean {
+  leave(session: Occupant): boolean {
     this.#host.holders.remove(session);
     if (!this.#yielding.delete(session)) return true;
     if (this.#isAwaited) {
@@ -161,7 +160,7 @@ export class Displacement {
     return others?.mostHeld(site, own, kind) ?? own;
   }
 
-  #findVictim(site: string, kind: PlaceKind, sparesActive = false): Session | undefined {
+  #findVictim(site: string, kind: PlaceKind, sparesActive = false): Occupant | undefined {
     const ranking = this.#rankings[kind];
     let session = this.#findRanked(site, kind, sparesActive);
     if (session === undefined && ranking.renew()) {
@@ -171,7 +170,7 @@ export class Displacement {
     return session;
   }
 
-  #findRanked(site: string, kind: PlaceKind, sparesActive: boolean): Session | undefined {
+  #findRanked(site: string, kind: PlaceKind, sparesActive: boolean): Occupant | undefined {
     const held = this.#mostHeld(site, kind);
     const total = this.#total(kind);
     const count = this.#countHolders(kind).least + (held === 0 ? 1 : 0);
@@ -189,18 +188,18 @@ export class Displacement {
   }
 }
 
-function giveWay(session: Session, code: ErrorCode, what: string): void {
+function giveWay(session: Occupant, code: ErrorCode, what: string): void {
   session.yieldPlace(code, `${what}, and this address holds most of them`);
 }
 
 /** The client of an address that does least: of many, of some that are picked at random. */
-function leastActive({ sessions }: Holder, kind: PlaceKind): Session | undefined {
+function leastActive({ sessions }: Holder, kind: PlaceKind): Occupant | undefined {
   const most = kind === "connections" ? SEEN_FOR_CONNECTION : SEEN_FOR_TOPIC;
   const count = Math.min(most, sessions.length);
   const start = Math.floor(Math.random() * sessions.length);
-  let found: Session | undefined;
+  let found: Occupant | undefined;
   for (let i = 0; i < count; i++) {
-    const session = sessions[(start + i) % sessions.length] as Session;
+    const session = sessions[(start + i) % sessions.length] as Occupant;
     if (!session.isHeard || kind === "topics" && session.topicCount === 0) continue;
     if (found === undefined || compare(session, found, kind) < 0) found = session;
   }
@@ -208,7 +207,7 @@ function leastActive({ sessions }: Holder, kind: PlaceKind): Session | undefined
 }
 
 /** Which of two gives way first, the first if negative. */
-function compare(a: Session, b: Session, kind: PlaceKind): number {
+function compare(a: Occupant, b: Occupant, kind: PlaceKind): number {
   if (kind === "connections") return a.activity - b.activity || a.heardMs - b.heardMs;
   return Number(b.hasTopicOfItsOwn) - Number(a.hasTopicOfItsOwn) ||
     a.activity - b.activity || b.topicCount - a.topicCount || a.heardMs - b.heardMs;

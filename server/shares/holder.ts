@@ -1,8 +1,30 @@
-import type { Session } from "../session/session.ts";
-import type { TopicHolder } from "../topics/topic.ts";
+import type { ErrorCode } from "../../protocol/errors.ts";
+import type { TopicHolder } from "../topics/subscriber.ts";
 
 /** What is scarce when a server is full. */
 export type PlaceKind = "connections" | "topics";
+
+/** A client as far as it holds places. */
+export interface Occupant {
+  /** Its IP address; empty on a Unix socket. */
+  readonly remoteAddress: string;
+  /** The holder that its places count for, and its slot there; only {@linkcode Holder} writes them. */
+  holder: Holder | undefined;
+  holderSlot: number;
+  /** Whether the server reads what it says. */
+  readonly isHeard: boolean;
+  /** Whether others could miss it: it has published, or is subscribed. */
+  readonly isActive: boolean;
+  /** How much it does for anybody; the least gives way first. */
+  readonly activity: number;
+  /** When it last said something, on the coarse clock. */
+  readonly heardMs: number;
+  readonly topicCount: number;
+  /** Whether a topic is there because of it alone. */
+  readonly hasTopicOfItsOwn: boolean;
+  /** Ends it, and frees its descriptor without waiting for the peer. */
+  yieldPlace(code: ErrorCode, detail: string): void;
+}
 
 /** All addresses together, as far as one of them changes it. */
 export interface HolderTotals {
@@ -16,7 +38,7 @@ export interface HolderTotals {
 export class Holder implements TopicHolder {
   readonly site: string;
   /** Its clients that have a place, in no order; each knows its slot. */
-  readonly sessions: Session[] = [];
+  readonly sessions: Occupant[] = [];
   readonly #totals: HolderTotals;
   readonly #onEmpty: (holder: Holder) => void;
   #topics = 0;
@@ -45,12 +67,12 @@ export class Holder implements TopicHolder {
     if (this.sessions.length === 0) this.#onEmpty(this);
   }
 
-  add(session: Session): void {
+  add(session: Occupant): void {
     session.holderSlot = this.sessions.length;
     this.sessions.push(session);
   }
 
-  remove(session: Session): void {
+  remove(session: Occupant): void {
     const last = this.sessions.pop();
     if (last !== undefined && last !== session) {
       this.sessions[session.holderSlot] = last;

@@ -1,6 +1,5 @@
 import { siteOf } from "../access/ip_address.ts";
-import type { Session } from "../session/session.ts";
-import { Holder, type HolderTotals, type PlaceKind } from "./holder.ts";
+import { Holder, type HolderTotals, type Occupant, type PlaceKind } from "./holder.ts";
 
 /**
  * Who holds a process's places, by address. Peers on this machine's own sockets, which have none, aren't
@@ -37,7 +36,7 @@ export class Holders {
   }
 
   /** A session has begun, and has a place. */
-  add(session: Session): void {
+  add(session: Occupant): void {
     const { remoteAddress } = session;
     if (remoteAddress === "") return;
     const site = siteOf(remoteAddress);
@@ -52,7 +51,7 @@ export class Holders {
   }
 
   /** A session's place is free. Nothing where it was before. */
-  remove(session: Session): void {
+  remove(session: Occupant): void {
     if (session.holderSlot < 0) return;
     session.holder?.remove(session);
     this.#connections--;

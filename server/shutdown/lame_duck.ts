@@ -4,13 +4,14 @@ import type { FairReader } from "../flow/fair_reader.ts";
 import { Farewell } from "./staggered_close.ts";
 import { CLOSES_PER_SECOND, MAX_DEFAULT_DRAIN_MS } from "../limits.ts";
 import type { Mesh } from "../cluster/mesh.ts";
+import type { Session } from "../session/session.ts";
 import type { SessionTable } from "../session/session_table.ts";
 import type { Turns } from "../timing/fair_scheduler.ts";
 
 /** What it takes to end a server, which no longer accepts connections. */
 export interface LameDuckHost {
   readonly runtime: Runtime;
-  readonly sessions: SessionTable;
+  readonly sessions: SessionTable<Session>;
   readonly turns: Turns;
   readonly reading: FairReader;
   readonly counters: Readonly<Counters>;

@@ -1,5 +1,5 @@
 import type { Gate, Waiter } from "../flow/gate.ts";
-import type { Pace, Subscriber, Subscription } from "./topic.ts";
+import type { Pace, Subscriber, SubscriberPlace } from "./subscriber.ts";
 
 /**
  * The share of what may wait for a reader at which its topics' passes wait too. There is room for a
@@ -32,11 +32,11 @@ export class Stragglers implements Waiter {
   #laggard: Subscriber | undefined;
   #hasMetLaggard = false;
   /** Those whom the pass met who read, and those who have taken nothing. */
-  #proven: Subscription[] = [];
-  #unproven: Subscription[] = [];
+  #proven: SubscriberPlace[] = [];
+  #unproven: SubscriberPlace[] = [];
   #unprovenInPass = 0;
   /** For whom the next pass waits, and where. */
-  #waitsFor: Subscription | undefined;
+  #waitsFor: SubscriberPlace | undefined;
   #waitsAt: Gate | undefined;
   #trial: ReturnType<typeof setTimeout> | undefined;
   #isTrialOver = false;
@@ -97,7 +97,7 @@ export class Stragglers implements Waiter {
   }
 
   /** The pass has met somebody who doesn't keep up, one of so many. */
-  note(subscription: Subscription, pace: Pace, subscriberCount: number): void {
+  note(subscription: SubscriberPlace, pace: Pace, subscriberCount: number): void {
     if (pace === "behind") {
       this.#proven.push(subscription);
     } else {
@@ -114,7 +114,7 @@ export class Stragglers implements Waiter {
   }
 
   /** The subscription has ended. */
-  forget(subscription: Subscription): void {
+  forget(subscription: SubscriberPlace): void {
     if (this.#laggard === subscription.subscriber) this.#laggard = undefined;
     if (this.#waitsFor === subscription) this.resume();
   }
@@ -125,7 +125,7 @@ export class Stragglers implements Waiter {
     this.resume();
   }
 
-  #waitForLast(subscriptions: Subscription[], passBytes: number): boolean {
+  #waitForLast(subscriptions: SubscriberPlace[], passBytes: number): boolean {
     const gate = this.#gateOfLast(subscriptions, passBytes);
     if (gate === undefined) return false;
     this.#waitsFor = subscriptions.at(-1);
@@ -135,7 +135,7 @@ export class Stragglers implements Waiter {
   }
 
   /** The gate of the last of them for whom a pass should wait; those behind it are forgotten. */
-  #gateOfLast(subscriptions: Subscription[], passBytes: number): Gate | undefined {
+  #gateOfLast(subscriptions: SubscriberPlace[], passBytes: number): Gate | undefined {
     for (;;) {
       const last = subscriptions.at(-1);
       if (last === undefined) return undefined;

@@ -1,4 +1,4 @@
-import type { Subscriber } from "./topic.ts";
+import type { Subscriber } from "./subscriber.ts";
 
 /** What became of one message on its way to its subscribers. */
 export interface Receipt {

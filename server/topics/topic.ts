@@ -6,43 +6,14 @@ import type { Runtime } from "../../runtime/types.ts";
 import { Receipts, type ReceiptTaker } from "./receipts.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 import { Stragglers } from "./lagging_subscribers.ts";
+import type { Pace, Subscriber, SubscriberPlace } from "./subscriber.ts";
 import type { SlicedTask, Turns } from "../timing/fair_scheduler.ts";
 
 /** Subscribers that may be counted for receipts in the time of one write. */
 const SUBSCRIBERS_PER_WRITE = 64;
 
-/**
- * How a subscriber keeps up. One that is well `behind` has taken bytes since it fell behind; one
- * that is `behind_unproven` hasn't, so that only time will tell whether it reads at all.
- */
-export type Pace = "keeps_up" | "behind" | "behind_unproven";
-
-/** Counts the topics that are there because of the clients of one address. */
-export interface TopicHolder {
-  addTopic(): void;
-  removeTopic(): void;
-}
-
-/** Whoever receives a topic's messages. */
-export interface Subscriber {
-  /** Whom a topic counts for whose first subscriber it is; absent for a peer without an address. */
-  readonly holder?: TopicHolder | undefined;
-  /**
-   * Takes a chunk of whole frames, in order. It may unsubscribe from inside.
-   *
-   * @returns How it keeps up, once the chunk is with it.
-   */
-  deliver(chunk: SharedChunk): Pace;
-  /** Where its topics' publishers should wait, while it's well behind but making progress. */
-  readonly gate: Gate | undefined;
-  /** Bytes that were delivered to it and still wait. */
-  readonly pendingBytes: number;
-  /** Whether anything that was delivered to it still waits. */
-  readonly hasUnsent: boolean;
-}
-
 /** One subscriber's place in one topic. */
-export class Subscription {
+export class Subscription implements SubscriberPlace {
   readonly topic: Topic;
   readonly subscriber: Subscriber;
   /** The number of the message that it gets next. */

@@ -1,7 +1,8 @@
 import type { Room } from "../access/admission.ts";
 import { TOPIC_BYTES } from "../limits.ts";
 import { NOBODY, type ReceiptTaker } from "./receipts.ts";
-import { type Subscriber, type Subscription, Topic, type TopicContext } from "./topic.ts";
+import { type Subscription, Topic, type TopicContext } from "./topic.ts";
+import type { Subscriber } from "./subscriber.ts";
 
 /** Places for topics. */
 export interface TopicPlaces {

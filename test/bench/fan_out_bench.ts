@@ -9,7 +9,7 @@ import { TimestampIssuer } from "../../protocol/timestamp.ts";
 import { completeLimits } from "../../server/serve.ts";
 import { MemoryBudget } from "../../server/flow/memory_budget.ts";
 import { Server } from "../../server/server.ts";
-import type { Pace, Subscriber } from "../../server/topics/topic.ts";
+import type { Pace, Subscriber } from "../../server/topics/subscriber.ts";
 import { TopicRegistry } from "../../server/topics/topic_registry.ts";
 import { Turns } from "../../server/timing/fair_scheduler.ts";
 import { join } from "../support/bytes.ts";

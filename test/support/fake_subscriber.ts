@@ -6,7 +6,7 @@
 
 import type { Gate } from "../../server/flow/gate.ts";
 import type { SharedChunk } from "../../server/flow/shared_chunk.ts";
-import type { Pace, Subscriber } from "../../server/topics/topic.ts";
+import type { Pace, Subscriber } from "../../server/topics/subscriber.ts";
 
 const decoder = new TextDecoder();
 

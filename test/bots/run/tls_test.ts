@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { PROJECT_ROOT } from "../../../cli/program.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import { serve } from "../../../server/serve.ts";
-import type { ServerEvents } from "../../../server/server.ts";
+import type { ServerEvents } from "../../../server/events.ts";
 import { runCommand } from "../../support/fixture.ts";
 import { FIRST, identityFile } from "../../support/identities.ts";
 import { untilValid } from "../results/valid_run.ts";

@@ -6,7 +6,6 @@ import { AcceptGate } from "../../../server/accept/accept_gate.ts";
 import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
 import { newCounters } from "../../../server/counters.ts";
 import { Rejections } from "../../../server/accept/rejections.ts";
-import type { SessionTable } from "../../../server/session/session_table.ts";
 import type { MemoryPeer } from "../../support/memory_peer.ts";
 import { MemoryRuntime } from "../../support/memory_runtime.ts";
 import { quiet, until } from "../../support/until.ts";
@@ -27,7 +26,7 @@ async function gateOf(places: number) {
     events: { onSessionEnd() {} },
   });
   const gate = new AcceptGate({
-    sessions: sessions as SessionTable,
+    sessions,
     held: undefined,
     rejections,
     displacement: { yieldingCount: 0 },
