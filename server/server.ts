@@ -43,7 +43,7 @@ import { Sweeper } from "./session/sweeper.ts";
 import { Timekeeper } from "./timing/timekeeper.ts";
 import { TokenSource } from "./access/token_source.ts";
 import { TopicRegistry } from "./topics/topic_registry.ts";
-import { Turns } from "./timing/fair_scheduler.ts";
+import { FairScheduler } from "./timing/fair_scheduler.ts";
 
 /** How to stop. */
 export interface StopOptions {
@@ -64,7 +64,7 @@ export class Server {
   readonly #sessions = new SessionTable<Session>();
   readonly #holders = new Holders();
   readonly #displacement: Displacement;
-  readonly #turns: Turns;
+  readonly #scheduler: FairScheduler;
   readonly #sweeper: Sweeper;
   readonly #memory: MemoryDefence;
   readonly #context: SessionContext & { access: AccessRules; copies: boolean };
@@ -129,7 +129,7 @@ export class Server {
   ) {
     this.#runtime = runtime;
     this.#events = events;
-    this.#turns = new Turns(runtime);
+    this.#scheduler = new FairScheduler(runtime);
     const clock = new CoarseClock(readMs());
     const counters: Counters = this.counters;
     this.#memory = new MemoryDefence({
@@ -182,14 +182,20 @@ export class Server {
       {
         runtime,
         budget,
-        turns: this.#turns,
+        turns: this.#scheduler,
         maxPendingBytes: limits.maxPendingBytes,
       },
       limits.maxTopicsTotal,
       this.#shared?.topicPlaces,
     );
     const throttle = new PublishThrottle(runtime, limits, clock);
-    this.#sweeper = new Sweeper(this.#sessions, this.#turns, clock, readMs, () => counters.writes);
+    this.#sweeper = new Sweeper(
+      this.#sessions,
+      this.#scheduler,
+      clock,
+      readMs,
+      () => counters.writes,
+    );
     this.mesh = !hasMesh ? undefined : new Mesh({
       runtime,
       copies: false,
@@ -231,7 +237,7 @@ export class Server {
       runtime,
       counters,
       sessions: this.#sessions,
-      turns: this.#turns,
+      scheduler: this.#scheduler,
       reading,
       mesh: this.mesh,
     });
@@ -249,7 +255,7 @@ export class Server {
       inputDefence: this.#memory.input,
       ceiling: this.#memory.ceiling,
       replies: new Replies(),
-      receiptDesk: new ReceiptDesk({ runtime, budget, clock, turns: this.#turns }),
+      receiptDesk: new ReceiptDesk({ runtime, budget, clock, turns: this.#scheduler }),
       throttle,
       access: new AccessRules(access),
       admission: this.#admission,
@@ -428,7 +434,7 @@ export class Server {
   async #stop(drainMs: number | undefined): Promise<void> {
     const deadlineMs = performance.now() + STOP_DEADLINE_MS + (drainMs ?? 0);
     await this.drain();
-    await this.#lameDuck.tellAll(drainMs);
+    await this.#lameDuck.closeAll(drainMs);
     await this.#lameDuck.awaitGone(deadlineMs);
     this.#rejections.destroy();
     this.#shared?.held.destroy();

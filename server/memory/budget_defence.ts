@@ -23,7 +23,7 @@ export function defendBudget(sessions: SessionTable<Session>, budget: MemoryBudg
   }
   const rank = (session: Session) => session.heldBytes < muchBytes ? 1 : 0;
   holders.sort((a, b) =>
-    rank(a) - rank(b) || a.holdsSinceMs - b.holdsSinceMs || b.heldBytes - a.heldBytes
+    rank(a) - rank(b) || a.heldMemorySinceMs - b.heldMemorySinceMs || b.heldBytes - a.heldBytes
   );
   for (const session of holders) {
     if (!budget.isExceeded) return;
@@ -42,7 +42,7 @@ export function defendBudget(sessions: SessionTable<Session>, budget: MemoryBudg
 }
 
 /** What a client is told whose unfinished frame holds memory that others need. */
-export const HOARDED_FRAME = "Memory is too short for a frame that takes so long to come";
+export const SLOW_FRAME = "Memory is too short for a frame that takes so long to come";
 
 /** The same where there was no time to see how long it takes. */
 const EXHAUSTED_BY_INPUT = "Memory is too short for what came";

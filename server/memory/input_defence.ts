@@ -1,6 +1,6 @@
 import type { Runtime } from "../../runtime/types.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
-import { HOARDED_FRAME } from "./budget_defence.ts";
+import { SLOW_FRAME } from "./budget_defence.ts";
 import { siteOf } from "../access/ip_address.ts";
 import { CRITICAL_FRAME_MS, STALL_MS } from "../limits.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
@@ -100,8 +100,9 @@ export class InputDefence implements InputGuard {
     if (budget.isInputCritical && clock.nowMs - this.#criticalSinceMs >= CRITICAL_FRAME_MS) {
       this.#relieve();
     }
-    if (budget.isUnfinishedTight) this.#giveUpFrames((session) => session.hoardsFor(STALL_MS));
-    else if (budget.unfinishedBytes > budget.unfinishedBytesPerSite) this.#capSite();
+    if (budget.isUnfinishedTight) {
+      this.#giveUpFrames((session) => session.hasHeldPartialFrameFor(STALL_MS));
+    } else if (budget.unfinishedBytes > budget.unfinishedBytesPerSite) this.#capSite();
   }
 
   /** Ends what it does by the clock. */
@@ -158,7 +159,7 @@ export class InputDefence implements InputGuard {
     const doomed: Session[] = [];
     for (const session of largest.sessions.reverse()) {
       if (excess <= 0) break;
-      if (!session.hoardsFor(STALL_MS)) continue;
+      if (!session.hasHeldPartialFrameFor(STALL_MS)) continue;
       doomed.unshift(session);
       excess -= session.unfinishedInputBytes;
     }
@@ -189,7 +190,7 @@ export class InputDefence implements InputGuard {
           return;
         }
         if (!session.isHeard || !session.holdsLargeFrame) continue;
-        session.giveUpInput(HOARDED_FRAME);
+        session.giveUpInput(SLOW_FRAME);
         count++;
       }
       this.#giveUpDoomed();

@@ -146,7 +146,7 @@ export class Session extends ClientConnection
   }
 
   /** Since when it has done nothing about the most of that, on the coarse clock. */
-  get holdsSinceMs(): number {
+  get heldMemorySinceMs(): number {
     // Receipts come by themselves.
     if (this.#owedBytes > this.pendingBytes + this.inputBytes) return this.context.clock.nowMs;
     if (!this.holdsMostlyInput) return this.progressMs;
@@ -222,7 +222,7 @@ export class Session extends ClientConnection
   }
 
   /** True for a client whose unfinished frame has held memory for the time given. */
-  hoardsFor(ms: number): boolean {
+  hasHeldPartialFrameFor(ms: number): boolean {
     if (!this.isHeard || this.unfinishedInputBytes === 0) return false;
     // In the middle of a small frame it may be made to wait, of a large one never.
     if (this.isWaiting && !this.holdsLargeFrame) return false;

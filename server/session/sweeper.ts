@@ -2,7 +2,7 @@ import type { CoarseClock } from "../timing/coarse_clock.ts";
 import { SWEEP_INTERVAL_MS } from "../limits.ts";
 import type { Session } from "./session.ts";
 import type { SessionTable } from "./session_table.ts";
-import type { SlicedTask, Turns } from "../timing/fair_scheduler.ts";
+import type { FairScheduler, SlicedTask } from "../timing/fair_scheduler.ts";
 
 /** Sessions that may be looked at in the time of one write. */
 const SESSIONS_PER_WRITE = 64;
@@ -23,7 +23,7 @@ const MAX_STEP_MS = 2 * SWEEP_INTERVAL_MS;
  */
 export class Sweeper implements SlicedTask {
   readonly #sessions: SessionTable<Session>;
-  readonly #turns: Turns;
+  readonly #turns: FairScheduler;
   readonly #clock: CoarseClock;
   readonly #readMs: () => number;
   readonly #countWrites: () => number;
@@ -40,7 +40,7 @@ export class Sweeper implements SlicedTask {
    */
   constructor(
     sessions: SessionTable<Session>,
-    turns: Turns,
+    turns: FairScheduler,
     clock: CoarseClock,
     readMs: () => number,
     countWrites: () => number,

@@ -1,18 +1,18 @@
 import type { Runtime } from "../../runtime/types.ts";
 import type { Counters } from "../counters.ts";
 import type { FairReader } from "../flow/fair_reader.ts";
-import { Farewell } from "./staggered_close.ts";
+import { StaggeredClose } from "./staggered_close.ts";
 import { CLOSES_PER_SECOND, MAX_DEFAULT_DRAIN_MS } from "../limits.ts";
 import type { Mesh } from "../cluster/mesh.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionTable } from "../session/session_table.ts";
-import type { Turns } from "../timing/fair_scheduler.ts";
+import type { FairScheduler } from "../timing/fair_scheduler.ts";
 
 /** What it takes to end a server, which no longer accepts connections. */
 export interface LameDuckHost {
   readonly runtime: Runtime;
   readonly sessions: SessionTable<Session>;
-  readonly turns: Turns;
+  readonly scheduler: FairScheduler;
   readonly reading: FairReader;
   readonly counters: Readonly<Counters>;
   readonly mesh: Mesh | undefined;
@@ -44,13 +44,14 @@ export class LameDuck {
 
   /** Resolves when all that had arrived is read and on its way, within 2 s. */
   async becomeQuiet(): Promise<void> {
-    const { turns, reading, mesh } = this.#host;
+    const { scheduler, reading, mesh } = this.#host;
     const deadlineMs = performance.now() + QUIET_DEADLINE_MS;
     for (let quietRounds = 0; quietRounds < QUIET_ROUNDS && performance.now() < deadlineMs;) {
       const before = this.#activity;
       await sleep(QUIET_ROUND_MS);
       const isFlushed = mesh === undefined || mesh.isAcknowledged && !mesh.awaitsReceipts;
-      const isQuiet = before === this.#activity && !turns.isBusy && !reading.isBusy && isFlushed &&
+      const isQuiet = before === this.#activity && !scheduler.isBusy && !reading.isBusy &&
+        isFlushed &&
         !this.#doesAnyoneWait();
       quietRounds = isQuiet ? quietRounds + 1 : 0;
     }
@@ -61,20 +62,20 @@ export class LameDuck {
    *
    * @param drainMs How long that takes; as {@linkcode defaultDrainMs} has it, unless given.
    */
-  async tellAll(drainMs: number | undefined): Promise<void> {
+  async closeAll(drainMs: number | undefined): Promise<void> {
     const { runtime, sessions } = this.#host;
     const leavers = sessions.list();
-    const farewell = new Farewell(
+    const close = new StaggeredClose(
       leavers,
       drainMs ?? defaultDrainMs(leavers.length),
       performance.now(),
       Math.random,
     );
-    while (!farewell.isOver && sessions.size > 0) {
+    while (!close.isOver && sessions.size > 0) {
       const most = runtime.writesPerTurn;
       const nowMs = performance.now();
-      const count = farewell.tellDue(nowMs, nowMs + STEP_MS, most);
-      if (farewell.isOver) return;
+      const count = close.tellDue(nowMs, nowMs + STEP_MS, most);
+      if (close.isOver) return;
       if (count === most) await this.nextTurn();
       else await sleep(STEP_MS);
     }

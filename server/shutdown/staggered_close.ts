@@ -19,7 +19,7 @@ const LATE_MS = 1_000;
  * {@linkcode RESTART_MS} for the server to be there again, and a random part of a window that is as
  * long as the server needs to take all of them back.
  */
-export class Farewell {
+export class StaggeredClose {
   readonly #leavers: Leaver[];
   readonly #beganMs: number;
   readonly #drainMs: number;

@@ -15,7 +15,7 @@ export interface SlicedTask {
  * Shares the event loop among tasks: each turn does no more writes than the runtime's loop bears,
  * and tasks take turns, so that a topic of 10 subscribers never waits for one of 40,000.
  */
-export class Turns {
+export class FairScheduler {
   readonly #runtime: Runtime;
   #tasks: SlicedTask[] = [];
   #next: SlicedTask[] = [];

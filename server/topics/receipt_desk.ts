@@ -8,7 +8,7 @@ import {
   RECEIPT_OVERHEAD_BYTES,
 } from "../limits.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
-import type { SlicedTask, Turns } from "../timing/fair_scheduler.ts";
+import type { FairScheduler, SlicedTask } from "../timing/fair_scheduler.ts";
 
 /** A publisher for which receipts are ready. */
 export interface Receiver {
@@ -23,7 +23,7 @@ export interface ReceiptDeskHost {
   readonly runtime: Runtime;
   readonly budget: MemoryBudget;
   readonly clock: CoarseClock;
-  readonly turns: Turns;
+  readonly turns: FairScheduler;
 }
 
 /**

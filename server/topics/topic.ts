@@ -7,7 +7,7 @@ import { Receipts, type ReceiptTaker } from "./receipts.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 import { Stragglers } from "./lagging_subscribers.ts";
 import type { Pace, Subscriber, SubscriberPlace } from "./subscriber.ts";
-import type { SlicedTask, Turns } from "../timing/fair_scheduler.ts";
+import type { FairScheduler, SlicedTask } from "../timing/fair_scheduler.ts";
 
 /** Subscribers that may be counted for receipts in the time of one write. */
 const SUBSCRIBERS_PER_WRITE = 64;
@@ -36,7 +36,7 @@ export class Subscription implements SubscriberPlace {
 export interface TopicContext {
   readonly runtime: Runtime;
   readonly budget: MemoryBudget;
-  readonly turns: Turns;
+  readonly turns: FairScheduler;
   /** Bytes that may wait for one subscriber. */
   readonly maxPendingBytes: number;
   /** The topic has no subscribers any more. */

@@ -11,7 +11,7 @@ import { MemoryBudget } from "../../server/flow/memory_budget.ts";
 import { Server } from "../../server/server.ts";
 import type { Pace, Subscriber } from "../../server/topics/subscriber.ts";
 import { TopicRegistry } from "../../server/topics/topic_registry.ts";
-import { Turns } from "../../server/timing/fair_scheduler.ts";
+import { FairScheduler } from "../../server/timing/fair_scheduler.ts";
 import { join } from "../support/bytes.ts";
 import type { MemoryPeer } from "../support/memory_peer.ts";
 import { MemoryRuntime } from "../support/memory_runtime.ts";
@@ -37,7 +37,7 @@ class Sink implements Subscriber {
 
 function registryOn(net: MemoryRuntime): TopicRegistry {
   const budget = new MemoryBudget(2 ** 30, {});
-  const turns = new Turns(net);
+  const turns = new FairScheduler(net);
   return new TopicRegistry({ runtime: net, budget, turns, maxPendingBytes: 2 ** 23 });
 }
 

@@ -11,7 +11,7 @@ import { MemoryBudget } from "../../../server/flow/memory_budget.ts";
 import { type OwedReceipt, ReceiptQueue } from "../../../server/cluster/owed_receipts.ts";
 import { ReceiptDesk } from "../../../server/topics/receipt_desk.ts";
 import type { Receipt } from "../../../server/topics/receipts.ts";
-import { Turns } from "../../../server/timing/fair_scheduler.ts";
+import { FairScheduler } from "../../../server/timing/fair_scheduler.ts";
 import { MemoryRuntime } from "../../support/memory_runtime.ts";
 
 function written(count: number): Receipt {
@@ -29,7 +29,7 @@ class Bed {
       runtime: this.runtime,
       budget: this.budget,
       clock: new CoarseClock(0),
-      turns: new Turns(this.runtime),
+      turns: new FairScheduler(this.runtime),
     });
   }
 

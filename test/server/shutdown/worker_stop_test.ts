@@ -21,7 +21,7 @@ function isServer(pid: number): boolean {
 }
 
 describe(`a stop of workers on ${OWN_RUNTIME}`, { skip: skipWorkers }, () => {
-  it("lets the clients of those that are well have their farewell while one hangs", {
+  it("lets the clients of those that are well be told of the stop while one hangs", {
     timeout,
   }, async () => {
     const server = await ServerCommand.listening(OWN_RUNTIME, ["--workers", "3"]);

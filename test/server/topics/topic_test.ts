@@ -6,7 +6,7 @@ import { MemoryBudget } from "../../../server/flow/memory_budget.ts";
 import type { SharedChunk } from "../../../server/flow/shared_chunk.ts";
 import type { Subscription } from "../../../server/topics/topic.ts";
 import { TopicRegistry } from "../../../server/topics/topic_registry.ts";
-import { Turns } from "../../../server/timing/fair_scheduler.ts";
+import { FairScheduler } from "../../../server/timing/fair_scheduler.ts";
 import { FakeSubscriber } from "../../support/fake_subscriber.ts";
 import { MemoryRuntime } from "../../support/memory_runtime.ts";
 
@@ -15,7 +15,7 @@ const encoder = new TextEncoder();
 /** Topics on a loop that turns when the test says so. */
 class Bench {
   readonly net: MemoryRuntime;
-  readonly turns: Turns;
+  readonly turns: FairScheduler;
   readonly budget = new MemoryBudget(Number.MAX_SAFE_INTEGER, {});
   readonly topics: TopicRegistry;
   #micros = 1e15;
@@ -24,7 +24,7 @@ class Bench {
 
   constructor(writesPerTurn = 16) {
     this.net = new MemoryRuntime({ turns: "manual", writesPerTurn });
-    this.turns = new Turns(this.net);
+    this.turns = new FairScheduler(this.net);
     this.topics = new TopicRegistry({
       runtime: this.net,
       budget: this.budget,
