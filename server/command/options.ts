@@ -103,9 +103,9 @@ Where:
   --host HOST          the address to listen on (default 0.0.0.0, every IPv4
                        interface; :: for IPv6 too)
   --port PORT          the port (default 8081; 0 lets the system choose one)
-  --workers N          share the port among N processes, 64 at most, or auto for
-                       one a core (default 1); each has a descriptor limit of
-                       its own. Linux only; elsewhere one process serves
+  --workers N          share the port among N processes (default 1), or auto for
+                       one a core; 64 at most, either way. Each has a descriptor
+                       limit of its own. Linux only; elsewhere one process serves
 
 TLS, for all connections:
   --tls-cert FILE      the certificate, with those between it and its root, as

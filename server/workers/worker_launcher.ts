@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
+import { availableParallelism } from "node:os";
 import type { Address, Runtime } from "../../runtime/types.ts";
 import { CONTROL_VERSION } from "./control.ts";
 import type { Limits } from "../limits.ts";
 import type { LogLevel } from "../log/log.ts";
+import { Slots } from "./slots.ts";
 import type { Timekeeper } from "../timing/timekeeper.ts";
 import { type WorkerEvents, WorkerProcess } from "./worker_process.ts";
 import type { Settings, WorkerSettings } from "./worker_settings.ts";
@@ -22,8 +24,20 @@ export interface SupervisorPlan extends Settings {
   readonly drainMs: number | null;
 }
 
+/** Workers that may start at once on a machine with few processors: one of these may wait for its disk. */
+const LEAST_STARTS_AT_ONCE = 4;
+
 /**
- * How long a new worker may take to be ready. All may start at once, on few cores.
+ * How many workers may start at once. More would only take each other's time, of which each has so much.
+ *
+ * @param processors How many the machine has.
+ */
+export function startsAtOnce(processors: number): number {
+  return Math.max(LEAST_STARTS_AT_ONCE, processors);
+}
+
+/**
+ * How long a new worker may take to be ready. Others may start with it, on few cores, and more serve.
  *
  * @param workers How many the server has.
  */
@@ -49,6 +63,7 @@ export class WorkerLauncher {
   /** Begins the names of the workers' sockets. A NUL in front makes a name that is no file. */
   readonly #socketPrefix = `\0hotwheels-${randomBytes(16).toString("hex")}-`;
   readonly #secret = randomBytes(32).toString("hex");
+  readonly #starting = new Slots(startsAtOnce(availableParallelism()));
   #lastListen: Promise<void> = Promise.resolve();
   #address: Address | undefined;
   #isStopped = false;
@@ -68,13 +83,18 @@ export class WorkerLauncher {
   }
 
   /**
-   * Starts a worker; it accepts no clients yet.
+   * Starts a worker, when not too many others start; it accepts no clients yet.
    *
    * @throws {Error} (rejects) if it doesn't come up.
    */
-  async start(name: string): Promise<WorkerProcess> {
+  start(name: string): Promise<WorkerProcess> {
+    return this.#starting.run(() => this.#start(name));
+  }
+
+  async #start(name: string): Promise<WorkerProcess> {
     const { runtime, events, plan } = this.#host;
     for (;;) {
+      if (this.#isStopped) throw new Error("the server is being stopped");
       const worker = await WorkerProcess.spawn(runtime, name, this.#socketPrefix, events);
       this.#enter(worker);
       const patienceMs = startPatienceMs(plan.workers);

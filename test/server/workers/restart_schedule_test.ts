@@ -1,7 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import { MAX_DEATHS, RestartSchedule } from "../../../server/workers/restart_schedule.ts";
-import { startPatienceMs } from "../../../server/workers/worker_launcher.ts";
+import { Slots } from "../../../server/workers/slots.ts";
+import { startPatienceMs, startsAtOnce } from "../../../server/workers/worker_launcher.ts";
+import { quiet } from "../../support/until.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -34,10 +36,40 @@ describe("a schedule of restarts", () => {
   });
 });
 
-describe("the time that a worker has to start", () => {
-  it("grows with their number, since they may share few cores", () => {
+describe("workers that start", () => {
+  it("have more time where they are many, since they may share few cores", () => {
     // 64 on two cores: some 0.5 s of one core's time each.
     assertEquals(startPatienceMs(64) >= 60_000, true);
     assertEquals(startPatienceMs(2) <= 15_000, true);
+  });
+
+  it("are as many at once as there are processors, and a few at least", () => {
+    assertEquals([1, 2, 4, 64].map(startsAtOnce), [4, 4, 4, 64]);
+  });
+
+  it("wait for those before them, in order, and whatever becomes of those", async () => {
+    const slots = new Slots(2);
+    const log: string[] = [];
+    const ends: (() => void)[] = [];
+    const outcomes = ["a", "b", "c", "d", "e"].map((name) =>
+      slots.run(async () => {
+        log.push(name);
+        await new Promise<void>((resolve) => ends.push(resolve));
+        if (name === "a") throw new Error("a doesn't come up");
+        return name;
+      }).catch(({ message }: Error) => message)
+    );
+    await quiet();
+    assertEquals(log, ["a", "b"]);
+    ends[0]!();
+    await quiet();
+    assertEquals(log, ["a", "b", "c"]);
+    for (let next = 1; next < 5; next++) {
+      ends[next]!();
+      await quiet();
+    }
+    assertEquals(log, ["a", "b", "c", "d", "e"]);
+    assertEquals(await Promise.all(outcomes), ["a doesn't come up", "b", "c", "d", "e"]);
+    assertEquals(await slots.run(() => Promise.resolve("f")), "f");
   });
 });
