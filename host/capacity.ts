@@ -18,7 +18,15 @@ export const KEPT_FOR_REFUSALS = 32;
 export const RESERVED_DESCRIPTORS = OWN_DESCRIPTORS + KEPT_FOR_REFUSALS;
 
 /** Descriptors for the links to one other process of the same server: one each way. */
-export const DESCRIPTORS_PER_LINK = 2;
+const DESCRIPTORS_PER_LINK = 2;
+
+/**
+ * Descriptors for the links of each of some processes: to every other one, and to one more, which is
+ * there while processes are replaced one after the other.
+ */
+export function linkDescriptorsFor(processes: number): number {
+  return processes === 1 ? 0 : processes * DESCRIPTORS_PER_LINK;
+}
 
 /** The connection maximum where the descriptor limit isn't known: the usual soft limit, 1,024. */
 const UNKNOWN_DESCRIPTOR_LIMIT = 1024;
@@ -32,13 +40,12 @@ const UNKNOWN_DESCRIPTOR_LIMIT = 1024;
  */
 export function maxConnectionsFor(descriptorLimit: number | undefined, processes = 1): number {
   const limit = descriptorLimit ?? UNKNOWN_DESCRIPTOR_LIMIT;
-  const links = (processes - 1) * DESCRIPTORS_PER_LINK;
-  return Math.max(1, limit - RESERVED_DESCRIPTORS - links);
+  return Math.max(1, limit - RESERVED_DESCRIPTORS - linkDescriptorsFor(processes));
 }
 
 /** The least descriptors with which each of some processes can serve anybody. */
 export function leastDescriptorsFor(processes: number): number {
-  return RESERVED_DESCRIPTORS + (processes - 1) * DESCRIPTORS_PER_LINK + 1;
+  return RESERVED_DESCRIPTORS + linkDescriptorsFor(processes) + 1;
 }
 
 /** Places that one address leaves to others, at most; of a small server a tenth. */

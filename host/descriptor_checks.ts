@@ -7,7 +7,7 @@
 import { counted } from "../cli/counted.ts";
 import {
   admitsFromOneAddress,
-  DESCRIPTORS_PER_LINK,
+  linkDescriptorsFor,
   MAX_WORKERS,
   RESERVED_DESCRIPTORS,
   serverDescriptorsFor,
@@ -23,7 +23,7 @@ const SERVER = "server's descriptors";
  * they come from.
  */
 export function checkServerDescriptors(share: Share, limits: SystemLimits): Finding {
-  const needed = descriptorsFor(share) + linksOf(share.processes);
+  const needed = descriptorsFor(share) + linkDescriptorsFor(share.processes);
   const processes = linkedProcessesFor(share.n, limits);
   return checkDescriptors(SERVER, counted(share.n, "connection"), { share, needed }, limits, [
     ...(processes === null ? [] : [{ where: "here", what: `--workers ${processes}` }]),
@@ -116,14 +116,10 @@ function linkedProcessesFor(
   { descriptorLimit }: Pick<SystemLimits, "descriptorLimit">,
 ): number | null {
   for (let processes = 1; processes <= MAX_WORKERS; processes++) {
-    const needed = descriptorsFor({ n, processes }) + linksOf(processes);
+    const needed = descriptorsFor({ n, processes }) + linkDescriptorsFor(processes);
     if (needed <= (descriptorLimit ?? Infinity)) return processes;
   }
   return null;
-}
-
-function linksOf(processes: number): number {
-  return (processes - 1) * DESCRIPTORS_PER_LINK;
 }
 
 /** How many workers of a server admit n clients of one address; `null` where no number of them does. */

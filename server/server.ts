@@ -228,7 +228,7 @@ export class Server {
       held: this.#shared?.held,
       rejections: this.#rejections,
       displacement: this.#displacement,
-      otherProcesses: (lending?.workers ?? 1) - 1,
+      processes: lending?.workers ?? 1,
       maxConnections: lending?.maxOwnConnections ?? limits.maxConnections,
       descriptorLimit,
       seesDescriptors: (count) => seesDescriptors(runtime, count),

@@ -1,4 +1,4 @@
-import { DESCRIPTORS_PER_LINK, KEPT_FOR_REFUSALS, OWN_DESCRIPTORS } from "../../host/capacity.ts";
+import { KEPT_FOR_REFUSALS, linkDescriptorsFor, OWN_DESCRIPTORS } from "../../host/capacity.ts";
 import { allOfProcessTaken, allTaken, type Shortage } from "../access/admission.ts";
 import type { HeldConnections } from "../lending/held_connections.ts";
 import { MAX_REFUSALS } from "../limits.ts";
@@ -24,8 +24,8 @@ export interface AcceptGateHost {
   readonly held: HeldConnections | undefined;
   readonly rejections: Rejections;
   readonly displacement: Pick<Displacement, "yieldingCount">;
-  /** How many other processes serve with this one: each has its links, or is to have them. */
-  readonly otherProcesses: number;
+  /** How many processes serve, this one among them: each has its links to all others, or is to have them. */
+  readonly processes: number;
   /** The connections that the process is to hold. */
   readonly maxConnections: number;
   /** How many descriptors the process may have; `undefined` where that isn't known. */
@@ -60,7 +60,7 @@ export class AcceptGate {
     const { rejections, displacement } = this.#host;
     const leaving = rejections.size + displacement.yieldingCount;
     if (this.#connections - leaving < places) return undefined;
-    const refusal = this.#host.otherProcesses === 0 ? allTaken(places) : allOfProcessTaken(places);
+    const refusal = this.#host.processes === 1 ? allTaken(places) : allOfProcessTaken(places);
     return { ...refusal, sparesActive: this.#shortage !== Infinity };
   }
 
@@ -132,10 +132,10 @@ export class AcceptGate {
 
   /** Connections that there are descriptors for. */
   get #capacity(): number {
-    const { descriptorLimit, maxConnections, otherProcesses } = this.#host;
+    const { descriptorLimit, maxConnections, processes } = this.#host;
     const most = descriptorLimit === undefined
       ? maxConnections + KEPT_FOR_REFUSALS
-      : descriptorLimit - OWN_DESCRIPTORS - otherProcesses * DESCRIPTORS_PER_LINK;
+      : descriptorLimit - OWN_DESCRIPTORS - linkDescriptorsFor(processes);
     return Math.min(this.#shortage, Math.max(most, 1));
   }
 }

@@ -251,8 +251,8 @@ describe("the connection limit", () => {
     assertEquals(maxConnectionsFor(65), 1);
     assertEquals(maxConnectionsFor(10), 1);
     assertEquals(maxConnectionsFor(undefined), 1024 - 64);
-    // Two more for the links to each other process.
-    assertEquals(maxConnectionsFor(20_000, 64), 20_000 - 64 - 126);
+    // Two more for the links to each other process, and to one that takes another's place.
+    assertEquals(maxConnectionsFor(20_000, 64), 20_000 - 64 - 128);
   });
 
   it("holds for all workers together, as far as one's descriptors go; memory is divided", () => {
@@ -262,9 +262,9 @@ describe("the connection limit", () => {
     assertEquals(limits.maxMemoryBytes, Math.floor((whole.maxMemoryBytes - SUPERVISOR_BYTES) / 4));
     const { maxTotalPendingBytes, maxMemoryBytes } = limits;
     assertEquals(limits, { ...whole, maxTotalPendingBytes, maxMemoryBytes });
-    assertEquals(ownConnectionsFor(limits, 364, 2), 298);
+    assertEquals(ownConnectionsFor(limits, 364, 2), 296);
     // Those that wait to be admitted have descriptors too.
-    assertEquals(ownConnectionsFor(limits, 20_000, 2), 19_934);
+    assertEquals(ownConnectionsFor(limits, 20_000, 2), 19_932);
     assert(ownConnectionsFor(limits, undefined, 2) > 1_000);
   });
 });

@@ -30,7 +30,7 @@ async function gateOf(places: number) {
     held: undefined,
     rejections,
     displacement: { yieldingCount: 0 },
-    otherProcesses: 0,
+    processes: 1,
     maxConnections: places,
     descriptorLimit: undefined,
     seesDescriptors: (count) => Promise.resolve(count <= free.count),

@@ -179,7 +179,7 @@ for (const runtime of TESTED_RUNTIMES) {
 
     it("aren't tried with too few descriptors: one line says so", { timeout }, async () => {
       for (const workers of [1, 4]) {
-        const least = 64 + 2 * (workers - 1) + 1;
+        const least = 64 + (workers === 1 ? 0 : 2 * workers) + 1;
         const limit = `ulimit -n ${least - 1}; exec "$@"`;
         const command = ["sh", "-c", limit, "sh", ...directCommand(runtime)];
         const server = new ServerCommand(command, ["--port", "0", "--workers", String(workers)]);
