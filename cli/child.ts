@@ -96,11 +96,15 @@ export function renounceChildren(): void {
 
 /**
  * The programs that may be the runtime of this process, the best first. An upgrade may have taken it away
- * from where it was; then Linux still has the one that runs. Deno's permission to run `deno` doesn't cover
- * the same file under its full path, nor the other way round.
+ * from where it was; then Linux still has the one that runs, also under a name that is the same for all
+ * processes, which a permission can be given for beforehand: the child is still the runtime that it's a
+ * child of when it looks there. Deno's permission to run `deno` doesn't cover the same file under its full
+ * path, nor the other way round.
  */
 function programsOf(isDeno: boolean): string[] {
-  const running = process.platform === "linux" ? [`/proc/${process.pid}/exe`] : [];
+  const running = process.platform === "linux"
+    ? [`/proc/${process.pid}/exe`, "/proc/self/exe"]
+    : [];
   return [
     NAMED_PROGRAM ?? process.execPath,
     process.execPath,

@@ -138,9 +138,10 @@ if [ "$command" = run ]; then
     if [ -z "$script" ]; then
       case $argument in
         # By its name it would be looked for on the PATH; itself it knows by no link's name. What the link
-        # leads to may be a newer one by then.
+        # leads to may be a newer one by then, and where neither is there any more, Linux has what runs.
         --allow-run=deno)
           argument=--allow-run=$(readlink -f "$deno" 2>/dev/null || echo "$deno"),$deno
+          [ -x /proc/self/exe ] && argument=$argument,/proc/self/exe
           ;;
         -*) ;;
         /*) script=$argument ;;

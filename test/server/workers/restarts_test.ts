@@ -170,6 +170,30 @@ describe(`a worker on ${OWN_RUNTIME} that dies`, { skip: skipWorkers }, () => {
     });
   });
 
+  it("is replaced by what still runs where its runtime is gone for good", {
+    timeout,
+  }, async () => {
+    await withFolder(async (folder) => {
+      const here = join(folder, OWN_RUNTIME);
+      copyFileSync(findProgram(OWN_RUNTIME).path, here);
+      const command = isDeno
+        ? [here, "task", "-q", "serve"]
+        : [here, "run", `${PROJECT_ROOT}server/main.ts`];
+      const server = await ServerCommand.listening(OWN_RUNTIME, ["--workers", "2"], command);
+      try {
+        rmSync(here);
+        const pid = Number(/ pid (\d+)/.exec(server.stdout)![1]);
+        process.kill(workersOf({ pid })[0]!, "SIGKILL");
+        await until("a new one has joined", () => server.stderr.includes("has joined"), 20_000);
+        await delivers(server);
+        process.kill(pid, "SIGTERM");
+        assertEquals((await server.exited()).status, 0);
+      } finally {
+        await server.dispose();
+      }
+    });
+  });
+
   it("with four others at once takes no client of the one that lives along", {
     timeout,
   }, async () => {
