@@ -6,7 +6,7 @@
 
 import { ProtocolError } from "./errors.ts";
 import { isJsonSpace } from "./frames.ts";
-import { decodeJsonString } from "./json_string.ts";
+import { decodeJsonString } from "./json/string.ts";
 import { MESSAGE_MEMBERS, MESSAGE_TOPIC, topicMember } from "./message.ts";
 import {
   INCOMPLETE,
@@ -14,8 +14,8 @@ import {
   memberName,
   ObjectScanner,
   type ScannedMember,
-} from "./object_scanner.ts";
-import { describeBytes } from "./printable.ts";
+} from "./json/object_scanner.ts";
+import { describeBytes } from "./json/printable.ts";
 import { readTopic } from "./topic_member.ts";
 
 /** A decoded action frame. */

@@ -12,8 +12,8 @@ import { matchMarker } from "./first_bytes.ts";
 import { FrameBuffer } from "./frame_buffer.ts";
 import { CLIENT_TERMINATOR, isJsonSpace, isWord, utf8Bytes } from "./frames.ts";
 import { MESSAGE_MEMBERS, MESSAGE_TOPIC, topicMember } from "./message.ts";
-import { INCOMPLETE, MALFORMED, ObjectScanner, type ScannedMember } from "./object_scanner.ts";
-import { quoteByte } from "./printable.ts";
+import { INCOMPLETE, MALFORMED, ObjectScanner, type ScannedMember } from "./json/object_scanner.ts";
+import { quoteByte } from "./json/printable.ts";
 import { readTopic } from "./topic_member.ts";
 
 /** Limits of a {@linkcode ClientDecoder}; one object may serve all. */

@@ -5,7 +5,7 @@
  */
 
 import { ProtocolError } from "./errors.ts";
-import { memberName, type ObjectScanner, type ScannedMember } from "./object_scanner.ts";
+import { memberName, type ObjectScanner, type ScannedMember } from "./json/object_scanner.ts";
 
 /** The members of MESSAGE that a scanner is to look for. */
 export const MESSAGE_MEMBERS = [memberName("topic"), memberName("timestamp")];

@@ -5,8 +5,8 @@
  */
 
 import { type ErrorCode, ProtocolError } from "./errors.ts";
-import { decodeJsonString } from "./json_string.ts";
-import type { ScannedMember } from "./object_scanner.ts";
+import { decodeJsonString } from "./json/string.ts";
+import type { ScannedMember } from "./json/object_scanner.ts";
 import { MAX_TOPIC_BYTES, topicProblem } from "./topic.ts";
 
 /** The longest spelling of a byte of a topic is `\u0061`. */

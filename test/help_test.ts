@@ -3,8 +3,8 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { childEnvironment, findProgram, PROJECT_ROOT } from "../cli/program.ts";
-import { CommandProcess, type Ended } from "./support/command_process.ts";
-import { TESTED_RUNTIMES } from "./support/tested_runtimes.ts";
+import { CommandProcess, type Ended } from "./support/processes/command_process.ts";
+import { TESTED_RUNTIMES } from "./support/processes/tested_runtimes.ts";
 
 /** Each command by its task's name, with its script. */
 const SCRIPTS: Readonly<Record<string, string>> = {

@@ -15,7 +15,7 @@ import { CommandLine } from "../cli/command_line.ts";
 import { type Finished, type Job, JobQueue } from "./runner/job_queue.ts";
 import { type Tally, tallyOf } from "./runner/tally.ts";
 import { findTestFiles, fromRoot, type TestFile } from "./runner/test_files.ts";
-import { descendants, signalAll } from "./support/process_tree.ts";
+import { descendants, signalAll } from "./support/processes/process_tree.ts";
 
 const HELP = `Hotwheels tests: format, lint, types, docs, and every test on Deno and on Bun.
 

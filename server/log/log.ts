@@ -5,7 +5,7 @@
  */
 
 import { configure, getLogger, getTextFormatter, type Logger } from "@logtape/logtape";
-import { quoteBytes } from "../../protocol/printable.ts";
+import { quoteBytes } from "../../protocol/json/printable.ts";
 import { writeStandardError } from "../../cli/standard_error.ts";
 import { addressText } from "../../runtime/transport_error.ts";
 import type { OwedProcess } from "../cluster/backplane.ts";

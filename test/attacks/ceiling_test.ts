@@ -1,7 +1,13 @@
 import { assertEquals, assertGreater } from "@std/assert";
 import { describe, it } from "node:test";
-import { type AttackBed, KIB, MIB, underAttack } from "../support/attack_bed.ts";
-import { JanusClient, message, publish, subscribe, type Target } from "../support/janus_client.ts";
+import { type AttackBed, KIB, MIB, underAttack } from "../support/attacks/attack_bed.ts";
+import {
+  JanusClient,
+  message,
+  publish,
+  subscribe,
+  type Target,
+} from "../support/clients/janus_client.ts";
 import { quiet, until } from "../support/until.ts";
 
 const timeout = 120_000;

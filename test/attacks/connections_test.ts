@@ -2,14 +2,14 @@ import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { MAX_REFUSALS } from "../../server/limits.ts";
-import { type AttackBed, MIB, underAttack } from "../support/attack_bed.ts";
+import { type AttackBed, MIB, underAttack } from "../support/attacks/attack_bed.ts";
 import {
   errorOf,
   GREETING,
   type JanusClient,
   message,
   subscribe,
-} from "../support/janus_client.ts";
+} from "../support/clients/janus_client.ts";
 import { until } from "../support/until.ts";
 
 const timeout = 60_000;

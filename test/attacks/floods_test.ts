@@ -1,7 +1,13 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
-import { KIB, MIB, underAttack } from "../support/attack_bed.ts";
-import { errorOf, message, publish, subscribe, unsubscribe } from "../support/janus_client.ts";
+import { KIB, MIB, underAttack } from "../support/attacks/attack_bed.ts";
+import {
+  errorOf,
+  message,
+  publish,
+  subscribe,
+  unsubscribe,
+} from "../support/clients/janus_client.ts";
 import { until } from "../support/until.ts";
 
 const timeout = 60_000;

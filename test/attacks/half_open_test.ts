@@ -1,8 +1,8 @@
 import { assertEquals, assertGreater } from "@std/assert";
 import { describe, it } from "node:test";
-import { MIB, underAttack } from "../support/attack_bed.ts";
-import { message, publish } from "../support/janus_client.ts";
-import { FarHost, whyNoFarHost } from "../support/far_host.ts";
+import { MIB, underAttack } from "../support/attacks/attack_bed.ts";
+import { message, publish } from "../support/clients/janus_client.ts";
+import { FarHost, whyNoFarHost } from "../support/network/far_host.ts";
 
 const timeout = 60_000;
 const skip = whyNoFarHost();

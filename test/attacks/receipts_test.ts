@@ -2,9 +2,9 @@ import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
 import type { ServerProcess } from "../../tools/harness/server_process.ts";
-import { KIB, MIB } from "../support/attack_bed.ts";
-import { Bystander } from "../support/bystander.ts";
-import { Fixture } from "../support/fixture.ts";
+import { KIB, MIB } from "../support/attacks/attack_bed.ts";
+import { Bystander } from "../support/attacks/bystander.ts";
+import { Fixture } from "../support/processes/fixture.ts";
 import {
   JanusClient,
   message,
@@ -12,11 +12,11 @@ import {
   publishForReceipt,
   receiptOf,
   type Target,
-} from "../support/janus_client.ts";
-import type { FloodState } from "../support/receipt_flooder.ts";
-import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
+} from "../support/clients/janus_client.ts";
+import type { FloodState } from "../support/attacks/receipt_flooder.ts";
+import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
 import { quiet, until } from "../support/until.ts";
-import { skipWorkers, withWorkers, workersOf } from "../support/workers.ts";
+import { skipWorkers, withWorkers, workersOf } from "../support/processes/workers.ts";
 
 /** How long a flood goes on before the server is asked to stop. */
 const FLOOD_MS = 3_000;
@@ -45,7 +45,7 @@ class Flood {
   }
 
   static async begin({ hostname, port }: Target, connections: number): Promise<Flood> {
-    const script = new URL("../support/receipt_flooder.ts", import.meta.url).pathname;
+    const script = new URL("../support/attacks/receipt_flooder.ts", import.meta.url).pathname;
     const process = new Fixture(script, [hostname, String(port), String(connections)]);
     assertEquals(await process.line(), "begun");
     return new Flood(process);

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { type AttackBed, underAttack } from "../support/attack_bed.ts";
-import { FragileClient } from "../support/fragile_client.ts";
-import { errorOf, GREETING, type JanusClient, subscribe } from "../support/janus_client.ts";
+import { type AttackBed, underAttack } from "../support/attacks/attack_bed.ts";
+import { FragileClient } from "../support/attacks/fragile_client.ts";
+import { errorOf, GREETING, type JanusClient, subscribe } from "../support/clients/janus_client.ts";
 import { quiet, until } from "../support/until.ts";
 
 const timeout = 60_000;

@@ -1,9 +1,15 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
-import type { AttackBed } from "../support/attack_bed.ts";
-import { underAttack } from "../support/attack_bed.ts";
-import { errorOf, type JanusClient, message, publish, subscribe } from "../support/janus_client.ts";
+import type { AttackBed } from "../support/attacks/attack_bed.ts";
+import { underAttack } from "../support/attacks/attack_bed.ts";
+import {
+  errorOf,
+  type JanusClient,
+  message,
+  publish,
+  subscribe,
+} from "../support/clients/janus_client.ts";
 import { until } from "../support/until.ts";
 
 const timeout = 90_000;

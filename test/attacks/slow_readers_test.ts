@@ -1,8 +1,8 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { connect, type Socket } from "node:net";
 import { describe, it } from "node:test";
-import { type AttackBed, KIB, MIB, underAttack } from "../support/attack_bed.ts";
-import { message, publish, subscribe, type Target } from "../support/janus_client.ts";
+import { type AttackBed, KIB, MIB, underAttack } from "../support/attacks/attack_bed.ts";
+import { message, publish, subscribe, type Target } from "../support/clients/janus_client.ts";
 import { until } from "../support/until.ts";
 
 const timeout = 60_000;

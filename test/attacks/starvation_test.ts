@@ -1,6 +1,6 @@
 import { assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
-import { MIB, underAttack } from "../support/attack_bed.ts";
+import { MIB, underAttack } from "../support/attacks/attack_bed.ts";
 
 const timeout = 120_000;
 

@@ -1,10 +1,10 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
-import { Fixture } from "../support/fixture.ts";
-import { ServerCommand } from "../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
+import { Fixture } from "../support/processes/fixture.ts";
+import { ServerCommand } from "../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
 import { quiet } from "../support/until.ts";
-import { skipWorkers } from "../support/workers.ts";
+import { skipWorkers } from "../support/processes/workers.ts";
 
 /** What is promised, and what a machine with other things to do may add to it. */
 const BOUND_MS = 10_000 + 3_000;
@@ -26,7 +26,7 @@ for (const runtime of TESTED_RUNTIMES) {
       }, async () => {
         const flags = ["--workers", String(workers), "--log-level", "error"];
         const server = await ServerCommand.listening(runtime, flags);
-        const script = new URL("../support/attacker.ts", import.meta.url).pathname;
+        const script = new URL("../support/attacks/attacker.ts", import.meta.url).pathname;
         const args = [server.hostname, server.port, mode, clients, ATTACK_MS].map(String);
         const attacker = new Fixture(script, args);
         try {

@@ -5,12 +5,18 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { connect as connectTls } from "node:tls";
 import type { RuntimeName } from "../../cli/program.ts";
-import { KIB, MIB } from "../support/attack_bed.ts";
-import { Fixture } from "../support/fixture.ts";
+import { KIB, MIB } from "../support/attacks/attack_bed.ts";
+import { Fixture } from "../support/processes/fixture.ts";
 import { FIRST, identityFile } from "../support/identities.ts";
-import { ServerCommand } from "../support/server_command.ts";
-import { TlsClient } from "../support/tls_client.ts";
-import { APPLICATION_DATA, HANDSHAKE, hugeHello, tlsRecord, TlsTap } from "../support/tls_tap.ts";
+import { ServerCommand } from "../support/processes/server_command.ts";
+import { TlsClient } from "../support/clients/tls_client.ts";
+import {
+  APPLICATION_DATA,
+  HANDSHAKE,
+  hugeHello,
+  tlsRecord,
+  TlsTap,
+} from "../support/network/tls_tap.ts";
 import { quiet, until } from "../support/until.ts";
 
 const timeout = 120_000;
@@ -149,7 +155,7 @@ describe("peers behind TLS", () => {
     skip: whyNoOwnNetwork(),
   }, async () => {
     const readers = 500;
-    const script = new URL("../support/tls_readers.ts", import.meta.url).pathname;
+    const script = new URL("../support/attacks/tls_readers.ts", import.meta.url).pathname;
     const args = [String(readers), String(2 * MIB)];
     const crowd = new Fixture(script, args, undefined, OWN_NETWORK);
     try {

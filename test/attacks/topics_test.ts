@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { underAttack } from "../support/attack_bed.ts";
-import { errorOf, GREETING, subscribe } from "../support/janus_client.ts";
+import { underAttack } from "../support/attacks/attack_bed.ts";
+import { errorOf, GREETING, subscribe } from "../support/clients/janus_client.ts";
 
 const timeout = 60_000;
 

@@ -13,8 +13,8 @@ import type { Pace, Subscriber } from "../../server/topics/subscriber.ts";
 import { TopicRegistry } from "../../server/topics/topic_registry.ts";
 import { FairScheduler } from "../../server/timing/fair_scheduler.ts";
 import { join } from "../support/bytes.ts";
-import type { MemoryPeer } from "../support/memory_peer.ts";
-import { MemoryRuntime } from "../support/memory_runtime.ts";
+import type { MemoryPeer } from "../support/memory/memory_peer.ts";
+import { MemoryRuntime } from "../support/memory/memory_runtime.ts";
 import type { Case } from "./cases.ts";
 
 const SUBSCRIBERS = 10_000;

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { childEnvironment, findProgram, PROJECT_ROOT } from "../../cli/program.ts";
-import { CommandProcess, type Ended } from "../support/command_process.ts";
-import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
+import { CommandProcess, type Ended } from "../support/processes/command_process.ts";
+import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
 import { WIRES } from "./workloads/wires.ts";
 
 function bench(...flags: readonly string[]): Promise<Ended> {

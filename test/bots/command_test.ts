@@ -7,7 +7,11 @@ import { describe, it } from "node:test";
 import { findProgram, PROJECT_ROOT } from "../../cli/program.ts";
 import type { BotsReport } from "../../bots/results/report.ts";
 import { ServerProcess } from "../../tools/harness/server_process.ts";
-import { type CommandProcess, type Ended, startCommand } from "../support/command_process.ts";
+import {
+  type CommandProcess,
+  type Ended,
+  startCommand,
+} from "../support/processes/command_process.ts";
 import { until } from "../support/until.ts";
 import { type Script, ScriptedServer, stamp } from "./run/scripted_server.ts";
 import { untilValid } from "./results/valid_run.ts";

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import { ProcessGroup } from "../../cli/process_group.ts";
-import { isRunning, startCommand } from "../support/command_process.ts";
+import { isRunning, startCommand } from "../support/processes/command_process.ts";
 import { until } from "../support/until.ts";
 
 const FIXTURE = "test/cli/fixtures/process_group.ts";

@@ -9,7 +9,7 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { until } from "../support/until.ts";
-import { TESTED_RUNTIMES } from "../support/tested_runtimes.ts";
+import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
 
 const root = fileURLToPath(import.meta.resolve("../../"));
 const folder = join(root, "deploy", "ec2");

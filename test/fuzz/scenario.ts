@@ -7,9 +7,9 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import type { ConnectionHandler, Runtime } from "../../runtime/types.ts";
 import type { SessionEnd } from "../../server/session/session_end.ts";
-import { delivered, errorOf, GREETING, unstamp } from "../support/janus_client.ts";
-import { MemoryBed } from "../support/memory_bed.ts";
-import type { MemoryPeer } from "../support/memory_peer.ts";
+import { delivered, errorOf, GREETING, unstamp } from "../support/clients/janus_client.ts";
+import { MemoryBed } from "../support/memory/memory_bed.ts";
+import type { MemoryPeer } from "../support/memory/memory_peer.ts";
 import { latin1 } from "../protocol/client_stream.ts";
 import { type Happening, type ModelClient, modelClients } from "./server_model.ts";
 

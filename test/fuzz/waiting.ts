@@ -13,8 +13,8 @@ import {
   STALL_MS,
   SWEEP_INTERVAL_MS,
 } from "../../server/limits.ts";
-import { MemoryBed } from "../support/memory_bed.ts";
-import type { MemoryPeer } from "../support/memory_peer.ts";
+import { MemoryBed } from "../support/memory/memory_bed.ts";
+import type { MemoryPeer } from "../support/memory/memory_peer.ts";
 
 /** What happens next. */
 export type Step =

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { PROJECT_ROOT } from "../../cli/program.ts";
-import { Checkout, type Installer } from "../support/checkout.ts";
-import { Outermost } from "../support/outermost.ts";
-import { descendants } from "../support/process_tree.ts";
+import { Checkout, type Installer } from "../support/processes/checkout.ts";
+import { Outermost } from "../support/processes/outermost.ts";
+import { descendants } from "../support/processes/process_tree.ts";
 import { until } from "../support/until.ts";
 
 const timeout = 120_000;

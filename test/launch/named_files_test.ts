@@ -4,9 +4,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { PROJECT_ROOT } from "../../cli/program.ts";
-import { Checkout } from "../support/checkout.ts";
-import { errorOf, JanusClient, message, publish } from "../support/janus_client.ts";
-import { Outermost } from "../support/outermost.ts";
+import { Checkout } from "../support/processes/checkout.ts";
+import { errorOf, JanusClient, message, publish } from "../support/clients/janus_client.ts";
+import { Outermost } from "../support/processes/outermost.ts";
 
 const timeout = 60_000;
 

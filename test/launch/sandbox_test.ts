@@ -3,7 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { childEnvironment, findProgram, PROJECT_ROOT } from "../../cli/program.ts";
-import { CommandProcess } from "../support/command_process.ts";
+import { CommandProcess } from "../support/processes/command_process.ts";
 import { until } from "../support/until.ts";
 
 const timeout = 120_000;

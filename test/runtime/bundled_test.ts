@@ -6,9 +6,9 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { childEnvironment, findProgram, PROJECT_ROOT } from "../../cli/program.ts";
-import { CommandProcess } from "../support/command_process.ts";
+import { CommandProcess } from "../support/processes/command_process.ts";
 import { until } from "../support/until.ts";
-import { workersOf } from "../support/workers.ts";
+import { workersOf } from "../support/processes/workers.ts";
 
 const timeout = 60_000;
 

@@ -2,8 +2,8 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "node:test";
 import { type Connection, TransportError } from "../../runtime/types.ts";
 import { pattern } from "../support/bytes.ts";
-import type { MemoryPeer } from "../support/memory_peer.ts";
-import { type MemoryOptions, MemoryRuntime } from "../support/memory_runtime.ts";
+import type { MemoryPeer } from "../support/memory/memory_peer.ts";
+import { type MemoryOptions, MemoryRuntime } from "../support/memory/memory_runtime.ts";
 import { Side } from "../support/side.ts";
 
 interface Net {

@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { DEFAULT_LIMITS, type EndReason, serve, TransportError } from "../../mod.ts";
 import { acceptRateFor, connectionsPerIpFor, maxTotalPendingFor } from "../../server/limits.ts";
-import { Fixture } from "../support/fixture.ts";
-import { JanusClient, message, publish } from "../support/janus_client.ts";
+import { Fixture } from "../support/processes/fixture.ts";
+import { JanusClient, message, publish } from "../support/clients/janus_client.ts";
 import { until } from "../support/until.ts";
 
 describe("an embedded server", () => {

@@ -8,7 +8,7 @@ import {
   workerLimits,
 } from "../../server/limits.ts";
 import { completeLimits, serve } from "../../server/serve.ts";
-import { type JanusBed, withServer } from "../support/janus_bed.ts";
+import { type JanusBed, withServer } from "../support/clients/janus_bed.ts";
 import {
   delivered,
   errorOf,
@@ -19,7 +19,7 @@ import {
   subscribe,
   unstamp,
   unsubscribe,
-} from "../support/janus_client.ts";
+} from "../support/clients/janus_client.ts";
 import { until } from "../support/until.ts";
 
 async function assertEnds(client: JanusClient, code: string): Promise<void> {

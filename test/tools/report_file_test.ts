@@ -16,7 +16,7 @@ import { describe, it } from "node:test";
 import { checkFolder } from "../../tools/compare/write_reports.ts";
 import { EnvironmentError } from "../../cli/command_line.ts";
 import { checkReportFile } from "../../cli/report_file.ts";
-import { startCommand } from "../support/command_process.ts";
+import { startCommand } from "../support/processes/command_process.ts";
 import { ScriptedServer } from "../bots/run/scripted_server.ts";
 
 const PATIENCE = { timeout: 60_000 };

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { Crew, type CrewPlan } from "../../../bots/fleet/fleet.ts";
 import { EnvironmentError } from "../../../cli/command_line.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
-import { isAlive } from "../../support/command_process.ts";
+import { isAlive } from "../../support/processes/command_process.ts";
 import { until } from "../../support/until.ts";
 import { type Script, ScriptedServer } from "../run/scripted_server.ts";
 

@@ -1,5 +1,5 @@
 import { EXIT_STATUS } from "../../../bots/results/outcome.ts";
-import type { Ended } from "../../support/command_process.ts";
+import type { Ended } from "../../support/processes/command_process.ts";
 
 /** So many runs in a row that a busy machine spoils are no accident. */
 const MAX_RUNS = 8;

@@ -11,8 +11,8 @@ import { AddressTable } from "../../../server/access/address_table.ts";
 import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
 import { maxConnectionsFor } from "../../../server/limits.ts";
 import { completeLimits } from "../../../server/serve.ts";
-import { CommandProcess, type Ended } from "../../support/command_process.ts";
-import { ServerCommand } from "../../support/server_command.ts";
+import { CommandProcess, type Ended } from "../../support/processes/command_process.ts";
+import { ServerCommand } from "../../support/processes/server_command.ts";
 
 const PATIENCE = { timeout: 180_000 };
 

@@ -13,7 +13,7 @@ import type { BotsReport } from "../../../bots/results/report.ts";
 import { EnvironmentError } from "../../../cli/command_line.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import { serve, type ServeOptions } from "../../../server/serve.ts";
-import { startCommand } from "../../support/command_process.ts";
+import { startCommand } from "../../support/processes/command_process.ts";
 import { stamp } from "./scripted_server.ts";
 import { type Rival, type RivalScript, RivalServer } from "./rival_server.ts";
 import { countsOf, OPTIONS, play } from "./scripted_run.ts";

@@ -4,7 +4,7 @@ import { measure } from "../../../bots/measure.ts";
 import type { BotsOptions } from "../../../bots/run/options.ts";
 import type { BotsReport } from "../../../bots/results/report.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
-import { StrictJanusServer, type StrictScript } from "../../support/strict_janus_server.ts";
+import { StrictJanusServer, type StrictScript } from "../../support/clients/strict_janus_server.ts";
 import { OPTIONS } from "./scripted_run.ts";
 
 /** Runs bots against a strict server; what it hung up on must be nothing. */

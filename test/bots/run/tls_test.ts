@@ -5,7 +5,7 @@ import { PROJECT_ROOT } from "../../../cli/program.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import { serve } from "../../../server/serve.ts";
 import type { ServerEvents } from "../../../server/events.ts";
-import { runCommand } from "../../support/fixture.ts";
+import { runCommand } from "../../support/processes/fixture.ts";
 import { FIRST, identityFile } from "../../support/identities.ts";
 import { untilValid } from "../results/valid_run.ts";
 

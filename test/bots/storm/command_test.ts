@@ -2,8 +2,8 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "node:test";
 import type { Socket } from "node:net";
 import type { StormReport } from "../../../bots/storm/report.ts";
-import { type CommandProcess, startCommand } from "../../support/command_process.ts";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
+import { type CommandProcess, startCommand } from "../../support/processes/command_process.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
 import { until } from "../../support/until.ts";
 import { ScriptedServer } from "../run/scripted_server.ts";
 

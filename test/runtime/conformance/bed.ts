@@ -20,9 +20,9 @@ import type {
   Runtime,
   TlsTrust,
 } from "../../../runtime/types.ts";
-import { Fixture, runScript } from "../../support/fixture.ts";
+import { Fixture, runScript } from "../../support/processes/fixture.ts";
 import { FIRST, trustIn } from "../../support/identities.ts";
-import type { RawPeer } from "../../support/raw_peer.ts";
+import type { RawPeer } from "../../support/clients/raw_peer.ts";
 import { Side } from "../../support/side.ts";
 import { until } from "../../support/until.ts";
 

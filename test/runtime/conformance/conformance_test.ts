@@ -1,6 +1,6 @@
 import process from "node:process";
 import { detectRuntime } from "../../../runtime/detect.ts";
-import { dialRawPeer } from "../../support/raw_peer.ts";
+import { dialRawPeer } from "../../support/clients/raw_peer.ts";
 import type { Feature } from "./bed.ts";
 import { conformance } from "./conformance.ts";
 

@@ -1,5 +1,5 @@
 import { describe } from "node:test";
-import { MemoryRuntime } from "../../support/memory_runtime.ts";
+import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
 import type { Capabilities } from "./bed.ts";
 import { conformance } from "./conformance.ts";
 

@@ -20,7 +20,7 @@ import {
   recordTypesOf,
   tlsRecord,
   TlsTap,
-} from "../../support/tls_tap.ts";
+} from "../../support/network/tls_tap.ts";
 import { quiet, until } from "../../support/until.ts";
 import type { Bed, Cases } from "./bed.ts";
 import { closed } from "./ending_cases.ts";

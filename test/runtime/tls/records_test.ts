@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { describe, it } from "node:test";
 import { TlsRecords } from "../../../runtime/tls/records.ts";
 import { assertBytes, join, pattern } from "../../support/bytes.ts";
-import { APPLICATION_DATA, HANDSHAKE, tlsRecord } from "../../support/tls_tap.ts";
+import { APPLICATION_DATA, HANDSHAKE, tlsRecord } from "../../support/network/tls_tap.ts";
 
 const MAX_RECORD_BYTES = 5 + 16 * 1024 + 256;
 

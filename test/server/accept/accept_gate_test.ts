@@ -6,8 +6,8 @@ import { AcceptGate } from "../../../server/accept/accept_gate.ts";
 import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
 import { newCounters } from "../../../server/counters.ts";
 import { Rejections } from "../../../server/accept/rejections.ts";
-import type { MemoryPeer } from "../../support/memory_peer.ts";
-import { MemoryRuntime } from "../../support/memory_runtime.ts";
+import type { MemoryPeer } from "../../support/memory/memory_peer.ts";
+import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
 import { quiet, until } from "../../support/until.ts";
 
 const MARKER = "<regular-socket/>\0";

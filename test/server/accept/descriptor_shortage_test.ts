@@ -2,11 +2,11 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "node:test";
 import type { RuntimeName } from "../../../cli/program.ts";
 import { limitDescriptors } from "../../../tools/soak/strikes/descriptor_limit.ts";
-import { JanusClient } from "../../support/janus_client.ts";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { JanusClient } from "../../support/clients/janus_client.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { quiet } from "../../support/until.ts";
-import { skipWorkers } from "../../support/workers.ts";
+import { skipWorkers } from "../../support/processes/workers.ts";
 
 const runtime = TESTED_RUNTIMES[0] as RuntimeName;
 

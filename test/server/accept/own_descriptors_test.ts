@@ -4,11 +4,11 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { linkDescriptorsFor, OWN_DESCRIPTORS } from "../../../host/capacity.ts";
 import { FIRST, identityFile } from "../../support/identities.ts";
-import { ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
-import { TlsClient } from "../../support/tls_client.ts";
+import { ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
+import { TlsClient } from "../../support/clients/tls_client.ts";
 import { until } from "../../support/until.ts";
-import { skipWorkers, workersOf } from "../../support/workers.ts";
+import { skipWorkers, workersOf } from "../../support/processes/workers.ts";
 
 /** Elsewhere nothing shows another process's descriptors. */
 const skip = process.platform === "linux" ? false : "only Linux shows them";

@@ -10,7 +10,7 @@ import {
 } from "../../../server/access/access.ts";
 import { CidrSet, parseCidr } from "../../../server/access/cidr.ts";
 import { parseIp } from "../../../server/access/ip_address.ts";
-import { type JanusBed, withServer } from "../../support/janus_bed.ts";
+import { type JanusBed, withServer } from "../../support/clients/janus_bed.ts";
 import {
   authenticate,
   delivered,
@@ -20,7 +20,7 @@ import {
   publish,
   subscribe,
   unstamp,
-} from "../../support/janus_client.ts";
+} from "../../support/clients/janus_client.ts";
 import { until } from "../../support/until.ts";
 
 /** Elsewhere only 127.0.0.1 is the machine's own. */

@@ -5,8 +5,14 @@ import { AddressTable } from "../../../server/access/address_table.ts";
 import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
 import { type Limits, MAX_RECENT_ADDRESSES } from "../../../server/limits.ts";
 import { completeLimits } from "../../../server/serve.ts";
-import { withServer } from "../../support/janus_bed.ts";
-import { delivered, errorOf, message, publish, unstamp } from "../../support/janus_client.ts";
+import { withServer } from "../../support/clients/janus_bed.ts";
+import {
+  delivered,
+  errorOf,
+  message,
+  publish,
+  unstamp,
+} from "../../support/clients/janus_client.ts";
 import { quiet, until } from "../../support/until.ts";
 
 /** Elsewhere only 127.0.0.1 is the machine's own. */

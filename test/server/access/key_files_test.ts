@@ -7,9 +7,9 @@ import { describe, it } from "node:test";
 import { readKeys } from "../../../bots/client/keys.ts";
 import { EnvironmentError } from "../../../cli/command_line.ts";
 import { readKeyFile } from "../../../cli/key_file.ts";
-import { authenticate, errorOf, JanusClient } from "../../support/janus_client.ts";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { authenticate, errorOf, JanusClient } from "../../support/clients/janus_client.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
 
 const STRONG = "3b0d7f1ce2a94586";

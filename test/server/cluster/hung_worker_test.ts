@@ -2,11 +2,11 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
 import type { RuntimeName } from "../../../cli/program.ts";
-import { JanusClient, message, publish } from "../../support/janus_client.ts";
-import { ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
+import { ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { quiet, until } from "../../support/until.ts";
-import { onEachWorker, skipWorkers, workersOf } from "../../support/workers.ts";
+import { onEachWorker, skipWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const runtime = TESTED_RUNTIMES[0] as RuntimeName;
 

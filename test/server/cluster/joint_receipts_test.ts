@@ -29,8 +29,8 @@ import {
   receiptOf,
   subscribe,
   unsubscribe,
-} from "../../support/janus_client.ts";
-import { dataOf, framesOf, MemoryBed } from "../../support/memory_bed.ts";
+} from "../../support/clients/janus_client.ts";
+import { dataOf, framesOf, MemoryBed } from "../../support/memory/memory_bed.ts";
 import { until } from "../../support/until.ts";
 
 /** The end of a link whose process is in the hands of a test. */

@@ -4,9 +4,9 @@ import { describe, it } from "node:test";
 import { MAX_COLLECTED_BYTES, maxOwedFor, STALL_MS } from "../../../server/limits.ts";
 import { AnswerDecoder, AnswerEncoder } from "../../../server/cluster/link_answers.ts";
 import { completeLimits } from "../../../server/serve.ts";
-import { publish } from "../../support/janus_client.ts";
-import { dataOf, MemoryBed } from "../../support/memory_bed.ts";
-import type { MemoryPeer } from "../../support/memory_peer.ts";
+import { publish } from "../../support/clients/janus_client.ts";
+import { dataOf, MemoryBed } from "../../support/memory/memory_bed.ts";
+import type { MemoryPeer } from "../../support/memory/memory_peer.ts";
 
 const KIB = 1024;
 const MIB = KIB * KIB;

@@ -4,9 +4,14 @@ import { describe, it } from "node:test";
 import { BufferPool } from "../../../protocol/buffer_pool.ts";
 import { LinkDecoder, LinkEncoder, type LinkFrames } from "../../../server/cluster/link_frames.ts";
 import { join, pattern } from "../../support/bytes.ts";
-import { JanusClient, message, publishForReceipt, receiptOf } from "../../support/janus_client.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
-import { skipWorkers, withWorkers } from "../../support/workers.ts";
+import {
+  JanusClient,
+  message,
+  publishForReceipt,
+  receiptOf,
+} from "../../support/clients/janus_client.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
+import { skipWorkers, withWorkers } from "../../support/processes/workers.ts";
 
 const KIB = 1024;
 const MIB = KIB * KIB;

@@ -9,7 +9,7 @@ import type { Address } from "../../../runtime/types.ts";
 import type { UnreachableProcess } from "../../../server/cluster/backplane.ts";
 import { completeLimits } from "../../../server/serve.ts";
 import { Server } from "../../../server/server.ts";
-import { CuttingProxy } from "../../support/cutting_proxy.ts";
+import { CuttingProxy } from "../../support/network/cutting_proxy.ts";
 import {
   JanusClient,
   message,
@@ -17,7 +17,7 @@ import {
   publishForReceipt,
   receiptOf,
   type Target,
-} from "../../support/janus_client.ts";
+} from "../../support/clients/janus_client.ts";
 import { quiet, until } from "../../support/until.ts";
 
 /** Two servers in this process that are linked through proxies, as two workers are without. */

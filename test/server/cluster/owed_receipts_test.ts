@@ -12,7 +12,7 @@ import { type OwedReceipt, ReceiptQueue } from "../../../server/cluster/owed_rec
 import { ReceiptDesk } from "../../../server/topics/receipt_desk.ts";
 import type { Receipt } from "../../../server/topics/receipts.ts";
 import { FairScheduler } from "../../../server/timing/fair_scheduler.ts";
-import { MemoryRuntime } from "../../support/memory_runtime.ts";
+import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
 
 function written(count: number): Receipt {
   return { matched: count, written: count, queued: 0, evicted: 0 };

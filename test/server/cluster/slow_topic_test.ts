@@ -8,10 +8,15 @@ import {
   publish,
   subscribe,
   type Target,
-} from "../../support/janus_client.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+} from "../../support/clients/janus_client.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { quiet, until } from "../../support/until.ts";
-import { onEachWorker, skipWorkers, withWorkers, workersOf } from "../../support/workers.ts";
+import {
+  onEachWorker,
+  skipWorkers,
+  withWorkers,
+  workersOf,
+} from "../../support/processes/workers.ts";
 
 /** Fast enough for a reader not to be given up, and far slower than a publisher. */
 const SLOW_BYTES_PER_MS = 2_000;

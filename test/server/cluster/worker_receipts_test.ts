@@ -1,11 +1,16 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { JanusClient, message, publishForReceipt, receiptOf } from "../../support/janus_client.ts";
-import type { Target } from "../../support/janus_client.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import {
+  JanusClient,
+  message,
+  publishForReceipt,
+  receiptOf,
+} from "../../support/clients/janus_client.ts";
+import type { Target } from "../../support/clients/janus_client.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
-import { skipWorkers, withWorkers, workersOf } from "../../support/workers.ts";
+import { skipWorkers, withWorkers, workersOf } from "../../support/processes/workers.ts";
 
 function subscribers(target: Target, count: number): Promise<JanusClient[]> {
   return Promise.all(Array.from({ length: count }, () => JanusClient.subscribed(target, "t")));

@@ -9,11 +9,11 @@ import { after, before, describe, it } from "node:test";
 import type { TlsIdentity } from "../../../runtime/types.ts";
 import { lifetimeWarnings } from "../../../server/command/tls_files.ts";
 import { FIRST, identityFile, SECOND } from "../../support/identities.ts";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
-import { TlsClient } from "../../support/tls_client.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
+import { TlsClient } from "../../support/clients/tls_client.ts";
 import { until } from "../../support/until.ts";
-import { skipWorkers, workersOf } from "../../support/workers.ts";
+import { skipWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const OWN_RUNTIME = TESTED_RUNTIMES[0]!;
 

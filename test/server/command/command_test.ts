@@ -13,9 +13,9 @@ import {
   message,
   publish,
   subscribe,
-} from "../../support/janus_client.ts";
-import { directCommand, type Exit, ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+} from "../../support/clients/janus_client.ts";
+import { directCommand, type Exit, ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
 
 const KIB = 1024;

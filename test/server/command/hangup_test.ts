@@ -19,11 +19,11 @@ import {
   JanusClient,
   message,
   publish,
-} from "../../support/janus_client.ts";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+} from "../../support/clients/janus_client.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { quiet, until } from "../../support/until.ts";
-import { skipWorkers, workersOf } from "../../support/workers.ts";
+import { skipWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const timeout = 60_000;
 

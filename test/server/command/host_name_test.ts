@@ -6,11 +6,11 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { FIRST, identityFile } from "../../support/identities.ts";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
-import { TlsClient } from "../../support/tls_client.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
+import { TlsClient } from "../../support/clients/tls_client.ts";
 import { until } from "../../support/until.ts";
-import { skipWorkers, workersOf } from "../../support/workers.ts";
+import { skipWorkers, workersOf } from "../../support/processes/workers.ts";
 
 /** Puts a file of its own in the place of /etc/hosts, for one command. */
 const WITH_HOSTS = ["unshare", "-rm", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"'];

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
 import type { RuntimeName } from "../../../cli/program.ts";
-import { FragileClient } from "../../support/fragile_client.ts";
+import { FragileClient } from "../../support/attacks/fragile_client.ts";
 import {
   authenticate,
   errorOf,
@@ -10,9 +10,9 @@ import {
   publish,
   publishForReceipt,
   subscribe,
-} from "../../support/janus_client.ts";
-import { ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+} from "../../support/clients/janus_client.ts";
+import { ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { quiet, until } from "../../support/until.ts";
 
 const timeout = 60_000;

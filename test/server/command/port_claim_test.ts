@@ -4,11 +4,11 @@ import { describe, it } from "node:test";
 import { RUNTIME_NAMES, type RuntimeName } from "../../../cli/program.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import type { Address } from "../../../runtime/types.ts";
-import { JanusClient, message, publish } from "../../support/janus_client.ts";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
-import { skipWorkers, workersOf } from "../../support/workers.ts";
+import { skipWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const timeout = 60_000;
 

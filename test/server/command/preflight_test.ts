@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { runCommand } from "../../support/fixture.ts";
+import { runCommand } from "../../support/processes/fixture.ts";
 
 const PATIENCE = { timeout: 60_000 };
 

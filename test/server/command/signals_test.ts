@@ -1,9 +1,9 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { describe, it } from "node:test";
 import { findProgram } from "../../../cli/program.ts";
-import { errorOf, JanusClient, message, publish } from "../../support/janus_client.ts";
-import { ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { errorOf, JanusClient, message, publish } from "../../support/clients/janus_client.ts";
+import { ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { quiet } from "../../support/until.ts";
 
 const KIB = 1024;

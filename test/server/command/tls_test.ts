@@ -7,9 +7,9 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import type { RuntimeName } from "../../../cli/program.ts";
 import { FIRST, identityFile, SECOND } from "../../support/identities.ts";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
-import { TlsClient } from "../../support/tls_client.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
+import { TlsClient } from "../../support/clients/tls_client.ts";
 import { until } from "../../support/until.ts";
 
 const hasOpenssl = spawnSync("openssl", ["version"]).status === 0;

@@ -1,10 +1,10 @@
 import { assertEquals, assertGreater, assertLess, assertLessOrEqual } from "@std/assert";
 import * as fc from "fast-check";
 import { describe, it } from "node:test";
-import { dataOf, framesOf, MemoryBed } from "../../support/memory_bed.ts";
-import type { MemoryPeer } from "../../support/memory_peer.ts";
+import { dataOf, framesOf, MemoryBed } from "../../support/memory/memory_bed.ts";
+import type { MemoryPeer } from "../../support/memory/memory_peer.ts";
 import type { Limits } from "../../../server/limits.ts";
-import { publish, subscribe, unsubscribe } from "../../support/janus_client.ts";
+import { publish, subscribe, unsubscribe } from "../../support/clients/janus_client.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -1,11 +1,11 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
 import type { RuntimeName } from "../../../cli/program.ts";
-import { JanusClient, publish } from "../../support/janus_client.ts";
-import { dataOf, framesOf, MemoryBed } from "../../support/memory_bed.ts";
-import type { MemoryPeer } from "../../support/memory_peer.ts";
-import { ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { JanusClient, publish } from "../../support/clients/janus_client.ts";
+import { dataOf, framesOf, MemoryBed } from "../../support/memory/memory_bed.ts";
+import type { MemoryPeer } from "../../support/memory/memory_peer.ts";
+import { ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
 
 const KIB = 1024;

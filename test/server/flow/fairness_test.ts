@@ -1,8 +1,8 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
-import { message, publish, publishForReceipt } from "../../support/janus_client.ts";
+import { message, publish, publishForReceipt } from "../../support/clients/janus_client.ts";
 import { type Applicant, ReadAdmission } from "../../../server/flow/read_admission.ts";
-import { dataOf, MemoryBed } from "../../support/memory_bed.ts";
+import { dataOf, MemoryBed } from "../../support/memory/memory_bed.ts";
 
 const KIB = 1_024;
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
 import { Gate } from "../../../server/flow/gate.ts";
-import { MemoryRuntime } from "../../support/memory_runtime.ts";
+import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
 
 describe("a gate", () => {
   it("lets all who wait go on, some at a time", () => {

@@ -9,8 +9,8 @@ import { completeLimits } from "../../../server/serve.ts";
 import { Outbox } from "../../../server/flow/outbox.ts";
 import { SharedChunk } from "../../../server/flow/shared_chunk.ts";
 import { assertBytes, join, pattern } from "../../support/bytes.ts";
-import type { MemoryPeer } from "../../support/memory_peer.ts";
-import { MemoryRuntime } from "../../support/memory_runtime.ts";
+import type { MemoryPeer } from "../../support/memory/memory_peer.ts";
+import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
 
 const KIB = 1024;
 

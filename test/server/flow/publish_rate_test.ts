@@ -1,14 +1,14 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
-import { withServer } from "../../support/janus_bed.ts";
+import { withServer } from "../../support/clients/janus_bed.ts";
 import {
   errorOf,
   type JanusClient,
   message,
   publish,
   subscribe,
-} from "../../support/janus_client.ts";
-import { MemoryBed } from "../../support/memory_bed.ts";
+} from "../../support/clients/janus_client.ts";
+import { MemoryBed } from "../../support/memory/memory_bed.ts";
 import { until } from "../../support/until.ts";
 
 function upTo(count: number): number[] {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import { describe, it } from "node:test";
-import { type JanusBed, withServer } from "../../support/janus_bed.ts";
-import { errorOf, type JanusClient, message, publish } from "../../support/janus_client.ts";
+import { type JanusBed, withServer } from "../../support/clients/janus_bed.ts";
+import { errorOf, type JanusClient, message, publish } from "../../support/clients/janus_client.ts";
 import { until } from "../../support/until.ts";
 
 const KIB = 1024;

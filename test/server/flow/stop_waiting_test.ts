@@ -1,7 +1,7 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
-import { errorOf, publish } from "../../support/janus_client.ts";
-import { dataOf, framesOf, MemoryBed } from "../../support/memory_bed.ts";
+import { errorOf, publish } from "../../support/clients/janus_client.ts";
+import { dataOf, framesOf, MemoryBed } from "../../support/memory/memory_bed.ts";
 import { quiet } from "../../support/until.ts";
 
 const KIB = 1024;

@@ -17,8 +17,8 @@ import {
   subscribe,
   type Target,
   unstamp,
-} from "../../support/janus_client.ts";
-import { TlsClient } from "../../support/tls_client.ts";
+} from "../../support/clients/janus_client.ts";
+import { TlsClient } from "../../support/clients/tls_client.ts";
 import { quiet, until } from "../../support/until.ts";
 
 /** One process of a server of two, and the test in its supervisor's place. */

@@ -4,9 +4,9 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { childEnvironment, PROJECT_ROOT } from "../../../cli/program.ts";
 import { LogQueue } from "../../../server/log/log_queue.ts";
-import { directCommand } from "../../support/server_command.ts";
-import { JanusClient, message, publish } from "../../support/janus_client.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { directCommand } from "../../support/processes/server_command.ts";
+import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { quiet, until } from "../../support/until.ts";
 
 const decoder = new TextDecoder();

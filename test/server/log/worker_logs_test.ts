@@ -1,11 +1,11 @@
 import { assert, assertMatch } from "@std/assert";
 import { describe, it } from "node:test";
 import { MAX_LINES_PER_SECOND } from "../../../server/log/log.ts";
-import { JanusClient } from "../../support/janus_client.ts";
-import { ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { JanusClient } from "../../support/clients/janus_client.ts";
+import { ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
-import { skipWorkers } from "../../support/workers.ts";
+import { skipWorkers } from "../../support/processes/workers.ts";
 
 for (const runtime of TESTED_RUNTIMES) {
   describe(`${runtime}'s workers`, { skip: skipWorkers }, () => {

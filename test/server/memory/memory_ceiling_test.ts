@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 import { newCounters } from "../../../server/counters.ts";
 import { CEILING_STEPS, MAX_HOLD_MS } from "../../../server/limits.ts";
 import { MemoryCeiling } from "../../../server/memory/memory_ceiling.ts";
-import { dataOf, MemoryBed } from "../../support/memory_bed.ts";
-import { publish } from "../../support/janus_client.ts";
+import { dataOf, MemoryBed } from "../../support/memory/memory_bed.ts";
+import { publish } from "../../support/clients/janus_client.ts";
 
 const MB = 1_000_000;
 const MAX = 400 * MB;

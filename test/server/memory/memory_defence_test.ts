@@ -1,8 +1,8 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
-import { dataOf, MemoryBed } from "../../support/memory_bed.ts";
-import type { MemoryPeer } from "../../support/memory_peer.ts";
-import { publish } from "../../support/janus_client.ts";
+import { dataOf, MemoryBed } from "../../support/memory/memory_bed.ts";
+import type { MemoryPeer } from "../../support/memory/memory_peer.ts";
+import { publish } from "../../support/clients/janus_client.ts";
 
 const KIB = 1024;
 

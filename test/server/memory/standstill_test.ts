@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { dataOf, MemoryBed } from "../../support/memory_bed.ts";
-import { publish } from "../../support/janus_client.ts";
+import { dataOf, MemoryBed } from "../../support/memory/memory_bed.ts";
+import { publish } from "../../support/clients/janus_client.ts";
 
 describe("a server whose process stood still for a minute", () => {
   it("blames no client for it", async () => {

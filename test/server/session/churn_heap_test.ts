@@ -3,8 +3,8 @@ import { connect } from "node:net";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { Fixture } from "../../support/fixture.ts";
-import { JanusClient, message, publish } from "../../support/janus_client.ts";
+import { Fixture } from "../../support/processes/fixture.ts";
+import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
 
 const CONNECTIONS = 4_000;
 const AT_ONCE = 50;

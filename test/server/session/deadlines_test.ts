@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { withServer } from "../../support/janus_bed.ts";
+import { withServer } from "../../support/clients/janus_bed.ts";
 import {
   type ClientEnd,
   delivered,
@@ -9,7 +9,7 @@ import {
   message,
   publish,
   unstamp,
-} from "../../support/janus_client.ts";
+} from "../../support/clients/janus_client.ts";
 import { quiet, until } from "../../support/until.ts";
 
 /** Short enough for a test, long enough for a machine that is busy with others. */

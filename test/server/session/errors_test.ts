@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertMatch, assertNotMatch } from "@std/assert";
 import { after, before, describe, it } from "node:test";
-import { JanusBed, withServer } from "../../support/janus_bed.ts";
+import { JanusBed, withServer } from "../../support/clients/janus_bed.ts";
 import {
   bytesOf,
   delivered,
@@ -10,7 +10,7 @@ import {
   publish,
   subscribe,
   unstamp,
-} from "../../support/janus_client.ts";
+} from "../../support/clients/janus_client.ts";
 
 /** What a client sends, by what is wrong with it. */
 type Cases = readonly (readonly [string, Uint8Array | string])[];

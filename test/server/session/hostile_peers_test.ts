@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import * as fc from "fast-check";
 import { describe, it } from "node:test";
-import { type JanusBed, withServer } from "../../support/janus_bed.ts";
+import { type JanusBed, withServer } from "../../support/clients/janus_bed.ts";
 import {
   bytesOf,
   delivered,
@@ -11,7 +11,7 @@ import {
   publish,
   subscribe,
   unstamp,
-} from "../../support/janus_client.ts";
+} from "../../support/clients/janus_client.ts";
 import { until } from "../../support/until.ts";
 
 /** Pieces of the protocol, right and wrong, that a stream may be made of. */

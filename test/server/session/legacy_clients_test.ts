@@ -1,9 +1,9 @@
 import { assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
 import { describe, it } from "node:test";
 import { SWEEP_INTERVAL_MS } from "../../../server/limits.ts";
-import { delivered, errorOf, message, unstamp } from "../../support/janus_client.ts";
-import { framesOf, MemoryBed } from "../../support/memory_bed.ts";
-import type { MemoryPeer } from "../../support/memory_peer.ts";
+import { delivered, errorOf, message, unstamp } from "../../support/clients/janus_client.ts";
+import { framesOf, MemoryBed } from "../../support/memory/memory_bed.ts";
+import type { MemoryPeer } from "../../support/memory/memory_peer.ts";
 
 const MARKER = "<regular-socket/>\0";
 const SECOND = 1_000;

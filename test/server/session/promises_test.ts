@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
 import { after, before, describe, it } from "node:test";
-import { JanusBed, withServer } from "../../support/janus_bed.ts";
+import { JanusBed, withServer } from "../../support/clients/janus_bed.ts";
 import {
   type JanusClient,
   message,
@@ -8,7 +8,7 @@ import {
   subscribe,
   unstamp,
   unsubscribe,
-} from "../../support/janus_client.ts";
+} from "../../support/clients/janus_client.ts";
 import { quiet, until } from "../../support/until.ts";
 
 /** What a publisher put into a message's `data`. */

@@ -6,8 +6,8 @@ import {
   publishForReceipt,
   subscribe,
   unsubscribe,
-} from "../../support/janus_client.ts";
-import { framesOf, MemoryBed } from "../../support/memory_bed.ts";
+} from "../../support/clients/janus_client.ts";
+import { framesOf, MemoryBed } from "../../support/memory/memory_bed.ts";
 
 const KIB = 1024;
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { errorOf } from "../../support/janus_client.ts";
-import { framesOf, MemoryBed } from "../../support/memory_bed.ts";
+import { errorOf } from "../../support/clients/janus_client.ts";
+import { framesOf, MemoryBed } from "../../support/memory/memory_bed.ts";
 
 /** So many that a sweep doesn't look at all of them. */
 const MANY = 8_000;

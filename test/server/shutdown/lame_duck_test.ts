@@ -2,11 +2,11 @@ import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "
 import process from "node:process";
 import { describe, it } from "node:test";
 import type { RuntimeName } from "../../../cli/program.ts";
-import { JanusClient, publish } from "../../support/janus_client.ts";
-import { ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { JanusClient, publish } from "../../support/clients/janus_client.ts";
+import { ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { quiet, until } from "../../support/until.ts";
-import { skipWorkers, withWorkers, workersOf } from "../../support/workers.ts";
+import { skipWorkers, withWorkers, workersOf } from "../../support/processes/workers.ts";
 
 /** What a client is told that the server lets go. */
 interface Goodbye {

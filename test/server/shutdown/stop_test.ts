@@ -1,7 +1,7 @@
 import { assertEquals, assertGreater, assertRejects } from "@std/assert";
 import { describe, it } from "node:test";
 import { serve } from "../../../server/serve.ts";
-import { withServer } from "../../support/janus_bed.ts";
+import { withServer } from "../../support/clients/janus_bed.ts";
 import {
   delivered,
   errorOf,
@@ -11,7 +11,7 @@ import {
   publish,
   subscribe,
   unstamp,
-} from "../../support/janus_client.ts";
+} from "../../support/clients/janus_client.ts";
 import { until } from "../../support/until.ts";
 
 const KIB = 1024;

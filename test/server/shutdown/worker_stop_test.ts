@@ -4,11 +4,11 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { startChild } from "../../../cli/child.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
-import { errorOf, JanusClient, message, publish } from "../../support/janus_client.ts";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { errorOf, JanusClient, message, publish } from "../../support/clients/janus_client.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { quiet, until } from "../../support/until.ts";
-import { skipWorkers, workersOf } from "../../support/workers.ts";
+import { skipWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const OWN_RUNTIME = TESTED_RUNTIMES[0]!;
 

@@ -4,12 +4,12 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { findProgram } from "../../../cli/program.ts";
-import { Checkout } from "../../support/checkout.ts";
-import { JanusClient, message, publish } from "../../support/janus_client.ts";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
-import { SettableClock, skipSetting } from "../../support/settable_clock.ts";
+import { Checkout } from "../../support/processes/checkout.ts";
+import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
+import { SettableClock, skipSetting } from "../../support/processes/settable_clock.ts";
 import { quiet, until } from "../../support/until.ts";
-import { skipWorkers, workersOf } from "../../support/workers.ts";
+import { skipWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const HOUR_S = 3_600;
 

@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { describe, it } from "node:test";
 import { EpochClock } from "../../../server/timing/epoch_clock.ts";
 import { Timekeeper } from "../../../server/timing/timekeeper.ts";
-import { message, publish } from "../../support/janus_client.ts";
-import { MemoryBed } from "../../support/memory_bed.ts";
+import { message, publish } from "../../support/clients/janus_client.ts";
+import { MemoryBed } from "../../support/memory/memory_bed.ts";
 
 const START_MS = 1_795_435_717_123.456;
 const HOUR_MS = 3_600_000;

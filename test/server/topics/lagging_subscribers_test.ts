@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 import { Gate } from "../../../server/flow/gate.ts";
 import { Stragglers } from "../../../server/topics/lagging_subscribers.ts";
 import { Subscription, type Topic } from "../../../server/topics/topic.ts";
-import { FakeSubscriber } from "../../support/fake_subscriber.ts";
-import { MemoryRuntime } from "../../support/memory_runtime.ts";
+import { FakeSubscriber } from "../../support/memory/fake_subscriber.ts";
+import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
 import { until } from "../../support/until.ts";
 
 type Behind = Subscription & { readonly subscriber: FakeSubscriber };

@@ -1,7 +1,7 @@
 import { quiet } from "../../support/until.ts";
 import { assert, assertEquals } from "@std/assert";
 import { after, before, describe, it } from "node:test";
-import { JanusBed, withServer } from "../../support/janus_bed.ts";
+import { JanusBed, withServer } from "../../support/clients/janus_bed.ts";
 import {
   bytesOf,
   delivered,
@@ -9,7 +9,7 @@ import {
   message,
   publish,
   unstamp,
-} from "../../support/janus_client.ts";
+} from "../../support/clients/janus_client.ts";
 
 /** Each is a MESSAGE for the topic `odd` that a server that decodes and encodes would change. */
 const ODD_MESSAGES: readonly (readonly [string, string])[] = [

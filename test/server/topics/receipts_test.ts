@@ -1,7 +1,7 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import * as fc from "fast-check";
 import { describe, it } from "node:test";
-import { withServer } from "../../support/janus_bed.ts";
+import { withServer } from "../../support/clients/janus_bed.ts";
 import {
   delivered,
   errorOf,
@@ -12,8 +12,8 @@ import {
   subscribe,
   unstamp,
   unsubscribe,
-} from "../../support/janus_client.ts";
-import { dataOf, framesOf, MemoryBed } from "../../support/memory_bed.ts";
+} from "../../support/clients/janus_client.ts";
+import { dataOf, framesOf, MemoryBed } from "../../support/memory/memory_bed.ts";
 import { until } from "../../support/until.ts";
 
 describe("a receipt", () => {

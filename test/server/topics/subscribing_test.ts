@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import { after, before, describe, it } from "node:test";
-import { JanusBed } from "../../support/janus_bed.ts";
+import { JanusBed } from "../../support/clients/janus_bed.ts";
 import {
   delivered,
   errorOf,
@@ -11,7 +11,7 @@ import {
   subscribe,
   unstamp,
   unsubscribe,
-} from "../../support/janus_client.ts";
+} from "../../support/clients/janus_client.ts";
 
 describe("greeting and subscribing", () => {
   let bed: JanusBed;

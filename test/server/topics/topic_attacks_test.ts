@@ -1,7 +1,7 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
-import { dataOf, framesOf, MemoryBed } from "../../support/memory_bed.ts";
-import { publish, subscribe, unsubscribe } from "../../support/janus_client.ts";
+import { dataOf, framesOf, MemoryBed } from "../../support/memory/memory_bed.ts";
+import { publish, subscribe, unsubscribe } from "../../support/clients/janus_client.ts";
 
 function upTo(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);

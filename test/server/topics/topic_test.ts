@@ -7,8 +7,8 @@ import type { SharedChunk } from "../../../server/flow/shared_chunk.ts";
 import type { Subscription } from "../../../server/topics/topic.ts";
 import { TopicRegistry } from "../../../server/topics/topic_registry.ts";
 import { FairScheduler } from "../../../server/timing/fair_scheduler.ts";
-import { FakeSubscriber } from "../../support/fake_subscriber.ts";
-import { MemoryRuntime } from "../../support/memory_runtime.ts";
+import { FakeSubscriber } from "../../support/memory/fake_subscriber.ts";
+import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
 
 const encoder = new TextEncoder();
 

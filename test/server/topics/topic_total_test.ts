@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { withServer } from "../../support/janus_bed.ts";
+import { withServer } from "../../support/clients/janus_bed.ts";
 import {
   delivered,
   errorOf,
@@ -9,7 +9,7 @@ import {
   subscribe,
   unstamp,
   unsubscribe,
-} from "../../support/janus_client.ts";
+} from "../../support/clients/janus_client.ts";
 import { until } from "../../support/until.ts";
 
 describe("the limit of topics in all", () => {

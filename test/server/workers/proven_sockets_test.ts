@@ -11,7 +11,7 @@ import {
   TransportError,
 } from "../../../runtime/types.ts";
 import { ProvenSockets } from "../../../server/workers/proven_sockets.ts";
-import { MemoryRuntime } from "../../support/memory_runtime.ts";
+import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
 import { quiet, until } from "../../support/until.ts";
 
 const skip = process.platform === "linux" ? false : "such names are Linux's";

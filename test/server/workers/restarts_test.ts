@@ -7,11 +7,11 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import denoConfig from "../../../deno.json" with { type: "json" };
 import { findProgram, PROJECT_ROOT } from "../../../cli/program.ts";
-import { JanusClient, message, publish } from "../../support/janus_client.ts";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
-import { skipWorkers, workersOf } from "../../support/workers.ts";
+import { skipWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const OWN_RUNTIME = TESTED_RUNTIMES[0]!;
 

@@ -17,11 +17,11 @@ import {
   JanusClient,
   message,
   publish,
-} from "../../support/janus_client.ts";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
-import { RollTraffic } from "../../support/roll_traffic.ts";
+} from "../../support/clients/janus_client.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
+import { RollTraffic } from "../../support/clients/roll_traffic.ts";
 import { quiet, until } from "../../support/until.ts";
-import { skipWorkers, workersOf } from "../../support/workers.ts";
+import { skipWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const timeout = 60_000;
 

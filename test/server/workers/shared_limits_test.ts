@@ -12,10 +12,10 @@ import {
   JanusClient,
   subscribe,
   type Target,
-} from "../../support/janus_client.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+} from "../../support/clients/janus_client.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
-import { skipWorkers, withWorkers, workersOf } from "../../support/workers.ts";
+import { skipWorkers, withWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const PATIENCE = { timeout: 120_000 };
 

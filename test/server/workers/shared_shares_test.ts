@@ -8,11 +8,11 @@ import {
   publish,
   subscribe,
   type Target,
-} from "../../support/janus_client.ts";
+} from "../../support/clients/janus_client.ts";
 import { quiet, until } from "../../support/until.ts";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
-import { skipWorkers, withWorkers, workersOf } from "../../support/workers.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
+import { skipWorkers, withWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const PATIENCE = { timeout: 120_000 };
 

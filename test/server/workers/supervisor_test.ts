@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
-import { JanusClient } from "../../support/janus_client.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
-import { skipWorkers, withWorkers, workersOf } from "../../support/workers.ts";
+import { JanusClient } from "../../support/clients/janus_client.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
+import { skipWorkers, withWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const timeout = 120_000;
 

@@ -17,11 +17,11 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { findProgram } from "../../../cli/program.ts";
-import { Checkout } from "../../support/checkout.ts";
-import { JanusClient } from "../../support/janus_client.ts";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
+import { Checkout } from "../../support/processes/checkout.ts";
+import { JanusClient } from "../../support/clients/janus_client.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
 import { until } from "../../support/until.ts";
-import { skipWorkers, workersOf } from "../../support/workers.ts";
+import { skipWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const timeout = 60_000;
 

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { directCommand, ServerCommand } from "../../support/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
-import { environmentOf, skipWorkers, workersOf } from "../../support/workers.ts";
+import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
+import { environmentOf, skipWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const OWN_RUNTIME = TESTED_RUNTIMES[0]!;
 

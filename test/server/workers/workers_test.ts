@@ -4,10 +4,10 @@ import { readFileSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { PROJECT_ROOT } from "../../../cli/program.ts";
-import { JanusClient, message, publish } from "../../support/janus_client.ts";
-import { TESTED_RUNTIMES } from "../../support/tested_runtimes.ts";
+import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
-import { skipWorkers, withWorkers, workersOf } from "../../support/workers.ts";
+import { skipWorkers, withWorkers, workersOf } from "../../support/processes/workers.ts";
 
 /** The numbers of the messages that a client has received, in order. */
 function numbersOf(client: JanusClient): number[] {

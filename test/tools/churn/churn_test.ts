@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
 import type { ChurnRun } from "../../../tools/churn/churn.ts";
-import { type Ended, startCommand } from "../../support/command_process.ts";
+import { type Ended, startCommand } from "../../support/processes/command_process.ts";
 
 const runtime = "deno" in process.versions ? "deno" : "bun";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { PROJECT_ROOT } from "../../../cli/program.ts";
-import { CommandProcess } from "../../support/command_process.ts";
+import { CommandProcess } from "../../support/processes/command_process.ts";
 import { compare, PATIENCE, startCompare, STEADY, withFolder, withServers } from "./comparison.ts";
 import { around, sampleReport } from "./sample_report.ts";
 

@@ -10,7 +10,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { MetricName, Verdict } from "../../../tools/compare/results/metrics.ts";
 import type { CompareReport } from "../../../tools/compare/results/report.ts";
-import { type CommandProcess, type Ended, startCommand } from "../../support/command_process.ts";
+import {
+  type CommandProcess,
+  type Ended,
+  startCommand,
+} from "../../support/processes/command_process.ts";
 import { type Script, ScriptedServer, stamp } from "../../bots/run/scripted_server.ts";
 
 /** For tests that start processes: a bound that only a test that fails reaches. */

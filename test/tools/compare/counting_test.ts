@@ -5,7 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import type { CompareReport, RunReport } from "../../../tools/compare/results/report.ts";
-import { descendants } from "../../support/process_tree.ts";
+import { descendants } from "../../support/processes/process_tree.ts";
 import { until } from "../../support/until.ts";
 import { MetadataService } from "../doctor/metadata_service.ts";
 import type { Script } from "../../bots/run/scripted_server.ts";

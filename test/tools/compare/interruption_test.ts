@@ -6,8 +6,12 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import type { CompareReport } from "../../../tools/compare/results/report.ts";
 import { findProgram, PROJECT_ROOT } from "../../../cli/program.ts";
-import { CommandProcess, isRunning, startCommand } from "../../support/command_process.ts";
-import { descendants } from "../../support/process_tree.ts";
+import {
+  CommandProcess,
+  isRunning,
+  startCommand,
+} from "../../support/processes/command_process.ts";
+import { descendants } from "../../support/processes/process_tree.ts";
 import { until } from "../../support/until.ts";
 import { PATIENCE, startCompare, withFolder } from "./comparison.ts";
 

@@ -5,7 +5,7 @@ import { checkUp, type CheckupNeed } from "../../../tools/doctor/checkup.ts";
 import { checkCpuCredits } from "../../../tools/doctor/cpu_credits.ts";
 import type { Ec2Instance } from "../../../tools/doctor/ec2_metadata.ts";
 import { readFacts, type SystemFacts } from "../../../host/facts.ts";
-import { type Ended, startCommand } from "../../support/command_process.ts";
+import { type Ended, startCommand } from "../../support/processes/command_process.ts";
 import { MetadataService } from "./metadata_service.ts";
 
 const PATIENCE = { timeout: 60_000 };

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
 import type { SoakReport, SoakRun } from "../../../tools/soak/report.ts";
-import { type Ended, startCommand } from "../../support/command_process.ts";
+import { type Ended, startCommand } from "../../support/processes/command_process.ts";
 
 const runtime = "deno" in process.versions ? "deno" : "bun";
 

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import type { SoakRun } from "../../../tools/soak/report.ts";
 import { soak, type SoakPlan } from "../../../tools/soak/soak.ts";
 import { join } from "../../support/bytes.ts";
-import { withServer } from "../../support/janus_bed.ts";
+import { withServer } from "../../support/clients/janus_bed.ts";
 
 const TERMINATOR = 1;
 

@@ -14,7 +14,7 @@ import {
   runOf,
 } from "../../../tools/two_hosts/plan.ts";
 import { UsageError } from "../../../cli/command_line.ts";
-import { type CommandProcess, startCommand } from "../../support/command_process.ts";
+import { type CommandProcess, startCommand } from "../../support/processes/command_process.ts";
 import { until } from "../../support/until.ts";
 import { untilValid } from "../../bots/results/valid_run.ts";
 

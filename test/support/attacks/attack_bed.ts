@@ -1,0 +1,226 @@
+/**
+ * A server process under attack, what it tells of itself, and bystanders whom the attack must not
+ * disturb.
+ *
+ * @module
+ */
+
+import { assertEquals, assertLess, assertMatch } from "@std/assert";
+import type { Counters, EndReason } from "../../../server/counters.ts";
+import { Bystander } from "./bystander.ts";
+import { Fixture } from "../processes/fixture.ts";
+import {
+  type ClientOptions,
+  JanusClient,
+  subscribe,
+  type Target,
+} from "../clients/janus_client.ts";
+import { quiet, until } from "../until.ts";
+
+export const KIB = 1024;
+export const MIB = 1024 * KIB;
+
+/** What a server tells of itself. */
+export interface ServerState {
+  readonly counters: Counters;
+  readonly heldBytes: number;
+  /** The most that it ever held. */
+  readonly peakHeldBytes: number;
+  /** The most memory that its process ever had. */
+  readonly peakRssBytes: number;
+  readonly topicCount: number;
+}
+
+/** How a bed differs. */
+export interface BedOptions {
+  /** Descriptors that the server's process may have. */
+  readonly descriptors?: number;
+  /** The topic of the bystanders; one that no attack is on unless given. */
+  readonly topic?: string;
+  /** The address from which the bystanders come; 127.0.0.1 unless given. */
+  readonly from?: string;
+  /** Where the server listens; on 127.0.0.1 unless given. */
+  readonly host?: string;
+}
+
+/** Clients that connect at once, so that no backlog overflows. */
+const AT_ONCE = 100;
+
+/** A server process, and the clients that attack it. */
+export class AttackBed implements Target {
+  readonly hostname: string;
+  readonly port: number;
+  readonly #process: Fixture;
+  readonly #clients: JanusClient[] = [];
+  /** Fails unless the bystanders have had their messages so far, and get some more. */
+  confirm: () => Promise<void> = () => Promise.resolve();
+  /** Milliseconds within which 99 of 100 of the bystanders' messages have come. */
+  p99Ms: () => number = () => 0;
+
+  private constructor(process: Fixture, hostname: string, port: number) {
+    this.#process = process;
+    this.hostname = hostname;
+    this.port = port;
+  }
+
+  static async start(flags: readonly string[], options: BedOptions): Promise<AttackBed> {
+    const { descriptors, host = "127.0.0.1" } = options;
+    const script = new URL("attacked_server.ts", import.meta.url).pathname;
+    const args = ["--host", host, "--port", "0", ...flags];
+    const process = new Fixture(script, args, descriptors);
+    const hostname = host === "0.0.0.0" ? "127.0.0.1" : host;
+    return new AttackBed(process, hostname, Number(await process.line()));
+  }
+
+  /** What the server has logged. */
+  get log(): string {
+    return this.#process.errors;
+  }
+
+  /** Begins to connect a client, which the bed disposes of. */
+  begin(options?: ClientOptions): JanusClient {
+    const client = new JanusClient(this, options);
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** Connects clients, which the bed disposes of. */
+  async open(count: number, options?: ClientOptions): Promise<JanusClient[]> {
+    const clients: JanusClient[] = [];
+    while (clients.length < count) {
+      const some = Math.min(AT_ONCE, count - clients.length);
+      const opened = Array.from({ length: some }, () => this.begin(options));
+      await Promise.all(opened.map((client) => client.connected()));
+      clients.push(...opened);
+    }
+    return clients;
+  }
+
+  /** Connects a client, and takes its greeting. */
+  async greeted(options?: ClientOptions): Promise<JanusClient> {
+    const client = this.begin(options);
+    await client.greeting();
+    return client;
+  }
+
+  /** Connects a client that never reads, and subscribes it. */
+  async deaf(...topics: string[]): Promise<JanusClient> {
+    const before = (await this.state()).counters.subscriptions;
+    const client = this.begin({ deaf: true });
+    await client.connected();
+    for (const topic of topics) client.send(subscribe(topic));
+    await this.untilState(
+      "it is subscribed",
+      ({ counters }) => counters.subscriptions >= before + topics.length,
+    );
+    return client;
+  }
+
+  /**
+   * Attacks from a process of its own.
+   *
+   * @param mode What `attacker.ts` calls it.
+   * @returns How many bytes it sent.
+   */
+  async attack(mode: string, clients: number, ms: number): Promise<number> {
+    const script = new URL("attacker.ts", import.meta.url).pathname;
+    const args = [this.hostname, this.port, mode, clients, ms].map(String);
+    const attacker = new Fixture(script, args);
+    try {
+      await attacker.exited;
+      return Number(await attacker.line());
+    } finally {
+      await attacker.stop();
+    }
+  }
+
+  /** Asks the server how it is. */
+  async state(): Promise<ServerState> {
+    this.#process.send("state");
+    return JSON.parse(await this.#process.line()) as ServerState;
+  }
+
+  /** Asks the server until what it says satisfies. */
+  async untilState(what: string, holds: (state: ServerState) => boolean): Promise<ServerState> {
+    const deadlineMs = performance.now() + 30_000;
+    for (;;) {
+      const state = await this.state();
+      if (holds(state)) return state;
+      if (performance.now() > deadlineMs) {
+        throw new Error(`waited in vain until ${what}: ${JSON.stringify(state)}\n${this.log}`);
+      }
+      await quiet(10);
+    }
+  }
+
+  /** Waits until the server has counted as many sessions that ended for this reason. */
+  untilEnded(reason: EndReason, count: number): Promise<ServerState> {
+    return this.untilState(
+      `${count} ended with ${reason}`,
+      ({ counters }) => counters.ended[reason] >= count,
+    );
+  }
+
+  /** Waits until a line of the log matches. */
+  async untilLogged(line: RegExp): Promise<void> {
+    await until(`the log has ${line}`, () => line.test(this.log)).catch(() =>
+      assertMatch(this.log, line)
+    );
+  }
+
+  /** Fails where the server's process ever had more memory. */
+  async assertPeakBelow(bytes: number): Promise<void> {
+    assertLess((await this.state()).peakRssBytes / MIB, bytes / MIB);
+  }
+
+  /** Disposes of the clients that attack. */
+  async disband(): Promise<void> {
+    await Promise.all(this.#clients.splice(0).map((client) => client.dispose()));
+  }
+
+  /** Disposes of the clients and of the server, which must still be there. */
+  async stop(): Promise<void> {
+    await this.disband();
+    await this.#process.finished();
+  }
+
+  /** Frees everything, whatever has happened. */
+  async dispose(): Promise<void> {
+    await this.disband();
+    await this.#process.stop();
+  }
+}
+
+/**
+ * Attacks a server of its own, with bystanders whose messages must all come; the server must be
+ * there in the end.
+ */
+export async function underAttack(
+  flags: readonly string[],
+  attack: (bed: AttackBed) => Promise<void>,
+  options: BedOptions = {},
+): Promise<void> {
+  const bed = await AttackBed.start(flags, options);
+  try {
+    const { topic = "calm", from } = options;
+    const bystander = await Bystander.arrive(bed, topic, from === undefined ? {} : { from });
+    bed.confirm = () => bystander.confirm();
+    bed.p99Ms = () => bystander.p99Ms;
+    try {
+      await bed.confirm();
+      await attack(bed);
+      await bed.confirm();
+    } finally {
+      await bystander.leave();
+    }
+    await bed.disband();
+    const { heldBytes } = await bed.untilState(
+      "all have gone",
+      ({ counters }) => counters.connections === 0,
+    );
+    assertEquals(heldBytes, 0);
+    await bed.stop();
+  } finally {
+    await bed.dispose();
+  }
+}

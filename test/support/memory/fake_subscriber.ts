@@ -1,0 +1,35 @@
+/**
+ * A subscriber that only writes down what it gets.
+ *
+ * @module
+ */
+
+import type { Gate } from "../../../server/flow/gate.ts";
+import type { SharedChunk } from "../../../server/flow/shared_chunk.ts";
+import type { Pace, Subscriber } from "../../../server/topics/subscriber.ts";
+
+const decoder = new TextDecoder();
+
+/** Takes chunks apart into the `n` of their messages. */
+export class FakeSubscriber implements Subscriber {
+  /** The messages' `n`, in the order in which they came. */
+  readonly numbers: number[] = [];
+  /** How many chunks came. */
+  chunkCount = 0;
+  /** What {@linkcode deliver} answers. */
+  pace: Pace = "keeps_up";
+  gate: Gate | undefined;
+  pendingBytes = 0;
+  hasUnsent = false;
+  /** Done from inside {@linkcode deliver}, once the chunk is written down. */
+  reaction: () => void = () => {};
+
+  deliver(chunk: SharedChunk): Pace {
+    this.chunkCount++;
+    const frames = decoder.decode(chunk.bytes).split("\x01");
+    if (frames.pop() !== "") throw new Error("a chunk doesn't end on a frame boundary");
+    for (const frame of frames) this.numbers.push((JSON.parse(frame) as { n: number }).n);
+    this.reaction();
+    return this.pace;
+  }
+}

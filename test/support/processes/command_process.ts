@@ -1,0 +1,103 @@
+/**
+ * The project's commands as child processes, on the runtime that runs the test.
+ *
+ * @module
+ */
+
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import process from "node:process";
+import { PROJECT_ROOT } from "../../../cli/program.ts";
+import { runCommand } from "./fixture.ts";
+
+/** How a command ended. */
+export interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command under way. */
+export class CommandProcess {
+  readonly pid: number;
+  /** It has ended, and all that it said is read. */
+  readonly ended: Promise<Ended>;
+  /** It has ended; what it started may go on, and talk. */
+  readonly exited: Promise<void>;
+  #stdout = "";
+  #stderr = "";
+
+  constructor(child: ChildProcess) {
+    this.pid = child.pid!;
+    child.stdout!.setEncoding("utf8").on("data", (text: string) => this.#stdout += text);
+    child.stderr!.setEncoding("utf8").on("data", (text: string) => this.#stderr += text);
+    this.exited = new Promise((resolve) => child.once("exit", () => resolve()));
+    this.ended = new Promise((resolve) => {
+      child.once("close", (status) => {
+        resolve({ status, stdout: this.#stdout, stderr: this.#stderr });
+      });
+    });
+  }
+
+  /** Asks it to end, if it hasn't. */
+  [Symbol.dispose](): void {
+    if (isRunning(this.pid)) this.signal("SIGTERM");
+  }
+
+  /** What it has said so far. */
+  get stdout(): string {
+    return this.#stdout;
+  }
+
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  signal(name: "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
+    process.kill(this.pid, name);
+  }
+}
+
+/** How to start a command, other than usual. */
+export interface StartOptions {
+  /** What it gets beside this process's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** In a process group of its own, as a shell starts it. */
+  readonly detached?: boolean;
+}
+
+/**
+ * Starts a script in the project's folder.
+ *
+ * @param script Its path from there.
+ */
+export function startCommand(
+  script: string,
+  args: readonly (string | number)[],
+  { env = {}, detached = false }: StartOptions = {},
+): CommandProcess {
+  const [program, ...rest] = [...runCommand, script, ...args.map(String)];
+  return new CommandProcess(
+    spawn(program!, rest, {
+      cwd: PROJECT_ROOT,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+      detached,
+    }),
+  );
+}
+
+/** Whether a process of that number runs: it may have ended without anybody asking for its status. */
+export function isRunning(pid: number): boolean {
+  const { stdout } = spawnSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" });
+  return /^[^Z\s]/.test(stdout.trim());
+}
+
+/** Whether there is a process of that number. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
