@@ -5,7 +5,7 @@
  */
 
 import { ProtocolError } from "./errors.ts";
-import { isJsonSpace } from "./frames.ts";
+import { isJsonSpace } from "./framing/frames.ts";
 import { decodeJsonString } from "./json/string.ts";
 import { MESSAGE_MEMBERS, MESSAGE_TOPIC, topicMember } from "./message.ts";
 import {

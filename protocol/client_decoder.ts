@@ -5,12 +5,12 @@
  */
 
 import { decodeAction } from "./action.ts";
-import { type BufferPool, NEW_BUFFERS } from "./buffer_pool.ts";
+import { type BufferPool, NEW_BUFFERS } from "./framing/buffer_pool.ts";
 import type { ClientFrames } from "./client_frames.ts";
 import { ProtocolError } from "./errors.ts";
 import { matchMarker } from "./first_bytes.ts";
-import { FrameBuffer } from "./frame_buffer.ts";
-import { CLIENT_TERMINATOR, isJsonSpace, isWord, utf8Bytes } from "./frames.ts";
+import { FrameBuffer } from "./framing/frame_buffer.ts";
+import { CLIENT_TERMINATOR, isJsonSpace, isWord, utf8Bytes } from "./framing/frames.ts";
 import { MESSAGE_MEMBERS, MESSAGE_TOPIC, topicMember } from "./message.ts";
 import { INCOMPLETE, MALFORMED, ObjectScanner, type ScannedMember } from "./json/object_scanner.ts";
 import { quoteByte } from "./json/printable.ts";

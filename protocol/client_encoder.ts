@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CLIENT_TERMINATOR, utf8Bytes } from "./frames.ts";
+import { CLIENT_TERMINATOR, utf8Bytes } from "./framing/frames.ts";
 import { topicProblem } from "./topic.ts";
 
 /** The marker that clients of 2009 send before every frame, terminator included. Shared: never write to it. */

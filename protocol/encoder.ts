@@ -5,7 +5,7 @@
  */
 
 import type { ErrorCode } from "./errors.ts";
-import { SERVER_TERMINATOR, utf8Bytes } from "./frames.ts";
+import { SERVER_TERMINATOR, utf8Bytes } from "./framing/frames.ts";
 import { MAX_TIMESTAMP_BYTES, writeTimestamp } from "./timestamp.ts";
 
 /** The reply to a subscribe, terminator included. Shared: never write to it. */

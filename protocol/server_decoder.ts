@@ -5,8 +5,8 @@
  */
 
 import { ProtocolError } from "./errors.ts";
-import { FrameBuffer } from "./frame_buffer.ts";
-import { SERVER_TERMINATOR, utf8Bytes } from "./frames.ts";
+import { FrameBuffer } from "./framing/frame_buffer.ts";
+import { SERVER_TERMINATOR, utf8Bytes } from "./framing/frames.ts";
 
 /** The payload of the server's `ACK`. Shared: never write to it. */
 export const ACK_PAYLOAD: Uint8Array = utf8Bytes("ACK");

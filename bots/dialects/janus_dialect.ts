@@ -14,7 +14,7 @@ import {
   PING,
   PONG,
 } from "../../protocol/client_encoder.ts";
-import { SERVER_TERMINATOR, utf8Bytes } from "../../protocol/frames.ts";
+import { SERVER_TERMINATOR, utf8Bytes } from "../../protocol/framing/frames.ts";
 import { MAX_TOPIC_BYTES } from "../../protocol/topic.ts";
 import type { Dialect, Examination, FrameKind, Inquiry } from "./dialect.ts";
 import { membersOf, type MessageContent, PublishedMessage, textOf } from "./published_message.ts";

@@ -6,8 +6,8 @@
  * @module
  */
 
-import { type BufferPool, NEW_BUFFERS } from "../buffer_pool.ts";
-import { isWord, utf8Bytes } from "../frames.ts";
+import { type BufferPool, NEW_BUFFERS } from "../framing/buffer_pool.ts";
+import { isWord, utf8Bytes } from "../framing/frames.ts";
 import {
   ACTION,
   BEGIN_NAME,

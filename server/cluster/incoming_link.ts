@@ -1,4 +1,4 @@
-import type { BufferPool } from "../../protocol/buffer_pool.ts";
+import type { BufferPool } from "../../protocol/framing/buffer_pool.ts";
 import type { OverdueProcess, OwedProcess } from "./backplane.ts";
 import type { Gate, Waiter } from "../flow/gate.ts";
 import { HeldTopics, type HoldEvents } from "./held_topics.ts";

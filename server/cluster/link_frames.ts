@@ -10,8 +10,8 @@
  * @module
  */
 
-import type { BufferPool } from "../../protocol/buffer_pool.ts";
-import { FrameBuffer } from "../../protocol/frame_buffer.ts";
+import type { BufferPool } from "../../protocol/framing/buffer_pool.ts";
+import { FrameBuffer } from "../../protocol/framing/frame_buffer.ts";
 
 const HEADER_BYTES = 4 + 8 + 1 + 2;
 

@@ -1,4 +1,4 @@
-import { BufferPool } from "../../protocol/buffer_pool.ts";
+import { BufferPool } from "../../protocol/framing/buffer_pool.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { memoryIsShort, type Refusal } from "../access/admission.ts";
 import { defendBudget } from "./budget_defence.ts";

@@ -8,7 +8,7 @@ import { ClientDecoder } from "../../protocol/client_decoder.ts";
 import type { ClientFrames } from "../../protocol/client_frames.ts";
 import { encodePublish, encodeSubscribe, REGULAR_SOCKET } from "../../protocol/client_encoder.ts";
 import { ACK, splicedLength, spliceMessage } from "../../protocol/encoder.ts";
-import { utf8Bytes } from "../../protocol/frames.ts";
+import { utf8Bytes } from "../../protocol/framing/frames.ts";
 import { ServerDecoder } from "../../protocol/server_decoder.ts";
 import { TimestampIssuer } from "../../protocol/timestamp.ts";
 import { join } from "../support/bytes.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { describe, it } from "node:test";
-import { BufferPool } from "../../../protocol/buffer_pool.ts";
+import { BufferPool } from "../../../protocol/framing/buffer_pool.ts";
 import {
   INCOMPLETE,
   MALFORMED,

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import * as fc from "fast-check";
 import { describe, it } from "node:test";
-import { NEW_BUFFERS } from "../../../protocol/buffer_pool.ts";
+import { NEW_BUFFERS } from "../../../protocol/framing/buffer_pool.ts";
 import type { Connection } from "../../../runtime/types.ts";
 import { AnswerDecoder, AnswerEncoder } from "../../../server/cluster/link_answers.ts";
 import {

@@ -1,7 +1,7 @@
 import { assertEquals, assertLess } from "@std/assert";
 import fc from "fast-check";
 import { describe, it } from "node:test";
-import { BufferPool } from "../../../protocol/buffer_pool.ts";
+import { BufferPool } from "../../../protocol/framing/buffer_pool.ts";
 import { LinkDecoder, LinkEncoder, type LinkFrames } from "../../../server/cluster/link_frames.ts";
 import { join, pattern } from "../../support/bytes.ts";
 import {

@@ -3,7 +3,7 @@
 
 import { connect, type Socket } from "node:net";
 import process from "node:process";
-import { utf8Bytes } from "../../../protocol/frames.ts";
+import { utf8Bytes } from "../../../protocol/framing/frames.ts";
 
 const [host = "", port = "", mode = "", count = "", ms = ""] = process.argv.slice(2);
 

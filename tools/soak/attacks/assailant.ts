@@ -1,5 +1,5 @@
 import { encodeAuthenticate } from "../../../protocol/client_encoder.ts";
-import { SERVER_TERMINATOR } from "../../../protocol/frames.ts";
+import { SERVER_TERMINATOR } from "../../../protocol/framing/frames.ts";
 import type { Random } from "../../harness/random.ts";
 import type { Keys } from "../clients/member.ts";
 import { hasLoopbackAddresses, Peer, type PeerEnd, type Target } from "../clients/peer.ts";

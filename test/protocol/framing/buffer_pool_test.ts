@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
 import { describe, it } from "node:test";
-import { BufferPool } from "../../protocol/buffer_pool.ts";
-import { ClientDecoder } from "../../protocol/client_decoder.ts";
-import { ProtocolError } from "../../protocol/errors.ts";
-import { latin1, Recorder } from "./client_stream.ts";
+import { BufferPool } from "../../../protocol/framing/buffer_pool.ts";
+import { ClientDecoder } from "../../../protocol/client_decoder.ts";
+import { ProtocolError } from "../../../protocol/errors.ts";
+import { latin1, Recorder } from "../client_stream.ts";
 
 const KIB = 1024;
 const MIB = KIB * KIB;

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "node:test";
-import { BufferPool } from "../../protocol/buffer_pool.ts";
-import { FrameBuffer } from "../../protocol/frame_buffer.ts";
-import { pattern } from "../support/bytes.ts";
+import { BufferPool } from "../../../protocol/framing/buffer_pool.ts";
+import { FrameBuffer } from "../../../protocol/framing/frame_buffer.ts";
+import { pattern } from "../../support/bytes.ts";
 
 describe("FrameBuffer", () => {
   it("keeps what was appended, byte by byte or at once", () => {
