@@ -8,7 +8,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { NAMED_PROGRAM, namedScript } from "./on_disk.ts";
-import { demand, isAllowed, readEnvironment, renounce } from "./permission.ts";
+import { demand } from "./permission.ts";
+import { isAllowed, readEnvironment, renounce } from "../runtime/permissions.ts";
+import { isCompiled } from "../runtime/this_process.ts";
 import type { Runtime } from "../runtime/types.ts";
 
 /** Tells a program that holds all its modules in itself that it is to be the child, not the command. */
@@ -22,15 +24,6 @@ const RUNTIME_VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "LD_LIBRARY_PAT
 
 /** A directory that always exists: the one that this process was started in may be gone. */
 const CHILD_DIRECTORY = "/";
-
-/** Where `bun build --compile` puts the modules of an executable. */
-const BUN_EXECUTABLE = /^(?:\/\$bunfs\/|[A-Z]:[/\\]~BUN[/\\])/;
-
-/** Whether this program is an executable of its own, as `bun build --compile` makes one. */
-export function isCompiled(): boolean {
-  if ("Deno" in globalThis) return Deno.build.standalone;
-  return BUN_EXECUTABLE.test(process.argv[1] ?? "");
-}
 
 /** Whether all modules of this program are in one file, so that there is no other script to run. */
 function isBundled(): boolean {

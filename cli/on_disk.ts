@@ -9,7 +9,8 @@
 import { readFileSync, realpathSync } from "node:fs";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
-import { isAllowed, readEnvironment } from "./permission.ts";
+import { isAllowed, readEnvironment } from "../runtime/permissions.ts";
+import { resolvesScriptLinks } from "../runtime/this_process.ts";
 
 /** The runtime's program as it was named, where that can be told: what is at this path may have changed. */
 export const NAMED_PROGRAM: string | undefined = attempt(findProgram);
@@ -39,8 +40,7 @@ function findProgram(): string | undefined {
 
 /** Where the program's folder is, and how it was named, if that is another path. */
 function findRoots(): readonly [string, string] | undefined {
-  // Deno keeps the name.
-  if (!("Bun" in globalThis) || process.platform !== "linux") return undefined;
+  if (!resolvesScriptLinks() || process.platform !== "linux") return undefined;
   const main = process.argv[1] ?? "";
   const [, ...args] = readFileSync("/proc/self/cmdline", "utf8").split("\0");
   const named = args.map((arg) => resolve(namedFolder(), arg))

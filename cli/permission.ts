@@ -1,30 +1,17 @@
 /**
- * Deno's sandbox. In a terminal Deno asks the user, in the middle of a command's work, for what the
- * command wasn't allowed. So commands look first, and do without, or say what is missing.
+ * Permissions that a command can't do without. In a terminal Deno asks the user for a missing permission
+ * in the middle of a command's work. So commands check first, and say which flag is missing.
  *
  * @module
  */
 
-import process from "node:process";
+import { type Access, isAllowed } from "../runtime/permissions.ts";
 import { EnvironmentError } from "./command_line.ts";
 
-/** What the sandbox may keep from a program. */
-export type Access = Exclude<Deno.PermissionDescriptor, { readonly name: "import" | "ffi" }>;
-
-/** Whether this program may do that, without anyone being asked. Everywhere but on Deno it may. */
-export function isAllowed(access: Access): boolean {
-  return !("Deno" in globalThis) || Deno.permissions.querySync(access).state === "granted";
-}
-
-/** A variable of the environment; `undefined` also where it may not be read. */
-export function readEnvironment(variable: string): string | undefined {
-  return isAllowed({ name: "env", variable }) ? process.env[variable] : undefined;
-}
-
 /**
- * Sees to it that this program may do that.
+ * Checks that this program has a permission.
  *
- * @throws {EnvironmentError} with the flag that allows it.
+ * @throws {EnvironmentError} with Deno's flag that allows it, if it hasn't.
  */
 export function demand(access: Access): void {
   if (isAllowed(access)) return;
@@ -35,15 +22,6 @@ export function demand(access: Access): void {
     }; ` +
       `give it that, or run the command as its task (deno task)`,
   );
-}
-
-/**
- * Gives permissions up for good, also for whatever else comes to run in this process. On Bun there are
- * none.
- */
-export function renounce(...accesses: readonly Access[]): void {
-  if (!("Deno" in globalThis)) return;
-  for (const access of accesses) Deno.permissions.revokeSync(access);
 }
 
 function objectOf(access: Access): string | URL | undefined {

@@ -9,8 +9,9 @@ import { delimiter } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { EnvironmentError } from "./command_line.ts";
-import { isCompiled } from "./child.ts";
-import { demand, isAllowed } from "./permission.ts";
+import { isCompiled } from "../runtime/this_process.ts";
+import { demand } from "./permission.ts";
+import { isAllowed } from "../runtime/permissions.ts";
 
 /** Both runtimes, in the order in which reports name them. */
 export const RUNTIME_NAMES = ["deno", "bun"] as const;

@@ -6,7 +6,8 @@
 
 import { closeSync, openSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { EnvironmentError } from "./command_line.ts";
-import { demand, isAllowed } from "./permission.ts";
+import { demand } from "./permission.ts";
+import { isAllowed } from "../runtime/permissions.ts";
 
 /**
  * Asks before the work whether a file can be written. One that is there stays as it is, and none is

@@ -5,8 +5,8 @@
  */
 
 import { readFileSync } from "node:fs";
-import process from "node:process";
-import { isAllowed, readEnvironment } from "../cli/permission.ts";
+import { isAllowed, readEnvironment } from "../runtime/permissions.ts";
+import { reportedDescriptorLimit } from "../runtime/this_process.ts";
 
 const LIMITS = "/proc/self/limits";
 
@@ -23,14 +23,7 @@ export function descriptorLimit(): number | undefined {
         ? /^Max open files +(\d+)/m.exec(readFileSync(LIMITS, "utf8"))?.[1]
         : undefined
     ) ??
-    wholeNumberOf(() => "Bun" in globalThis ? reportedLimit() : undefined);
-}
-
-function reportedLimit(): string {
-  const { userLimits } = process.report.getReport() as {
-    readonly userLimits: { readonly open_files: { readonly soft: number | "unlimited" } };
-  };
-  return String(userLimits.open_files.soft);
+    wholeNumberOf(reportedDescriptorLimit);
 }
 
 /** What `read` finds, or nothing where the platform has no such thing or denies a look at it. */

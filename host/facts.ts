@@ -8,7 +8,7 @@
 import { execFileSync } from "node:child_process";
 import os from "node:os";
 import { fileURLToPath } from "node:url";
-import { isAllowed, readEnvironment } from "../cli/permission.ts";
+import { isAllowed, readEnvironment } from "../runtime/permissions.ts";
 import { descriptorLimit } from "./descriptor_limit.ts";
 import { usableMemory } from "./usable_memory.ts";
 

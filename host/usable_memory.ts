@@ -6,7 +6,7 @@
 
 import os from "node:os";
 import process from "node:process";
-import { isAllowed, readEnvironment } from "../cli/permission.ts";
+import { isAllowed, readEnvironment } from "../runtime/permissions.ts";
 
 /**
  * Bytes of memory that this machine has, or the container (control group) that this process is in, if

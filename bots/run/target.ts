@@ -6,7 +6,7 @@
 
 import { lookup } from "node:dns/promises";
 import { EnvironmentError } from "../../cli/command_line.ts";
-import { isAllowed } from "../../cli/permission.ts";
+import { isAllowed } from "../../runtime/permissions.ts";
 import { type Runtime, TransportError } from "../../runtime/types.ts";
 import { endpoint, type Port } from "../client/endpoint.ts";
 import type { BotsOptions } from "./options.ts";

@@ -6,7 +6,7 @@
 
 import { configure, getLogger, getTextFormatter, type Logger } from "@logtape/logtape";
 import { quoteBytes } from "../../protocol/json/printable.ts";
-import { writeStandardError } from "../../cli/standard_error.ts";
+import { writeStandardError } from "../../runtime/this_process.ts";
 import { addressText } from "../../runtime/transport_error.ts";
 import type { OwedProcess } from "../cluster/backplane.ts";
 import type { EndReason } from "../counters.ts";
