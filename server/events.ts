@@ -11,9 +11,10 @@ export interface ServerEvents {
    * A publisher is made to wait because it publishes faster than one connection may. Called for the
    * first time only; absent where nobody wants to know.
    *
-   * @param publishRate What it may publish, in messages a second.
+   * @param publishRate What it may publish, in messages a second; `undefined`: any number, so that it
+   * sends more bytes than it may.
    */
-  onThrottled?(remoteAddress: string, remotePort: number, publishRate: number): void;
+  onThrottled?(remoteAddress: string, remotePort: number, publishRate: number | undefined): void;
   /**
    * The process's memory is near its limit, so that the server begins to do something about it; or that
    * is over. Absent where nobody wants to know.

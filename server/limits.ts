@@ -1,6 +1,6 @@
 /**
  * Every limit of the server, each with its unit, its default and the reason for it. Each is a flag
- * of the command; only one is unlimited by default, and says why, because the server faces the open
+ * of the command; only two are unlimited by default, and say why, because the server faces the open
  * internet.
  *
  * @module
@@ -75,11 +75,12 @@ export interface Limits {
   readonly maxMemoryBytes: number;
   /**
    * Messages a second that one connection may publish, and {@linkcode PUBLISH_BURST_SECONDS}
-   * seconds' worth at once; beyond that it's read no faster, and loses nothing. 100,000: checking and
-   * splicing so many takes a tenth of a core, and no publisher of one topic gets as many out to more
-   * than a few subscribers.
+   * seconds' worth at once; beyond that it's read no faster, and loses nothing. Absent by default: a
+   * number can't tell a flood from a good customer. What a publisher may cost others is bounded instead:
+   * it has the loop for itself only while nobody waits for it (`fair_reader.ts`), and what it has sent
+   * takes no more memory than a few reads.
    */
-  readonly publishRate: number;
+  readonly publishRate: number | undefined;
   /**
    * Bytes a second that one connection may send, and {@linkcode PUBLISH_BURST_SECONDS} seconds' worth
    * at once; beyond that it's read no faster, and loses nothing. 1 GiB, more than one core can check:
@@ -132,7 +133,7 @@ export const DEFAULT_LIMITS: Omit<
   softPendingMs: 10_000,
   maxTotalPendingBytes: 256 * 1024 * 1024,
   maxMemoryBytes: UNKNOWN_MEMORY_BYTES,
-  publishRate: 100_000,
+  publishRate: undefined,
   publishBytesRate: 1024 * 1024 * 1024,
   maxWrongKeys: 10,
   writeDeadlineMs: 10_000,

@@ -162,7 +162,7 @@ export function completeLimits(given: Partial<Limits> = {}, workers = 1): Limits
   };
   // Those given first: what follows from them is wrong where they are.
   for (const [name, value] of Object.entries({ ...given, ...limits })) {
-    if (value === undefined && name === "legacyIdleMs") continue;
+    if (value === undefined && (name === "legacyIdleMs" || name === "publishRate")) continue;
     if (Number.isSafeInteger(value) && (value as number) > 0) continue;
     throw new RangeError(`The limit ${name} must be a positive whole number, not ${value}`);
   }

@@ -8,7 +8,7 @@ import { type Rate, TokenBucket } from "../timing/token_bucket.ts";
 export class PublishThrottle {
   /** Where those wait who have published too fast. */
   readonly gate: Gate;
-  readonly #messageRate: Rate;
+  readonly #messageRate: Rate | undefined;
   readonly #byteRate: Rate;
   readonly #clock: CoarseClock;
   #isLifted = false;
@@ -19,14 +19,14 @@ export class PublishThrottle {
     clock: CoarseClock,
   ) {
     this.gate = new Gate(runtime);
-    this.#messageRate = rateOf(publishRate);
+    this.#messageRate = publishRate === undefined ? undefined : rateOf(publishRate);
     this.#byteRate = rateOf(publishBytesRate);
     this.#clock = clock;
   }
 
-  /** A full bucket of messages for one connection. */
-  newMessageBucket(): TokenBucket {
-    return new TokenBucket(this.#messageRate, this.#clock.nowMs);
+  /** A full bucket of messages for one connection; nothing where any number is allowed. */
+  newMessageBucket(): TokenBucket | undefined {
+    return this.#messageRate && new TokenBucket(this.#messageRate, this.#clock.nowMs);
   }
 
   /** A full bucket of bytes for one connection. */

@@ -124,13 +124,15 @@ export function logEvents(
     },
     onThrottled(remoteAddress, remotePort, publishRate) {
       if (!remarkable.admits("slowed")) return;
-      logger.info(
-        "slowed {client}: it asks for too much, or more than {publishRate} messages a second",
-        {
-          client: clientText(remoteAddress, remotePort),
-          publishRate,
-        },
-      );
+      const client = clientText(remoteAddress, remotePort);
+      if (publishRate === undefined) {
+        logger.info("slowed {client}: it sends more bytes a second than it may", { client });
+      } else {
+        logger.info(
+          "slowed {client}: it sends more than {publishRate} messages a second, or more bytes than it may",
+          { client, publishRate },
+        );
+      }
     },
     onMemory({ step, hasBegun, residentBytes, maxBytes }) {
       const fields = {

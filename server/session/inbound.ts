@@ -6,7 +6,7 @@ import { READ_AHEAD_BYTES, SMALL_FRAME_BYTES } from "../limits.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Applicant } from "../flow/read_admission.ts";
 import type { SessionContext } from "./session_context.ts";
-import { type Rate, TokenBucket } from "../timing/token_bucket.ts";
+import type { TokenBucket } from "../timing/token_bucket.ts";
 
 /** The most that is decoded, or kept in one buffer, at once of one connection. */
 const PIECE_BYTES = 64 * 1024;
@@ -23,13 +23,6 @@ const STREAM_TURNS = 2;
 
 /** For how many turns that is remembered, some 0.1 s while the loop is busy. */
 const STREAM_MEMORY_TURNS = 32;
-
-/**
- * Subscribes, unsubscribes and keys a second from one connection, and as many at once: each may cost
- * ten times what a message does, a write for its `ACK` above all. A client that wants all the topics
- * that it may have needs 128.
- */
-const REQUEST_RATE: Rate = { perSecond: 1_000, burst: 1_000 };
 
 /** Does what a client asks for. Where that isn't settled, it returns where to wait, and is tried again. */
 export type Attempt = () => WaitingPlace | undefined;
@@ -92,12 +85,10 @@ export class Inbound implements Applicant, ReadTask {
   undeliveredBytes = 0;
   readonly #session: InboundSession;
   readonly #context: SessionContext;
-  /** Messages that it may still publish just now, from the first on. */
-  #messages: TokenBucket | undefined;
+  /** Messages that it may still publish just now, where that is bounded. */
+  readonly #messages: TokenBucket | undefined;
   /** Bytes that it may still send just now, from the first piece on. */
   #bytes: TokenBucket | undefined;
-  /** What it may still ask for, where it has asked for much. */
-  #requests: TokenBucket | undefined;
   /** What arrived and isn't read yet; `#first` is the rest of a chunk that is read in part. */
   #first: Uint8Array | undefined;
   #deferred: Fifo<Uint8Array> | undefined;
@@ -119,12 +110,13 @@ export class Inbound implements Applicant, ReadTask {
   constructor(session: InboundSession, context: SessionContext) {
     this.#session = session;
     this.#context = context;
+    this.#messages = context.throttle.newMessageBucket();
   }
 
-  /** True for a client that publishes, asks for much or has begun something, which must not be forgotten. */
+  /** True for a client that publishes, sends much or has begun something, which must not be forgotten. */
   get isNeeded(): boolean {
-    return this.#messages !== undefined || this.#requests !== undefined || this.sentMuchMs !== 0 ||
-      this.unfinishedBytes > 0 || this.undeliveredBytes > 0;
+    return this.publisher !== undefined || this.sentMuchMs !== 0 || this.unfinishedBytes > 0 ||
+      this.undeliveredBytes > 0;
   }
 
   get site(): string {
@@ -156,16 +148,9 @@ export class Inbound implements Applicant, ReadTask {
     return this.#deferredBytes;
   }
 
-  /** Counts a message against the client's rate. */
+  /** Counts a message against the client's rate, where it has one. */
   countMessage(): void {
-    const { clock, throttle } = this.#context;
-    (this.#messages ??= throttle.newMessageBucket()).take(clock.nowMs);
-  }
-
-  /** Counts a request, of a client that has made many. */
-  countRequest(): void {
-    const { nowMs } = this.#context.clock;
-    (this.#requests ??= new TokenBucket(REQUEST_RATE, nowMs)).take(nowMs);
+    this.#messages?.take(this.#context.clock.nowMs);
   }
 
   /** Reads what arrived, or lets it wait. The chunk is copied where it's kept. */
@@ -288,8 +273,7 @@ export class Inbound implements Applicant, ReadTask {
 
   get #isTooFast(): boolean {
     const { throttle } = this.#context;
-    return throttle.isOver(this.#messages) || throttle.isOver(this.#bytes) ||
-      throttle.isOver(this.#requests);
+    return throttle.isOver(this.#messages) || throttle.isOver(this.#bytes);
   }
 
   /** Whether the client is in the middle of a frame that holds much. */

@@ -23,15 +23,6 @@ import type { SessionContext } from "./session_context.ts";
 import { subscribe, unsubscribe, unsubscribeAll } from "./subscribing.ts";
 import type { Subscription } from "../topics/topic.ts";
 
-/** As many frames that ask for nothing cost the server what a request does, their reading included. */
-const IDLE_FRAMES_PER_REQUEST = 16;
-
-/**
- * Requests of one connection that aren't held against a rate, counted as frames that ask for nothing:
- * all topics that it may have, twice.
- */
-const FREE_FRAMES = 256 * IDLE_FRAMES_PER_REQUEST;
-
 /** What is read at once of a client that hasn't published. */
 const FIRST_PIECE_BYTES = 4_096;
 
@@ -80,8 +71,6 @@ export class Session extends ClientConnection
   #subscriptions: Subscription[] = NO_SUBSCRIPTIONS;
   /** From the first bytes on that have to wait, or the first message. */
   #inbound: Inbound | undefined;
-  /** Frames so far that ask for nothing; a request counts as several. */
-  #frameCount = 0;
   /** When it was last heard, on the coarse clock. */
   #heardMs: number;
   /**
@@ -360,7 +349,6 @@ export class Session extends ClientConnection
 
   onIdleFrame(): void {
     this.context.reading.countFrame(0);
-    if (++this.#frameCount % IDLE_FRAMES_PER_REQUEST === 0) this.#countForRate();
   }
 
   // What its inbound side asks.
@@ -501,12 +489,6 @@ export class Session extends ClientConnection
 
   #countRequest(): void {
     this.context.reading.countFrame(REQUEST_COST_BYTES);
-    this.#frameCount += IDLE_FRAMES_PER_REQUEST;
-    this.#countForRate();
-  }
-
-  #countForRate(): void {
-    if (this.#frameCount > FREE_FRAMES) this.#inboundSide.countRequest();
   }
 
   #take(chunk: Uint8Array): void {

@@ -1,6 +1,6 @@
 import { ProtocolError } from "../../protocol/errors.ts";
 import type { SessionContext } from "./session_context.ts";
-import type { Subscription } from "../topics/topic.ts";
+import type { Subscription, Topic } from "../topics/topic.ts";
 import type { Subscriber } from "../topics/subscriber.ts";
 
 /**
@@ -22,7 +22,7 @@ export function subscribe(
   subscriber: Subscriber & { readonly remoteAddress: string },
   { topics, limits, counters, displacement }: SessionContext,
 ): Subscription[] | undefined {
-  if (subscriptions.some(({ topic }) => topic.name === name)) return subscriptions;
+  if (isSubscribed(subscriptions, topics.find(name), subscriber)) return subscriptions;
   if (subscriptions.length >= limits.maxTopics) {
     throw new ProtocolError(
       "too_many_topics",
@@ -49,6 +49,17 @@ export function subscribe(
   return subscriptions;
 }
 
+/** Looks at the client's topics or at the topic's subscribers, whichever are fewer. */
+function isSubscribed(
+  subscriptions: readonly Subscription[],
+  wanted: Topic | undefined,
+  subscriber: Subscriber,
+): boolean {
+  if (wanted === undefined) return false;
+  if (wanted.subscriberCount < subscriptions.length) return wanted.has(subscriber);
+  return subscriptions.some(({ topic }) => topic === wanted);
+}
+
 /**
  * Unsubscribes a client from a topic, where it is subscribed. What was accepted before is still
  * delivered, which may end the client's session.
@@ -58,9 +69,11 @@ export function subscribe(
 export function unsubscribe(
   subscriptions: Subscription[],
   name: string,
-  { counters }: SessionContext,
+  { counters, topics }: SessionContext,
 ): void {
-  const index = subscriptions.findIndex(({ topic }) => topic.name === name);
+  const wanted = topics.find(name);
+  if (wanted === undefined) return;
+  const index = subscriptions.findIndex(({ topic }) => topic === wanted);
   const subscription = subscriptions[index];
   if (subscription === undefined) return;
   subscriptions.splice(index, 1);

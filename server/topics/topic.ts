@@ -84,6 +84,11 @@ export class Topic implements SlicedTask {
     return this.#subscriptions.length - this.#endedInPass;
   }
 
+  /** Whether somebody is subscribed; as much work as there are subscribers. */
+  has(subscriber: Subscriber): boolean {
+    return this.#subscriptions.some((one) => one.subscriber === subscriber && one.index >= 0);
+  }
+
   /** Accepts a message: everyone subscribed now will get it. `message` is copied. */
   publish(micros: number, message: Uint8Array): void {
     const collection = this.#collection;

@@ -82,19 +82,17 @@ describe("a flood of messages", () => {
 });
 
 describe("a flood of requests", () => {
-  it("is answered no faster than its rate, and holds nobody else up", { timeout }, async () => {
+  it("is answered in turns, and holds nobody else up", { timeout }, async () => {
     await underAttack([], async (bed) => {
       const askers = await bed.open(10, { counts: true });
-      const each = 20_000;
+      const each = 10_000;
       const asked = (subscribe("t") + unsubscribe("t")).repeat(each);
+      const answered = () => askers.reduce((sum, { frameCount }) => sum + frameCount, 0);
       for (const asker of askers) asker.send(asked);
-      await bed.untilState("they are slowed", ({ counters }) => counters.ratePauses >= 10);
       await bed.confirm();
-      const answered = askers.reduce((sum, { frameCount }) => sum + frameCount, 0);
-      assertGreater(answered, 10 * 500);
-      assertLess(answered, 10 * each / 2);
+      assertLess(answered(), 10 * each);
+      await until("all are answered", () => answered() >= 10 * each, 30_000);
       for (const asker of askers) assertEquals(asker.ended, null);
-      await bed.untilLogged(/slowed 127\.0\.0\.1:\d+: it asks for too much/);
     }, { topic: "t" });
   });
 });
@@ -108,17 +106,17 @@ describe("a flood of frames that ask for nothing", () => {
     ] as const
   ) {
     it(
-      `of ${what} is read no faster than its rate, and holds nobody else up`,
+      `of ${what} is read in turns, and holds nobody else up`,
       { timeout },
       async () => {
         await underAttack([], async (bed) => {
           const flooders = await bed.open(10, { counts: true });
           const flood = opening + idle.repeat(60_000);
+          const bytes = flooders.length * flood.length;
           for (const flooder of flooders) flooder.send(flood);
-          await bed.untilState("they are slowed", ({ counters }) => counters.ratePauses >= 10);
           await bed.confirm();
+          await bed.untilState("all is read", ({ counters }) => counters.bytesIn >= bytes);
           for (const flooder of flooders) assertEquals(flooder.ended, null);
-          await bed.untilLogged(/slowed 127\.0\.0\.1:\d+: it asks for too much/);
         }, { topic: "t" });
       },
     );

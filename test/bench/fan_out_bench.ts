@@ -81,7 +81,6 @@ async function serverOn(net: MemoryRuntime): Promise<MemoryPeer> {
   const limits = completeLimits({
     maxConnections: 1_000_000,
     // No time passes here, so that nobody gets tokens back.
-    publishRate: Number.MAX_SAFE_INTEGER,
   });
   const server = new Server(net, limits, { onSessionEnd() {}, onAcceptError() {} });
   const address = await server.listen(net.anywhere);
