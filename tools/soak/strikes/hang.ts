@@ -21,7 +21,7 @@ export const hang: StrikeOnce = async (arena) => {
   // Clients may have come meanwhile; none does any more.
   const ports = [...before, ...await portsOf(pid, arena)];
   kills.hangsWith(ports);
-  await sleep(goesOnMs - performance.now());
+  await sleep(Math.max(0, goesOnMs - performance.now()));
   signal(pid, "SIGCONT");
   arena.onHung(ports, fromMs, Date.now());
   // It may have been killed, and not have ended yet.
