@@ -7,6 +7,7 @@
 
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { endOnSignal } from "./command.ts";
 
 /** The signals with which a group is ended: `SIGTERM` asks, `SIGKILL` can't be refused. */
@@ -69,7 +70,7 @@ export class ProcessGroup {
     });
     const endMs = performance.now() + STRAY_PATIENCE_MS;
     while (this.#hasProcesses && performance.now() < endMs) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await sleep(LOOK_MS);
     }
     this.signal("SIGKILL");
   }

@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../cli/program.ts";
 import { answer, runCommand } from "../cli/command.ts";
 import { CommandLine } from "../cli/command_line.ts";
@@ -172,7 +173,7 @@ function endOnSignals(scratch: string): void {
       isEnding = true;
       const all = descendants(process.pid).map(({ pid }) => pid);
       signalAll(all, "SIGTERM");
-      await new Promise((resolve) => setTimeout(resolve, END_PATIENCE_MS));
+      await sleep(END_PATIENCE_MS);
       signalAll([...all, ...descendants(process.pid).map(({ pid }) => pid)], "SIGKILL");
       rmSync(scratch, { recursive: true, force: true });
       process.exit(128 + number);

@@ -6,6 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Runtime } from "../../runtime/types.ts";
 import { Bot, type BotKeeper, type Refusal } from "../client/bot.ts";
 import type { Dialect } from "../dialects/dialect.ts";
@@ -144,7 +145,7 @@ export class LocalSquad implements Squad, BotKeeper {
     let arrivals = this.#arrivals;
     this.#meter!.takeWorstMs();
     for (;;) {
-      await new Promise((resolve) => setTimeout(resolve, QUIET_STEP_MS));
+      await sleep(QUIET_STEP_MS);
       const now = performance.now();
       if (this.#meter!.takeWorstMs() >= QUIET_DELAY_MS || this.#arrivals !== arrivals) {
         quietSinceMs = now;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { EnvironmentError } from "../../cli/command_line.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import type { Crew } from "../fleet/fleet.ts";
@@ -67,7 +68,7 @@ export function measureStorm(
 async function storm(crew: Crew, subscribed: number): Promise<void> {
   const beganMs = clockMs();
   for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    await sleep(LOOK_MS);
     const { struck, out, lastChangeMs } = total(await crew.stormProgress());
     const calmMs = clockMs() - lastChangeMs;
     if (struck === 0) {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Runtime } from "../../runtime/types.ts";
 import type { Counters } from "../counters.ts";
 import type { FairReader } from "../flow/fair_reader.ts";
@@ -122,8 +123,4 @@ export class LameDuck {
 /** How long closing as many connections takes where nobody says. */
 export function defaultDrainMs(connections: number): number {
   return Math.min(MAX_DEFAULT_DRAIN_MS, connections * 1000 / CLOSES_PER_SECOND);
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "@logtape/logtape";
 import { EnvironmentError } from "../../cli/command_line.ts";
 import type { Address, Runtime, TlsIdentity } from "../../runtime/types.ts";
@@ -281,8 +282,4 @@ export class Supervisor {
     const event = this.#timekeeper.follow();
     if (event !== undefined) logClock(this.#logger, event);
   }
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

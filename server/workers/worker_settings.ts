@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "@logtape/logtape";
 import type { TlsIdentity } from "../../runtime/types.ts";
 import type { AccessOptions } from "../access/access.ts";
@@ -96,7 +97,7 @@ export class WorkerSettings {
           message,
         });
       }
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      await sleep(waitMs);
       if (worker.hasEnded || !isCurrent()) return;
     }
   }

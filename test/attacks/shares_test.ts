@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { AttackBed } from "../support/attacks/attack_bed.ts";
 import { underAttack } from "../support/attacks/attack_bed.ts";
 import {
@@ -103,7 +104,7 @@ describe("a server that is full", { skip }, () => {
       for (const client of pinging) client.send("PING\0");
       const silent = await crowd(bed, "127.0.0.2", 35);
       // As old as a client may be that has said nothing yet.
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      await sleep(1_500);
       for (let n = 0; n < 30; n++) await bed.greeted(innocent(n));
       await until("so many are closed", () => openOf(silent).length === 5);
       assertEquals([openOf(pinging).length, openOf(busy).length], [35, 30]);

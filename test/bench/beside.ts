@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
 import { ServerProcess } from "../../tools/harness/server_process.ts";
 import { median, nearestRank } from "../../bots/measures/statistics.ts";
@@ -78,7 +79,7 @@ async function measure(
       for (let i = 0; i < samples; i++) {
         const round = await audience.receive(1, () => publisher.publish(frames));
         latencies[i] = round.latenciesMs[0] ?? NaN;
-        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+        await sleep(PAUSE_MS);
       }
       return latencies.sort();
     };

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { findProgram, PROJECT_ROOT } from "../../cli/program.ts";
 import type { BotsReport } from "../../bots/results/report.ts";
 import { ServerProcess } from "../../tools/harness/server_process.ts";
@@ -118,7 +119,7 @@ describe("the bots' command", () => {
         run!.signal("SIGSTOP");
         const frame = stamp(message);
         for (const socket of subscribers) socket.write(frame);
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        await sleep(300);
         run!.signal("SIGCONT");
       },
     };

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Connection, TransportError } from "../../runtime/types.ts";
 import { pattern } from "../support/bytes.ts";
 import type { MemoryPeer } from "../support/memory/memory_peer.ts";
@@ -32,7 +33,7 @@ describe("the runtime in memory", () => {
     peer.send("hello");
     const ran: string[] = [];
     net.nextTurn(() => ran.push("task"));
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await sleep(5);
     assertEquals([sides[0]!.byteCount, ran], [0, []]);
     net.turn();
     assertEquals([sides[0]!.byteCount, ran], [5, ["task"]]);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { encodePublish, encodeSubscribe } from "../../protocol/client_encoder.ts";
 import { processesOf } from "../soak/checks/census.ts";
 import { Peer, type Target } from "../soak/clients/peer.ts";
@@ -150,7 +151,7 @@ async function plateau(
   connections: number,
   rest: typeof REST,
 ): Promise<Plateau> {
-  await pause(rest.ms);
+  await sleep(rest.ms);
   const samples: { residentBytes: number; descriptors: number }[] = [];
   for (let at = 0; at < rest.samples; at++) {
     const processes = await processesOf(pid);
@@ -158,15 +159,11 @@ async function plateau(
       residentBytes: processes.reduce((sum, { residentBytes }) => sum + residentBytes, 0),
       descriptors: processes.reduce((sum, { descriptors }) => sum + descriptors, 0),
     });
-    await pause(SAMPLE_MS);
+    await sleep(SAMPLE_MS);
   }
   return {
     connections,
     resident_bytes: median(samples.map(({ residentBytes }) => residentBytes)),
     descriptors: median(samples.map(({ descriptors }) => descriptors)),
   };
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -5,6 +5,7 @@
  */
 
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { EndSignal, ProcessGroup } from "../../cli/process_group.ts";
 
 /** How long processes may take to end when they're asked to: a server ends within 10 s. */
@@ -95,7 +96,7 @@ export class Undertakings {
     this.#undo();
     if (this.#status !== null) {
       const restMs = this.#firstSignalMs + SECOND_SIGNAL_MS - performance.now();
-      await new Promise((resolve) => setTimeout(resolve, Math.max(restMs, 0)));
+      await sleep(Math.max(restMs, 0));
     }
     for (const stop of this.#stopListening.splice(0)) stop();
   }

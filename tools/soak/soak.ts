@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { Random } from "../harness/random.ts";
 import type { RuntimeName } from "../../cli/program.ts";
 import { AttackRunner, judgeAttacks } from "./attacks/attack_runner.ts";
@@ -187,7 +188,7 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
     faults,
   );
   if (schedule !== null) killer?.start(schedule.everyMs);
-  await new Promise((resolve) => setTimeout(resolve, plan.durationMs));
+  await sleep(plan.durationMs);
 
   await killer?.stop();
   clearInterval(renewTimer);
@@ -288,7 +289,7 @@ async function stopUnderAttack(
   if (server.stop === null) return null;
   const end = new AbortController();
   const attack = attackWhileStopping(field, random, end.signal);
-  await new Promise((resolve) => setTimeout(resolve, STOP_ATTACK_LEAD_MS));
+  await sleep(STOP_ATTACK_LEAD_MS);
   const stop = await server.stop();
   end.abort();
   await attack;
@@ -315,7 +316,7 @@ async function answer(
 ): Promise<void> {
   const crowd = new Inhabitants(town, 8, new Random(random.next()));
   crowd.moveIn();
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await sleep(1_000);
   await crowd.settle(patienceMs);
   crowd.moveOut();
 }
@@ -324,7 +325,7 @@ async function answer(
 async function isComplete(watch: Watch, workers: number): Promise<boolean> {
   const endMs = performance.now() + RELEASE_PATIENCE_MS;
   while (watch.workers.length !== workers && performance.now() < endMs) {
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await sleep(200);
   }
   return watch.workers.length === workers;
 }
@@ -334,7 +335,7 @@ async function released(watch: Watch, few: number): Promise<number> {
   const endMs = performance.now() + RELEASE_PATIENCE_MS;
   const open = () => watch.samples.at(-1)!.descriptors;
   while (open() > few && performance.now() < endMs) {
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await sleep(200);
   }
   return open();
 }

@@ -5,6 +5,7 @@
  */
 
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Undertakings } from "../harness/cleanup.ts";
 import { findProgram, type RuntimeName } from "../../cli/program.ts";
 import { ServerProcess } from "../harness/server_process.ts";
@@ -88,7 +89,7 @@ export async function startServer(
     misrenew: door.spoilIdentity === null ? null : async () => {
       const restore = door.spoilIdentity!();
       hangUp(server.pid);
-      await new Promise((resolve) => setTimeout(resolve, SPOILT_MS));
+      await sleep(SPOILT_MS);
       restore();
     },
     // Bun takes another certificate on other sockets only.

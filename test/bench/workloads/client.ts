@@ -6,6 +6,7 @@
  */
 
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import type { Runtime } from "../../../runtime/types.ts";
 import { Peer } from "./peer.ts";
@@ -95,7 +96,7 @@ class Client {
     }
     const times: number[] = [];
     for (let round = -warmUps; round < rounds; round++) {
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await sleep(PAUSE_MS);
       const tookMs = await this.#bounded("a round took", this.#round(round + warmUps));
       if (this.#awaited < 0) throw new Failure(`delivered ${-this.#awaited} messages too many`);
       if (round >= 0) times.push(tookMs);

@@ -8,6 +8,7 @@ import { existsSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { findProgram, type RuntimeName } from "../../../cli/program.ts";
 import { ServerProcess } from "../../../tools/harness/server_process.ts";
 import { EnvironmentError, quote, UsageError, wholeNumber } from "../../../cli/command_line.ts";
@@ -151,7 +152,7 @@ async function listens(port: number, { child }: ProcessGroup): Promise<boolean> 
       socket.once("connect", () => socket.destroy());
     });
     if (isOpen) return true;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
   }
   return false;
 }

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { LoopMeter } from "../../../bots/measures/loop_meter.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import { type Runtime, TransportError } from "../../../runtime/types.ts";
@@ -11,17 +12,13 @@ function block(ms: number): void {
   while (performance.now() < end);
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 describe("a loop meter", () => {
   it("sees the event loop stand still", async () => {
     const meter = await LoopMeter.open(await detectRuntime());
-    await pause(20);
+    await sleep(20);
     meter.begin();
     block(100);
-    await pause(20);
+    await sleep(20);
     const { timerLagMs, wallMs, cpuShare } = meter.end();
     meter.close();
     // Timers were due at most 5 ms after the loop stood still.
@@ -43,7 +40,7 @@ describe("a loop meter", () => {
   it("forgets what was before a window", async () => {
     const meter = await LoopMeter.open(await detectRuntime());
     block(1000);
-    await pause(20);
+    await sleep(20);
     meter.begin();
     const { timerLagMs, readDelayMs } = meter.end();
     meter.close();

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "../../support/until.ts";
 import { DAMAGES } from "../dialects/damages.ts";
 import { countsOf, play } from "./scripted_run.ts";
@@ -24,7 +25,7 @@ describe("what a bot receives", () => {
             // Each in pieces of another length, the first of one byte.
             if (at % (bot + 1) === 0) socket.write(frame.slice(at, at + bot + 1));
           }
-          await new Promise((resolve) => setTimeout(resolve, 0));
+          await sleep(0);
         }
       },
     });

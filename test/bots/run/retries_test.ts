@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Socket } from "node:net";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Enlistment } from "../../../bots/fleet/ramp_up.ts";
 import { measure } from "../../../bots/measure.ts";
 import type { BotsOptions } from "../../../bots/run/options.ts";
@@ -62,7 +63,7 @@ describe("a bot that tries for ever", PATIENCE, () => {
           setTimeout(async () => {
             const { port } = server;
             await server.stop();
-            await new Promise((resolve) => setTimeout(resolve, 3000));
+            await sleep(3000);
             successor = StrictJanusServer.start({}, port);
           }, 100);
         },
@@ -165,7 +166,7 @@ describe("a bot that tries again so often", PATIENCE, () => {
       // Much longer than an attempt takes, and shorter than all of them.
       stallMs: 3000,
       connect: async () => {
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        await sleep(300);
         throw Object.assign(new Error(), { code: "timed_out" });
       },
       abandon() {},

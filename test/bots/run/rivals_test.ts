@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it, type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { measure } from "../../../bots/measure.ts";
 import type { BotsOptions } from "../../../bots/run/options.ts";
 import type { BotsReport } from "../../../bots/results/report.ts";
@@ -61,7 +62,7 @@ for (const rival of ["nats", "redis"] as const) {
         async deliver(socket, frame, number) {
           for (let at = 0; at < frame.length; at += number + 1) {
             socket.write(frame.slice(at, at + number + 1));
-            await new Promise((resolve) => setTimeout(resolve, 0));
+            await sleep(0);
           }
         },
       }, { rounds: 2 });
@@ -191,7 +192,7 @@ async function answers(port: number): Promise<void> {
       return;
     } catch (error) {
       if (performance.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
     }
   }
 }

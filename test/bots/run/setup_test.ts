@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Socket } from "node:net";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Enlistment } from "../../../bots/fleet/ramp_up.ts";
 import { EnvironmentError } from "../../../cli/command_line.ts";
 import { countsOf, OPTIONS, play } from "./scripted_run.ts";
@@ -61,7 +62,7 @@ describe("setting up", () => {
         const greeting = '{"timestamp":[1795,435717,985835],"token":"4b8e76c65a5f6b95"}\x01';
         for (const byte of greeting) {
           socket.write(byte);
-          await new Promise((resolve) => setTimeout(resolve, 0));
+          await sleep(0);
         }
       },
       onSubscribe(socket, _number, server) {
@@ -153,7 +154,7 @@ describe("an enlistment", () => {
       maxConnecting: 7,
       connect: async (index) => {
         most = Math.max(most, ++connecting);
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await sleep(1);
         connecting--;
         enlistment.onGreeted(index);
         enlistment.onSubscribed(index);
@@ -226,7 +227,7 @@ describe("an enlistment", () => {
     });
     assertEquals((await enlistment.run()).givenUp, 1);
     connect();
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await sleep(0);
     assertEquals(abandoned, [0, 0]);
   });
 });

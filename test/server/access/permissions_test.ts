@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { childEnvironment, findProgram, PROJECT_ROOT } from "../../../cli/program.ts";
 import { CommandProcess } from "../../support/processes/command_process.ts";
 import { until } from "../../support/until.ts";
@@ -129,7 +130,7 @@ async function botsAbilities(
     for (const [what, works] of Object.entries(passedOn(workersOf(bots)[0]))) {
       passed[what] ||= works;
     }
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await sleep(20);
   }
   const { stdout } = await bots.ended;
   let environment: Record<string, unknown> = {};

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import type { Address } from "../../../runtime/types.ts";
 import type { UnreachableProcess } from "../../../server/cluster/backplane.ts";
@@ -97,7 +98,7 @@ describe("a link between processes", () => {
           const sent = message("t", `${p}:${i}:${text}`);
           publisher.send(i % 10 === 9 ? publishForReceipt(sent) : publish(sent));
         }
-        if (i % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+        if (i % 10 === 0) await sleep(5);
       }
       for (const publisher of publishers) {
         const receipts = (await publisher.next(count / 10)).map(receiptOf);
@@ -170,7 +171,7 @@ describe("a link between processes", () => {
       }
       for (let i = 0; i < 100; i++) publisher.send(publish(message("t", String(i))));
       publisher.send(publishForReceipt(message("t", "last")));
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await sleep(500);
       assertEquals([reader.frames.length, publisher.frames.length], [0, 0]);
       for (const proxy of proxies) proxy.isOpen = true;
       assertEquals(receiptOf(await publisher.frame()).matched, 1);

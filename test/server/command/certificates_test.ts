@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { TlsIdentity } from "../../../runtime/types.ts";
 import { lifetimeWarnings } from "../../../server/command/tls_files.ts";
 import { FIRST, identityFile, SECOND } from "../../support/identities.ts";
@@ -224,7 +225,7 @@ describe(`a certificate on ${OWN_RUNTIME}`, { skip }, () => {
       const [hung] = workersOf(bed.server);
       process.kill(hung!, "SIGSTOP");
       const renewed = bed.renew(secondFiles);
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await sleep(300);
       process.kill(hung!, "SIGKILL");
       assertEquals(await renewed, "renewed");
       await until("another has joined", () => bed.server.stderr.includes("has joined"), 20_000);

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { configure, type LogRecord, reset } from "@logtape/logtape";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { TransportError } from "../../../runtime/types.ts";
 import { LineQuota } from "../../../server/log/line_quota.ts";
 import { logEvents, MAX_LINES_PER_SECOND } from "../../../server/log/log.ts";
@@ -74,7 +75,7 @@ describe("the log", () => {
     const quota = new LineQuota(1, (counts) => sums.push([...counts]), 300);
     const admitted = Array.from({ length: 500 }, () => quota.admits("failed"));
     assertEquals(admitted.filter((isAdmitted) => isAdmitted).length, 1);
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await sleep(150);
     assertEquals(sums, []);
     await until("the period is over", () => sums.length > 0);
     assertEquals(sums, [[["failed", 499]]]);
@@ -107,7 +108,7 @@ describe("the log", () => {
         onSessionEnd(endOf({ reason: i % 5 === 0 ? "bad_frame" : "slow_consumer" }));
         onSessionEnd(endOf({ reason: "connection_lost" }));
       }
-      await new Promise((resolve) => setTimeout(resolve, 1_100));
+      await sleep(1_100);
       onSessionEnd(endOf());
     });
     const lines = linesOf(records);
@@ -128,7 +129,7 @@ describe("the log", () => {
         const endMs = performance.now() + seconds * 1_000;
         while (performance.now() < endMs) {
           for (const { onSessionEnd } of logs) onSessionEnd(endOf());
-          await new Promise((resolve) => setTimeout(resolve, 20));
+          await sleep(20);
         }
       });
       const lines = linesOf(records);

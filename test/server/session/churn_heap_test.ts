@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { connect } from "node:net";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Fixture } from "../../support/processes/fixture.ts";
 import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
@@ -21,7 +22,7 @@ async function liveBytes(server: Fixture): Promise<number> {
     server.send("");
     const [connections, bytes] = (await server.line()).split(" ").map(Number);
     if (connections === 0) return bytes!;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
   }
 }
 

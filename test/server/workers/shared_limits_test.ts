@@ -3,6 +3,7 @@ import { unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { RuntimeName } from "../../../cli/program.ts";
 import type { ServerProcess } from "../../../tools/harness/server_process.ts";
 import {
@@ -100,7 +101,7 @@ for (const runtime of TESTED_RUNTIMES) {
           // Wherever places come free, whoever comes gets them, and not one more.
           for (let round = 0; round < 3; round++) {
             await crowd.leave(100);
-            await new Promise((resolve) => setTimeout(resolve, 1_000));
+            await sleep(1_000);
             await crowd.come(100);
             assertEquals(crowd.refused.length, 20 + round);
             await crowd.come(1);
@@ -240,7 +241,7 @@ for (const runtime of TESTED_RUNTIMES) {
         await until("its clients lose their connections", () => {
           return crowd.greeted.some(({ ended }) => ended !== null);
         });
-        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        await sleep(1_000);
         const lost = crowd.greeted.filter(({ ended }) => ended !== null).length;
         assertNotEquals(lost, 0);
         await crowd.come(lost);

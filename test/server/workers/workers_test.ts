@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { PROJECT_ROOT } from "../../../cli/program.ts";
 import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
 import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
@@ -64,7 +65,7 @@ for (const runtime of TESTED_RUNTIMES) {
         const [mute] = workersOf(server);
         process.kill(mute as number, "SIGSTOP");
         // It's asked every other second, and has ten to answer.
-        await new Promise((resolve) => setTimeout(resolve, 10_000));
+        await sleep(10_000);
         await until("another worker has joined", () => {
           const workers = workersOf(server);
           return workers.length === 2 && !workers.includes(mute as number);

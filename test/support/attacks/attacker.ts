@@ -3,6 +3,7 @@
 
 import { connect, type Socket } from "node:net";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { utf8Bytes } from "../../../protocol/framing/frames.ts";
 
 const [host = "", port = "", mode = "", count = "", ms = ""] = process.argv.slice(2);
@@ -85,8 +86,4 @@ async function hoard(): Promise<void> {
 
 async function end(): Promise<void> {
   while (performance.now() < endsAtMs) await sleep(50);
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { CompareReport } from "../../../tools/compare/results/report.ts";
 import { findProgram, PROJECT_ROOT } from "../../../cli/program.ts";
 import {
@@ -134,7 +135,7 @@ describe("a comparison that a signal ends", () => {
         for (const pid of serversOf(command)) process.kill(pid, "SIGSTOP");
         command.signal("SIGINT");
         await until("it has heard of the first", () => command.stderr.includes("a second signal"));
-        await new Promise((resolve) => setTimeout(resolve, 1000));
+        await sleep(1000);
         const beganMs = performance.now();
         command.signal("SIGINT");
         const { status } = await command.ended;
@@ -158,7 +159,7 @@ describe("what else starts servers", () => {
     it(`leaves nobody behind: ${script} ${args.join(" ")}, ${signal}`, PATIENCE, async () => {
       using command = startCommand(script, args);
       await until("a server runs", () => serversOf(command).length > 0, 60_000);
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+      await sleep(1000);
       const pids = startedBy(command);
       command.signal(signal);
       const { status, stdout, stderr } = await command.ended;

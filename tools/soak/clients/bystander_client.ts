@@ -6,6 +6,7 @@
  * @module
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   encodeAuthenticate,
   encodeSubscribe,
@@ -183,7 +184,7 @@ function stand(order: BystanderOrder): void {
     isStopping = true;
     const endMs = nowMs() + order.patienceMs;
     while (received < sentMs.length && nowMs() < endMs) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await sleep(LOOK_MS);
     }
     tell({ is: "delivered", samples });
     const isThere = publisher.isReady && subscriber.isReady;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { Random } from "../../harness/random.ts";
 import type { Kills } from "../checks/strike_history.ts";
 import { LegacyPublisher } from "./legacy_publisher.ts";
@@ -98,10 +99,10 @@ export class Inhabitants {
       this.#subscribers.every(({ isComplete }) => isComplete) &&
       this.#publishers.every(({ isComplete }) => isComplete);
     while (!isDone() && performance.now() < endMs) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await sleep(LOOK_MS);
     }
     // What comes when all have everything must not come: give it time to.
-    await new Promise((resolve) => setTimeout(resolve, 10 * LOOK_MS));
+    await sleep(10 * LOOK_MS);
     for (const inhabitant of [...this.#subscribers, ...this.#publishers]) inhabitant.settle();
   }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import process from "node:process";
 import type { Random } from "../../harness/random.ts";
 import { peersOf } from "../checks/census.ts";
@@ -91,10 +92,6 @@ export function signal(
   } catch {
     return false;
   }
-}
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** A whole number between two, each as likely as any other. */

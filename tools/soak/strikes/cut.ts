@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { cutLink, linksTo } from "./mesh_links.ts";
-import { type Arena, Impossible, isThere, nextVictim, portsOf, record, sleep } from "./arena.ts";
+import { type Arena, Impossible, isThere, nextVictim, portsOf, record } from "./arena.ts";
 import type { StrikeOnce } from "./arena.ts";
 
 const LOOK_MS = 500;

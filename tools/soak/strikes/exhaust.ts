@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { descriptorLimitOf, limitDescriptors } from "./descriptor_limit.ts";
 import { type Arena, between, Impossible, isThere, nextVictim, portsOf } from "./arena.ts";
-import { record, sleep, type StrikeOnce } from "./arena.ts";
+import { record, type StrikeOnce } from "./arena.ts";
 
 /** Fewer than any process has. */
 const NONE = 3;

@@ -1,4 +1,5 @@
-import { between, isThere, nextVictim, portsOf, record, signal, sleep } from "./arena.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { between, isThere, nextVictim, portsOf, record, signal } from "./arena.ts";
 import type { StrikeOnce } from "./arena.ts";
 
 /** How long a process may take to end that was killed, on a busy machine. */

@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { processesOf } from "../checks/census.ts";
-import { type Arena, isThere, portsOf, record, signal, sleep, type StrikeOnce } from "./arena.ts";
+import { type Arena, isThere, portsOf, record, signal, type StrikeOnce } from "./arena.ts";
 
 const LOOK_MS = 200;
 
