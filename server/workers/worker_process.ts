@@ -1,18 +1,14 @@
 import type { ChildProcess } from "node:child_process";
 import { startChild } from "../../cli/child.ts";
+import { ChildCalls } from "../../cli/child_calls.ts";
 import type { Address, Runtime } from "../../runtime/types.ts";
 import type { OverdueProcess, UnreachableProcess } from "../cluster/backplane.ts";
-import type { CensusMessage, LedgerMessage, NumberedOrder, Order, Report } from "./control.ts";
+import type { CensusMessage, LedgerMessage, Order, Report } from "./control.ts";
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";
 
 /** How a worker's process ended, in words: `with status 1`, `by SIGKILL`. */
 export type Death = string;
-
-interface Pending {
-  resolve(value: Address | null): void;
-  reject(error: Error): void;
-}
 
 /**
  * How Deno's memory is to be kept where the server is, as in the task `serve`: what a pass allocates
@@ -56,30 +52,28 @@ export class WorkerProcess {
   /** Resolves when the process has ended. */
   readonly ended: Promise<Death>;
   readonly #child: ChildProcess;
-  readonly #pending = new Map<number, Pending>();
-  #lastId = 0;
+  readonly #calls: ChildCalls<Order, Address | null>;
   #hasEnded = false;
 
   constructor(name: string, socketPath: string, child: ChildProcess, events: WorkerEvents) {
     this.name = name;
     this.socketPath = socketPath;
     this.#child = child;
+    this.#calls = new ChildCalls(child);
     child.on("message", (report: Report) => {
       if ("census" in report) events.onCensus(this, report.census, report.asks);
       else if ("claims" in report) events.onClaims(this, report.claims);
       else if ("overdue" in report) events.onOverdue(report.overdue);
       else if ("unreachable" in report) events.onUnreachable(this, report.unreachable);
       else if ("signal" in report) events.onSignal(this);
-      else this.#settle(report);
+      else if ("failed" in report) this.#calls.fail(report.id, new Error(report.failed));
+      else this.#calls.settle(report.id, report.done);
     });
     this.ended = new Promise((resolve) => {
       child.on("exit", (status, signal) => {
         const death = signal === null ? `with status ${status}` : `by ${signal}`;
         this.#hasEnded = true;
-        for (const { reject } of this.#pending.values()) {
-          reject(new Error(`${name} ended ${death}`));
-        }
-        this.#pending.clear();
+        this.#calls.end(new Error(`${name} ended ${death}`));
         resolve(death);
       });
     });
@@ -123,12 +117,7 @@ export class WorkerProcess {
    * @throws {Error} (rejects) if the worker can't do it, or ends before it has.
    */
   order(order: Order): Promise<Address | null> {
-    if (this.#hasEnded) return Promise.reject(new Error(`${this.name} has ended`));
-    const id = ++this.#lastId;
-    return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
-      this.#send({ ...order, id });
-    });
+    return this.#calls.make(order);
   }
 
   /** Tells what the ledger says. */
@@ -151,18 +140,6 @@ export class WorkerProcess {
   }
 
   #tell(message: LedgerMessage | CensusMessage): void {
-    if (!this.#hasEnded) this.#send(message);
-  }
-
-  /** A process that has just died isn't known to have: without a callback, that would end this one. */
-  #send(message: NumberedOrder | LedgerMessage | CensusMessage): void {
-    if (this.#child.connected) this.#child.send(message, () => {});
-  }
-
-  #settle(report: Extract<Report, { id: number }>): void {
-    const pending = this.#pending.get(report.id);
-    this.#pending.delete(report.id);
-    if ("failed" in report) pending?.reject(new Error(report.failed));
-    else pending?.resolve(report.done);
+    this.#calls.tell(message);
   }
 }
