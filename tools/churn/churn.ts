@@ -6,7 +6,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { encodePublish, encodeSubscribe } from "../../protocol/client_encoder.ts";
-import { processesOf } from "../soak/checks/census.ts";
+import { processesOf } from "../harness/process_table.ts";
 import { Peer, type Target } from "../soak/clients/peer.ts";
 import type { StopRecord } from "../soak/report.ts";
 import type { SoakedServer } from "../soak/soak.ts";

@@ -1,7 +1,7 @@
 import { assertGreater, assertLess } from "@std/assert";
 import { connect, type Socket } from "node:net";
 import { describe, it } from "node:test";
-import { peersOf } from "../../../tools/soak/checks/census.ts";
+import { peersOf } from "../../../tools/soak/checks/peers.ts";
 import {
   JanusClient,
   message,

@@ -8,7 +8,7 @@ import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { findProgram, type RuntimeName } from "../../../cli/program.ts";
 import { ServerProcess } from "../../../tools/harness/server_process.ts";
-import { peersOf } from "../../../tools/soak/checks/census.ts";
+import { peersOf } from "../../../tools/soak/checks/peers.ts";
 import type { JanusClient, Target } from "../clients/janus_client.ts";
 
 /** Why tests of workers aren't run here; false where they are. */

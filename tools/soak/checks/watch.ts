@@ -1,4 +1,4 @@
-import { processesOf, type ProcessRecord } from "./census.ts";
+import { processesOf, type ProcessRecord } from "../../harness/process_table.ts";
 import type { Faults } from "./faults.ts";
 import type { MemorySample } from "./memory.ts";
 

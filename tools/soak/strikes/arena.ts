@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import process from "node:process";
 import type { Random } from "../../harness/random.ts";
-import { peersOf } from "../checks/census.ts";
+import { peersOf } from "../checks/peers.ts";
 import type { Faults } from "../checks/faults.ts";
 import type { Kills, Strike } from "../checks/strike_history.ts";
 import type { Watch } from "../checks/watch.ts";

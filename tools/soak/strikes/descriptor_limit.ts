@@ -4,7 +4,7 @@
  * @module
  */
 
-import { runTool } from "../checks/run_tool.ts";
+import { runTool } from "../../harness/run_tool.ts";
 
 /**
  * How many descriptors a process may have.

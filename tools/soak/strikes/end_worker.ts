@@ -1,4 +1,4 @@
-import { peersOf } from "../checks/census.ts";
+import { peersOf } from "../checks/peers.ts";
 import { type Arena, nextVictim, record, signal, type StrikeOnce } from "./arena.ts";
 
 /** Ends a worker at once. */

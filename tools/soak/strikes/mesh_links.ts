@@ -6,7 +6,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { runTool } from "../checks/run_tool.ts";
+import { runTool } from "../../harness/run_tool.ts";
 
 const CUTTER = fileURLToPath(import.meta.resolve("./cut_link.pl"));
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { processesOf } from "../checks/census.ts";
+import { processesOf } from "../../harness/process_table.ts";
 import { type Arena, isThere, portsOf, record, signal, type StrikeOnce } from "./arena.ts";
 
 const LOOK_MS = 200;

@@ -3,11 +3,12 @@ import { spawn, spawnSync } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { parseUsage, readProcessUsage } from "../../../../tools/compare/measuring/process_usage.ts";
+import { readProcessUsage, usageOf } from "../../../../tools/compare/measuring/process_usage.ts";
+import { parseProcesses } from "../../../../tools/harness/process_table.ts";
 import { until } from "../../../support/until.ts";
 
 const SCRIPT = fileURLToPath(
-  import.meta.resolve("../../../../tools/compare/measuring/process_usage.sh"),
+  import.meta.resolve("../../../../tools/harness/process_table.sh"),
 );
 
 function script(pid: number): string {
@@ -18,7 +19,7 @@ describe("a process's usage", () => {
   it("is its own and its descendants', added up", () => {
     const text =
       "7 cpu_ms=1500 peak_kib=300 resident_kib=200\n9 cpu_ms=250 peak_kib=50 resident_kib=40\n";
-    assertEquals(parseUsage(text), {
+    assertEquals(usageOf(parseProcesses(text)), {
       cpuSeconds: 1.75,
       residentBytes: 240 * 1024,
       peakBytes: 350 * 1024,
@@ -26,12 +27,12 @@ describe("a process's usage", () => {
   });
 
   it("has no peak where the system doesn't keep it, and is nothing where there is no process", () => {
-    assertEquals(parseUsage("7 cpu_ms=1500 resident_kib=200\n"), {
+    assertEquals(usageOf(parseProcesses("7 cpu_ms=1500 resident_kib=200\n")), {
       cpuSeconds: 1.5,
       residentBytes: 200 * 1024,
       peakBytes: null,
     });
-    assertEquals(parseUsage(""), null);
+    assertEquals(usageOf(parseProcesses("")), null);
   });
 
   it("is what the process really uses", () => {
@@ -62,7 +63,7 @@ describe("a process's usage", () => {
     const lines = listed();
     const all = readProcessUsage(child.pid!)!;
     for (const line of lines) process.kill(Number(line.split(" ", 1)[0]), "SIGKILL");
-    const each = lines.map((line) => parseUsage(`${line}\n`)!.residentBytes);
+    const each = lines.map((line) => usageOf(parseProcesses(`${line}\n`))!.residentBytes);
     assertEquals(all.residentBytes, each.reduce((sum, bytes) => sum + bytes));
   });
 

@@ -4,7 +4,7 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { Random } from "../../../../tools/harness/random.ts";
 import { childEnvironment } from "../../../../cli/program.ts";
-import { processesOf } from "../../../../tools/soak/checks/census.ts";
+import { processesOf } from "../../../../tools/harness/process_table.ts";
 import {
   descriptorLimitOf,
   limitDescriptors,
@@ -16,7 +16,7 @@ import { Killer } from "../../../../tools/soak/strikes/killer.ts";
 import { Kills, STRIKES } from "../../../../tools/soak/checks/strike_history.ts";
 import type { Arena } from "../../../../tools/soak/strikes/arena.ts";
 import { Deck, KILL_ROUND, Round, type StrikeOrder } from "../../../../tools/soak/strikes/order.ts";
-import { runTool } from "../../../../tools/soak/checks/run_tool.ts";
+import { runTool } from "../../../../tools/harness/run_tool.ts";
 import { Watch } from "../../../../tools/soak/checks/watch.ts";
 import { ProcessGroup } from "../../../../cli/process_group.ts";
 import { until } from "../../../support/until.ts";

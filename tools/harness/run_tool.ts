@@ -5,7 +5,7 @@
  */
 
 import { execFile } from "node:child_process";
-import { childEnvironment } from "../../../cli/program.ts";
+import { childEnvironment } from "../../cli/program.ts";
 
 /** Long enough for a machine on which everything else is busy: a soak of hours must not end for it. */
 const LIMIT_MS = 60_000;

@@ -1,10 +1,12 @@
 #!/bin/sh
 # Prints what a process and its descendants use, one process a line, its number first:
 #
-#   PID cpu_ms=... peak_kib=... resident_kib=...
+#   PID cpu_ms=... waited_ms=... descriptors=... peak_kib=... resident_kib=...
+#
+# waited_ms is how long it was ready to run, and had no processor.
 #
 # Deno doesn't let a sandboxed program look into /proc, so the shell is asked. Where there is no /proc,
-# ps knows all but the peak.
+# ps knows CPU time and resident memory only.
 
 pid=$1
 
@@ -23,8 +25,11 @@ if [ -d "/proc/$pid" ]; then
     set -- $(sed 's/.*) //' "/proc/$one/stat")
     [ $# -gt 12 ] || continue
     cpu=$(((${12} + ${13}) * 1000 / ticks))
+    waited=$(cut -d ' ' -f 2 "/proc/$one/schedstat")
+    set -- "/proc/$one/fd/"*
+    used="cpu_ms=$cpu waited_ms=$((${waited:-0} / 1000000)) descriptors=$#"
     sed -n "s/^VmHWM:[[:space:]]*\([0-9]*\).*/peak_kib=\1/p; s/^VmRSS:[[:space:]]*\([0-9]*\).*/resident_kib=\1/p" \
-      "/proc/$one/status" | tr '\n' ' ' | sed "s/^/$one cpu_ms=$cpu /; s/ *$/\n/"
+      "/proc/$one/status" | tr '\n' ' ' | sed "s/^/$one $used /; s/ *$/\n/"
   done
 else
   ps -A -o pid= -o ppid= -o rss= -o time= | awk -v root="$pid" '
