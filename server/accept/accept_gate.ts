@@ -6,44 +6,44 @@ import type { Rejections } from "./rejections.ts";
 import { type Displacement, MAX_YIELDING } from "../shares/displacement.ts";
 
 /**
- * Milliseconds for which those who are refused may still say who they are when their descriptors are
- * wanted and accepting can wait. A crowd's first ones get the longest time; those behind them have spoken
- * in the kernel's queue meanwhile, and get half of the time before, down to the shortest: 32 at a time are
- * 2,000 a second then.
+ * Milliseconds for which refused connections may still send their first bytes when their descriptors are
+ * wanted and accepting can wait. The first ones of a crowd get the longest time. Those behind them have
+ * sent their bytes into the kernel's queue meanwhile, so each group gets half of the time before, down to
+ * the shortest: with 32 at a time these are 2,000 a second.
  */
 const LONGEST_PATIENCE_MS = 250;
 const SHORTEST_PATIENCE_MS = 16;
 
-/** Milliseconds without want of descriptors after which those who come are a new crowd. */
+/** After so many milliseconds with enough descriptors, the next connections are a new crowd. */
 const CROWD_GAP_MS = 1_000;
 
-/** What the gate counts, and what it makes room with. */
+/** The parts of the server that the gate counts and frees. */
 export interface AcceptGateHost {
   readonly sessions: { readonly size: number };
-  /** Those for which it isn't settled yet whether there's room. */
+  /** Connections that wait until the other processes have said whether there is room. */
   readonly held: HeldConnections | undefined;
   readonly rejections: Rejections;
   readonly displacement: Pick<Displacement, "yieldingCount">;
   /** How many processes serve, this one among them: each has its links to all others, or is to have them. */
   readonly processes: number;
-  /** The connections that the process is to hold. */
+  /** The number of connections that this process should be able to hold. */
   readonly maxConnections: number;
-  /** How many descriptors the process may have; `undefined` where that isn't known. */
+  /** The descriptors that this process may have; `undefined` if that isn't known. */
   readonly descriptorLimit: number | undefined;
-  /** Looks whether the process may open so many descriptors more. */
+  /** Resolves with true if the process can open so many more descriptors. */
   seesDescriptors(count: number): Promise<boolean>;
 }
 
 /**
- * Keeps a descriptor free for each connection that comes, if only to tell it that there's no room. Where
- * accepting can wait, new connections stay in the kernel's queue until some refused ones have gone; where
- * it can't, the oldest refused ones go at once.
+ * Keeps a descriptor free for each new connection, if only to tell it that there is no room. If accepting
+ * can wait, new connections stay in the kernel's queue until some refused ones have gone. If it can't, the
+ * oldest refused ones are closed at once.
  */
 export class AcceptGate {
   readonly #host: AcceptGateHost;
   /**
-   * How many connections there were when descriptors ran out that should have been there; until as many
-   * are seen to be free as are kept for refusals, and one for a connection.
+   * The number of connections when descriptors ran out too early. It holds until as many descriptors are
+   * free as are kept for refusals, and one for a connection.
    */
   #shortage = Infinity;
   #isLooking = false;
@@ -54,7 +54,7 @@ export class AcceptGate {
     this.#host = host;
   }
 
-  /** Why there is no room for a connection that has come, whatever the limits say: descriptors are short. */
+  /** The reason why descriptors are too short for a new connection; `undefined` if they aren't. */
   get refusal(): Shortage | undefined {
     const places = Math.max(1, this.#capacity - KEPT_FOR_REFUSALS);
     const { rejections, displacement } = this.#host;
@@ -69,22 +69,22 @@ export class AcceptGate {
     return this.#missing < 0 ? undefined : this.#untilRoom();
   }
 
-  /** Makes room for the next one where accepting didn't wait. To be called when one is accepted. */
+  /** Makes room for the next connection if accepting didn't wait. To be called after each accept. */
   accepted(): void {
     if (this.#missing > 0) this.#host.rejections.makeRoom(this.#missing);
   }
 
-  /** An accept has failed since there are no descriptors. */
+  /** To be called when an accept has failed because no descriptor was free. */
   ranOut(): void {
     this.#shortage = Math.min(this.#shortage, this.#connections);
   }
 
-  /** A link to another process lacks a descriptor: one that is being refused gives its. */
+  /** Frees the descriptor of a refused connection, because a link to another process lacks one. */
   makeWay(): void {
     this.#host.rejections.makeRoom(1);
   }
 
-  /** Looks whether descriptors that had run out are there again. To be called about once a sweep. */
+  /** Checks whether descriptors that had run out are free again. To be called about once a sweep. */
   sweep(): void {
     if (this.#shortage !== Infinity && !this.#isLooking) void this.#look();
   }
@@ -116,7 +116,7 @@ export class AcceptGate {
     this.#openedMs = performance.now();
   }
 
-  /** How many connections there are more than descriptors for them; 0 where there is none for another. */
+  /** The number of descriptors that are missing; 0 if the next connection would have none. */
   get #missing(): number {
     return Math.max(
       this.#connections - this.#capacity,
@@ -130,7 +130,7 @@ export class AcceptGate {
     return sessions.size + (held?.size ?? 0) + rejections.size;
   }
 
-  /** Connections that there are descriptors for. */
+  /** The number of connections that descriptors allow. */
   get #capacity(): number {
     const { descriptorLimit, maxConnections, processes } = this.#host;
     const most = descriptorLimit === undefined

@@ -1,12 +1,12 @@
 import type { ConnectionHandler, Listener, Runtime } from "../../runtime/types.ts";
 import { TransportError } from "../../runtime/types.ts";
 
-/** Somewhere that needs no network, and where nobody is expected. */
+/** An address that needs no network, and that no client knows. */
 const ADDRESS = { transport: "tcp", hostname: "127.0.0.1", port: 0 } as const;
 
 /**
- * Whether a process may open so many descriptors more: it's seen by opening them, as sockets, which are
- * closed again. True as well where that can't be seen, as where a sandbox forbids it.
+ * Resolves with true if this process can open so many more descriptors. It tries by opening sockets, and
+ * closes them again. True as well if it can't try, for example because a sandbox forbids it.
  */
 export async function seesDescriptors(runtime: Runtime, count: number): Promise<boolean> {
   const attempts = Array.from({ length: count }, () => runtime.listen(ADDRESS, turnAway));
@@ -21,7 +21,7 @@ export async function seesDescriptors(runtime: Runtime, count: number): Promise<
   return areThere;
 }
 
-/** Whether something couldn't be opened since the process, or the system, has too much open. */
+/** True if a socket couldn't be opened because the process, or the system, has too many open. */
 export function isForWantOfDescriptors(error: unknown): boolean {
   return error instanceof TransportError && error.code === "descriptors_exhausted";
 }

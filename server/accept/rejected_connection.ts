@@ -3,21 +3,23 @@ import type { Connection, ConnectionHandler } from "../../runtime/types.ts";
 import { CLOSE_LINGER_MS, FIRST_BYTES_MS, REFUSED_HANDSHAKE_MS } from "../limits.ts";
 
 /**
+ * The phases of a refused connection, in their order.
+ *
  * - `securing`: waits for the TLS handshake.
- * - `undecided`: waits for the first bytes, which tell whether the client is of 2009.
- * - `telling`: its only frame is on its way to the kernel.
- * - `closing`: our side is closed; waits for the peer's.
- * - `leaving`: given up; its descriptor is about to be free.
+ * - `undecided`: waits for the first bytes, which show whether the client is of 2009.
+ * - `telling`: the error frame is on its way to the kernel.
+ * - `closing`: our side is closed; waits for the peer to close its own.
+ * - `leaving`: destroyed; its descriptor is about to be free.
  */
 export type RejectionPhase = "securing" | "undecided" | "telling" | "closing" | "leaving";
 
-/** What a rejected connection needs of the server. */
+/** The parts of the server that a rejected connection uses. */
 export interface RejectionHost {
-  /** Milliseconds on the coarse clock. */
+  /** The coarse clock, in milliseconds. */
   readonly nowMs: number;
-  /** Gives a new error frame for a connection that was rejected because of `detail`. */
+  /** Makes an error frame whose message is `detail`. */
   frameFor(detail: string): Uint8Array;
-  /** The connection has gone from one phase into another; `undefined`: it's no more. */
+  /** Called when the connection goes into another phase; with `undefined` when it is closed. */
   moved(
     rejected: RejectedConnection,
     from: RejectionPhase,
@@ -25,12 +27,12 @@ export interface RejectionHost {
   ): void;
 }
 
-/** What is looked at of a client's first bytes where there is no time to wait for them. */
+/** A buffer for first bytes that the kernel already has, when there is no time to wait. */
 const arrived = new Uint8Array(64);
 
 /**
- * A connection that there's no room for. A client of 2009 crashes on an error frame and comes back
- * after a plain close, so its first bytes are waited for before the server says why it closes.
+ * A connection for which there is no room. A client of 2009 crashes on an error frame, and comes back after
+ * a plain close. So the server waits for the client's first bytes before it says why it closes.
  */
 export class RejectedConnection implements ConnectionHandler {
   readonly #connection: Connection;
@@ -39,12 +41,12 @@ export class RejectedConnection implements ConnectionHandler {
   readonly #firstBytes = new FirstBytes();
   #phase: RejectionPhase;
   #sinceMs: number;
-  /** Its descriptor is wanted: it's freed without waiting for the peer's end. */
+  /** True if its descriptor is wanted: it is then freed without waiting for the peer to close. */
   #isHurried = false;
 
   /**
-   * @param detail Why there's no room, in a sentence.
-   * @param phase `securing` where TLS is spoken, `undecided` elsewhere.
+   * @param detail One sentence that says why there is no room.
+   * @param phase `securing` with TLS, `undecided` without.
    */
   constructor(
     connection: Connection,
@@ -63,7 +65,7 @@ export class RejectedConnection implements ConnectionHandler {
     return this.#phase;
   }
 
-  /** Sends an undecided connection its only frame, and closes behind it. */
+  /** Sends the error frame, and closes after it. Only an undecided connection is told. */
   tell(): void {
     if (this.#phase !== "undecided") return;
     const isSent = this.#connection.write(this.#host.frameFor(this.#detail));
@@ -72,7 +74,7 @@ export class RejectedConnection implements ConnectionHandler {
     else this.#closed();
   }
 
-  /** Frees the descriptor as soon as the client has its answer; a handshake is given up. */
+  /** Frees the descriptor as soon as the client has its answer. A handshake is given up. */
   hurry(): void {
     this.#isHurried = true;
     if (this.#phase === "closing") this.#release();
@@ -85,7 +87,7 @@ export class RejectedConnection implements ConnectionHandler {
     }
   }
 
-  /** Looks at the deadlines. To be called about once a sweep. */
+  /** Acts on deadlines that have passed. To be called about once a sweep. */
   sweep(nowMs: number): void {
     const ageMs = nowMs - this.#sinceMs;
     if (this.#phase === "undecided") {
@@ -95,12 +97,12 @@ export class RejectedConnection implements ConnectionHandler {
     }
   }
 
-  /** Whether it has been in its phase for so many milliseconds. */
+  /** True if it has been in its phase for so many milliseconds. */
   isOlderThan(ms: number): boolean {
     return this.#host.nowMs - this.#sinceMs >= ms;
   }
 
-  /** Gives the connection up. */
+  /** Aborts the connection. */
   destroy(): void {
     if (this.#phase === "leaving") return;
     this.#connection.destroy();
@@ -127,7 +129,7 @@ export class RejectedConnection implements ConnectionHandler {
   }
 
   onEnd(): void {
-    // More won't come, so that it isn't of 2009.
+    // Nothing more will come, so the client isn't of 2009.
     this.tell();
   }
 
@@ -135,7 +137,7 @@ export class RejectedConnection implements ConnectionHandler {
     this.#host.moved(this, this.#phase, undefined);
   }
 
-  /** The client has its answer: the frame is in the kernel, or there's none for it. */
+  /** To be called when the client has its answer: the frame is in the kernel, or it gets none. */
   #closed(): void {
     if (this.#isHurried) this.#release();
     else this.#enter("closing");

@@ -11,12 +11,12 @@ import {
 } from "./rejected_connection.ts";
 import type { ServerEvents } from "../events.ts";
 
-/** Milliseconds for which a handshake may hold a descriptor that is wanted. */
+/** Milliseconds for which a TLS handshake may keep a descriptor that is wanted. */
 const WANTED_HANDSHAKE_MS = 1_000;
 
 const CODE = "too_many_connections";
 
-/** What rejections need of the server. */
+/** The parts of the server that rejections use. */
 export interface RejectionContext {
   readonly clock: CoarseClock;
   readonly timestamps: TimestampIssuer;
@@ -24,10 +24,10 @@ export interface RejectionContext {
   readonly events: Pick<ServerEvents, "onSessionEnd">;
 }
 
-/** Connections that there's no room for, until each knows and is gone. */
+/** The connections for which there is no room, until each has been told and is gone. */
 export class Rejections implements RejectionHost {
   readonly #context: RejectionContext;
-  /** Each in the order in which it came into its phase. */
+  /** The connections of each phase, in the order in which they entered it. */
   readonly #inPhase: Readonly<Record<RejectionPhase, Set<RejectedConnection>>> = {
     securing: new Set(),
     undecided: new Set(),
@@ -36,14 +36,14 @@ export class Rejections implements RejectionHost {
     leaving: new Set(),
   };
   #size = 0;
-  /** Called once, when one has moved on so that more can be let go, or is gone. */
+  /** Called once, when a connection can be let go, or is gone. */
   #onProgress: (() => void) | undefined;
 
   constructor(context: RejectionContext) {
     this.#context = context;
   }
 
-  /** How many there are; each has a descriptor. */
+  /** The number of these connections; each has a descriptor. */
   get size(): number {
     return this.#size;
   }
@@ -71,9 +71,9 @@ export class Rejections implements RejectionHost {
   }
 
   /**
-   * Takes on a connection: finds out who the client is, tells it, and closes.
+   * Takes over a connection: waits for its first bytes, tells the client why it is refused, and closes.
    *
-   * @param isSecure Whether TLS is spoken, and its handshake is still to be done.
+   * @param isSecure True if a TLS handshake has to be done first.
    */
   reject(
     connection: Connection,
@@ -96,8 +96,8 @@ export class Rejections implements RejectionHost {
   }
 
   /**
-   * Frees so many descriptors without waiting: first of connections whose client has its answer, then of
-   * undecided ones, which are told now; at last handshakes are given up.
+   * Frees so many descriptors without waiting. Clients that have their answer go first, then undecided
+   * ones, which are told now, then handshakes, which are given up.
    */
   makeRoom(count: number): void {
     const { leaving, telling, closing, undecided, securing } = this.#inPhase;
@@ -111,9 +111,10 @@ export class Rejections implements RejectionHost {
   }
 
   /**
-   * Frees the descriptors of all connections that needn't be waited for.
+   * Frees the descriptors of all connections that need no more waiting.
    *
-   * @param isPatient Whether undecided connections may wait on for first bytes; else they are told.
+   * @param isPatient True if undecided connections may go on waiting for first bytes; otherwise they are
+   * told now.
    */
   letGo(isPatient: boolean): void {
     const { telling, closing, undecided, securing } = this.#inPhase;
@@ -126,7 +127,7 @@ export class Rejections implements RejectionHost {
     }
   }
 
-  /** Resolves when one has moved on, or with the next sweep. */
+  /** Resolves when a connection has gone into another phase, or with the next sweep. */
   progress(): Promise<void> {
     return new Promise((resolve) => this.#onProgress = resolve);
   }
@@ -137,7 +138,7 @@ export class Rejections implements RejectionHost {
     this.#onProgress = undefined;
   }
 
-  /** Looks at the deadlines. To be called about once a sweep. */
+  /** Acts on deadlines that have passed. To be called about once a sweep. */
   sweep(nowMs: number): void {
     for (const queue of Object.values(this.#inPhase)) {
       for (const rejected of queue) rejected.sweep(nowMs);
@@ -150,7 +151,7 @@ export class Rejections implements RejectionHost {
     for (const rejected of this.#inPhase.undecided) rejected.tell();
   }
 
-  /** Drops all connections, those that are told in order. */
+  /** Closes all connections: those that have their answer in order, the others at once. */
   destroy(): void {
     for (const rejected of this.#inPhase.closing) rejected.hurry();
     for (const queue of Object.values(this.#inPhase)) {

@@ -3,19 +3,19 @@ import { createHmac, randomBytes } from "node:crypto";
 import { CidrSet, parseCidr } from "./cidr.ts";
 import { parseIp } from "./ip_address.ts";
 
-/** Who may publish and who may subscribe. What isn't given is open to everybody. */
+/** Rules for publishing and subscribing. Without a rule, every client may. */
 export interface AccessOptions {
   /** Addresses that may publish, as `192.0.2.0/24`, `2001:db8::/32` or a single one. */
   readonly publishFrom?: readonly string[];
   /** Addresses that may subscribe. */
   readonly subscribeFrom?: readonly string[];
-  /** Keys, one of which a client must authenticate with before it may publish. */
+  /** Keys. A client must authenticate with one of them before it may publish. */
   readonly publishKeys?: readonly string[];
-  /** Keys, one of which a client must authenticate with before it may subscribe. */
+  /** Keys. A client must authenticate with one of them before it may subscribe. */
   readonly subscribeKeys?: readonly string[];
 }
 
-/** What a client may do, as bits. */
+/** A client's permissions, as bits. */
 export type Permissions = number;
 export const NOTHING: Permissions = 0;
 export const PUBLISH: Permissions = 1;
@@ -30,19 +30,19 @@ interface Rule {
 }
 
 /**
- * The rules of who may do what. Where both addresses and keys are given for something, it takes
- * both. Of keys it keeps hashes only.
+ * Decides what a client may do, by its address and its key. If a rule has both addresses and keys, a
+ * client needs both. Of keys only hashes are kept.
  *
- * A key is found by its hash, so that it costs the same however many there are. How long that takes tells
- * nothing: the hashes depend on a secret that is drawn anew for each object, so that nobody can choose keys
- * whose hashes come close to another's.
+ * A key is found by its hash, so the look-up costs the same however many keys there are. Its duration
+ * reveals nothing: the hashes depend on a secret that each object draws anew, so a client can't choose
+ * keys whose hashes come close to another's.
  */
 export class AccessRules {
   readonly #rules: readonly Rule[];
   readonly #wantsKeys: boolean;
   readonly #secret = randomBytes(HASH_BYTES);
 
-  /** @throws {RangeError} where an address or a key can't be one. */
+  /** @throws {RangeError} if an address or a key isn't valid. */
   constructor(options: AccessOptions) {
     const { publishFrom, publishKeys, subscribeFrom, subscribeKeys } = options;
     this.#rules = [
@@ -52,7 +52,7 @@ export class AccessRules {
     this.#wantsKeys = this.#rules.some(({ keyHashes }) => keyHashes !== undefined);
   }
 
-  /** What a client may do that hasn't authenticated. */
+  /** The permissions of a client that hasn't authenticated. */
   withoutKey(address: string): Permissions {
     let permissions = NOTHING;
     for (const rule of this.#rules) {
@@ -64,8 +64,8 @@ export class AccessRules {
   }
 
   /**
-   * What a client may do with a key besides, or `undefined` where it's none of the keys. Where no key is
-   * wanted, each is right.
+   * The permissions that a key adds, or `undefined` if the key is wrong. If no rule wants a key, every key
+   * is right, and adds nothing.
    */
   withKey(address: string, key: string): Permissions | undefined {
     const hash = this.#hashOf(key);

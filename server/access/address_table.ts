@@ -12,23 +12,23 @@ import { type Rate, TokenBucket } from "../timing/token_bucket.ts";
 interface Entry {
   connections: number;
   readonly accepts: TokenBucket;
-  /** From its first wrong key on. */
+  /** Made with the address's first wrong key. */
   wrongKeys?: TokenBucket;
   reportedMs: number;
 }
 
-/** Why an address gets no connection more. */
+/** The reason why an address gets no more connections. */
 export interface AddressRefusal {
-  /** In a sentence, for the client and the log. */
+  /** One sentence, for the client and the log. */
   readonly detail: string;
-  /** Whether it's time to report one of this address again. */
+  /** True if the last report about this address is long enough ago. */
   readonly isNews: boolean;
 }
 
 /**
- * Counts connections by address, for the limits that hold for one. An address of IPv6 counts with
- * its whole /64. What it keeps is bounded: addresses that have connections, and so many of those
- * that lately had.
+ * Counts connections by address, for the limits of one address. An address of IPv6 counts with its whole
+ * /64. The table keeps the addresses that have connections, and {@linkcode MAX_RECENT_ADDRESSES} of those
+ * that had some lately.
  */
 export class AddressTable {
   readonly #limits: Limits;
@@ -36,7 +36,7 @@ export class AddressTable {
   readonly #acceptRate: Rate;
   readonly #wrongKeyRate: Rate;
   readonly #connected = new Map<string, Entry>();
-  /** Without connections, the one that left first in front. */
+  /** Addresses without connections, the one that left first in front. */
   readonly #recent = new Map<string, Entry>();
 
   constructor(limits: Limits, clock: CoarseClock) {
@@ -47,7 +47,7 @@ export class AddressTable {
     this.#acceptRate = { perSecond: acceptRate, burst: acceptRate * ACCEPT_BURST_SECONDS };
   }
 
-  /** Addresses that are remembered. */
+  /** The number of addresses that are remembered. */
   get size(): number {
     return this.#connected.size + this.#recent.size;
   }
@@ -55,8 +55,8 @@ export class AddressTable {
   /**
    * Counts a connection that comes from an address.
    *
-   * @param address Empty for a peer on this machine, which no limit holds for.
-   * @returns Why it may not stay, if so; it isn't counted then, but as an attempt.
+   * @param address Empty for a peer on a socket of this machine, which has no limit.
+   * @returns The reason why it may not stay; then it counts only as an attempt. `undefined` if it may.
    */
   admit(address: string): AddressRefusal | undefined {
     if (address === "") return undefined;
@@ -83,7 +83,7 @@ export class AddressTable {
     return { detail, isNews };
   }
 
-  /** A connection that was counted is gone. */
+  /** Removes a connection that was counted. */
   leave(address: string): void {
     const site = siteOf(address);
     const entry = this.#connected.get(site);
@@ -92,13 +92,13 @@ export class AddressTable {
     this.#remember(site, entry);
   }
 
-  /** Whether a key that comes from an address which has a connection may be looked at at once. */
+  /** True if a key from this connected address may be checked at once. */
   mayShowKey(address: string): boolean {
     const entry = this.#connected.get(siteOf(address));
     return entry?.wrongKeys?.hasToken(this.#clock.nowMs) ?? true;
   }
 
-  /** A key from an address which has a connection was wrong. */
+  /** Counts a wrong key from this connected address. */
   noteWrongKey(address: string): void {
     const entry = this.#connected.get(siteOf(address));
     if (entry === undefined) return;
@@ -106,7 +106,7 @@ export class AddressTable {
     (entry.wrongKeys ??= new TokenBucket(this.#wrongKeyRate, nowMs)).take(nowMs);
   }
 
-  /** Forgets addresses that nothing is held against any more. To be called about once a sweep. */
+  /** Forgets addresses whose tokens are all back. To be called about once a sweep. */
   sweep(): void {
     const { nowMs } = this.#clock;
     for (const [site, { accepts, wrongKeys }] of this.#recent) {

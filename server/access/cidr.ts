@@ -1,11 +1,11 @@
 import { type IpNumber, isMappedIpv4, parseIp } from "./ip_address.ts";
 
-/** The bits of an address that a network of IPv4 shares with all of IPv4, as IPv6 sees it. */
+/** The first bits of an address of IPv4 that is written as one of IPv6; all of IPv4 shares them. */
 const MAPPED_BITS = 96;
 
 /** A block of addresses. */
 export class Cidr {
-  /** The address without its host's bits. */
+  /** The address without its host bits. */
   readonly network: IpNumber;
   readonly hostBits: bigint;
 
@@ -19,7 +19,7 @@ export class Cidr {
   }
 }
 
-/** Many blocks of addresses, of which a look-up costs as much as there are lengths of prefixes. */
+/** Many blocks of addresses. A look-up costs one step for each length of prefix among them. */
 export class CidrSet {
   readonly #networks = new Map<bigint, Set<IpNumber>>();
 
@@ -40,10 +40,10 @@ export class CidrSet {
 }
 
 /**
- * Reads `192.0.2.0/24`, `2001:db8::/32`, or a single address. IPv4 may be written as IPv6 has it,
+ * Reads `192.0.2.0/24`, `2001:db8::/32`, or a single address. IPv4 may be written as IPv6:
  * `::ffff:192.0.2.0/120`.
  *
- * @throws {RangeError} where it's none of these.
+ * @throws {RangeError} if the text is none of these.
  */
 export function parseCidr(text: string): Cidr {
   const [, address = "", prefix] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];

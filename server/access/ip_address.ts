@@ -1,37 +1,37 @@
 /**
- * Addresses as numbers, so that those written differently compare alike.
+ * Addresses as numbers, so that two spellings of one address are equal.
  *
  * @module
  */
 
 import { isIPv4, isIPv6 } from "node:net";
 
-/** An address in the form of IPv6, 128 bits; one of IPv4 as `::ffff:a.b.c.d`. */
+/** An address of IPv6, 128 bits. IPv4 is written as `::ffff:a.b.c.d`. */
 export type IpNumber = bigint;
 
-/** Where IPv4 lies among the addresses of IPv6. */
+/** The first address of IPv4 among those of IPv6. */
 const MAPPED_IPV4: IpNumber = 0xffffn << 32n;
 
-/** Bits of an address of IPv6 that name the network; one customer has all the rest. */
+/** The bits of an IPv6 address behind its /64: one customer has all of them. */
 const SITE_SHIFT = 64n;
 
-/** The number of an address of IPv4 or IPv6, or `undefined` where the text is neither. */
+/** The number of an address of IPv4 or IPv6; `undefined` if the text is neither. */
 export function parseIp(text: string): IpNumber | undefined {
   if (isIPv4(text)) return MAPPED_IPV4 | parseIpv4(text);
   const plain = text.split("%", 1)[0] as string;
   return isIPv6(plain) ? parseIpv6(plain) : undefined;
 }
 
-/** True for an address of IPv4, also where it's written as one of IPv6. */
+/** True for an address of IPv4, also if it is written as IPv6. */
 export function isMappedIpv4(address: IpNumber): boolean {
   return address >> 32n === 0xffffn;
 }
 
 /**
- * What an address counts as where limits hold for one: itself, or with IPv6 the /64 that it's in,
- * since whoever has one address there has all of them.
+ * The key under which limits count an address: the address itself, or with IPv6 its /64, since a customer
+ * who has one address of a /64 has all of them.
  *
- * @param address As a connection has it.
+ * @param address A connection's `remoteAddress`.
  */
 export function siteOf(address: string): string {
   if (!address.includes(":")) return address;

@@ -4,10 +4,10 @@ import { siteOf } from "./ip_address.ts";
 import { SLOW_KEY_DELAY_MS, SLOW_KEYS_PER_SECOND, SWEEP_INTERVAL_MS } from "../limits.ts";
 import { type Rate, TokenBucket } from "../timing/token_bucket.ts";
 
-/** Keys looked at in one turn of the loop, of all addresses: each takes a hash, and a write. */
+/** Keys that one sweep checks at most, of all addresses: each takes a hash and a write. */
 const KEYS_PER_SWEEP = 512;
 
-/** The clients of one address that wait, and since when at the latest. */
+/** The clients of one address that wait, each with the latest time at which it began to. */
 class SlowSite implements WaitingPlace {
   readonly answers: TokenBucket;
   readonly waiting = new Map<Waiter, number>();
@@ -19,7 +19,7 @@ class SlowSite implements WaitingPlace {
   }
 
   wait(waiter: Waiter): void {
-    // The clock is that of the last sweep, which may be almost the next one's.
+    // The clock stands at the last sweep, and the next one may be about to come.
     this.waiting.set(waiter, this.#slowKeys.nowMs + SWEEP_INTERVAL_MS);
   }
 
@@ -29,21 +29,20 @@ class SlowSite implements WaitingPlace {
 }
 
 /**
- * Where clients wait that show a key from an address which has shown too many wrong ones. A right key
- * counts all the same, since others share that address; so neither is answered before a second has
- * passed, and not more than so many in each. They are answered in the order in which they came, so that
- * none waits without an end.
+ * Makes clients wait that show a key from an address with too many wrong keys. A right key still counts,
+ * since other clients may share the address. So right and wrong keys are answered alike: after
+ * {@linkcode SLOW_KEY_DELAY_MS}, at {@linkcode SLOW_KEYS_PER_SECOND}, in the order in which they came.
  */
 export class SlowKeys {
   readonly #clock: CoarseClock;
   readonly #rate: Rate;
   readonly #sites = new Map<string, SlowSite>();
 
-  /** @param processes How many processes the server has: each has its part of the rate. */
+  /** @param processes The number of the server's processes: each has its part of the rate. */
   constructor(clock: CoarseClock, processes: number) {
     this.#clock = clock;
     const perSecond = SLOW_KEYS_PER_SECOND / processes;
-    // Of two sweeps: what is left of a key in one counts in the next.
+    // Two sweeps' worth: a part of a key that one sweep leaves counts in the next.
     this.#rate = { perSecond, burst: Math.max(1, perSecond * 2 * SWEEP_INTERVAL_MS / 1000) };
   }
 
@@ -51,14 +50,14 @@ export class SlowKeys {
     return this.#clock.nowMs;
   }
 
-  /** How many clients wait. */
+  /** The number of clients that wait. */
   get size(): number {
     let size = 0;
     for (const { waiting } of this.#sites.values()) size += waiting.size;
     return size;
   }
 
-  /** Where a client of this address waits until its key may be looked at. */
+  /** The place where a client of this address waits until its key may be checked. */
   placeOf(address: string): WaitingPlace {
     const key = siteOf(address);
     let site = this.#sites.get(key);
@@ -69,7 +68,7 @@ export class SlowKeys {
     return site;
   }
 
-  /** Has keys looked at whose time has come. To be called about once a sweep. */
+  /** Resumes clients whose time has come. To be called about once a sweep. */
   sweep(): void {
     const { nowMs } = this;
     let left = KEYS_PER_SWEEP;
@@ -82,7 +81,7 @@ export class SlowKeys {
         site.waiting.delete(waiter);
         waiter.resume();
       }
-      // Behind the others, for the next time.
+      // Next time this address comes after the others.
       this.#sites.delete(key);
       if (site.waiting.size > 0) this.#sites.set(key, site);
     }

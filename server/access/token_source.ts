@@ -1,10 +1,10 @@
-/** Random bytes are drawn for this many tokens at once: each draw is a system call. */
+/** The tokens for which random bytes are drawn at once: each draw is a system call. */
 const TOKENS_PER_DRAW = 64;
 
 /** Bytes of a token; 128 bits can't be guessed. */
 const TOKEN_BYTES = 16;
 
-/** Issues tokens: 32 lower-case hex digits of cryptographic randomness each. */
+/** Issues tokens of 32 lower-case hex digits, from a cryptographic source of random bytes. */
 export class TokenSource {
   readonly #bytes = new Uint8Array(TOKENS_PER_DRAW * TOKEN_BYTES);
   #used = this.#bytes.length;
