@@ -1,45 +1,45 @@
 import { ANSWER_DEADLINE_MS } from "../limits.ts";
 import { type Claim, type Notice, type Terms } from "./terms.ts";
 
-/** Permits are counted in fractions where they come with time; less than this is nothing. */
+/** Permits that come with time are counted in fractions; less than this counts as none. */
 const EPSILON = 1e-6;
 
-/** What is told a worker; the key is the ledger's to add. */
+/** A notice without its key, which the ledger adds. */
 export type Word = Notice extends infer N ? N extends Notice ? Omit<N, "key"> : never : never;
 
 /** One worker's part of an account. */
 interface Part {
-  /** Permits that it has: in use or unused where they are places, else those not yet spent. */
+  /** Permits that the worker has: places in use and unused ones, or permits of a rate that aren't spent. */
   out: number;
-  /** When it was asked for what it doesn't use, while it hasn't answered. */
+  /** When the ledger recalled its unused permits; `undefined` once it has answered. */
   recalledMs: number | undefined;
-  /** Whether it was given some since then. */
+  /** True if it was given some since then. */
   hasNew: boolean;
-  /** Whether it keeps no unused permit, so that a recall would bring nothing. */
+  /** True if it keeps no unused permit, so a recall would bring nothing. */
   isDrained: boolean;
-  /** Whether it believes that none is left. */
+  /** True if it was told that none is left. */
   believesNone: boolean;
 }
 
 /**
- * The permits of one key: who has how many, who wants some, and who was asked to give some back.
- * Never more are out than there are, and none is refused while a worker may still have an unused one.
+ * The permits of one key: how many each worker has and wants, and which workers were asked to give some
+ * back. Never more are out than there are, and no worker is refused while another may have an unused one.
  */
 export class Account<Worker> {
   readonly #terms: Terms;
   readonly #workers: number;
   readonly #tell: (worker: Worker, word: Word) => void;
   readonly #parts = new Map<Worker, Part>();
-  /** What workers want, in the order in which they asked. */
+  /** The requests of workers, in the order in which they came. */
   readonly #asks: { readonly worker: Worker; readonly wants: number }[] = [];
-  /** Permits that are out, and those that were spent and haven't come anew. */
+  /** Permits that are out, and permits that were spent and haven't come anew yet. */
   #taken = 0;
   #filledMs: number;
 
   /**
-   * @param members Each has its own share already.
-   * @param share See {@linkcode Terms}; 0 where no worker has permits of its own.
-   * @param workers How many the server has when none is missing.
+   * @param members The workers, each of which has its own share already.
+   * @param share The permits of such a share (`ownShare`); 0 if no worker has permits of its own.
+   * @param workers The number of workers when none is missing.
    */
   constructor(
     terms: Terms,
@@ -59,7 +59,7 @@ export class Account<Worker> {
     }
   }
 
-  /** Whether all permits are here, and nobody is waited for. */
+  /** True if no permit is out, and no worker wants one or has to answer. */
   get isIdle(): boolean {
     if (this.#taken > EPSILON || this.#asks.length > 0) return false;
     for (const { recalledMs } of this.#parts.values()) if (recalledMs !== undefined) return false;
@@ -71,19 +71,19 @@ export class Account<Worker> {
     return this.#taken;
   }
 
-  /** Asks all but one for what they don't use of their own shares. */
+  /** Recalls the unused permits of all workers but one. */
   recallAllBut(asker: Worker, nowMs: number): void {
     for (const [worker, part] of this.#parts) {
       if (worker !== asker) this.#recall(worker, part, nowMs);
     }
   }
 
-  /** A worker has come that has no permit. */
+  /** Adds a new worker, which has no permit. */
   add(worker: Worker): void {
     this.#parts.set(worker, { ...newPart(0), isDrained: true });
   }
 
-  /** A worker is no more: its places are free. What it may have spent comes anew with time only. */
+  /** Removes a worker that has ended. Its places are free; what it may have spent comes anew with time. */
   remove(worker: Worker, nowMs: number): void {
     const part = this.#parts.get(worker);
     if (part === undefined) return;
@@ -95,7 +95,7 @@ export class Account<Worker> {
     this.serve(nowMs);
   }
 
-  /** Does what a worker says. */
+  /** Carries out a worker's claim. */
   claim(worker: Worker, { wants, returns, spent, answersRecall }: Claim, nowMs: number): void {
     const part = this.#parts.get(worker);
     if (part === undefined) return;
@@ -111,7 +111,7 @@ export class Account<Worker> {
     this.serve(nowMs);
   }
 
-  /** Gives out what is there, and goes to get what isn't. To be called now and then as well. */
+  /** Gives out free permits, and recalls unused ones. To be called some times a second, too. */
   serve(nowMs: number): void {
     this.#fill(nowMs);
     for (let ask = this.#asks[0]; ask !== undefined; ask = this.#asks[0]) {
@@ -133,7 +133,7 @@ export class Account<Worker> {
     return this.#terms.most - this.#taken;
   }
 
-  /** Gives what is wanted and a part of the rest, the less the nearer the end is. */
+  /** Gives what the worker wants and a part of the rest, which gets smaller as fewer are left. */
   #grant(worker: Worker, part: Part, wants: number): void {
     const free = Math.floor(this.#free + EPSILON);
     const keep = Math.max(0, Math.floor((free - wants) / (2 * this.#workers)));
@@ -158,13 +158,13 @@ export class Account<Worker> {
     }
   }
 
-  /** Whether another worker may have an unused permit; those that weren't asked yet are. */
+  /** True if another worker may have an unused permit. Recalls those of workers that weren't asked yet. */
   #mayGetSome(asker: Worker, nowMs: number): boolean {
     let mayGetSome = false;
     for (const [worker, part] of this.#parts) {
       if (worker === asker || part.out < EPSILON || part.isDrained) continue;
       if (part.recalledMs === undefined) this.#recall(worker, part, nowMs);
-      // One that doesn't answer stands still, and can't be told from one that uses all it has.
+      // A worker that doesn't answer in time hangs. Count it as one that uses all it has.
       if (nowMs - (part.recalledMs ?? nowMs) < ANSWER_DEADLINE_MS) mayGetSome = true;
     }
     return mayGetSome;
@@ -176,7 +176,7 @@ export class Account<Worker> {
     this.#tell(worker, { says: "recall" });
   }
 
-  /** Brings back what was spent, at the rate that is allowed. */
+  /** Brings back spent permits at the rate of the terms. */
   #fill(nowMs: number): void {
     const { perSecond } = this.#terms;
     if (perSecond > 0) {

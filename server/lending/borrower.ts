@@ -11,36 +11,36 @@ import {
   type PermitKey,
 } from "./terms.ts";
 
-/** What a {@linkcode Borrower} is given. */
+/** The settings of a {@linkcode Borrower}. */
 export interface BorrowerOptions {
   readonly terms: AllTerms;
-  /** How many workers the server has. */
+  /** The number of the server's workers. */
   readonly workers: number;
   readonly clock: CoarseClock;
-  /** Sends the supervisor what a worker claims. Each time one {@linkcode Borrower.hear} answers. */
+  /** Sends claims to the supervisor, which answers each time: see {@linkcode Borrower.hear}. */
   readonly send: (claims: readonly Claim[]) => void;
   /** Runs a task on the next turn of the event loop. */
   readonly nextTurn: (task: () => void) => void;
 }
 
 /**
- * A worker's side of the limits that hold for all workers together: its leases, and those who wait
- * until it's settled whether there is room for them.
+ * A worker's side of the limits that hold for all workers together: its leases, and the clients that wait
+ * until the supervisor has said whether there is room.
  *
- * It sends one message a turn at most, and none while the last isn't answered: the busier the
- * supervisor, the more each message says. Where no answer comes for a second, the worker goes on with
- * what it has in hand until one does.
+ * It sends at most one message in a turn, and none before the last one is answered: the busier the
+ * supervisor, the more each message says. If no answer comes for a second, the worker goes on with the
+ * permits that it has until one does.
  */
 export class Borrower implements LeaseHost {
   isAlone = false;
   readonly #options: BorrowerOptions;
   readonly #leases = new Map<PermitKey, Lease>();
-  /** Those of rates that are the worker's own, the oldest in front. */
+  /** Leases of rates that are the worker's own, the oldest in front. */
   readonly #ownRates = new Set<Lease>();
-  /** Those of places that have come to be the worker's own lately, and may not be in use. */
+  /** Leases of places that have lately become the worker's own, and may be unused. */
   readonly #ownPlaces = new Set<Lease>();
   readonly #shared = new Set<Lease>();
-  /** Those that have something to tell. */
+  /** Leases that have something to tell the supervisor. */
   readonly #noted = new Set<Lease>();
   #waiters = new Set<Waiter>();
   #isScheduled = false;
@@ -54,12 +54,12 @@ export class Borrower implements LeaseHost {
     return this.#options.clock.nowMs;
   }
 
-  /** How many keys are remembered. */
+  /** The number of keys that are remembered. */
   get size(): number {
     return this.#leases.size;
   }
 
-  /** The worker's permits for a key. To be looked up each time: an unused lease is forgotten. */
+  /** The worker's lease for a key. Look it up each time: an unused lease is forgotten. */
   lease(key: PermitKey): Lease {
     let lease = this.#leases.get(key);
     if (lease !== undefined) return lease;
@@ -73,22 +73,22 @@ export class Borrower implements LeaseHost {
   }
 
   /**
-   * Calls the waiter, on a turn of its own, when what is unsettled may be settled. It has to ask all
-   * its leases again then. One that asks and is answered `unsettled` has to wait on the same turn.
+   * Resumes the waiter, on a turn of its own, when an unsettled answer may be settled. It then has to ask
+   * all its leases again. A client that gets the answer `unsettled` has to wait here in the same turn.
    */
   wait(waiter: Waiter): void {
     this.#waiters.add(waiter);
   }
 
-  /** The waiter is gone and must not be called any more. */
+  /** Removes a waiter that is gone; it isn't called any more. */
   leave(waiter: Waiter): void {
     this.#waiters.delete(waiter);
   }
 
   /**
-   * Takes what the supervisor says.
+   * Takes the supervisor's notices.
    *
-   * @param isAnswer Whether that answers what was sent last.
+   * @param isAnswer True if they answer the last claims.
    */
   hear(notices: readonly Notice[], isAnswer: boolean): void {
     for (const notice of notices) this.lease(notice.key).hear(notice);
@@ -97,11 +97,11 @@ export class Borrower implements LeaseHost {
       this.isAlone = false;
     }
     if (notices.length > 0) this.resumeAll();
-    // What the waiters didn't take goes back, if it has to.
+    // Permits that the waiters didn't take go back, if they have to.
     this.#flushSoon();
   }
 
-  /** Looks at deadlines, and forgets what is over. To be called about once a sweep. */
+  /** Acts on deadlines, and forgets unused leases. To be called about once a sweep. */
   sweep(): void {
     for (const lease of this.#shared) {
       lease.sweep();
@@ -115,7 +115,7 @@ export class Borrower implements LeaseHost {
     this.resumeAll();
   }
 
-  /** Whether a key's permits are places, which are given back. */
+  /** True if a key's permits are places, which are given back, and not a rate's. */
   isPlace(key: PermitKey): boolean {
     return this.#options.terms[kindOf(key)].perSecond === 0;
   }
@@ -161,12 +161,11 @@ export class Borrower implements LeaseHost {
     this.#noted.delete(lease);
   }
 
-  /** Has all ask again that wait, since what is unsettled may be settled. */
+  /** Resumes all waiters, which ask again. */
   resumeAll(): void {
     const waiters = this.#waiters;
     if (waiters.size === 0) return;
     this.#waiters = new Set();
-    // They all ask anew.
     for (const lease of this.#noted) lease.resetWanting();
     for (const waiter of waiters) waiter.resume();
   }

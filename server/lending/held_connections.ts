@@ -2,12 +2,12 @@ import type { Connection, ConnectionHandler, TransportEnd } from "../../runtime/
 import type { Attempt, Refusal } from "../access/admission.ts";
 import type { Waiter, WaitingPlace } from "../flow/gate.ts";
 
-/** Gives a connection that is refused or not the owner that it has from now on. */
+/** Makes the handler of a connection once it is known whether it is refused. */
 export type Settle = (refusal: Refusal | undefined) => ConnectionHandler;
 
 /**
- * Connections that are accepted, but neither greeted nor refused, until it's settled whether the
- * server has room for them.
+ * Holds accepted connections, neither greeted nor refused, until it is known whether the server has room
+ * for them.
  */
 export class HeldConnections {
   readonly #place: WaitingPlace;
@@ -15,20 +15,20 @@ export class HeldConnections {
   readonly #held = new Set<HeldConnection>();
 
   /**
-   * @param place Where they wait.
-   * @param onGone A connection has gone before it was settled.
+   * @param place The place where they wait.
+   * @param onGone Called when a connection has gone before it was settled.
    */
   constructor(place: WaitingPlace, onGone: () => void) {
     this.#place = place;
     this.#onGone = onGone;
   }
 
-  /** How many are held. */
+  /** The number of held connections. */
   get size(): number {
     return this.#held.size;
   }
 
-  /** Holds a connection, unread, until the attempt is settled. To be called from inside accept. */
+  /** Holds a connection, without reading it, until its attempt is settled. To be called during accept. */
   hold(connection: Connection, attempt: Attempt, settle: Settle): ConnectionHandler {
     const held = new HeldConnection(connection, attempt, settle, this);
     this.#held.add(held);
@@ -36,7 +36,7 @@ export class HeldConnections {
     return held;
   }
 
-  /** Drops all. */
+  /** Aborts all held connections. */
   destroy(): void {
     for (const held of this.#held) held.destroy();
   }
@@ -56,11 +56,11 @@ export class HeldConnections {
   }
 }
 
-/** One of them; once it's settled, it hands on what its connection tells. */
+/** One held connection. Once it is settled, it passes its connection's events on to the new handler. */
 class HeldConnection implements ConnectionHandler, Waiter {
   readonly #connection: Connection;
   readonly #owner: HeldConnections;
-  /** Until it's settled: it lives as long as its connection, and should keep little. */
+  /** Only until it is settled: this object lives as long as its connection, and should keep little. */
   #attempt: Attempt | undefined;
   #settle: Settle | undefined;
   #heir: ConnectionHandler | undefined;

@@ -1,22 +1,23 @@
 import type { Room } from "../access/admission.ts";
 import type { Claim, Notice, PermitKey, Terms } from "./terms.ts";
 
-/** What a lease needs of its worker's {@linkcode Borrower}. */
+/** The parts of a {@linkcode Borrower} that its leases use. */
 export interface LeaseHost {
-  /** The time on a clock that may lag by a sweep. */
+  /** The coarse clock, in milliseconds. */
   readonly nowMs: number;
-  /** Whether the supervisor doesn't answer: what is in hand is all there is. */
+  /** True while the supervisor doesn't answer: the permits in hand are all there are. */
   readonly isAlone: boolean;
-  /** The lease has something to tell the supervisor, this turn. */
+  /** Called when the lease has something to tell the supervisor in this turn. */
   note(lease: Lease): void;
-  /** The lease's permits aren't the worker's own any more, or are again. */
+  /** Called when the lease's permits are lent from now on. */
   onShared(lease: Lease): void;
+  /** Called when they are the worker's own again. */
   onOwn(lease: Lease): void;
 }
 
 /**
- * A worker's permits for one key. At first they are its own share, which it uses without a word; once
- * some worker needs more than its own, it has what the supervisor lends it, and gives back the rest.
+ * A worker's permits for one key. At first they are its own share, which it uses without asking. Once any
+ * worker needs more than its share, the worker has what the supervisor lends it, and gives back the rest.
  */
 export class Lease {
   readonly key: PermitKey;
@@ -28,13 +29,13 @@ export class Lease {
   #free: number;
   /** Places in use. */
   #used = 0;
-  /** Permits spent, and not told yet. */
+  /** Permits spent that the supervisor doesn't know of yet. */
   #spent = 0;
-  /** Unused permits that it needn't give back by itself. */
+  /** Unused permits that it need not give back unasked. */
   #keep = 0;
-  /** None is to be had until then. */
+  /** No permit is to be had before this time. */
   #noneUntilMs = -Infinity;
-  /** How many wait for a permit, since the last answer. */
+  /** Clients that wait for a permit since the last answer. */
   #wanting = 0;
   #hasAsked = false;
   #isRecalled = false;
@@ -51,12 +52,12 @@ export class Lease {
     this.#filledMs = host.nowMs;
   }
 
-  /** Whether its permits are the worker's own. */
+  /** True while its permits are the worker's own share. */
   get isOwn(): boolean {
     return this.#isOwn;
   }
 
-  /** Whether it's as one that was never used, and the supervisor knows of none. */
+  /** True if it is like a new lease, and the supervisor counts no permit for it. */
   get isForgettable(): boolean {
     if (this.#used > 0 || this.#hasAsked || this.#isRecalled || this.#wanting > 0) return false;
     if (this.#isOwn) return this.#unused() >= this.#share;
@@ -64,13 +65,13 @@ export class Lease {
       this.#host.nowMs >= this.#noneUntilMs;
   }
 
-  /** Whether a permit is in hand, as far as is known here. */
+  /** Tells whether a permit is in hand, without asking for one. */
   get known(): Room {
     if (this.#unused() >= 1) return "free";
     return this.#host.isAlone || this.#host.nowMs < this.#noneUntilMs ? "none" : "unsettled";
   }
 
-  /** The same, and asks for a permit where it isn't settled. */
+  /** Tells whether a permit is in hand. If only the supervisor can tell, it asks for one. */
   room(): Room {
     const room = this.known;
     if (room === "unsettled") {
@@ -80,7 +81,7 @@ export class Lease {
     return room;
   }
 
-  /** All who wait are about to ask again. */
+  /** Forgets how many clients wait, because all of them are about to ask again. */
   resetWanting(): void {
     this.#wanting = 0;
   }
@@ -96,14 +97,14 @@ export class Lease {
     }
   }
 
-  /** A place is free again. */
+  /** Frees a place that was taken. */
   giveBack(): void {
     this.#used--;
     this.#free++;
     if (!this.#isOwn && this.#free > this.#keep) this.#host.note(this);
   }
 
-  /** What is to be told the supervisor, if anything. */
+  /** Takes what the supervisor has to be told, if anything. */
   claim(): Claim | undefined {
     const wants = this.#hasAsked ? 0 : this.#wanting;
     if (wants > 0) {
@@ -113,7 +114,7 @@ export class Lease {
     const answersRecall = this.#isRecalled;
     if (answersRecall) this.#keep = 0;
     let returns = 0;
-    // What has come free while some wait is theirs, unless others have asked for it.
+    // A permit that has come free belongs to the clients that wait here, unless it is recalled.
     if (!this.#isOwn && (answersRecall || !this.#hasAsked || this.#free < 1)) {
       returns = Math.max(0, this.#free - this.#keep);
     }
@@ -125,7 +126,7 @@ export class Lease {
     return { key: this.key, wants, returns, spent, answersRecall };
   }
 
-  /** Takes what the supervisor says. */
+  /** Takes a notice of the supervisor. */
   hear(notice: Notice): void {
     switch (notice.says) {
       case "granted":
@@ -162,7 +163,7 @@ export class Lease {
     this.#host.note(this);
   }
 
-  /** Gives back what nobody has needed since the last time. To be called about once a sweep. */
+  /** Gives back permits that no client has needed since the last call. To be called about once a sweep. */
   sweep(): void {
     if (!this.#isOwn && !this.#wasUsed && this.#used === 0 && this.#free > 0) {
       this.#keep = 0;

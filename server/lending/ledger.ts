@@ -10,11 +10,11 @@ import {
 } from "./terms.ts";
 
 /**
- * Keeps count of the permits of a server that has several processes, so that a limit holds for all of
- * them together, and each may use what the others don't.
+ * Counts the permits of a server with several processes, so that a limit holds for all of them together,
+ * and each may use what the others don't.
  *
- * A key has an account from the moment in which a worker needs more than its own share until no permit
- * of it is out any more; all others cost nothing.
+ * A key has an account from the moment when a worker needs more than its own share, until no permit of it
+ * is out any more. All other keys cost nothing.
  */
 export class Ledger<Worker> {
   readonly #terms: AllTerms;
@@ -24,8 +24,8 @@ export class Ledger<Worker> {
   readonly #accounts = new Map<PermitKey, Account<Worker>>();
 
   /**
-   * @param workers How many the server has when none is missing.
-   * @param tell Takes what is to be told a worker, in this order.
+   * @param workers The number of workers when none is missing.
+   * @param tell Sends a notice to a worker; the order matters.
    */
   constructor(
     terms: AllTerms,
@@ -37,17 +37,17 @@ export class Ledger<Worker> {
     this.#tell = tell;
   }
 
-  /** How many keys have accounts. */
+  /** The number of keys that have accounts. */
   get size(): number {
     return this.#accounts.size;
   }
 
-  /** Permits of a key that are out or spent, as far as they were lent. */
+  /** Permits of a key that are lent or spent. */
   taken(key: PermitKey): number {
     return this.#accounts.get(key)?.taken ?? 0;
   }
 
-  /** A worker has come, and has accepted no client yet. */
+  /** Adds a worker that has accepted no client yet. */
   add(worker: Worker): void {
     this.#members.add(worker);
     for (const [key, account] of this.#accounts) {
@@ -56,7 +56,7 @@ export class Ledger<Worker> {
     }
   }
 
-  /** A worker is no more. */
+  /** Removes a worker that has ended. */
   remove(worker: Worker, nowMs: number): void {
     if (!this.#members.delete(worker)) return;
     for (const [key, account] of this.#accounts) {
@@ -65,7 +65,7 @@ export class Ledger<Worker> {
     }
   }
 
-  /** Does what a worker says. */
+  /** Carries out a worker's claims. */
   claim(worker: Worker, claims: readonly Claim[], nowMs: number): void {
     if (!this.#members.has(worker)) return;
     for (const claim of claims) {
@@ -77,7 +77,7 @@ export class Ledger<Worker> {
     }
   }
 
-  /** Looks at deadlines, and forgets what is over. To be called some times a second. */
+  /** Acts on deadlines, and closes idle accounts. To be called some times a second. */
   sweep(nowMs: number): void {
     for (const [key, account] of this.#accounts) {
       account.serve(nowMs);
@@ -107,7 +107,7 @@ export class Ledger<Worker> {
     for (const worker of this.#members) this.#tell(worker, { key, says: "own" });
   }
 
-  /** A flood from many addresses must not fill the memory: the oldest is forgiven what it spent. */
+  /** Closes the oldest account of a rate, so that a flood from many addresses can't fill the memory. */
   #closeOldestRate(): void {
     for (const key of this.#accounts.keys()) {
       if (this.#terms[kindOf(key)].perSecond > 0) return this.#close(key);

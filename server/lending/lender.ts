@@ -4,18 +4,18 @@ import { SWEEP_INTERVAL_MS } from "../limits.ts";
 import { Ledger } from "./ledger.ts";
 import type { AllTerms, Claim, Notice } from "./terms.ts";
 
-/** How far one sweep may move the clock. */
+/** The most by which one sweep moves the clock. */
 const MAX_STEP_MS = 2 * SWEEP_INTERVAL_MS;
 
-/** A worker, as far as the lender talks to it. */
+/** A worker, as the lender sees it. */
 export interface Lendee {
-  /** @param isAnswer Whether it answers the worker's last claims. */
+  /** @param isAnswer True if the notices answer the worker's last claims. */
   lend(notices: readonly Notice[], isAnswer: boolean): void;
 }
 
 /**
- * Lends the permits of a whole server to its workers. Each claim is answered at once; what others
- * must hear because of it goes out once a turn.
+ * Lends the permits of a whole server to its workers. It answers each claim at once; notices to other
+ * workers go out once a turn.
  */
 export class Lender<Worker extends Lendee> {
   readonly #runtime: Runtime;
@@ -26,39 +26,39 @@ export class Lender<Worker extends Lendee> {
   #sweptMs = performance.now();
   #isScheduled = false;
 
-  /** @param workers How many the server has when none is missing. */
+  /** @param workers The number of workers when none is missing. */
   constructor(runtime: Runtime, terms: AllTerms, workers: number) {
     this.#runtime = runtime;
     this.#ledger = new Ledger(terms, workers, (worker, notice) => this.#tell(worker, notice));
     this.#timer = setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS);
   }
 
-  /** A worker has come, and has accepted no client yet. */
+  /** Adds a worker that has accepted no client yet. */
   add(worker: Worker): void {
     this.#ledger.add(worker);
     this.#flush(worker, false);
   }
 
-  /** A worker is no more: others may have its places. */
+  /** Removes a worker that has ended; the others may have its places. */
   remove(worker: Worker): void {
     this.#ledger.remove(worker, this.#clock.nowMs);
     this.#outboxes.delete(worker);
   }
 
-  /** Does what a worker says, and answers. */
+  /** Carries out a worker's claims, and answers. */
   take(worker: Worker, claims: readonly Claim[]): void {
     this.#ledger.claim(worker, claims, this.#clock.nowMs);
     this.#flush(worker, true);
   }
 
-  /** Lends nothing any more by itself. */
+  /** Stops the timer. */
   stop(): void {
     clearInterval(this.#timer);
   }
 
   #sweep(): void {
     const nowMs = performance.now();
-    // Time in which this process stood still is no worker's fault: its answer may be here, unread.
+    // Time in which this process stood still isn't a worker's fault: its answer may be here, unread.
     this.#clock.nowMs += Math.min(nowMs - this.#sweptMs, MAX_STEP_MS);
     this.#sweptMs = nowMs;
     this.#ledger.sweep(this.#clock.nowMs);

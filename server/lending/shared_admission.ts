@@ -16,15 +16,15 @@ import type { Borrower } from "./borrower.ts";
 import { kindOf, type PermitKey } from "./terms.ts";
 
 /**
- * Connections that may wait for another's descriptor: a quarter of those that are kept for connections
- * beyond the maximum.
+ * Connections that may wait for the descriptor of one that gives way: a quarter of the descriptors that
+ * are kept for connections beyond the maximum.
  */
 const MAX_HELD_BEYOND = 8;
 
-/** What makes room where there is none. */
+/** The part of {@linkcode Displacement} that makes room in a full server. */
 export type RoomMaker = Pick<Displacement, "yieldingCount" | "mayMakeRoom" | "makeRoom">;
 
-/** Admits connections to one of a server's processes, under limits that hold for all of them. */
+/** The admission of one of a server's processes, under limits that hold for all of them. */
 export class SharedAdmission implements Admission {
   readonly #limits: Limits;
   readonly #maxOwnConnections: number;
@@ -36,9 +36,9 @@ export class SharedAdmission implements Admission {
   readonly #reportedMs = new Map<PermitKey, number>();
 
   /**
-   * @param maxOwnConnections What this process's descriptors are enough for.
-   * @param countOwn Connections of this process, those that wait to be admitted included.
-   * @param countHeld How many wait.
+   * @param maxOwnConnections The connections that this process's descriptors allow.
+   * @param countOwn Counts this process's connections, including those that wait to be admitted.
+   * @param countHeld Counts those that wait.
    */
   constructor(
     limits: Limits,
@@ -76,8 +76,8 @@ export class SharedAdmission implements Admission {
   }
 
   /**
-   * What a connection needs, in this order: it must not keep a place from others while something
-   * narrower than that may still refuse it.
+   * The permits that a connection needs, in this order: the narrowest limit first, so that a connection
+   * which that refuses takes no place from others.
    */
   needs(address: string): readonly PermitKey[] {
     if (address === "") return ["connections"];
@@ -88,7 +88,7 @@ export class SharedAdmission implements Admission {
   /**
    * Lets another connection give way to one from that address, its permits included.
    *
-   * @param sparesActive Whether only one whose client does nothing may.
+   * @param sparesActive True if only a client that does nothing may give way.
    */
   makeRoom(address: string, sparesActive: boolean): Room {
     return this.#displacement.makeRoom(address, this.#limits.maxConnections, sparesActive);
@@ -102,12 +102,12 @@ export class SharedAdmission implements Admission {
     return room;
   }
 
-  /** Gives back what was taken and can be given back. */
+  /** Gives a permit back, if it is a place. */
   giveBack(key: PermitKey): void {
     if (this.#borrower.isPlace(key)) this.#borrower.giveBack(key);
   }
 
-  /** Why a connection is refused that doesn't get a permit. */
+  /** The refusal of a connection that doesn't get a permit. */
   refusal(key: PermitKey): Refusal {
     const { maxConnections, maxConnectionsPerIp, acceptRate } = this.#limits;
     switch (kindOf(key)) {
@@ -150,14 +150,14 @@ export class SharedAdmission implements Admission {
   }
 }
 
-/** One connection on its way in. */
+/** One connection that collects its permits. */
 class SharedAttempt implements Attempt {
   readonly #admission: SharedAdmission;
   readonly #address: string;
   readonly #needs: readonly PermitKey[];
-  /** Why another connection has to give way; `undefined` once it has. */
+  /** The reason why another connection has to give way; `undefined` once one has. */
   #short: Shortage | undefined;
-  /** How many of its needs it has. */
+  /** The number of permits that it has. */
   #taken = 0;
 
   constructor(admission: SharedAdmission, address: string, short: Shortage | undefined) {

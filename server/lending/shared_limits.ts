@@ -9,30 +9,30 @@ import { HeldConnections } from "./held_connections.ts";
 import { SharedAdmission } from "./shared_admission.ts";
 import { type Claim, termsOf } from "./terms.ts";
 
-/** How a server's process shares limits with its others. */
+/** The settings by which a process shares limits with the server's other processes. */
 export interface LendingOptions {
-  /** How many processes the server has. */
+  /** The number of the server's processes. */
   readonly workers: number;
-  /** Connections that this one's descriptors are enough for. */
+  /** The connections that this process's descriptors allow. */
   readonly maxOwnConnections: number;
-  /** Sends the lender what this process claims; what it says is for {@linkcode Borrower.hear}. */
+  /** Sends claims to the lender, whose answers go to {@linkcode Borrower.hear}. */
   readonly send: (claims: readonly Claim[]) => void;
   /** See {@linkcode OtherProcessesOptions.send}. */
   readonly sendCensus: OtherProcessesOptions["send"];
 }
 
-/** What {@linkcode SharedLimits} needs of its server. */
+/** The parts of the server that {@linkcode SharedLimits} uses. */
 export interface SharingServer {
   readonly runtime: Runtime;
   readonly limits: Limits;
   readonly clock: CoarseClock;
   readonly sessions: { readonly size: number };
   readonly displacement: Displacement;
-  /** A connection has gone before it was settled whether there is room for it. */
+  /** Called when a held connection has gone. */
   readonly onHeldGone: () => void;
 }
 
-/** The limits that a server's processes keep together, as one of them sees them. */
+/** One process's side of the limits that the server's processes keep together. */
 export class SharedLimits {
   readonly borrower: Borrower;
   readonly held: HeldConnections;
@@ -60,7 +60,7 @@ export class SharedLimits {
     );
   }
 
-  /** The places for topics. A topic takes one on each process that has it. */
+  /** The places for topics. A topic takes one place in each process that has it. */
   get topicPlaces(): TopicPlaces {
     const { borrower } = this;
     return {

@@ -6,18 +6,18 @@
 
 import { ACCEPT_BURST_SECONDS, type Limits } from "../limits.ts";
 
-/** What is limited over all processes of a server. */
+/** The limits that hold for all processes of a server together. */
 export type LimitKind = "connections" | "topics" | "address" | "accepts" | "wrongKeys";
 
-/** One limit: a kind by itself, or a kind and the address for which it holds. */
+/** The key of one limit: a kind alone, or a kind and the address for which it holds. */
 export type PermitKey = LimitKind | `${LimitKind} ${string}`;
 
-/** How many permits there are for one key. */
+/** The number of permits of one key. */
 export interface Terms {
   /** Permits that may be in use at once. */
   readonly most: number;
   /**
-   * 0 for places, which are given back. Otherwise a permit is spent, and so many come anew each
+   * 0 for places, which are given back. For a rate a permit is spent, and so many come anew in each
    * second.
    */
   readonly perSecond: number;
@@ -45,42 +45,42 @@ export function kindOf(key: PermitKey): LimitKind {
 }
 
 /**
- * The permits that a worker may use without a word to the supervisor, until another worker needs
- * more than its own: half of all permits together, so that most keys never cost a message.
+ * The permits that a worker may use without asking the supervisor, until another worker needs more than
+ * its own share. All shares together are half of the permits, so most keys never cost a message.
  */
 export function ownShare({ most }: Terms, workers: number): number {
   return Math.floor(most / (2 * workers));
 }
 
-/** What a worker tells the supervisor about one key. */
+/** A worker's message to the supervisor about one key. */
 export interface Claim {
   readonly key: PermitKey;
-  /** Permits that it needs now and hasn't; 0 for none. It has no other request under way. */
+  /** Permits that it lacks now; 0 for none. It has no other request under way. */
   readonly wants: number;
   /** Permits that it gives back unused. */
   readonly returns: number;
-  /** Permits that it has spent, of those that are. */
+  /** Permits of a rate that it has spent. */
   readonly spent: number;
-  /** Whether this answers a recall: it keeps no unused permit from now on. */
+  /** True if this answers a recall: the worker keeps no unused permit from now on. */
   readonly answersRecall: boolean;
 }
 
-/** What the supervisor tells a worker about one key. */
+/** A message of the supervisor to a worker about one key. */
 export type Notice =
-  /** Here are some of the permits that were wanted; so many unused ones it may keep. */
+  /** Gives some of the permits that were wanted; the worker may keep so many unused ones. */
   | {
     readonly key: PermitKey;
     readonly says: "granted";
     readonly count: number;
     readonly keep: number;
   }
-  /** None is left: for so many milliseconds, or without a number until `room` is said. */
+  /** No permit is left for `forMs` milliseconds, or without that number until `room` is said. */
   | { readonly key: PermitKey; readonly says: "none"; readonly forMs?: number }
-  /** There may be some again. */
+  /** There may be permits again. */
   | { readonly key: PermitKey; readonly says: "room" }
-  /** Give back what is unused, and keep none. */
+  /** The worker has to give back its unused permits, and keep none. */
   | { readonly key: PermitKey; readonly says: "recall" }
-  /** The worker has no permits of its own here: said to a new one. */
+  /** A new worker has no permits of its own for this key. */
   | { readonly key: PermitKey; readonly says: "shared" }
   /** No permit is in use anywhere: each worker has its own share again. */
   | { readonly key: PermitKey; readonly says: "own" };

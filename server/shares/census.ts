@@ -2,19 +2,19 @@ import type { PlaceKind } from "./holder.ts";
 import type { Holders } from "./holders.ts";
 import { RANKED_HOLDERS, topOf } from "./ranking.ts";
 
-/** What the addresses of one process hold of one kind of place. */
+/** A count of what the addresses of one process hold of one kind of place. */
 export interface KindCensus {
   readonly total: number;
-  /** How many addresses hold some. */
+  /** The number of addresses that hold some. */
   readonly holders: number;
-  /** What those hold that hold most, the first in front. All, where they are few. */
+  /** The addresses that hold most, and how much, the first in front. All of them, if they are few. */
   readonly top: readonly (readonly [site: string, held: number])[];
 }
 
-/** What the addresses of one process hold. */
+/** A count of what the addresses of one process hold. */
 export type Census = Readonly<Record<PlaceKind, KindCensus>>;
 
-/** Takes the census of a process. */
+/** Counts what the addresses of this process hold. */
 export function censusOf(holders: Holders): Census {
   const ofKind = (kind: PlaceKind): KindCensus => {
     const top = topOf(holders, (holder) => holder.held(kind));
@@ -27,11 +27,11 @@ export function censusOf(holders: Holders): Census {
   return { connections: ofKind("connections"), topics: ofKind("topics") };
 }
 
-/** One part of a census, to be looked up. */
+/** One kind of place of a census, with look-up by address. */
 class CountedKind {
   readonly total: number;
   readonly holders: number;
-  /** The most that an address may hold which isn't listed. */
+  /** The most that an address may hold that isn't listed. */
   readonly mostOfOthers: number;
   readonly #held: ReadonlyMap<string, number>;
 
@@ -42,18 +42,21 @@ class CountedKind {
     this.mostOfOthers = top.length < RANKED_HOLDERS ? 0 : (top.at(-1)?.[1] ?? 0);
   }
 
-  /** The addresses that are listed; all that there are, unless they are many. */
+  /** The listed addresses: all that hold some, unless they are many. */
   get sites(): Iterable<string> {
     return this.#held.keys();
   }
 
-  /** What an address holds that is listed. */
+  /** What a listed address holds; `undefined` for any other. */
   held(site: string): number | undefined {
     return this.#held.get(site);
   }
 }
 
-/** Several processes' addresses that hold places of a kind, each once; at most, where they are many. */
+/**
+ * The number of addresses that hold places of a kind on several processes, each counted once. If they are
+ * many, the most that it can be.
+ */
 export function countTogether(censuses: readonly CountedCensus[], kind: PlaceKind): number {
   const parts = censuses.map((census) => census.of(kind));
   if (parts.some(({ holders }) => holders > RANKED_HOLDERS)) {
@@ -62,7 +65,7 @@ export function countTogether(censuses: readonly CountedCensus[], kind: PlaceKin
   return new Set(parts.flatMap(({ sites }) => [...sites])).size;
 }
 
-/** A census to be looked up. */
+/** A census with look-up by address. */
 export class CountedCensus {
   readonly #kinds: Readonly<Record<PlaceKind, CountedKind>>;
 

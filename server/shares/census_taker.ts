@@ -1,31 +1,31 @@
 import type { Census } from "./census.ts";
 
-/** Milliseconds that a worker may take to say what its addresses hold. */
+/** Milliseconds that a worker has for its census. */
 const PATIENCE_MS = 500;
 
-/** A worker, as far as the census taker talks to it. */
+/** A worker, as the census taker sees it. */
 export interface Respondent {
-  /** Asks what its addresses hold. */
+  /** Asks for its census. */
   askCensus(): void;
-  /** Tells what those of all others hold. */
+  /** Sends it the censuses of all others. */
   tellCensuses(others: readonly Census[]): void;
 }
 
-/** Tells workers that ask what the addresses of the others hold. All that ask meanwhile share an answer. */
+/** Sends each worker that asks the censuses of the others. Workers that ask meanwhile share one answer. */
 export class CensusTaker<Worker extends Respondent> {
-  /** What each has said last. */
+  /** Each worker's last census. */
   readonly #workers = new Map<Worker, Census | undefined>();
   readonly #askers = new Set<Worker>();
-  /** Those that are to answer. */
+  /** Workers that have to answer. */
   readonly #missing = new Set<Worker>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** A worker has come. */
+  /** Adds a worker. */
   add(worker: Worker): void {
     this.#workers.set(worker, undefined);
   }
 
-  /** A worker is no more. */
+  /** Removes a worker that has ended. */
   remove(worker: Worker): void {
     this.#workers.delete(worker);
     this.#askers.delete(worker);
@@ -33,7 +33,11 @@ export class CensusTaker<Worker extends Respondent> {
     this.#endIfDue();
   }
 
-  /** Takes what a worker says. */
+  /**
+   * Takes a worker's census.
+   *
+   * @param asks True if the worker wants the censuses of the others.
+   */
   take(worker: Worker, census: Census, asks: boolean): void {
     if (!this.#workers.has(worker)) return;
     this.#workers.set(worker, census);
@@ -42,7 +46,7 @@ export class CensusTaker<Worker extends Respondent> {
     this.#endIfDue();
   }
 
-  /** Asks nobody any more. */
+  /** Stops the timer, and answers no request any more. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#askers.clear();

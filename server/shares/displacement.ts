@@ -7,33 +7,33 @@ import type { Holders } from "./holders.ts";
 import type { OtherProcesses } from "./other_processes.ts";
 import { Ranking } from "./ranking.ts";
 
-/** Clients of one address among which the one is looked for that does least. */
+/** Clients of one address among which the server looks for the least active one. */
 const SEEN_FOR_CONNECTION = 128;
 
-/** The same where each may be subscribed to as many topics. */
+/** The same number for topics, since each client may have as many. */
 const SEEN_FOR_TOPIC = 32;
 
-/** Clients that may be closed for one topic's place: others may be subscribed to their topics too. */
+/** Clients that may be closed for one topic's place: their topics may have other subscribers. */
 const CLOSED_FOR_TOPIC = 8;
 
-/** Addresses that may be looked at for one place, where those that hold most have nobody to close. */
+/** Addresses that may be looked at for one place, if those that hold most have no client to close. */
 const SEEN_HOLDERS = 4;
 
 /**
- * Clients that have given their place away and still have a descriptor, at most: half of those that are
- * kept for connections beyond the maximum.
+ * The most clients that have given their place away and still have a descriptor: half of the descriptors
+ * that are kept for connections beyond the maximum.
  */
 export const MAX_YIELDING = 16;
 
-/** What displacement needs of the server. */
+/** The parts of the server that displacement uses. */
 export interface DisplacementHost {
   readonly holders: Holders;
   readonly clock: CoarseClock;
-  /** What addresses hold on the server's other processes, where it has some. */
+  /** What addresses hold on the server's other processes; `undefined` if it has only one. */
   readonly others: OtherProcesses | undefined;
-  /** A session that is about to end gives its place away. */
+  /** Called when a session gives its place away; it is about to end. */
   onDisplaced(session: Occupant): void;
-  /** Somebody was told to wait for one that gives its place away, and that is gone. */
+  /** Called when a session is gone that gave its place away, if a newcomer waits for that. */
   onYielded(): void;
 }
 
@@ -41,17 +41,17 @@ export interface DisplacementHost {
  * Makes room in a full server: an address that holds more than its share gives way to one that holds
  * little. A share is what each address would have if all places were dealt out evenly.
  *
- * A newcomer gets a place of another's only if with it its address holds no more than a share, and only
- * of an address that holds more than one and at least twice as much as the newcomer's would then. So who
- * holds a share or less loses nothing, no place goes to and fro between two addresses, and where all come
- * from one address nothing changes.
+ * A newcomer gets the place of another address only under three conditions: its own address then holds at
+ * most a share, the other one holds more than a share, and at least twice as much as the newcomer's would
+ * then. So an address that holds a share or less loses nothing, no place goes to and fro between two
+ * addresses, and if all clients come from one address nothing changes.
  */
 export class Displacement {
   readonly #host: DisplacementHost;
   readonly #rankings: Readonly<Record<PlaceKind, Ranking>>;
-  /** Those whose place is another's, until they are gone. */
+  /** Sessions that have given their place away, until they are gone. */
   readonly #yielding = new Set<Occupant>();
-  /** Whether somebody waits for one of them to be gone. */
+  /** True if a newcomer waits until one of them is gone. */
   #isAwaited = false;
 
   constructor(host: DisplacementHost) {
@@ -62,29 +62,30 @@ export class Displacement {
     this.#rankings = { connections: rankingOf("connections"), topics: rankingOf("topics") };
   }
 
-  /** Connections that have no place any more, but a descriptor. */
+  /** The number of connections that have given their place away, and still have a descriptor. */
   get yieldingCount(): number {
     return this.#yielding.size;
   }
 
   /**
-   * Whether a place may be made for an address at all. Cheap: a flood that is refused asks it.
+   * Tells whether the rules allow a place for this address. It is cheap, since every refused connection of
+   * a flood asks it.
    *
-   * @returns `unsettled` where the other processes are being asked, who holds how much of theirs.
+   * @returns `unsettled` while the other processes are being asked what addresses hold there.
    */
   mayMakeRoom(address: string, kind: PlaceKind): Room {
     if (address === "") return "none";
-    const knowledge = this.#host.others?.knowledge ?? "free";
+    const knowledge = this.#host.others?.ask() ?? "free";
     if (knowledge !== "free") return knowledge;
     return this.#keepsToShare(siteOf(address), kind) ? "free" : "none";
   }
 
   /**
-   * Takes a connection's place for one that comes from an address, if it may.
+   * Gives another connection's place to one from this address, if the rules allow it.
    *
-   * @param sparesActive Whether only one whose client does nothing may give its place away.
-   * @returns Whether a place is free now; `unsettled` where as many as may are giving theirs away, which
-   * takes a turn of the loop, or a second at most.
+   * @param sparesActive True if only a client that does nothing may give its place away.
+   * @returns `free` if a place is free now; `unsettled` while {@linkcode MAX_YIELDING} clients are giving
+   * theirs away, which takes a turn of the loop, or a second at most.
    */
   makeRoom(address: string, maxConnections: number, sparesActive: boolean): Room {
     const room = this.mayMakeRoom(address, "connections");
@@ -102,9 +103,9 @@ export class Displacement {
   }
 
   /**
-   * Makes room for a topic of a client's, if it may.
+   * Makes room for a new topic of a client, if the rules allow it.
    *
-   * @param look Whether there is room now.
+   * @param look Tells whether there is room now.
    */
   makeRoomForTopic(address: string, maxTopics: number, look: () => Room): Room {
     let room = look();
@@ -120,9 +121,9 @@ export class Displacement {
   }
 
   /**
-   * A session is gone.
+   * Removes a session that is gone.
    *
-   * @returns Whether it had its place until now.
+   * @returns True if it had its place until now.
    */
   leave(session: Occupant): boolean {
     this.#host.holders.remove(session);
@@ -192,7 +193,7 @@ function giveWay(session: Occupant, code: ErrorCode, what: string): void {
   session.yieldPlace(code, `${what}, and this address holds most of them`);
 }
 
-/** The client of an address that does least: of many, of some that are picked at random. */
+/** The least active client of an address. If there are many, it is looked for among some at random. */
 function leastActive({ sessions }: Holder, kind: PlaceKind): Occupant | undefined {
   const most = kind === "connections" ? SEEN_FOR_CONNECTION : SEEN_FOR_TOPIC;
   const count = Math.min(most, sessions.length);
@@ -206,7 +207,7 @@ function leastActive({ sessions }: Holder, kind: PlaceKind): Occupant | undefine
   return found;
 }
 
-/** Which of two gives way first, the first if negative. */
+/** Compares two sessions: a negative result means that the first one gives way first. */
 function compare(a: Occupant, b: Occupant, kind: PlaceKind): number {
   if (kind === "connections") return a.activity - b.activity || a.heardMs - b.heardMs;
   return Number(b.hasTopicOfItsOwn) - Number(a.hasTopicOfItsOwn) ||

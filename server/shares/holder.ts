@@ -1,7 +1,7 @@
 import type { ErrorCode } from "../../protocol/errors.ts";
 import type { TopicHolder } from "../topics/subscriber.ts";
 
-/** What is scarce when a server is full. */
+/** The kinds of places that are scarce when a server is full. */
 export type PlaceKind = "connections" | "topics";
 
 /** A client as far as it holds places. */
@@ -26,31 +26,31 @@ export interface Occupant {
   yieldPlace(code: ErrorCode, detail: string): void;
 }
 
-/** All addresses together, as far as one of them changes it. */
+/** Totals over all addresses, which each holder keeps up to date. */
 export interface HolderTotals {
-  /** Topics that are there because of an address. */
+  /** Topics that count for an address. */
   topics: number;
-  /** Addresses because of which a topic is there. */
+  /** Addresses for which a topic counts. */
   topicHolders: number;
 }
 
-/** What the clients of one address, or of one /64 of IPv6, hold of a process's places. */
+/** The places that the clients of one address, or of one /64 of IPv6, hold in this process. */
 export class Holder implements TopicHolder {
   readonly site: string;
-  /** Its clients that have a place, in no order; each knows its slot. */
+  /** Its clients that have a place, in no order. Each session knows its slot. */
   readonly sessions: Occupant[] = [];
   readonly #totals: HolderTotals;
   readonly #onEmpty: (holder: Holder) => void;
   #topics = 0;
 
-  /** @param onEmpty It holds nothing any more. */
+  /** @param onEmpty Called when it holds nothing any more. */
   constructor(site: string, totals: HolderTotals, onEmpty: (holder: Holder) => void) {
     this.site = site;
     this.#totals = totals;
     this.#onEmpty = onEmpty;
   }
 
-  /** How many places of a kind it holds. */
+  /** The number of places of a kind that it holds. */
   held(kind: PlaceKind): number {
     return kind === "connections" ? this.sessions.length : this.#topics;
   }

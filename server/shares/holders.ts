@@ -2,8 +2,7 @@ import { siteOf } from "../access/ip_address.ts";
 import { Holder, type HolderTotals, type Occupant, type PlaceKind } from "./holder.ts";
 
 /**
- * Who holds a process's places, by address. Peers on this machine's own sockets, which have none, aren't
- * among them.
+ * The holders of a process's places, by address. Peers on Unix sockets have no address, and don't count.
  */
 export class Holders {
   readonly #bySite = new Map<string, Holder>();
@@ -14,28 +13,28 @@ export class Holders {
     if (this.#bySite.get(holder.site) === holder) this.#bySite.delete(holder.site);
   };
 
-  /** The holder of an address, if it holds anything. */
+  /** The holder for an address; `undefined` if it holds nothing. */
   find(site: string): Holder | undefined {
     return this.#bySite.get(site);
   }
 
-  /** All that hold anything. */
+  /** All holders. */
   all(): Iterable<Holder> {
     return this.#bySite.values();
   }
 
-  /** How many places of a kind all of them hold. */
+  /** The number of places of a kind that all of them hold. */
   total(kind: PlaceKind): number {
     return kind === "connections" ? this.#connections : this.#totals.topics;
   }
 
-  /** How many of them hold a place of a kind. */
+  /** The number of holders that have a place of a kind. */
   count(kind: PlaceKind): number {
-    // One without connections, whose last topic goes at the end of a pass, is soon none.
+    // A holder without connections, whose last topic ends with a pass, still counts until then.
     return kind === "connections" ? this.#bySite.size : this.#totals.topicHolders;
   }
 
-  /** A session has begun, and has a place. */
+  /** Adds a session that has begun, and has a place. */
   add(session: Occupant): void {
     const { remoteAddress } = session;
     if (remoteAddress === "") return;
@@ -50,7 +49,7 @@ export class Holders {
     this.#connections++;
   }
 
-  /** A session's place is free. Nothing where it was before. */
+  /** Frees a session's place, if it has one. */
   remove(session: Occupant): void {
     if (session.holderSlot < 0) return;
     session.holder?.remove(session);

@@ -4,32 +4,32 @@ import { type Census, censusOf, CountedCensus, countTogether } from "./census.ts
 import type { Holder, PlaceKind } from "./holder.ts";
 import type { Holders } from "./holders.ts";
 
-/** Milliseconds for which what the other processes have said is gone by. */
+/** Milliseconds for which the other processes' answer counts. */
 const CENSUS_MS = 1_000;
 
-/** What is needed to ask the other processes. */
+/** The settings of {@linkcode OtherProcesses}. */
 export interface OtherProcessesOptions {
   readonly holders: Holders;
   readonly clock: CoarseClock;
   /**
-   * Sends the supervisor what the addresses of this process hold.
+   * Sends this process's census to the supervisor.
    *
-   * @param asks Whether it's to say what those of the others hold; else it's the answer to its question.
+   * @param asks True to get the censuses of the others; false to answer the supervisor's question.
    */
   readonly send: (census: Census, asks: boolean) => void;
-  /** What was unsettled may be settled. */
+  /** Called when an unsettled answer may be settled. */
   readonly onNews: () => void;
 }
 
 /**
- * What addresses hold on a server's other processes: asked for only while somebody wants a place that
- * there isn't, once a second at most. In between others may have changed as much as this process has, and
- * that's taken for granted where it counts against a newcomer, or for one who would have to give way.
+ * Knows what addresses hold on a server's other processes. It asks only while a client wants a place and
+ * none is free, once a second at most. In between it assumes that the others have changed as much as this
+ * process, where that counts against a newcomer, or for an address that would have to give way.
  */
 export class OtherProcesses {
   readonly #options: OtherProcessesOptions;
   #others: readonly CountedCensus[] = [];
-  /** What this process had when it asked. */
+  /** This process's census when it asked. */
   #own: CountedCensus | undefined;
   #heardMs = -Infinity;
   #askedMs: number | undefined;
@@ -39,10 +39,12 @@ export class OtherProcesses {
   }
 
   /**
-   * Whether it's known what they hold: `free` where it is, `unsettled` where they have been asked, and
-   * `none` where there is no answer.
+   * Asks the others, if their last answer is too old.
+   *
+   * @returns `free` if it is known what they hold, `unsettled` while they are being asked, `none` if they
+   * don't answer.
    */
-  get knowledge(): "free" | "unsettled" | "none" {
+  ask(): "free" | "unsettled" | "none" {
     const { clock, holders, send } = this.#options;
     const { nowMs } = clock;
     if (nowMs - this.#heardMs < CENSUS_MS) return "free";
@@ -55,12 +57,12 @@ export class OtherProcesses {
     return nowMs - this.#askedMs < ANSWER_DEADLINE_MS ? "unsettled" : "none";
   }
 
-  /** Tells the supervisor what the addresses of this process hold. */
+  /** Sends this process's census, for which the supervisor has asked. */
   answer(): void {
     this.#options.send(censusOf(this.#options.holders), false);
   }
 
-  /** Takes what the others have told. */
+  /** Takes the censuses of the others. */
   hear(others: readonly Census[]): void {
     this.#others = others.map((census) => new CountedCensus(census));
     this.#heardMs = this.#options.clock.nowMs;
@@ -68,28 +70,28 @@ export class OtherProcesses {
     this.#options.onNews();
   }
 
-  /** Looks at the deadline. To be called about once a sweep. */
+  /** Acts if the others don't answer in time. To be called about once a sweep. */
   sweep(): void {
     const { clock, onNews } = this.#options;
     if (this.#askedMs !== undefined && clock.nowMs - this.#askedMs >= ANSWER_DEADLINE_MS) onNews();
   }
 
-  /** What they hold together. */
+  /** The number of places that they hold together. */
   total(kind: PlaceKind): number {
     return sum(this.#others, (census) => census.of(kind).total);
   }
 
-  /** How many addresses hold some, here and there: at least and at most. */
+  /** The least and the most that the number of holders can be, here and there. */
   countHolders(own: number, kind: PlaceKind): { readonly least: number; readonly most: number } {
     const counts = this.#others.map((census) => census.of(kind).holders);
     const least = Math.max(own, ...counts);
     if (this.#own === undefined) return { least, most: own };
-    // All may have as many new ones as this process has.
+    // Each other process may have as many new ones as this process.
     const more = Math.max(0, own - this.#own.of(kind).holders) * (counts.length + 1);
     return { least, most: countTogether([this.#own, ...this.#others], kind) + more };
   }
 
-  /** What an address holds that holds some here, both together, at least. */
+  /** The least that an address can hold, here and there together. It holds some here. */
   leastHeld(holder: Holder, kind: PlaceKind): number {
     const own = holder.held(kind);
     const before = Math.max(own, this.#own?.of(kind).held(holder.site) ?? own, 1);
@@ -97,7 +99,7 @@ export class OtherProcesses {
     return own + others * own / before;
   }
 
-  /** The same at most, of an address that holds so much here. */
+  /** The most that an address can hold, here and there together. It holds `own` here. */
   mostHeld(site: string, own: number, kind: PlaceKind): number {
     const more = Math.max(0, own - (this.#own?.of(kind).held(site) ?? 0));
     return own + sum(this.#others, (census) => {

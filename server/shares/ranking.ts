@@ -2,15 +2,15 @@ import type { CoarseClock } from "../timing/coarse_clock.ts";
 import type { Holder } from "./holder.ts";
 import type { Holders } from "./holders.ts";
 
-/** How many addresses are kept in view of those that hold most. */
+/** The number of addresses in the ranking. */
 export const RANKED_HOLDERS = 64;
 
-/** How much an address holds of a kind of place. */
+/** Measures how much an address holds of a kind of place. */
 export type Measure = (holder: Holder) => number;
 
 /**
- * The addresses that hold most. All are looked through only while somebody asks, once a sweep and once
- * for each client that has given way at most: nothing is kept in order while there is room for all.
+ * The addresses that hold most. It looks through all addresses only when it is asked, at most once a sweep
+ * and once for each client that has given way. While there is room for all, nothing is kept in order.
  */
 export class Ranking {
   readonly #holders: Holders;
@@ -20,14 +20,14 @@ export class Ranking {
   #rankedMs = -Infinity;
   #mayBeRenewed = false;
 
-  /** @param measure How much an address holds. */
+  /** @param measure Measures how much an address holds. */
   constructor(holders: Holders, measure: Measure, clock: CoarseClock) {
     this.#holders = holders;
     this.#measure = measure;
     this.#clock = clock;
   }
 
-  /** The address that holds most, and isn't set aside. */
+  /** The address that holds most and isn't set aside. */
   first(): Holder | undefined {
     this.#rank();
     let first: Holder | undefined;
@@ -41,17 +41,17 @@ export class Ranking {
     return first;
   }
 
-  /** Looks at an address no more until the next sweep. */
+  /** Leaves an address out until the next sweep. */
   setAside(holder: Holder): void {
     this.#top = this.#top.filter((other) => other !== holder);
   }
 
-  /** A client has given way: what it held may count for another address now. */
+  /** To be called when a client has given way: what it held may count for another address now. */
   noteChange(): void {
     this.#mayBeRenewed = true;
   }
 
-  /** Looks through all again, if a client has given way since. */
+  /** Ranks anew on the next call, if a client has given way since; returns whether it does. */
   renew(): boolean {
     if (!this.#mayBeRenewed) return false;
     this.#rankedMs = -Infinity;

@@ -36,7 +36,7 @@ class Process {
 
   /** Asks, and hears what another one says. */
   hear(...others: Process[]): void {
-    assertEquals(this.others.knowledge, "unsettled");
+    assertEquals(this.others.ask(), "unsettled");
     this.others.hear(others.map(({ holders }) => censusOf(holders)));
   }
 
@@ -55,19 +55,19 @@ class Process {
 describe("what is known of other processes", () => {
   it("is asked for once, counts for a second, and is none where no answer comes", () => {
     const process = new Process();
-    assertEquals([process.others.knowledge, process.others.knowledge], ["unsettled", "unsettled"]);
+    assertEquals([process.others.ask(), process.others.ask()], ["unsettled", "unsettled"]);
     assertEquals(process.sent.map(({ asks }) => asks), [true]);
     process.others.hear([]);
-    assertEquals([process.others.knowledge, process.news], ["free", 1]);
+    assertEquals([process.others.ask(), process.news], ["free", 1]);
     process.clock.nowMs += 999;
-    assertEquals(process.others.knowledge, "free");
+    assertEquals(process.others.ask(), "free");
     process.clock.nowMs += 1;
-    assertEquals(process.others.knowledge, "unsettled");
+    assertEquals(process.others.ask(), "unsettled");
     process.others.sweep();
     assertEquals(process.news, 1);
     process.clock.nowMs += 1_000;
     process.others.sweep();
-    assertEquals([process.others.knowledge, process.news, process.sent.length], ["none", 2, 2]);
+    assertEquals([process.others.ask(), process.news, process.sent.length], ["none", 2, 2]);
   });
 
   it("adds up to what an address holds on all", () => {
