@@ -36,11 +36,11 @@ async function main(args: readonly string[]): Promise<number> {
         console.error("bots: all wait for the server to go; restart it now");
       },
     });
-    deliver(report, stormText(report, options.isVerbose), options.json);
+    printReport(report, stormText(report, options.isVerbose), options.json);
     return EXIT_STATUS[stormOutcome(report)];
   }
   const report = await measure(runtime, options, args, observer(options.n));
-  deliver(report, reportText(report, options.isVerbose), options.json);
+  printReport(report, reportText(report, options.isVerbose), options.json);
   return EXIT_STATUS[outcomeOf(report)];
 }
 
@@ -63,7 +63,7 @@ function observer(n: number): Observer {
   };
 }
 
-function deliver(report: object, text: string, json: string | null): void {
+function printReport(report: object, text: string, json: string | null): void {
   if (json === "-") {
     console.error(text);
     console.log(JSON.stringify(report, null, 2));

@@ -1,5 +1,5 @@
 /**
- * A run from its options to its report.
+ * A whole run, from its options to its report.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import manifest from "../package.json" with { type: "json" };
 import { EnvironmentError } from "../cli/command_line.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { buildReport } from "./results/build_report.ts";
-import { Crew } from "./fleet/fleet.ts";
+import { Fleet } from "./fleet/fleet.ts";
 import type { Dialect } from "./dialects/dialect.ts";
 import { createDialect } from "./dialects/dialects.ts";
-import type { EnlistmentProgress } from "./fleet/ramp_up.ts";
+import type { RampUpProgress } from "./fleet/ramp_up.ts";
 import type { BotsOptions } from "./run/options.ts";
 import { withoutKeys } from "./client/keys.ts";
 import { chooseProcesses, type Finding, preflight } from "./run/preflight.ts";
@@ -20,19 +20,19 @@ import type { BotsReport, EnvironmentReport } from "./results/report.ts";
 import { run, type RunRecord } from "./run/run.ts";
 import { readFacts, type SystemFacts } from "../host/facts.ts";
 import { StallWatch } from "./fleet/stall_watch.ts";
-import { findTarget, type Target } from "./run/target.ts";
+import { type BotsTarget, findTarget } from "./run/target.ts";
 
-/** Whom a run keeps informed. */
+/** The callbacks by which a run reports its progress. */
 export interface Observer {
-  /** Something about this machine doesn't fit. Where one is fatal, the run ends with it. */
+  /** This machine has too little of something. If a finding is fatal, the run ends with it. */
   onFindings(findings: readonly Finding[]): void;
-  /** Setting up is about to start. `end` ends all processes of bots at once. */
+  /** Connecting is about to start. `end` ends all processes of bots at once. */
   onStart(end: () => void): Promise<Progress> | Progress;
-  /** Bots that try for ever don't get on; `text` is one line for people. */
+  /** Bots that try for ever make no progress. `text` is one line for people. */
   onStall?(text: string): void;
-  /** Everyone is subscribed, and nothing is published yet; the run goes on when it resolves. */
+  /** All bots are subscribed, and nothing is published yet. The run goes on when the promise resolves. */
   onSubscribed?(): Promise<void>;
-  /** All that happened, before it is judged. */
+  /** The raw record of the run, before it is judged. */
   onRecord?(record: RunRecord): void;
 }
 
@@ -48,12 +48,12 @@ export function measure(
   args: readonly string[],
   observer: Observer,
 ): Promise<BotsReport> {
-  return withCrew(runtime, options, args, observer, async (ready) => {
-    const { crew, dialect, target, progress, onProgress, startedAt, environment } = ready;
+  return withFleet(runtime, options, args, observer, async (ready) => {
+    const { fleet, dialect, target, progress, onProgress, startedAt, environment } = ready;
     const record = await run({
       runtime,
       dialect,
-      crew,
+      fleet,
       target,
       options,
       onProgress,
@@ -66,31 +66,31 @@ export function measure(
       startedAt,
       addresses: target.addresses,
       dialect,
-      processes: crew.processes,
+      processes: fleet.processes,
       environment,
     });
   });
 }
 
-/** Everything that is to be had before the first bot connects. */
+/** All that a run needs before its first bot connects. */
 export interface Ready {
   readonly startedAt: Date;
-  readonly target: Target;
+  readonly target: BotsTarget;
   readonly dialect: Dialect;
-  readonly crew: Crew;
+  readonly fleet: Fleet;
   readonly progress: Progress;
-  /** Gets to know how far the bots have come. */
-  readonly onProgress: (progress: EnlistmentProgress) => void;
+  /** Receives the bots' progress. */
+  readonly onProgress: (progress: RampUpProgress) => void;
   readonly environment: EnvironmentReport;
 }
 
 /**
- * Finds the server, looks at this machine, and gets the processes; lets them go in the end.
+ * Finds the server, checks this machine and starts the processes. Ends them when `body` is done.
  *
  * @param args The command line, for the report.
- * @throws {EnvironmentError} (rejects) when there can be no bots. What `body` throws passes through.
+ * @throws {EnvironmentError} (rejects) when the bots can't be started. Errors of `body` pass through.
  */
-export async function withCrew<T>(
+export async function withFleet<T>(
   runtime: Runtime,
   options: BotsOptions,
   args: readonly string[],
@@ -108,26 +108,26 @@ export async function withCrew<T>(
   const findings = preflight({ n, processes, addresses: addresses.length, isLoopback }, facts);
   observer.onFindings(findings);
   if (findings.some(({ isFatal }) => isFatal)) {
-    throw new EnvironmentError("not started; see above for what mends it");
+    throw new EnvironmentError("not started; the lines above say what to change");
   }
   const dialect = createDialect(dialectName, { topic, data }, keys);
-  const crew = await Crew.muster(
+  const fleet = await Fleet.start(
     runtime,
     { n, processes, addresses, port, tls, keys, retries, dialect: dialectName, topic, data },
   );
   try {
-    const progress = await observer.onStart(() => crew.dismiss());
+    const progress = await observer.onStart(() => fleet.abandon());
     const environment = environmentReport(runtime, facts, args);
     const stall = retries === "forever"
       ? new StallWatch(n, (text) => observer.onStall?.(text))
       : null;
-    const onProgress = (reached: EnlistmentProgress) => {
+    const onProgress = (reached: RampUpProgress) => {
       progress.update(reached.subscribed);
       stall?.look(reached);
     };
-    return await body({ startedAt, target, dialect, crew, progress, onProgress, environment });
+    return await body({ startedAt, target, dialect, fleet, progress, onProgress, environment });
   } finally {
-    crew.dismiss();
+    fleet.abandon();
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * One bot.
+ * The handler of one bot's connection.
  *
  * @module
  */
@@ -8,70 +8,76 @@ import type { Connection, ConnectionHandler } from "../../runtime/types.ts";
 import type { Dialect } from "../dialects/dialect.ts";
 import type { Expectation } from "./expectation.ts";
 
-/** What the server said to a bot whose connection it will close. */
+/** The server's words to a bot whose connection it is about to close. */
 export interface Refusal {
-  /** In a word or a short text, the same for all that are refused for one reason. */
+  /** A word or a short text, the same for all bots that are refused for one reason. */
   readonly reason: string;
-  /** All of it, for people. */
+  /** The full text, for people. */
   readonly text: string;
-  /** In how many milliseconds to come back; `null` where it didn't say. */
+  /** Milliseconds to wait before coming back; `null` if the server didn't say. */
   readonly retryAfterMs: number | null;
 }
 
-/** What a bot tells whoever keeps count. Bots are told apart by their index. */
-export interface BotKeeper {
+/** The events of all bots of a group. `index` says which bot it was. */
+export interface BotEvents {
   /** The server has accepted the connection. */
   onGreeted(index: number): void;
   /** The bot is subscribed. */
   onSubscribed(index: number): void;
-  /** The server said why it will close the connection. */
+  /** The server said why it is about to close the connection. */
   onRefused(index: number, refusal: Refusal): void;
-  /** The bot, subscribed, has the message that is expected, byte for byte. */
+  /** The bot is subscribed and received the expected message, byte for byte. */
   onExpected(index: number): void;
-  /** The bot has some other message, or something where no frame of its kind belongs. */
+  /**
+   * The bot received another message, or a frame that doesn't belong there. `frame` is lent until this
+   * returns.
+   */
   onOther(index: number, frame: Uint8Array, isMessage: boolean): void;
-  /** The connection is gone: once, last. */
+  /** The connection is gone. Comes once, as the last event. */
   onClosed(index: number): void;
 }
 
-/** What a bot keeps of a frame that doesn't end: far more than any message it asks for. */
+/** The most bytes kept of an unfinished frame: far more than any message that a bot asks for. */
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 
 const CONNECTED = -1;
 const SUBSCRIBED = 0;
 
 /**
- * A 2009 flash client as a connection's handler. It is made by the thousand and woken by the thousand
- * in the same moment, so it has few fields and no closure, timer or decoder, and where the expected
- * message arrives it only compares bytes, however the message was split on its way.
+ * A Flash client of 2009 as a connection's handler. Thousands of bots are made, and thousands are woken
+ * at the same moment. So a bot has few fields and no closure, timer or decoder, and it only compares
+ * bytes when the expected message arrives, however the message was split on its way.
  */
 export class Bot implements ConnectionHandler {
   readonly #connection: Connection;
   readonly #dialect: Dialect;
-  readonly #keeper: BotKeeper;
+  readonly #events: BotEvents;
   readonly #expectation: Expectation;
   readonly #index: number;
-  /** `CONNECTED`, then how many acknowledgements are to come, which is 0 when `SUBSCRIBED`. */
+  /** `CONNECTED`, then the number of acknowledgements that are still missing: 0 is `SUBSCRIBED`. */
   #state = CONNECTED;
-  /** The beginning of a frame: a view of the expected one for as long as it is the same. */
+  /** The beginning of a frame. It is a view of the expected frame while both are the same. */
   #partial: Uint8Array | null = null;
-  /** A chunk is in flight. */
+  /** The connection hasn't taken the last chunk completely yet. */
   #writing = false;
-  /** What is to be sent after it. */
+  /** The bytes to send after that chunk. */
   #waiting: Uint8Array | null = null;
   #closing = false;
 
-  /** Sends the opening, so it's to be made where a connection is given its handler. */
+  /**
+   * Sends the dialect's opening at once. So make a bot in the function that gives a connection its
+   * handler.
+   */
   constructor(
     connection: Connection,
     dialect: Dialect,
-    keeper: BotKeeper,
+    events: BotEvents,
     expectation: Expectation,
     index: number,
   ) {
     this.#connection = connection;
     this.#dialect = dialect;
-    this.#keeper = keeper;
+    this.#events = events;
     this.#expectation = expectation;
     this.#index = index;
     this.#send(dialect.opening);
@@ -84,7 +90,7 @@ export class Bot implements ConnectionHandler {
       const matched = expectation.match(before, chunk);
       if (matched === expectation.frame?.length) {
         this.#partial = null;
-        return this.#keeper.onExpected(this.#index);
+        return this.#events.onExpected(this.#index);
       }
       if (matched > 0) {
         this.#partial = expectation.beginning(matched);
@@ -108,20 +114,20 @@ export class Bot implements ConnectionHandler {
 
   #keep(bytes: Uint8Array, start: number): void {
     if (bytes.length - start > MAX_FRAME_BYTES) {
-      this.#keeper.onOther(this.#index, bytes, false);
+      this.#events.onOther(this.#index, bytes, false);
       this.abandon();
     } else this.#partial = bytes.slice(start);
   }
 
   #onFrame(frame: Uint8Array): void {
     if (this.#state === SUBSCRIBED && this.#expectation.match(null, frame) === frame.length) {
-      return this.#keeper.onExpected(this.#index);
+      return this.#events.onExpected(this.#index);
     }
     const kind = this.#dialect.kindOf(frame);
     if (kind === "heartbeat") this.#send(this.#dialect.heartbeatReply);
     else if (kind === "refusal") {
       const dialect = this.#dialect;
-      this.#keeper.onRefused(this.#index, {
+      this.#events.onRefused(this.#index, {
         reason: dialect.refusalReason(frame),
         text: dialect.refusalText(frame),
         retryAfterMs: dialect.retryAfterMs?.(frame) ?? null,
@@ -129,13 +135,13 @@ export class Bot implements ConnectionHandler {
     } else if (kind === "greeting" && this.#state === CONNECTED) {
       this.#state = this.#dialect.acknowledgements;
       this.#send(this.#dialect.subscribe);
-      this.#keeper.onGreeted(this.#index);
+      this.#events.onGreeted(this.#index);
     } else if (kind === "acknowledgement" && this.#state > SUBSCRIBED) {
-      if (--this.#state === SUBSCRIBED) this.#keeper.onSubscribed(this.#index);
-    } else this.#keeper.onOther(this.#index, frame, kind === "message");
+      if (--this.#state === SUBSCRIBED) this.#events.onSubscribed(this.#index);
+    } else this.#events.onOther(this.#index, frame, kind === "message");
   }
 
-  /** Unsubscribes and closes, as a client does that has seen enough. */
+  /** Unsubscribes and closes the connection in order. */
   leave(): void {
     if (this.#closing) return;
     if (this.#state === SUBSCRIBED) this.#send(this.#dialect.unsubscribe);
@@ -143,7 +149,7 @@ export class Bot implements ConnectionHandler {
     if (!this.#writing || this.#waiting === null) this.#connection.close();
   }
 
-  /** Drops the connection. */
+  /** Drops the connection without a goodbye. */
   abandon(): void {
     this.#closing = true;
     this.#connection.destroy();
@@ -173,7 +179,7 @@ export class Bot implements ConnectionHandler {
 
   onClose(): void {
     this.#closing = true;
-    this.#keeper.onClosed(this.#index);
+    this.#events.onClosed(this.#index);
   }
 }
 

@@ -1,13 +1,13 @@
 import type { ConnectOptions, TlsTrust } from "../../runtime/types.ts";
 
-/** Where a server listens, but for the address. */
+/** A server's port, and how it is spoken to there. */
 export interface Port {
   readonly port: number;
-  /** Whom to believe, where the server speaks TLS. */
+  /** The certificates to accept; `null` for a server without TLS. */
   readonly tls: TlsTrust | null;
 }
 
-/** How to connect to a server at one of its addresses. */
+/** The options that connect to a server at one of its addresses. `timeoutMs` is in milliseconds. */
 export function endpoint(hostname: string, { port, tls }: Port, timeoutMs: number): ConnectOptions {
   const to = { transport: "tcp", hostname, port, timeoutMs } as const;
   return tls === null ? to : { ...to, tls };

@@ -1,5 +1,5 @@
 /**
- * The bytes that the bots of a process expect.
+ * The frame that the bots of a process expect.
  *
  * @module
  */
@@ -7,28 +7,28 @@
 import { Buffer } from "node:buffer";
 
 /**
- * The frame that each bot should receive in a round. It isn't known beforehand, since the server puts
- * its timestamp in: the first frame that passes the full check is what all others are compared with.
+ * The frame that each bot should receive in a round. It isn't known before, because the server puts its
+ * timestamp in. The first frame that passes the full check is the one that all others are compared with.
  */
 export class Expectation {
   #frame: Uint8Array | null = null;
 
-  /** The frame, which nobody may write to, or `null` while none has been checked. */
+  /** The frame, which callers must not change; `null` until the first one is checked. */
   get frame(): Uint8Array | null {
     return this.#frame;
   }
 
-  /** Takes a checked frame, by copying it; `null` expects nothing. */
+  /** Copies a checked frame and expects it from now on; `null` expects nothing. */
   set(frame: Uint8Array | null): void {
     this.#frame = frame === null ? null : frame.slice();
   }
 
   /**
-   * Compares the frame with what a bot has received.
+   * Compares the frame with the bytes that a bot has received.
    *
-   * @param before What came before `chunk`: `null`, or what {@linkcode beginning} gave.
-   * @returns how many bytes of the frame have arrived, or -1 when they differ, when `chunk` goes on
-   * behind the frame's end, or when something else came before or nothing is expected.
+   * @param before The bytes before `chunk`: `null` for none, or the result of {@linkcode beginning}.
+   * @returns how many bytes of the frame have arrived; -1 if the bytes differ, if `chunk` goes past the
+   * frame's end, if other bytes came before, or if nothing is expected.
    */
   match(before: Uint8Array | null, chunk: Uint8Array): number {
     const frame = this.#frame;

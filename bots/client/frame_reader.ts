@@ -1,9 +1,9 @@
 import type { Dialect } from "../dialects/dialect.ts";
 
-/** What of a frame that doesn't end is kept: what a publisher is told has some hundred bytes. */
+/** The most bytes kept of an unfinished frame. A publisher receives frames of some hundred bytes. */
 const MAX_FRAME_BYTES = 64 * 1024;
 
-/** Splits what a server says to one of the few connections that aren't bots into frames. */
+/** Splits a server's bytes into frames, for the few connections that aren't bots. */
 export class FrameReader {
   readonly #dialect: Dialect;
   #rest: Uint8Array = new Uint8Array(0);
@@ -13,8 +13,8 @@ export class FrameReader {
   }
 
   /**
-   * Takes the next bytes, and gives the frames that they complete, in buffers of their own. A frame that
-   * gets too long is dropped, as far as it has come.
+   * Takes the next bytes and returns the frames that they complete, in buffers that belong to the caller.
+   * An unfinished frame that gets too long is dropped.
    */
   push(chunk: Uint8Array): Uint8Array[] {
     const bytes = new Uint8Array(this.#rest.length + chunk.length);

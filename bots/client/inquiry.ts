@@ -1,5 +1,5 @@
 /**
- * Asking a server why it doesn't do what it was asked for.
+ * Asks a server why it refuses a subscription or a message.
  *
  * @module
  */
@@ -15,15 +15,18 @@ import type { Dialect } from "../dialects/dialect.ts";
 import { endpoint, type Port } from "./endpoint.ts";
 import { FrameReader } from "./frame_reader.ts";
 
-/** What the server says, it says at once; of a message that it takes, it says nothing. */
+/**
+ * Milliseconds to wait for an answer. A server refuses at once, and it doesn't answer a message that it
+ * accepts.
+ */
 const PATIENCE_MS = 3000;
 
 /**
- * Asks again, with one more connection, for a subscription or for leave to publish. A Janus server closes
- * the connection of a client of 2009 without a word, but tells others why.
+ * Opens one more connection and asks again for a subscription, or to publish. A Janus server closes the
+ * connection of a client of 2009 without a word, but tells a client of today why.
  *
- * @returns what the server said; `null` where it had nothing against it, said nothing, couldn't be reached,
- * or had said all before.
+ * @returns the server's refusal; `null` if it accepted, said nothing or couldn't be reached, or if the
+ * dialect already told the bots every reason.
  */
 export async function ask(
   runtime: Runtime,

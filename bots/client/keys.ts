@@ -8,11 +8,11 @@ import { MAX_SPELLED_KEY_BYTES } from "../../protocol/action.ts";
 import { EnvironmentError, quote, UsageError } from "../../cli/command_line.ts";
 import { readKeyFile } from "../../cli/key_file.ts";
 
-/** The flag that has the key itself for its value. */
+/** The flag whose value is the key itself. */
 const KEY_FLAG = "--key";
 
 /**
- * The keys of a command line, and the first one in each file that it names.
+ * The keys of a command line, and the first key of each file that it names.
  *
  * @throws {UsageError} if a key is too long.
  * @throws {EnvironmentError} if a file can't be read, holds no key, or isn't UTF-8.
@@ -35,7 +35,7 @@ function checked(key: string, name: string): string {
   throw new UsageError(`${name} is too long: at most ${MAX_SPELLED_KEY_BYTES - 2} bytes`);
 }
 
-/** A command line as it may be written down: with stars for each key. */
+/** A copy of a command line with stars in place of keys, so that it can be printed. */
 export function withoutKeys(args: readonly string[]): string[] {
   return args.map((arg, at) => {
     if (args[at - 1] === KEY_FLAG) return "***";

@@ -1,5 +1,5 @@
 /**
- * The one more connection that publishes.
+ * The connection that publishes a run's messages.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import { FrameReader } from "./frame_reader.ts";
 import { RefusalError } from "./refusal.ts";
 import { clockMs } from "../measures/clock.ts";
 
-/** As long as a bot gives a connect. */
+/** Milliseconds for the connect, and again for the greeting: the same as a bot's. */
 const PATIENCE_MS = 3000;
 
 /** A connection that the server has greeted, and that has one message to publish. */
-export class Publisher implements ConnectionHandler {
+export class BotsPublisher implements ConnectionHandler {
   readonly #dialect: Dialect;
   readonly #connection: Connection;
   readonly #greeted = Promise.withResolvers<void>();
-  /** Nothing is in flight. */
+  /** Resolves when the opening is sent. */
   readonly #drained = Promise.withResolvers<void>();
   readonly #refused = Promise.withResolvers<void>();
   readonly #reader: FrameReader;
@@ -31,7 +31,7 @@ export class Publisher implements ConnectionHandler {
   private constructor(dialect: Dialect, connection: Connection) {
     this.#dialect = dialect;
     this.#connection = connection;
-    // Whether it fails before or after someone waits for it, it's the waiting one's to handle.
+    // A failure belongs to the caller that awaits it, even if it happens before that.
     this.#greeted.promise.catch(() => {});
     this.#reader = new FrameReader(dialect);
     this.#writer = new ChunkWriter(connection);
@@ -40,22 +40,22 @@ export class Publisher implements ConnectionHandler {
   }
 
   /**
-   * Connects, and waits for the greeting: so the message's way doesn't begin with a connection in the
-   * server's backlog, and a refusal is told from a message that got lost.
+   * Connects, and waits for the greeting. So the measured time doesn't begin in the server's backlog, and
+   * a refusal can be told from a lost message.
    *
-   * @throws {EnvironmentError} (rejects) if the server doesn't take the connection; the cause is a
-   * {@linkcode RefusalError} where it says why.
+   * @throws {EnvironmentError} (rejects) if the server doesn't accept the connection. Its `cause` is a
+   * {@linkcode RefusalError} if the server said why.
    */
   static async connect(
     runtime: Runtime,
     dialect: Dialect,
     hostname: string,
     place: Port,
-  ): Promise<Publisher> {
-    let publisher: Publisher | undefined;
+  ): Promise<BotsPublisher> {
+    let publisher: BotsPublisher | undefined;
     const to = endpoint(hostname, place, PATIENCE_MS);
     try {
-      await runtime.connect(to, (connection) => publisher = new Publisher(dialect, connection));
+      await runtime.connect(to, (connection) => publisher = new BotsPublisher(dialect, connection));
       const timer = setTimeout(
         () => publisher!.#greeted.reject(new Error(`no greeting within ${PATIENCE_MS / 1000} s`)),
         PATIENCE_MS,
@@ -75,20 +75,20 @@ export class Publisher implements ConnectionHandler {
     return publisher!;
   }
 
-  /** What the server has said against the connection or its message; `null` for nothing. */
+  /** The server's refusal of the connection or its message; `null` if there is none. */
   get refusal(): string | null {
     return this.#refusal;
   }
 
-  /** Resolves as soon as there is a {@linkcode Publisher.refusal}, which may be never. */
+  /** Resolves as soon as there is a {@linkcode BotsPublisher.refusal}; perhaps never. */
   get refused(): Promise<void> {
     return this.#refused.promise;
   }
 
   /**
-   * Publishes, and closes where that is the dialect's way.
+   * Publishes, then closes the connection if that is the dialect's way.
    *
-   * @returns the moment before the first byte left, by {@linkcode clockMs}.
+   * @returns the moment before the first byte is sent, in milliseconds by {@linkcode clockMs}.
    */
   publish(): number {
     const bytes = this.#dialect.publish(Math.floor(clockMs() * 1000));
@@ -98,7 +98,7 @@ export class Publisher implements ConnectionHandler {
     return publishedAtMs;
   }
 
-  /** Drops what is left of the connection. */
+  /** Drops the connection if it is still open. */
   release(): void {
     this.#connection.destroy();
   }

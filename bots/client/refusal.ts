@@ -1,20 +1,20 @@
 /**
- * What to do about what a server says to those it refuses.
+ * Remedies for a server's refusals.
  *
  * @module
  */
 
 import { counted } from "../../cli/counted.ts";
 
-/** The server's own words, as the cause of what is thrown on their account. */
+/** A refusal in the server's own words, as the `cause` of another error. */
 export class RefusalError extends Error {
   override readonly name = "RefusalError";
 }
 
 /**
- * How to mend a refusal, as a sentence's next part; empty where the words say all.
+ * The remedy for a refusal, to append to a sentence; empty if there is none to add.
  *
- * @param refusal The code, and perhaps more words behind it.
+ * @param refusal The server's code, and perhaps its text after it.
  * @param n How many bots the server should have had room for.
  */
 export function remedyFor(refusal: string, n: number): string {

@@ -13,7 +13,7 @@ import { RedisDialect } from "./redis_dialect.ts";
 /** A protocol's name, which is also the scheme of its servers' addresses. */
 export type DialectName = "janus" | "nats" | "redis";
 
-/** The port on which a protocol's servers listen unless they are told otherwise. */
+/** The default port of each protocol's servers. */
 export const DEFAULT_PORTS: Readonly<Record<DialectName, number>> = {
   janus: 8081,
   nats: 4222,
@@ -21,10 +21,10 @@ export const DEFAULT_PORTS: Readonly<Record<DialectName, number>> = {
 };
 
 /**
- * A dialect for one topic and one message.
+ * Creates a dialect for one topic and one message.
  *
- * @param keys What to show the server, which Janus servers alone can ask for.
- * @throws {RangeError} if the topic is none in that protocol.
+ * @param keys The keys to authenticate with, which only Janus servers ask for.
+ * @throws {RangeError} if the topic isn't valid in that protocol.
  */
 export function createDialect(
   name: DialectName,

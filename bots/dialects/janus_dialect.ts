@@ -22,12 +22,12 @@ import { membersOf, type MessageContent, PublishedMessage, textOf } from "./publ
 const NOTHING = new Uint8Array(0);
 
 /**
- * Says what a bot of 2009 said, byte for byte: each frame behind its marker, without which Janus hung up.
- * It doesn't answer `PING`. The bots of 2009 never did (they meant to, and crashed), no server of the
+ * Sends what a bot of 2009 sent, byte for byte: each frame behind its marker, without which Janus hung
+ * up. It doesn't answer `PING`. The bots of 2009 never did (they meant to, and crashed), no server of the
  * protocol closes them for it, and a `PONG` would make them clients of today.
  *
- * With keys, which no client of 2009 could show, it speaks as a client of today from its first byte: without
- * the marker, and it answers `PING`.
+ * With keys, which no client of 2009 could send, it speaks as a client of today from its first byte: it
+ * sends no marker, and it answers `PING`.
  */
 export class JanusDialect implements Dialect {
   readonly name = "janus";
@@ -44,7 +44,7 @@ export class JanusDialect implements Dialect {
   readonly #publish: Uint8Array;
 
   /**
-   * @param keys What to show the server; none for a client of 2009.
+   * @param keys The keys to authenticate with; none for a client of 2009.
    * @throws {RangeError} if the topic isn't valid.
    */
   constructor(content: MessageContent, keys: readonly string[] = []) {
@@ -102,7 +102,7 @@ export class JanusDialect implements Dialect {
   }
 }
 
-/** What a client of today says, whom the server tells why it refuses it. */
+/** The frames of a client of today, which the server tells why it refuses it. */
 function inquiryOf(content: MessageContent, keys: readonly string[]): Inquiry {
   const { text } = new PublishedMessage({ ...content, topic: anotherTopic(content.topic) });
   return {
@@ -113,9 +113,9 @@ function inquiryOf(content: MessageContent, keys: readonly string[]): Inquiry {
 }
 
 /**
- * As long as the other, so that a message has the same size, and nobody's: it reaches no subscriber.
+ * A random topic of the same length, so that the message keeps its size but reaches no subscriber.
  *
- * @param topic A valid one: it isn't empty.
+ * @param topic A valid topic, so it isn't empty.
  */
 function anotherTopic(topic: string): string {
   const length = Math.min(utf8Bytes(JSON.stringify(topic)).length - 2, MAX_TOPIC_BYTES);

@@ -11,16 +11,19 @@ import { type MessageContent, PublishedMessage, textOf } from "./published_messa
 
 const encoder = new TextEncoder();
 
-/** `protocol` 0: a client that isn't told of changes in the cluster, and so needn't follow them. */
+/** `protocol` 0: the server doesn't tell this client of changes in the cluster. */
 const CONNECT =
   `CONNECT {"verbose":false,"pedantic":false,"lang":"hotwheels-bots","version":"1","protocol":0}\r\n`;
 
 const CR_LF = "\r\n";
 
-/** One connection has one subscription. */
+/** The subscription's ID. Each connection has one subscription. */
 const SUBSCRIPTION = "1";
 
-/** What a subject may not hold: blanks end it, and a wildcard would subscribe to more than one topic. */
+/**
+ * A subject must not hold blanks, which end it, or wildcards, which would subscribe to more than one
+ * topic.
+ */
 const NOT_A_SUBJECT = /[\s*>]|^\.|\.$|\.\./;
 
 /** Subscribes to the topic as a subject. The publisher puts the timestamp in, since NATS doesn't. */
@@ -46,7 +49,7 @@ export class NatsDialect implements Dialect {
     }
     this.#subject = topic;
     this.#message = new PublishedMessage(content);
-    // The answer to PING comes when what stands before it is done.
+    // The server answers PING after it has handled everything before it.
     this.subscribe = encoder.encode(`${CONNECT}SUB ${topic} ${SUBSCRIPTION}\r\nPING\r\n`);
   }
 
@@ -102,7 +105,7 @@ interface MessageLine {
   readonly payloadBytes: number;
 }
 
-/** `MSG <subject> <sid> [reply-to] <#bytes>`; `null` where the line isn't that. */
+/** Parses `MSG <subject> <sid> [reply-to] <#bytes>`; `null` if the line is anything else. */
 function messageLine(line: Uint8Array): MessageLine | null {
   const text = textOf(line) ?? "";
   const match = /^MSG\s+(\S+)\s+(\S+)\s+(?:\S+\s+)?(\d+)\r\n$/i.exec(text);
@@ -110,7 +113,7 @@ function messageLine(line: Uint8Array): MessageLine | null {
   return { subject: match[1]!, subscription: match[2]!, payloadBytes: Number(match[3]) };
 }
 
-/** Behind the line feed; 0 where there is none. */
+/** The offset behind the next line feed; 0 if there is none. */
 function endOfLine(bytes: Uint8Array, start: number): number {
   return bytes.indexOf(0x0a, start) + 1;
 }

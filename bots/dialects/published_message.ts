@@ -1,5 +1,5 @@
 /**
- * The message that bots publish, whatever the protocol that carries it.
+ * The message that bots publish, in whichever protocol.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { MAX_TIMESTAMP_BYTES, parseTimestamp, writeTimestamp } from "../../protocol/timestamp.ts";
 import type { Examination } from "./dialect.ts";
 
-/** What the bots publish, and then expect. */
+/** The content that the bots publish and then expect. */
 export interface MessageContent {
   readonly topic: string;
   readonly data: string;
@@ -16,12 +16,12 @@ export interface MessageContent {
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const damaged: Examination = { verdict: "damaged", stampMicros: null };
 
-/** A JSON object with the members of 2009, which a timestamp comes to stand before. */
+/** A JSON object with the members of 2009. The timestamp is put before them. */
 export class PublishedMessage {
-  /** Without a timestamp. */
+  /** The JSON text without a timestamp. */
   readonly text: string;
   readonly #topic: string;
-  /** Names and values of the members as they must arrive, behind the timestamp. */
+  /** The members in the order in which they must arrive, after the timestamp. */
   readonly #members: readonly (readonly [string, string])[];
 
   constructor({ topic, data }: MessageContent) {
@@ -32,7 +32,7 @@ export class PublishedMessage {
   }
 
   /**
-   * The message as a Janus server would send it on, for a protocol that stamps nothing.
+   * The message with a timestamp, as a Janus server would send it, for protocols whose servers add none.
    *
    * @param micros Whole microseconds since the Unix epoch.
    */
@@ -56,7 +56,7 @@ export class PublishedMessage {
   }
 }
 
-/** The text; `undefined` where it isn't UTF-8. */
+/** Decodes UTF-8; `undefined` if the bytes aren't valid. */
 export function textOf(bytes: Uint8Array): string | undefined {
   try {
     return decoder.decode(bytes);
@@ -65,7 +65,7 @@ export function textOf(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** The members of a JSON object; `undefined` where it is none. */
+/** Parses a JSON object; `undefined` if the text is anything else. */
 export function membersOf(text: string | undefined): Record<string, unknown> | undefined {
   if (text === undefined) return undefined;
   try {

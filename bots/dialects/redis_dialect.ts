@@ -14,7 +14,7 @@ const encoder = new TextEncoder();
 export class RedisDialect implements Dialect {
   readonly name = "redis";
   readonly stampedBy = "publisher";
-  /** Redis says nothing by itself; whether it takes the connection shows in its answer. */
+  /** Redis doesn't speak first. Its answer to this shows whether it accepts the connection. */
   readonly opening: Uint8Array = command("PING");
   readonly subscribe: Uint8Array;
   readonly acknowledgements = 1;
@@ -74,13 +74,16 @@ function command(...words: string[]): Uint8Array {
 
 /** A complete reply. */
 interface Reply {
-  /** The strings of an array; of anything else, its one line with the sign before it. */
+  /** The strings of an array. Any other reply is one part: its line with the sign before it. */
   readonly parts: readonly Uint8Array[];
-  /** Behind its last byte. */
+  /** The offset behind its last byte. */
   readonly end: number;
 }
 
-/** The reply that begins at `start`; `null` while it isn't complete. What is no reply is a line. */
+/**
+ * Parses the reply that begins at `start`; `null` while it isn't complete. Bytes that are no reply count
+ * as a line.
+ */
 function read(bytes: Uint8Array, start: number): Reply | null {
   const header = lineAt(bytes, start);
   if (header === null) return null;
@@ -111,13 +114,13 @@ function lineAt(bytes: Uint8Array, start: number): { line: Uint8Array; end: numb
   return end === 0 ? null : { line: bytes.subarray(start, end - 2), end };
 }
 
-/** The number behind a sign; `null` where the line isn't just that. */
+/** The number after a sign; `null` if the line holds anything else. */
 function numberOf(line: Uint8Array, sign: "*" | "$"): number | null {
   const match = /^([*$])(\d{1,9})$/.exec(textOf(line) ?? "");
   return match?.[1] === sign ? Number(match[2]) : null;
 }
 
-/** The texts of a reply's parts; what isn't UTF-8 is empty. */
+/** The texts of a reply's parts; empty for a part that isn't UTF-8. */
 function partsOf(frame: Uint8Array): string[] {
   return (read(frame, 0)?.parts ?? []).map((part) => textOf(part) ?? "");
 }

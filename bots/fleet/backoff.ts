@@ -1,15 +1,16 @@
-/** The longest first pause; it doubles with each attempt that fails. */
+/** Milliseconds: the upper bound of the first pause. It doubles with each failed attempt. */
 const FIRST_MS = 500;
 
-/** No pause is longer. */
+/** Milliseconds: the bound never grows past this. */
 const LONGEST_MS = 10_000;
 
 /**
- * How long to wait before connecting again, where the server didn't say: a random part of a bound that
- * doubles (the "full jitter" of https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/),
- * so that those who lost their connections together don't come back together.
+ * Milliseconds to wait before connecting again if the server didn't say: a random part of a bound that
+ * doubles (the "full jitter" of
+ * https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). So bots that lost their
+ * connections together don't come back together.
  *
- * @param failures Attempts that have failed since the connection was lost.
+ * @param failures Failed attempts since the connection was lost.
  * @param random From 0 up to but not including 1.
  */
 export function backoffMs(failures: number, random: number = Math.random()): number {

@@ -1,90 +1,93 @@
 /**
- * All bots of a run: one squad in this process, or several in processes of their own.
+ * All bots of a run: one group in this process, or several groups in processes of their own.
  *
  * @module
  */
 
 import type { Runtime } from "../../runtime/types.ts";
 import { createDialect } from "../dialects/dialects.ts";
-import { type EnlistmentProgress, MAX_CONNECTING } from "./ramp_up.ts";
-import { LocalSquad } from "./local_group.ts";
-import { RemoteSquad } from "./remote_group.ts";
+import { MAX_CONNECTING, type RampUpProgress } from "./ramp_up.ts";
+import { LocalGroup } from "./local_group.ts";
+import { RemoteGroup } from "./remote_group.ts";
 import { tallied } from "../measures/tally.ts";
-import type { SettleOutcome, SetupOutcome, Squad, SquadPlan, SquadRound } from "./group.ts";
-import type { SquadStorm, StormProgress } from "./reconnection.ts";
+import type { BotGroup, GroupPlan, GroupRound, SettleOutcome, SetupOutcome } from "./group.ts";
+import type { GroupStorm, StormProgress } from "./reconnection.ts";
 
-/** What the whole crew is to do. */
-export interface CrewPlan extends Omit<SquadPlan, "size" | "maxConnecting"> {
+/** The plan of the whole fleet. */
+export interface FleetPlan extends Omit<GroupPlan, "size" | "maxConnecting"> {
   readonly n: number;
   readonly processes: number;
 }
 
-/** Squads that go through the phases of a run together: none begins one before all have ended the last. */
-export class Crew {
-  readonly #squads: readonly Squad[];
+/**
+ * Groups that go through the phases of a run together: each phase ends in all groups before the next
+ * begins.
+ */
+export class Fleet {
+  readonly #groups: readonly BotGroup[];
 
-  private constructor(squads: readonly Squad[]) {
-    this.#squads = squads;
+  private constructor(groups: readonly BotGroup[]) {
+    this.#groups = groups;
   }
 
   /**
-   * Gets the processes. With one, the bots run in this process.
+   * Starts the processes. With `processes` 1, the bots run in this process.
    *
    * @throws {EnvironmentError} (rejects) if a process can't be started.
    */
-  static async muster(runtime: Runtime, plan: CrewPlan): Promise<Crew> {
+  static async start(runtime: Runtime, plan: FleetPlan): Promise<Fleet> {
     const { n, processes } = plan;
-    // What one listener's backlog can take is for all of them together.
+    // One listener's backlog is shared by all groups.
     const maxConnecting = Math.max(Math.floor(MAX_CONNECTING / processes), 8);
-    const plans = Array.from({ length: processes }, (_, at): SquadPlan => ({
+    const plans = Array.from({ length: processes }, (_, at): GroupPlan => ({
       ...plan,
       size: Math.floor(n * (at + 1) / processes) - Math.floor(n * at / processes),
       maxConnecting,
     }));
     if (processes === 1) {
-      return new Crew([
-        new LocalSquad(runtime, createDialect(plan.dialect, plan, plan.keys), plans[0]!),
+      return new Fleet([
+        new LocalGroup(runtime, createDialect(plan.dialect, plan, plan.keys), plans[0]!),
       ]);
     }
     const started = await Promise.allSettled(
-      plans.map((plan) => RemoteSquad.start(runtime, plan)),
+      plans.map((plan) => RemoteGroup.start(runtime, plan)),
     );
-    const crew = new Crew(
+    const fleet = new Fleet(
       started.filter((start) => start.status === "fulfilled").map(({ value }) => value),
     );
     const failed = started.find((start) => start.status === "rejected");
-    if (failed === undefined) return crew;
-    crew.dismiss();
+    if (failed === undefined) return fleet;
+    fleet.abandon();
     throw failed.reason;
   }
 
-  /** The processes, and how many bots are in each. */
+  /** The processes, and the number of bots in each. */
   get processes(): { readonly pid: number; readonly bots: number }[] {
-    return this.#squads.map(({ pid, size }) => ({ pid, bots: size }));
+    return this.#groups.map(({ pid, size }) => ({ pid, bots: size }));
   }
 
-  setUp(onProgress: (progress: EnlistmentProgress) => void): Promise<SetupOutcome[]> {
-    const ofSquad = this.#summingUp(onProgress);
-    return Promise.all(this.#squads.map((squad, at) => squad.setUp(ofSquad[at]!)));
+  setUp(onProgress: (progress: RampUpProgress) => void): Promise<SetupOutcome[]> {
+    const ofGroup = this.#summingUp(onProgress);
+    return Promise.all(this.#groups.map((group, at) => group.setUp(ofGroup[at]!)));
   }
 
-  /** Resolves with how many bots had to be waited for, in all. */
-  async gather(onProgress: (progress: EnlistmentProgress) => void): Promise<number> {
-    const ofSquad = this.#summingUp(onProgress);
+  /** Resolves with the number of bots, in all groups, that it waited for. */
+  async gather(onProgress: (progress: RampUpProgress) => void): Promise<number> {
+    const ofGroup = this.#summingUp(onProgress);
     const missing = await Promise.all(
-      this.#squads.map((squad, at) => squad.gather(ofSquad[at]!)),
+      this.#groups.map((group, at) => group.gather(ofGroup[at]!)),
     );
     return missing.reduce((sum, one) => sum + one, 0);
   }
 
-  /** For each squad, whom to tell its progress; all of it goes on as one. */
-  #summingUp(onProgress: (progress: EnlistmentProgress) => void) {
-    const all = this.#squads.map((): EnlistmentProgress => ({
+  /** A progress callback for each group, which passes on the sum of all groups. */
+  #summingUp(onProgress: (progress: RampUpProgress) => void) {
+    const all = this.#groups.map((): RampUpProgress => ({
       greeted: 0,
       subscribed: 0,
       failedAttempts: {},
     }));
-    return this.#squads.map((_, at) => (progress: EnlistmentProgress) => {
+    return this.#groups.map((_, at) => (progress: RampUpProgress) => {
       all[at] = progress;
       onProgress({
         greeted: all.reduce((sum, { greeted }) => sum + greeted, 0),
@@ -94,9 +97,9 @@ export class Crew {
     });
   }
 
-  /** Takes as long as the squad that is the last to become quiet. */
+  /** Resolves when every group is quiet. */
   async settle(): Promise<SettleOutcome> {
-    const outcomes = await Promise.all(this.#squads.map((squad) => squad.settle()));
+    const outcomes = await Promise.all(this.#groups.map((group) => group.settle()));
     return {
       settledMs: Math.max(...outcomes.map(({ settledMs }) => settledMs)),
       isQuiet: outcomes.every(({ isQuiet }) => isQuiet),
@@ -104,36 +107,36 @@ export class Crew {
   }
 
   async begin(): Promise<void> {
-    await Promise.all(this.#squads.map((squad) => squad.begin()));
+    await Promise.all(this.#groups.map((group) => group.begin()));
   }
 
-  /** Resolves when everyone who is connected has the message. */
+  /** Resolves when every connected bot has the message. */
   async received(): Promise<void> {
-    await Promise.all(this.#squads.map((squad) => squad.received()));
+    await Promise.all(this.#groups.map((group) => group.received()));
   }
 
-  collect(): Promise<SquadRound[]> {
-    return Promise.all(this.#squads.map((squad) => squad.collect()));
+  collect(): Promise<GroupRound[]> {
+    return Promise.all(this.#groups.map((group) => group.collect()));
   }
 
   async startStorm(): Promise<void> {
-    await Promise.all(this.#squads.map((squad) => squad.startStorm()));
+    await Promise.all(this.#groups.map((group) => group.startStorm()));
   }
 
   stormProgress(): Promise<StormProgress[]> {
-    return Promise.all(this.#squads.map((squad) => squad.stormProgress()));
+    return Promise.all(this.#groups.map((group) => group.stormProgress()));
   }
 
-  endStorm(): Promise<SquadStorm[]> {
-    return Promise.all(this.#squads.map((squad) => squad.endStorm()));
+  endStorm(): Promise<GroupStorm[]> {
+    return Promise.all(this.#groups.map((group) => group.endStorm()));
   }
 
-  async disband(): Promise<void> {
-    await Promise.all(this.#squads.map((squad) => squad.disband()));
+  async leave(): Promise<void> {
+    await Promise.all(this.#groups.map((group) => group.leave()));
   }
 
-  /** Drops everything, ends the processes; at any time, idempotent. */
-  dismiss(): void {
-    for (const squad of this.#squads) squad.dismiss();
+  /** Drops all connections and ends the processes. May be called at any time, more than once. */
+  abandon(): void {
+    for (const group of this.#groups) group.abandon();
   }
 }

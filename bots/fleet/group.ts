@@ -1,6 +1,6 @@
 /**
- * Bots that share one process, as the one who leads the run sees them. All times are milliseconds
- * since the Unix epoch, fractions included, by `clockMs`: one clock for all processes of a
+ * A group: the bots of one process, as the process that leads the run sees them. All times are
+ * milliseconds since the Unix epoch with fractions, by `clockMs`: one clock for all processes of a
  * machine.
  *
  * @module
@@ -8,109 +8,117 @@
 
 import type { TlsTrust } from "../../runtime/types.ts";
 import type { DialectName } from "../dialects/dialects.ts";
-import type { EnlistmentProgress } from "./ramp_up.ts";
+import type { RampUpProgress } from "./ramp_up.ts";
 import type { LoopReading } from "../measures/loop_meter.ts";
 import type { Tally } from "../measures/tally.ts";
-import type { SquadStorm, StormProgress } from "./reconnection.ts";
+import type { GroupStorm, StormProgress } from "./reconnection.ts";
 
-/** What a squad needs to know. Plain JSON: it crosses process boundaries. */
-export interface SquadPlan {
+/** The plan of a group. Plain JSON, because it crosses process boundaries. */
+export interface GroupPlan {
   readonly size: number;
-  /** IP addresses; bot number i goes to the (i modulo their number)-th. */
+  /** IP addresses of the server. Bot i connects to address number i modulo their count. */
   readonly addresses: readonly string[];
   readonly port: number;
-  /** Whom to believe, where the server speaks TLS. */
+  /** The certificates to accept; `null` for a server without TLS. */
   readonly tls: TlsTrust | null;
   readonly dialect: DialectName;
-  /** What to show the server. */
+  /** The keys to authenticate with; none for a client of 2009. */
   readonly keys: readonly string[];
   readonly topic: string;
   readonly data: string;
-  /** How many of the bots may be between connecting and the greeting. */
+  /** The most bots that may be between connecting and the greeting. */
   readonly maxConnecting: number;
-  /** How often a bot tries again to get subscribed; `"forever"` also when it loses its subscription. */
+  /**
+   * The number of times that a bot which can't get subscribed tries again; with `"forever"` also a bot
+   * that lost its subscription.
+   */
   readonly retries: number | "forever";
 }
 
-/** How setting up went. */
-export interface SetupOutcome extends EnlistmentProgress {
+/** The result of connecting and subscribing. */
+export interface SetupOutcome extends RampUpProgress {
   /** Bots that never subscribed. */
   readonly givenUp: number;
-  /** What the server said to those it refused. */
+  /** The server's refusals, counted by reason. */
   readonly refusals: Tally;
-  /** What it said to the first of them, in full; `null` where it refused none, or none with words. */
+  /** The first refusal in full; `null` if there was none, or none with words. */
   readonly firstRefusal: string | null;
-  /** When the first bot began to connect. */
+  /** The moment at which the first bot began to connect. */
   readonly beganAtMs: number;
-  /** When the last bot was subscribed. */
+  /** The moment at which the last bot was subscribed. */
   readonly endedAtMs: number;
 }
 
-/** How a pause went. */
+/** The result of waiting for quiet. */
 export interface SettleOutcome {
   readonly settledMs: number;
-  /** Whether it did become quiet before patience ran out. */
+  /** False if it didn't become quiet within the time limit. */
   readonly isQuiet: boolean;
 }
 
-/** What befell a bot in a round; bits, so that one number holds them all. */
+/** The faults of a bot in a round. Bits, so that one number holds several. */
 export const Mark = {
-  /** The right message came again. */
+  /** The right message arrived more than once. */
   duplicate: 1,
-  /** Something came that the server may never send. */
+  /** A frame arrived that the server must never send. */
   damaged: 2,
-  /** A well-formed message came that isn't the right one. */
+  /** A well-formed message arrived that isn't the published one. */
   different: 4,
-  /** An earlier round's message came only now. */
+  /** An earlier round's message arrived in this round. */
   late: 8,
 } as const;
 
-/** What a squad's bots received in one round. */
-export interface SquadRound {
-  /** The message's timestamp in microseconds, as the server gave it; `null` if it came to nobody. */
+/** The messages that a group's bots received in one round. */
+export interface GroupRound {
+  /**
+   * The server's timestamp in microseconds since the Unix epoch; `null` if no bot received the message.
+   */
   readonly stampMicros: number | null;
-  /** When each bot had the message; 0 for never. */
+  /** The moment at which each bot had the message; 0 for never. */
   readonly receivedAtMs: readonly number[];
-  /** {@linkcode Mark}s by bot, for those that have any. */
+  /** The {@linkcode Mark}s of each bot that has any. */
   readonly marks: readonly (readonly [index: number, marks: number])[];
-  /** What the server said to those whose connection it ended since the last round. */
+  /** The server's refusals since the last round, counted by reason. */
   readonly refusals: Tally;
-  /** Bots without a connection at the round's end, those included that never had one. */
+  /** Bots without a connection at the round's end, including those that never had one. */
   readonly disconnected: number;
-  /** Bots that have lost their subscription so far, and had another later. */
+  /** Bots that lost their subscription so far and got another one later. */
   readonly cameBack: number;
-  /** The process's load from the round's beginning to the last message. */
+  /** The process's load from the round's beginning to its last message. */
   readonly load: LoopReading;
 }
 
-/** The bots of one process. The methods are called in the order in which they stand here, round by round. */
-export interface Squad {
-  /** How many bots. */
+/**
+ * The bots of one process. Call the methods in the order in which they stand here; those of a round, once
+ * for each round.
+ */
+export interface BotGroup {
+  /** The number of bots. */
   readonly size: number;
-  /** The process that they are in. */
+  /** The ID of their process. */
   readonly pid: number;
-  /** Connects and subscribes everyone, as far as the server lets it. */
-  setUp(onProgress: (progress: EnlistmentProgress) => void): Promise<SetupOutcome>;
+  /** Connects and subscribes all bots, as far as the server accepts them. */
+  setUp(onProgress: (progress: RampUpProgress) => void): Promise<SetupOutcome>;
   /**
-   * Waits until those have another subscription that lost theirs, where bots try for ever; otherwise for
-   * nothing. Resolves with how many it had to wait for.
+   * With `"forever"`, waits until each bot that lost its subscription has another one; else resolves at
+   * once. Resolves with the number of bots that it waited for.
    */
-  gather(onProgress: (progress: EnlistmentProgress) => void): Promise<number>;
+  gather(onProgress: (progress: RampUpProgress) => void): Promise<number>;
   /** Waits until nothing has arrived for a while and the event loop is idle. */
   settle(): Promise<SettleOutcome>;
-  /** Begins a round: from now on the message is expected. */
+  /** Begins a round: from now on bots expect the message. */
   begin(): Promise<void>;
-  /** Resolves when everyone who is connected has the message. */
+  /** Resolves when every connected bot has the message. */
   received(): Promise<void>;
-  /** Ends the round; what still comes counts in the next. */
-  collect(): Promise<SquadRound>;
-  /** From now on, in place of rounds, bots that lose their connection come back. */
+  /** Ends the round. Messages that arrive later count in the next round. */
+  collect(): Promise<GroupRound>;
+  /** Begins a storm in place of rounds: from now on bots that lose their connection come back. */
   startStorm(): Promise<void>;
   stormProgress(): Promise<StormProgress>;
-  /** Nobody comes back any more. */
-  endStorm(): Promise<SquadStorm>;
-  /** Unsubscribes and closes all. Resolves when they are closed. */
-  disband(): Promise<void>;
-  /** Drops everything, at any time; idempotent. */
-  dismiss(): void;
+  /** Ends the storm: from now on bots stay away. */
+  endStorm(): Promise<GroupStorm>;
+  /** Unsubscribes and closes all connections. Resolves when they are closed. */
+  leave(): Promise<void>;
+  /** Drops all connections. May be called at any time, more than once. */
+  abandon(): void;
 }

@@ -1,5 +1,5 @@
 /**
- * Bots in this process.
+ * A group of bots in this process.
  *
  * @module
  */
@@ -8,58 +8,61 @@ import { Buffer } from "node:buffer";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Runtime } from "../../runtime/types.ts";
-import { Bot, type BotKeeper, type Refusal } from "../client/bot.ts";
+import { Bot, type BotEvents, type Refusal } from "../client/bot.ts";
 import type { Dialect } from "../dialects/dialect.ts";
 import { endpoint } from "../client/endpoint.ts";
-import { Enlistment, type EnlistmentProgress } from "./ramp_up.ts";
+import { RampUp, type RampUpProgress } from "./ramp_up.ts";
 import { Expectation } from "../client/expectation.ts";
 import { LoopMeter, type LoopReading } from "../measures/loop_meter.ts";
 import type { Tally } from "../measures/tally.ts";
 import {
+  type BotGroup,
+  type GroupPlan,
+  type GroupRound,
   Mark,
   type SettleOutcome,
   type SetupOutcome,
-  type Squad,
-  type SquadPlan,
-  type SquadRound,
 } from "./group.ts";
-import { Reconnection, type SquadStorm, type StormProgress } from "./reconnection.ts";
+import { type GroupStorm, Reconnection, type StormProgress } from "./reconnection.ts";
 
-/** A 2009 client gives up a connect after 3 s. */
+/** Milliseconds after which a client of 2009 gives up a connect. */
 const CONNECT_TIMEOUT_MS = 3000;
 
-/** Longer than a connect may take, its second SYN included, so that it's the server that stands still. */
+/**
+ * Milliseconds without progress until the rest is given up. It is longer than a connect with its second
+ * SYN, so that only a server that stands still is given up.
+ */
 const STALL_MS = 10_000;
 
 const PROGRESS_MS = 100;
 
-/** Quiet: nothing arrives, and nothing is late by `QUIET_DELAY_MS` or more, for `QUIET_MS`. */
+/** Milliseconds. Quiet means: for `QUIET_MS` nothing arrives and no delay reaches `QUIET_DELAY_MS`. */
 const QUIET_MS = 200;
 const QUIET_DELAY_MS = 20;
 const QUIET_STEP_MS = 50;
 const SETTLE_PATIENCE_MS = 5000;
 
-/** How long an orderly close may take before the connection is dropped. */
+/** Milliseconds for an orderly close, after which the connection is dropped. */
 const CLOSE_PATIENCE_MS = 3000;
 
-/** The bots of this process, and what they have received. */
-export class LocalSquad implements Squad, BotKeeper {
+/** The bots of this process, and the messages that they have received. */
+export class LocalGroup implements BotGroup, BotEvents {
   readonly size: number;
   readonly pid: number = process.pid;
   readonly #runtime: Runtime;
   readonly #dialect: Dialect;
-  readonly #plan: SquadPlan;
-  readonly #enlistment: Enlistment;
+  readonly #plan: GroupPlan;
+  readonly #rampUp: RampUp;
   readonly #expectation = new Expectation();
   readonly #bots: (Bot | undefined)[];
   /** 1 for a bot that is subscribed and connected. */
   readonly #live: Uint8Array;
-  /** 1 for a bot whose message the round waits for. */
+  /** 1 for a bot whose message the round still waits for. */
   readonly #isAwaited: Uint8Array;
   /** By `performance.now()`; 0 for not yet. */
   readonly #receivedAtMs: Float64Array;
   readonly #marks: Uint8Array;
-  /** Earlier rounds' frames, and who had them. */
+  /** Earlier rounds' frames, each with a 1 for every bot that had it. */
   readonly #earlier: { readonly frame: Uint8Array; readonly had: Uint8Array }[] = [];
   #meter: LoopMeter | null = null;
   #reconnection: Reconnection | null = null;
@@ -74,7 +77,7 @@ export class LocalSquad implements Squad, BotKeeper {
   #allReceived = Promise.withResolvers<void>();
   #onAllClosed: () => void = () => {};
 
-  constructor(runtime: Runtime, dialect: Dialect, plan: SquadPlan) {
+  constructor(runtime: Runtime, dialect: Dialect, plan: GroupPlan) {
     this.size = plan.size;
     this.#runtime = runtime;
     this.#dialect = dialect;
@@ -84,7 +87,7 @@ export class LocalSquad implements Squad, BotKeeper {
     this.#isAwaited = new Uint8Array(plan.size);
     this.#receivedAtMs = new Float64Array(plan.size);
     this.#marks = new Uint8Array(plan.size);
-    this.#enlistment = new Enlistment({
+    this.#rampUp = new RampUp({
       size: plan.size,
       maxConnecting: plan.maxConnecting,
       retries: plan.retries,
@@ -108,10 +111,10 @@ export class LocalSquad implements Squad, BotKeeper {
     );
   }
 
-  async setUp(onProgress: (progress: EnlistmentProgress) => void): Promise<SetupOutcome> {
+  async setUp(onProgress: (progress: RampUpProgress) => void): Promise<SetupOutcome> {
     this.#meter = await LoopMeter.open(this.#runtime);
     const beganAtMs = performance.timeOrigin + performance.now();
-    const outcome = await this.#reporting(onProgress, this.#enlistment.run());
+    const outcome = await this.#reporting(onProgress, this.#rampUp.run());
     return {
       ...outcome,
       refusals: this.#takeRefusals(),
@@ -121,20 +124,20 @@ export class LocalSquad implements Squad, BotKeeper {
     };
   }
 
-  async gather(onProgress: (progress: EnlistmentProgress) => void): Promise<number> {
-    const { missing } = this.#enlistment;
-    if (missing > 0) await this.#reporting(onProgress, this.#enlistment.complete());
+  async gather(onProgress: (progress: RampUpProgress) => void): Promise<number> {
+    const { missing } = this.#rampUp;
+    if (missing > 0) await this.#reporting(onProgress, this.#rampUp.complete());
     return missing;
   }
 
   async #reporting<T>(
-    onProgress: (progress: EnlistmentProgress) => void,
+    onProgress: (progress: RampUpProgress) => void,
     work: Promise<T>,
   ): Promise<T> {
-    const timer = setInterval(() => onProgress(this.#enlistment.progress), PROGRESS_MS);
+    const timer = setInterval(() => onProgress(this.#rampUp.progress), PROGRESS_MS);
     const outcome = await work;
     clearInterval(timer);
-    onProgress(this.#enlistment.progress);
+    onProgress(this.#rampUp.progress);
     return outcome;
   }
 
@@ -176,17 +179,17 @@ export class LocalSquad implements Squad, BotKeeper {
   }
 
   // deno-lint-ignore require-await
-  async collect(): Promise<SquadRound> {
+  async collect(): Promise<GroupRound> {
     if (this.#load === null) this.#endWindow();
     this.#inRound = false;
     const { timeOrigin } = performance;
-    const round: SquadRound = {
+    const round: GroupRound = {
       stampMicros: this.#stampMicros,
       receivedAtMs: Array.from(this.#receivedAtMs, (ms) => ms === 0 ? 0 : timeOrigin + ms),
       marks: Array.from(this.#marks.entries()).filter(([, marks]) => marks !== 0),
       refusals: this.#takeRefusals(),
       disconnected: this.size - this.#live.reduce((sum, live) => sum + live, 0),
-      cameBack: this.#enlistment.cameBack,
+      cameBack: this.#rampUp.cameBack,
       load: this.#load!,
     };
     const { frame } = this.#expectation;
@@ -200,7 +203,7 @@ export class LocalSquad implements Squad, BotKeeper {
 
   // deno-lint-ignore require-await
   async startStorm(): Promise<void> {
-    this.#enlistment.stop();
+    this.#rampUp.stop();
     this.#reconnection = new Reconnection({
       size: this.size,
       connect: (index) => this.#connect(index),
@@ -214,14 +217,14 @@ export class LocalSquad implements Squad, BotKeeper {
   }
 
   // deno-lint-ignore require-await
-  async endStorm(): Promise<SquadStorm> {
+  async endStorm(): Promise<GroupStorm> {
     const outcome = this.#reconnection!.end();
     this.#reconnection = null;
     return outcome;
   }
 
-  async disband(): Promise<void> {
-    this.#enlistment.stop();
+  async leave(): Promise<void> {
+    this.#rampUp.stop();
     let writes = 0;
     for (const bot of this.#bots) {
       if (bot === undefined) continue;
@@ -236,8 +239,8 @@ export class LocalSquad implements Squad, BotKeeper {
     this.#meter?.close();
   }
 
-  dismiss(): void {
-    this.#enlistment.stop();
+  abandon(): void {
+    this.#rampUp.stop();
     this.#abandonAll();
     this.#meter?.close();
   }
@@ -247,12 +250,12 @@ export class LocalSquad implements Squad, BotKeeper {
   }
 
   onGreeted(index: number): void {
-    this.#enlistment.onGreeted(index);
+    this.#rampUp.onGreeted(index);
   }
 
   onSubscribed(index: number): void {
     this.#live[index] = 1;
-    this.#enlistment.onSubscribed(index);
+    this.#rampUp.onSubscribed(index);
     this.#reconnection?.onSubscribed(index);
   }
 
@@ -260,7 +263,7 @@ export class LocalSquad implements Squad, BotKeeper {
     this.#firstRefusal ??= text;
     this.#reconnection?.onTold(index, reason, retryAfterMs);
     this.#refusals[reason] = (this.#refusals[reason] ?? 0) + 1;
-    this.#enlistment.onRefused(index);
+    this.#rampUp.onRefused(index);
   }
 
   onExpected(index: number): void {
@@ -280,7 +283,9 @@ export class LocalSquad implements Squad, BotKeeper {
     else this.#marks[index]! |= mark;
   }
 
-  /** The mark that a message deserves which isn't, byte for byte, the expected one; `null` for none. */
+  /**
+   * The mark for a message that isn't, byte for byte, the expected one; `null` if it is right after all.
+   */
   #judge(index: number, frame: Uint8Array): number | null {
     for (const { frame: earlier, had } of this.#earlier) {
       if (Buffer.compare(frame, earlier) !== 0) continue;
@@ -296,7 +301,8 @@ export class LocalSquad implements Squad, BotKeeper {
       this.#stampMicros = stampMicros;
       return null;
     }
-    // One message has one timestamp, so what has this one and isn't the message is a damaged copy.
+    // A message has one timestamp. So a frame with this timestamp that isn't the message is a damaged
+    // copy.
     return expected !== null && stampMicros === this.#stampMicros ? Mark.damaged : Mark.different;
   }
 
@@ -306,7 +312,7 @@ export class LocalSquad implements Squad, BotKeeper {
     this.#live[index] = 0;
     if (this.#inRound) this.#awaitNoMore(index);
     if (--this.#open === 0) this.#onAllClosed();
-    this.#enlistment.onClosed(index);
+    this.#rampUp.onClosed(index);
   }
 
   #awaitNoMore(index: number): void {
@@ -328,8 +334,8 @@ export class LocalSquad implements Squad, BotKeeper {
 }
 
 /**
- * Lets no collection that is due fall into the measured window, where the runtime lends its collector
- * (`--expose-gc`): with 19,000 sockets a full one holds Deno up for 50 to 150 ms.
+ * Collects garbage before the measured window, if the runtime allows it (`--expose-gc`), so that no
+ * collection falls into the window. With 19,000 sockets a full one holds Deno up for 50 to 150 ms.
  */
 function collectGarbage(): void {
   (globalThis as { gc?: () => void }).gc?.();

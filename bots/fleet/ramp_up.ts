@@ -1,71 +1,75 @@
 /**
- * How the bots of a process get to be connected and subscribed: not all at once, and not at the first
- * try.
+ * Connects and subscribes the bots of a process step by step, and tries again where an attempt fails.
  *
  * @module
  */
 
 import type { Tally } from "../measures/tally.ts";
 
-/** How far the bots have come. */
-export interface EnlistmentProgress {
+/** The numbers of bots greeted and subscribed so far. */
+export interface RampUpProgress {
   /** Bots that the server has greeted. */
   readonly greeted: number;
   /** Bots that are subscribed. */
   readonly subscribed: number;
-  /** Attempts that failed, those included that were made again with success. */
+  /** Failed attempts by reason, including those that were repeated with success. */
   readonly failedAttempts: Tally;
 }
 
-/** How it ended. */
-export interface EnlistmentOutcome extends EnlistmentProgress {
+/** The result of a ramp-up. */
+export interface RampUpOutcome extends RampUpProgress {
   /** Bots that were given up. */
   readonly givenUp: number;
-  /** When the last one subscribed, or else when it was over; by `performance.now()`. */
+  /**
+   * The moment at which the last bot subscribed or was given up, in milliseconds by `performance.now()`.
+   */
   readonly endedAtMs: number;
 }
 
-/** How an enlistment goes about it. */
-export interface EnlistmentPlan {
-  /** How many bots there are. */
+/** The plan of a ramp-up. */
+export interface RampUpPlan {
+  /** The number of bots. */
   readonly size: number;
-  /** How many may be between connecting and the server's greeting. */
+  /** The most bots that may be between connecting and the server's greeting. */
   readonly maxConnecting: number;
   /**
-   * How often a bot tries again. `"forever"` as in 2009: whatever the server says, however long nothing
-   * moves, and also when it loses its subscription.
+   * The number of times that a bot tries again. `"forever"`, as in 2009: also after a refusal, after any
+   * time without progress, and after a lost subscription.
    */
   readonly retries: number | "forever";
   /**
-   * Milliseconds after which the rest is given up, if there was no greeting, no subscription and no attempt
-   * that failed.
+   * Milliseconds without a greeting, a subscription or a failed attempt, after which the remaining bots
+   * are given up.
    */
   readonly stallMs: number;
-  /**
-   * Makes one attempt to connect a bot. Resolves when there is a connection, rejects when there
-   * can't be one; an error's `code` is what the tally counts.
-   */
+  /** Makes one attempt to connect a bot. Rejects if it fails; the tally counts the error's `code`. */
   readonly connect: (index: number) => Promise<void>;
   /** Drops a connected bot that is given up. */
   readonly abandon: (index: number) => void;
 }
 
-/** How many may be between connecting and the server's greeting, so that no usual backlog overflows. */
+/** The most bots between connecting and the greeting, so that no usual backlog overflows. */
 export const MAX_CONNECTING = 256;
 
-/** So many take over a second: long enough for a server that restarts. */
+/**
+ * The default of `--retries`. So many attempts take over a second: long enough for a server that
+ * restarts.
+ */
 export const DEFAULT_RETRIES = 20;
 
 /** The longest pause before another attempt, in milliseconds; the shortest is 1. As in 2009. */
 const RETRY_PAUSE_MS = 100;
 
-/** After so many attempts in vain, one more at most doubles the pause. */
+/** After so many failed attempts, each further one doubles the bound of the pause. */
 const PROMPT_ATTEMPTS = 20;
 
-/** No pause is longer: so a server that comes back is found soon, and one that doesn't isn't stormed. */
+/**
+ * Milliseconds. No pause is longer, so that a server that comes back is found soon. It isn't shorter, so
+ * that an absent server isn't flooded.
+ */
 const LONGEST_PAUSE_MS = 2000;
 
-/** How often the one timer looks for bots that may try again, and for a stall. */
+/** Milliseconds between two looks of the timer for bots that may try again, and for a stall. */
 const TICK_MS = 10;
 
 const IDLE = 0;
@@ -80,19 +84,22 @@ interface Retry {
   readonly dueMs: number;
 }
 
-/** Gets one process's bots subscribed, and keeps them so where they try for ever. */
-export class Enlistment {
-  readonly #plan: EnlistmentPlan;
+/**
+ * Gets the bots of one process subscribed; with `"forever"` also those that lose their subscription
+ * later.
+ */
+export class RampUp {
+  readonly #plan: RampUpPlan;
   readonly #maxAttempts: number;
   readonly #states: Uint8Array;
-  /** Since the last subscription. */
+  /** Attempts since the last subscription. */
   readonly #attempts: Uint32Array;
-  /** 1 for a bot that has lost a subscription, 2 for one that has had another since. */
+  /** 1 for a bot that lost its subscription, 2 for one that got another one since. */
   readonly #losses: Uint8Array;
   readonly #failedAttempts: Tally = {};
   /** Bots that wait for their next attempt. */
   #retries: Retry[] = [];
-  /** Bots that may make it now. */
+  /** Bots that may make their next attempt now. */
   #due: number[] = [];
   #next = 0;
   #connecting = 0;
@@ -101,13 +108,13 @@ export class Enlistment {
   #givenUp = 0;
   #cameBack = 0;
   #lastProgressMs = 0;
-  /** The same, or when an attempt failed that is to be made again. */
+  /** The moment of the last progress, or of the last failed attempt that will be repeated. */
   #lastMoveMs = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #completion: PromiseWithResolvers<void> | null = null;
   #isOver = false;
 
-  constructor(plan: EnlistmentPlan) {
+  constructor(plan: RampUpPlan) {
     this.#plan = plan;
     this.#maxAttempts = plan.retries === "forever" ? Infinity : plan.retries + 1;
     this.#states = new Uint8Array(plan.size);
@@ -115,8 +122,8 @@ export class Enlistment {
     this.#losses = new Uint8Array(plan.size);
   }
 
-  /** Connects and subscribes everyone; resolves when each bot is subscribed or given up. Once only. */
-  async run(): Promise<EnlistmentOutcome> {
+  /** Connects and subscribes all bots. Resolves when each is subscribed or given up. Call it once. */
+  async run(): Promise<RampUpOutcome> {
     this.#lastProgressMs = performance.now();
     this.#startTimer();
     this.#fill();
@@ -124,7 +131,7 @@ export class Enlistment {
     return { ...this.progress, givenUp: this.#givenUp, endedAtMs: this.#lastProgressMs };
   }
 
-  /** Resolves when no bot is on its way to a subscription, the first or another. */
+  /** Resolves when no bot is on its way to a subscription, whether its first or a later one. */
   complete(): Promise<void> {
     this.#completion ??= Promise.withResolvers();
     const { promise } = this.#completion;
@@ -132,7 +139,7 @@ export class Enlistment {
     return promise;
   }
 
-  get progress(): EnlistmentProgress {
+  get progress(): RampUpProgress {
     return {
       greeted: this.#greeted,
       subscribed: this.#subscribed,
@@ -145,12 +152,12 @@ export class Enlistment {
     return this.#plan.size - this.#subscribed - this.#givenUp;
   }
 
-  /** Bots that had lost their subscription, and had another later. */
+  /** Bots that lost their subscription and got another one later. */
   get cameBack(): number {
     return this.#cameBack;
   }
 
-  /** From now on no bot is connected any more; idempotent. */
+  /** Connects no bot from now on. May be called more than once. */
   stop(): void {
     this.#isOver = true;
     clearInterval(this.#timer);
@@ -181,7 +188,7 @@ export class Enlistment {
     this.#checkEnd();
   }
 
-  /** The server won't have a bot: it isn't asked again, unless bots try for ever. */
+  /** The server refused a bot. The bot doesn't try again, except with `"forever"`. */
   onRefused(index: number): void {
     if (this.#isOver) return;
     if (this.#plan.retries === "forever") return this.#plan.abandon(index);

@@ -2,63 +2,66 @@ import { clockMs } from "../measures/clock.ts";
 import type { Tally } from "../measures/tally.ts";
 import { backoffMs } from "./backoff.ts";
 
-/** A time in which one bot had no subscription. */
+/** A time during which one bot had no subscription. Milliseconds by {@linkcode clockMs}. */
 export interface Outage {
-  /** When the connection was gone, by {@linkcode clockMs}. */
+  /** The moment at which the connection was lost. */
   readonly lostAtMs: number;
-  /** When the bot was subscribed again; `null` for not at all. */
+  /** The moment at which the bot was subscribed again; `null` if it never was. */
   readonly backAtMs: number | null;
 }
 
-/** What befell one process's bots. */
-export interface SquadStorm {
-  /** Of all bots; one may have had several. */
+/** The result of a storm for the bots of one process. */
+export interface GroupStorm {
+  /** The outages of all bots. A bot may have had several. */
   readonly outages: readonly Outage[];
-  /** Bots that had any. */
+  /** Bots that had at least one outage. */
   readonly struck: number;
-  /** Connections that were tried for. */
+  /** Attempts to connect again. */
   readonly attempts: number;
-  /** Attempts that failed, by reason. */
+  /** Failed attempts by reason. */
   readonly failedAttempts: Tally;
-  /** What the server said to those whose connection it ended, or refused. */
+  /** The server's refusals and goodbyes, counted by reason. */
   readonly told: Tally;
-  /** How often it said when to come back. */
+  /** The number of times that the server said when to come back. */
   readonly appointments: number;
 }
 
-/** How far a storm has come. */
+/** The state of a storm so far. */
 export interface StormProgress {
-  /** Bots that have lost a connection so far. */
+  /** Bots that lost a connection so far. */
   readonly struck: number;
-  /** Bots that are without one now. */
+  /** Bots without a connection now. */
   readonly out: number;
-  /** When one was lost or had again, or is due to be tried for because the server said so; by {@linkcode clockMs}. */
+  /**
+   * The latest moment at which a connection was lost or restored, or at which the server told a bot to
+   * come back (which may be in the future). By {@linkcode clockMs}.
+   */
   readonly lastChangeMs: number;
 }
 
-/** What a reconnection needs. */
+/** The plan of a reconnection. */
 export interface ReconnectionPlan {
   readonly size: number;
-  /** Makes one attempt; rejects when there can't be a connection, with a `code` in the error. */
+  /** Makes one attempt to connect a bot. Rejects if it fails, with a `code` in the error. */
   readonly connect: (index: number) => Promise<void>;
-  /** Drops a connection that doesn't get as far as a subscription. */
+  /** Drops a connection that didn't get as far as a subscription. */
   readonly abandon: (index: number) => void;
 }
 
-/** How long a connection may take from being asked for to being subscribed. */
+/** Milliseconds from a connect to the subscription, after which the attempt is given up. */
 const ATTEMPT_MS = 10_000;
 
-/** A server that says to come back later than this isn't believed. */
+/** Milliseconds. A longer `retry_after_ms` is cut to this. */
 const MAX_APPOINTMENT_MS = 3_600_000;
 
-/** Bots that lose their connections and come back, each by itself. */
+/** Brings bots back that lose their connections, each by itself. */
 export class Reconnection {
   readonly #plan: ReconnectionPlan;
-  /** By {@linkcode clockMs}; 0 for a bot that isn't out. */
+  /** The moment of each bot's loss by {@linkcode clockMs}; 0 for a bot that has a subscription. */
   readonly #lostAtMs: Float64Array;
   readonly #failures: Uint8Array;
   readonly #isStruck: Uint8Array;
-  /** What the server said just before it closed. */
+  /** The `retry_after_ms` that the server sent just before it closed, by bot. */
   readonly #appointments = new Map<number, number>();
   readonly #timers = new Map<number, ReturnType<typeof setTimeout>>();
   readonly #outages: Outage[] = [];
@@ -82,7 +85,7 @@ export class Reconnection {
     return { struck: this.#struck, out: this.#out, lastChangeMs: this.#lastChangeMs };
   }
 
-  /** The server said why it will close, and perhaps after how many milliseconds to come back. */
+  /** The server said why it is about to close, and perhaps after how many milliseconds to come back. */
   onTold(index: number, reason: string, retryAfterMs: number | null): void {
     this.#told[reason] = (this.#told[reason] ?? 0) + 1;
     if (retryAfterMs === null) return;
@@ -93,7 +96,7 @@ export class Reconnection {
   /**
    * A bot's connection is gone.
    *
-   * @param wasSubscribed Or else it was an attempt.
+   * @param wasSubscribed False if the connection was an attempt that hadn't been subscribed yet.
    */
   onClosed(index: number, wasSubscribed: boolean): void {
     if (wasSubscribed) {
@@ -118,8 +121,8 @@ export class Reconnection {
     this.#outages.push({ lostAtMs, backAtMs: this.#lastChangeMs });
   }
 
-  /** Nobody comes back any more. Once only. */
-  end(): SquadStorm {
+  /** Ends the storm: no bot comes back from now on. Call it once. */
+  end(): GroupStorm {
     this.#isOver = true;
     for (const index of [...this.#timers.keys()]) this.#cancel(index);
     for (const lostAtMs of this.#lostAtMs) {

@@ -1,5 +1,5 @@
 /**
- * Bots in a process of their own.
+ * A group of bots in a process of its own.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import type { ChildProcess } from "node:child_process";
 import { counted } from "../../cli/counted.ts";
 import { startChild } from "../../cli/child.ts";
 import type { Runtime } from "../../runtime/types.ts";
-import type { EnlistmentProgress } from "./ramp_up.ts";
+import type { RampUpProgress } from "./ramp_up.ts";
 import { EnvironmentError } from "../../cli/command_line.ts";
-import type { SquadStorm, StormProgress } from "./reconnection.ts";
-import type { SettleOutcome, SetupOutcome, Squad, SquadPlan, SquadRound } from "./group.ts";
+import type { GroupStorm, StormProgress } from "./reconnection.ts";
+import type { BotGroup, GroupPlan, GroupRound, SettleOutcome, SetupOutcome } from "./group.ts";
 
 type Call =
   | "setUp"
@@ -23,27 +23,35 @@ type Call =
   | "startStorm"
   | "stormProgress"
   | "endStorm"
-  | "disband";
+  | "leave";
 
-/** What the leading process says: JSON, since that is all that IPC carries alike on every runtime. */
+/**
+ * A message from the leading process. It is JSON, because that is all that IPC carries on every runtime.
+ */
 export interface ToWorker {
   readonly id: number;
   readonly call: Call;
-  /** With the first call only. */
-  readonly plan?: SquadPlan;
+  /** Present in the first call only. */
+  readonly plan?: GroupPlan;
 }
 
-/** What a worker says: that it can be called, the answer to a call, how far setting up has come. */
+/** A message from a worker: that it is ready, the answer to a call, or the progress of setting up. */
 export type FromWorker =
   | { readonly isReady: true }
   | { readonly id: number; readonly value: unknown }
-  | { readonly progress: EnlistmentProgress };
+  | { readonly progress: RampUpProgress };
 
-/** How Deno's memory is to be kept where bots are: so that no collection falls into what they measure. */
+/**
+ * Flags for Deno processes with bots. The large young generation keeps garbage collections out of the
+ * measured time.
+ */
 export const DENO_MEMORY_FLAGS =
   "--v8-flags=--expose-gc,--min-semi-space-size=64,--max-semi-space-size=64";
 
-/** A process of bots connects, and listens for itself on the loopback interface. */
+/**
+ * The permissions of a process of bots: it connects, and the loop meter listens on the loopback
+ * interface.
+ */
 const PERMISSIONS = ["--allow-net", DENO_MEMORY_FLAGS];
 
 interface Pending {
@@ -52,20 +60,20 @@ interface Pending {
 }
 
 /**
- * A squad in a child process. When the child dies, every call, pending or to come, rejects with an
+ * A group in a child process. When the child dies, every pending and every later call rejects with an
  * {@linkcode EnvironmentError}.
  */
-export class RemoteSquad implements Squad {
+export class RemoteGroup implements BotGroup {
   readonly size: number;
-  readonly #plan: SquadPlan;
+  readonly #plan: GroupPlan;
   readonly #child: ChildProcess;
   readonly #pending = new Map<number, Pending>();
   #calls = 0;
-  #onProgress: (progress: EnlistmentProgress) => void = () => {};
+  #onProgress: (progress: RampUpProgress) => void = () => {};
   #death: EnvironmentError | null = null;
   readonly #ready = Promise.withResolvers<void>();
 
-  private constructor(plan: SquadPlan, child: ChildProcess) {
+  private constructor(plan: GroupPlan, child: ChildProcess) {
     this.size = plan.size;
     this.#plan = plan;
     this.#child = child;
@@ -74,16 +82,16 @@ export class RemoteSquad implements Squad {
       this.#onDeath(signal === null ? `with status ${status}` : `by ${signal}`);
     });
     child.on("error", (error) => this.#onDeath(`: ${error.message}`));
-    // Whoever started it waits for this; whoever didn't needn't know.
+    // `start` awaits this promise. Without this line a rejection after that would count as unhandled.
     this.#ready.promise.catch(() => {});
   }
 
   /**
-   * Starts a process; resolves when it can be called.
+   * Starts a process. Resolves when it is ready for calls.
    *
    * @throws {EnvironmentError} (rejects) if it can't be started.
    */
-  static async start(runtime: Runtime, plan: SquadPlan): Promise<RemoteSquad> {
+  static async start(runtime: Runtime, plan: GroupPlan): Promise<RemoteGroup> {
     let child: ChildProcess;
     try {
       child = await startChild(runtime, import.meta.resolve("./worker.ts"), PERMISSIONS);
@@ -95,21 +103,21 @@ export class RemoteSquad implements Squad {
         { cause },
       );
     }
-    const squad = new RemoteSquad(plan, child);
-    await squad.#ready.promise;
-    return squad;
+    const group = new RemoteGroup(plan, child);
+    await group.#ready.promise;
+    return group;
   }
 
   get pid(): number {
     return this.#child.pid!;
   }
 
-  setUp(onProgress: (progress: EnlistmentProgress) => void): Promise<SetupOutcome> {
+  setUp(onProgress: (progress: RampUpProgress) => void): Promise<SetupOutcome> {
     this.#onProgress = onProgress;
     return this.#call("setUp", this.#plan) as Promise<SetupOutcome>;
   }
 
-  gather(onProgress: (progress: EnlistmentProgress) => void): Promise<number> {
+  gather(onProgress: (progress: RampUpProgress) => void): Promise<number> {
     this.#onProgress = onProgress;
     return this.#call("gather") as Promise<number>;
   }
@@ -126,8 +134,8 @@ export class RemoteSquad implements Squad {
     return this.#call("received") as Promise<void>;
   }
 
-  collect(): Promise<SquadRound> {
-    return this.#call("collect") as Promise<SquadRound>;
+  collect(): Promise<GroupRound> {
+    return this.#call("collect") as Promise<GroupRound>;
   }
 
   startStorm(): Promise<void> {
@@ -138,21 +146,21 @@ export class RemoteSquad implements Squad {
     return this.#call("stormProgress") as Promise<StormProgress>;
   }
 
-  endStorm(): Promise<SquadStorm> {
-    return this.#call("endStorm") as Promise<SquadStorm>;
+  endStorm(): Promise<GroupStorm> {
+    return this.#call("endStorm") as Promise<GroupStorm>;
   }
 
-  disband(): Promise<void> {
-    return this.#call("disband") as Promise<void>;
+  leave(): Promise<void> {
+    return this.#call("leave") as Promise<void>;
   }
 
-  dismiss(): void {
+  abandon(): void {
     if (this.#death !== null) return;
     if (this.#child.connected) this.#child.disconnect();
     this.#child.kill();
   }
 
-  #call(call: Call, plan?: SquadPlan): Promise<unknown> {
+  #call(call: Call, plan?: GroupPlan): Promise<unknown> {
     if (this.#death !== null) return Promise.reject(this.#death);
     const id = this.#calls++;
     return new Promise((resolve, reject) => {

@@ -1,11 +1,11 @@
 import { counted } from "../../cli/counted.ts";
-import type { EnlistmentProgress } from "./ramp_up.ts";
+import type { RampUpProgress } from "./ramp_up.ts";
 import { tallyText } from "../measures/tally.ts";
 
-/** How long nothing may move before it's told; then twice as long, and so on. */
+/** Milliseconds without progress until the first message. The time doubles after each message. */
 const FIRST_MS = 10_000;
 
-/** Tells people when bots that try for ever don't get on. */
+/** Tells the user when bots that try for ever make no progress. */
 export class StallWatch {
   readonly #n: number;
   readonly #say: (text: string) => void;
@@ -14,17 +14,17 @@ export class StallWatch {
   #toldAfterMs = 0;
 
   /**
-   * @param n How many bots there are.
-   * @param say Gets one line.
+   * @param n The number of bots.
+   * @param say Receives one line of text.
    */
   constructor(n: number, say: (text: string) => void) {
     this.#n = n;
     this.#say = say;
   }
 
-  /** Looks at how far the bots have come; to be called several times a second. */
+  /** Checks the bots' progress. Call it several times a second. */
   look(
-    { greeted, subscribed, failedAttempts }: EnlistmentProgress,
+    { greeted, subscribed, failedAttempts }: RampUpProgress,
     nowMs: number = performance.now(),
   ): void {
     const position = `${greeted} ${subscribed}`;

@@ -1,5 +1,5 @@
 /**
- * How busy the bots' own process is, which decides whether what it measured was the server.
+ * Measures how busy the bots' own process is. That decides whether a run measured the server or the bots.
  *
  * @module
  */
@@ -8,18 +8,18 @@ import process from "node:process";
 import type { Connection, Listener, Runtime } from "../../runtime/types.ts";
 import { nearestRank } from "./statistics.ts";
 
-/** One process's load over a measured window. */
+/** The load of one process over a measured window. */
 export interface LoopReading {
-  /** How long the window was, in milliseconds. */
+  /** The length of the window, in milliseconds. */
   readonly wallMs: number;
   /** CPU time of the whole process over wall time: 1 is one core. */
   readonly cpuShare: number;
-  /** How late the event loop ran a timer that was due. */
+  /** The delay of timers that were due. */
   readonly timerLagMs: Delay;
   /**
-   * How long a byte that had arrived waited until the event loop brought it to its handler: the time
-   * that the bots' process itself adds to each latency at that moment. `null` where it can't be
-   * measured, because the process may not listen on the loopback interface.
+   * The time that an arrived byte waited until the event loop gave it to its handler: the bots' process
+   * itself adds this to each latency at that moment. `null` if it can't be measured, because the process
+   * may not listen on the loopback interface.
    */
   readonly readDelayMs: Delay | null;
 }
@@ -30,18 +30,18 @@ export interface Delay {
   readonly max: number;
 }
 
-/** How often a sample is taken. Two hundred timers and reads a second cost next to nothing. */
+/** Milliseconds between two samples. Two hundred timers and reads a second cost next to nothing. */
 const TICK_MS = 5;
 
 const oneByte = new Uint8Array(1);
 
 /**
- * Watches the event loop with a timer of its own and a canary: a connection of the process to itself,
- * on which it sends one byte at a time and takes the time until it reads it.
+ * Watches the event loop with a timer and a canary: a connection of the process to itself, over which it
+ * sends one byte at a time and measures how long it takes to read it.
  *
  * The canary waits in the same queues as the bots' messages: the kernel's list of readable sockets and
- * the runtime's of pending callbacks. So it sees what a timer can't: a process that serves timers in
- * time, and yet is thousands of messages behind.
+ * the runtime's list of pending callbacks. So it notices what a timer can't: a process that runs its
+ * timers on time, and yet is thousands of messages behind.
  */
 export class LoopMeter {
   #canary: Canary | null = null;
@@ -54,7 +54,7 @@ export class LoopMeter {
 
   private constructor() {}
 
-  /** Starts to watch. */
+  /** Starts the timer and the canary. */
   static async open(runtime: Runtime): Promise<LoopMeter> {
     const meter = new LoopMeter();
     meter.#canary = await Canary.open(runtime);
@@ -62,7 +62,7 @@ export class LoopMeter {
     return meter;
   }
 
-  /** Begins a window. What was sampled before is forgotten. */
+  /** Begins a window, and forgets all earlier samples. */
   begin(): void {
     this.#lags = [];
     this.#canary?.begin();
@@ -70,7 +70,7 @@ export class LoopMeter {
     this.#startCpu = process.cpuUsage();
   }
 
-  /** Ends the window; a delay that is still growing counts with what it has grown to. */
+  /** Ends the window. A delay that is still growing counts with its value so far. */
   end(): LoopReading {
     const now = performance.now();
     const wallMs = now - this.#startMs;
@@ -83,14 +83,14 @@ export class LoopMeter {
     };
   }
 
-  /** The worst delay of any kind since this was last asked, or since the beginning. */
+  /** The worst delay of either kind since the last call, or since the beginning, in milliseconds. */
   takeWorstMs(): number {
     const worst = Math.max(this.#worstSinceAskedMs, this.#canary?.takeWorstMs() ?? 0);
     this.#worstSinceAskedMs = 0;
     return worst;
   }
 
-  /** Stops to watch; idempotent. */
+  /** Stops the timer and the canary. May be called more than once. */
   close(): void {
     clearTimeout(this.#timer);
     this.#canary?.close();

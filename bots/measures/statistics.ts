@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Where a set of samples lies. The unit is the samples'. */
+/** The quantiles of a set of samples, in the samples' unit. */
 export interface Quantiles {
   readonly min: number;
   readonly p50: number;
@@ -18,7 +18,7 @@ export interface Quantiles {
  * Quantiles by nearest rank: the p-th percentile is the smallest sample that at least p percent of
  * all samples don't exceed, so each is a value that was really measured.
  *
- * @param samples In any order; left as they are.
+ * @param samples In any order; not changed.
  * @returns `null` without samples.
  */
 export function quantiles(samples: Float64Array): Quantiles | null {

@@ -1,4 +1,4 @@
-/** How often something happened, by reason. */
+/** Counts by reason. */
 export type Tally = Record<string, number>;
 
 /** The sum of all tallies. */
@@ -10,7 +10,7 @@ export function tallied(tallies: readonly Tally[]): Tally {
   return sum;
 }
 
-/** Such as `timed_out 3, closed 1`; empty where nothing was counted. */
+/** A tally as text, such as `timed_out 3, closed 1`; empty for an empty tally. */
 export function tallyText(tally: Tally): string {
   return Object.entries(tally).map(([name, count]) => `${name} ${count}`).join(", ");
 }

@@ -1,5 +1,5 @@
 /**
- * From what happened to what is reported.
+ * Builds the report of a run from its record.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import { tallied } from "../measures/tally.ts";
 import { histogram, medianQuantiles, quantiles } from "../measures/statistics.ts";
 import { whyFewer, whyInvalid } from "./validity.ts";
 
-/** What surrounds a run. */
+/** The circumstances of a run. */
 export interface RunContext {
   readonly options: BotsOptions;
   readonly startedAt: Date;
@@ -83,7 +83,7 @@ export function buildReport(record: RunRecord, context: RunContext): BotsReport 
     bad: options.n - good,
     setup_ms: endedAtMs - beganAtMs,
     run_ms: record.closedAtMs - record.rounds[0]!.publishedAtMs,
-    came_back: total(record.rounds.at(-1)!.squads.map(({ cameBack }) => cameBack)),
+    came_back: total(record.rounds.at(-1)!.groups.map(({ cameBack }) => cameBack)),
     setup,
     rounds,
     medians: {
@@ -100,25 +100,25 @@ export function buildReport(record: RunRecord, context: RunContext): BotsReport 
   };
 }
 
-/** @param isGood Loses those who aren't good in this round. */
+/** @param isGood Sets a bot's entry to 0 if the bot isn't good in this round. */
 function buildRound(
-  { publishedAtMs, squads }: RoundRecord,
+  { publishedAtMs, groups }: RoundRecord,
   round: number,
   isGood: Uint8Array,
   { options, processes }: RunContext,
 ): RoundReport {
-  const result = score(squads, { publishedAtMs, timeoutMs: options.timeoutMs });
+  const result = score(groups, { publishedAtMs, timeoutMs: options.timeoutMs });
   result.isGood.forEach((good, bot) => isGood[bot]! &= good);
   const runMs = result.endedAtMs - publishedAtMs;
-  const stamps = new Set(squads.map(({ stampMicros }) => stampMicros).filter((us) => us !== null));
-  const invalid = squads.flatMap(({ load }, at) => {
+  const stamps = new Set(groups.map(({ stampMicros }) => stampMicros).filter((us) => us !== null));
+  const invalid = groups.flatMap(({ load }, at) => {
     const why = whyInvalid(load, runMs);
     return why === null ? [] : [`bots' process ${processes[at]!.pid}: ${why}`];
   });
   if (stamps.size > 1) {
     invalid.push(
       "the bots' processes received the message with different timestamps: the server stamps copies " +
-        "apart, or someone else publishes the same message",
+        "apart, or another client publishes the same message",
     );
   }
   return {
@@ -130,8 +130,8 @@ function buildRound(
     corrupt: result.corrupt,
     foreign: result.foreign,
     late: result.late,
-    disconnected: total(squads.map(({ disconnected }) => disconnected)),
-    refusals: tallied(squads.map(({ refusals }) => refusals)),
+    disconnected: total(groups.map(({ disconnected }) => disconnected)),
+    refusals: tallied(groups.map(({ refusals }) => refusals)),
     run_ms: runMs,
     server_timestamp_us: [...stamps][0] ?? null,
     latency_ms: quantiles(result.latencyMs),
@@ -142,7 +142,7 @@ function buildRound(
     })),
     valid: invalid.length === 0,
     invalid_because: invalid,
-    load: squads.map(({ load }, at) => loadReport(processes[at]!.pid, load)),
+    load: groups.map(({ load }, at) => loadReport(processes[at]!.pid, load)),
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a run amounts to, in one word that its text, its exit status and other commands go by.
+ * The outcome of a run in one word, from which its text and the exit status follow.
  *
  * @module
  */
@@ -7,22 +7,22 @@
 import type { BotsReport } from "./report.ts";
 
 /**
- * - `passed`: every bot got every message, once, intact and in time, and `--slo` held.
- * - `failed`: they didn't, and the bots could have seen it if they had.
- * - `invalid`: the run is no measure of the server, whatever it found.
+ * - `passed`: every bot received every message once, intact and in time, and `--slo` held.
+ * - `failed`: that wasn't so, though the bots could have received everything.
+ * - `invalid`: the run doesn't measure the server, whatever it found.
  */
 export type Outcome = "passed" | "failed" | "invalid";
 
-/** The status with which a command ends; 2 is for a wrong command line. */
+/** The exit status for each outcome; 2 is for a wrong command line. */
 export const EXIT_STATUS: Readonly<Record<Outcome, number>> = { passed: 0, failed: 1, invalid: 3 };
 
-/** What a run amounts to. */
+/** The outcome of a run. */
 export function outcomeOf({ valid, bad, slo }: Pick<BotsReport, "valid" | "bad" | "slo">): Outcome {
   if (!valid) return "invalid";
   return bad === 0 && slo?.held !== false ? "passed" : "failed";
 }
 
-/** What a storm amounts to: it passed when all bots came back. */
+/** The outcome of a storm: it passed when all bots came back. */
 export function stormOutcome(
   { valid, still_out }: { readonly valid: boolean; readonly still_out: number },
 ): Outcome {
@@ -30,7 +30,7 @@ export function stormOutcome(
   return still_out === 0 ? "passed" : "failed";
 }
 
-/** What several runs amount to together: a failure outweighs a run that is no measure. */
+/** The outcome of several runs together: a failed run outweighs an invalid one. */
 export function worstOf(outcomes: readonly Outcome[]): Outcome {
   return outcomes.find((outcome) => outcome === "failed") ??
     outcomes.find((outcome) => outcome === "invalid") ?? "passed";

@@ -10,25 +10,28 @@ import type { Tally } from "../measures/tally.ts";
 export const SCHEMA = "hotwheels-bots/1";
 
 /**
- * What a run found. All times are milliseconds with fractions, all counts are bots unless it says
- * otherwise, and `null` stands for what couldn't be known.
+ * The result of a run. All times are milliseconds with fractions, all counts are bots unless the comment
+ * says otherwise, and `null` stands for what couldn't be found out.
  */
 export interface BotsReport {
   /** {@linkcode SCHEMA}. */
   schema: typeof SCHEMA;
-  /** When the run began, by the system's clock, in ISO 8601. */
+  /** The moment at which the run began, by the system's clock, in ISO 8601. */
   started_at: string;
   target: {
     host: string;
     port: number;
     /** The IP addresses that the bots connected to. */
     addresses: string[];
-    /** The protocol. */
+    /** The protocol's name. */
     dialect: string;
-    /** Who put the timestamps in: for `publisher`, `latency_ms` has nothing of the server's clock. */
+    /**
+     * The side that put the timestamps in. With `publisher`, `latency_ms` doesn't depend on the server's
+     * clock.
+     */
     stamped_by: "server" | "publisher";
   };
-  /** What was asked for. */
+  /** The run's options. */
   options: {
     rounds: number;
     topic: string;
@@ -37,28 +40,28 @@ export interface BotsReport {
     timeout_ms: number;
   };
   n: number;
-  /** Good in every round. */
+  /** Bots that were good in every round. */
   good: number;
   bad: number;
   /** From the first connect to the last subscription. */
   setup_ms: number;
   /** From the first publish until all connections were closed. */
   run_ms: number;
-  /** Bots that lost their subscription and had another later, with `--retries forever`. */
+  /** Bots that lost their subscription and got another one later, with `--retries forever`. */
   came_back: number;
   setup: {
     subscribed: number;
-    /** Never subscribed, after all attempts. */
+    /** Bots that never subscribed, after all attempts. */
     given_up: number;
-    /** Attempts (not bots) that failed, by reason; most were made again with success. */
+    /** Failed attempts (not bots) by reason; most were repeated with success. */
     failed_attempts: Tally;
-    /** Whom the server refused, by the code it gave. */
+    /** Bots that the server refused, by the code that it gave. */
     refusals: Tally;
-    /** Why the server didn't take all bots, in its own words; `null` where it did, or said nothing. */
+    /** The server's words for not accepting all bots; `null` if it accepted all, or said nothing. */
     refusal: string | null;
     /** The pause before the first publish. */
     settle_ms: number;
-    /** Whether nothing arrived any more and the bots' event loops were idle at its end. */
+    /** True if at the end of that pause nothing arrived any more and the bots' event loops were idle. */
     settled: boolean;
   };
   rounds: RoundReport[];
@@ -68,18 +71,20 @@ export interface BotsReport {
     end_to_end_ms: QuantilesReport | null;
   };
   /**
-   * Whether the run is a measure of the server with n subscribers. False where the bots themselves held
-   * messages up, and where a bot never subscribed.
+   * True if the run measures the server with n subscribers. False if the bots themselves held messages
+   * up, or if a bot never subscribed.
    */
   valid: boolean;
-  /** Why it isn't, in words for people. */
+  /** The reasons why the run isn't valid, for people. */
   invalid_because: string[];
   /**
-   * The bounty's question, answered by the worst round's `end_to_end_ms.max`: within which time the last
-   * of n had the message. `neither` also where not all had it, and where the run is invalid.
+   * The bounty's question: within which time the last of n bots had the message, by the worst round's
+   * `end_to_end_ms.max`. Also `neither` if not all bots had it, and if the run is invalid.
    */
   verdict: "under_1_s" | "under_2_s" | "neither";
-  /** What `--slo` asked for; `null` without it. An invalid run doesn't hold it. */
+  /**
+   * The limit of `--slo` and whether it held; `null` without the flag. It never holds in an invalid run.
+   */
   slo: { limit_ms: number; held: boolean } | null;
   /** The bots' processes. */
   processes: { pid: number; bots: number }[];
@@ -92,22 +97,22 @@ export interface BotsReport {
 export interface RoundReport {
   /** 1 for the first. */
   round: number;
-  /** Received the message within the limit, once, and nothing else. */
+  /** Bots that received the message within the limit, once, and nothing else. */
   good: number;
   bad: number;
-  /** Neither received the message within the limit, nor a damaged copy. */
+  /** Bots that received neither the message within the limit nor a damaged copy. */
   missing: number;
-  /** Received it more than once. */
+  /** Bots that received it more than once. */
   duplicate: number;
-  /** Received a damaged copy, or what is no frame of the protocol. */
+  /** Bots that received a damaged copy, or bytes that are no frame of the protocol. */
   corrupt: number;
-  /** Received it, and besides a message that these bots didn't publish. */
+  /** Bots that received it, and also a message that these bots didn't publish. */
   foreign: number;
-  /** Received it, or an earlier round's message, past the limit. */
+  /** Bots that received it, or an earlier round's message, after the limit. */
   late: number;
-  /** Had no connection at its end. */
+  /** Bots without a connection at the round's end. */
   disconnected: number;
-  /** Whose connection the server ended, by the code it gave. */
+  /** Bots whose connection the server ended, by the code that it gave. */
   refusals: Tally;
   /** From the publish until the last bot had the message, or else until the limit had passed. */
   run_ms: number;
@@ -117,9 +122,12 @@ export interface RoundReport {
   latency_ms: QuantilesReport | null;
   /** From the publish to the arrival, of the good bots; one machine's clock. */
   end_to_end_ms: QuantilesReport | null;
-  /** `latency_ms` counted: each row is what lies above the row before, up to and with `up_to_ms`. */
+  /**
+   * `latency_ms` in bins: each row counts the samples above the row before, up to and including
+   * `up_to_ms`.
+   */
   histogram: { up_to_ms: number; count: number }[];
-  /** Whether the bots themselves held the message up no longer than a measure allows. */
+  /** True if the bots themselves held the message up by no more than is allowed. */
   valid: boolean;
   invalid_because: string[];
   /** The load of each of the bots' processes, from just before the publish to its last message. */
@@ -139,23 +147,23 @@ export interface QuantilesReport {
 /** One process's load, in the measured windows only. */
 export interface LoadReport {
   pid: number;
-  /** How long the windows were. */
+  /** The length of all windows together. */
   wall_ms: number;
   /** CPU time over wall time; 1 is one core. */
   cpu_share: number;
-  /** How late the event loop ran a timer that was due. */
+  /** The delay of timers that were due. */
   loop_lag_ms: DelayReport;
-  /** How long a byte that had arrived waited to be read. */
+  /** The time that an arrived byte waited to be read. */
   read_delay_ms: DelayReport | null;
 }
 
-/** How long something waited. */
+/** Delays in milliseconds. */
 export interface DelayReport {
   p99: number;
   max: number;
 }
 
-/** Where the bots ran. */
+/** The machine and the runtime of the bots. */
 export interface EnvironmentReport {
   runtime: string;
   runtime_version: string;
@@ -168,6 +176,6 @@ export interface EnvironmentReport {
   descriptor_limit: number | null;
   port_range: { first: number; last: number } | null;
   max_backlog: number | null;
-  /** What followed the script's name. */
+  /** The command line without the script's name, with stars in place of keys. */
   arguments: string[];
 }

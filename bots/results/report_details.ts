@@ -1,5 +1,5 @@
 /**
- * What a report's text adds under `--verbose`.
+ * The lines that `--verbose` adds to a report's text.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { wrapped } from "../../cli/plain_text.ts";
 import { tallyText } from "../measures/tally.ts";
 import type { BotsReport, LoadReport, RoundReport } from "./report.ts";
 
-/** How bots were bad. */
+/** The counts of bad bots by kind. */
 export type Counts = Pick<
   RoundReport,
   "missing" | "duplicate" | "corrupt" | "foreign" | "late" | "disconnected" | "refusals"
 >;
 
-/** How the run was set up, and each round's counts and load. */
+/** The lines about setting up, and each round's counts and load. */
 export function detailLines(report: BotsReport): string[] {
   const { rounds, load } = report;
   return [
@@ -35,7 +35,7 @@ export function detailLines(report: BotsReport): string[] {
   ];
 }
 
-/** Such as `missing: 1, duplicate: 0, ...`. */
+/** The counts as text, such as `missing: 1, duplicate: 0, ...`. */
 export function countsText(counts: Counts): string {
   const { missing, duplicate, corrupt, foreign, late, disconnected, refusals } = counts;
   return `missing: ${missing}, duplicate: ${duplicate}, corrupt: ${corrupt}, ` +

@@ -1,5 +1,5 @@
 /**
- * The report for people: the answer, one table, and what the bots of 2009 printed, in the same shape.
+ * The report as text: the answer, one table, and the lines of 2009's bots in their shape.
  *
  * @module
  */
@@ -11,16 +11,16 @@ import type { BotsReport, QuantilesReport, RoundReport } from "./report.ts";
 import { countsText, detailLines } from "./report_details.ts";
 import { tallied } from "../measures/tally.ts";
 
-/** What follows the verdict in the same line of thought stands under it. */
+/** Lines that belong to the verdict stand indented under it. */
 const INDENT = "  ";
 
-/** How many reasons are shown where not all are asked for. */
+/** The number of reasons shown without `--verbose`. */
 const FEW_REASONS = 3;
 
 /**
  * The whole report, without a line feed at its end.
  *
- * @param isVerbose Whether to add all that the table and the blocks leave out.
+ * @param isVerbose Adds everything that the table and the blocks leave out.
  */
 export function reportText(report: BotsReport, isVerbose = false): string {
   const { rounds } = report;
@@ -51,13 +51,13 @@ function verdictLines(report: BotsReport, isVerbose: boolean): string[] {
   ];
 }
 
-/** The verdict and its first reason, for what sums several runs up; it goes on in a sentence. */
+/** The verdict and its first reason, as the end of a sentence about one of several runs. */
 export function conclusion(report: BotsReport): string {
   const [why] = report.invalid_because;
   return verdict(report) + (why === undefined ? "" : `: ${why}`);
 }
 
-/** What the run amounts to, in words; the exit status says the same. */
+/** The outcome in words; the exit status says the same. */
 function verdict(report: BotsReport): string {
   const { n, bad, slo } = report;
   switch (outcomeOf(report)) {
@@ -100,7 +100,7 @@ function reasonLines({ invalid_because }: BotsReport, isVerbose: boolean): strin
   ];
 }
 
-/** What befell the bots that weren't good. */
+/** The counts of the bots that weren't good, over all rounds. */
 function countLines({ rounds }: BotsReport): string[] {
   const sum = (pick: (round: RoundReport) => number) =>
     rounds.reduce((total, round) => total + pick(round), 0);
@@ -129,7 +129,7 @@ const QUANTILES = [
 
 const HEADINGS = `milliseconds   ${QUANTILES.map(([, name]) => name.padStart(9)).join("")}`;
 
-/** Nothing where no bot was good. */
+/** The table of quantiles; empty if no bot was good. */
 function tableLines({ rounds, medians, target }: BotsReport): string[] {
   const { latency_ms, end_to_end_ms } = medians;
   if (latency_ms === null || end_to_end_ms === null) return [];
@@ -158,7 +158,7 @@ function countedRounds(rounds: readonly RoundReport[]): string {
   return `the ${counted(valid, "valid round")} of ${rounds.length}`;
 }
 
-/** The first line of 2009. */
+/** The first line of 2009's report. */
 function summaryLine(
   { setup_ms, n, good, bad, run_ms }: Pick<
     BotsReport,

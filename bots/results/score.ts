@@ -1,57 +1,60 @@
 /**
- * What the bots received in a round, judged.
+ * Judges what the bots received in a round.
  *
  * @module
  */
 
-import { Mark, type SquadRound } from "../fleet/group.ts";
+import { type GroupRound, Mark } from "../fleet/group.ts";
 
 /** A round's result. The counts are bots. */
 export interface Score {
-  /** Received the message within the limit, once, and nothing else. */
+  /** Bots that received the message within the limit, once, and nothing else. */
   readonly good: number;
   readonly bad: number;
-  /** Neither received the message within the limit, nor a damaged copy. */
+  /** Bots that received neither the message within the limit nor a damaged copy. */
   readonly missing: number;
-  /** Received the message more than once. */
+  /** Bots that received the message more than once. */
   readonly duplicate: number;
-  /** Received something that isn't what was published: a damaged copy, or no frame of the protocol. */
+  /** Bots that received a damaged copy, or bytes that are no frame of the protocol. */
   readonly corrupt: number;
-  /** Received the message, and another on the topic that these bots didn't publish. */
+  /** Bots that received the message, and another on the topic that these bots didn't publish. */
   readonly foreign: number;
-  /** Received the message, but past the limit: they count as missing in the message's round. */
+  /** Bots that received a message after its limit. They count as missing in that message's round. */
   readonly late: number;
   /** The good bots' latencies in milliseconds, from the server's timestamp; in no order. */
   readonly latencyMs: Float64Array;
   /** The good bots' latencies in milliseconds, from the publish; in no order. */
   readonly endToEndMs: Float64Array;
-  /** For each bot, squad by squad, whether it is good: 1 or 0. */
+  /** 1 for each good bot and 0 for each other, group by group. */
   readonly isGood: Uint8Array;
-  /** When the last bot had the message, or when the limit had passed. */
+  /** The moment at which the last bot had the message, or at which the limit had passed. */
   readonly endedAtMs: number;
 }
 
-/** When the message was published, and how long bots had to receive it; milliseconds by `clockMs`. */
+/**
+ * The moment of the publish and the time that bots have to receive the message; milliseconds by
+ * `clockMs`.
+ */
 export interface RoundTimes {
   readonly publishedAtMs: number;
   readonly timeoutMs: number;
 }
 
 /** Judges a round. */
-export function score(squads: readonly SquadRound[], times: RoundTimes): Score {
+export function score(groups: readonly GroupRound[], times: RoundTimes): Score {
   const counts = { missing: 0, duplicate: 0, corrupt: 0, foreign: 0, late: 0 };
   const latencyMs: number[] = [];
   const endToEndMs: number[] = [];
   const isGood: number[] = [];
-  for (const squad of squads) {
-    const marksOf = new Map(squad.marks);
-    for (const [index, receivedAtMs] of squad.receivedAtMs.entries()) {
+  for (const group of groups) {
+    const marksOf = new Map(group.marks);
+    for (const [index, receivedAtMs] of group.receivedAtMs.entries()) {
       const marks = marksOf.get(index) ?? 0;
       const tookMs = receivedAtMs - times.publishedAtMs;
       const hasMessage = receivedAtMs !== 0 && tookMs >= 0;
       const isInTime = hasMessage && tookMs <= times.timeoutMs;
       const hasOther = (marks & Mark.different) !== 0 || (receivedAtMs !== 0 && !hasMessage);
-      // Everyone gets everything: whoever has something else instead of the message has it damaged.
+      // Every bot must get every message. So a bot with another message in its place got a damaged one.
       const isCorrupt = (marks & Mark.damaged) !== 0 || (hasOther && !hasMessage);
       const isForeign = hasOther && hasMessage;
       const isDuplicate = (marks & Mark.duplicate) !== 0;
@@ -64,7 +67,7 @@ export function score(squads: readonly SquadRound[], times: RoundTimes): Score {
       isGood.push(good ? 1 : 0);
       if (!good) continue;
       endToEndMs.push(tookMs);
-      latencyMs.push(receivedAtMs - squad.stampMicros! / 1000);
+      latencyMs.push(receivedAtMs - group.stampMicros! / 1000);
     }
   }
   const good = endToEndMs.length;

@@ -1,5 +1,5 @@
 /**
- * How setting up went, over all processes of bots.
+ * The part of a report about setting up, summed over all processes of bots.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import type { BotsReport } from "./report.ts";
 import type { SetupOutcome } from "../fleet/group.ts";
 
 /**
- * What a report says of setting up before anything is published.
+ * The `setup` part of a report, without the pause before the publish.
  *
- * @param refusal As {@linkcode BotsReport} has it.
+ * @param refusal As in {@linkcode BotsReport}.
  */
 export function setupReport(
   setups: readonly SetupOutcome[],

@@ -1,5 +1,5 @@
 /**
- * Whether what the bots measured was the server that they were to measure.
+ * Decides whether a run measured the server, and not the bots themselves.
  *
  * @module
  */
@@ -11,33 +11,35 @@ import { remedyFor } from "../client/refusal.ts";
 import type { BotsReport } from "./report.ts";
 
 /**
- * How much of a round the bots' own delay may have been. A quarter: the latencies are then
- * too long by a third at the very worst, and in truth by less, since the worst delay seldom meets the
- * last message.
+ * The most of a round that the bots' own delay may take. With a quarter, the measured latencies are too
+ * long by at most a third, and in truth by less, since the worst delay seldom meets the last message.
  */
 const MAX_OWN_PART = 0.25;
 
 /**
- * Own delays up to so many milliseconds are never held against a run: timers count whole milliseconds,
- * and with two processes on a core the scheduler alone takes one away for some milliseconds.
+ * Milliseconds. Shorter delays never make a run invalid: timers count whole milliseconds, and with two
+ * processes on a core the scheduler alone takes it away for some milliseconds.
  */
 const MIN_OWN_MS = 10;
 
-/** Where the read delay can't be measured: from so much of a core on, the loop hardly ever waits. */
+/**
+ * Used only if the read delay can't be measured: from this share of a core on, the loop hardly ever
+ * waits.
+ */
 const BUSY_CPU_SHARE = 0.9;
 
 /**
- * Why a process's measurements of a round aren't the server's; `null` where they are.
+ * The reason why a process didn't measure the server in a round; `null` if it did.
  *
- * The rule asks how long a message that had arrived waited for its bot. It isn't asked how busy the
- * process was: twenty thousand messages within 300 ms keep any process busy, above all where the server
- * has the machine's other core, and that is no fault as long as it keeps up. If it doesn't, the
- * messages queue up in the kernel, and the time of the last is the bots' own. That queue is what the
- * read delay measures, since the canary stands in it; a pause of the whole process (garbage collection,
- * no core to run on) shows in the timer's lag as well.
+ * The rule is how long a message that had arrived waited for its bot, not how busy the process was.
+ * Twenty thousand messages within 300 ms keep any process busy, above all if the server uses the
+ * machine's other core, and that is fine as long as the process keeps up. If it doesn't, messages queue
+ * up in the kernel, and the last one's time is the bots' own. The read delay measures that queue, since
+ * the canary waits in it. A pause of the whole process (garbage collection, no free core) shows in the
+ * timer's lag as well.
  *
- * @param roundMs From the publish until the last bot had the message; the whole limit where some never
- * had it, since that is how long the bots had to be held up to miss it.
+ * @param roundMs Milliseconds from the publish until the last bot had the message; the whole limit if
+ * some never had it, since the bots would have had to be held up that long to miss it.
  */
 export function whyInvalid(load: LoopReading, roundMs: number): string | null {
   const { timerLagMs, readDelayMs, cpuShare } = load;
@@ -57,8 +59,8 @@ export function whyInvalid(load: LoopReading, roundMs: number): string | null {
 }
 
 /**
- * Why a run is no measure with n subscribers: some never subscribed. `null` where all did. What the server
- * said to them comes before how connecting failed, since it says more.
+ * The reason why a run doesn't measure the server with n subscribers: some never subscribed. `null` if
+ * all did. The server's own words come before the errors of connecting, since they say more.
  */
 export function whyFewer(
   n: number,

@@ -1,10 +1,10 @@
 /**
- * The most that the commands take.
+ * The highest values that the commands accept.
  *
  * @module
  */
 
-/** More would need more addresses than a loopback network has use for. */
+/** More bots would need more addresses than the loopback network has. */
 export const MAX_BOTS = 1_000_000;
 
 export { MAX_WORKERS } from "../../host/capacity.ts";

@@ -22,48 +22,54 @@ import { readKeys } from "../client/keys.ts";
 import { MAX_BOTS, MAX_DATA_BYTES } from "./limits.ts";
 import { parseHostAndPort, parseServerUrl, type ServerAddress } from "./server_address.ts";
 
-/** What a run does. */
+/** The options of a run. */
 export interface BotsOptions {
-  /** How many bots. */
+  /** The number of bots. */
   readonly n: number;
-  /** What the server speaks. */
+  /** The protocol that the server speaks. */
   readonly dialect: DialectName;
-  /** A name or an address. */
+  /** The server's name or address. */
   readonly host: string;
   readonly port: number;
-  /** Whom to believe, where the server speaks TLS. */
+  /** The certificates to accept; `null` for a server without TLS. */
   readonly tls: TlsTrust | null;
-  /** What to show the server, as a client of today; none for a client of 2009. */
+  /** The keys to authenticate with, as a client of today; none for a client of 2009. */
   readonly keys: readonly string[];
-  /** How many messages are published, one after another, each to all bots. */
+  /** The number of messages, which are published one after another, each to all bots. */
   readonly rounds: number;
   readonly topic: string;
   /** The message's `data`. */
   readonly data: string;
   /** Milliseconds that each bot has to receive a message, from its publish. */
   readonly timeoutMs: number;
-  /** How often a bot tries again to get subscribed; `"forever"` also when it loses its subscription. */
+  /**
+   * The number of times that a bot which can't get subscribed tries again; with `"forever"` also a bot
+   * that lost its subscription.
+   */
   readonly retries: number | "forever";
-  /** `"auto"`: as many as cores and the descriptor limit call for. */
+  /** The number of processes. `"auto"` takes as many as the cores and the descriptor limit call for. */
   readonly processes: number | "auto";
-  /** How many consecutive loopback addresses to connect to; `"auto"`: as many as the ports call for. */
+  /**
+   * The number of consecutive loopback addresses to connect to. `"auto"` takes as many as the port range
+   * calls for.
+   */
   readonly spread: number | "auto";
-  /** Milliseconds within which the last bot must have the message, if that is asked. */
+  /** Milliseconds within which the last bot must have the message; `null` for no such limit. */
   readonly sloMs: number | null;
-  /** Where the JSON report goes: a file, `-` for standard output, or nowhere. */
+  /** The file for the JSON report, `-` for standard output, or `null` for none. */
   readonly json: string | null;
-  /** Whether the text has everything. */
+  /** Prints the long text. */
   readonly isVerbose: boolean;
 }
 
-/** What the command line asks for. */
+/** The parsed command line. */
 export type BotsCommand =
   | { readonly does: "run" | "storm"; readonly options: BotsOptions }
   | Question;
 
 const MAX_ROUNDS = 10_000;
 const MAX_RETRIES = 1_000_000;
-/** Each is a whole runtime: some 50 MB. */
+/** Each process is a whole runtime of some 50 MB. */
 const MAX_PROCESSES = 256;
 /** With some 28,000 ports for each address this is over seven million connections. */
 const MAX_SPREAD = 254;
@@ -84,14 +90,15 @@ const VALUE_FLAGS = [
   "slo",
 ] as const;
 
-/** What has no meaning where nothing is published. */
+/** Flags that have no meaning with `--storm`, which publishes nothing. */
 const MESSAGE_FLAGS = ["rounds", "data", "size", "timeout", "slo"] as const;
 
 type Line = CommandLine<typeof VALUE_FLAGS[number], string>;
 
-/** What `--help` prints. */
-export const HELP = `Hotwheels bots: connect n clients, publish one message, time it to the last of
-them.
+/** The text of `--help`. */
+export const HELP =
+  `Hotwheels bots: connect n clients, publish one message, and measure when the last
+of them has it.
 
 Usage:
   deno task -q bots [n] [host] [port] [flags]
@@ -121,27 +128,28 @@ Flags:
                    for each address); auto (the default) does so where the
                    server is on this machine, n calls for it and they answer
   --tls            speak TLS with the server, whose certificate must be for host
-  --ca FILE        believe that certificate authority too (PEM; a certificate
-                   that vouches for itself is its own)
+  --ca FILE        accept this certificate authority too (PEM); a self-signed
+                   certificate is its own authority
   --key-file FILE  show the server the first key in FILE, as clients of today
                    can; twice where publishing and subscribing take one each
-  --key KEY        the same with the key itself, which everybody on this machine
-                   can read in the list of processes
+  --key KEY        the same with the key itself; every user of this machine
+                   can read it in the list of processes
   --slo TIME       fail unless every message reached its last bot within TIME,
                    such as 1s
   --storm          publish nothing, but wait until the bots lose their
                    connections, as when the server is restarted, and measure
-                   their way back
+                   how they come back
   --json FILE      write the report as JSON to FILE too; - for standard output,
                    which sends the text to standard error
-  --verbose        print all that was found: how setting up went, each round's
-                   counts, and how busy the bots were
+  --verbose        print more: how the bots subscribed, each round's counts,
+                   and how busy the bots were
   -h, --help       print this
   --version        print the version
 
-A bot connects (3 s limit; tries again after a random 1-100 ms, from the 20th
-time on after up to 2 s), subscribes, and checks each message byte by byte. When
-all are subscribed and it has become quiet, one more connection publishes.
+A bot connects (within 3 s; it tries again after a random 1-100 ms, and after up
+to 2 s from the 20th time on), subscribes, and checks each message byte by byte.
+When all are subscribed and nothing arrives any more, one more connection
+publishes.
 Latencies are exact, by nearest rank over all samples, and come by two clocks:
 from the server's timestamp in the message, and from the publish to the arrival,
 both on this machine.
@@ -165,8 +173,8 @@ Examples:
 /**
  * Reads the command line.
  *
- * @param args What follows the script's name.
- * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
+ * @param args The arguments after the script's name.
+ * @throws {UsageError} if an argument isn't as {@linkcode HELP} describes it.
  */
 export function parseCommand(args: readonly string[]): BotsCommand {
   const line = new CommandLine(args, VALUE_FLAGS, ["tls", "storm", "verbose"]);

@@ -1,6 +1,6 @@
 /**
- * How a run is shared out, and whether it fits this machine, before it starts: afterwards the system's
- * own words come late and say little.
+ * Chooses the number of processes and addresses of a run, and checks before it starts whether it fits
+ * this machine. The system's own errors would come later and say less.
  *
  * @module
  */
@@ -13,38 +13,38 @@ import { checkBacklog, checkPorts, portsIn } from "../../host/network_checks.ts"
 
 export type { Finding };
 
-/** What a run asks of the machine. */
+/** The resources that a run needs. */
 export interface Need {
   readonly n: number;
   readonly processes: number;
-  /** How many addresses the bots connect to. */
+  /** The number of addresses that the bots connect to. */
   readonly addresses: number;
-  /** Whether these are addresses of this machine, to which more can be added. */
+  /** True if these are loopback addresses, to which more can be added. */
   readonly isLoopback: boolean;
 }
 
 /**
- * The part of the port range that may be used for one destination so that connecting is brisk; see
- * {@linkcode checkPorts} for why it slows down.
+ * The share of the port range to use for one destination, so that connecting is fast; {@linkcode
+ * checkPorts} says why it slows down.
  */
 const BRISK_PART = 0.4;
 
-/** Below so many bots one process is always enough, and another would cost more than it gives. */
+/** One process is enough for fewer bots; another would cost more than it gives. */
 const MANY_BOTS = 2000;
 
 /**
- * How many bots a Deno process serves briskly. When more sockets become readable than it reads at once
- * (128), Deno asks all the others again in vain, each time: a backlog of 19,000 took it 50 us a message,
- * one of 5,000 took 10. Bun took 5 with either.
+ * The number of bots that a Deno process handles fast. When more sockets become readable than it reads at
+ * once (128), Deno polls all the others again in vain, each time: a backlog of 19,000 took it 50 us a
+ * message, one of 5,000 took 10. Bun took 5 with either.
  */
 const DENO_BOTS = 5000;
 
-/** So many Deno processes a core, at most: each takes 100 MB and more. */
+/** The most Deno processes for each core: each takes 100 MB and more. */
 const DENO_PROCESSES_PER_CORE = 8;
 
 /**
- * How many processes to use: as many as the descriptor limit calls for, and as many as there are cores,
- * less one for the server where it's on this machine; on Deno more, see the constants.
+ * The number of processes to use: as many as the descriptor limit calls for, and as many as there are
+ * cores, less one for a server on this machine. On Deno more; see the constants.
  */
 export function chooseProcesses(
   n: number,
@@ -61,19 +61,19 @@ export function chooseProcesses(
   return Math.max(processesFor(n, facts), forCores, forRuntime);
 }
 
-/** How many loopback addresses make connecting brisk. */
+/** The number of loopback addresses with which connecting is fast. */
 export function chooseSpread(n: number, portRange: PortRange | null): number {
   return Math.ceil(n / (portsIn(portRange) * BRISK_PART));
 }
 
-/** Compares what is needed with what there is, and names what isn't fine. */
+/** Checks a run against this machine's limits, and returns the findings that aren't fine. */
 export function preflight(need: Need, limits: SystemLimits): Finding[] {
   const findings = botsFindings(need, limits);
   if (need.isLoopback) findings.push(checkBacklog(Math.min(need.n, MAX_CONNECTING), limits));
   return findings.filter(({ isFine }) => !isFine);
 }
 
-/** What the bots need of the machine that they run on. */
+/** All checks of the machine that the bots run on, with those that are fine. */
 export function botsFindings(
   { n, processes, addresses, isLoopback }: Need,
   limits: SystemLimits,
@@ -81,7 +81,7 @@ export function botsFindings(
   const spread = isLoopback ? chooseSpread(n, limits.portRange) : null;
   return [
     checkBotsDescriptors({ n, processes }, limits),
-    // Their publisher takes a port too.
+    // The publisher needs a port too.
     checkPorts({ n: n + 1, addresses, spread }, limits),
   ];
 }

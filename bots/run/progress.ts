@@ -6,24 +6,27 @@
 
 import process from "node:process";
 
-/** Shows how far setting up has come. */
+/** Shows how many bots are subscribed so far. */
 export interface Progress {
-  /** The bots that are subscribed now. */
+  /** @param subscribed The number of bots that are subscribed now. */
   update(subscribed: number): void;
-  /** Takes the bar away; idempotent. */
+  /** Removes the bar. May be called more than once. */
   stop(): void;
 }
 
-/** The same on this process's standard error. */
+/** A progress display on this process's standard error. */
 export interface TerminalProgress extends Progress {
-  /** Prints a line there, above the bar where there is one. */
+  /** Prints a line, above the bar if there is one. */
   say(line: string): void;
 }
 
-/** Four times a second is smooth enough, and costs the bots nothing. */
+/** Four updates a second look smooth and cost the bots nothing. */
 const FRAMES_PER_SECOND = 4;
 
-/** A bar on standard error where that is a terminal; else nothing at all, not even the library. */
+/**
+ * Starts a progress bar on standard error if that is a terminal. Otherwise shows nothing, and doesn't
+ * load the library.
+ */
 export async function startProgress(total: number): Promise<TerminalProgress> {
   if (process.stderr.isTTY !== true) {
     return { update() {}, stop() {}, say: (line) => console.error(line) };

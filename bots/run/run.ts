@@ -7,81 +7,84 @@
 import { counted } from "../../cli/counted.ts";
 import { EnvironmentError } from "../../cli/command_line.ts";
 import type { Runtime } from "../../runtime/types.ts";
-import type { Crew } from "../fleet/fleet.ts";
+import type { Fleet } from "../fleet/fleet.ts";
 import type { Dialect } from "../dialects/dialect.ts";
-import type { EnlistmentProgress } from "../fleet/ramp_up.ts";
+import type { RampUpProgress } from "../fleet/ramp_up.ts";
 import type { BotsOptions } from "./options.ts";
 import { ask } from "../client/inquiry.ts";
-import { Publisher } from "../client/publisher.ts";
+import { BotsPublisher } from "../client/publisher.ts";
 import { RefusalError, remedyFor } from "../client/refusal.ts";
 import { checkSetup } from "./setup_check.ts";
-import type { SettleOutcome, SetupOutcome, SquadRound } from "../fleet/group.ts";
+import type { GroupRound, SettleOutcome, SetupOutcome } from "../fleet/group.ts";
 import { clockMs } from "../measures/clock.ts";
-import type { Target } from "./target.ts";
+import type { BotsTarget } from "./target.ts";
 
-/** What happened, unjudged. Times are by {@linkcode clockMs}. */
+/** The raw record of a run. Times are milliseconds by {@linkcode clockMs}. */
 export interface RunRecord {
   readonly setups: readonly SetupOutcome[];
-  /** Why the server didn't take all bots, in its words; `null` where it did, or said nothing. */
+  /** The server's words for not accepting all bots; `null` if it accepted all, or said nothing. */
   readonly refusal: string | null;
   /** The pause before the first publish. */
   readonly settle: SettleOutcome;
   readonly rounds: readonly RoundRecord[];
-  /** When all connections were closed. */
+  /** The moment at which all connections were closed. */
   readonly closedAtMs: number;
 }
 
-/** One round, squad by squad. */
+/** One round, group by group. */
 export interface RoundRecord {
-  /** The moment before the publish's first byte left. */
+  /** The moment before the first byte of the message was sent. */
   readonly publishedAtMs: number;
-  readonly squads: readonly SquadRound[];
+  readonly groups: readonly GroupRound[];
 }
 
-/** What a run needs. */
+/** The plan of a run. */
 export interface RunPlan {
   readonly runtime: Runtime;
   readonly dialect: Dialect;
-  readonly crew: Crew;
-  readonly target: Target;
+  readonly fleet: Fleet;
+  readonly target: BotsTarget;
   readonly options: Pick<BotsOptions, "n" | "port" | "tls" | "rounds" | "timeoutMs">;
-  /** How far the bots are on their way to a subscription, the first or another. */
-  readonly onProgress: (progress: EnlistmentProgress) => void;
-  /** Setting up has ended, well or not. */
+  /** Receives the bots' progress on the way to a subscription, whether their first or a later one. */
+  readonly onProgress: (progress: RampUpProgress) => void;
+  /** Setting up has ended, with success or without. */
   readonly onSetUp: () => void;
-  /** Everyone who ever will be is subscribed; the run goes on when it resolves. */
+  /** All bots are subscribed or given up. The run goes on when the promise resolves. */
   readonly onSubscribed: () => Promise<void>;
 }
 
-/** Goes on after the limit for so long, so that what came within it is read. */
+/** Milliseconds to go on after the limit, so that messages that arrived in time are read. */
 const GRACE_MS = 100;
 
 /**
- * Takes the crew through all phases.
+ * Takes the fleet through all phases of a run.
  *
- * @throws {EnvironmentError} (rejects) when nobody could subscribe, when the server refuses the publisher
+ * @throws {EnvironmentError} (rejects) when no bot could subscribe, when the server refuses the publisher
  * or its message, or when a process of bots dies.
  */
 export async function run(plan: RunPlan): Promise<RunRecord> {
-  const { crew, options } = plan;
-  const setups = await crew.setUp(plan.onProgress).finally(plan.onSetUp);
+  const { fleet, options } = plan;
+  const setups = await fleet.setUp(plan.onProgress).finally(plan.onSetUp);
   const refusal = await checkSetup(setups, plan);
   await plan.onSubscribed();
-  let settle = await crew.settle();
+  let settle = await fleet.settle();
   const rounds: RoundRecord[] = [];
   for (let round = 0; round < options.rounds; round++) {
     const settledAgain = await gather(plan);
     if (round === 0) settle = settledAgain ?? settle;
     rounds.push(await playRound(plan, setups));
   }
-  await crew.disband();
+  await fleet.leave();
   return { setups, refusal, settle, rounds, closedAtMs: clockMs() };
 }
 
-/** The barrier: waits for those who come back. Says how it became quiet after that, where it had to. */
-async function gather({ crew, onProgress }: RunPlan): Promise<SettleOutcome | null> {
+/**
+ * The barrier: waits for bots that come back. Returns how the fleet became quiet after that; `null` if
+ * there was nothing to wait for.
+ */
+async function gather({ fleet, onProgress }: RunPlan): Promise<SettleOutcome | null> {
   let settle: SettleOutcome | null = null;
-  while (await crew.gather(onProgress) > 0) settle = await crew.settle();
+  while (await fleet.gather(onProgress) > 0) settle = await fleet.settle();
   return settle;
 }
 
@@ -89,18 +92,18 @@ async function playRound(
   plan: RunPlan,
   setups: readonly SetupOutcome[],
 ): Promise<RoundRecord> {
-  const { crew, options } = plan;
+  const { fleet, options } = plan;
   const publisher = await connectPublisher(plan, setups);
   try {
-    await crew.begin();
+    await fleet.begin();
     const publishedAtMs = publisher.publish();
-    const isDone = Promise.race([crew.received(), publisher.refused]);
+    const isDone = Promise.race([fleet.received(), publisher.refused]);
     await within(isDone, options.timeoutMs + GRACE_MS);
-    // What comes when all have the message must not come: give it time to.
-    await crew.settle();
-    const squads = await crew.collect();
-    await checkPublish(plan, publisher, squads);
-    return { publishedAtMs, squads };
+    // Nothing more may come when all have the message. Give it time to arrive if it does.
+    await fleet.settle();
+    const groups = await fleet.collect();
+    await checkPublish(plan, publisher, groups);
+    return { publishedAtMs, groups };
   } finally {
     publisher.release();
   }
@@ -109,9 +112,9 @@ async function playRound(
 async function connectPublisher(
   { runtime, dialect, target, options }: RunPlan,
   setups: readonly SetupOutcome[],
-): Promise<Publisher> {
+): Promise<BotsPublisher> {
   try {
-    return await Publisher.connect(runtime, dialect, target.addresses[0]!, options);
+    return await BotsPublisher.connect(runtime, dialect, target.addresses[0]!, options);
   } catch (error) {
     if (!(error instanceof EnvironmentError && error.cause instanceof RefusalError)) throw error;
     const givenUp = setups.reduce((sum, setup) => sum + setup.givenUp, 0);
@@ -124,16 +127,16 @@ async function connectPublisher(
 }
 
 /**
- * Sees to it that a message which reached no bot wasn't refused.
+ * Checks whether a message that reached no bot was refused.
  *
  * @throws {EnvironmentError} (rejects) with the server's words if it was.
  */
 async function checkPublish(
   { runtime, dialect, target, options }: RunPlan,
-  publisher: Publisher,
-  squads: readonly SquadRound[],
+  publisher: BotsPublisher,
+  groups: readonly GroupRound[],
 ): Promise<void> {
-  if (squads.some(({ stampMicros }) => stampMicros !== null)) return;
+  if (groups.some(({ stampMicros }) => stampMicros !== null)) return;
   const [address] = target.addresses;
   const refusal = publisher.refusal ?? await ask(runtime, dialect, address!, options, "publish");
   if (refusal === null) return;

@@ -1,5 +1,5 @@
 /**
- * How a command line says which server it means.
+ * Parses the server's address on a command line.
  *
  * @module
  */
@@ -7,17 +7,18 @@
 import { quote, UsageError, wholeNumber } from "../../cli/command_line.ts";
 import { DEFAULT_PORTS, type DialectName } from "../dialects/dialects.ts";
 
-/** A server, and what it speaks. */
+/** A server's address and protocol. */
 export interface ServerAddress {
   readonly dialect: DialectName;
-  /** A name or an address. */
+  /** The server's name or address. */
   readonly host: string;
-  /** `null` where none is given. */
+  /** `null` if none is given. */
   readonly port: number | null;
 }
 
 /**
- * Reads `nats://host:port` and its like. The port may be left out; an IPv6 address stands in brackets.
+ * Parses an address such as `nats://host:port`. The port may be left out; an IPv6 address stands in
+ * brackets.
  *
  * @throws {UsageError} if it is anything else.
  */
@@ -39,9 +40,9 @@ export function parseServerUrl(text: string): ServerAddress {
 }
 
 /**
- * Reads `host:port` or `host`; an IPv6 address with a port stands in brackets.
+ * Parses `host:port` or `host`; an IPv6 address with a port stands in brackets.
  *
- * @param whole What to quote in a message.
+ * @param whole The text to quote in an error message.
  * @throws {UsageError} if it is anything else.
  */
 export function parseHostAndPort(

@@ -1,5 +1,5 @@
 /**
- * Whether setting up has come to anything, and why it hasn't.
+ * Checks the result of setting up, and finds the reason if bots are missing.
  *
  * @module
  */
@@ -11,20 +11,20 @@ import { ask } from "../client/inquiry.ts";
 import type { BotsOptions } from "./options.ts";
 import { remedyFor } from "../client/refusal.ts";
 import type { SetupOutcome } from "../fleet/group.ts";
-import type { Target } from "./target.ts";
+import type { BotsTarget } from "./target.ts";
 
-/** What was to be set up. */
+/** The plan of setting up. */
 export interface SetupPlan {
   readonly runtime: Runtime;
   readonly dialect: Dialect;
-  readonly target: Target;
+  readonly target: BotsTarget;
   readonly options: Pick<BotsOptions, "n" | "port" | "tls">;
 }
 
 /**
  * Finds out why not all bots are subscribed.
  *
- * @returns the server's words; `null` where all are, or where it says nothing.
+ * @returns the server's words; `null` if all bots are subscribed, or if the server says nothing.
  * @throws {EnvironmentError} (rejects) with the reason if no bot is.
  */
 export async function checkSetup(
@@ -51,6 +51,6 @@ export async function checkSetup(
   const isGreeted = setups.some(({ greeted }) => greeted > 0);
   throw new EnvironmentError(
     `the server at ${where} accepts connections but ` +
-      (isGreeted ? "acknowledges no subscription" : "greets nobody") + isIt,
+      (isGreeted ? "acknowledges no subscription" : "sends no greeting") + isIt,
   );
 }

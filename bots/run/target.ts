@@ -1,5 +1,5 @@
 /**
- * Finding the server.
+ * Finds the server's addresses.
  *
  * @module
  */
@@ -13,14 +13,14 @@ import type { BotsOptions } from "./options.ts";
 import { chooseSpread } from "./preflight.ts";
 import type { PortRange } from "../../host/facts.ts";
 
-/** Where the bots connect to. */
-export interface Target {
-  /** IP addresses, which all lead to the server. */
+/** The addresses that the bots connect to. */
+export interface BotsTarget {
+  /** IP addresses that all lead to the server. */
   readonly addresses: readonly string[];
   readonly isLoopback: boolean;
 }
 
-/** As long as a bot gives a connect. */
+/** Milliseconds for a connect: the same as a bot's. */
 const PATIENCE_MS = 3000;
 
 const ALLOW_IT = "allow it: deno task bots, or deno run --allow-net";
@@ -28,11 +28,11 @@ const ALLOW_IT = "allow it: deno task bots, or deno run --allow-net";
 const SILENT = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
 
 /**
- * Finds the addresses at which the server answers: the host's first that does, and as many behind it as
- * the spread asks for. Each is tried with one connection, so that a server that isn't there is told
- * from one that is overrun.
+ * Finds the addresses at which the server answers: the first address of the host that does, and as many
+ * after it as the spread asks for. Each is tried with one connection, so that an absent server can be
+ * told from an overloaded one.
  *
- * @throws {EnvironmentError} (rejects) if the server doesn't answer where it has to.
+ * @throws {EnvironmentError} (rejects) if the server doesn't answer at an address that is needed.
  */
 export async function findTarget(
   runtime: Runtime,
@@ -41,7 +41,7 @@ export async function findTarget(
     "n" | "dialect" | "host" | "port" | "tls" | "spread"
   >,
   portRange: PortRange | null,
-): Promise<Target> {
+): Promise<BotsTarget> {
   const name = host.includes(":") ? `[${host}]` : host;
   const hosts = [name, `${name}:${port}`];
   if (!hosts.some((host) => isAllowed({ name: "net", host }))) {
@@ -71,7 +71,7 @@ export async function findTarget(
   );
 }
 
-/** The host's addresses, IPv4 first, since that is what a server on 0.0.0.0 hears. */
+/** The host's addresses, IPv4 first, because a server on 0.0.0.0 listens there. */
 async function resolve(host: string): Promise<string[]> {
   try {
     const found = await lookup(host, { all: true });
@@ -124,7 +124,7 @@ async function probe(
 ): Promise<TransportError | null> {
   try {
     const to = endpoint(hostname, place, PATIENCE_MS);
-    // In order: a reset before the server has accepted would look like a failure to it.
+    // Close in order: to the server, a reset before it has accepted would look like a failure.
     (await runtime.connect(to, () => SILENT)).close();
     return null;
   } catch (error) {
@@ -133,7 +133,7 @@ async function probe(
   }
 }
 
-/** `count` addresses from an IPv4 one on. */
+/** The given IPv4 address and those after it, `count` in all. */
 function following(address: string, count: number): string[] {
   const parts = address.split(".");
   const last = Number(parts.pop());

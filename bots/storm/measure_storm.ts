@@ -1,5 +1,5 @@
 /**
- * A storm: all bots connected and subscribed, the server goes, and they come back.
+ * A storm: all bots are subscribed, the server goes away, and the bots come back.
  *
  * @module
  */
@@ -7,8 +7,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { EnvironmentError } from "../../cli/command_line.ts";
 import type { Runtime } from "../../runtime/types.ts";
-import type { Crew } from "../fleet/fleet.ts";
-import { type Observer, withCrew } from "../measure.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import { type Observer, withFleet } from "../measure.ts";
 import type { BotsOptions } from "../run/options.ts";
 import { checkSetup } from "../run/setup_check.ts";
 import { setupReport } from "../results/setup_report.ts";
@@ -17,22 +17,26 @@ import { whyFewer } from "../results/validity.ts";
 import type { StormProgress } from "../fleet/reconnection.ts";
 import { buildStormReport, type StormReport } from "./report.ts";
 
-/** Whoever is to make the server go has so long. */
+/** Milliseconds in which the user has to stop or restart the server. */
 const FIRST_LOSS_PATIENCE_MS = 10 * 60_000;
 
-/** Where only some lost their connections, and all are back, no more loss is to come after so long. */
+/**
+ * Milliseconds. If only some bots lost their connections and all are back, the storm ends after so long
+ * without a change.
+ */
 const CALM_MS = 5_000;
 
-/** Bots that don't get back for so long, though others might, are given up. */
+/** Milliseconds without a change after which the storm ends, though bots are still out. */
 const STALL_MS = 60_000;
 
 const LOOK_MS = 100;
 
 /**
- * Connects and subscribes all bots, waits until they lose their connections, and measures their way back.
+ * Connects and subscribes all bots, waits until they lose their connections, and measures how they come
+ * back.
  *
  * @param args The command line, for the report.
- * @throws {EnvironmentError} (rejects) when the bots can't connect, or nothing happens to them.
+ * @throws {EnvironmentError} (rejects) when the bots can't connect, or when none loses its connection.
  */
 export function measureStorm(
   runtime: Runtime,
@@ -40,17 +44,17 @@ export function measureStorm(
   args: readonly string[],
   observer: Observer,
 ): Promise<StormReport> {
-  return withCrew(runtime, options, args, observer, async (ready) => {
-    const { crew, startedAt, target, dialect, progress, onProgress, environment } = ready;
-    const setups = await crew.setUp(onProgress).finally(() => progress.stop());
+  return withFleet(runtime, options, args, observer, async (ready) => {
+    const { fleet, startedAt, target, dialect, progress, onProgress, environment } = ready;
+    const setups = await fleet.setUp(onProgress).finally(() => progress.stop());
     const refusal = await checkSetup(setups, { runtime, target, options, dialect });
     const setup = setupReport(setups, refusal);
     const fewer = whyFewer(options.n, setup);
-    await crew.startStorm();
+    await fleet.startStorm();
     await observer.onSubscribed?.();
-    await storm(crew, setup.subscribed);
-    const squads = await crew.endStorm();
-    await crew.disband();
+    await storm(fleet, setup.subscribed);
+    const groups = await fleet.endStorm();
+    await fleet.leave();
     const { host, port, n } = options;
     return buildStormReport({
       started_at: startedAt.toISOString(),
@@ -60,16 +64,16 @@ export function measureStorm(
       valid: fewer === null,
       invalid_because: fewer === null ? [] : [fewer],
       environment,
-    }, squads);
+    }, groups);
   });
 }
 
-/** Resolves when everybody has been struck and is back, or nothing more is to be expected. */
-async function storm(crew: Crew, subscribed: number): Promise<void> {
+/** Resolves when all bots lost their connection and are back, or when no more change is expected. */
+async function storm(fleet: Fleet, subscribed: number): Promise<void> {
   const beganMs = clockMs();
   for (;;) {
     await sleep(LOOK_MS);
-    const { struck, out, lastChangeMs } = total(await crew.stormProgress());
+    const { struck, out, lastChangeMs } = total(await fleet.stormProgress());
     const calmMs = clockMs() - lastChangeMs;
     if (struck === 0) {
       if (clockMs() - beganMs <= FIRST_LOSS_PATIENCE_MS) continue;
@@ -83,10 +87,10 @@ async function storm(crew: Crew, subscribed: number): Promise<void> {
   }
 }
 
-function total(squads: readonly StormProgress[]): StormProgress {
+function total(groups: readonly StormProgress[]): StormProgress {
   return {
-    struck: squads.reduce((sum, { struck }) => sum + struck, 0),
-    out: squads.reduce((sum, { out }) => sum + out, 0),
-    lastChangeMs: Math.max(...squads.map(({ lastChangeMs }) => lastChangeMs)),
+    struck: groups.reduce((sum, { struck }) => sum + struck, 0),
+    out: groups.reduce((sum, { out }) => sum + out, 0),
+    lastChangeMs: Math.max(...groups.map(({ lastChangeMs }) => lastChangeMs)),
   };
 }

@@ -1,5 +1,5 @@
 /**
- * What a storm was like, as `--json` writes it.
+ * The report of a storm, as `--json` writes it.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { EnvironmentReport } from "../results/report.ts";
 import { tallied, type Tally } from "../measures/tally.ts";
 import { quantiles } from "../measures/statistics.ts";
-import type { SquadStorm } from "../fleet/reconnection.ts";
+import type { GroupStorm } from "../fleet/reconnection.ts";
 
 /** The version of the format. Members may be added to it; anything else makes a new version. */
 export const STORM_SCHEMA = "hotwheels-storm/1";
@@ -21,56 +21,56 @@ export interface OutageQuantiles {
   max: number;
 }
 
-/** What a storm was like. */
+/** The result of a storm. */
 export interface StormReport {
   schema: typeof STORM_SCHEMA;
-  /** When the bots began to connect, by the system's clock, in ISO 8601. */
+  /** The moment at which the bots began to connect, by the system's clock, in ISO 8601. */
   started_at: string;
   target: { host: string; port: number; addresses: string[]; dialect: string };
-  /** Bots that were asked for. */
+  /** The number of bots that the command line asks for. */
   n: number;
   /** Bots that were subscribed when the storm began. */
   subscribed: number;
-  /** Whether it was a storm of n bots. False where one never subscribed before it. */
+  /** True if it was a storm of n bots. False if one never subscribed before it. */
   valid: boolean;
-  /** Why it wasn't, in words for people. */
+  /** The reasons why the storm isn't valid, for people. */
   invalid_because: string[];
-  /** Bots that lost their connection, once or more. */
+  /** Bots that lost their connection at least once. */
   struck: number;
-  /** Bots that had no subscription in the end. */
+  /** Bots without a subscription at the end. */
   still_out: number;
-  /** Times without a subscription, of all bots. */
+  /** The number of outages of all bots. */
   outages: number;
-  /** From the first connection lost to the last bot that was subscribed again. */
+  /** Milliseconds from the first lost connection to the last bot that was subscribed again. */
   took_ms: number | null;
-  /** From the first connection lost to the last one. */
+  /** Milliseconds from the first lost connection to the last one. */
   loss_span_ms: number;
-  /** How long each outage took that ended; `null` if none did. */
+  /** The lengths of the outages that ended; `null` if none did. */
   outage_ms: OutageQuantiles | null;
-  /** The most bots that were subscribed again within one second, wherever it begins. */
+  /** The most bots that were subscribed again within one second, wherever that second begins. */
   peak_reconnects_per_s: number;
-  /** Connections that were tried for. */
+  /** Attempts to connect again. */
   attempts: number;
   failed_attempts: Tally;
-  /** What the server said to those whose connection it ended, or refused. */
+  /** The server's refusals and goodbyes, counted by code. */
   told: Tally;
-  /** How often it said when to come back. */
+  /** The number of times that the server said when to come back. */
   appointments: number;
   environment: EnvironmentReport;
 }
 
-/** What is known of a storm before its bots are asked. */
+/** The part of the report that doesn't come from the bots. */
 export type StormFacts = Pick<
   StormReport,
   "started_at" | "target" | "n" | "subscribed" | "valid" | "invalid_because" | "environment"
 >;
 
-/** Adds up what befell all bots. At least one must have lost its connection. */
+/** Adds up the results of all groups. At least one bot must have lost its connection. */
 export function buildStormReport(
   facts: StormFacts,
-  squads: readonly SquadStorm[],
+  groups: readonly GroupStorm[],
 ): StormReport {
-  const outages = squads.flatMap((squad) => squad.outages);
+  const outages = groups.flatMap((group) => group.outages);
   const lost = outages.map(({ lostAtMs }) => lostAtMs);
   const ended = outages.flatMap(({ lostAtMs, backAtMs }) =>
     backAtMs === null ? [] : [{ lostAtMs, backAtMs }]
@@ -78,8 +78,8 @@ export function buildStormReport(
   const back = Float64Array.from(ended, ({ backAtMs }) => backAtMs).sort();
   const firstLoss = minOf(lost);
   const took = quantiles(Float64Array.from(ended, ({ lostAtMs, backAtMs }) => backAtMs - lostAtMs));
-  const sum = (pick: (squad: SquadStorm) => number) =>
-    squads.reduce((total, squad) => total + pick(squad), 0);
+  const sum = (pick: (group: GroupStorm) => number) =>
+    groups.reduce((total, group) => total + pick(group), 0);
   return {
     schema: STORM_SCHEMA,
     ...facts,
@@ -93,8 +93,8 @@ export function buildStormReport(
       : { min: took.min, p50: took.p50, p90: took.p90, p99: took.p99, max: took.max },
     peak_reconnects_per_s: peakPerSecond(back),
     attempts: sum(({ attempts }) => attempts),
-    failed_attempts: tallied(squads.map(({ failedAttempts }) => failedAttempts)),
-    told: tallied(squads.map(({ told }) => told)),
+    failed_attempts: tallied(groups.map(({ failedAttempts }) => failedAttempts)),
+    told: tallied(groups.map(({ told }) => told)),
     appointments: sum(({ appointments }) => appointments),
     environment: facts.environment,
   };

@@ -13,7 +13,7 @@ import type { StormReport } from "./report.ts";
 /**
  * The report: the answer, one table, and what happened; without a line feed at its end.
  *
- * @param isVerbose Whether to add where the bots were, and what they tried and were told.
+ * @param isVerbose Adds the address, the attempts, and the server's words.
  */
 export function stormText(report: StormReport, isVerbose = false): string {
   const { invalid_because, outage_ms, outages, struck, n } = report;

@@ -7,7 +7,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { encodePublish, encodeSubscribe } from "../../protocol/client_encoder.ts";
 import { processesOf } from "../harness/process_table.ts";
-import { Peer, type Target } from "../soak/clients/peer.ts";
+import { Peer, type PeerTarget } from "../soak/clients/peer.ts";
 import type { StopRecord } from "../soak/report.ts";
 import type { SoakedServer } from "../soak/soak.ts";
 import { median } from "../../bots/measures/statistics.ts";
@@ -113,7 +113,7 @@ export async function churn(
 }
 
 /** One connection; whether it got as far as it wanted. */
-function comeAndGo(target: Target, index: number): Promise<boolean> {
+function comeAndGo(target: PeerTarget, index: number): Promise<boolean> {
   const kind = index % 4;
   let isFine = false;
   return new Promise((resolve) => {

@@ -17,7 +17,7 @@ import { Ledger } from "./checks/ledger.ts";
 import { type LatencyBounds, tooLate } from "./checks/latency.ts";
 import { holdsMemory, judgeMemory } from "./checks/memory.ts";
 import type { Keys } from "./clients/member.ts";
-import type { Target } from "./clients/peer.ts";
+import type { PeerTarget } from "./clients/peer.ts";
 import type { SoakRun, StopRecord } from "./report.ts";
 import { attackWhileStopping, type Battlefield } from "./attacks/siege.ts";
 import type { OnHung } from "./strikes/arena.ts";
@@ -33,7 +33,7 @@ export interface SoakedServer {
   readonly name: string;
   readonly runtimeVersion: string | null;
   readonly door: DoorName;
-  readonly target: Target;
+  readonly target: PeerTarget;
   /** What it wants to see before anything else, if it does. */
   readonly keys: Keys | null;
   /** `null` where its processes can't be looked at. */

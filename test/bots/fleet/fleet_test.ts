@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { Crew, type CrewPlan } from "../../../bots/fleet/fleet.ts";
+import { Fleet, type FleetPlan } from "../../../bots/fleet/fleet.ts";
 import { EnvironmentError } from "../../../cli/command_line.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import { isAlive } from "../../support/processes/command_process.ts";
@@ -10,13 +10,13 @@ import { type Script, ScriptedServer } from "../run/scripted_server.ts";
 
 const PATIENCE = { timeout: 60_000 };
 
-async function withCrew(
+async function withFleet(
   script: Script,
-  plan: Partial<CrewPlan>,
-  test: (crew: Crew, server: ScriptedServer) => Promise<void>,
+  plan: Partial<FleetPlan>,
+  test: (fleet: Fleet, server: ScriptedServer) => Promise<void>,
 ): Promise<void> {
   const server = await ScriptedServer.start(script);
-  const crew = await Crew.muster(await detectRuntime(), {
+  const fleet = await Fleet.start(await detectRuntime(), {
     n: 10,
     processes: 3,
     tls: null,
@@ -30,35 +30,35 @@ async function withCrew(
     ...plan,
   });
   try {
-    await test(crew, server);
+    await test(fleet, server);
   } finally {
-    crew.dismiss();
+    fleet.abandon();
     await server.stop();
   }
 }
 
-describe("a crew of several processes", () => {
+describe("a fleet of several processes", () => {
   it("shares the bots evenly, in processes of their own", PATIENCE, async () => {
-    await withCrew({}, {}, (crew) => {
-      assertEquals(crew.processes.map(({ bots }) => bots), [3, 3, 4]);
-      const pids = new Set([process.pid, ...crew.processes.map(({ pid }) => pid)]);
+    await withFleet({}, {}, (fleet) => {
+      assertEquals(fleet.processes.map(({ bots }) => bots), [3, 3, 4]);
+      const pids = new Set([process.pid, ...fleet.processes.map(({ pid }) => pid)]);
       assertEquals(pids.size, 4);
       return Promise.resolve();
     });
   });
 
   it("goes through the phases together", PATIENCE, async () => {
-    await withCrew({}, {}, async (crew, server) => {
+    await withFleet({}, {}, async (fleet, server) => {
       let seen = 0;
-      const setups = await crew.setUp(({ subscribed }) => seen = subscribed);
+      const setups = await fleet.setUp(({ subscribed }) => seen = subscribed);
       assertEquals(setups.map(({ subscribed }) => subscribed), [3, 3, 4]);
       assertEquals([seen, server.connections], [10, 10]);
-      await crew.settle();
-      await crew.begin();
-      const received = crew.received();
+      await fleet.settle();
+      await fleet.begin();
+      const received = fleet.received();
       server.publish('{"topic":"events","event":"test_event","message_id":"","data":"test"}');
       await received;
-      const rounds = await crew.collect();
+      const rounds = await fleet.collect();
       assertEquals(rounds.map(({ receivedAtMs }) => receivedAtMs.length), [3, 3, 4]);
       assertEquals(new Set(rounds.map(({ stampMicros }) => stampMicros)).size, 1);
       const now = performance.timeOrigin + performance.now();
@@ -68,7 +68,7 @@ describe("a crew of several processes", () => {
           assertEquals(ms > now - 60_000 && ms <= now, true, `${ms} is no time before ${now}`);
         }
       }
-      await crew.disband();
+      await fleet.leave();
       await until("the bots have closed", () => server.open === 0);
       assertEquals(server.said.filter((said) => said.includes("unsubscribe")).length, 10);
     });
@@ -76,29 +76,29 @@ describe("a crew of several processes", () => {
 
   it("ends its processes when it's dismissed", PATIENCE, async () => {
     let pids: number[] = [];
-    await withCrew({}, {}, async (crew) => {
-      await crew.setUp(() => {});
-      pids = crew.processes.map(({ pid }) => pid);
+    await withFleet({}, {}, async (fleet) => {
+      await fleet.setUp(() => {});
+      pids = fleet.processes.map(({ pid }) => pid);
       assertEquals(pids.every(isAlive), true);
     });
     await until("the processes have ended", () => !pids.some(isAlive));
   });
 
   it("fails as soon as one of them dies, whatever it waits for", PATIENCE, async () => {
-    const kill = (crew: Crew) => process.kill(crew.processes[1]!.pid, "SIGKILL");
-    await withCrew({ onSubscribe() {} }, {}, async (crew) => {
-      const setup = crew.setUp(() => {});
-      kill(crew);
+    const kill = (fleet: Fleet) => process.kill(fleet.processes[1]!.pid, "SIGKILL");
+    await withFleet({ onSubscribe() {} }, {}, async (fleet) => {
+      const setup = fleet.setUp(() => {});
+      kill(fleet);
       const error = await assertRejects(() => setup, EnvironmentError, "the run is void");
-      assertEquals(error.message.includes(String(crew.processes[1]!.pid)), true);
+      assertEquals(error.message.includes(String(fleet.processes[1]!.pid)), true);
     });
-    await withCrew({}, {}, async (crew) => {
-      await crew.setUp(() => {});
-      await crew.begin();
-      const received = crew.received();
-      kill(crew);
+    await withFleet({}, {}, async (fleet) => {
+      await fleet.setUp(() => {});
+      await fleet.begin();
+      const received = fleet.received();
+      kill(fleet);
       await assertRejects(() => received, EnvironmentError, "by SIGKILL");
-      await assertRejects(() => crew.collect(), EnvironmentError, "by SIGKILL");
+      await assertRejects(() => fleet.collect(), EnvironmentError, "by SIGKILL");
     });
   });
 });

@@ -6,7 +6,7 @@ import { outcomeOf } from "../../../bots/results/outcome.ts";
 import type { BotsReport } from "../../../bots/results/report.ts";
 import { reportText } from "../../../bots/results/report_text.ts";
 import type { RunRecord } from "../../../bots/run/run.ts";
-import { Mark, type SquadRound } from "../../../bots/fleet/group.ts";
+import { type GroupRound, Mark } from "../../../bots/fleet/group.ts";
 import { OPTIONS } from "../run/scripted_run.ts";
 
 const calm: LoopReading = {
@@ -30,7 +30,7 @@ const SETUP = {
 const PUBLISHED_AT_MS = 1_100_000;
 
 /** A round in which bots got the message so many milliseconds after the server's timestamp. */
-function squadRound(latencies: number[], other: Partial<SquadRound> = {}): SquadRound {
+function groupRound(latencies: number[], other: Partial<GroupRound> = {}): GroupRound {
   return {
     stampMicros: (PUBLISHED_AT_MS + 0.25) * 1000,
     receivedAtMs: latencies.map((ms) => ms === 0 ? 0 : PUBLISHED_AT_MS + 0.25 + ms),
@@ -68,7 +68,7 @@ function context(n: number, options: Partial<RunContext["options"]> = {}): RunCo
 }
 
 function report(
-  rounds: SquadRound[],
+  rounds: GroupRound[],
   options: Partial<RunContext["options"]> = {},
   setups: RunRecord["setups"] = [SETUP],
 ): BotsReport {
@@ -76,7 +76,7 @@ function report(
     setups,
     refusal: null,
     settle: { settledMs: 201.4, isQuiet: true },
-    rounds: rounds.map((squad) => ({ publishedAtMs: PUBLISHED_AT_MS, squads: [squad] })),
+    rounds: rounds.map((group) => ({ publishedAtMs: PUBLISHED_AT_MS, groups: [group] })),
     closedAtMs: PUBLISHED_AT_MS + 7524.29,
   };
   return buildReport(record, context(rounds[0]!.receivedAtMs.length, options));
@@ -115,7 +115,7 @@ describe("the report's text", () => {
       " 1500.0000ms | 2865   -  28.65%",
       " 1269.7850ms | max",
     ];
-    const run = report([squadRound(SAMPLE)]);
+    const run = report([groupRound(SAMPLE)]);
     assertEquals(linesOf(run), few);
     assertEquals(linesOf(run, true), [
       ...few,
@@ -131,25 +131,25 @@ describe("the report's text", () => {
   });
 
   it("keeps its columns with all bots in a row and a row without any", () => {
-    const text = reportText(report([squadRound([30, 40, 12_000])], { timeoutMs: 60_000 }));
+    const text = reportText(report([groupRound([30, 40, 12_000])], { timeoutMs: 60_000 }));
     assertStringIncludes(text, "\n  500.0000ms | 2      -  66.67%\n");
     assertStringIncludes(text, "\n 1000.0000ms | 0      -   0.00%\n");
     assertStringIncludes(text, "\n12000.0000ms | 1      -  33.33%\n12000.0000ms | max");
-    assertStringIncludes(reportText(report([squadRound([5])])), "| 1      - 100.00%\n");
+    assertStringIncludes(reportText(report([groupRound([5])])), "| 1      - 100.00%\n");
   });
 
   it("says of one bot that it's one", () => {
-    const run = report([squadRound([5])]);
+    const run = report([groupRound([5])]);
     assertEquals(linesOf(run)[0], "verdict: under 1 s: the one bot had the message after 5.3 ms");
     assertStringIncludes(reportText(run, true), "\n1 bot in one process, connected");
     assertEquals(
-      linesOf(report([squadRound([0])]))[0],
+      linesOf(report([groupRound([0])]))[0],
       "verdict: FAILED: 1 of 1 bot did not get every message once, intact and in time",
     );
   });
 
   it("says what went wrong after setting up", () => {
-    const bad = squadRound([10, 20, 0, 0], {
+    const bad = groupRound([10, 20, 0, 0], {
       marks: [[1, Mark.duplicate], [3, Mark.damaged]],
       refusals: { slow_consumer: 1 },
       disconnected: 1,
@@ -166,7 +166,7 @@ describe("the report's text", () => {
     const failedAttempts = { timed_out: 3, connection_refused: 1 };
     const refusals = { too_many_connections: 2 };
     const runWith = (setup: Partial<RunRecord["setups"][0]>) =>
-      report([squadRound([10, 20, 0, 0], { disconnected: 2 })], {}, [{
+      report([groupRound([10, 20, 0, 0], { disconnected: 2 })], {}, [{
         ...SETUP,
         givenUp: 2,
         ...setup,
@@ -198,7 +198,7 @@ describe("the report's text", () => {
   });
 
   it("has no latencies to show where nobody was good", () => {
-    const lines = linesOf(report([squadRound([0, 0])]));
+    const lines = linesOf(report([groupRound([0, 0])]));
     assertEquals(lines.slice(0, 3), [
       "verdict: FAILED: 2 of 2 bots did not get every message once, intact and in time",
       "  missing: 2, duplicate: 0, corrupt: 0, foreign: 0, late: 0, disconnected: 0",
@@ -211,7 +211,7 @@ describe("the report's text", () => {
   it("calls a run invalid that the bots held up: once, and with no other verdict", () => {
     const busy = { ...calm, readDelayMs: { p99: 300, max: 400 } };
     for (const options of [{}, { sloMs: 5000 }]) {
-      const run = report([squadRound([10, 900], { load: busy })], options);
+      const run = report([groupRound([10, 900], { load: busy })], options);
       const text = reportText(run, true);
       assertEquals([run.valid, run.verdict, run.slo?.held ?? false], [false, "neither", false]);
       assertEquals(outcomeOf(run), "invalid");
@@ -227,13 +227,13 @@ describe("the report's text", () => {
 
   it("doesn't blame bots for missing what they had time enough for", () => {
     const late = { ...calm, timerLagMs: { p99: 5, max: 1249 } };
-    const outcome = (load: LoopReading) => outcomeOf(report([squadRound([0, 0], { load })]));
+    const outcome = (load: LoopReading) => outcomeOf(report([groupRound([0, 0], { load })]));
     assertEquals(outcome(late), "failed", "within a quarter of the limit of 5 s");
     assertEquals(outcome({ ...late, timerLagMs: { p99: 5, max: 1251 } }), "invalid");
   });
 
   it("gives one verdict with an slo, too", () => {
-    const verdict = (sloMs: number) => linesOf(report([squadRound([5, 99.75])], { sloMs }))[0];
+    const verdict = (sloMs: number) => linesOf(report([groupRound([5, 99.75])], { sloMs }))[0];
     assertEquals(
       [verdict(100), verdict(99)],
       [
@@ -246,9 +246,9 @@ describe("the report's text", () => {
   it("shows each round, and the medians over the valid ones", () => {
     const busy = { ...calm, timerLagMs: { p99: 0, max: 3000 } };
     const run = report([
-      squadRound([10, 20]),
-      squadRound([900, 2500], { load: busy }),
-      squadRound([30, 40]),
+      groupRound([10, 20]),
+      groupRound([900, 2500], { load: busy }),
+      groupRound([30, 40]),
     ]);
     const text = reportText(run, true);
     assertStringIncludes(
@@ -274,7 +274,7 @@ describe("the report's text", () => {
     assertStringIncludes(text, "\nround 3: missing: 0,");
     assertEquals([run.valid, run.verdict], [false, "neither"]);
     assertStringIncludes(run.invalid_because[0]!, "round 2: bots' process 4711: the event loop");
-    const fine = report([squadRound([10, 20]), squadRound([30, 40])]);
+    const fine = report([groupRound([10, 20]), groupRound([30, 40])]);
     assertEquals(
       linesOf(fine)[0],
       "verdict: under 1 s: the last of 2 bots had each of 2 messages after 40.3 ms or",
@@ -283,7 +283,7 @@ describe("the report's text", () => {
 
   it("shows three reasons of many, and all where it's asked to", () => {
     const busy = { ...calm, timerLagMs: { p99: 0, max: 3000 } };
-    const rounds = Array.from({ length: 5 }, () => squadRound([10, 20], { load: busy }));
+    const rounds = Array.from({ length: 5 }, () => groupRound([10, 20], { load: busy }));
     const run = report(rounds);
     const reasons = (text: string) => text.match(/^ {2}round \d: /gm)?.length;
     assertEquals([reasons(reportText(run)), reasons(reportText(run, true))], [3, 5]);
@@ -295,7 +295,7 @@ describe("the report's text", () => {
     const worst = { ...calm, cpuShare: 12.5, timerLagMs: slow, readDelayMs: slow };
     const codes = ["slow_consumer", "server_shutdown", "idle_timeout", "too_many_connections"];
     const tally = Object.fromEntries(codes.map((code) => [code, 12_345]));
-    const bad = squadRound([10, 0, 123_456], { load: worst, refusals: tally, disconnected: 2 });
+    const bad = groupRound([10, 0, 123_456], { load: worst, refusals: tally, disconnected: 2 });
     const setup = { ...SETUP, failedAttempts: tally, refusals: tally, givenUp: 12_345 };
     for (const givenUp of [0, 1]) {
       const options = { sloMs: 86_400_000, timeoutMs: 3_600_000 };
@@ -308,16 +308,16 @@ describe("the report's text", () => {
 describe("the report", () => {
   it("has each process's CPU over all rounds, by their length", () => {
     const round = (wallMs: number, cpuShare: number) =>
-      squadRound([10], { load: { ...calm, wallMs, cpuShare } });
+      groupRound([10], { load: { ...calm, wallMs, cpuShare } });
     const [load] = report([round(300, 0.5), round(100, 0.9)]).load;
     assertEquals([load!.wall_ms, load!.cpu_share.toFixed(3)], [400, "0.600"]);
   });
 
   it("counts a bot as good that was good in every round", () => {
     const { good, bad, rounds } = report([
-      squadRound([10, 20, 30]),
-      squadRound([10, 0, 30]),
-      squadRound([10, 20, 30], { marks: [[2, Mark.duplicate]] }),
+      groupRound([10, 20, 30]),
+      groupRound([10, 0, 30]),
+      groupRound([10, 20, 30], { marks: [[2, Mark.duplicate]] }),
     ]);
     assertEquals([good, bad], [1, 2]);
     assertEquals(rounds.map((round) => round.good), [3, 2, 2]);
@@ -325,33 +325,33 @@ describe("the report", () => {
 
   it("gives the bounty's verdict on the worst round, from the publish", () => {
     const verdict = (...latencies: number[]) =>
-      report(latencies.map((ms) => squadRound([1, ms]))).verdict;
+      report(latencies.map((ms) => groupRound([1, ms]))).verdict;
     assertEquals(verdict(999.7), "under_1_s");
     assertEquals(verdict(999.8), "under_2_s");
     assertEquals(verdict(10, 1999.7, 20), "under_2_s");
     assertEquals(verdict(1999.8), "neither");
     assertEquals(verdict(10, 0), "neither");
     const busy = { ...calm, timerLagMs: { p99: 0, max: 500 } };
-    assertEquals(report([squadRound([10], { load: busy })]).verdict, "neither", "it isn't shown");
+    assertEquals(report([groupRound([10], { load: busy })]).verdict, "neither", "it isn't shown");
   });
 
   it("holds the slo only where everyone was reached in time", () => {
-    const slo = (latencies: number[]) => report([squadRound(latencies)], { sloMs: 100 }).slo;
+    const slo = (latencies: number[]) => report([groupRound(latencies)], { sloMs: 100 }).slo;
     assertEquals(slo([99.75]), { limit_ms: 100, held: true });
     assertEquals(slo([99.76]), { limit_ms: 100, held: false });
     assertEquals(slo([10, 0]), { limit_ms: 100, held: false });
-    assertEquals(report([squadRound([10])]).slo, null);
+    assertEquals(report([groupRound([10])]).slo, null);
   });
 
   it("is invalid where two processes saw different timestamps", () => {
-    const one = squadRound([10]);
+    const one = groupRound([10]);
     const record: RunRecord = {
       setups: [SETUP, { ...SETUP, beganAtMs: 999_000 }],
       refusal: null,
       settle: { settledMs: 1, isQuiet: false },
       rounds: [{
         publishedAtMs: PUBLISHED_AT_MS,
-        squads: [one, { ...one, stampMicros: one.stampMicros! + 1 }],
+        groups: [one, { ...one, stampMicros: one.stampMicros! + 1 }],
       }],
       closedAtMs: PUBLISHED_AT_MS,
     };
@@ -363,7 +363,7 @@ describe("the report", () => {
   });
 
   it("is JSON, and has every member that its schema promises", () => {
-    const run = report([squadRound([10, 20])], { sloMs: 1000 });
+    const run = report([groupRound([10, 20])], { sloMs: 1000 });
     assertEquals(JSON.parse(JSON.stringify(run)), run);
     assertEquals(run.schema, "hotwheels-bots/1");
     assertEquals(run.started_at, "2026-11-23T12:08:37.985Z");

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import type { LoopReading } from "../../../bots/measures/loop_meter.ts";
 import { score } from "../../../bots/results/score.ts";
-import { Mark, type SquadRound } from "../../../bots/fleet/group.ts";
+import { type GroupRound, Mark } from "../../../bots/fleet/group.ts";
 
 const load: LoopReading = {
   wallMs: 1,
@@ -13,7 +13,7 @@ const load: LoopReading = {
 
 const times = { publishedAtMs: 1000, timeoutMs: 500 };
 
-function round(receivedAtMs: number[], marks: [number, number][] = []): SquadRound {
+function round(receivedAtMs: number[], marks: [number, number][] = []): GroupRound {
   const disconnected = 0;
   return {
     stampMicros: 1_002_000,
@@ -26,8 +26,8 @@ function round(receivedAtMs: number[], marks: [number, number][] = []): SquadRou
   };
 }
 
-function counts(...squads: SquadRound[]): Record<string, number> {
-  const { good, bad, missing, duplicate, corrupt, foreign, late } = score(squads, times);
+function counts(...groups: GroupRound[]): Record<string, number> {
+  const { good, bad, missing, duplicate, corrupt, foreign, late } = score(groups, times);
   return { good, bad, missing, duplicate, corrupt, foreign, late };
 }
 

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Socket } from "node:net";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Enlistment } from "../../../bots/fleet/ramp_up.ts";
+import { RampUp } from "../../../bots/fleet/ramp_up.ts";
 import { measure } from "../../../bots/measure.ts";
 import type { BotsOptions } from "../../../bots/run/options.ts";
 import { reportText } from "../../../bots/results/report_text.ts";
@@ -103,7 +103,7 @@ describe("a bot that tries for ever", PATIENCE, () => {
 
   it("isn't given up when nothing moves", async () => {
     let greets = false;
-    const enlistment = new Enlistment({
+    const enlistment = new RampUp({
       size: 1,
       maxConnecting: 1,
       retries: "forever",
@@ -159,7 +159,7 @@ describe("a bot that tries again so often", PATIENCE, () => {
   });
 
   it("isn't given up before that for want of progress", async () => {
-    const enlistment = new Enlistment({
+    const enlistment = new RampUp({
       size: 1,
       maxConnecting: 1,
       retries: 15,

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Socket } from "node:net";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Enlistment } from "../../../bots/fleet/ramp_up.ts";
+import { RampUp } from "../../../bots/fleet/ramp_up.ts";
 import { EnvironmentError } from "../../../cli/command_line.ts";
 import { countsOf, OPTIONS, play } from "./scripted_run.ts";
 import { measure } from "../../../bots/measure.ts";
@@ -148,7 +148,7 @@ describe("an enlistment", () => {
   it("has no more bots connecting at once than it may", async () => {
     let connecting = 0;
     let most = 0;
-    const enlistment = new Enlistment({
+    const enlistment = new RampUp({
       ...PATIENT,
       size: 50,
       maxConnecting: 7,
@@ -175,7 +175,7 @@ describe("an enlistment", () => {
     { timeout: 60_000 },
     async () => {
       const attemptsAt: number[] = [];
-      const enlistment = new Enlistment({
+      const enlistment = new RampUp({
         ...PATIENT,
         size: 1,
         maxConnecting: 1,
@@ -196,7 +196,7 @@ describe("an enlistment", () => {
 
   it("gives up those who are left when the server stands still", async () => {
     const abandoned: number[] = [];
-    const enlistment = new Enlistment({
+    const enlistment = new RampUp({
       size: 5,
       maxConnecting: 3,
       retries: 20,
@@ -217,7 +217,7 @@ describe("an enlistment", () => {
   it("drops a connection that comes when its bot is given up", async () => {
     const abandoned: number[] = [];
     let connect = () => {};
-    const enlistment = new Enlistment({
+    const enlistment = new RampUp({
       size: 1,
       maxConnecting: 1,
       retries: 20,

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "node:test";
-import { findTarget, type Target } from "../../../bots/run/target.ts";
+import { type BotsTarget, findTarget } from "../../../bots/run/target.ts";
 import { EnvironmentError } from "../../../cli/command_line.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import { ScriptedServer } from "./scripted_server.ts";
@@ -11,7 +11,7 @@ const NARROW = { first: 1, last: 10 };
 async function find(
   serverHost: string,
   options: { n: number; host: string; spread: number | "auto" },
-): Promise<Target> {
+): Promise<BotsTarget> {
   const server = await ScriptedServer.start({}, serverHost);
   try {
     return await findTarget(await detectRuntime(), {

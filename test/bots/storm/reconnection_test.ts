@@ -89,7 +89,7 @@ describe("a bot that lost its connection", () => {
 
 describe("a storm's report", () => {
   it("has the time from the first loss to the last return, over all processes", () => {
-    const squad = {
+    const group = {
       struck: 1,
       attempts: 2,
       failedAttempts: { timed_out: 1 },
@@ -97,8 +97,8 @@ describe("a storm's report", () => {
       appointments: 1,
     };
     const report = buildStormReport(FACTS, [
-      { ...squad, outages: [{ lostAtMs: 1000, backAtMs: 1700 }] },
-      { ...squad, outages: [{ lostAtMs: 1400, backAtMs: 3100 }] },
+      { ...group, outages: [{ lostAtMs: 1000, backAtMs: 1700 }] },
+      { ...group, outages: [{ lostAtMs: 1400, backAtMs: 3100 }] },
     ]);
     assertEquals([report.took_ms, report.loss_span_ms], [2100, 400]);
     assertEquals(report.outage_ms, { min: 700, p50: 700, p90: 1700, p99: 1700, max: 1700 });

@@ -59,8 +59,8 @@ async function run(): Promise<BotsWord> {
 }
 
 function latenciesOf({ rounds }: RunRecord): PackedLatencies[] {
-  return rounds.map(({ publishedAtMs, squads }) =>
-    packLatencies(score(squads, { publishedAtMs, timeoutMs: task.timeoutMs }).endToEndMs)
+  return rounds.map(({ publishedAtMs, groups }) =>
+    packLatencies(score(groups, { publishedAtMs, timeoutMs: task.timeoutMs }).endToEndMs)
   );
 }
 

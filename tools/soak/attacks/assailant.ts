@@ -2,7 +2,7 @@ import { encodeAuthenticate } from "../../../protocol/client_encoder.ts";
 import { SERVER_TERMINATOR } from "../../../protocol/framing/frames.ts";
 import type { Random } from "../../harness/random.ts";
 import type { Keys } from "../clients/member.ts";
-import { hasLoopbackAddresses, Peer, type PeerEnd, type Target } from "../clients/peer.ts";
+import { hasLoopbackAddresses, Peer, type PeerEnd, type PeerTarget } from "../clients/peer.ts";
 
 /**
  * How an attack's connection ended: by the server with the code of its error frame, or without a word
@@ -38,7 +38,7 @@ export interface Proof {
 
 /** What an attack works with. */
 export interface Field {
-  readonly target: Target;
+  readonly target: PeerTarget;
   /** What the server wants to see before anything else, if it does; attacks come from inside as well. */
   readonly keys: Keys | null;
   readonly random: Random;

@@ -5,7 +5,7 @@ import type { Faults } from "../checks/faults.ts";
 import type { Kills } from "../checks/strike_history.ts";
 import { Latency } from "../checks/latency.ts";
 import type { Keys } from "./member.ts";
-import { hasLoopbackAddresses, type Target } from "./peer.ts";
+import { hasLoopbackAddresses, type PeerTarget } from "./peer.ts";
 
 /** Nobody else's. */
 const TOPIC = "soak-bystander";
@@ -20,7 +20,7 @@ const TELL_MS = 10_000;
 export interface BystanderPlace {
   /** What it runs on. */
   readonly runtime: RuntimeName;
-  readonly target: Target;
+  readonly target: PeerTarget;
   readonly keys: Keys | null;
   readonly patienceMs: number;
 }

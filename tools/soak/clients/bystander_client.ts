@@ -16,11 +16,11 @@ import {
 import { ServerDecoder } from "../../../protocol/server_decoder.ts";
 import { onConclusion, readOrder, tell as tellNote } from "./client_script.ts";
 import type { Keys } from "./member.ts";
-import { Peer, type Target } from "./peer.ts";
+import { Peer, type PeerTarget } from "./peer.ts";
 
 /** What a bystander is told. */
 export interface BystanderOrder {
-  readonly target: Target;
+  readonly target: PeerTarget;
   readonly keys: Keys | null;
   /** The address to come from; `null` leaves it to the system. */
   readonly from: string | null;

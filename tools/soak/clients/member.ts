@@ -4,7 +4,7 @@ import type { Random } from "../../harness/random.ts";
 import type { Faults } from "../checks/faults.ts";
 import type { Kills } from "../checks/strike_history.ts";
 import type { OwnPace } from "./own_pace.ts";
-import { Peer, type PeerEnd, type Target } from "./peer.ts";
+import { Peer, type PeerEnd, type PeerTarget } from "./peer.ts";
 
 /** What a server wants to see before anything else. */
 export interface Keys {
@@ -14,7 +14,7 @@ export interface Keys {
 
 /** What all healthy clients of a soak share. */
 export interface Town {
-  readonly target: Target;
+  readonly target: PeerTarget;
   /** `null` where everybody may publish and subscribe. */
   readonly keys: Keys | null;
   readonly faults: Faults;

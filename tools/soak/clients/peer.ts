@@ -11,7 +11,7 @@ import type { TlsTrust } from "../../../runtime/types.ts";
 import { tlsOver } from "./tls_pipe.ts";
 
 /** Where the server is. */
-export interface Target {
+export interface PeerTarget {
   /** An IP address. */
   readonly hostname: string;
   readonly port: number;
@@ -29,7 +29,7 @@ export type PeerEnd = "fin" | "reset" | "refused" | "left";
  * Whether connections to a server may come from any address of 127.0.0.0/8: it's on this machine, and
  * the system has them all.
  */
-export function hasLoopbackAddresses({ hostname }: Target): boolean {
+export function hasLoopbackAddresses({ hostname }: PeerTarget): boolean {
   return process.platform === "linux" && hostname.startsWith("127.");
 }
 
@@ -62,7 +62,7 @@ export class Peer {
    *
    * @param localAddress The loopback address to come from; the system's choice without it.
    */
-  constructor(target: Target, events: PeerEvents, localAddress?: string) {
+  constructor(target: PeerTarget, events: PeerEvents, localAddress?: string) {
     const { hostname: host, port, tls } = target;
     const from = localAddress === undefined ? {} : { localAddress };
     const socket = connect({ host, port, ...from, allowHalfOpen: true, noDelay: true });
