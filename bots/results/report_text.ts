@@ -52,7 +52,7 @@ function verdictLines(report: BotsReport, isVerbose: boolean): string[] {
 }
 
 /** The verdict and its first reason, as the end of a sentence about one of several runs. */
-export function conclusion(report: BotsReport): string {
+export function verdictAndReason(report: BotsReport): string {
   const [why] = report.invalid_because;
   return verdict(report) + (why === undefined ? "" : `: ${why}`);
 }

@@ -96,9 +96,8 @@ const MESSAGE_FLAGS = ["rounds", "data", "size", "timeout", "slo"] as const;
 type Line = CommandLine<typeof VALUE_FLAGS[number], string>;
 
 /** The text of `--help`. */
-export const HELP =
-  `Hotwheels bots: connect n clients, publish one message, and measure when the last
-of them has it.
+export const HELP = `Hotwheels bots: connect n clients, publish one message, and measure when
+the last of them has it.
 
 Usage:
   deno task -q bots [n] [host] [port] [flags]

@@ -219,7 +219,7 @@ describe("the bots' command", () => {
       );
       assertEquals([status, stdout], [1, ""]);
       assertStringIncludes(stderr, "bots: this can't work: 900001 connections to one address");
-      assertMatch(stderr, /\nbots: not started; see above for what mends it\n$/);
+      assertMatch(stderr, /\nbots: not started; the lines above say what to change\n$/);
       assertEquals(server.connections, 1, "more than the probe connected");
     });
   });

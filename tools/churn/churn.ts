@@ -1,5 +1,5 @@
 /**
- * Connections made and closed by the thousand, and what a server's memory says to it.
+ * Makes and closes connections by the thousand, and measures the server's memory meanwhile.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { StopRecord } from "../soak/report.ts";
 import type { SoakedServer } from "../soak/soak.ts";
 import { median } from "../../bots/measures/statistics.ts";
 
-/** What one server held when a quarter of the connections had come and gone, and nobody was there. */
+/** One server's memory and descriptors after a quarter of the connections, with none open. */
 export interface Plateau {
   /** Connections so far. */
   readonly connections: number;
@@ -29,33 +29,39 @@ export interface ChurnRun {
   readonly took_s: number;
   /** Connections that the server didn't accept, greet or answer. */
   readonly failed: number;
-  /** After each quarter. */
+  /** One plateau after each quarter. */
   readonly plateaus: readonly Plateau[];
-  /** Memory at the end against memory after the first quarter. */
+  /** Memory at the end divided by memory after the first quarter. */
   readonly ratio: number;
-  /** Whether there were enough connections to judge that. */
+  /** True if there were enough connections to judge the ratio. */
   readonly judged: boolean;
   readonly stop: StopRecord | null;
 }
 
-/** Memory is where it was as long as it hasn't grown by more than a tenth. */
+/** The greatest ratio that passes: a growth by a tenth. */
 export const MAX_GROWTH = 1.1;
 
-/** With fewer a runtime's young generation, say, is still on its way to its full size. */
+/**
+ * The fewest connections with which memory is judged. With fewer, a runtime's heap is still growing to
+ * its working size.
+ */
 export const FEWEST_TO_JUDGE = 100_000;
 
 const QUARTERS = 4;
 
-/** How many are under way at once; a listener's backlog holds 512. */
+/** The number of connections open at once; a listener's backlog holds 512. */
 const CONCURRENCY = 100;
 
-/** One connection may take so long. */
+/** Milliseconds for one connection. */
 const PATIENCE_MS = 20_000;
 
-/** A server lets go of what its clients left behind, and its collector runs, within a few seconds. */
+/**
+ * The rest before a measurement: within a few seconds a server releases what its clients left behind, and
+ * its garbage collector runs.
+ */
 const REST = { ms: 3_000, samples: 6 };
 
-/** Where memory isn't judged, only descriptors have to be back. */
+/** The rest if memory isn't judged: only the descriptors must be closed. */
 const SHORT_REST = { ms: 1_000, samples: 2 };
 
 const SAMPLE_MS = 500;
@@ -65,11 +71,13 @@ const SUBSCRIBE = encodeSubscribe(TOPIC);
 const PUBLISH = encodePublish(`{"topic":"${TOPIC}","data":"test"}`, { pipelined: true });
 
 /**
- * Makes and closes connections, a hundred at a time. A quarter each reset as soon as they are connected,
- * when they are greeted, and when they are subscribed; the last publishes, and leaves in order.
+ * Makes and closes connections, a hundred at a time. One quarter each is reset as soon as it is
+ * connected, when it is greeted, and when it is subscribed; the last quarter publishes and closes in
+ * order.
  *
- * @param connections How many are counted; half as many warm the server up before.
- * @param onProgress Gets the share that is done, about once a second.
+ * @param connections The number of counted connections; half as many come before them to warm the server
+ * up.
+ * @param onProgress Receives the finished share, from 0 to 1, about once a second.
  */
 export async function churn(
   server: SoakedServer & { readonly pid: number },
@@ -112,7 +120,7 @@ export async function churn(
   };
 }
 
-/** One connection; whether it got as far as it wanted. */
+/** Makes one connection. Resolves with true if it got as far as it should. */
 function comeAndGo(target: PeerTarget, index: number): Promise<boolean> {
   const kind = index % 4;
   let isFine = false;
@@ -130,7 +138,7 @@ function comeAndGo(target: PeerTarget, index: number): Promise<boolean> {
         else if (kind === 3) peer.write(PUBLISH);
       },
       onData(chunk) {
-        // `ACK` ends in K, which stands nowhere in a greeting.
+        // `ACK` ends in K, which no greeting contains.
         if (kind !== 2 || chunk.includes(0x4b)) leave();
       },
       onEnd() {
@@ -141,7 +149,10 @@ function comeAndGo(target: PeerTarget, index: number): Promise<boolean> {
   });
 }
 
-/** So many addresses that none runs out of ports while those of the last minute are still blocked. */
+/**
+ * One of so many addresses that none runs out of ports, though those of the last minute are still
+ * blocked.
+ */
 function addressOf(index: number): string {
   return `127.0.${1 + (index >> 3) % 250}.${1 + index % 8}`;
 }

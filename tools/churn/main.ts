@@ -10,11 +10,11 @@ import { answer, runCommand } from "../../cli/command.ts";
 import { CommandLine, wholeNumber } from "../../cli/command_line.ts";
 import { checkReportFile } from "../../cli/report_file.ts";
 import { churn, type ChurnRun, FEWEST_TO_JUDGE, MAX_GROWTH } from "./churn.ts";
-import { Undertakings } from "../harness/cleanup.ts";
+import { Cleanup } from "../harness/cleanup.ts";
 import { MAX_WORKERS } from "../../bots/run/limits.ts";
 import { wrapped } from "../../cli/plain_text.ts";
 import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
-import { deliver } from "../soak/write_report.ts";
+import { writeReport } from "../soak/write_report.ts";
 import { startServer } from "../soak/start_server.ts";
 
 const HELP = `Hotwheels churn: makes and closes connections, and checks that the server's
@@ -37,17 +37,17 @@ Usage:
 A quarter of the connections each is reset as soon as it is connected, when it
 is greeted, and when it is subscribed; the last publishes, and leaves in order.
 They come from two thousand loopback addresses, so that no address runs out of
-ports. A runtime takes what memory it needs for a load step by step, and keeps
-it; that's over when the count begins. After every quarter of it all pauses, and
-the server's resident memory is read: at the end it may be a tenth above what it
-was after the first. Fewer than ${FEWEST_TO_JUDGE} connections can't tell growth from
-warming up, and memory isn't judged.
+ports. A runtime takes the memory that a load needs step by step, and keeps it;
+the connections before the count let it do so. After every quarter of the count
+all pauses, and the server's resident memory is read. At the end it may be a
+tenth above its value after the first quarter. With fewer than ${FEWEST_TO_JUDGE}
+connections growth can't be told from warming up, and memory isn't judged.
 
-Ctrl-C, SIGTERM and SIGHUP end the server and report those whose churn is over;
-a second signal ends everything at once.
+Ctrl-C, SIGTERM and SIGHUP end the server and report the servers whose churn is
+over; a second signal ends everything at once.
 
-The exit status is 0 when it was, and no connection failed; 1 when not; 2 when
-the command line is wrong; 128 and the signal's number after a signal.
+The exit status is 0 when memory stayed and no connection failed; 1 when not;
+2 when the command line is wrong; 128 plus the signal's number after a signal.
 `;
 
 const DEFAULT_CONNECTIONS = 200_000;
@@ -70,8 +70,8 @@ async function main(args: readonly string[]): Promise<number> {
   checkReportFile(json, "--json");
   for (const name of runtimes) findProgram(name);
 
-  const undertakings = new Undertakings();
-  undertakings.listen(() => {
+  const cleanup = new Cleanup();
+  cleanup.listen(() => {
     console.error("churn: ending what runs; a second signal ends at once");
   });
   const over: ChurnRun[] = [];
@@ -79,40 +79,40 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     const all = churnEach(
       runtimes,
-      { connections, workers, undertakings },
+      { connections, workers, cleanup },
       (run) => over.push(run),
     );
-    await Promise.race([all, undertakings.interrupted]);
-    // What goes on until its server has ended doesn't count.
+    await Promise.race([all, cleanup.interrupted]);
+    // Runs that end after the signal don't count.
     runs = [...over];
   } finally {
-    await undertakings.endAll();
+    await cleanup.endAll();
   }
-  const { status } = undertakings;
+  const { status } = cleanup;
   if (status !== null && runs.length === 0) {
-    console.error("churn: no server's churn was over, so that there is nothing to report");
+    console.error("churn: no server's churn was over, so there is nothing to report");
     return status;
   }
   const passed = status === null && runs.every((run) => run.passed);
   const interrupted = status !== null;
   const report = { hotwheels_version: manifest.version, workers, interrupted, passed, runs };
-  deliver(report, runs.map(runText).join("\n"), json);
+  writeReport(report, runs.map(runText).join("\n"), json);
   return status ?? (passed ? 0 : 1);
 }
 
 interface ChurnPlan {
   readonly connections: number;
   readonly workers: number;
-  readonly undertakings: Undertakings;
+  readonly cleanup: Cleanup;
 }
 
 async function churnEach(
   runtimes: readonly RuntimeName[],
-  { connections, workers, undertakings }: ChurnPlan,
+  { connections, workers, cleanup }: ChurnPlan,
   onRun: (run: ChurnRun) => void,
 ): Promise<void> {
   for (const name of runtimes) {
-    const server = await startServer(name, workers, "open", undertakings);
+    const server = await startServer(name, workers, "open", cleanup);
     const run = await churn(server, connections, (share) => {
       showProgress(`${name}: ${(share * 100).toFixed(0)} % of ${connections} connections`);
     });
@@ -140,6 +140,6 @@ function runText(run: ChurnRun): string {
     `${percent.toFixed(1)} % from the first quarter to the last` +
     (run.judged
       ? `; +${((MAX_GROWTH - 1) * 100).toFixed(0)} % is allowed`
-      : ", which is too few connections to judge it"),
+      : ", not judged: too few connections"),
   ].flatMap((line) => wrapped(line, "", "  ")).join("\n");
 }

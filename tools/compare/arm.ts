@@ -1,5 +1,5 @@
 /**
- * What is compared.
+ * The arms of a comparison: the servers that are compared.
  *
  * @module
  */
@@ -9,14 +9,14 @@ import { DEFAULT_PORTS, type DialectName } from "../../bots/dialects/dialects.ts
 import { RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
 import { parseHostAndPort, parseServerUrl } from "../../bots/run/server_address.ts";
 
-/** This checkout's server, to be started for each run. */
+/** This checkout's server, which is started for each run. */
 export interface StartedArm {
   readonly name: string;
   readonly dialect: "janus";
   readonly runtime: RuntimeName;
 }
 
-/** A server that runs already. */
+/** A server that already runs. */
 export interface RunningArm {
   readonly name: string;
   readonly dialect: DialectName;
@@ -27,13 +27,13 @@ export interface RunningArm {
 
 export type Arm = StartedArm | RunningArm;
 
-/** What is compared unless something else is asked for. */
+/** The arms without `--target`. */
 export const DEFAULT_ARMS: readonly Arm[] = [
   { name: "Deno", dialect: "janus", runtime: "deno" },
   { name: "Bun", dialect: "janus", runtime: "bun" },
 ];
 
-/** As many as a picture has colours for. */
+/** The most arms: pictures have so many colours. */
 export const MAX_ARMS = 6;
 
 /** Names become parts of file names. */
@@ -42,7 +42,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/;
 /**
  * Reads the values of `--target`.
  *
- * @throws {UsageError} if one isn't as the help has it, or if there aren't two or more.
+ * @throws {UsageError} if one isn't as the help describes it, or if there are fewer than two.
  */
 export function parseArms(targets: readonly string[]): readonly Arm[] {
   if (targets.length === 0) return DEFAULT_ARMS;

@@ -1,5 +1,5 @@
 /**
- * A comparison from its options to its report.
+ * A whole comparison, from its options to its report.
  *
  * @module
  */
@@ -22,26 +22,26 @@ import { MAX_SEED, Random } from "../harness/random.ts";
 import type { ArmReport, CompareReport, RunReport } from "./results/report.ts";
 import { type RunContext, runOnce, type RunOutcome, WARMUP_ROUNDS } from "./run_once.ts";
 import { runSession } from "./session.ts";
-import type { Undertakings } from "../harness/cleanup.ts";
+import type { Cleanup } from "../harness/cleanup.ts";
 import { MIN_RUNS } from "./results/verdict.ts";
 
-/** Whom a comparison keeps informed, and who can end it. */
+/** The callbacks of a comparison, and the signals that end it. */
 export interface CompareObserver {
-  readonly undertakings: Undertakings;
-  /** A line for people. */
+  readonly cleanup: Cleanup;
+  /** Receives a line for people. */
   say(line: string): void;
-  /** A run is over, of so many that there will be if all are valid. */
+  /** A run is over. `total` is the number of runs if all are valid. */
   onRun(run: RunReport, total: number): void;
 }
 
 type Programs = Partial<Record<RuntimeName, Program>>;
 
 /**
- * Compares. When a signal comes, the report is of the runs that are over by then. Everything that was
- * started has ended before it is made, and signals end this process as if nobody listened.
+ * Compares servers. After a signal, the report covers the runs that are over by then. All child processes
+ * have ended before the report is made, and from then on signals end this process as usual.
  *
  * @param args The command line, for the report.
- * @returns `null` where a signal came before the first run was over.
+ * @returns `null` if a signal came before the first run was over.
  * @throws {EnvironmentError} (rejects) when the comparison can't take place.
  */
 export async function compare(
@@ -70,12 +70,12 @@ export async function compare(
     botsRuntime: options.botsRuntime,
     descriptorLimit: facts.descriptorLimit,
     workers: options.workers,
-    // Past the ports to one loopback address the bots need more of them.
+    // If one loopback address has too few ports, the bots need several.
     host: chooseSpread(sizes.at(-1)!, facts.portRange) > 1 ? "0.0.0.0" : "127.0.0.1",
     rounds: options.rounds,
     data: options.data,
     timeoutMs: options.timeoutMs,
-    undertakings: observer.undertakings,
+    cleanup: observer.cleanup,
   };
   const total = arms.length * sizes.length * runs;
   const done = await runSession({ arms, sizes, runs }, new Random(seed), {
@@ -85,8 +85,8 @@ export async function compare(
       checkFirst(run);
     },
   });
-  await observer.undertakings.endAll();
-  const isInterrupted = observer.undertakings.status !== null;
+  await observer.cleanup.endAll();
+  const isInterrupted = observer.cleanup.status !== null;
   if (isInterrupted && done.length === 0) return null;
   return buildReport(done, {
     startedAt,
@@ -118,13 +118,13 @@ function findPrograms({ arms, botsRuntime }: CompareOptions): Programs {
   return programs;
 }
 
-/** Asks before minutes are spent whether the machine can do it at all. */
+/** Checks whether the machine can hold the load, before minutes are spent. */
 function checkMachine(
   { arms, sizes, workers, botsRuntime }: CompareOptions,
   facts: SystemFacts,
   observer: CompareObserver,
 ): void {
-  // What runs elsewhere is measured by bots that check by themselves what they need.
+  // Nothing but the bots runs here, and they check their own needs.
   if (arms.every(({ runtime }) => runtime === null)) return;
   const need = { n: sizes.at(-1)!, role: "both", workers, runtime: botsRuntime } as const;
   const findings = checkUp(need, facts, null).filter(({ isFine }) => !isFine);
@@ -133,11 +133,14 @@ function checkMachine(
     for (const line of remedyLines(finding)) observer.say(`  ${line}`);
   }
   if (findings.some(({ isFatal }) => isFatal)) {
-    throw new EnvironmentError("not started; see above for what mends it");
+    throw new EnvironmentError("not started; the lines above say what to change");
   }
 }
 
-/** A server that can't even be measured once isn't tried ten times. */
+/**
+ * Ends the comparison if an arm's first run fails: a server that can't be measured once isn't tried ten
+ * times.
+ */
 function checkFirst({ pass, arm, n, rounds, invalid_because }: RunReport): void {
   if (pass > 1 || rounds.length > 0) return;
   throw new EnvironmentError(
@@ -145,7 +148,7 @@ function checkFirst({ pass, arm, n, rounds, invalid_because }: RunReport): void 
   );
 }
 
-/** A run during which EC2 held packets up doesn't count; see `ena_allowances.ts`. */
+/** Makes a run, and marks it invalid if EC2 held packets up meanwhile; see `ena_allowances.ts`. */
 async function watched(
   { ec2 }: EnvironmentRecord,
   run: () => Promise<RunOutcome | null>,

@@ -13,7 +13,7 @@ import { HELP, parseCommand } from "./options.ts";
 import type { CompareReport } from "./results/report.ts";
 import { remakeReport } from "./results/remake_report.ts";
 import { reportText, runLine } from "./text.ts";
-import { Undertakings } from "../harness/cleanup.ts";
+import { Cleanup } from "../harness/cleanup.ts";
 import { checkFolder, reportFolder, writeReports } from "./write_reports.ts";
 
 const INTERRUPTED =
@@ -33,41 +33,41 @@ async function main(args: readonly string[]): Promise<number> {
       const report = remakeReport(file);
       const folder = options.out ?? dirname(file);
       checkFolder(folder, { arms: report.arms, sizes: report.sizes.map(({ n }) => n) });
-      await deliver(report, options.json, folder);
+      await writeAndPrint(report, options.json, folder);
       return 0;
     }
     case "run": {
       const { options } = command;
       const folder = reportFolder(options.out);
       checkFolder(folder, options);
-      const undertakings = new Undertakings();
-      undertakings.listen(() => console.error(INTERRUPTED));
+      const cleanup = new Cleanup();
+      cleanup.listen(() => console.error(INTERRUPTED));
       const report = await compare(await detectRuntime(), options, args, {
-        undertakings,
+        cleanup,
         say: (line) => console.error(line),
         onRun: (run, total) => console.error(runLine(run, total)),
       });
       if (report === null) {
-        console.error("compare: no run was over, so that there is nothing to report");
-        return undertakings.status!;
+        console.error("compare: no run was over, so there is nothing to report");
+        return cleanup.status!;
       }
       if (report.interrupted !== null) {
         const { interrupted: { planned_runs }, runs } = report;
         console.error(`compare: ${runs.length} of ${count(planned_runs, "run")} are over`);
       }
-      await deliver(report, options.json, folder);
-      return undertakings.status ?? (isComplete(report) ? 0 : 1);
+      await writeAndPrint(report, options.json, folder);
+      return cleanup.status ?? (isComplete(report) ? 0 : 1);
     }
   }
 }
 
-async function deliver(report: CompareReport, json: boolean, folder: string): Promise<void> {
+async function writeAndPrint(report: CompareReport, json: boolean, folder: string): Promise<void> {
   await writeReports(report, folder);
   console.error(`compare: the report is ${join(folder, "report.html")}`);
   console.log(json ? JSON.stringify(report) : "\n" + reportText(report));
 }
 
-/** Whether every arm had all the valid runs that it was to have. */
+/** True if every arm had all its valid runs. */
 function isComplete({ sizes, options }: CompareReport): boolean {
   return sizes.every(({ arms }) => arms.every(({ valid_runs }) => valid_runs >= options.runs));
 }

@@ -17,36 +17,36 @@ import { type Arm, parseArms } from "./arm.ts";
 import { MAX_SEED } from "../harness/random.ts";
 import { MIN_RUNS } from "./results/verdict.ts";
 
-/** What a comparison does. */
+/** The options of a comparison. */
 export interface CompareOptions {
   readonly arms: readonly Arm[];
-  /** How many subscribers, ascending, each with all of its runs. */
+  /** The numbers of subscribers, ascending. Each has all of its runs. */
   readonly sizes: readonly number[];
-  /** How many valid runs each arm is to have. */
+  /** The number of valid runs of each arm. */
   readonly runs: number;
-  /** How many messages each run has, the warm-up aside. */
+  /** The number of messages in each run, without the warm-up. */
   readonly rounds: number;
-  /** How many processes each server that is started has. */
+  /** The number of processes of each started server. */
   readonly workers: number;
   readonly botsRuntime: RuntimeName;
   /** The message's `data`. */
   readonly data: string;
-  /** How long a bot waits for a message, in milliseconds. */
+  /** Milliseconds that a bot waits for a message. */
   readonly timeoutMs: number;
-  /** `null`: any. */
+  /** The seed; `null` for a random one. */
   readonly seed: number | null;
-  /** The folder that the reports go to; `null`: one that is named after the moment. */
+  /** The folder of the reports; `null` for one that is named after the current time. */
   readonly out: string | null;
-  /** Whether the JSON report goes to standard output, in place of the table. */
+  /** Prints the JSON report in place of the table. */
   readonly json: boolean;
-  /** Whether this machine is an EC2 instance that should say what it is. */
+  /** Records what EC2 says about this instance. */
   readonly ec2: boolean;
 }
 
-/** What the command line asks for. */
+/** The parsed command line. */
 export type CompareCommand =
   | { readonly does: "run"; readonly options: CompareOptions }
-  /** Makes the reports again from the JSON one in `file`. */
+  /** Builds the reports again from the JSON report in `file`. */
   | {
     readonly does: "report";
     readonly file: string;
@@ -78,10 +78,9 @@ const SWITCHES = ["json", "ec2"] as const;
 
 type Line = CommandLine<typeof VALUE_FLAGS[number], typeof SWITCHES[number]>;
 
-/** What `--help` prints. */
-export const HELP =
-  `Hotwheels compare: which server reaches its last subscriber sooner, by how much,
-and how sure is that?
+/** The text of `--help`. */
+export const HELP = `Hotwheels compare: measures which server reaches its last subscriber sooner, by
+how much, and how certain that is.
 
 Usage:
   deno task -q compare [n] [flags]
@@ -91,40 +90,40 @@ Usage:
                       --sweep)
 
 Flags:
-  --target NAME=WHERE what to compare; give it twice or more. WHERE is deno or
+  --target NAME=WHERE a server to compare; give two or more. WHERE is deno or
                       bun (this checkout's server, started afresh for each run),
-                      or where a server runs: host:port for one that speaks
-                      Janus, nats://host:port, redis://host:port. The first is
-                      what the others are held against. Without it: Deno=deno
-                      and Bun=bun
+                      or the address of a running server: host:port for one
+                      that speaks Janus, nats://host:port or redis://host:port.
+                      The others are compared with the first. Without it:
+                      Deno=deno and Bun=bun
   --runs R            valid runs of each (default ${DEFAULT_RUNS}; a verdict takes ${MIN_RUNS} or more)
   --rounds R          messages in each run (default ${DEFAULT_ROUNDS}), after one that doesn't
                       count
-  --sweep LIST        do it for each of these numbers of subscribers, such as
+  --sweep LIST        compare with each of these numbers of subscribers, such as
                       1000,5000,10000
   --workers N         processes of each server that is started (default 1)
-  --bots-runtime R    deno or bun: what the bots run on, for all servers alike
-                      (default bun, on which they cost least)
+  --bots-runtime R    deno or bun: the runtime of the bots, the same for all
+                      servers (default bun, on which they cost least)
   --size BYTES        the message's data (default: 4 bytes, as in 2009)
   --timeout TIME      how long a bot waits for a message, such as 5s (default
                       5s)
-  --seed N            draw the order of the runs and the resamples from N, to
-                      have them again
-  --out DIR           where the reports go (default reports/, and the moment in
-                      UTC)
+  --seed N            draw the order of the runs and the resamples from N, so
+                      that they can be repeated
+  --out DIR           the folder for the reports (default reports/ and the time
+                      in UTC)
   --json              print report.json instead of the table
-  --from FILE         measure nothing: make the reports again from this
-                      report.json, beside it unless --out says otherwise
-  --ec2               record what EC2 says of this instance, and count no run
-                      during which it held packets up
+  --from FILE         measure nothing, but build the reports again from this
+                      report.json, in its folder unless --out names another
+  --ec2               record what EC2 says about this instance, and don't count
+                      runs during which EC2 held packets up
   -h, --help          print this
   --version           print the version
 
 Each run starts its server, connects n bots, subscribes them, waits until all is
-quiet, publishes, and takes the time until each bot has the message. Servers
+quiet, publishes, and measures the time until each bot has the message. Servers
 take turns, in an order drawn anew for each pass. A run that lost a message or
 stood still, or whose bots were too busy to measure half of its messages, is
-marked, not counted, and made again, up to half as many times as there are runs.
+marked, not counted, and repeated, up to half as many times as there are runs.
 
 A difference is a ratio of medians over runs, a server's over the first one's,
 so that below 1 is better; with the 95 % interval of 20,000 resamples. It is
@@ -132,15 +131,15 @@ called one (faster, slower; less, more) when the interval lies wholly beyond 5 %
 and even the 99.9 % interval doesn't hold 1; "no difference" when the interval
 lies wholly within 5 %; else "inconclusive", with the condition that it lacks.
 
-DIR gets report.html, report.md, report.json (with every latency that was taken)
-and, for each server, .hgrm files for HdrHistogram's plotter.
+DIR gets report.html, report.md, report.json (with every measured latency) and,
+for each server, .hgrm files for HdrHistogram's plotter.
 
 Ctrl-C, SIGTERM and SIGHUP end the servers and report the runs that are over; a
 second signal ends everything at once.
 
 The exit status is 0 when each server had all its valid runs; 1 when not, or
 when something couldn't be measured at all; 2 when the command line is wrong;
-128 and the signal's number after a signal.
+128 plus the signal's number after a signal.
 
 Examples:
   deno task -q compare 5000
@@ -154,8 +153,8 @@ Examples:
 /**
  * Reads the command line.
  *
- * @param args What follows the script's name.
- * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
+ * @param args The arguments after the script's name.
+ * @throws {UsageError} if an argument isn't as {@linkcode HELP} describes it.
  */
 export function parseCommand(args: readonly string[]): CompareCommand {
   const line: Line = new CommandLine(args, VALUE_FLAGS, SWITCHES);
@@ -192,7 +191,7 @@ export function parseCommand(args: readonly string[]): CompareCommand {
   };
 }
 
-/** What was measured can't be asked for again in another way. */
+/** Refuses other flags beside `--from`: a finished measurement can't be changed. */
 function checkNothingElse(line: Line): void {
   const flags = VALUE_FLAGS.filter((flag) => flag !== "from" && flag !== "out")
     .filter((flag) => line.all(flag).length > 0);

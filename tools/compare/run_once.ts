@@ -1,5 +1,5 @@
 /**
- * One run: a server, its subscribers, some messages, and what it cost.
+ * One run: a server, its subscribers, some messages, and the cost of it all.
  *
  * @module
  */
@@ -18,80 +18,78 @@ import type { MetricName } from "./results/metrics.ts";
 import { type ProcessUsage, readProcessUsage } from "./measuring/process_usage.ts";
 import type { RunReport, RunRoundReport } from "./results/report.ts";
 import type { PackedLatencies } from "./results/samples.ts";
-import type { Undertakings } from "../harness/cleanup.ts";
+import type { Cleanup } from "../harness/cleanup.ts";
 
-/** What is the same for all runs of a comparison. */
+/** The values that are the same for all runs of a comparison. */
 export interface RunContext {
   readonly programs: Readonly<Partial<Record<RuntimeName, Program>>>;
   readonly botsRuntime: RuntimeName;
   readonly descriptorLimit: number | null;
   readonly workers: number;
-  /** Where servers that are started listen. */
+  /** The address on which started servers listen. */
   readonly host: string;
   readonly rounds: number;
   readonly data: string;
   readonly timeoutMs: number;
-  readonly undertakings: Undertakings;
+  readonly cleanup: Cleanup;
 }
 
-/** What is to be run. */
+/** The arm of a run and its number of subscribers. */
 export interface RunPlan {
   readonly arm: Arm;
   readonly n: number;
 }
 
-/** What came of it. */
+/** The result of a run. */
 export type RunOutcome = Pick<
   RunReport,
   "valid" | "invalid_because" | "metrics" | "rounds" | "bots_load"
 >;
 
 /**
- * Messages that aren't counted: the first wakes what a server has only just set up, and makes the
- * runtime compile its fan-out.
+ * The number of first messages that aren't counted: they wake a server that has only just been set up,
+ * and make the runtime compile its fan-out.
  */
 export const WARMUP_ROUNDS = 1;
 
-/** How large a part of a run's messages the bots may have held up; those aren't counted. */
+/** The greatest share of a run's messages that the bots may have held up; those aren't counted. */
 const MAX_HELD_UP = 0.5;
 
-/** A server's usage at the moments that count. */
+/** A server's usage at three moments. */
 interface Usage {
-  /** It listens. */
+  /** When it listens. */
   readonly before: ProcessUsage | null;
-  /** All are subscribed. */
+  /** When all bots are subscribed. */
   readonly subscribed: ProcessUsage | null;
-  /** All have left. */
+  /** When all bots have left. */
   readonly after: ProcessUsage | null;
 }
 
-/**
- * Makes a run. What goes wrong is in its outcome; there is none where a signal came between.
- */
+/** Makes a run. Errors are part of the outcome. Returns `null` if a signal came meanwhile. */
 export async function runOnce(
   { arm, n }: RunPlan,
   context: RunContext,
 ): Promise<RunOutcome | null> {
-  const { undertakings } = context;
-  if (undertakings.status !== null) return null;
+  const { cleanup } = context;
+  if (cleanup.status !== null) return null;
   if (arm.runtime === null) {
     const { host, port } = arm;
     const outcome = await measure({ arm, n, host, port }, context);
-    return undertakings.status === null ? judge(outcome, null, n) : null;
+    return cleanup.status === null ? judge(outcome, null, n) : null;
   }
   let server: ServerProcess;
   try {
     server = await startServer(arm, context);
   } catch (error) {
     if (!(error instanceof EnvironmentError)) throw error;
-    return undertakings.status === null ? failed([error.message], null, n) : null;
+    return cleanup.status === null ? failed([error.message], null, n) : null;
   }
   try {
     const before = readProcessUsage(server.pid);
     let subscribed: ProcessUsage | null = null;
     const place = { arm, n, host: "127.0.0.1", port: server.port };
     const outcome = await measure(place, context, () => subscribed = readProcessUsage(server.pid));
-    if (undertakings.status !== null) return null;
+    if (cleanup.status !== null) return null;
     return judge(outcome, { before, subscribed, after: readProcessUsage(server.pid) }, n);
   } finally {
     await server.stopped();
@@ -100,7 +98,7 @@ export async function runOnce(
 
 function startServer(
   { runtime }: StartedArm,
-  { host, workers, programs, undertakings }: RunContext,
+  { host, workers, programs, cleanup }: RunContext,
 ): Promise<ServerProcess> {
   const flags = ["--host", host, "--workers", String(workers), "--log-level", "warning"];
   return ServerProcess.start(
@@ -108,7 +106,7 @@ function startServer(
     programs[runtime]!,
     flags,
     [],
-    (group) => undertakings.add(group),
+    (group) => cleanup.add(group),
   );
 }
 
@@ -117,12 +115,12 @@ function measure(
   context: RunContext,
   onSubscribed: () => void = () => {},
 ): Promise<BotsOutcome> {
-  const { botsRuntime, programs, descriptorLimit, data, timeoutMs, undertakings } = context;
+  const { botsRuntime, programs, descriptorLimit, data, timeoutMs, cleanup } = context;
   const rounds = WARMUP_ROUNDS + context.rounds;
   const task: BotsTask = { n, dialect: arm.dialect, host, port, rounds, data, timeoutMs };
   return runBots(
     { runtime: botsRuntime, program: programs[botsRuntime]!, descriptorLimit, task, onSubscribed },
-    undertakings,
+    cleanup,
   );
 }
 
@@ -161,7 +159,7 @@ function failed(invalidBecause: string[], usage: Usage | null, n: number): RunOu
   };
 }
 
-/** What the bots themselves, the network or the server did wrong, so that the run can't be counted. */
+/** The reasons why a run isn't valid: faults of the bots, the network or the server. */
 function whyInvalid({ n, bad, rounds, setup }: BotsReport): string[] {
   const invalid: string[] = [];
   const fewer = whyFewer(n, setup);
@@ -193,7 +191,7 @@ function whyInvalid({ n, bad, rounds, setup }: BotsReport): string[] {
   return invalid;
 }
 
-/** A message counts once the server is warm, and where the bots kept up. */
+/** True if a message counts: it isn't a warm-up, and the bots kept up. */
 function isCounted({ valid }: RoundReport, at: number): boolean {
   return at >= WARMUP_ROUNDS && valid;
 }

@@ -1,6 +1,6 @@
 /**
- * All runs of a comparison, in the order in which they keep one server's moment from being another's
- * luck.
+ * Makes all runs of a comparison, in an order that keeps a moment's disturbance from favouring one
+ * server.
  *
  * @module
  */
@@ -10,38 +10,38 @@ import type { Random } from "../harness/random.ts";
 import type { RunReport } from "./results/report.ts";
 import type { RunOutcome } from "./run_once.ts";
 
-/** What is to be run, how often. */
+/** The arms, the numbers of subscribers, and the number of runs. */
 export interface SessionPlan {
   readonly arms: readonly Arm[];
   /** Numbers of subscribers. */
   readonly sizes: readonly number[];
-  /** Valid runs of each arm with each number. */
+  /** The number of valid runs of each arm with each number of subscribers. */
   readonly runs: number;
 }
 
-/** One run, and where it stands. */
+/** One run and its place in the session. */
 export interface Turn {
   readonly arm: Arm;
   readonly n: number;
-  /** From 1. */
+  /** The pass's number, from 1. */
   readonly pass: number;
 }
 
-/** Those that it takes, and those who want to know. */
+/** The callbacks of a session. */
 export interface SessionWork {
-  /** Makes a run; `null` ends the session with those that are over. */
+  /** Makes a run. `null` ends the session with the runs that are over. */
   run(turn: Turn): Promise<RunOutcome | null>;
   /** A run is over. */
   onRun?(run: RunReport): void;
 }
 
 /**
- * Passes over all arms, one after another; in each, every arm has one run with each number of
- * subscribers. So whatever happens to the machine meanwhile happens to all of them, and since the order
- * within a pass is drawn anew each time, no arm always comes behind the same other one.
+ * Makes passes over all arms, one after another. In each pass, every arm has one run with each number of
+ * subscribers. So a disturbance of the machine meets all arms. The order within a pass is drawn anew each
+ * time, so that no arm always follows the same other one.
  *
- * Where runs were invalid, further passes make up for them, again with all arms: at most half as many
- * as there were, and two.
+ * Further passes make up for invalid runs, again with all arms: at most half as many as planned, but at
+ * least two.
  */
 export async function runSession(
   plan: SessionPlan,
@@ -72,12 +72,12 @@ export async function runSession(
   return runs;
 }
 
-/** How many passes there are at most. */
+/** The most passes. */
 export function maxPasses({ runs }: SessionPlan): number {
   return runs + Math.max(Math.ceil(runs / 2), 2);
 }
 
-/** Whether some arm lacks valid runs with n subscribers. */
+/** True if some arm lacks valid runs with n subscribers. */
 export function isShort(
   { arms, runs }: SessionPlan,
   n: number,

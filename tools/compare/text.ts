@@ -1,5 +1,5 @@
 /**
- * The report on the terminal.
+ * The report as text for the terminal.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import {
   type Table,
 } from "./pages/tables.ts";
 
-/** The whole report, without a line feed at its end; its sentences break where a terminal ends. */
+/** The whole report, without a line feed at its end. Sentences are wrapped at the terminal's width. */
 export function reportText(report: CompareReport): string {
   const { cpu_model, cores, os, kernel } = report.environment;
   return [
@@ -47,7 +47,7 @@ function prose(lines: readonly string[]): string[] {
 /**
  * A run in one line, while a comparison is under way.
  *
- * @param total How many there are if none is invalid; what comes behind makes up for some.
+ * @param total The number of runs if all are valid. Runs with higher numbers make up for invalid ones.
  */
 export function runLine(run: RunReport, total: number): string {
   const which = run.run <= total ? `run ${run.run} of ${total}` : `run ${run.run}, one more`;
@@ -57,7 +57,7 @@ export function runLine(run: RunReport, total: number): string {
   return `${what}: last after ${unitValue(run.metrics.max_ms!, last)}`;
 }
 
-/** The first two columns to the left, numbers to the right. */
+/** Aligns the first two columns left and numbers right. */
 export function tableLines({ head, rows }: Table): string[] {
   const widths = head.map((title, at) =>
     Math.max(title.length, ...rows.map((cells) => cells[at]!.length))

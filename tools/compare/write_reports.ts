@@ -1,5 +1,5 @@
 /**
- * The report's files.
+ * Writes the report's files.
  *
  * @module
  */
@@ -14,10 +14,10 @@ import { reportMarkdown } from "./pages/markdown.ts";
 import type { CompareReport } from "./results/report.ts";
 
 /**
- * Asks before minutes are spent whether a report's files can be written. Nothing is left behind, and
- * files that are there stay as they are.
+ * Checks whether a report's files can be written, before minutes are spent. Nothing is left behind, and
+ * existing files stay as they are.
  *
- * @param folder As {@linkcode writeReports} gets it.
+ * @param folder The same as for {@linkcode writeReports}.
  * @throws {EnvironmentError} if one can't be written.
  */
 export function checkFolder(folder: string, { arms, sizes }: ReportPlan): void {
@@ -37,15 +37,15 @@ export function checkFolder(folder: string, { arms, sizes }: ReportPlan): void {
 }
 
 /**
- * The folder that reports go to.
+ * The folder of the reports.
  *
- * @param out As the command line has it; `null` for one that is named after the moment, in UTC.
+ * @param out The value of `--out`; `null` for a folder that is named after the current time in UTC.
  */
 export function reportFolder(out: string | null): string {
   return out ?? join("reports", new Date().toISOString().slice(0, 19).replaceAll(":", "-"));
 }
 
-/** What a report's files depend on. */
+/** The arms and sizes that a report's file names depend on. */
 export interface ReportPlan {
   readonly arms: readonly { readonly name: string }[];
   readonly sizes: readonly number[];
@@ -57,20 +57,20 @@ function removeEmpty(folder: string): void {
   try {
     rmdirSync(folder);
   } catch {
-    // It never came to be, or somebody has put something into it meanwhile.
+    // It wasn't created, or another process has put something into it.
   }
 }
 
 /**
  * Writes all files of a report.
  *
- * @param folder It is made where it isn't there.
+ * @param folder The folder; it is created if it doesn't exist.
  * @throws {EnvironmentError} (rejects) if a file can't be written.
  */
 export async function writeReports(report: CompareReport, folder: string): Promise<void> {
-  // First: whatever happens then, what was measured is safe.
+  // Write this file first, so that the measurements are safe if the others fail.
   write(folder, { "report.json": JSON.stringify(report) + "\n" });
-  // Only who draws pictures pays for the library that does.
+  // Load the library that draws pictures only now, since most commands don't need it.
   const { reportHtml } = await import("./pages/html.ts");
   write(folder, {
     "report.md": reportMarkdown(report),

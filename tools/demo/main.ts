@@ -1,5 +1,5 @@
 /**
- * The demonstration: the server on each runtime in turn, the same bots against both.
+ * The demonstration: starts the server on each runtime in turn, and runs the same bots against both.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { counted } from "../../cli/counted.ts";
 import { readFacts } from "../../host/facts.ts";
 import type { ProcessGroup } from "../../cli/process_group.ts";
 import { runBots } from "../harness/bots_process.ts";
-import { Undertakings } from "../harness/cleanup.ts";
-import { endOf } from "./conclusion.ts";
+import { Cleanup } from "../harness/cleanup.ts";
+import { summarize } from "./summary.ts";
 import { type DemoPlan, planDemo } from "./plan.ts";
 import { MAX_BOTS } from "../../bots/run/limits.ts";
 import { outcomeOf } from "../../bots/results/outcome.ts";
@@ -30,11 +30,11 @@ Usage:
   -h, --help  print this
   --version   print the version
 
-Where one process's descriptors don't suffice, the server gets as many workers,
-and the bots as many processes and loopback addresses, as n takes; with more
-than one address it listens on all, but serves this machine only. The bots run
-on Bun for both servers, since they cost least there. A run that is invalid, as
-on a busy machine, is made again, twice at most.
+If one process has too few descriptors for n, the server gets more workers, and
+the bots get more processes and loopback addresses. With more than one address
+the server listens on all, but serves this machine only. The bots run on Bun for
+both servers, since they cost least there. A run that is invalid, as on a busy
+machine, is repeated, twice at most.
 
 The exit status is 0 when every bot was good with both; 1 when one was not, or
 when this machine doesn't take n; 2 when the command line is wrong; 3 when a run
@@ -48,10 +48,12 @@ Examples:
 
 const DEFAULT_BOTS = 5000;
 
-/** Setting up and one message take seconds; who waits longer waits in vain. */
+/**
+ * Milliseconds for one run. Connecting and one message take seconds; a run that takes longer never ends.
+ */
 const BOTS_LIMIT_MS = 5 * 60_000;
 
-/** How often a run is made until it's valid. */
+/** The most attempts to get a valid run. */
 const MAX_RUNS = 3;
 
 if (import.meta.main) await runCommand("demo", main);
@@ -61,36 +63,36 @@ async function main(args: readonly string[]): Promise<number> {
   if (line.question !== undefined) return answer(line.question, HELP);
   const [n] = line.upTo(1, "n is all");
   const count = n === undefined ? DEFAULT_BOTS : wholeNumber(n, "n", 1, MAX_BOTS);
-  const undertakings = new Undertakings();
-  undertakings.listen(() => {});
+  const cleanup = new Cleanup();
+  cleanup.listen(() => {});
   const demo: Demo = {
     n: count,
     plan: planDemo(count, readFacts()),
     programs: { deno: findProgram("deno"), bun: findProgram("bun") },
-    undertakings,
+    cleanup,
   };
   try {
     const reports = { deno: await show("deno", demo), bun: await show("bun", demo) };
-    const { text, status } = endOf(reports);
+    const { text, status } = summarize(reports);
     console.log(text);
     return status;
   } catch (error) {
-    if (undertakings.status === null) throw error;
-    return undertakings.status;
+    if (cleanup.status === null) throw error;
+    return cleanup.status;
   } finally {
-    await undertakings.endAll();
+    await cleanup.endAll();
   }
 }
 
-/** What is the same for both servers. */
+/** The values that are the same for both servers. */
 interface Demo {
   readonly n: number;
   readonly plan: DemoPlan;
   readonly programs: Readonly<Record<RuntimeName, Program>>;
-  readonly undertakings: Undertakings;
+  readonly cleanup: Cleanup;
 }
 
-/** Runs bots against a runtime's server until the run is valid, or often enough. */
+/** Runs bots against a runtime's server until the run is valid, at most `MAX_RUNS` times. */
 async function show(runtime: RuntimeName, demo: Demo): Promise<BotsReport> {
   const { n, plan, programs } = demo;
   const workers = plan.workers === 1 ? "" : `, ${plan.workers} workers`;
@@ -102,14 +104,14 @@ async function show(runtime: RuntimeName, demo: Demo): Promise<BotsReport> {
   }
 }
 
-/** Rejects when a signal has come, as soon as what was started has ended. */
+/** Runs bots once. Rejects after a signal, as soon as the processes have ended. */
 async function runOnce(runtime: RuntimeName, demo: Demo): Promise<BotsReport> {
-  const { n, plan, programs, undertakings } = demo;
-  const onSpawn = (group: ProcessGroup) => undertakings.add(group);
+  const { n, plan, programs, cleanup } = demo;
+  const onSpawn = (group: ProcessGroup) => cleanup.add(group);
   const program = programs[runtime];
   const server = await ServerProcess.start(runtime, program, plan.flags, [], onSpawn);
   try {
-    if (undertakings.status !== null) throw new Error("interrupted");
+    if (cleanup.status !== null) throw new Error("interrupted");
     return await runBots({
       runtime: "bun",
       program: programs.bun,

@@ -1,5 +1,5 @@
 /**
- * What a demonstration with n bots takes on this machine.
+ * Plans a demonstration with n bots on this machine.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { findingLine } from "../../host/finding.ts";
 import { checkUp } from "../doctor/checkup.ts";
 import { chooseSpread } from "../../bots/run/preflight.ts";
 
-/** How the server is started. */
+/** The way to start the server. */
 export interface DemoPlan {
   /** The server's processes. */
   readonly workers: number;
@@ -20,17 +20,17 @@ export interface DemoPlan {
   readonly flags: readonly string[];
 }
 
-/** More than one process shares a port on this system only. */
+/** The only system on which several processes can share a port. */
 const SYSTEM_WITH_WORKERS = "Linux";
 
-/** Whom a server on all addresses serves: what a demonstration opens is no business of the network's. */
+/** The clients of a server that listens on all addresses: a demonstration must not serve the network. */
 const THIS_MACHINE = "127.0.0.0/8";
 
 /**
  * Shares n connections among as many server processes as the descriptor limit calls for. The bots choose
- * their own processes, and the loopback addresses that they go to.
+ * their own processes and the loopback addresses that they connect to.
  *
- * @throws {EnvironmentError} if this machine doesn't take so many, with what mends it.
+ * @throws {EnvironmentError} if this machine can't hold so many connections, with the remedy.
  */
 export function planDemo(n: number, facts: SystemFacts): DemoPlan {
   const workers = facts.os === SYSTEM_WITH_WORKERS ? workersFor(n, facts) : 1;

@@ -1,5 +1,5 @@
 /**
- * Everything that n clients need of a machine, checked.
+ * Checks everything that n clients need of a machine.
  *
  * @module
  */
@@ -26,11 +26,11 @@ import { MAX_CONNECTING } from "../../bots/fleet/ramp_up.ts";
 import { botsFindings, chooseProcesses, chooseSpread } from "../../bots/run/preflight.ts";
 import type { RuntimeName } from "../../cli/program.ts";
 
-/** What runs on the machine that is checked. */
+/** The programs that will run on the checked machine. */
 export const ROLES = ["both", "server", "bots"] as const;
 export type Role = typeof ROLES[number];
 
-/** What is to run. */
+/** The load that the machine is checked for. */
 export interface CheckupNeed {
   /** Subscribers, all of one address; their publisher is counted on top. */
   readonly n: number;
@@ -44,7 +44,7 @@ export interface CheckupNeed {
 /**
  * Checks a machine.
  *
- * @param instance What it is on EC2; `null` elsewhere.
+ * @param instance The EC2 instance; `null` on any other machine.
  */
 export function checkUp(
   { n, role, workers, runtime }: CheckupNeed,
@@ -84,7 +84,7 @@ function memoryParts(
   const parts = [];
   if (server !== null) parts.push({ cost: SERVER_COSTS[runtime], processes: server.processes });
   if (bots !== null) {
-    // With several processes one more leads them.
+    // One more process leads several.
     const processes = bots.processes === 1 ? 1 : bots.processes + 1;
     parts.push({ cost: BOTS_COSTS[runtime], processes });
   }

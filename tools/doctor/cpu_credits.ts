@@ -1,5 +1,5 @@
 /**
- * Whether an EC2 instance may use its processor all the time.
+ * Checks whether an EC2 instance may use its processor all the time.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import { type Finding, fine, note } from "../../host/finding.ts";
 import type { Ec2Instance } from "./ec2_metadata.ts";
 
 /**
- * Burstable instances (the T families) earn CPU credits and spend them when busy; without any they are
- * held to a fraction of a core, a fifth on a `t4g.small`, and a measurement is of that. The balance
- * can't be seen from the instance itself.
+ * Burstable instances (the T families) earn CPU credits and spend them when busy. Without credits they
+ * are limited to a part of a core, a fifth on a `t4g.small`, and a run measures that limit. The balance
+ * can't be read from the instance itself.
  */
 export function checkCpuCredits(instance: Ec2Instance): Finding {
   const about = "CPU credits";

@@ -1,5 +1,5 @@
 /**
- * What an EC2 instance is, by its metadata service (IMDSv2).
+ * Reads the facts about an EC2 instance from its metadata service (IMDSv2).
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { request } from "node:http";
 import process from "node:process";
 
-/** An instance; `null` for what the service doesn't tell. */
+/** The facts about an instance; `null` if the service doesn't tell one. */
 export interface Ec2Instance {
   readonly instanceType: string | null;
   readonly availabilityZone: string | null;
@@ -16,16 +16,21 @@ export interface Ec2Instance {
   readonly instanceId: string | null;
 }
 
-/** Where every instance finds the service, at a link-local address. */
+/** The service's address on every instance: a link-local one. */
 const USUAL_ENDPOINT = "http://169.254.169.254";
 
-/** The service is on the instance's own host: an answer takes a millisecond, or never comes. */
+/**
+ * Milliseconds for an answer. The service is on the instance's own host: it answers within a millisecond,
+ * or never.
+ */
 const PATIENCE_MS = 1000;
 
-/** A value is a word; whatever answers with more isn't the service. */
+/**
+ * The most bytes of an answer. Values are single words; a longer answer doesn't come from the service.
+ */
 const MAX_ANSWER_BYTES = 1024;
 
-/** Where the service is: where the variable of AWS's own tools says, or where it always is. */
+/** The service's address: that of the variable of AWS's own tools, or the usual one. */
 export function metadataEndpoint(): string {
   try {
     const configured = process.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"];
@@ -36,13 +41,13 @@ export function metadataEndpoint(): string {
 }
 
 /**
- * Asks the service; at most two seconds, never throws.
+ * Asks the service. Takes at most two seconds, and never throws.
  *
  * @param endpoint See {@linkcode metadataEndpoint}.
- * @returns `null` where no such service answers.
+ * @returns `null` if no such service answers.
  */
 export async function readInstance(endpoint: string): Promise<Ec2Instance | null> {
-  // Version 2 wants a token first, got with a PUT, which no proxy and no forged request passes on.
+  // Version 2 wants a token first. It comes by a PUT, which no proxy and no forged request passes on.
   const token = await ask(`${endpoint}/latest/api/token`, "PUT", {
     "X-aws-ec2-metadata-token-ttl-seconds": "60",
   });
@@ -65,7 +70,7 @@ export async function readInstance(endpoint: string): Promise<Ec2Instance | null
   };
 }
 
-/** Not by `fetch`, which would go through a proxy where one is configured. */
+/** Sends a request. Not by `fetch`, which would use a configured proxy. */
 function ask(
   url: string,
   method: "GET" | "PUT",
@@ -93,7 +98,7 @@ function ask(
   }).catch(() => null);
 }
 
-/** What the service says becomes a part of reports and of commands to copy. */
+/** Accepts single words only, because answers go into reports and into commands to copy. */
 function word(text: string | null): string | null {
   return text !== null && /^[\w.-]{1,64}$/.test(text) ? text : null;
 }

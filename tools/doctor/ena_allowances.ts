@@ -1,6 +1,7 @@
 /**
- * The counters of EC2's network adapter (ENA) that tell when an instance's network allowance held
- * packets up or dropped them: a run during which they moved measured the allowance, not the server.
+ * Reads the counters of EC2's network adapter (ENA), which tell when an instance's network allowance
+ * delayed or dropped packets. If they moved during a run, the run measured the allowance and not the
+ * server.
  *
  * @module
  */
@@ -8,7 +9,7 @@
 import { execFile } from "node:child_process";
 import { childEnvironment } from "../../cli/program.ts";
 
-/** The counters' names, as the ENA driver's documentation in the Linux kernel has them. */
+/** The counters' names, as in the ENA driver's documentation in the Linux kernel. */
 const COUNTERS = [
   "bw_in_allowance_exceeded",
   "bw_out_allowance_exceeded",
@@ -18,22 +19,22 @@ const COUNTERS = [
   "conntrack_allowance_available",
 ] as const;
 
-/** What a run can't be counted with: packets were dropped, or connections weren't let through. */
+/** Counters that make a run invalid: packets were dropped, or connections weren't let through. */
 const INVALIDATING = ["pps_allowance_exceeded", "conntrack_allowance_exceeded"] as const;
 
 /**
  * Packets since the driver was loaded that were queued or dropped because the instance's allowance was
- * exceeded: its bandwidth in or out, its packets a second, its tracked connections, its packets to
- * local services. `conntrack_allowance_available` is no such count but how many more connections can be
- * tracked; older drivers don't tell.
+ * exceeded: its bandwidth in or out, its packets a second, its tracked connections, its packets to local
+ * services. Unlike these, `conntrack_allowance_available` says how many more connections can be tracked;
+ * older drivers don't have it.
  */
 export type Allowances = Partial<Record<typeof COUNTERS[number], number>>;
 
-/** What became of the allowances between two readings. */
+/** The result of comparing two readings. */
 export interface AllowanceVerdict {
-  /** How far each counter of exceeded allowances moved, those that didn't left out. */
+  /** The increase of each counter of exceeded allowances, without those that didn't move. */
   readonly moved: Allowances;
-  /** Why what was measured meanwhile doesn't count; empty where it does. */
+  /** The reasons why the run between the readings is invalid; empty if it is valid. */
   readonly invalidBecause: string[];
 }
 
@@ -42,14 +43,14 @@ export interface AllowanceVerdict {
  *
  * @param device Such as `ens5`.
  * @param program The program that reads them; `ethtool` unless a test brings its own.
- * @returns `null` where they can't be had: another driver, no such program, no permission.
+ * @returns `null` if they can't be read: another driver, no such program, or no permission.
  */
 export async function readAllowances(
   device: string | null,
   program = "ethtool",
 ): Promise<Allowances | null> {
   if (device === null) return null;
-  // Where it is isn't on everyone's path.
+  // Its folder isn't on every user's PATH.
   for (const path of program.includes("/") ? [program] : [program, `/usr/sbin/${program}`]) {
     const counters = parseAllowances(await output(path, ["-S", device]));
     if (counters !== null) return counters;
@@ -57,7 +58,7 @@ export async function readAllowances(
   return null;
 }
 
-/** Compares two readings; without both nothing is known, and nothing held against the run. */
+/** Compares two readings. If one is missing, the run counts as valid. */
 export function judgeAllowances(
   before: Allowances | null,
   after: Allowances | null,
@@ -84,14 +85,14 @@ function parseAllowances(text: string): Allowances | null {
   return Object.keys(counters).length === 0 ? null : counters;
 }
 
-/** What a program prints; nothing where it can't run. */
+/** Returns the output of a program; an empty text if it can't run. */
 function output(path: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve) => {
     try {
       const options = { env: childEnvironment(), timeout: 5000, maxBuffer: 1024 * 1024 };
       execFile(path, args, options, (error, stdout) => resolve(error === null ? stdout : ""));
     } catch {
-      resolve(""); // a sandbox doesn't even let it be started
+      resolve(""); // the sandbox forbids starting it
     }
   });
 }

@@ -1,5 +1,5 @@
 /**
- * Where and how something was measured: what a reader needs to repeat it, or to see why it can't be
+ * Records where and how something was measured, so that a reader can repeat it, or see why it can't be
  * compared.
  *
  * @module
@@ -12,16 +12,16 @@ import { metadataEndpoint, readInstance } from "./ec2_metadata.ts";
 import { type Allowances, readAllowances } from "./ena_allowances.ts";
 import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
 
-/** The record, as reports have it in JSON. `null` is what couldn't be found out. */
+/** The record as it stands in JSON reports. `null` stands for what couldn't be found out. */
 export interface EnvironmentRecord {
-  /** By the system's clock, in ISO 8601. */
+  /** The time by the system's clock, in ISO 8601. */
   recorded_at: string;
   hotwheels_version: string;
-  /** The commit, with `-modified` behind it where files differ from it. */
+  /** The commit, with `-modified` behind it if files differ from it. */
   commit: string | null;
-  /** The command's name and what followed it. */
+  /** The command's name and its arguments. */
   command_line: string[];
-  /** What the run's random choices came from. */
+  /** The seed of the run's random choices. */
   seed: number | null;
   /** The version of each runtime that this checkout uses. */
   runtimes: Record<RuntimeName, string | null>;
@@ -29,7 +29,7 @@ export interface EnvironmentRecord {
   kernel: string | null;
   architecture: string;
   cpu_model: string | null;
-  /** How many threads the machine runs at once. */
+  /** The number of threads that the machine runs at once. */
   cores: number;
   memory_bytes: number | null;
   descriptor_limit: number | null;
@@ -42,39 +42,41 @@ export interface EnvironmentRecord {
   /** `tcp_mem` in bytes. */
   tcp_memory: { pressure_bytes: number; max_bytes: number } | null;
   congestion_control: string | null;
-  /** `null` also where no firewall follows connections. */
+  /** `null` also if no firewall tracks connections. */
   conntrack: { used: number; max: number } | null;
   clock: { synchronized: boolean; max_error_ms: number | null } | null;
-  /** `null` unless asked for. */
+  /** `null` unless it was asked for. */
   ec2: Ec2Record | null;
 }
 
-/** The instance on which the command ran: the bots', and the server's too where it started that. */
+/**
+ * The instance on which the command ran: with the bots, and with the server if the command started it.
+ */
 export interface Ec2Record {
   instance_type: string | null;
   availability_zone: string | null;
   ami_id: string | null;
   network_device: string | null;
   allowances_before: Allowances | null;
-  /** For the command to fill in when it has measured; see {@linkcode readAllowances}. */
+  /** The command fills this in after measuring; see {@linkcode readAllowances}. */
   allowances_after: Allowances | null;
 }
 
-/** What to record. */
+/** The options of {@linkcode recordEnvironment}. */
 export interface EnvironmentOptions {
   /** The runtime that runs this. */
   readonly runtime: Runtime;
   /** The command's name and what followed it. */
   readonly commandLine: readonly string[];
   readonly seed: number | null;
-  /** Whether to ask EC2's metadata service and network adapter. */
+  /** Also asks EC2's metadata service and network adapter. */
   readonly ec2: boolean;
-  /** Where they are, if not where they always are. */
+  /** The service's address and the program, if not the usual ones. */
   readonly metadata?: string;
   readonly ethtool?: string;
 }
 
-/** Finds everything out; takes some tenths of a second, on EC2 at most some seconds. Never rejects. */
+/** Collects the record. Takes some tenths of a second, on EC2 at most some seconds. Never rejects. */
 export async function recordEnvironment(options: EnvironmentOptions): Promise<EnvironmentRecord> {
   const facts = readAllFacts();
   return {
@@ -95,7 +97,7 @@ function runtimeVersions(running: Runtime): Record<RuntimeName, string | null> {
     try {
       versions[name] = name === running.name ? running.version : findProgram(name).version;
     } catch {
-      // It isn't installed, or a sandbox doesn't let it be asked.
+      // It isn't installed, or the sandbox forbids running it.
     }
   }
   return versions;

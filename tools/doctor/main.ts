@@ -1,5 +1,5 @@
 /**
- * The doctor: what n clients need of this machine, and what mends what is missing; see `--help`.
+ * The doctor's command; see `--help`.
  *
  * @module
  */
@@ -16,8 +16,8 @@ import { MAX_BOTS, MAX_WORKERS } from "../../bots/run/limits.ts";
 import { wrapped } from "../../cli/plain_text.ts";
 import type { RuntimeName } from "../../cli/program.ts";
 
-const HELP = `Hotwheels doctor: checks whether this machine can take n clients, and says what
-to run where not.
+const HELP = `Hotwheels doctor: checks whether this machine can hold n clients, and prints the
+commands that help if it can't.
 
 Usage:
   deno task -q doctor [n] [flags]
@@ -35,10 +35,9 @@ Flags:
   -h, --help       print this
   --version        print the version
 
-What the server admits is taken from its own defaults. Memory is estimated for
-the runtime that runs this. Each line says fine, note (it works, but not well)
-or fatal (it can't work). The exit status is 0 unless something is fatal, which
-makes it 1.
+The doctor assumes the server's default limits. It estimates the memory for the
+runtime that runs it. Each line says fine, note (it works, but not well) or
+fatal (it can't work). The exit status is 1 if something is fatal, and 0 if not.
 `;
 
 /** The version of the JSON. */

@@ -1,5 +1,5 @@
 /**
- * The bots' command as a process of its own.
+ * Runs the bots' command as a process of its own.
  *
  * @module
  */
@@ -14,24 +14,25 @@ import {
 } from "../../cli/program.ts";
 import type { BotsReport } from "../../bots/results/report.ts";
 
-/** How to run the bots. */
+/** A run of the bots' command. */
 export interface BotsRun {
   readonly runtime: RuntimeName;
   readonly program: Program;
-  /** What is put before the program, such as `taskset -c 1`. */
+  /** The words before the program, such as `taskset -c 1`. */
   readonly prefix?: readonly string[];
-  /** What follows the bots' command. */
+  /** The arguments of the bots' command. */
   readonly args: readonly (string | number)[];
-  /** Milliseconds after which they're ended. */
+  /** Milliseconds after which the bots are ended. */
   readonly limitMs: number;
-  /** Gets the bots' processes. */
+  /** Receives the group of the bots' processes. */
   readonly onSpawn?: (group: ProcessGroup) => void;
 }
 
 /**
- * Runs bots to their end, and that of all of their processes; their text goes to our standard output.
+ * Runs bots, and waits for the end of all their processes. Their text goes to this process's standard
+ * output.
  *
- * @throws {EnvironmentError} (rejects) if they give no report.
+ * @throws {EnvironmentError} (rejects) if the bots write no report.
  */
 export function runBots(run: BotsRun): Promise<BotsReport> {
   const command = [
@@ -65,8 +66,8 @@ export function runBots(run: BotsRun): Promise<BotsReport> {
       try {
         resolve(JSON.parse(json) as BotsReport);
       } catch {
-        const why = isLate ? ` within ${run.limitMs / 1000} s` : "; see above for why";
-        reject(new EnvironmentError(`the bots gave no report${why}`));
+        const why = isLate ? ` within ${run.limitMs / 1000} s` : "; the lines above say why";
+        reject(new EnvironmentError(`the bots wrote no report${why}`));
       }
     });
   });

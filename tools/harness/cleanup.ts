@@ -1,5 +1,5 @@
 /**
- * What has to be ended before a command may end, by itself or by a signal.
+ * Child processes and files to remove when a command ends, by itself or by a signal.
  *
  * @module
  */
@@ -8,16 +8,19 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EndSignal, ProcessGroup } from "../../cli/process_group.ts";
 
-/** How long processes may take to end when they're asked to: a server ends within 10 s. */
+/** Milliseconds that processes have to end after SIGTERM: a server ends within 10 s. */
 const END_PATIENCE_MS = 12_000;
 
-/** A signal counts as the second one only this long after the first: one Ctrl-C may arrive thrice. */
+/**
+ * Milliseconds. A signal counts as the second one only this long after the first, because one Ctrl-C may
+ * arrive three times.
+ */
 const SECOND_SIGNAL_MS = 500;
 
 const SIGNALS = [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const;
 
-/** Processes and files of a command that is under way, and the signals that end it early. */
-export class Undertakings {
+/** The child processes and files of a running command, and the signals that end it early. */
+export class Cleanup {
   readonly #groups = new Set<ProcessGroup>();
   readonly #ends = new Set<() => void>();
   readonly #interrupted = Promise.withResolvers<void>();
@@ -25,7 +28,7 @@ export class Undertakings {
   #status: number | null = null;
   #firstSignalMs = 0;
 
-  /** The exit status that a signal asks for; `null` as long as there was none. */
+  /** The exit status of the signal that has arrived; `null` if there was none. */
   get status(): number | null {
     return this.#status;
   }
@@ -35,25 +38,25 @@ export class Undertakings {
     return this.#interrupted.promise;
   }
 
-  /** A process was started; it's let go of when it has ended. */
+  /** Adds a process group to end. It is forgotten when it has ended. */
   add(group: ProcessGroup): void {
     this.#groups.add(group);
     group.gone.then(() => this.#groups.delete(group));
     if (this.#status !== null) group.signal("SIGTERM");
   }
 
-  /** Something else has to be undone. Returns what to call when it has been. */
+  /** Adds another function to call at the end. Returns a function that removes it again. */
   begin(end: () => void): () => void {
     this.#ends.add(end);
     return () => this.#ends.delete(end);
   }
 
   /**
-   * Listens for the signals that end a command, until {@linkcode endAll}. The first asks all processes to
-   * end, and leaves the rest to the command; the second ends everything, this process too, at once. So
-   * does a defect of ours that nothing catches, on Deno without the exit event on which groups end.
+   * Listens for the signals that end a command, until {@linkcode endAll}. The first signal asks all
+   * processes to end and leaves the rest to the command. The second one ends everything at once, this
+   * process too. So does an uncaught exception, after which Deno sends no exit event.
    *
-   * @param onFirst Called at the first.
+   * @param onFirst Called at the first signal.
    */
   listen(onFirst: () => void): void {
     for (const [signal, number] of SIGNALS) {
@@ -85,8 +88,8 @@ export class Undertakings {
   }
 
   /**
-   * Ends everything that is under way, and resolves when it has ended. From then on signals end this
-   * process as if nobody listened, also while it is busy.
+   * Ends everything, and resolves when it has ended. After that, signals end this process as they do
+   * without a listener, also while it is busy.
    */
   async endAll(): Promise<void> {
     this.#signalAll("SIGTERM");

@@ -1,10 +1,10 @@
 /**
- * Random numbers that can be had again: the same seed, the same order of runs and the same intervals.
+ * Random numbers that can be repeated: the same seed gives the same order of runs and the same intervals.
  *
  * @module
  */
 
-/** The greatest seed: what fits into a whole number without loss, and is short enough to type. */
+/** The greatest seed. It fits into a number without loss, and is short enough to type. */
 export const MAX_SEED = 2 ** 32 - 1;
 
 const MASK = 0xffff_ffff_ffff_ffffn;

@@ -10,15 +10,17 @@ import {
   type RuntimeName,
 } from "../../cli/program.ts";
 
-/** How long a server may take to start. */
+/** Milliseconds that a server has to start. */
 const START_PATIENCE_MS = 20_000;
 
-/** A server ends within 10 s, and by default sooner; one that hangs is killed. */
+/**
+ * Milliseconds after which a server that doesn't stop is killed. One that isn't hung stops within 10 s.
+ */
 const STOP_PATIENCE_MS = 20_000;
 
 /**
- * A command line that runs the server directly. On Deno it's what the task runs, with a shell in front
- * that makes room for the server.
+ * A command line that runs the server without a task runner. On Deno it is the task's own command line,
+ * whose shell the server replaces.
  */
 export function directCommand(runtime: RuntimeName, { path }: Program): readonly string[] {
   return runtime === "bun" ? [path, "run", "server/main.ts"] : denoConfig.tasks.serve.split(" ");
@@ -27,7 +29,7 @@ export function directCommand(runtime: RuntimeName, { path }: Program): readonly
 /** This project's server as a process of its own, on a free port of the loopback network. */
 export class ServerProcess {
   readonly port: number;
-  /** The server's own process id, which isn't the task runner's. */
+  /** The ID of the server's own process, not of the task runner. */
   readonly pid: number;
   readonly #group: ProcessGroup;
 
@@ -38,11 +40,11 @@ export class ServerProcess {
   }
 
   /**
-   * Starts a server, and waits until it listens. What it logs goes to our standard error.
+   * Starts a server, and waits until it listens. Its log goes to this process's standard error.
    *
-   * @param flags More of the server's flags.
-   * @param prefix What is put before the program, such as `taskset -c 0`.
-   * @param onSpawn Gets the process and all that it starts, before it listens.
+   * @param flags Further flags of the server.
+   * @param prefix The words before the program, such as `taskset -c 0`.
+   * @param onSpawn Receives the server's process group before the server listens.
    * @throws {EnvironmentError} (rejects) if it doesn't start.
    */
   static async start(
@@ -66,14 +68,14 @@ export class ServerProcess {
     return new ServerProcess(group, port, pid);
   }
 
-  /** Asks the server to stop, without waiting; idempotent. */
+  /** Asks the server to stop, without waiting. May be called more than once. */
   stop(): void {
     if (this.#isRunning) process.kill(this.#group.child.pid as number, "SIGTERM");
   }
 
   /**
-   * Asks the server to stop, and resolves with its exit status when it has; `null` after a signal, such
-   * as the one that ends a server which hangs.
+   * Asks the server to stop, and resolves with its exit status when it has stopped; with `null` if a
+   * signal ended it, as when it hung and was killed.
    */
   async stopped(): Promise<number | null> {
     const { child } = this.#group;
@@ -92,7 +94,7 @@ export class ServerProcess {
   }
 }
 
-/** The port and the process id of the line with which a server says that it listens. */
+/** Waits for the line in which a server says that it listens, and returns its port and process ID. */
 function announced(group: ProcessGroup, runtime: RuntimeName): Promise<[number, number]> {
   const child: ChildProcess = group.child;
   return new Promise((resolve, reject) => {
@@ -102,7 +104,7 @@ function announced(group: ProcessGroup, runtime: RuntimeName): Promise<[number, 
     };
     const timer = setTimeout(() => {
       group.signal("SIGKILL");
-      fail(`no word within ${START_PATIENCE_MS / 1000} s`);
+      fail(`it didn't say that it listens within ${START_PATIENCE_MS / 1000} s`);
     }, START_PATIENCE_MS);
     let said = "";
     child.stdout?.setEncoding("utf8").on("data", (text: string) => {

@@ -11,9 +11,9 @@ import { detectRuntime } from "../../runtime/detect.ts";
 import { checkReportFile } from "../../cli/report_file.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { MAX_SEED } from "../harness/random.ts";
-import { Undertakings } from "../harness/cleanup.ts";
+import { Cleanup } from "../harness/cleanup.ts";
 import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
-import { deliver } from "./write_report.ts";
+import { writeReport } from "./write_report.ts";
 import { HELP, parseCommand, type SoakOptions } from "./options.ts";
 import type { SoakReport, SoakRun } from "./report.ts";
 import { soak, type SoakedServer } from "./soak.ts";
@@ -34,17 +34,17 @@ async function main(args: readonly string[]): Promise<number> {
   if (command.does !== "run") return answer(command, HELP);
   const { options } = command;
   checkReportFile(options.json, "--json");
-  const undertakings = new Undertakings();
-  undertakings.listen(() => {
+  const cleanup = new Cleanup();
+  cleanup.listen(() => {
     console.error("soak: ending what runs; a second signal ends at once");
   });
-  const report = await soakAll(options, args, undertakings);
-  const { status } = undertakings;
+  const report = await soakAll(options, args, cleanup);
+  const { status } = cleanup;
   if (status !== null && report.runs.length === 0) {
-    console.error("soak: no server's soak was over, so that there is nothing to report");
+    console.error("soak: no server's soak was over, so there is nothing to report");
     return status;
   }
-  deliver(report, reportText(report), options.json);
+  writeReport(report, reportText(report), options.json);
   return status ?? (report.passed ? 0 : 1);
 }
 
@@ -52,7 +52,7 @@ async function main(args: readonly string[]): Promise<number> {
 async function soakAll(
   options: SoakOptions,
   args: readonly string[],
-  undertakings: Undertakings,
+  cleanup: Cleanup,
 ): Promise<SoakReport> {
   const { workers, durationMs, killEveryMs, chaosEveryMs } = options;
   const seed = options.seed ?? Math.floor(Math.random() * (MAX_SEED + 1));
@@ -60,14 +60,14 @@ async function soakAll(
   const over: SoakRun[] = [];
   let runs: readonly SoakRun[] = [];
   try {
-    const all = soakEach(options, { client, seed, undertakings, onRun: (run) => over.push(run) });
-    await Promise.race([all, undertakings.interrupted]);
+    const all = soakEach(options, { client, seed, cleanup, onRun: (run) => over.push(run) });
+    await Promise.race([all, cleanup.interrupted]);
     // What goes on until its server has ended doesn't count.
     runs = [...over];
   } finally {
-    await undertakings.endAll();
+    await cleanup.endAll();
   }
-  const interrupted = undertakings.status !== null;
+  const interrupted = cleanup.status !== null;
   return {
     hotwheels_version: manifest.version,
     client_runtime: `${client.name} ${client.version}`,
@@ -87,13 +87,13 @@ async function soakAll(
 interface SoakContext {
   readonly client: Runtime;
   readonly seed: number;
-  readonly undertakings: Undertakings;
+  readonly cleanup: Cleanup;
   onRun(run: SoakRun): void;
 }
 
 async function soakEach(
   options: SoakOptions,
-  { client, seed, undertakings, onRun }: SoakContext,
+  { client, seed, cleanup, onRun }: SoakContext,
 ): Promise<void> {
   const { workers, doors } = options;
   const own = RUNTIME_NAMES.find((name) => name === client.name)!;
@@ -105,7 +105,7 @@ async function soakEach(
   for (const name of options.runtimes) {
     const servers: SoakedServer[] = [];
     for (const door of doors) {
-      servers.push(await startServer(name, workers, door, undertakings, options.maxMemoryBytes));
+      servers.push(await startServer(name, workers, door, cleanup, options.maxMemoryBytes));
     }
     const runs = await Promise.all(
       servers.map((server) => soakOne(server, options, own, seed)),

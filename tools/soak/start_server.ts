@@ -6,7 +6,7 @@
 
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Undertakings } from "../harness/cleanup.ts";
+import type { Cleanup } from "../harness/cleanup.ts";
 import { findProgram, type RuntimeName } from "../../cli/program.ts";
 import { ServerProcess } from "../harness/server_process.ts";
 import { type DoorName, makeDoor } from "./listener_profile.ts";
@@ -46,7 +46,7 @@ const TOTAL_PENDING_BYTES: Readonly<Record<DoorName, number>> = {
 /**
  * Starts a server on the loopback network.
  *
- * @param undertakings Ends it with the soak.
+ * @param cleanup Ends it with the soak.
  * @param maxMemoryBytes All its processes'; the server's own default without it.
  * @throws {EnvironmentError} (rejects) if it doesn't start.
  */
@@ -54,12 +54,12 @@ export async function startServer(
   runtime: RuntimeName,
   workers: number,
   doorName: DoorName,
-  undertakings: Undertakings,
+  cleanup: Cleanup,
   maxMemoryBytes?: number,
 ): Promise<SoakedServer & { readonly pid: number }> {
   const program = findProgram(runtime);
   const door = makeDoor(doorName);
-  const doorStands = undertakings.begin(() => door.dispose());
+  const doorStands = cleanup.begin(() => door.dispose());
   // Every attack is a warning; what the server calls an error is for whoever runs the soak.
   const flags = ["--host", "127.0.0.1", "--log-level", "error", "--workers", String(workers)];
   const memory = maxMemoryBytes === undefined ? [] : ["--max-memory", String(maxMemoryBytes)];
@@ -69,7 +69,7 @@ export async function startServer(
     program,
     [...flags, ...FLAGS, ...pending, ...memory, ...door.flags],
     [],
-    (group) => undertakings.add(group),
+    (group) => cleanup.add(group),
   );
   return {
     name: runtime,

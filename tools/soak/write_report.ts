@@ -7,7 +7,7 @@ import { writeReportFile } from "../../cli/report_file.ts";
  * @param json A file, or `-` for standard output, which sends the text to standard error.
  * @throws {EnvironmentError} if the file can't be written.
  */
-export function deliver(report: object, text: string, json: string | null): void {
+export function writeReport(report: object, text: string, json: string | null): void {
   if (json === "-") {
     console.error(text);
     console.log(JSON.stringify(report));

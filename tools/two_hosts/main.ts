@@ -1,5 +1,5 @@
 /**
- * Server and bots on one machine as if on two; see `--help`.
+ * Runs server and bots on one machine as if on two; see `--help`.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { findingLine } from "../../host/finding.ts";
 import { runBots } from "../harness/bots_process.ts";
 import { EXIT_STATUS, type Outcome, outcomeOf, worstOf } from "../../bots/results/outcome.ts";
 import { wrapped } from "../../cli/plain_text.ts";
-import { Undertakings } from "../harness/cleanup.ts";
+import { Cleanup } from "../harness/cleanup.ts";
 import { checkFolder, reportFolder } from "../compare/write_reports.ts";
 import {
   childEnvironment,
@@ -23,16 +23,16 @@ import {
   PROJECT_ROOT,
   type RuntimeName,
 } from "../../cli/program.ts";
-import { conclusion } from "../../bots/results/report_text.ts";
+import { verdictAndReason } from "../../bots/results/report_text.ts";
 import { ServerProcess } from "../harness/server_process.ts";
 import { TwoHostsNetwork } from "./network.ts";
 import { comparisonOf, HELP, parseTwoHosts, type TwoHostsOptions } from "./options.ts";
 import { type Hosts, onHost } from "./plan.ts";
 
-/** No run of bots takes as long, with rounds to spare. */
+/** Milliseconds for one run of bots, far more than any takes, even with many rounds. */
 const BOTS_LIMIT_MS = 30 * 60_000;
 
-/** A whole comparison, with a sweep: some hundred runs. */
+/** Milliseconds for a whole comparison: with a sweep it has some hundred runs. */
 const COMPARE_LIMIT_MS = 6 * 3_600_000;
 
 if (import.meta.main) await runCommand("two-hosts", main);
@@ -46,11 +46,11 @@ async function main(args: readonly string[]): Promise<number> {
     const comparison = comparisonOf(options.n, options.compareArguments);
     checkFolder(reportFolder(comparison.out), comparison);
   }
-  const undertakings = new Undertakings();
+  const cleanup = new Cleanup();
   let isComparing = false;
-  // Before there is a network: the end of this process, of which it hears, removes it.
-  undertakings.listen(() => {
-    if (!isComparing) process.exit(undertakings.status!);
+  // Listen before the network exists, so that a signal removes it when this process exits.
+  cleanup.listen(() => {
+    if (!isComparing) process.exit(cleanup.status!);
     console.error("two-hosts: waiting for the comparison's report; a second signal ends at once");
   });
   const network = TwoHostsNetwork.create(options.link);
@@ -65,12 +65,15 @@ async function main(args: readonly string[]): Promise<number> {
   }
   console.log(verdicts.flatMap((verdict) => wrapped(verdict, "", "  ")).join("\n"));
   isComparing = options.compares;
-  if (isComparing && !await compare(hosts, options, undertakings)) outcomes.push("failed");
+  if (isComparing && !await compare(hosts, options, cleanup)) outcomes.push("failed");
   network.remove();
-  return undertakings.status ?? EXIT_STATUS[worstOf(outcomes)];
+  return cleanup.status ?? EXIT_STATUS[worstOf(outcomes)];
 }
 
-/** The bots check what they need by themselves; nobody else knows how many the server is to hold. */
+/**
+ * Checks the server's descriptors, since the server doesn't know how many bots will come. The bots check
+ * their own.
+ */
 function checkDescriptors(n: number): void {
   const finding = checkServerCapacity({ n, processes: 1 }, readLimits());
   if (finding.isFatal) throw new EnvironmentError(findingLine(finding, "Linux"));
@@ -88,17 +91,20 @@ async function playBounty(hosts: Hosts, runtime: RuntimeName, options: TwoHostsO
       args: [n, hosts.server.address, server.port, "--rounds", rounds, "--slo", `${sloMs}ms`],
       limitMs: BOTS_LIMIT_MS,
     });
-    return { verdict: `${runtime}: ${conclusion(report)}`, outcome: outcomeOf(report) };
+    return { verdict: `${runtime}: ${verdictAndReason(report)}`, outcome: outcomeOf(report) };
   } finally {
     await server.stopped();
   }
 }
 
-/** Both servers at once, on the same core: the one that isn't measured has nothing to do. */
+/**
+ * Runs the comparison against both servers at once, on the same core: the one that isn't measured is
+ * idle.
+ */
 async function compare(
   hosts: Hosts,
   { n, botsRuntime, compareArguments }: TwoHostsOptions,
-  undertakings: Undertakings,
+  cleanup: Cleanup,
 ): Promise<boolean> {
   console.log("\n--- compare\n");
   const servers = [];
@@ -114,7 +120,7 @@ async function compare(
       ? ["task", "-q", "compare"]
       : ["run", "tools/compare/main.ts"];
     const flags = [String(n), ...targets, ...compareArguments];
-    return await succeeds([...onHost(hosts.bots), program, ...command, ...flags], undertakings);
+    return await succeeds([...onHost(hosts.bots), program, ...command, ...flags], cleanup);
   } finally {
     for (const server of servers) await server.stopped();
   }
@@ -125,14 +131,17 @@ function startServer({ server }: Hosts, runtime: RuntimeName): Promise<ServerPro
   return ServerProcess.start(runtime, findProgram(runtime), flags, onHost(server));
 }
 
-/** Runs a command to its end, in a group of its own: it is told of a signal once, and then waited for. */
-async function succeeds(command: readonly string[], undertakings: Undertakings): Promise<boolean> {
+/**
+ * Runs a command to its end, in a process group of its own: a signal is passed on to it once, and then
+ * waits for it.
+ */
+async function succeeds(command: readonly string[], cleanup: Cleanup): Promise<boolean> {
   const group = ProcessGroup.spawn(command, {
     cwd: PROJECT_ROOT,
     env: childEnvironment(),
     stdio: ["ignore", "inherit", "inherit"],
   });
-  undertakings.add(group);
+  cleanup.add(group);
   const timer = setTimeout(() => group.signal("SIGTERM"), COMPARE_LIMIT_MS);
   try {
     return await new Promise((resolve, reject) => {

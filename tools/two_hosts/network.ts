@@ -11,18 +11,18 @@ import { childEnvironment } from "../../cli/program.ts";
 import type { LinkOptions } from "./options.ts";
 import { type Hosts, linkCommands, parseCores, planHosts, runOf } from "./plan.ts";
 
-/** A command that only asks or sets something has answered by then. */
+/** Milliseconds for one command that only reads or sets something. */
 const COMMAND_PATIENCE_MS = 10_000;
 
-/** How long processes may take to end after they were asked to. */
+/** Milliseconds that processes have to end after SIGTERM. */
 const END_PATIENCE_MS = 3000;
 
-/** The programs that are needed, and the package that has them. */
+/** The programs that are needed, and the packages that contain them. */
 const PACKAGES = { ip: "iproute2", tc: "iproute2", taskset: "util-linux" } as const;
 
 type Program = keyof typeof PACKAGES;
 
-/** The hosts of this run, which exist until they're removed. */
+/** The hosts of this run. They exist until they're removed. */
 export class TwoHostsNetwork {
   readonly hosts: Hosts;
 
@@ -31,11 +31,10 @@ export class TwoHostsNetwork {
   }
 
   /**
-   * Makes both hosts and the wire, and removes what runs that were killed have left behind. From the
-   * first moment on the end of this process, however it comes about, removes them too; only SIGKILL
-   * can't be seen coming.
+   * Makes both hosts and the wire, and removes what earlier, killed runs left behind. From the first
+   * moment on, the end of this process removes the hosts, however it ends; only SIGKILL prevents that.
    *
-   * @throws {EnvironmentError} where that may not be done here; nothing is left then.
+   * @throws {EnvironmentError} if this system or user can't make them; nothing is left behind then.
    */
   static create(link: LinkOptions): TwoHostsNetwork {
     if (process.platform !== "linux") {
@@ -60,14 +59,17 @@ export class TwoHostsNetwork {
     return network;
   }
 
-  /** Ends what runs on the hosts, and removes them; idempotent, doesn't throw. */
+  /**
+   * Ends the processes on the hosts, and removes the hosts. May be called more than once, and doesn't
+   * throw.
+   */
   remove(): void {
     const { server, bots } = this.hosts;
     removeNamespaces([bots.name, server.name]);
   }
 }
 
-/** Namespaces of runs that are no more. */
+/** Removes the namespaces of runs that have ended. */
 function removeLeftovers(): void {
   const names = listNamespaces().filter((name) => {
     const run = runOf(name);
@@ -86,7 +88,7 @@ function removeNamespaces(names: readonly string[]): void {
   for (const name of ours) run("ip", ["netns", "delete", name]);
 }
 
-/** Asks every process in the namespaces to end, and makes those that don't. */
+/** Asks every process in the namespaces to end, and kills those that don't. */
 function endProcesses(names: readonly string[]): void {
   const deadline = performance.now() + END_PATIENCE_MS;
   for (const pid of processesIn(names)) signal(pid, "SIGTERM");
@@ -123,7 +125,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Runs what must succeed. */
+/** Runs a command that must succeed, and returns its output. */
 function demand(program: Program, args: readonly string[]): string {
   const { problem, stdout } = run(program, args);
   if (problem === null) return stdout;

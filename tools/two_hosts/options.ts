@@ -15,21 +15,21 @@ import { type CompareOptions, parseCommand } from "../compare/options.ts";
 import { MAX_BOTS } from "../../bots/run/limits.ts";
 import { RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
 
-/** What a run of two-hosts does. */
+/** The options of a run of two-hosts. */
 export interface TwoHostsOptions {
-  /** How many bots. */
+  /** The number of bots. */
   readonly n: number;
   /** The servers, one after another. */
   readonly servers: readonly RuntimeName[];
   readonly botsRuntime: RuntimeName;
   readonly link: LinkOptions;
-  /** How many messages are published to the bots of each server. */
+  /** The number of messages that are published to the bots of each server. */
   readonly rounds: number;
   /** Milliseconds within which the last bot must have each message. */
   readonly sloMs: number;
-  /** Whether to run the comparison too. */
+  /** Runs the comparison too. */
   readonly compares: boolean;
-  /** What the comparison gets besides. */
+  /** Further arguments of the comparison. */
   readonly compareArguments: readonly string[];
 }
 
@@ -41,14 +41,14 @@ export interface LinkOptions {
   readonly bitsPerSecond: number | null;
 }
 
-/** What the command line asks for. */
+/** The parsed command line. */
 export type TwoHostsCommand =
   | { readonly does: "run"; readonly options: TwoHostsOptions }
   | Question;
 
 const MAX_ROUNDS = 10_000;
 
-/** What `--help` prints. */
+/** The text of `--help`. */
 export const HELP = `Hotwheels two-hosts: server and bots on one machine as if on two, each held to
 one core.
 
@@ -62,19 +62,20 @@ Flags:
   --server NAME    deno, bun or both, one after another (default both)
   --bots-runtime NAME
                    the runtime of the bots (default bun, where they cost least)
-  --delay TIME     what each packet takes, each way, such as 1ms (needs the
+  --delay TIME     the delay of each packet, each way, such as 1ms (needs the
                    kernel's netem)
-  --rate RATE      what the wire carries, each way, such as 100mbit or 1gbit
+  --rate RATE      the wire's bandwidth, each way, such as 100mbit or 1gbit
   --rounds R       publish R messages, one after another (default 1)
-  --slo TIME       within which the last bot must have each (default 1s)
-  --compare        run the comparison too, against both servers at once; what
-                   follows -- goes to it
+  --slo TIME       the time within which the last bot must have each message
+                   (default 1s)
+  --compare        run the comparison too, against both servers at once; the
+                   flags after -- are the comparison's
   -h, --help       print this
   --version        print the version
 
 The server and the bots get a network namespace each, with a wire (a veth pair)
-between them. They are removed at the end, whatever happens; what a killed run
-left behind, the next one removes.
+between them. They are removed at the end, also after an error or a signal.
+If a run is killed, the next one removes what it left behind.
 
 The exit status is 0 when every bot received every message within --slo; 1 when
 not, or when this can't be done here; 2 when the command line is wrong; 3 when a
@@ -84,8 +85,8 @@ run is invalid, which makes it no measure of the server.
 /**
  * Reads the command line.
  *
- * @param args What follows the script's name.
- * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
+ * @param args The arguments after the script's name.
+ * @throws {UsageError} if an argument isn't as {@linkcode HELP} describes it.
  */
 export function parseTwoHosts(args: readonly string[]): TwoHostsCommand {
   const cut = args.includes("--") ? args.indexOf("--") : args.length;
@@ -121,7 +122,7 @@ export function parseTwoHosts(args: readonly string[]): TwoHostsCommand {
 }
 
 /**
- * The comparison that those arguments make, of two servers that run already.
+ * Parses the arguments of a comparison of two running servers.
  *
  * @throws {UsageError} if it isn't one.
  */
@@ -129,7 +130,7 @@ export function comparisonOf(n: number, compareArguments: readonly string[]): Co
   const targets = RUNTIME_NAMES.flatMap((name) => ["--target", `${name}=localhost:1`]);
   const command = parseCommand([String(n), ...targets, ...compareArguments]);
   if (command.does === "run") return command.options;
-  throw new UsageError("what stands behind -- are flags of a comparison that takes place");
+  throw new UsageError("the flags after -- must make a comparison, and not ask for help");
 }
 
 const BITS = { kbit: 1e3, mbit: 1e6, gbit: 1e9 } as const;

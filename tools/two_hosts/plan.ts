@@ -1,18 +1,18 @@
 /**
- * The commands that make two hosts of one machine, and their names. Everything here is text; nothing is
- * run.
+ * The commands that make two hosts of one machine, and the hosts' names. This module only makes text; it
+ * runs nothing.
  *
  * @module
  */
 
 import type { LinkOptions } from "./options.ts";
 
-/** A namespace that stands for a host. */
+/** A network namespace in the role of a host. */
 export interface Host {
-  /** The namespace's name, with the process id of the run it belongs to. */
+  /** The namespace's name, with the process ID of its run. */
   readonly name: string;
   readonly address: string;
-  /** The core that it's held to. */
+  /** The core that its programs run on. */
   readonly core: number;
 }
 
@@ -22,7 +22,10 @@ export interface Hosts {
   readonly bots: Host;
 }
 
-/** From the network that RFC 2544 sets aside for benchmarks: no other host is hidden by it. */
+/**
+ * Addresses from the network that RFC 2544 reserves for benchmarks, so that no real host becomes
+ * unreachable.
+ */
 const SERVER_ADDRESS = "198.18.0.1";
 const BOTS_ADDRESS = "198.18.0.2";
 const PREFIX = 30;
@@ -30,20 +33,20 @@ const PREFIX = 30;
 /** The name of the wire's end in each namespace. */
 const DEVICE = "eth0";
 
-/** As many packets as may be on the wire: each of a million subscribers has one under way. */
+/** The most packets on the wire at once: each of a million subscribers may have one. */
 const MAX_PACKETS = 1_000_000;
 
-/** How long a packet may wait for the wire until it's dropped, as by a router's queue. */
+/** Milliseconds that a packet may wait for the wire until it is dropped, as in a router's queue. */
 const QUEUE_MS = 200;
 
-/** The largest packet that is handed to the wire at once: TCP's segments are cut up behind it. */
+/** The largest packet that the wire gets at once: TCP's segments are cut up after that. */
 const LARGEST_PACKET_BYTES = 65_536;
 
 /**
  * The hosts of a run.
  *
- * @param pid The process id of the run.
- * @param cores The cores that it may use; with one only, both hosts share it.
+ * @param pid The process ID of the run.
+ * @param cores The cores that the run may use. With only one, both hosts share it.
  */
 export function planHosts(pid: number, cores: readonly number[]): Hosts {
   const [first = 0, second = first] = cores;
@@ -53,13 +56,13 @@ export function planHosts(pid: number, cores: readonly number[]): Hosts {
   };
 }
 
-/** The run that a namespace belongs to; `null` if it's none of ours. */
+/** The process ID of the run that a namespace belongs to; `null` if it isn't ours. */
 export function runOf(namespace: string): number | null {
   const match = /^hotwheels-(\d+)-(server|bots)$/.exec(namespace);
   return match === null ? null : Number(match[1]);
 }
 
-/** The commands that wire two namespaces that exist, in order. */
+/** The commands that connect two existing namespaces, in order. */
 export function linkCommands({ server, bots }: Hosts, link: LinkOptions): string[][] {
   const peer = ["peer", "name", DEVICE, "netns", bots.name];
   const commands = [
@@ -77,13 +80,13 @@ export function linkCommands({ server, bots }: Hosts, link: LinkOptions): string
       commands.push(["tc", "-n", name, "qdisc", "add", "dev", DEVICE, "root", ...shaping]);
     }
   }
-  // Past a half of the ports to one address, connecting is slow.
+  // With more than half of the ports to one address in use, connecting is slow.
   const range = "echo 1024 65535 > /proc/sys/net/ipv4/ip_local_port_range";
   commands.push(["ip", "netns", "exec", bots.name, "sh", "-c", range]);
   return commands;
 }
 
-/** What runs a program on a host, to be put before it. */
+/** The words before a command line that run it on a host. */
 export function onHost({ name, core }: Host): string[] {
   return ["ip", "netns", "exec", name, "taskset", "-c", String(core)];
 }
@@ -99,7 +102,8 @@ export function parseCores(answer: string): number[] {
 
 /**
  * The queueing discipline of each end. A delay needs netem, which many small kernels lack; a rate alone
- * does with the token bucket that all have. Its bucket holds what passes in a hundredth of a second.
+ * needs only the token bucket that all kernels have. Its bucket holds the bytes of a hundredth of a
+ * second.
  */
 function discipline({ delayMs, bitsPerSecond }: LinkOptions): string[] | null {
   const rate = bitsPerSecond === null ? [] : ["rate", `${bitsPerSecond}bit`];

@@ -98,7 +98,7 @@ describe("setting up", () => {
       assertRejects(
         () => play({ onConnect() {} }),
         EnvironmentError,
-        "accepts connections but greets nobody",
+        "accepts connections but sends no greeting",
       ),
       assertRejects(
         () => play({ onSubscribe() {} }),

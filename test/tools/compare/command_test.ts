@@ -36,7 +36,7 @@ describe("the comparison's command", () => {
       /compare: this can't work: 900000 clients and their publisher, of one address, in 1 process/,
     );
     assertMatch(stderr, /\n {2}here: +--workers \d+\n/);
-    assertMatch(stderr, /\ncompare: not started; see above for what mends it\n$/);
+    assertMatch(stderr, /\ncompare: not started; the lines above say what to change\n$/);
   });
 
   it("ends with status 2 and one line when the command line is wrong", PATIENCE, async () => {

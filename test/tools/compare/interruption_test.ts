@@ -115,7 +115,7 @@ describe("a comparison that a signal ends", () => {
       command.signal("SIGINT");
       const { status, stdout, stderr } = await command.ended;
       assertEquals([status, stdout], [130, ""]);
-      assertMatch(stderr, /\ncompare: no run was over, so that there is nothing to report\n$/);
+      assertMatch(stderr, /\ncompare: no run was over, so there is nothing to report\n$/);
       assertEquals(pids.filter(isRunning), []);
       assertEquals(readdirSync(folder), []);
     });
@@ -165,7 +165,7 @@ describe("what else starts servers", () => {
       const { status, stdout, stderr } = await command.ended;
       assertEquals([status, stdout], [signal === "SIGINT" ? 130 : 143, ""], stderr);
       assertMatch(stderr, /: ending what runs; a second signal ends at once\n/);
-      assertMatch(stderr, /so that there is nothing to report\n$/);
+      assertMatch(stderr, /so there is nothing to report\n$/);
       assertEquals(pids.filter(isRunning), []);
     });
   }

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows }
 import { spawn } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { endOf } from "../../../tools/demo/conclusion.ts";
+import { summarize } from "../../../tools/demo/summary.ts";
 import { planDemo } from "../../../tools/demo/plan.ts";
 import { findProgram, PROJECT_ROOT } from "../../../cli/program.ts";
 import type { BotsReport } from "../../../bots/results/report.ts";
@@ -120,18 +120,24 @@ describe("the end of a demo", () => {
     botsReport([round(0, 50)], { valid: false, verdict: "neither", ...more });
 
   it("compares two good runs", () => {
-    assertEquals(endOf({ deno: fine(120), bun: fine(100) }), {
+    assertEquals(summarize({ deno: fine(120), bun: fine(100) }), {
       text: "deno: under 1 s: the last of 10 bots had the message after 120.0 ms\n" +
         "bun: under 1 s: the last of 10 bots had the message after 100.0 ms\n" +
         "bun was 1.20 times as fast, this once",
       status: 0,
     });
-    assertStringIncludes(endOf({ deno: fine(50), bun: fine(100) }).text, "\ndeno was 2.00 times");
+    assertStringIncludes(
+      summarize({ deno: fine(50), bun: fine(100) }).text,
+      "\ndeno was 2.00 times",
+    );
   });
 
   it("compares no run that is invalid, and says which was, and why", () => {
     const why = "bots' process 7: the event loop stood still for 40.0 ms";
-    const { text, status } = endOf({ deno: fine(120), bun: spoilt({ invalid_because: [why] }) });
+    const { text, status } = summarize({
+      deno: fine(120),
+      bun: spoilt({ invalid_because: [why] }),
+    });
     assertEquals(status, 3);
     assertEquals(
       text,
@@ -144,7 +150,7 @@ describe("the end of a demo", () => {
 
   it("compares no run that failed, which outweighs an invalid one", () => {
     const failed = botsReport([round(0, 50)], { good: 9, bad: 1, verdict: "neither" });
-    const { text, status } = endOf({ deno: failed, bun: spoilt({ invalid_because: ["why"] }) });
+    const { text, status } = summarize({ deno: failed, bun: spoilt({ invalid_because: ["why"] }) });
     assertEquals(status, 1);
     assertMatch(text, /^deno: FAILED: 1 of 10 bots did not get every message once, intact and in/);
     assertMatch(

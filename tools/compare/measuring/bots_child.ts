@@ -1,5 +1,6 @@
 /**
- * The bots of one run, in a process of their own and so on any runtime; led by `bots_process.ts`.
+ * The bots of one run, in a process of their own, so that they can run on any runtime. `bots_process.ts`
+ * starts it.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The bots of one run, as the comparison sees them.
+ * Starts the bots of one run in a process of their own.
  *
  * @module
  */
@@ -18,19 +18,19 @@ import {
 import { DENO_MEMORY_FLAGS } from "../../../bots/fleet/remote_group.ts";
 import type { BotsTask, BotsWord } from "./bots_protocol.ts";
 import type { PackedLatencies } from "../results/samples.ts";
-import type { Undertakings } from "../../harness/cleanup.ts";
+import type { Cleanup } from "../../harness/cleanup.ts";
 
-/** What came of a run's bots. */
+/** The result of a run's bots. */
 export type BotsOutcome =
   | {
     readonly report: BotsReport;
-    /** From publish to arrival, of the good bots, round by round. */
+    /** The good bots' latencies from publish to arrival, round by round. */
     readonly latencies: readonly PackedLatencies[];
   }
-  /** In words that follow "the bots": why there is no report. */
+  /** The reason why there is no report, in words that follow "the bots". */
   | { readonly failure: string };
 
-/** The bots' process on each runtime. */
+/** The command line of the bots' process on each runtime. */
 const COMMANDS: Readonly<Record<RuntimeName, readonly string[]>> = {
   deno: [
     ...["run", "--quiet", "--no-prompt", "--unstable-net", DENO_MEMORY_FLAGS],
@@ -41,21 +41,24 @@ const COMMANDS: Readonly<Record<RuntimeName, readonly string[]>> = {
 
 const SCRIPT = fileURLToPath(import.meta.resolve("./bots_child.ts"));
 
-/** A setup that stands still is given up by the bots themselves; this is for bots that do. */
+/**
+ * Milliseconds for a run. The bots give up a setup that stands still by themselves; this limit is for
+ * bots that hang.
+ */
 const PATIENCE_MS = 600_000;
 
-/** Where and with what bots are run. */
+/** The plan of the bots' process. */
 export interface BotsPlan {
   readonly runtime: RuntimeName;
   readonly program: Program;
   readonly descriptorLimit: number | null;
   readonly task: BotsTask;
-  /** Called when all are subscribed, before the first message is published. */
+  /** Called when all bots are subscribed, before the first message is published. */
   readonly onSubscribed: () => void;
 }
 
-/** Runs bots to their end. */
-export async function runBots(plan: BotsPlan, undertakings: Undertakings): Promise<BotsOutcome> {
+/** Runs bots, and waits for their end. */
+export async function runBots(plan: BotsPlan, cleanup: Cleanup): Promise<BotsOutcome> {
   const { runtime, program, task } = plan;
   const env = childEnvironment();
   if (plan.descriptorLimit !== null) env["HOTWHEELS_NOFILE"] = String(plan.descriptorLimit);
@@ -65,7 +68,7 @@ export async function runBots(plan: BotsPlan, undertakings: Undertakings): Promi
     env,
     stdio: ["pipe", "pipe", "inherit"],
   });
-  undertakings.add(group);
+  cleanup.add(group);
   const timer = setTimeout(() => group.signal("SIGKILL"), PATIENCE_MS);
   try {
     return await outcomeOf(group.child, plan.onSubscribed);
@@ -85,7 +88,7 @@ function outcomeOf(child: ChildProcess, onSubscribed: () => void): Promise<BotsO
       } else if (word.says === "done") outcome = word;
       else outcome = { failure: `could not begin: ${word.why}` };
     });
-    // A child that died can't be told to go on.
+    // A write to a child that has died fails; the exit is handled below.
     child.stdin!.on("error", () => {});
     child.once("error", (error) => resolve({ failure: `did not start: ${error.message}` }));
     child.once("close", (status, signal) => {

@@ -1,5 +1,5 @@
 /**
- * What a comparison and the process of its bots say to each other: JSON, a line each.
+ * The messages between a comparison and its process of bots: one line of JSON each.
  *
  * @module
  */
@@ -14,14 +14,14 @@ export type BotsTask = Pick<
   "n" | "dialect" | "host" | "port" | "rounds" | "data" | "timeoutMs"
 >;
 
-/** What the bots say, on standard output. */
+/** A message from the bots, on standard output. */
 export type BotsWord =
-  /** Everyone is subscribed; they publish when a line comes on standard input. */
+  /** All bots are subscribed. They publish when a line comes on standard input. */
   | { readonly says: "subscribed" }
   | {
     readonly says: "done";
     readonly report: BotsReport;
-    /** From publish to arrival, of the good bots, round by round. */
+    /** The good bots' latencies from publish to arrival, round by round. */
     readonly latencies: readonly PackedLatencies[];
   }
   /** The run can't take place. */

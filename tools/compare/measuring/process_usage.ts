@@ -1,24 +1,24 @@
 /**
- * What a server's processes have used.
+ * Reads the CPU time and memory that a server's processes have used.
  *
  * @module
  */
 
 import { type ProcessRecord, readProcesses } from "../../harness/process_table.ts";
 
-/** A process and its descendants, added up. */
+/** The usage of a process and its descendants, added up. */
 export interface ProcessUsage {
-  /** CPU time since they started; where the system counts in ticks, to a hundredth of a second. */
+  /** CPU time since they started, in seconds; to a hundredth if the system counts in ticks. */
   readonly cpuSeconds: number;
   readonly residentBytes: number;
-  /** Each process's own peak; `null` where the system doesn't keep it. */
+  /** The sum of each process's own peak; `null` if the system doesn't record it. */
   readonly peakBytes: number | null;
 }
 
 /**
- * Looks at a process of this machine; takes some hundredths of a second.
+ * Reads the usage of a process on this machine. Takes some hundredths of a second.
  *
- * @returns `null` where there is no such process, or it can't be looked at.
+ * @returns `null` if there is no such process, or if it may not be read.
  */
 export function readProcessUsage(pid: number): ProcessUsage | null {
   return usageOf(readProcesses(pid));

@@ -1,5 +1,5 @@
 /**
- * What the report's pictures are made of.
+ * The parts of the report's pictures.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { CustomSeriesRenderItemAPI, CustomSeriesRenderItemReturn } from "ec
 import type { IntervalReport } from "../results/report.ts";
 import { armColor, GRID_LINE, INK, MUTED } from "./svg.ts";
 
-/** Below this width in pixels a picture is drawn for a phone. */
+/** Pictures narrower than this, in pixels, are drawn for a phone. */
 export const NARROW = 480;
 
 export type Point = readonly [x: number, y: number];
@@ -27,7 +27,7 @@ export function line(arm: number, data: readonly Point[], width: number, opacity
 
 /** A value with its range. */
 export interface Whisker {
-  /** Where it stands on the axis across. */
+  /** Its position on the other axis. */
   readonly at: number;
   readonly value: number;
   readonly range: IntervalReport | null;
@@ -42,7 +42,7 @@ export function intervals(whiskers: readonly Whisker[], along: "x" | "y") {
     type: "custom",
     silent: true,
     z: 5,
-    // So that the axis takes in the ends too.
+    // The axis must include the ends of the ranges too.
     encode: { x: along === "x" ? [0, 2, 3] : [1], y: along === "x" ? [1] : [0, 2, 3] },
     data: whiskers.map((
       { value, at, range },
@@ -80,12 +80,12 @@ export function intervals(whiskers: readonly Whisker[], along: "x" | "y") {
   };
 }
 
-/** Where an axis begins and ends, where that isn't for the values to say. */
+/** The bounds of an axis; absent ones follow from the values. */
 export interface Bounds {
   readonly min?: number;
   readonly max?: number;
   readonly interval?: number;
-  /** Whether the axis may begin elsewhere than at zero. */
+  /** True if the axis may begin elsewhere than at zero. */
   readonly scale?: boolean;
 }
 
@@ -109,15 +109,15 @@ export function valueAxis(name: string, bounds: Bounds, nameLocation: "middle" |
 /** A row's name. */
 export interface RowName {
   readonly text: string;
-  /** Whether it's less than its neighbours, which it belongs to. */
+  /** True for a name that is subordinate to the row above. */
   readonly isMuted?: boolean;
 }
 
-/** What a letter takes of a row's name, in widespread fonts, and what stands beside the name. */
+/** Pixels: the width of a letter in a row's name, in common fonts, and the space beside the name. */
 const LETTER_WIDTH = 7.2;
 const NAME_MARGIN = 20;
 
-/** How much of a picture's width the names of rows take, and no more than a part of it. */
+/** The width of the rows' names in pixels, at most `part` of the picture's width. */
 export function rowNamesWidth(names: readonly string[], width: number, part: number): number {
   const longest = Math.max(...names.map(({ length }) => length), 4);
   return Math.min(longest * LETTER_WIDTH + NAME_MARGIN, width * part);
@@ -126,7 +126,7 @@ export function rowNamesWidth(names: readonly string[], width: number, part: num
 /**
  * Rows with a name each, the first at the top, numbered from the bottom.
  *
- * @param width What there is for a name; a longer one is cut.
+ * @param width The pixels for a name; a longer name is cut.
  */
 export function rowAxis(names: readonly RowName[], width: number) {
   const letters = Math.round((width - NAME_MARGIN) / LETTER_WIDTH);

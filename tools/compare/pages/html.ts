@@ -24,8 +24,8 @@ import {
 import { EQUAL_PERCENT } from "../results/verdict.ts";
 
 /**
- * The widths in CSS pixels that a picture is drawn for, so that its letters are as large as the text's,
- * each with the places in which that drawing is shown; see the style sheet.
+ * The widths in CSS pixels for which a picture is drawn, so that its letters are as large as the text's.
+ * Each has the places in which that drawing is shown; see the style sheet.
  */
 type Drawings = readonly (readonly [width: number, places: string])[];
 
@@ -40,7 +40,7 @@ const THIRD_OF_A_ROW: Drawings = [[350, "wide middle narrow"], [250, "paper"]];
 export function reportHtml(report: CompareReport): string {
   const names = report.arms.map(({ name }) => name);
   const title = `${names.slice(0, -1).join(", ")} and ${names.at(-1)} compared`;
-  // With several numbers of subscribers the largest is shown in full: there servers differ most.
+  // Of several numbers of subscribers, only the largest is shown in full: there servers differ most.
   const main = report.sizes.at(-1)!;
   return renumbered(`<!doctype html>
 <html lang="en">
@@ -73,8 +73,8 @@ the <code>.hgrm</code> files are for HdrHistogram's plotter.</p></footer>
 }
 
 /**
- * The page with its pictures' names counted from its beginning: the library that draws them counts
- * through the life of the process, and the same report is to make the same page.
+ * Numbers the pictures' names from the beginning of the page. The library that draws them counts on
+ * through the life of the process, but the same report must make the same page.
  */
 function renumbered(page: string): string {
   const numbers = new Map<string, number>();
@@ -108,7 +108,7 @@ ${key(arms.map(serverOf))}
 </header>`;
 }
 
-/** Which colour is whose. */
+/** The legend: the colour of each server. */
 function key(names: readonly string[]): string {
   const items = names.map((name, at) =>
     `<li><i style="background:${armColor(at)}"></i>${escape(name)}</li>`
@@ -157,7 +157,7 @@ ${escape(baseline)} with its own.</p>
 
 function latencySection(report: CompareReport, size: SizeReport): string {
   if (size.arms.every(({ latency_ms }) => latency_ms === null)) return "";
-  // Sorting a million latencies takes its time: once is enough for all drawings.
+  // Sorting a million latencies takes long, so do it once for all drawings.
   const [cumulative, histogram] = [cumulativeChart(report, size), histogramChart(report, size)];
   return `<h2>When ${number(size.n)} subscribers have the message</h2>
 ${key(report.arms.map(({ name }) => name))}

@@ -1,5 +1,5 @@
 /**
- * Pictures of when subscribers have the message.
+ * Pictures of the times at which subscribers have the message.
  *
  * @module
  */
@@ -14,7 +14,9 @@ const POOLED_POINTS = 200;
 const RUN_POINTS = 50;
 const BINS = 40;
 
-/** How large a share of the subscribers had the message after a time: each run, and all of an arm. */
+/**
+ * The share of subscribers that had the message after a time: for each run, and for all runs of an arm.
+ */
 export function cumulativeChart(report: CompareReport, { n }: SizeReport): Picture {
   const series = report.arms.flatMap(({ name }, at) => {
     const runs = report.runs.filter((run) => run.valid && run.n === n && run.arm === name);
@@ -33,7 +35,7 @@ function cumulative(latencies: Float64Array, points: number): Point[] {
   return [[sorted[0]!, 0], ...shares.map((share): Point => [nearestRank(sorted, share), share])];
 }
 
-/** How many subscribers had the message at which time. */
+/** The number of subscribers that received the message at each time. */
 export function histogramChart(report: CompareReport, { n }: SizeReport): Picture {
   const pooled = report.arms.map(({ name }) =>
     pooledLatencies(report.runs.filter((run) => run.n === n && run.arm === name)).sort()
@@ -50,14 +52,14 @@ export function histogramChart(report: CompareReport, { n }: SizeReport): Pictur
   return overTime(series, { min: 0 });
 }
 
-/** Per cent of the samples in each bin, at the bin's left end. */
+/** The percentage of samples in each bin, at the bin's left end. */
 function shares(sorted: Float64Array, width: number): Point[] {
   const counts = new Array<number>(BINS + 1).fill(0);
   for (const sample of sorted) counts[Math.min(Math.floor(sample / width), BINS - 1)]!++;
   return counts.map((count, at): Point => [at * width, count * 100 / sorted.length]);
 }
 
-/** Per cent of the subscribers over the time since the publish. */
+/** A chart of the percentage of subscribers over the time since the publish. */
 function overTime(series: readonly object[], percent: Bounds): Picture {
   return {
     height: 320,

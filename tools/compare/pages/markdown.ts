@@ -1,5 +1,5 @@
 /**
- * The report for a README or an issue.
+ * The report as Markdown, for a README or an issue.
  *
  * @module
  */
@@ -58,7 +58,7 @@ function table({ head, rows }: Table): string[] {
   ];
 }
 
-/** What would be markup, as itself. */
+/** Escapes characters that Markdown would read as markup. */
 function escape(text: string): string {
   return text.replace(/[\\`*_<>|[\]]/g, "\\$&");
 }

@@ -1,5 +1,5 @@
 /**
- * How a comparison was made, in words for its report.
+ * Describes in words how a comparison was made.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { CompareReport } from "../results/report.ts";
 import type { Table } from "./tables.ts";
 import { EQUAL_PERCENT } from "../results/verdict.ts";
 
-/** What each figure is, a name and a meaning a row. */
+/** The name and the meaning of each figure, one a row. */
 export const MEANINGS: Table = {
   head: ["figure", "what it is"],
   rows: METRICS.map(({ title, unit, meaning }) => [`${title}, ${unit}`, meaning]),

@@ -1,5 +1,5 @@
 /**
- * Pictures of what runs are compared in.
+ * Pictures of the metrics in which runs are compared.
  *
  * @module
  */
@@ -138,7 +138,10 @@ function ratioRows({ arms, comparisons }: SizeReport, { name, title }: Metric): 
   ];
 }
 
-/** From below the lowest ratio to above the highest, equal within, in steps that people count in. */
+/**
+ * The bounds of the ratios' axis: from below the lowest ratio to above the highest, including the band
+ * that counts as equal, in round steps.
+ */
 function ratioBounds(comparisons: readonly Comparison[], width: number): Bounds {
   const ends = comparisons.flatMap(({ ratio, interval }) =>
     interval === null ? [ratio!] : [interval.low, interval.high]
@@ -155,7 +158,7 @@ function ratioBounds(comparisons: readonly Comparison[], width: number): Bounds 
 /** The last subscriber's time over the number of subscribers. */
 export function sweepChart(report: CompareReport, width: number): Picture {
   const metric = metricOf("max_ms");
-  // A little to the side of each other, so that no interval hides behind another.
+  // Shift the arms a little sideways, so that no interval hides behind another.
   const step = report.sizes.at(-1)!.n * 8 / width;
   const series = report.arms.flatMap(({ name }, at) => {
     const results = report.sizes.flatMap(({ n, arms }) => {

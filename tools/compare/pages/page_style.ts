@@ -1,12 +1,12 @@
 /**
- * How the report's page looks.
+ * The style of the report's page.
  *
  * @module
  */
 
 /**
- * Screens of at least so many CSS pixels are wide, below {@linkcode NARROW} they are narrow, and middle
- * between: what is in a class of that name is shown on them only, and what is in `paper` when printed.
+ * Screens of at least `WIDE` CSS pixels are wide, below `NARROW` they are narrow, and middle between. An
+ * element with a class of that name is shown on such screens only; with `paper`, when printed.
  */
 const WIDE = 960;
 const NARROW = 640;

@@ -1,5 +1,5 @@
 /**
- * Pictures as SVG text, by ECharts, without a browser.
+ * Draws pictures as SVG text with ECharts, without a browser.
  *
  * @module
  */
@@ -15,24 +15,24 @@ use([
   SVGRenderer,
 ]);
 
-/** What a picture shows, drawn for a width in CSS pixels. */
+/** The content of a picture that is drawn for a width in CSS pixels. */
 export interface Picture {
   readonly height: number;
   readonly option: EChartsCoreOption;
 }
 
-/** Colours by name: a page says what they are, in light and in dark. */
+/** Colours by name. The page defines them, for light and for dark screens. */
 export const INK = "var(--ink)";
 export const MUTED = "var(--muted)";
 export const GRID_LINE = "var(--grid)";
 export const BAND = "var(--band)";
 
-/** The colour of the arm of that number, from 0. */
+/** The colour of the arm with that number, from 0. */
 export function armColor(arm: number): string {
   return `var(--arm-${arm})`;
 }
 
-/** A scalable picture without a size of its own but its proportions. */
+/** Draws a picture that scales and keeps its proportions. */
 export function renderSvg({ option, height }: Picture, width: number): string {
   const chart = init(null, null, { renderer: "svg", ssr: true, width, height });
   try {
@@ -43,7 +43,7 @@ export function renderSvg({ option, height }: Picture, width: number): string {
     });
     return chart.renderToSVGString({ useViewBox: true })
       .replace(/^<svg width="\d+" height="\d+"/, "<svg")
-      // Styles and marks are for a mouse that hovers; a picture has none.
+      // Remove styles and marks for a hovering mouse, which a picture doesn't use.
       .replace(/<style\s*>[\s\S]*?<\/style>\n?/, "")
       .replace(/ (?:class|pointer-events|ecmeta_\w+)="[^"]*"/g, "");
   } finally {

@@ -1,5 +1,5 @@
 /**
- * What a comparison found, in rows of text: the same on the terminal, in Markdown and in HTML.
+ * The results of a comparison as rows of text: the same on the terminal, in Markdown and in HTML.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-/** Where there is nothing to say. */
+/** The text of an empty cell. */
 export const NONE = "–";
 
 /** The metrics that some arm has with this number of subscribers. */
@@ -30,8 +30,8 @@ export function measuredMetrics({ arms }: SizeReport): readonly Metric[] {
 }
 
 /**
- * Each metric, each arm: what was measured, and how it compares. What a server used that wasn't started
- * here can't be measured, and has no row.
+ * One row for each metric and arm: the value, and the comparison with the first arm. CPU and memory of
+ * servers that weren't started here can't be measured and have no row.
  */
 export function sizeTable(size: SizeReport): Table {
   const baseline = size.arms[0]!;
@@ -76,7 +76,7 @@ function interval(range: IntervalReport | null, format: (value: number) => strin
   return range === null ? NONE : `${format(range.low)} to ${format(range.high)}`;
 }
 
-/** What was left out, and why a verdict is missing where one is. */
+/** Remarks on runs that weren't counted, and on missing verdicts. */
 export function remarks(report: CompareReport, size: SizeReport): string[] {
   const { runs, options, arms } = report;
   const lines = size.arms.map(({ arm, valid_runs, invalid_runs, held_up_messages }) => {
@@ -99,7 +99,7 @@ export function remarks(report: CompareReport, size: SizeReport): string[] {
   return lines;
 }
 
-/** Why there is no verdict on an arm, a line for each reason with the figures that it holds for. */
+/** The reasons why there is no verdict on an arm, one a line, each with its metrics. */
 function doubts({ arms }: CompareReport, size: SizeReport, arm: string): string[] {
   const isMeasured = ({ arm, baseline, metric }: Comparison) =>
     metricOf(metric).kind === "time" ||
@@ -116,28 +116,28 @@ function doubts({ arms }: CompareReport, size: SizeReport, arm: string): string[
   });
 }
 
-/** What a ratio is, for pages without a picture of them; empty where there is none. */
+/** Explains the ratios, for pages without a picture of them; empty if there are none. */
 export function ratioLegend({ arms, comparisons }: SizeReport): string[] {
   return comparisons.every(({ ratio }) => ratio === null)
     ? []
     : [`× is a server's median over that of ${arms[0]!.arm}; below 1 is better in every row`];
 }
 
-/** That runs are missing, and how many; empty where all took place. */
+/** Says how many runs are missing; empty if all took place. */
 export function interruptionRemark({ interrupted, runs }: CompareReport): string[] {
   return interrupted === null
     ? []
     : [`Interrupted: this is of ${runs.length} of ${count(interrupted.planned_runs, "run")}.`];
 }
 
-/** How an arm's server is called in full. */
+/** The full name of an arm's server. */
 export function serverOf({ name, runtime, runtime_version, dialect, address }: ArmReport): string {
   return runtime === null
     ? `${name}: ${dialect}://${address}`
     : `${name}: this checkout's server on ${runtime} ${runtime_version}`;
 }
 
-/** The environment, a name and a value a row. */
+/** The environment: one name and value a row. */
 export function environmentTable({ environment, options, arms }: CompareReport): Table {
   const { runtimes, ec2 } = environment;
   const known = (value: string | number | null) => value === null ? "unknown" : String(value);

@@ -1,10 +1,11 @@
 /**
- * How sure a median is, and a ratio of two, from a handful of runs whose distribution nobody knows.
+ * Estimates how certain a median is, and a ratio of two medians, from a few runs with an unknown
+ * distribution.
  *
- * The percentile bootstrap of Efron (1979): draw as many runs as there are, with replacement, take the
- * statistic, and again, many thousand times; the middle 95 % of what comes out is the interval. Runs
- * are what is drawn, never messages or subscribers: those of one run share its process, its memory and
- * its moment, so that thousands of them are no more than one witness.
+ * This is the percentile bootstrap of Efron (1979): draw as many runs as there are, with replacement,
+ * take the statistic, and repeat that many thousand times; the middle 95 % of the results is the
+ * interval. It draws runs, never messages or subscribers: those of one run share its process, its memory
+ * and its moment, so that thousands of them are no more than one witness.
  *
  * @module
  */
@@ -18,7 +19,7 @@ export interface Interval {
   readonly high: number;
 }
 
-/** A value, and where the true one is likely to lie. */
+/** A value, and the intervals in which the true one is likely to lie. */
 export interface Estimate {
   readonly value: number;
   /** The middle 95 % of the resamples. */
@@ -28,8 +29,8 @@ export interface Estimate {
 }
 
 /**
- * Twenty thousand leave ten beyond each end of the wide interval, and five hundred beyond each end of
- * the narrow one; another seed then moves its ends by far less than its width.
+ * The number of resamples. Twenty thousand leave ten beyond each end of the wide interval, and five
+ * hundred beyond each end of the narrow one; another seed then moves its ends by far less than its width.
  */
 const RESAMPLES = 20_000;
 
@@ -49,7 +50,7 @@ export function estimateMedian(values: readonly number[], random: Random): Estim
 /**
  * The median of `values` over that of `baseline`. The two are drawn independently of each other.
  *
- * @returns `null` where a value isn't above zero: there is no ratio then.
+ * @returns `null` if a value isn't above zero, since then there is no ratio.
  * @throws {RangeError} without values.
  */
 export function estimateRatio(
@@ -73,18 +74,20 @@ function estimate(value: number, draw: () => number): Estimate {
   };
 }
 
-/** The shortest run of sorted values that leaves equally many on both sides and holds that part. */
+/** The middle part of sorted values, with equally many left out on both sides. */
 function middle(sorted: Float64Array, part: number): Interval {
   const beyond = Math.floor(sorted.length * (1 - part) / 2);
   return { low: sorted[beyond]!, high: sorted[sorted.length - 1 - beyond]! };
 }
 
-/** Draws as many values as there are, with replacement, and returns their median; again and again. */
+/**
+ * Returns a function that draws as many values as there are, with replacement, and returns their median.
+ */
 function resampler(values: readonly number[], random: Random): () => number {
   const sorted = Float64Array.from(values).sort();
   const { length } = sorted;
   const times = new Uint32Array(length);
-  // The values below the middle, and, for an even number, the one behind: its mean is the median.
+  // The middle value's index, or those of the two middle values, whose mean is the median.
   const lower = (length - 1) >> 1;
   const upper = length >> 1;
   return () => {

@@ -1,5 +1,5 @@
 /**
- * From runs to verdicts.
+ * Builds the report of a comparison from its runs.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import {
 import { unpackLatencies } from "./samples.ts";
 import { doubtOn, judge, MIN_RUNS } from "./verdict.ts";
 
-/** What surrounds the runs. */
+/** The circumstances of the runs. */
 export interface ReportContext {
   readonly startedAt: Date;
   readonly endedAt: Date;
@@ -41,7 +41,7 @@ export interface ReportContext {
 /** Judges a comparison. The same runs and seed make the same report. */
 export function buildReport(runs: readonly RunReport[], context: ReportContext): CompareReport {
   const names = context.arms.map(({ name }) => name);
-  // Not the session's generator: a report made again from its own runs is to come out the same.
+  // Don't use the session's generator: a report built again from its own runs must come out the same.
   const random = new Random(context.options.seed);
   const sizes = context.sizes.map((n): SizeReport => {
     const ofSize = runs.filter((run) => run.n === n);

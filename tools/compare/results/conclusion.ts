@@ -1,5 +1,5 @@
 /**
- * Verdicts in sentences.
+ * Puts verdicts into sentences.
  *
  * @module
  */
@@ -12,8 +12,8 @@ import { EQUAL_PERCENT } from "./verdict.ts";
 type Size = Omit<SizeReport, "conclusions">;
 
 /**
- * The verdict on how soon `arm` reaches its last subscriber, against `baseline`. Where that is
- * undecided, the verdicts on everything else that isn't.
+ * The verdict on how soon `arm` reaches its last subscriber, compared with `baseline`. If that is
+ * undecided, the verdicts on the other metrics follow.
  */
 export function conclusionOn(size: Size, baseline: string, arm: string): string {
   const { n, comparisons } = size;

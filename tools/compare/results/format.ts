@@ -1,17 +1,17 @@
 /**
- * Numbers as people are shown them.
+ * Formats numbers for people.
  *
  * @module
  */
 
 import type { Metric } from "./metrics.ts";
 
-/** A whole number, its thousands apart. */
+/** A whole number with its thousands separated. */
 export function number(value: number): string {
   return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
 }
 
-/** Three digits that mean something, no more, and no exponent. */
+/** A number with three significant digits, without an exponent. */
 export function significant(value: number): string {
   const digits = value === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
   return value.toLocaleString("en-US", {
@@ -25,17 +25,17 @@ export function ratio(value: number): string {
   return value.toFixed(2);
 }
 
-/** A metric's value in the unit that people are shown, without it. */
+/** A metric's value in its displayed unit, without the unit's name. */
 export function inUnit(value: number, { scale }: Metric): string {
   return significant(value / scale);
 }
 
-/** The same with its unit. */
+/** A metric's value with its unit. */
 export function unitValue(value: number, metric: Metric): string {
   return `${inUnit(value, metric)} ${metric.unit}`;
 }
 
-/** So many of something. */
+/** An amount and its noun, such as `1,000 bots`. */
 export function count(amount: number, noun: string): string {
   return `${number(amount)} ${noun}${amount === 1 ? "" : "s"}`;
 }

@@ -1,15 +1,18 @@
 /**
- * Latencies for the plotter of HdrHistogram.
+ * Writes latencies for HdrHistogram's plotter.
  *
  * @module
  */
 
 import { build } from "hdr-histogram-js";
 
-/** HdrHistogram counts whole numbers; a microsecond is below what a network is measured in. */
+/**
+ * Microseconds in a millisecond. HdrHistogram counts whole numbers, and a microsecond is finer than any
+ * network's latency.
+ */
 const PER_MS = 1000;
 
-/** Lines for each halving of what is left above, as HdrHistogram's own tools have it. */
+/** Lines for each halving of the rest above, as in HdrHistogram's own tools. */
 const TICKS = 5;
 
 /**

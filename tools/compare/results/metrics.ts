@@ -1,12 +1,12 @@
 /**
- * What runs are compared in.
+ * The metrics in which runs are compared.
  *
  * @module
  */
 
 import type { Finding } from "./verdict.ts";
 
-/** A metric's name in reports. The unit stands in it. */
+/** A metric's name in reports, with its unit. */
 export type MetricName =
   | "max_ms"
   | "p99_ms"
@@ -16,24 +16,24 @@ export type MetricName =
   | "peak_memory_bytes"
   | "memory_per_connection_bytes";
 
-/** What is said of one arm against another: of times the first two, of what a server uses the next two. */
+/** The verdict on one arm against another. The first two are for times, the next two for resources. */
 export type Verdict = "faster" | "slower" | "less" | "more" | "no difference" | "inconclusive";
 
-/** One metric; of all there are, less is better. */
+/** A metric. For every metric, less is better. */
 export interface Metric {
   readonly name: MetricName;
-  /** For tables. */
+  /** The title in tables. */
   readonly title: string;
-  /** In which people are shown it. */
+  /** The displayed unit. */
   readonly unit: string;
-  /** How many of the metric's own units make one of `unit`. */
+  /** The number of the metric's own units in one `unit`. */
   readonly scale: number;
   readonly kind: "time" | "use";
-  /** One sentence: what it is exactly. */
+  /** The exact meaning, in one sentence. */
   readonly meaning: string;
 }
 
-/** The most important first. */
+/** All metrics, the most important first. */
 export const METRICS: readonly Metric[] = [
   {
     name: "max_ms",

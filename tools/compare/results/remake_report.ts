@@ -1,5 +1,5 @@
 /**
- * A report made again from its own runs: on another machine, or by a later version that draws better.
+ * Builds a report again from its own runs: on another machine, or with a later version that draws better.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { type CompareReport, SCHEMA } from "./report.ts";
 /**
  * Reads a `report.json`, and judges its runs again.
  *
- * @throws {EnvironmentError} if the file can't be read, or is none.
+ * @throws {EnvironmentError} if the file can't be read, or isn't such a report.
  */
 export function remakeReport(file: string): CompareReport {
   let report: CompareReport;
@@ -27,7 +27,7 @@ export function remakeReport(file: string): CompareReport {
   return judgeAgain(report);
 }
 
-/** The report of the same runs, as this version makes it. */
+/** Builds the report of the same runs as this version does. */
 export function judgeAgain(report: CompareReport): CompareReport {
   return buildReport(report.runs, {
     startedAt: new Date(report.started_at),

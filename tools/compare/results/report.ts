@@ -1,5 +1,5 @@
 /**
- * The report of a comparison, as `report.json` has it.
+ * The report of a comparison, as it stands in `report.json`.
  *
  * @module
  */
@@ -15,79 +15,82 @@ import type { PackedLatencies } from "./samples.ts";
 export const SCHEMA = "hotwheels-compare/1";
 
 /**
- * What a comparison found. Units stand in the names, times are from one machine's clock, and `null`
- * stands for what couldn't be known.
+ * The results of a comparison. Units stand in the names, times are by one machine's clock, and `null`
+ * stands for what couldn't be found out.
  */
 export interface CompareReport {
   /** {@linkcode SCHEMA}. */
   schema: typeof SCHEMA;
-  /** When the first run began, by the system's clock, in ISO 8601. */
+  /** The moment at which the first run began, by the system's clock, in ISO 8601. */
   started_at: string;
-  /** When the last run had ended. */
+  /** The moment at which the last run had ended. */
   ended_at: string;
-  /** What is missing; `null` where all runs took place, and in reports of versions before this member. */
+  /**
+   * Present if a signal ended the comparison; `null` if all runs took place, and in reports of versions
+   * before this member.
+   */
   interrupted: InterruptionReport | null;
   options: OptionsReport;
-  /** What was compared. The first is the one that the others are held against. */
+  /** The compared servers. The others are compared with the first. */
   arms: ArmReport[];
-  /** The most subscribers' conclusions: there servers differ most. */
+  /** The conclusions for the largest number of subscribers: there servers differ most. */
   conclusions: string[];
-  /** What was found for each number of subscribers, ascending. */
+  /** The results for each number of subscribers, ascending. */
   sizes: SizeReport[];
-  /** Every run in the order in which they took place, invalid ones too. */
+  /** All runs in the order in which they took place, including invalid ones. */
   runs: RunReport[];
   environment: EnvironmentRecord;
 }
 
-/** A signal ended the comparison before its last run; the report is of those that were over. */
+/** A signal ended the comparison before its last run. The report covers the runs that were over. */
 export interface InterruptionReport {
-  /** How many runs were to take place. */
+  /** The number of planned runs. */
   planned_runs: number;
 }
 
-/** What was asked for. */
+/** The comparison's options. */
 export interface OptionsReport {
   /** Valid runs of each arm. */
   runs: number;
-  /** Messages in each run, the warm-up aside. */
+  /** Messages in each run, without the warm-up. */
   rounds: number;
   /** Messages before them that aren't counted. */
   warmup_rounds: number;
   /** The processes of each server that was started. */
   workers: number;
-  /** What the bots ran on, the same for all arms. */
+  /** The runtime of the bots, the same for all arms. */
   bots_runtime: RuntimeName;
   bots_runtime_version: string;
-  /** What the order of the runs and the resamples come from. */
+  /** The seed for the order of the runs and the resamples. */
   seed: number;
   topic: string;
   /** The bytes of the message's `data`. */
   data_bytes: number;
-  /** How long a bot waited for a message. */
+  /** Milliseconds that a bot waited for a message. */
   timeout_ms: number;
 }
 
-/** One of those that are compared. */
+/** One compared server. */
 export interface ArmReport {
   name: string;
   dialect: DialectName;
   /** The runtime on which this checkout's server was started for each run; `null` for others. */
   runtime: RuntimeName | null;
   runtime_version: string | null;
-  /** Where a server that already ran was found; `null` for those that were started. */
+  /** The address of a server that already ran; `null` for started ones. */
   address: string | null;
 }
 
-/** What was found with one number of subscribers. */
+/** The results with one number of subscribers. */
 export interface SizeReport {
   n: number;
   /**
-   * How soon each arm but the first reaches its last subscriber, against the first: a paragraph each,
-   * whose ratio is that of {@linkcode Comparison}.
+   * One paragraph for each arm but the first: how soon it reaches its last subscriber, compared with the
+   * first. Its ratio is that of {@linkcode Comparison}.
    */
   conclusions: string[];
   arms: ArmResult[];
-  /** Each arm but the first against the first, each metric. */
+  /** Each arm but the first, compared with the first, in each metric. */
   comparisons: Comparison[];
 }
 
@@ -98,34 +101,34 @@ export interface ArmResult {
   invalid_runs: number;
   /** Messages of the valid runs that aren't counted, because the bots themselves held them up. */
   held_up_messages: number;
-  /** Over the valid runs; `null` where none has the metric. */
+  /** Medians over the valid runs; `null` if none has the metric. */
   metrics: Record<MetricName, MedianReport | null>;
-  /** Of all messages of all counted rounds of the valid runs, from publish to arrival. */
+  /** The latencies of all messages of all counted rounds of the valid runs, from publish to arrival. */
   latency_ms: QuantilesReport | null;
 }
 
 /** A median over runs. */
 export interface MedianReport {
   median: number;
-  /** The bootstrap's 95 % interval; `null` where the runs are too few for one. */
+  /** The bootstrap's 95 % interval; `null` if there are too few runs. */
   interval: IntervalReport | null;
 }
 
-/** Both ends belong to it. */
+/** An interval that includes both ends. */
 export interface IntervalReport {
   low: number;
   high: number;
 }
 
-/** One arm against the first, in one metric. */
+/** One arm compared with the first in one metric. */
 export interface Comparison {
   arm: string;
   /** The first arm. */
   baseline: string;
   metric: MetricName;
   /**
-   * The arm's median over the baseline's, here and wherever a ratio is shown: below 1 is better in every
-   * metric that there is.
+   * The arm's median divided by the baseline's, here and wherever a ratio is shown: below 1 is better in
+   * every metric.
    */
   ratio: number | null;
   /** The bootstrap's 95 % interval. */
@@ -133,25 +136,30 @@ export interface Comparison {
   /** Its 99.9 % interval. */
   wide_interval: IntervalReport | null;
   verdict: Verdict;
-  /** Why the verdict is inconclusive: the condition that it lacks. `null` for every other verdict. */
+  /**
+   * The reason for an inconclusive verdict: the condition that isn't met. `null` for every other verdict.
+   */
   because: string | null;
 }
 
 /** One run: a server, n subscribers, some messages. */
 export interface RunReport {
-  /** 1 for the first that took place. */
+  /** The run's number, from 1. */
   run: number;
-  /** Which pass over all arms it belongs to, from 1. */
+  /** The pass to which the run belongs, from 1. */
   pass: number;
   n: number;
   arm: string;
   started_at: string;
-  /** Whether it counts. */
+  /** True if the run counts. */
   valid: boolean;
   invalid_because: string[];
-  /** `null` where the run didn't get that far, and the last three for servers that weren't started. */
+  /**
+   * `null` if the run didn't get that far; the last three are `null` also for servers that weren't
+   * started.
+   */
   metrics: Record<MetricName, number | null>;
-  /** The warm-up first. Empty where the run didn't get that far. */
+  /** The warm-up first. Empty if the run didn't get that far. */
   rounds: RunRoundReport[];
   /** The load of each of the bots' processes over all rounds. */
   bots_load: LoadReport[];
@@ -160,18 +168,18 @@ export interface RunReport {
 /** One message. */
 export interface RunRoundReport {
   warmup: boolean;
-  /** Whether the run's figures are from it: it isn't the warm-up, and the bots kept up. */
+  /** True if the run's figures include it: it isn't the warm-up, and the bots kept up. */
   counted: boolean;
   /** Bots that received it once and intact, in time. */
   good: number;
   bad: number;
-  /** Of the good ones, from publish to arrival. */
+  /** The good bots' latencies, from publish to arrival. */
   latency_ms: QuantilesReport | null;
   /**
-   * All those latencies, ascending, in whole microseconds: the first as it is, each further one as the
-   * difference to the one before.
+   * All those latencies, ascending, in whole microseconds: the first one itself, then the difference of
+   * each further one to the one before.
    */
   latencies_us: PackedLatencies;
-  /** Why the bots may have held it up themselves; empty where they kept up. */
+  /** The reasons to think that the bots themselves held it up; empty if they kept up. */
   invalid_because: string[];
 }

@@ -1,16 +1,16 @@
 /**
- * A round's latencies as reports keep them: all of them, in a tenth of the room.
+ * Packs a round's latencies for reports: all of them, in a tenth of the space.
  *
  * @module
  */
 
 /**
- * Latencies in ascending order, in whole microseconds: the first as it is, each further one as what
- * comes on top of the one before. The running sum gives them back.
+ * Latencies in ascending order, in whole microseconds: the first one itself, then the difference of each
+ * further one to the one before. The running sum restores them.
  */
 export type PackedLatencies = number[];
 
-/** @param latenciesMs In any order; left as they are. */
+/** @param latenciesMs In any order; not changed. */
 export function packLatencies(latenciesMs: Float64Array): PackedLatencies {
   let before = 0;
   return Array.from(latenciesMs.toSorted(), (ms) => {

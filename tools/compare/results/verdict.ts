@@ -1,5 +1,5 @@
 /**
- * When a difference is called one.
+ * Decides whether two servers differ.
  *
  * @module
  */
@@ -7,35 +7,35 @@
 import type { Estimate } from "./bootstrap.ts";
 
 /**
- * What is to be said of a ratio.
+ * The finding on a ratio.
  *
- * - `lower`, `higher`: the other one's value is lower or higher than the baseline's.
- * - `equal`: if they differ, then by no more than {@linkcode EQUAL_WITHIN}.
- * - `unknown`: these runs don't tell.
+ * - `lower`, `higher`: the arm's value is lower or higher than the baseline's.
+ * - `equal`: they differ by no more than {@linkcode EQUAL_WITHIN}.
+ * - `unknown`: these runs can't tell.
  */
 export type Finding = "lower" | "higher" | "equal" | "unknown";
 
-/** Up to this ratio, either way, two values count as equal: nobody chooses a server for 5 %. */
+/** Up to this ratio, either way, two values count as equal: 5 % is no reason to choose a server. */
 export const EQUAL_WITHIN = 1.05;
 
 /** The same as a percentage. */
 export const EQUAL_PERCENT = Math.round((EQUAL_WITHIN - 1) * 100);
 
 /**
- * Runs that an arm needs for a verdict. Six is the smallest number of which a median's interval of
- * 95 % can be had at all: that five values all lie on one side of it happens in 6 % of all cases.
+ * The runs that an arm needs for a verdict. Six is the smallest number for which a median has a 95 %
+ * interval at all: five values all lie on one side of it in 6 % of all cases.
  */
 export const MIN_RUNS = 6;
 
 /**
  * Judges a ratio by two conditions.
  *
- * A difference must be worth having: the 95 % interval lies wholly beyond {@linkcode EQUAL_WITHIN}. And
- * it must not be luck: the 99.9 % interval doesn't hold 1 either, because a report looks at many
- * metrics, and at one in twenty of them an interval of 95 % errs. Equality needs the 95 % interval to
- * lie wholly within. All else is unknown.
+ * A difference must matter: the 95 % interval lies wholly beyond {@linkcode EQUAL_WITHIN}. And it must
+ * not be chance: the 99.9 % interval doesn't include 1 either, because a report looks at many metrics,
+ * and a 95 % interval is wrong for one in twenty of them. Equality needs the 95 % interval to lie wholly
+ * within. Anything else is unknown.
  *
- * It doesn't matter which of the two is the baseline: swapped, `lower` and `higher` change places.
+ * Either arm may be the baseline: swapped, `lower` and `higher` change places.
  */
 export function judge({ interval, wideInterval }: Estimate): Finding {
   if (interval.high < 1 / EQUAL_WITHIN && wideInterval.high < 1) return "lower";
@@ -44,7 +44,7 @@ export function judge({ interval, wideInterval }: Estimate): Finding {
   return "unknown";
 }
 
-/** Which condition an estimate lacks that {@linkcode judge} calls unknown: a clause. */
+/** The condition that an `unknown` estimate doesn't meet, as a clause. */
 export function doubtOn({ interval: { low, high } }: Estimate): string {
   if (low <= 1 && high >= 1) {
     return `the 95 % interval holds 1 and reaches beyond the ${EQUAL_PERCENT} % that count as equal`;

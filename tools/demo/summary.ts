@@ -1,5 +1,5 @@
 /**
- * What a demonstration says in the end, and how it ends.
+ * The last lines of a demonstration, and its exit status.
  *
  * @module
  */
@@ -8,19 +8,19 @@ import { EXIT_STATUS, outcomeOf, worstOf } from "../../bots/results/outcome.ts";
 import { wrapped } from "../../cli/plain_text.ts";
 import { RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
 import type { BotsReport } from "../../bots/results/report.ts";
-import { conclusion } from "../../bots/results/report_text.ts";
+import { verdictAndReason } from "../../bots/results/report_text.ts";
 
-/** The end of a demonstration. */
-export interface DemoEnd {
-  /** For people, without a line feed at its end. */
+/** The summary of a demonstration. */
+export interface DemoSummary {
+  /** Text for people, without a line feed at its end. */
   readonly text: string;
   /** The exit status. */
   readonly status: number;
 }
 
 /** Sums up one run against each runtime's server. Only runs that both passed are compared. */
-export function endOf(reports: Readonly<Record<RuntimeName, BotsReport>>): DemoEnd {
-  const verdicts = RUNTIME_NAMES.map((name) => `${name}: ${conclusion(reports[name])}`);
+export function summarize(reports: Readonly<Record<RuntimeName, BotsReport>>): DemoSummary {
+  const verdicts = RUNTIME_NAMES.map((name) => `${name}: ${verdictAndReason(reports[name])}`);
   return {
     text: [...verdicts, comparison(reports)].flatMap((line) => wrapped(line, "", "  ")).join("\n"),
     status: EXIT_STATUS[worstOf(RUNTIME_NAMES.map((name) => outcomeOf(reports[name])))],
