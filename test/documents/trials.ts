@@ -84,7 +84,7 @@ const RULES: readonly Rule[] = [
     if (text.includes("--from")) return text.replace(/(?<=--from )\S+/, published);
     const few = fewer(
       text.replace(/--sweep \S+/, "--sweep 10,20"),
-      /(?<=compare(?:\.ts)?) (?:\d+|\[n\])/,
+      /(?<=compare(?:\/main\.ts)?) (?:\d+|\[n\])/,
     );
     const here = few.replaceAll(/=10\.[\d.]+:\d+/g, `=127.0.0.1:${port}`);
     return `${here.replace(/ --(?:runs|rounds) \d+/g, "")} --runs 1 --rounds 1`;
