@@ -103,21 +103,21 @@ describe("a bot that tries for ever", PATIENCE, () => {
 
   it("isn't given up when nothing moves", async () => {
     let greets = false;
-    const enlistment = new RampUp({
+    const rampUp = new RampUp({
       size: 1,
       maxConnecting: 1,
       retries: "forever",
       stallMs: 50,
       connect: () => {
         if (!greets) return Promise.reject(Object.assign(new Error(), { code: "timed_out" }));
-        enlistment.onGreeted(0);
-        enlistment.onSubscribed(0);
+        rampUp.onGreeted(0);
+        rampUp.onSubscribed(0);
         return Promise.resolve();
       },
       abandon() {},
     });
     setTimeout(() => greets = true, 3000);
-    const { subscribed, failedAttempts } = await enlistment.run();
+    const { subscribed, failedAttempts } = await rampUp.run();
     assertEquals([subscribed, failedAttempts["timed_out"]! > 20], [1, true]);
   });
 
@@ -159,7 +159,7 @@ describe("a bot that tries again so often", PATIENCE, () => {
   });
 
   it("isn't given up before that for want of progress", async () => {
-    const enlistment = new RampUp({
+    const rampUp = new RampUp({
       size: 1,
       maxConnecting: 1,
       retries: 15,
@@ -171,7 +171,7 @@ describe("a bot that tries again so often", PATIENCE, () => {
       },
       abandon() {},
     });
-    const { failedAttempts } = await enlistment.run();
+    const { failedAttempts } = await rampUp.run();
     assertEquals(failedAttempts, { timed_out: 16 });
   });
 

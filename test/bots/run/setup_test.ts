@@ -144,11 +144,11 @@ describe("setting up", () => {
   });
 });
 
-describe("an enlistment", () => {
+describe("an rampUp", () => {
   it("has no more bots connecting at once than it may", async () => {
     let connecting = 0;
     let most = 0;
-    const enlistment = new RampUp({
+    const rampUp = new RampUp({
       ...PATIENT,
       size: 50,
       maxConnecting: 7,
@@ -156,12 +156,12 @@ describe("an enlistment", () => {
         most = Math.max(most, ++connecting);
         await sleep(1);
         connecting--;
-        enlistment.onGreeted(index);
-        enlistment.onSubscribed(index);
+        rampUp.onGreeted(index);
+        rampUp.onSubscribed(index);
       },
       abandon() {},
     });
-    const { subscribed, greeted, givenUp } = await enlistment.run();
+    const { subscribed, greeted, givenUp } = await rampUp.run();
     assertEquals({ most, subscribed, greeted, givenUp }, {
       most: 7,
       subscribed: 50,
@@ -175,7 +175,7 @@ describe("an enlistment", () => {
     { timeout: 60_000 },
     async () => {
       const attemptsAt: number[] = [];
-      const enlistment = new RampUp({
+      const rampUp = new RampUp({
         ...PATIENT,
         size: 1,
         maxConnecting: 1,
@@ -185,7 +185,7 @@ describe("an enlistment", () => {
         },
         abandon() {},
       });
-      const { failedAttempts, givenUp } = await enlistment.run();
+      const { failedAttempts, givenUp } = await rampUp.run();
       assertEquals([failedAttempts, givenUp], [{ connection_refused: 21 }, 1]);
       assertEquals(attemptsAt.length, 21);
       for (let at = 1; at < attemptsAt.length; at++) {
@@ -196,20 +196,20 @@ describe("an enlistment", () => {
 
   it("gives up those who are left when the server stands still", async () => {
     const abandoned: number[] = [];
-    const enlistment = new RampUp({
+    const rampUp = new RampUp({
       size: 5,
       maxConnecting: 3,
       retries: 20,
       stallMs: 100,
       connect: (index) => {
         if (index !== 0) return index === 1 ? new Promise(() => {}) : Promise.resolve();
-        enlistment.onGreeted(0);
-        enlistment.onSubscribed(0);
+        rampUp.onGreeted(0);
+        rampUp.onSubscribed(0);
         return Promise.resolve();
       },
       abandon: (index) => abandoned.push(index),
     });
-    const { subscribed, givenUp } = await enlistment.run();
+    const { subscribed, givenUp } = await rampUp.run();
     assertEquals([subscribed, givenUp], [1, 4]);
     assertEquals(abandoned, [1, 2, 3, 4]);
   });
@@ -217,7 +217,7 @@ describe("an enlistment", () => {
   it("drops a connection that comes when its bot is given up", async () => {
     const abandoned: number[] = [];
     let connect = () => {};
-    const enlistment = new RampUp({
+    const rampUp = new RampUp({
       size: 1,
       maxConnecting: 1,
       retries: 20,
@@ -225,7 +225,7 @@ describe("an enlistment", () => {
       connect: () => new Promise((resolve) => connect = resolve),
       abandon: (index) => abandoned.push(index),
     });
-    assertEquals((await enlistment.run()).givenUp, 1);
+    assertEquals((await rampUp.run()).givenUp, 1);
     connect();
     await sleep(0);
     assertEquals(abandoned, [0, 0]);
