@@ -60,6 +60,11 @@ export class Outbox {
     return this.#queuedBytes + this.#connection.unsentBytes;
   }
 
+  /** Whether so little waits that no limit is near, and publishers needn't wait. */
+  get holdsLittle(): boolean {
+    return this.pendingBytes < this.#softBytes;
+  }
+
   /** True while nothing waits and nothing is in flight. */
   get isEmpty(): boolean {
     return this.#inFlight === undefined;
