@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers";
 
-/** Lets so many lines at a time into a log, and counts the others, so that one line sums them up. */
+/** Lets so many lines a period into a log, counts the others, and sums them up in one line. */
 export class LineQuota {
   readonly #lines: number;
   readonly #periodMs: number;
@@ -11,11 +11,10 @@ export class LineQuota {
   #counts = new Map<string, number>();
 
   /**
-   * @param lines How many may be written in a period.
-   * @param sumUp Called when there were more, some time after the first of them, with how many there
-   * were of each kind.
-   * @param periodMs How long a period is, in milliseconds; a second unless given.
-   * @param sumUpMs How long after the begin of a period those are summed up that were more; at its end
+   * @param lines The lines that may be written in a period.
+   * @param sumUp Called with the number of further lines of each kind, some time after the first of them.
+   * @param periodMs The length of a period in milliseconds; a second unless given.
+   * @param sumUpMs Milliseconds from the start of a period until further lines are summed up; its length
    * unless given.
    */
   constructor(
@@ -30,7 +29,7 @@ export class LineQuota {
     this.#sumUpMs = sumUpMs;
   }
 
-  /** Whether a line of that kind may be written now; if not, it's counted. */
+  /** True if a line of that kind may be written now; otherwise it is counted. */
   admits(kind: string): boolean {
     const nowMs = performance.now();
     if (nowMs - this.#sinceMs >= this.#periodMs) {
@@ -42,7 +41,7 @@ export class LineQuota {
       return true;
     }
     if (this.#counts.size === 0) {
-      // Nothing to stay alive for. A timer may come a little early.
+      // The process need not stay alive for it. The 1 ms more is for timers that fire a little early.
       setTimeout(() => this.#end(), this.#sinceMs + this.#sumUpMs - nowMs + 1).unref();
     }
     this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);

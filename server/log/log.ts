@@ -1,5 +1,5 @@
 /**
- * What the server logs: to standard error, one line an event.
+ * The server's log: one line for each event, to standard error.
  *
  * @module
  */
@@ -18,36 +18,36 @@ import type { ServerEvents } from "../events.ts";
 import type { SessionEnd } from "../session/session_end.ts";
 import type { ClockEvent } from "../timing/timekeeper.ts";
 
-/** From the most to the least. */
+/** The levels, from the one that logs most to the one that logs least. */
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
 export type LogLevel = typeof LOG_LEVELS[number];
 
 /**
- * Lines a second about clients that were closed, and as many about those that went by themselves:
- * 20, which a person can't read any more. What clients do by the thousand must not fill a disk. It's
- * what all workers of a server log together.
+ * Lines a second about clients that the server closed, and as many about clients that left: 20 of each,
+ * more than a person can read. What clients do by the thousand must not fill a disk. All workers of a
+ * server together log no more.
  */
 export const MAX_LINES_PER_SECOND = 20;
 
-/** Accepts fail ten times a second when they do, and for one reason: that's said once in a minute. */
+/** If accepts fail, they do so ten times a second and for one reason: a line a minute says so. */
 const FAILURES_PERIOD_MS = 60_000;
 
-/** What may wait for whoever reads the log: 256 KiB, some two thousand lines. */
+/** The bytes that may wait for the log's reader: 256 KiB, some two thousand lines. */
 const MAX_WAITING_BYTES = 256 * 1024;
 
 const encoder = new TextEncoder();
 
 /**
- * Sends the log to standard error. To be called once by a command; a library never does.
+ * Sends the log to standard error. A command calls this once; a library never does.
  *
- * @returns What is still on its way there.
+ * @returns The lines that are still on their way there.
  */
 export async function configureLog(level: LogLevel): Promise<LogQueue> {
   const format = getTextFormatter({
     timestamp: "rfc3339",
     level: "full",
     category: ".",
-    // Deno and Bun quote differently when they inspect.
+    // Deno and Bun would quote strings differently.
     value: (value) => typeof value === "string" ? value : JSON.stringify(value),
   });
   const queue = new LogQueue(
@@ -66,11 +66,12 @@ export async function configureLog(level: LogLevel): Promise<LogQueue> {
 }
 
 /**
- * The server's events as log lines. Clients that come and go, before they are accepted too, are
- * `debug`; those that the server ended are `warning`, with who, why, on which topic, how much waited
- * for them, and how old they were. More than {@linkcode MAX_LINES_PER_SECOND} become one line.
+ * Logs the server's events. Clients that leave, or abort before they are accepted, are `debug`. Clients
+ * that the server closed are `warning`, with their address, the reason, the topic, the bytes that waited
+ * for them, and their age. What exceeds {@linkcode MAX_LINES_PER_SECOND} becomes one line.
  *
- * @param processes How many processes log: each has its part of that, and sums up as much less often.
+ * @param processes The number of processes that log: each has its part of the lines, and sums up as much
+ * less often.
  */
 export function logEvents(
   logger: Logger = getLogger("hotwheels"),
@@ -143,13 +144,13 @@ export function logEvents(
       else logger.info("memory was short, {memory} are taken now; over: {step}", fields);
     },
     onClock(event) {
-      // Several processes have one clock, and their supervisor tells of it.
+      // Several processes have one clock, and their supervisor logs its events.
       if (processes === 1) logClock(logger, event);
     },
     onAcceptError(error) {
       const text = "a connection could not be accepted: {message}";
       const { code, message } = error;
-      // Whoever connects and aborts does so by the thousand: not for that may a log fill up.
+      // Clients that connect and abort do so by the thousand, which must not fill the log.
       if (code === "connection_reset") {
         if (ordinary.admits("aborted")) logger.debug(text, { message });
       } else if (failures.admits("failed")) logger.error(text, { message });
@@ -157,7 +158,7 @@ export function logEvents(
   };
 }
 
-/** Logs what has become of the system's clock. */
+/** Logs that the system's clock was set, or that timestamps agree with it again. */
 export function logClock(logger: Logger, event: ClockEvent): void {
   if (event.what === "caught_up") {
     logger.info("timestamps agree with the system's clock again");
@@ -177,7 +178,7 @@ export function logClock(logger: Logger, event: ClockEvent): void {
   }
 }
 
-/** Logs that a link to another worker doesn't stand, or stands again. */
+/** Logs that a link to another worker is down, or stands again. */
 export function logLink(logger: Logger, { path, stands, downMs, cause }: LinkState): void {
   const name = workerAt(path);
   const fields = { name, seconds: (downMs / 1000).toFixed(2), cause };
@@ -185,18 +186,18 @@ export function logLink(logger: Logger, { path, stands, downMs, cause }: LinkSta
   else logger.error("no link to {name} for {seconds} s, dialling again: {cause}", fields);
 }
 
-/** Logs what another worker doesn't get, since this one ends. */
+/** Logs what another worker doesn't get, because this one ends. */
 export function logDropped(logger: Logger, { path, keptBytes }: OwedProcess): void {
   const fields = { name: workerAt(path), keptBytes };
   logger.error("{name} hasn't taken {keptBytes} bytes in time, which are dropped", fields);
 }
 
-/** A worker's name and process, as the path of its socket has them. */
+/** A worker's name and process id, as they stand in the path of its socket. */
 function workerAt(path: string): string {
   return /worker-\d+-\d+/.exec(path)?.[0] ?? path;
 }
 
-/** What the server does while memory is short. */
+/** The words for each step that the server takes while memory is short. */
 const STEP_TEXTS: Readonly<Record<CeilingEvent["step"], string>> = {
   gives_back: "garbage is collected",
   holds_bulk: "clients that send much wait",

@@ -1,4 +1,4 @@
-/** Lines on their way to a log whose reader may be slow, or gone: what waits is bounded. */
+/** Lines on their way to a log whose reader may be slow, or gone. It bounds what waits. */
 export class LogQueue {
   readonly #write: (bytes: Uint8Array) => Promise<void>;
   readonly #maxBytes: number;
@@ -9,9 +9,9 @@ export class LogQueue {
   #writing: Promise<void> | undefined;
 
   /**
-   * @param write Writes what is one line or more; called again only when it's done.
-   * @param maxBytes How much may wait. More is dropped, and counted.
-   * @param lostLine The line that tells how many were dropped.
+   * @param write Writes one line or more; called again only when that is done.
+   * @param maxBytes The bytes that may wait. Further lines are dropped, and counted.
+   * @param lostLine Makes the line that says how many were dropped.
    */
   constructor(
     write: (bytes: Uint8Array) => Promise<void>,
@@ -23,7 +23,7 @@ export class LogQueue {
     this.#lostLine = lostLine;
   }
 
-  /** Adds a line, with its end; never waits, never throws. */
+  /** Adds a line, which must end in a line break. Never waits, never throws. */
   add(line: string): void {
     if (this.#length + line.length > this.#maxBytes) {
       this.#lost++;
@@ -34,7 +34,7 @@ export class LogQueue {
     this.#writing ??= this.#writeAll();
   }
 
-  /** Resolves when all is written, or when that takes too long. */
+  /** Resolves when all is written, or after so many milliseconds. */
   async flushed(limitMs: number): Promise<void> {
     let timer;
     const limit = new Promise<void>((resolve) => timer = setTimeout(resolve, limitMs));
@@ -50,9 +50,9 @@ export class LogQueue {
       try {
         await this.#write(encoder.encode(text));
       } catch {
-        // Whoever read the log has gone away, and must not take the server along.
+        // The reader of the log has gone; the server must not end because of that.
       }
-      // What is being written waits too.
+      // Lines that are being written count as waiting, too.
       this.#length -= text.length;
       if (this.#lost > 0) {
         const line = this.#lostLine(this.#lost);

@@ -4,9 +4,10 @@ import type { SessionTable } from "../session/session_table.ts";
 import type { Session } from "../session/session.ts";
 
 /**
- * Frees memory where it's short: readers that take nothing go first. If that isn't enough, publishers
- * wait (see `Publisher`), and past the limit the least active and largest go, whether what they hold came from them or waits for them. Whoever holds less
- * than half of a fair share is the last to be looked at: it can't be what the memory lacks.
+ * Frees memory when it is short. Readers that take nothing are closed first. If that isn't enough,
+ * publishers wait (see `Publisher`). Past the limit the clients that were idle longest and hold most are
+ * closed, whether what they hold came from them or waits for them. Clients that hold less than half of a
+ * fair share come last: they aren't the cause.
  */
 export function defendBudget(sessions: SessionTable<Session>, budget: MemoryBudget): void {
   const muchBytes = budget.maxBytes / sessions.size / 2;
@@ -28,21 +29,21 @@ export function defendBudget(sessions: SessionTable<Session>, budget: MemoryBudg
   for (const session of holders) {
     if (!budget.isExceeded) return;
     if (session.holdsMostlyInput) {
-      // What else a client has sent is small, or is read in turn: to end it would free next to nothing.
+      // All else that a client has sent is small, or is read in turn: ending it would free next to nothing.
       if (session.holdsLargeFrame && budget.isUnfinishedTight) {
         session.giveUpInput(EXHAUSTED_BY_INPUT);
       }
       continue;
     }
-    // Receipts that it's owed come by themselves; and no reader pays for what others have sent.
+    // Receipts that it is owed come by themselves. And no reader pays for what others have sent.
     if (session.pendingBytes > 0 && budget.isHalfFullOfOutput) {
       session.evict("Memory was exhausted");
     }
   }
 }
 
-/** What a client is told whose unfinished frame holds memory that others need. */
+/** The error message for a client whose partial frame holds memory that others need. */
 export const SLOW_FRAME = "Memory is too short for a frame that takes so long to come";
 
-/** The same where there was no time to see how long it takes. */
+/** The same message if there was no time to see how long the frame takes. */
 const EXHAUSTED_BY_INPUT = "Memory is too short for what came";

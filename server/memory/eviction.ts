@@ -5,46 +5,46 @@ import type { MemoryBudget } from "../flow/memory_budget.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionTable } from "../session/session_table.ts";
 
-/** Sessions that are ended in a turn: each may take a write, and leaves its topics. */
+/** Sessions that one turn ends: each may take a write, and leaves its topics. */
 const ENDED_PER_TURN = 32;
 
-/** What an eviction needs of the server. */
+/** The parts of the server that evictions use. */
 export interface EvictionHost {
   readonly runtime: Pick<Runtime, "nextTurn">;
   readonly sessions: SessionTable<Session>;
   readonly budget: Pick<MemoryBudget, "outputBytes">;
-  /** A session was ended. */
+  /** Called for each session that was ended. */
   onEvicted(): void;
 }
 
-/** What is short. */
+/** Describes the memory that is short. */
 export interface Need {
-  /** Bytes that a session holds of it, without what waits for it. */
+  /** Bytes that a session holds of it, without those that wait for the session. */
   bytesOf(session: Session): number;
-  /** Whether what waits for a session is short too. */
+  /** True if bytes that wait for a session count too. */
   readonly countsOutput: boolean;
-  /** Asked before each session that is ended. */
+  /** True while more has to be freed. Asked before each session that is ended. */
   isNeeded(): boolean;
-  /** What those are told who are ended, in a sentence. */
+  /** The error message for clients that are ended, in one sentence. */
   readonly detail: string;
 }
 
-/** What the sessions of an address hold. */
+/** The memory that the sessions of one address hold. */
 interface Holding {
   readonly sessions: { readonly session: Session; readonly bytes: number }[];
-  /** What isn't shared with others. */
+  /** Bytes that are shared with no other session. */
   ownBytes: number;
-  /** What waits for them, each message as often as it does. */
+  /** Bytes that wait for them; a message that waits for several counts for each. */
   outputBytes: number;
 }
 
 /**
- * Ends sessions because memory is short: of the address that holds most, the session that holds most,
- * and so on, some a turn, until there is no need any more.
+ * Ends sessions because memory is short, some in each turn, until enough is free: first the session that
+ * holds most, of the address that holds most.
  */
 export class Eviction {
   readonly #host: EvictionHost;
-  /** The first to go is the last. */
+  /** Sessions to end; the first to go is the last in the array. */
   #doomed: Session[] = [];
   #isDue = false;
 
@@ -53,9 +53,9 @@ export class Eviction {
   }
 
   /**
-   * Begins to end sessions, unless it's at it.
+   * Begins to end sessions, unless it is already doing so.
    *
-   * @returns Whether anybody holds enough to be worth it.
+   * @returns True if any session holds enough to be worth it.
    */
   begin(need: Need): boolean {
     if (this.#isDue) return true;
@@ -85,7 +85,7 @@ export class Eviction {
       holding.ownBytes += ownBytes;
       holding.outputBytes += outputBytes;
     }
-    // What waits for thousands of readers is there once.
+    // A message that waits for thousands of readers is in memory once.
     const total = ({ ownBytes, outputBytes }: Holding) =>
       ownBytes + Math.min(outputBytes, budget.outputBytes);
     return [...bySite.values()]

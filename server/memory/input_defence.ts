@@ -8,43 +8,44 @@ import type { Session } from "../session/session.ts";
 import type { HeldBackSession, InputGuard } from "../session/session_context.ts";
 import type { SessionTable } from "../session/session_table.ts";
 
-/** Connections that are read again in a turn of the loop, once there is room for what they send. */
+/** Connections that one turn resumes once there is room for what they send. */
 const LET_GO_PER_TURN = 256;
 
-/** Frames that are given up in a turn: each takes a write, and ends its connection. */
+/** Frames that one turn gives up: each takes a write, and ends its connection. */
 const GIVEN_UP_PER_TURN = 32;
 
-/** What clients of one address hold by large frames that aren't complete, the oldest of them last. */
+/** The memory in large partial frames of one address's clients. */
 interface Holding {
   bytes: number;
+  /** The session with the oldest frame is the last. */
   readonly sessions: Session[];
 }
 
-/** What the defence needs to know of the server. */
+/** The parts of the server that the defence uses. */
 export interface InputDefenceHost {
   readonly runtime: Runtime;
   readonly sessions: SessionTable<Session>;
   readonly budget: MemoryBudget;
   readonly clock: CoarseClock;
-  /** Whether the process's memory is short, so that those who send much aren't to be read. */
+  /** True if the process's memory is so short that clients which send much must not be read. */
   readonly isMemoryShort: () => boolean;
 }
 
 /**
- * Bounds what clients make the server hold by what they send: frames that aren't complete, and bytes
- * that wait for their turn. Frames that take long give way first; where too much arrives at once,
- * those who hold nothing yet aren't read until there is room again. Bytes that wait free their memory
- * by being read, and frames by being completed or given up, so neither waits for the other.
+ * Bounds the memory that clients use by sending: partial frames, and bytes that wait for their turn. Frames
+ * that take long are given up first. If too much arrives at once, clients that hold nothing yet aren't read
+ * until there is room again. Waiting bytes free their memory by being read, and frames by being completed
+ * or given up, so neither waits for the other.
  */
 export class InputDefence implements InputGuard {
   readonly #host: InputDefenceHost;
-  /** Sessions that aren't read for want of memory. */
+  /** Sessions that aren't read because memory is short. */
   #heldBack: HeldBackSession[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isLettingGo = false;
-  /** Sessions of those whose connections hold bytes, and are to be read. */
+  /** Sessions to resume because their connections hold bytes. */
   #holders: HeldBackSession[] = [];
-  /** Sessions whose frames are given up as long as that is needed, the first to go last. */
+  /** Sessions whose frames are given up while that is needed; the first to go is the last in the array. */
   #doomed: Session[] = [];
   #isNeeded: () => boolean = () => false;
   #isGivingUp = false;
@@ -54,19 +55,19 @@ export class InputDefence implements InputGuard {
     this.#host = host;
   }
 
-  /** Too much is held: reads nothing more of those who hold nothing. May be called at any moment. */
+  /** To be called when too much is held: stops reading clients that hold nothing. Safe at any moment. */
   onCritical(): void {
     this.#criticalSinceMs = this.#host.clock.nowMs;
     this.holdAll();
     this.#timer ??= setTimeout(() => this.#relieve(), CRITICAL_FRAME_MS);
   }
 
-  /** Whether those who hold nothing yet aren't to be read just now. */
+  /** True while clients that hold nothing yet must not be read. */
   get isHolding(): boolean {
     return this.#host.budget.isInputCritical || this.#host.isMemoryShort();
   }
 
-  /** Reads nothing more of those who hold nothing, until there's room again. */
+  /** Stops reading all clients that hold nothing, until there is room again. */
   holdAll(): void {
     const { sessions } = this.#host;
     for (let slot = sessions.size - 1; slot >= 0; slot--) {
@@ -75,26 +76,26 @@ export class InputDefence implements InputGuard {
     }
   }
 
-  /** There is room again: reads on what was held back. May be called at any moment. */
+  /** To be called when there is room again: resumes clients that were held back. Safe at any moment. */
   onRelaxed(): void {
     this.#letGoSome();
   }
 
-  /** Reads nothing more of a client while too much is held. */
+  /** Stops reading a client while too much is held. */
   holdBack(session: HeldBackSession): void {
     if (session.holdBack()) this.#heldBack.push(session);
   }
 
   /**
-   * Reads on a client that was held back, and whose connection holds bytes that arrived meanwhile: an
-   * abort isn't deferred by a pause. May be called at any moment.
+   * Resumes a client that was held back and whose connection holds bytes that arrived meanwhile, since a
+   * pause doesn't defer an abort. Safe at any moment.
    */
   readOn(session: HeldBackSession): void {
     this.#holders.push(session);
     if (this.#holders.length === 1) this.#host.runtime.nextTurn(() => this.#readOnHolders());
   }
 
-  /** Gives up frames that take long where they hold much. To be called about once a sweep. */
+  /** Gives up frames that take long, if they hold much. To be called about once a sweep. */
   sweep(): void {
     const { budget, clock } = this.#host;
     if (budget.isInputCritical && clock.nowMs - this.#criticalSinceMs >= CRITICAL_FRAME_MS) {
@@ -105,7 +106,7 @@ export class InputDefence implements InputGuard {
     } else if (budget.unfinishedBytes > budget.unfinishedBytesPerSite) this.#capSite();
   }
 
-  /** Ends what it does by the clock. */
+  /** Stops the timer. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -121,7 +122,7 @@ export class InputDefence implements InputGuard {
     }
   }
 
-  /** What the clients of each address hold, the one that holds most last. */
+  /** The holdings of all addresses, the largest last. */
   #holdings(): Holding[] {
     const { sessions } = this.#host;
     const holdings = new Map<string, Holding>();
@@ -140,15 +141,15 @@ export class InputDefence implements InputGuard {
     return [...holdings.values()].sort((a, b) => a.bytes - b.bytes);
   }
 
-  /** Gives up frames until there is room: of the address that holds most first, the oldest first. */
+  /** Gives up frames until there is room: the oldest frame of the address that holds most goes first. */
   #giveUpFrames(isDoomed: (session: Session) => boolean): void {
     const doomed = this.#holdings().flatMap(({ sessions }) => sessions.filter(isDoomed));
     this.#giveUp(doomed, () => this.#host.budget.isUnfinishedTight);
   }
 
   /**
-   * Takes an address that holds more than its share down to that, if others hold some: what is left for
-   * them mustn't be what it leaves.
+   * Takes an address that holds more than its share down to that share, if others hold some too:
+   * otherwise they would get only what it leaves.
    */
   #capSite(): void {
     const { unfinishedBytesPerSite } = this.#host.budget;
@@ -167,10 +168,10 @@ export class InputDefence implements InputGuard {
   }
 
   /**
-   * Gives up frames, some a turn.
+   * Gives up frames, some in each turn.
    *
-   * @param doomed Whose; the first to go is the last.
-   * @param isNeeded Asked before each.
+   * @param doomed The sessions whose frames they are; the first to go is the last in the array.
+   * @param isNeeded Asked before each frame; false ends it.
    */
   #giveUp(doomed: Session[], isNeeded: () => boolean): void {
     this.#doomed = doomed;

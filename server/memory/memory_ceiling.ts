@@ -9,81 +9,80 @@ import {
   MAX_PUBLISHERS_HOLD_MS,
 } from "../limits.ts";
 
-/** How often memory is looked at while clients wait because it's short. */
+/** Milliseconds between two looks while clients wait because memory is short. */
 const LOOK_AGAIN_MS = 50;
 
-/** Bytes that clients may send between two looks at least: some milliseconds' worth. */
+/** The least that clients may send between two looks, in bytes: some milliseconds' worth. */
 const MIN_BYTES_PER_LOOK = 1024 * 1024;
 
-/** What arrives may cost several times as much: a buffer that grows is there twice, then garbage. */
+/** Memory that a received byte may cost: a buffer that grows is there twice, then becomes garbage. */
 const COST_OF_A_BYTE = 4;
 
-/** A collection takes no more than this part of the time. */
+/** The share of the time that collections of garbage may take. */
 const COLLECTING_SHARE = 1 / 5;
 
-/** How long to wait before another collection where the last one brought nothing. */
+/** Milliseconds to wait before the next collection if the last one freed nothing. */
 const MIN_FUTILE_MS = 1_000;
 const MAX_FUTILE_MS = 64_000;
 
-/** A step that isn't taken for so long is over, for the one who reads the log. */
+/** Milliseconds after which a step that isn't taken any more is logged as over. */
 const OVER_MS = 10_000;
 
-/** What the ceiling knows of the server, and what it has it do. */
+/** What the ceiling asks and tells the server. */
 export interface CeilingHost {
   readonly runtime: Pick<Runtime, "residentBytes" | "nextTurn">;
   readonly counters: Counters;
   /** A monotonic clock, in milliseconds. */
   readonly readMs: () => number;
-  /** Bytes that connections make the server hold, as far as they are counted. */
+  /** Bytes that the budget counts for connections. */
   readonly heldBytes: () => number;
-  /** Bytes that are the connections' themselves, with all that stands for them. */
+  /** Bytes of the connections themselves, and of their subscriptions. */
   readonly standingBytes: () => number;
-  /** Frees what is kept for later, collects garbage, and gives the system what memory it can. */
+  /** Frees pooled buffers, collects garbage, and gives unused memory back to the system. */
   giveBack(): void;
-  /** Reads nothing more of clients that send much. */
+  /** Stops reading clients that send much. */
   hold(): void;
-  /** Reads those on that were made to wait. */
+  /** Resumes clients that were made to wait. */
   letGo(): void;
   /**
-   * Begins to end those that hold most.
+   * Begins to end the clients that hold most.
    *
-   * @param bytes How much is to be freed.
-   * @returns Whether anybody holds enough to be worth it.
+   * @param bytes The memory to free, in bytes.
+   * @returns True if any client holds enough to be worth it.
    */
   evict(bytes: number): boolean;
-  /** A step has begun, or is over. */
+  /** Called when a step has begun, or is over. */
   onStep(event: CeilingEvent): void;
 }
 
-/** A step that the server has begun to take because memory is short, or doesn't take any more. */
+/** Tells that the server has begun a step because memory is short, or that the step is over. */
 export interface CeilingEvent {
-  /** `gave_up`: memory doesn't fall for all that is done, so that nobody is made to wait for it. */
+  /** `gave_up`: memory doesn't fall whatever the server does, so clients don't wait for it any more. */
   readonly step: CeilingStep | "gave_up";
-  /** True where the step begins, false where it ends. */
+  /** True when the step begins, false when it is over. */
   readonly hasBegun: boolean;
-  /** Bytes that the process has. */
+  /** The process's resident memory, in bytes. */
   readonly residentBytes: number;
-  /** Bytes that it may have. */
+  /** The process's limit, in bytes. */
   readonly maxBytes: number;
 }
 
 /**
- * Keeps what the process takes of the machine's memory below a limit, garbage and all. Near it the
- * server does more and more: it gives memory back, waits with reading clients that send much, then with
- * all publishers, ends those that hold most, and refuses connections.
+ * Keeps the process's memory below a limit, garbage included. As it comes nearer, the server does more:
+ * it gives memory back, stops reading clients that send much, then all publishers, ends the clients that
+ * hold most, and refuses connections.
  *
- * Those that wait, wait for a collection or an eviction, which end by themselves. Where these bring
- * nothing, or not soon enough, what is there counts as taken for good: nobody waits any more until still
- * more is taken.
+ * Clients that wait, wait for a collection or an eviction, which end by themselves. If these free nothing,
+ * or not soon enough, the memory counts as taken for good: no client waits until still more is taken.
  */
 export class MemoryCeiling {
-  /** {@linkcode Counters.bytesIn} at which {@linkcode look} is due before the next sweep. */
+  /** The value of {@linkcode Counters.bytesIn} at which {@linkcode look} is due before the next sweep. */
   lookAtBytes = 0;
-  /** Whether clients that send much, or haven't said anything yet, aren't to be read. */
+  /** True while clients that send much, or haven't sent a whole frame yet, must not be read. */
   holdsBulk = false;
-  /** Whether no publisher is to be read between its messages. */
+  /** True while no publisher may be read between its messages. */
   holdsAll = false;
-  /** Whether new connections are to be refused. */
+  /** True while new connections have to be refused. */
   refuses = false;
   readonly #maxBytes: number;
   readonly #host: CeilingHost;
@@ -93,22 +92,23 @@ export class MemoryCeiling {
   #allSinceMs = 0;
   #readUntilMs = -Infinity;
   #isGivingBack = false;
-  /** The least that the process had since the last collection. */
+  /** The least memory that the process had since the last collection. */
   #leftBytes = 0;
   #collectedMs = -Infinity;
   #collectionMs = 0;
-  /** Whether the last collection brought next to nothing, and how long to wait before another one then. */
+  /** True if the last collection freed next to nothing. */
   #isFutile = false;
+  /** Milliseconds to wait before the next collection then. */
   #futileMs = 0;
-  /** Whether somebody has been ended since the last collection, which is to show what that brought. */
+  /** True if a client was ended since the last collection; the next one frees its memory. */
   #hasEvicted = false;
-  /** What the process may have without anybody being made to wait: it couldn't be freed. */
+  /** Memory that couldn't be freed: up to this much, no client is made to wait. */
   #takenBytes = 0;
   #heldSinceMs = 0;
   #isDue = false;
   #isStopped = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** When each step was taken last, of those that the log has as begun. */
+  /** The time at which each step was last taken, of those that were logged as begun. */
   readonly #taken = new Map<CeilingEvent["step"], number>();
 
   constructor(maxBytes: number, host: CeilingHost) {
@@ -117,9 +117,9 @@ export class MemoryCeiling {
   }
 
   /**
-   * Looks at what the process has, and decides who is read. To be called about once a sweep, and when
-   * {@linkcode lookAtBytes} have arrived; from inside a read, too: all that takes time follows on a turn
-   * of its own.
+   * Measures the process's memory, and decides which clients are read. To be called about once a sweep,
+   * and when {@linkcode lookAtBytes} have arrived. It may be called during a read, since all that takes
+   * time follows on a turn of its own.
    */
   look(): void {
     this.#measure();
@@ -127,7 +127,7 @@ export class MemoryCeiling {
     if (this.#taken.size > 0) this.#noteEnds();
   }
 
-  /** Ends what it does by the clock. */
+  /** Stops the timer. */
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#timer);
@@ -157,7 +157,7 @@ export class MemoryCeiling {
     this.#host.hold();
   }
 
-  /** Lets publishers wait for a moment, and then none for as long: they may never be kept from all turns. */
+  /** Makes publishers wait for a moment, and then lets them go on for as long, so that none starves. */
   #judgePublishers(): void {
     const nowMs = this.#host.readMs();
     if (this.holdsAll) {
@@ -177,7 +177,7 @@ export class MemoryCeiling {
     return bytes >= this.#maxBytes * (isTaken ? until : from);
   }
 
-  /** Whether a step is to be taken, and notes when it is. */
+  /** Tells whether a step has to be taken, and notes it if so. */
   #judge(step: CeilingStep, isTaken: boolean, bytes: number): boolean {
     const isAt = this.#isAt(step, isTaken, bytes);
     if (isAt) this.#note(step);
@@ -191,7 +191,7 @@ export class MemoryCeiling {
     return bytes;
   }
 
-  /** Whether what clients make the server keep is a good part of it, so that more of them cost more. */
+  /** True if clients hold a good part of the memory, so that more clients would cost more. */
   get #isHeldByClients(): boolean {
     const { heldBytes, standingBytes } = this.#host;
     return heldBytes() + standingBytes() >= this.#maxBytes * HELD_FOR_NOTHING_SHARE;
@@ -248,7 +248,7 @@ export class MemoryCeiling {
     if (this.#hasEvicted) this.#note("evicts");
   }
 
-  /** Whether clients wait for what doesn't come, or have waited long enough. */
+  /** True if clients wait for memory that can't be freed, or have waited long enough. */
   get #isWaitingInVain(): boolean {
     const { heldBytes, readMs } = this.#host;
     if (this.#hasEvicted) return false;
@@ -256,7 +256,7 @@ export class MemoryCeiling {
     return this.#isFutile && heldBytes() < this.#maxBytes * HELD_FOR_NOTHING_SHARE;
   }
 
-  /** Takes what is there for what the process needs. */
+  /** Accepts the present memory as what the process needs. */
   #giveUp(): void {
     this.#note("gave_up");
     this.#takenBytes = this.#residentBytes + this.#maxBytes * FUTILE_SHARE * 2;

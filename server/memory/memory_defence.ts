@@ -18,7 +18,7 @@ import { type CeilingEvent, MemoryCeiling } from "./memory_ceiling.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionTable } from "../session/session_table.ts";
 
-/** What the defence of memory needs to know of the server. */
+/** The parts of the server that the defence of memory uses. */
 export interface MemoryDefenceHost {
   readonly runtime: Runtime;
   readonly limits: Pick<Limits, "maxTotalPendingBytes" | "maxMemoryBytes">;
@@ -31,14 +31,14 @@ export interface MemoryDefenceHost {
   onMemory(event: CeilingEvent): void;
 }
 
-/** All that bounds the server's memory: what is counted of it, and what the process has in fact. */
+/** Bounds the server's memory, both what is counted of it and what the process really has. */
 export class MemoryDefence {
   readonly budget: MemoryBudget;
   readonly input: InputDefence;
   readonly ceiling: MemoryCeiling;
-  /** Where publishers wait while what waits for readers, or the process, has too much. */
+  /** Publishers wait here while too much waits for readers, or the process has too much memory. */
   readonly gate: Gate;
-  /** Memory for frames that arrive in pieces. */
+  /** Buffers for frames that arrive in pieces. */
   readonly buffers: BufferPool;
   readonly #host: MemoryDefenceHost;
   readonly #eviction: Eviction;
@@ -88,19 +88,19 @@ export class MemoryDefence {
     });
   }
 
-  /** Whether publishers wait, whatever their topics' readers do. */
+  /** True while all publishers wait, whatever their topics' readers do. */
   get isPublishingHeld(): boolean {
     return this.budget.isTight || this.ceiling.holdsAll;
   }
 
-  /** Why a connection that has come may not stay: memory is short. */
+  /** Refuses a new connection if memory is short, and counts that. */
   refuse(): Refusal | undefined {
     if (!this.ceiling.refuses) return undefined;
     this.#host.counters.memoryRefusals++;
     return memoryIsShort();
   }
 
-  /** To be called about once a sweep. */
+  /** Acts if memory is short. To be called about once a sweep. */
   sweep(): void {
     const { budget } = this;
     const { nowMs } = this.#host.clock;
@@ -114,7 +114,7 @@ export class MemoryDefence {
     if (budget.isTight || budget.isExceeded) defendBudget(this.#host.sessions, budget);
   }
 
-  /** Ends what it does by the clock. */
+  /** Stops the timers. */
   stop(): void {
     this.input.stop();
     this.ceiling.stop();

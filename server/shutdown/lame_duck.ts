@@ -9,7 +9,7 @@ import type { Session } from "../session/session.ts";
 import type { SessionTable } from "../session/session_table.ts";
 import type { FairScheduler } from "../timing/fair_scheduler.ts";
 
-/** What it takes to end a server, which no longer accepts connections. */
+/** The parts of the server that a stop uses. */
 export interface LameDuckHost {
   readonly runtime: Runtime;
   readonly sessions: SessionTable<Session>;
@@ -19,23 +19,26 @@ export interface LameDuckHost {
   readonly mesh: Mesh | undefined;
 }
 
-/** What had arrived when the stop began is read by the time that nothing happened for this long. */
+/**
+ * When nothing has happened for so many rounds of so many milliseconds, all that had arrived when the stop
+ * began is read.
+ */
 const QUIET_ROUND_MS = 20;
 const QUIET_ROUNDS = 5;
 
-/** Milliseconds after which a stop goes on although clients keep sending. */
+/** Milliseconds after which a stop goes on, although clients keep sending. */
 const QUIET_DEADLINE_MS = 2_000;
 
 /**
- * How long a process stays for what the others haven't taken: one that hangs goes on within that time, or
- * is ended for its silence.
+ * Milliseconds for which a process stays until the others have taken what it owes them. A process that
+ * hangs goes on within that time, or is ended for its silence.
  */
 const TAKING_DEADLINE_MS = 13_000;
 
-/** How often those are looked for who are to be told next. */
+/** Milliseconds between two steps of the closes. */
 const STEP_MS = 10;
 
-/** A server that accepts nobody any more, and lets those go whom it has. */
+/** Ends a server that accepts no more connections: closes those that it has. */
 export class LameDuck {
   readonly #host: LameDuckHost;
 
@@ -43,7 +46,7 @@ export class LameDuck {
     this.#host = host;
   }
 
-  /** Resolves when all that had arrived is read and on its way, within 2 s. */
+  /** Resolves when all that had arrived is read and on its way, or after 2 s. */
   async becomeQuiet(): Promise<void> {
     const { scheduler, reading, mesh } = this.#host;
     const deadlineMs = performance.now() + QUIET_DEADLINE_MS;
@@ -53,15 +56,15 @@ export class LameDuck {
       const isFlushed = mesh === undefined || mesh.isAcknowledged && !mesh.awaitsReceipts;
       const isQuiet = before === this.#activity && !scheduler.isBusy && !reading.isBusy &&
         isFlushed &&
-        !this.#doesAnyoneWait();
+        !this.#isAnyClientWaiting();
       quietRounds = isQuiet ? quietRounds + 1 : 0;
     }
   }
 
   /**
-   * Tells everyone that the server stops. Who isn't told yet is served as ever.
+   * Tells all clients that the server stops, and closes them. A client is served as ever until it is told.
    *
-   * @param drainMs How long that takes; as {@linkcode defaultDrainMs} has it, unless given.
+   * @param drainMs Milliseconds that this takes; {@linkcode defaultDrainMs} unless given.
    */
   async closeAll(drainMs: number | undefined): Promise<void> {
     const { runtime, sessions } = this.#host;
@@ -82,7 +85,7 @@ export class LameDuck {
     }
   }
 
-  /** Drops who hasn't gone by then, and resolves when all are gone. */
+  /** Aborts clients that haven't gone by the deadline, and resolves when all are gone. */
   async awaitGone(deadlineMs: number): Promise<void> {
     const { sessions } = this.#host;
     while (sessions.size > 0 && performance.now() < deadlineMs) await sleep(STEP_MS);
@@ -91,8 +94,8 @@ export class LameDuck {
   }
 
   /**
-   * Resolves when the other processes have taken what was accepted here, also those that hang, or have
-   * ended; within 13 s.
+   * Resolves when the other processes, those that hang included, have taken what was accepted here, or
+   * have ended; at the latest after 13 s.
    */
   async awaitTaken(): Promise<void> {
     const { mesh } = this.#host;
@@ -104,8 +107,8 @@ export class LameDuck {
     return new Promise((resolve) => this.#host.runtime.nextTurn(resolve));
   }
 
-  /** Whether a publisher is made to wait, and so may have sent what isn't read yet. */
-  #doesAnyoneWait(): boolean {
+  /** True if the server makes a publisher wait, which may then have sent bytes that aren't read yet. */
+  #isAnyClientWaiting(): boolean {
     const { sessions } = this.#host;
     for (let slot = sessions.size - 1; slot >= 0; slot--) {
       if (sessions.at(slot)?.isWaiting) return true;
@@ -120,7 +123,7 @@ export class LameDuck {
   }
 }
 
-/** How long closing as many connections takes where nobody says. */
+/** The default drain time in milliseconds, used without `--drain-seconds`. */
 export function defaultDrainMs(connections: number): number {
   return Math.min(MAX_DEFAULT_DRAIN_MS, connections * 1000 / CLOSES_PER_SECOND);
 }

@@ -1,23 +1,23 @@
 import { RESTART_MS, RETURN_WINDOW_MIN_MS, RETURNS_PER_SECOND } from "../limits.ts";
 
-/** Who can be told that the server stops. */
+/** A client that can be told that the server stops. */
 export interface Leaver {
-  /** True while the server has made it wait, and so may not have read what came from it. */
+  /** True while the server makes it wait, and so may not have read all that it sent. */
   readonly isWaiting: boolean;
-  /** Tells it to come back after that many milliseconds, and closes; nothing for one that is gone. */
+  /** Tells it to come back after so many milliseconds, and closes it. Does nothing if it is gone. */
   shutDown(retryAfterMs: number): void;
 }
 
-/** How long after the others those are told who are made to wait until then. */
+/** Milliseconds after the drain time until which clients that the server makes wait may be told. */
 const LATE_MS = 1_000;
 
 /**
- * Tells everyone that the server stops, spread evenly over a time, in a random order: what shares an
- * age or an address shouldn't come back as one.
+ * Tells all clients that the server stops, spread evenly over a time, in a random order, so that clients of
+ * one age or one address don't come back together.
  *
- * It's told after how many milliseconds to come back: what is left of that time, and
- * {@linkcode RESTART_MS} for the server to be there again, and a random part of a window that is as
- * long as the server needs to take all of them back.
+ * Each client is told after how many milliseconds to come back: the rest of that time, plus
+ * {@linkcode RESTART_MS} for the server to be there again, plus a random part of the time that the server
+ * needs to take all of them back.
  */
 export class StaggeredClose {
   readonly #leavers: Leaver[];
@@ -25,13 +25,14 @@ export class StaggeredClose {
   readonly #drainMs: number;
   readonly #random: () => number;
   #told = 0;
-  /** Those whose turn it was while they waited. */
+  /** Clients whose turn came while the server made them wait. */
   #late: Leaver[] = [];
 
   /**
-   * @param leavers Taken over.
-   * @param nowMs When it begins, on any monotonic clock.
-   * @param random As `Math.random`.
+   * @param leavers Taken over by this object, which reorders it.
+   * @param drainMs Milliseconds over which the clients are told.
+   * @param nowMs The time at which it begins, on any monotonic clock.
+   * @param random A function like `Math.random`.
    */
   constructor(leavers: Leaver[], drainMs: number, nowMs: number, random: () => number) {
     this.#leavers = leavers;
@@ -41,17 +42,17 @@ export class StaggeredClose {
     shuffle(leavers, random);
   }
 
-  /** True when everyone has been told. */
+  /** True when all clients have been told. */
   get isOver(): boolean {
     return this.#told === this.#leavers.length && this.#late.length === 0;
   }
 
   /**
-   * Tells those who are due before the next call.
+   * Tells the clients that are due before the next call.
    *
-   * @param nextMs When that will be.
-   * @param most How many, at most.
-   * @returns How many there were.
+   * @param nextMs The time of the next call.
+   * @param most The most clients to tell now.
+   * @returns The number of clients told.
    */
   tellDue(nowMs: number, nextMs: number, most: number): number {
     const elapsedMs = nowMs - this.#beganMs;
@@ -88,19 +89,19 @@ export class StaggeredClose {
     leaver.shutDown(retryMs + Math.floor(this.#random() * windowMs));
   }
 
-  /** How many are to be told before then: the first at once, the last a step before the end. */
+  /** The number of clients due before that time: the first at once, the last a step before the end. */
   #dueBefore(elapsedMs: number): number {
     const count = this.#leavers.length;
     return elapsedMs >= this.#drainMs ? count : Math.ceil(count * elapsedMs / this.#drainMs);
   }
 }
 
-/** The milliseconds over which as many connections should come back. */
+/** Milliseconds over which so many connections should come back. */
 export function returnWindowMs(connections: number): number {
   return Math.max(RETURN_WINDOW_MIN_MS, Math.ceil(connections * 1000 / RETURNS_PER_SECOND));
 }
 
-/** Fisher and Yates. */
+/** Shuffles the array in place (Fisher and Yates). */
 function shuffle(items: unknown[], random: () => number): void {
   for (let i = items.length - 1; i > 0; i--) {
     const j = Math.floor(random() * (i + 1));

@@ -1,5 +1,5 @@
 /**
- * A monotonic clock that is read once a sweep: cheap enough to look at for every chunk, exact enough
+ * A monotonic clock that each sweep sets. It is cheap enough to look at for every chunk, and exact enough
  * for deadlines of a second and more.
  */
 export class CoarseClock {

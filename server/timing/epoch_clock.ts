@@ -6,13 +6,14 @@
 export class EpochClock {
   readonly #readMs: () => number;
   readonly #readSystemMs: () => number;
-  /** What the time of day is ahead of the monotonic clock, in milliseconds. */
+  /** Milliseconds by which the time of day is ahead of the monotonic clock. */
   #offsetMs: number;
 
   /**
    * @param readMs A monotonic clock, in milliseconds.
    * @param readSystemMs The system's clock: whole milliseconds since the Unix epoch.
-   * @param offsetMs What the second is ahead of the first, more exactly than their reading tells.
+   * @param offsetMs Milliseconds by which the system's clock is ahead of the monotonic one, more exactly
+   * than reading them shows.
    */
   constructor(
     readMs: () => number = () => performance.now(),
@@ -31,17 +32,17 @@ export class EpochClock {
   }
 
   /**
-   * Agrees with the system's clock from now on.
+   * Compares with the system's clock, and agrees with it from now on.
    *
-   * @returns By how many milliseconds that has been set since it was last followed: less than 0 where it
-   * was set back, and 0 where it goes on as it did.
+   * @returns Milliseconds by which the system's clock was set since the last call: less than 0 if it was
+   * set back, 0 if it wasn't set.
    */
   follow(): number {
     const beforeMs = this.#readMs();
     const systemMs = this.#readSystemMs();
     const afterMs = this.#readMs();
-    // Each reading leaves a little open: the system's clock is up to a millisecond further than it says,
-    // and was read at some moment between the two. What contradicts no reading is kept.
+    // The system's clock is up to a millisecond further than it says, and was read at some moment between
+    // the two readings. The old offset is kept if it agrees with that.
     const leastMs = systemMs - afterMs;
     const mostMs = systemMs + 1 - beforeMs;
     const before = this.#offsetMs;

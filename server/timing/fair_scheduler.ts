@@ -1,10 +1,10 @@
 import type { Runtime } from "../../runtime/types.ts";
 
-/** Work that is done in slices between turns of the event loop. */
+/** A task that is done in slices, between which the event loop turns. */
 export interface SlicedTask {
   /**
-   * Does about `budget` writes' worth of work, at least one's, and returns how much it did. It's
-   * called again on a later turn while {@linkcode hasMore}.
+   * Does work of about `budget` writes, but at least of one, and returns how much it did. It is called
+   * again while {@linkcode hasMore}.
    */
   runSlice(budget: number): number;
   /** False when the work is done. */
@@ -12,8 +12,8 @@ export interface SlicedTask {
 }
 
 /**
- * Shares the event loop among tasks: each turn does no more writes than the runtime's loop bears,
- * and tasks take turns, so that a topic of 10 subscribers never waits for one of 40,000.
+ * Shares the event loop among tasks. Each turn does no more writes than the runtime's loop bears, and tasks
+ * take turns, so a topic of 10 subscribers never waits for a whole pass over 40,000.
  */
 export class FairScheduler {
   readonly #runtime: Runtime;
@@ -31,18 +31,18 @@ export class FairScheduler {
     return this.#isScheduled || this.#parked > 0;
   }
 
-  /** Runs the task from the next turn on until it has no more. To be called once until then. */
+  /** Runs the task from the next turn on until it is done. To be called once until then. */
   schedule(task: SlicedTask): void {
     this.#next.push(task);
     this.#scheduleTurn();
   }
 
-  /** A task that has work left, but no more for now: it waits for something else than its turn. */
+  /** Counts a task that has work left, but waits for something else than its turn. */
   park(): void {
     this.#parked++;
   }
 
-  /** What a parked task waited for has come: runs it from the next turn on. */
+  /** Runs a parked task from the next turn on. */
   unpark(task: SlicedTask): void {
     this.#parked--;
     this.schedule(task);
@@ -68,7 +68,7 @@ export class FairScheduler {
 
   #take(): SlicedTask | undefined {
     if (this.#tasks.length === 0) {
-      // Two stacks make a queue: what comes in waits until what is there had its slice.
+      // Two stacks make a queue: new tasks wait until all others have had a slice.
       this.#tasks = this.#next.reverse();
       this.#next = [];
     }

@@ -1,4 +1,4 @@
-/** Taken items stay in front of the array until they are this many and the larger part. */
+/** Taken items stay in front of the array until there are so many, and they are the larger part. */
 const MIN_COMPACTION = 64;
 
 /** A queue whose operations take constant time, whatever its length. */
@@ -28,7 +28,7 @@ export class Fifo<Item> {
   shift(): Item | undefined {
     if (this.#head === this.#items.length) return undefined;
     const item = this.#items[this.#head] as Item;
-    // The array must not keep what was taken alive.
+    // The array must not keep a taken item alive.
     this.#items[this.#head++] = undefined as Item;
     if (this.#head === this.#items.length) {
       this.#items.length = this.#head = 0;

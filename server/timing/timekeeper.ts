@@ -1,29 +1,29 @@
 import { TimestampIssuer } from "../../protocol/timestamp.ts";
 import { EpochClock } from "./epoch_clock.ts";
 
-/** Timestamps may be off by so much from the system's clock before anybody is told. */
+/** Milliseconds by which timestamps may differ from the system's clock before an event says so. */
 const TOLERANCE_MS = 1_000;
 
-/** What has become of the system's clock, or of the timestamps that should agree with it. */
+/** An event of the system's clock, or of the timestamps that should agree with it. */
 export type ClockEvent =
-  /** The clock was set forward by so many milliseconds, and timestamps have followed. */
+  /** The clock was set forward by `byMs` milliseconds, and timestamps have followed. */
   | { readonly what: "set_forward"; readonly byMs: number }
   /**
-   * The clock was set back: timestamps are ahead of it by so many milliseconds. Each is a microsecond
-   * greater than the one before until it has caught up.
+   * The clock was set back: timestamps are ahead of it by `byMs` milliseconds. Until it has caught up, each
+   * timestamp is a microsecond greater than the one before.
    */
   | { readonly what: "set_back"; readonly byMs: number }
-  /** It has caught up. */
+  /** The clock has caught up with the timestamps. */
   | { readonly what: "caught_up" };
 
 /**
- * Issues one process's timestamps, by the system's clock. When that is set forward they follow; when it's
- * set back they stand nearly still until it has caught up, since each is greater than the one before.
+ * Issues one process's timestamps, by the system's clock. When the clock is set forward, they follow. When
+ * it is set back, they stand nearly still until it has caught up, since each is greater than the one before.
  */
 export class Timekeeper {
   readonly timestamps: TimestampIssuer;
   readonly #clock: EpochClock;
-  /** By how much timestamps are known to be ahead of the clock; 0 while nobody need know. */
+  /** Milliseconds by which the last event said that timestamps are ahead of the clock; 0 without one. */
   #toldAheadMs = 0;
 
   constructor(clock: EpochClock = new EpochClock()) {
@@ -32,15 +32,15 @@ export class Timekeeper {
   }
 
   /**
-   * Looks whether the system's clock has been set. To be called some times a second.
+   * Checks whether the system's clock has been set. To be called some times a second.
    *
-   * @returns What is worth telling.
+   * @returns An event to report, if there is one.
    */
   follow(): ClockEvent | undefined {
     const { timestamps } = this;
     const { micros } = this.#clock;
     const byMs = this.#clock.follow();
-    // Processes that have issued few timestamps stand where those stand that have issued many.
+    // Keeps processes that have issued few timestamps in step with those that have issued many.
     if (byMs < 0) timestamps.raise(Math.floor(micros));
     const aheadMs = timestamps.last / 1000 - this.#clock.micros / 1000;
     if (aheadMs > this.#toldAheadMs + TOLERANCE_MS) {

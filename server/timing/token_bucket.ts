@@ -1,42 +1,42 @@
-/** How often something may happen. */
+/** A rate at which something may happen. */
 export interface Rate {
-  /** Times a second, in the long run. */
+  /** How often in a second, in the long run. */
   readonly perSecond: number;
-  /** Times at once, after a rest. */
+  /** How often at once, after a rest. */
   readonly burst: number;
 }
 
-/** Counts what happens against a rate: a bucket that fills steadily, and gives a token each time. */
+/** Counts events against a rate: a bucket of tokens that fills steadily, and each event takes some. */
 export class TokenBucket {
   readonly #rate: Rate;
   #tokens: number;
   #filledMs: number;
 
-  /** A full bucket, at a time of some monotonic clock. */
+  /** Makes a full bucket. `nowMs` is the time on any monotonic clock. */
   constructor(rate: Rate, nowMs: number) {
     this.#rate = rate;
     this.#tokens = rate.burst;
     this.#filledMs = nowMs;
   }
 
-  /** Takes tokens that need not be there: the bucket may come to owe some. */
+  /** Takes tokens, even if there are too few: the bucket then owes some. */
   take(nowMs: number, count = 1): void {
     if (nowMs !== this.#filledMs) this.#fill(nowMs);
     this.#tokens -= count;
   }
 
-  /** How many tokens there are, a part of one included; less than 0 where some are owed. */
+  /** The number of tokens, fractions included; less than 0 if the bucket owes some. */
   tokens(nowMs: number): number {
     if (nowMs !== this.#filledMs) this.#fill(nowMs);
     return this.#tokens;
   }
 
-  /** Whether there is a token. */
+  /** True if there is at least one token. */
   hasToken(nowMs: number): boolean {
     return this.tokens(nowMs) >= 1;
   }
 
-  /** Whether it has forgotten all that ever happened. */
+  /** True if all tokens are back. */
   isFull(nowMs: number): boolean {
     return this.tokens(nowMs) >= this.#rate.burst;
   }
