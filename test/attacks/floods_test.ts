@@ -68,12 +68,11 @@ describe("a flood of messages", () => {
         const each = 160;
         const all = publish(message("t", padding)).repeat(each);
         await Promise.all(flooders.map((flooder) => flooder.sent(all)));
-        const { counters, peakHeldBytes } = await bed.untilState(
+        const { peakHeldBytes } = await bed.untilState(
           "all is accepted",
           ({ counters }) => counters.messagesIn >= 4 * each,
         );
-        assertGreater(counters.publisherPauses, 0);
-        // What is joined for each reader included.
+        // They wait at a gate or for their turn. What is joined for each reader is included.
         assertLess(peakHeldBytes, 24 * MIB);
         for (const reader of readers) assertEquals(reader.ended, null);
       });
