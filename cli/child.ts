@@ -7,6 +7,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { RUN_FLAGS } from "./deno_flags.ts";
 import { NAMED_PROGRAM, namedScript } from "./on_disk.ts";
 import { demand } from "./permission.ts";
 import { isAllowed, readEnvironment, renounce } from "../runtime/permissions.ts";
@@ -56,7 +57,7 @@ export async function startChild(
     ? [namedScript(process.argv[1]!), CHILD_FLAG]
     : [namedScript(fileURLToPath(script))];
   if (isCompiled()) args.shift();
-  else if (isDeno) args.unshift("run", "--quiet", "--no-prompt", "--unstable-net", ...permissions);
+  else if (isDeno) args.unshift(...RUN_FLAGS, ...permissions);
   const programs = programsOf(isDeno).filter(mayRun);
   if (programs.length === 0) demand({ name: "run", command: "deno" });
   // Node's interface looks there whenever it starts a process.

@@ -7,6 +7,8 @@
 import type { ChildProcess } from "node:child_process";
 import { counted } from "../../cli/counted.ts";
 import { startChild } from "../../cli/child.ts";
+import { ChildCalls } from "../../cli/child_calls.ts";
+import { BOTS_MEMORY_FLAGS } from "../../cli/deno_flags.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import type { RampUpProgress } from "./ramp_up.ts";
 import { EnvironmentError } from "../../cli/command_line.ts";
@@ -28,8 +30,11 @@ type Call =
 /**
  * A message from the leading process. It is JSON, because that is all that IPC carries on every runtime.
  */
-export interface ToWorker {
+export interface ToWorker extends CallBody {
   readonly id: number;
+}
+
+interface CallBody {
   readonly call: Call;
   /** Present in the first call only. */
   readonly plan?: GroupPlan;
@@ -42,22 +47,10 @@ export type FromWorker =
   | { readonly progress: RampUpProgress };
 
 /**
- * Flags for Deno processes with bots. The large young generation keeps garbage collections out of the
- * measured time.
- */
-export const DENO_MEMORY_FLAGS =
-  "--v8-flags=--expose-gc,--min-semi-space-size=64,--max-semi-space-size=64";
-
-/**
  * The permissions of a process of bots: it connects, and the loop meter listens on the loopback
  * interface.
  */
-const PERMISSIONS = ["--allow-net", DENO_MEMORY_FLAGS];
-
-interface Pending {
-  resolve(value: unknown): void;
-  reject(error: Error): void;
-}
+const PERMISSIONS = ["--allow-net", BOTS_MEMORY_FLAGS];
 
 /**
  * A group in a child process. When the child dies, every pending and every later call rejects with an
@@ -67,8 +60,7 @@ export class RemoteGroup implements BotGroup {
   readonly size: number;
   readonly #plan: GroupPlan;
   readonly #child: ChildProcess;
-  readonly #pending = new Map<number, Pending>();
-  #calls = 0;
+  readonly #calls: ChildCalls<CallBody, unknown>;
   #onProgress: (progress: RampUpProgress) => void = () => {};
   #death: EnvironmentError | null = null;
   readonly #ready = Promise.withResolvers<void>();
@@ -77,6 +69,7 @@ export class RemoteGroup implements BotGroup {
     this.size = plan.size;
     this.#plan = plan;
     this.#child = child;
+    this.#calls = new ChildCalls(child);
     child.on("message", (message: FromWorker) => this.#onMessage(message));
     child.on("exit", (status, signal) => {
       this.#onDeath(signal === null ? `with status ${status}` : `by ${signal}`);
@@ -161,20 +154,13 @@ export class RemoteGroup implements BotGroup {
   }
 
   #call(call: Call, plan?: GroupPlan): Promise<unknown> {
-    if (this.#death !== null) return Promise.reject(this.#death);
-    const id = this.#calls++;
-    return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
-      const message: ToWorker = plan === undefined ? { id, call } : { id, call, plan };
-      this.#child.send(message);
-    });
+    return this.#calls.make(plan === undefined ? { call } : { call, plan });
   }
 
   #onMessage(message: FromWorker): void {
     if ("isReady" in message) return this.#ready.resolve();
     if ("progress" in message) return this.#onProgress(message.progress);
-    this.#pending.get(message.id)?.resolve(message.value);
-    this.#pending.delete(message.id);
+    this.#calls.settle(message.id, message.value);
   }
 
   #onDeath(how: string): void {
@@ -184,7 +170,6 @@ export class RemoteGroup implements BotGroup {
       }) ended ${how}; the run is void`,
     );
     this.#ready.reject(this.#death);
-    for (const pending of this.#pending.values()) pending.reject(this.#death);
-    this.#pending.clear();
+    this.#calls.end(this.#death);
   }
 }

@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { startChild } from "../../cli/child.ts";
 import { ChildCalls } from "../../cli/child_calls.ts";
+import { SERVER_MEMORY_FLAGS } from "../../cli/deno_flags.ts";
 import type { Address, Runtime } from "../../runtime/types.ts";
 import type { OverdueProcess, UnreachableProcess } from "../cluster/backplane.ts";
 import type { CensusMessage, LedgerMessage, Order, Report } from "./control.ts";
@@ -9,13 +10,6 @@ import type { Census } from "../shares/census.ts";
 
 /** How a worker's process ended, in words: `with status 1`, `by SIGKILL`. */
 export type Death = string;
-
-/**
- * How Deno's memory is to be kept where the server is, as in the task `serve`: what a pass allocates
- * is garbage at once, so a young generation of 1 MiB does as well as one that grows freely, and an
- * idle subscriber costs a quarter less.
- */
-const DENO_MEMORY_FLAGS = "--v8-flags=--max-semi-space-size=1";
 
 /** What a worker tells by itself. */
 export interface WorkerEvents {
@@ -92,7 +86,7 @@ export class WorkerProcess {
     events: WorkerEvents,
   ): Promise<WorkerProcess> {
     const child = await startChild(runtime, import.meta.resolve("./worker.ts"), [
-      DENO_MEMORY_FLAGS,
+      SERVER_MEMORY_FLAGS,
       "--allow-net",
     ]);
     return new WorkerProcess(name, `${prefix}${name}-${child.pid}`, child, events);

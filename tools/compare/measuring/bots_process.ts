@@ -15,7 +15,7 @@ import {
   PROJECT_ROOT,
   type RuntimeName,
 } from "../../../cli/program.ts";
-import { DENO_MEMORY_FLAGS } from "../../../bots/fleet/remote_group.ts";
+import { BOTS_MEMORY_FLAGS, RUN_FLAGS } from "../../../cli/deno_flags.ts";
 import type { BotsTask, BotsWord } from "./bots_protocol.ts";
 import type { PackedLatencies } from "../results/samples.ts";
 import type { Cleanup } from "../../harness/cleanup.ts";
@@ -33,7 +33,7 @@ export type BotsOutcome =
 /** The command line of the bots' process on each runtime. */
 const COMMANDS: Readonly<Record<RuntimeName, readonly string[]>> = {
   deno: [
-    ...["run", "--quiet", "--no-prompt", "--unstable-net", DENO_MEMORY_FLAGS],
+    ...[...RUN_FLAGS, BOTS_MEMORY_FLAGS],
     ...["--allow-net", "--allow-run", "--allow-env", "--allow-sys", "--allow-read"],
   ],
   bun: ["run"],
