@@ -16,6 +16,7 @@ import type { OverdueProcess, OwedProcess, UnreachableProcess } from "./cluster/
 import { CoarseClock } from "./timing/coarse_clock.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { isForWantOfDescriptors, seesDescriptors } from "./accept/descriptor_look.ts";
+import { DueWrites } from "./flow/due_writes.ts";
 import { FairReader } from "./flow/fair_reader.ts";
 import { LameDuck } from "./shutdown/lame_duck.ts";
 import type { Borrower } from "./lending/borrower.ts";
@@ -255,6 +256,7 @@ export class Server {
       inputDefence: this.#memory.input,
       ceiling: this.#memory.ceiling,
       replies: new Replies(),
+      dueWrites: new DueWrites(this.#scheduler),
       receiptDesk: new ReceiptDesk({ runtime, budget, clock, turns: this.#scheduler }),
       throttle,
       access: new AccessRules(access),

@@ -13,6 +13,13 @@ const MAX_JOINED_BYTES = 64 * 1024;
  */
 const MAX_JOINED_BYTES_IN_NEED = 4 * 1024;
 
+/**
+ * Pieces of no more than so many bytes are gathered for one write, up to so many in all: larger ones cost
+ * more to copy than their write does.
+ */
+const MAX_PIECE_BYTES = 4 * 1024;
+const MAX_GATHERED_BYTES = 32 * 1024;
+
 /** Taken chunks stay in front of the queue's array until they are this many and the larger part. */
 const MIN_COMPACTION = 64;
 
@@ -67,7 +74,12 @@ export class Outbox {
 
   /** True while nothing waits and nothing is in flight. */
   get isEmpty(): boolean {
-    return this.#inFlight === undefined;
+    return this.#inFlight === undefined && this.#queue === undefined;
+  }
+
+  /** Whether the kernel hasn't taken all yet that was sent, but for what was gathered since. */
+  get isInFlight(): boolean {
+    return this.#inFlight !== undefined;
   }
 
   /** When the peer last took a byte of what waits, on the server's coarse clock. */
@@ -78,18 +90,60 @@ export class Outbox {
 
   /** Sends the chunk after everything that waits. True: nothing waits now. */
   send(chunk: SharedChunk): boolean {
-    if (this.#inFlight === undefined) {
+    if (this.isEmpty) {
       if (this.#connection.write(chunk.bytes)) return true;
       this.#progressMs = this.#context.clock.nowMs;
       this.#putInFlight(chunk);
-    } else {
-      this.#queue ??= [];
-      this.#queue.push(chunk);
-      this.#queuedBytes += chunk.bytes.byteLength;
+      chunk.retain();
+      this.#enqueuedBytes += chunk.bytes.byteLength;
+      return false;
     }
+    this.#enqueue(chunk);
+    return this.flush();
+  }
+
+  /**
+   * Keeps a small chunk for the next {@linkcode flush}, or what is sent before, unless something is in
+   * flight or enough is kept.
+   *
+   * @returns Whether it's kept.
+   */
+  gather(chunk: SharedChunk): boolean {
+    const { byteLength } = chunk.bytes;
+    const most = Math.min(MAX_GATHERED_BYTES, this.#softBytes / 8);
+    const isKept = this.#inFlight === undefined && byteLength <= MAX_PIECE_BYTES &&
+      this.#queuedBytes + byteLength <= most;
+    if (!isKept) return false;
+    if (this.#queue === undefined) this.#progressMs = this.#context.clock.nowMs;
+    this.#enqueue(chunk);
+    return true;
+  }
+
+  /** Sends what was gathered. True: nothing waits now. */
+  flush(): boolean {
+    return this.#inFlight === undefined && this.#writeQueue();
+  }
+
+  #enqueue(chunk: SharedChunk): void {
+    this.#queue ??= [];
+    this.#queue.push(chunk);
+    this.#queuedBytes += chunk.bytes.byteLength;
     chunk.retain();
     this.#enqueuedBytes += chunk.bytes.byteLength;
-    return false;
+  }
+
+  /** Writes what waits, as far as the kernel takes it. True: nothing waits now. */
+  #writeQueue(): boolean {
+    while (this.#queue !== undefined) {
+      const chunk = this.#takeNext(this.#queue);
+      if (!this.#connection.write(chunk.bytes)) {
+        this.#progressMs = this.#context.clock.nowMs;
+        this.#putInFlight(chunk);
+        return false;
+      }
+      chunk.release();
+    }
+    return true;
   }
 
   /** What a connection that copies copies of a chunk that's in flight. */
@@ -114,18 +168,13 @@ export class Outbox {
   drained(): boolean {
     this.#endFlight();
     this.#progressMs = this.#context.clock.nowMs;
-    while (this.#queue !== undefined) {
-      const chunk = this.#takeNext(this.#queue);
-      if (!this.#connection.write(chunk.bytes)) {
-        this.#putInFlight(chunk);
-        this.#hasDrained = true;
-        if (this.#overSoftSinceMs !== 0 && this.pendingBytes <= this.#softBytes) {
-          this.#overSoftSinceMs = 0;
-        }
-        if (this.hasCaughtUp) this.#holdsSinceMs = 0;
-        return false;
+    if (!this.#writeQueue()) {
+      this.#hasDrained = true;
+      if (this.#overSoftSinceMs !== 0 && this.pendingBytes <= this.#softBytes) {
+        this.#overSoftSinceMs = 0;
       }
-      chunk.release();
+      if (this.hasCaughtUp) this.#holdsSinceMs = 0;
+      return false;
     }
     this.#hasDrained = false;
     this.#overSoftSinceMs = 0;

@@ -7,6 +7,7 @@ import type { Holder } from "../shares/holder.ts";
 import { CLOSE_LINGER_MS, STALL_MS } from "../limits.ts";
 import { Outbox } from "../flow/outbox.ts";
 import type { SessionContext } from "./session_context.ts";
+import type { DueConnection } from "../flow/due_writes.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 import type { Pace, Subscriber } from "../topics/subscriber.ts";
 
@@ -28,7 +29,7 @@ type ClientState = "securing" | "open" | "ending" | "yielding" | "closing" | "go
  * client says is the {@linkcode Session}'s, which is this one's only heir: one object for a
  * connection, so that an idle one costs little.
  */
-export abstract class ClientConnection implements Subscriber {
+export abstract class ClientConnection implements Subscriber, DueConnection {
   /** Where the server keeps this; the server's own. */
   slot = -1;
   /** The address that its places count for, and its slot there; see `Occupant`. */
@@ -55,6 +56,8 @@ export abstract class ClientConnection implements Subscriber {
   protected abstract get isLegacy(): boolean;
   /** Looks at the deadlines of a client that is listened to. */
   protected abstract sweepSilence(nowMs: number): void;
+  /** Whether several topics may have something for it at the same time. */
+  protected abstract get hasSeveralTopics(): boolean;
   /** Ends all subscriptions. */
   protected abstract leaveTopics(deliverRest: boolean): void;
   /** The topics it's subscribed to, the oldest subscription first. */
@@ -131,8 +134,15 @@ export abstract class ClientConnection implements Subscriber {
 
   // What its topics tell.
 
-  deliver(chunk: SharedChunk): Pace {
+  deliver(chunk: SharedChunk, mayWait: boolean): Pace {
     if (this.#state !== "open") return "keeps_up";
+    if (mayWait && this.hasSeveralTopics) {
+      const isFirst = this.#outbox.isEmpty;
+      if (this.#outbox.gather(chunk)) {
+        if (isFirst) this.context.dueWrites.add(this);
+        return "is_due";
+      }
+    }
     this.context.counters.writes++;
     // Deno's adapter takes each write as one that waits: what follows is for those that are behind.
     if (this.#outbox.send(chunk) || this.#outbox.holdsLittle) return "keeps_up";
@@ -147,7 +157,13 @@ export abstract class ClientConnection implements Subscriber {
   }
 
   get hasUnsent(): boolean {
-    return !this.#outbox.isEmpty;
+    return this.#outbox.isInFlight;
+  }
+
+  writeDue(): void {
+    if (this.#outbox.isEmpty) return;
+    this.context.counters.writes++;
+    if (this.#outbox.flush()) this.#closeIfDue();
   }
 
   // What the connection tells.
@@ -258,7 +274,7 @@ export abstract class ClientConnection implements Subscriber {
    */
   yieldPlace(code: ErrorCode, message: string): void {
     if (this.#state !== "open") return this.end(code, message);
-    if (!this.#outbox.isEmpty) return this.#drop(code, message);
+    if (!this.#outbox.flush()) return this.#drop(code, message);
     this.beginEnding(code, message, undefined, "yielding");
   }
 
@@ -330,7 +346,7 @@ export abstract class ClientConnection implements Subscriber {
       this.#sendNow(encodeError(this.context.timestamps.next(), reason, detail, retryAfterMs));
     }
     this.connection.resumeReading();
-    if (this.#outbox.isEmpty) this.#closeIfDue();
+    if (this.#outbox.flush()) this.#closeIfDue();
   }
 
   #sweepOutbox(nowMs: number): void {

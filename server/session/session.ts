@@ -262,6 +262,10 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     return this.decoder.isLegacy;
   }
 
+  protected get hasSeveralTopics(): boolean {
+    return this.#subscriptions.length > 1;
+  }
+
   protected get topicNames(): readonly string[] {
     return this.#subscriptions.map(({ topic }) => topic.name);
   }

@@ -5,6 +5,7 @@ import type { AccessRules } from "../access/access.ts";
 import type { Admission } from "../access/admission.ts";
 import type { Backplane } from "../cluster/backplane.ts";
 import type { Counters } from "../counters.ts";
+import type { DueWrites } from "../flow/due_writes.ts";
 import type { FairReader } from "../flow/fair_reader.ts";
 import type { Gate, WaitingPlace } from "../flow/gate.ts";
 import type { OutboxContext } from "../flow/outbox.ts";
@@ -65,6 +66,8 @@ export interface SessionContext extends OutboxContext {
   readonly inputDefence: InputGuard;
   /** Joins the answers to one client into one write. */
   readonly replies: Replies;
+  /** Where connections wait for one write of what several topics have for them. */
+  readonly dueWrites: DueWrites;
   /** Where publishers get their receipts. */
   readonly receiptDesk: ReceiptDesk;
   /** How fast each connection may publish. */

@@ -3,8 +3,8 @@ import type { Runtime } from "../../runtime/types.ts";
 /** A task that is done in slices, between which the event loop turns. */
 export interface SlicedTask {
   /**
-   * Does work of about `budget` writes, but at least of one, and returns how much it did. It is called
-   * again while {@linkcode hasMore}.
+   * Does work of about `budget` writes, but at least some, and returns how much it did; work that
+   * writes nothing may count as a part of a write. It is called again while {@linkcode hasMore}.
    */
   runSlice(budget: number): number;
   /** False when the work is done. */

@@ -12,6 +12,9 @@ import type { FairScheduler, SlicedTask } from "../timing/fair_scheduler.ts";
 /** Subscribers that may be counted for receipts in the time of one write. */
 const SUBSCRIBERS_PER_WRITE = 64;
 
+/** What leaving a chunk for a later write takes of the time of a write: none of the kernel's. */
+const WRITES_PER_PIECE = 1 / 8;
+
 /** One subscriber's place in one topic. */
 export class Subscription implements SubscriberPlace {
   readonly topic: Topic;
@@ -62,6 +65,8 @@ export class Topic implements SlicedTask {
   #cursor = 0;
   /** How many subscriptions the pass goes over: whoever came later has nothing to get from it. */
   #passLength = 0;
+  /** Whether its chunks may wait for those of other topics: where no receipt tells if they're sent. */
+  #mayWait = true;
   #endedInPass = 0;
   #isScheduled = false;
   #backlogGate: Gate | undefined;
@@ -166,6 +171,8 @@ export class Topic implements SlicedTask {
     const { chunk, first, end } = batch;
     const stop = Math.min(this.#cursor + budget, this.#passLength);
     const start = this.#cursor;
+    const mayWait = this.#mayWait;
+    let pieces = 0;
     let i = start;
     for (; i < stop; i++) {
       const subscription = subscriptions[i] as Subscription;
@@ -173,8 +180,13 @@ export class Topic implements SlicedTask {
       if (next >= end || subscription.index < 0) continue;
       subscription.next = end;
       const { subscriber } = subscription;
-      const pace = subscriber.deliver(next === first ? chunk : batch.chunkFrom(next));
-      if (pace !== "keeps_up") this.#noteBehind(subscription, pace);
+      const pace = subscriber.deliver(
+        next === first ? chunk : batch.chunkFrom(next),
+        mayWait,
+      );
+      if (pace === "keeps_up") continue;
+      if (pace === "is_due") pieces++;
+      else this.#noteBehind(subscription, pace);
     }
     this.#cursor = i;
     if (i >= this.#passLength) {
@@ -185,7 +197,7 @@ export class Topic implements SlicedTask {
       }
       this.#endPass(batch);
     }
-    return Math.max(1, i - start);
+    return Math.max(WRITES_PER_PIECE, i - start - pieces + pieces * WRITES_PER_PIECE);
   }
 
   #beginPass(): Batch | undefined {
@@ -200,6 +212,7 @@ export class Topic implements SlicedTask {
     this.#pass = batch;
     this.#passLength = this.#subscriptions.length;
     this.#cursor = 0;
+    this.#mayWait = !this.#receipts?.owesBelow(batch.end);
     this.#stragglers?.beginPass();
     return batch;
   }
@@ -289,12 +302,12 @@ export class Topic implements SlicedTask {
       if (subscription.next >= batch.end || subscription.index < 0) continue;
       const chunk = batch.chunkFrom(subscription.next);
       subscription.next = batch.end;
-      subscription.subscriber.deliver(chunk);
+      subscription.subscriber.deliver(chunk, false);
     }
     if (subscription.next >= collection.next || subscription.index < 0) return;
     const copy = new SharedChunk(collection.copyFrom(subscription.next), this.#context.budget);
     subscription.next = collection.next;
-    subscription.subscriber.deliver(copy);
+    subscription.subscriber.deliver(copy, false);
   }
 
   #vanishIfEmpty(): void {

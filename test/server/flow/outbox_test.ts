@@ -70,6 +70,16 @@ class Bench {
     return this.outbox.send(new SharedChunk(chunk, this.budget));
   }
 
+  /** Keeps a chunk for a later write, or sends it where that isn't done. */
+  gather(bytes: number): boolean {
+    const chunk = pattern(this.sent.length + 1, bytes);
+    this.sent.push(chunk);
+    const shared = new SharedChunk(chunk, this.budget);
+    if (this.outbox.gather(shared)) return true;
+    this.outbox.send(shared);
+    return false;
+  }
+
   /** The peer takes so many bytes, and the loop settles. */
   take(bytes: number): void {
     this.peer.take(bytes);
@@ -90,6 +100,8 @@ describe("an outbox", () => {
         { weight: 1, arbitrary: fc.record({ send: fc.integer({ min: 1, max: 100 * KIB }) }) },
         { weight: 2, arbitrary: fc.record({ take: fc.integer({ min: 1, max: 300 }) }) },
         { weight: 1, arbitrary: fc.record({ take: fc.integer({ min: 1, max: 150 * KIB }) }) },
+        { weight: 2, arbitrary: fc.record({ gather: fc.integer({ min: 1, max: 5 * KIB }) }) },
+        { weight: 1, arbitrary: fc.constant({ flush: true }) },
         { weight: 1, arbitrary: fc.constant({ turn: true }) },
       );
       await fc.assert(
@@ -103,11 +115,16 @@ describe("an outbox", () => {
               if ("send" in step) {
                 bench.send(step.send);
                 sentBytes += step.send;
-              } else if ("take" in step) bench.peer.take(step.take);
+              } else if ("gather" in step) {
+                bench.gather(step.gather);
+                sentBytes += step.gather;
+              } else if ("flush" in step) bench.outbox.flush();
+              else if ("take" in step) bench.peer.take(step.take);
               else bench.net.turn();
               const kernelBytes = bench.peer.byteCount + bench.peer.waitingBytes;
               assertEquals(bench.outbox.pendingBytes, sentBytes - kernelBytes);
             }
+            bench.outbox.flush();
             bench.peer.bufferBytes = 50_000;
             bench.peer.flow();
             bench.net.settle();
@@ -158,6 +175,35 @@ describe("an outbox", () => {
     bench.peer.flow();
     bench.net.settle();
     assertBytes(bench.peer.received, join(bench.sent));
+  });
+
+  it("writes at once what was gathered, in front of what is sent behind it", async () => {
+    const bench = await Bench.open(100 * KIB);
+    for (let i = 0; i < 100; i++) assertEquals(bench.gather(64), true);
+    assertEquals([bench.peer.writeCount, bench.outbox.pendingBytes], [0, 6_400]);
+    // What is kept is no more behind than what isn't there yet.
+    assertEquals([bench.outbox.isInFlight, bench.health(60_000)], [false, "fine"]);
+    assertEquals(bench.outbox.flush(), true);
+    assertEquals(bench.peer.writeCount, 1);
+    bench.gather(64);
+    assertEquals(bench.send(10), true);
+    assertEquals(bench.peer.writeCount, 2);
+    bench.peer.flow();
+    bench.net.settle();
+    assertBytes(bench.peer.received, join(bench.sent));
+    assertEquals(bench.budget.heldBytes, 0);
+  });
+
+  it("gathers nothing large, not much in all, and nothing behind what is in flight", async () => {
+    const bench = await Bench.open(100 * KIB);
+    assertEquals(bench.gather(8 * KIB), false);
+    let gathered = 0;
+    while (bench.gather(KIB)) gathered += KIB;
+    assertEquals([gathered, bench.peer.writeCount], [32 * KIB, 2]);
+    bench.send(100 * KIB);
+    assertEquals([bench.outbox.isInFlight, bench.gather(1)], [true, false]);
+    const small = await Bench.open(KIB, "at once", { maxPendingBytes: KIB, maxFrameBytes: KIB });
+    assertEquals([small.gather(65), small.gather(60)], [false, true]);
   });
 
   it("copies no chunk that is large already", async () => {
