@@ -1,33 +1,33 @@
 import type { Gate } from "../flow/gate.ts";
 import type { OwedReceipt } from "./owed_receipts.ts";
 
-/** Another process of the server, for which more waits than may although it gives no sign of life. */
+/** Another process of the server that gives no sign of life, while more waits for it than may. */
 export interface OverdueProcess {
   /** The path of its socket. */
   readonly path: string;
-  /** What waits for it, in bytes. */
+  /** Bytes that wait for it. */
   readonly owedBytes: number;
-  /** For how long it has given no sign of life, in milliseconds. */
+  /** Milliseconds for which it has given no sign of life. */
   readonly silentMs: number;
 }
 
-/** Another process of the server, which hasn't taken what it should have. */
+/** Another process of the server that hasn't taken all that was sent to it. */
 export interface OwedProcess {
   /** The path of its socket. */
   readonly path: string;
-  /** What it hasn't said that it has had, in bytes. */
+  /** Bytes that it hasn't acknowledged. */
   readonly keptBytes: number;
 }
 
-/** Another process of the server, to which a link that stood can't be had again. */
+/** Another process of the server, to which a link broke and can't be restored. */
 export interface UnreachableProcess {
   /** The path of its socket. */
   readonly path: string;
-  /** Whether it's this process that lacks something. */
+  /** True if this process lacks something, such as a descriptor. */
   readonly isOwnFault: boolean;
-  /** For how long there has been no link, in milliseconds. */
+  /** Milliseconds for which there has been no link. */
   readonly downMs: number;
-  /** Why, in words. */
+  /** The reason, in words. */
   readonly cause: string;
 }
 
@@ -36,19 +36,20 @@ export interface Backplane {
   /**
    * Hands a message that was accepted here to every other process, in the order of the calls.
    *
-   * @param micros The timestamp that it was accepted with; it's the same everywhere.
+   * @param micros Its timestamp, in microseconds since the Unix epoch; the same in all processes.
    * @param message Copied.
    */
   forward(topic: string, micros: number, message: Uint8Array): void;
   /**
-   * The same, and tells the receipt what became of the message in each of them. One that ends, or
-   * doesn't tell within {@linkcode RECEIPT_DEADLINE_MS}, is left out.
+   * The same, and adds to the receipt what became of the message in each process. A process that ends, or
+   * doesn't answer within {@linkcode RECEIPT_DEADLINE_MS}, is left out.
    *
-   * @param owed Whose timestamp is the message's.
+   * @param message Copied.
+   * @param owed The receipt; its timestamp is the message's.
    */
   forwardForReceipt(topic: string, message: Uint8Array, owed: OwedReceipt): void;
-  /** Where all publishers should wait before they publish more, if they should. */
+  /** The gate where all publishers should wait now; `undefined` if they need not. */
   readonly gate: Gate | undefined;
-  /** Where publishers of a topic should wait for its readers in other processes, if they should. */
+  /** The gate where a topic's publishers should wait for its readers in other processes, if they should. */
   gateOf(topic: string): Gate | undefined;
 }

@@ -1,17 +1,17 @@
 import type { Gate, Waiter } from "../flow/gate.ts";
 import type { Topic } from "../topics/topic.ts";
 
-/** Tells another process which topics' messages it should hold. */
+/** Tells another process for which topics its publishers should wait. */
 export interface HoldEvents {
-  /** Messages to the topic should wait where they're published. */
+  /** The topic's publishers should wait in the other process. */
   onHold(topic: string): void;
-  /** They need not wait any more. */
+  /** The topic's publishers may go on. */
   onLetGo(topic: string): void;
 }
 
 /**
- * The topics of which a link should bring no more for now. What is under way of them is taken: a link
- * is read on, since what comes behind is other topics'.
+ * The topics of which a link should bring no more for now. Their messages that are under way are still
+ * taken, and the link is read on, since messages of other topics come behind them.
  */
 export class HeldTopics {
   readonly #events: HoldEvents;
@@ -21,12 +21,12 @@ export class HeldTopics {
     this.#events = events;
   }
 
-  /** Whether there is any. */
+  /** True if no topic is held. */
   get isEmpty(): boolean {
     return this.#held.size === 0;
   }
 
-  /** Holds a topic until its publishers may go on, unless it's held already. */
+  /** Holds a topic until its gate opens, unless it is held already. */
   hold(topic: Topic, gate: Gate): void {
     const { name } = topic;
     if (this.#held.has(name)) return;
@@ -38,14 +38,14 @@ export class HeldTopics {
     this.#events.onHold(name);
   }
 
-  /** The link is gone: waits for none of them any more. */
+  /** Stops waiting at all gates, because the link is gone. */
   leave(): void {
     for (const held of this.#held.values()) held.leave();
     this.#held.clear();
   }
 }
 
-/** One topic, at the gate where its publishers wait in this process. */
+/** One held topic, which waits at the gate where its publishers wait in this process. */
 class HeldTopic implements Waiter {
   readonly #topic: Topic;
   readonly #onFree: () => void;

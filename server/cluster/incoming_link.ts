@@ -12,15 +12,15 @@ import type { Receipt, ReceiptTaker } from "../topics/receipts.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 import type { Topic } from "../topics/topic.ts";
 
-/** What links need of the server they belong to. */
+/** The parts of the server that links use. */
 export interface MeshHost extends DiallingHost {
-  /** Memory for messages that arrive in pieces. */
+  /** Buffers for messages that arrive in pieces. */
   readonly buffers: BufferPool;
   /**
    * Fans out a message that another process accepted.
    *
-   * @param taker Told once it's known what became of the message here; absent where nobody wants to
-   * know.
+   * @param message Valid only during the call.
+   * @param taker Told what became of the message here; `undefined` if the publisher wants no receipt.
    * @returns The topic, if it has subscribers here.
    */
   publishForwarded(
@@ -29,23 +29,23 @@ export interface MeshHost extends DiallingHost {
     message: Uint8Array,
     taker: ReceiptTaker | undefined,
   ): Topic | undefined;
-  /** Where all messages should wait now, of whichever topic, if they should. */
+  /** The gate where messages of all topics should wait now; `undefined` if they need not. */
   publishingGate(): Gate | undefined;
-  /** Another process takes nothing, and publishers don't wait for it any more. */
+  /** Called when another process takes nothing, and publishers don't wait for it any more. */
   onStalled(): void;
-  /** More waits for such a process than may. Called once a second. */
+  /** Called once a second while more waits for such a process than may. */
   onOverdue(process: OverdueProcess): void;
-  /** What another process hasn't taken is lost, since this one ends. */
+  /** Called when this process ends before another one has taken all. */
   onDropped(process: OwedProcess): void;
 }
 
-/** What an end of a link that others dial needs. */
+/** The parts of the process that an incoming link uses. */
 export type IncomingLinkHost = MeshHost & LinkManners;
 
 /**
- * Reads what another process accepted, and tells it what became of the messages where it asks. Where a
- * topic's readers can't take more, it asks the other process to hold that topic, and reads on: a link is
- * held itself only while memory is short.
+ * The end of a link that another process has dialled. It reads the messages that the other process
+ * accepted, and answers what became of them if it is asked. If a topic's readers can't take more, it asks
+ * the other process to hold that topic, and reads on. The link itself waits only while memory is short.
  */
 export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
   readonly stream: LinkStream;
@@ -54,7 +54,7 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
   readonly #answers = new AnswerEncoder();
   readonly #held = new HeldTopics(this);
   #carrier: LinkCarrier | undefined;
-  /** Where the link waits before more is read of it. */
+  /** The gate at which the link waits, if it does. */
   #gate: Gate | undefined;
   #isGone = false;
 
@@ -67,10 +67,10 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
   /**
    * Goes on over a new connection.
    *
-   * @param position How many bytes of this end's stream the other process has had.
+   * @param position The number of bytes of this end's stream that the other process has.
    */
   carryOn(carrier: LinkCarrier, position: number): void {
-    // The other process has noticed before this one that the last one is broken.
+    // The other process has noticed first that the last connection is broken.
     if (this.stream.isCarried) this.#carrier?.destroy();
     this.#carrier = carrier;
     this.stream.greet(carrier);
@@ -78,14 +78,14 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
     if (this.#gate !== undefined) carrier.pauseReading();
   }
 
-  /** Says that this process is alive, where it makes the other one wait. To be called about once a sweep. */
+  /** Gives a sign of life if this process makes the other one wait. To be called about once a sweep. */
   sweep(): void {
     this.stream.sweep();
     if (this.#gate === undefined && this.#held.isEmpty) return;
     if (this.stream.isCarried && this.stream.pendingBytes === 0) this.#begin().appendPulse();
   }
 
-  /** The link is no more. */
+  /** Frees all memory, because the link has ended. */
   discard(): void {
     this.#isGone = true;
     this.#decoder.discard();
@@ -96,7 +96,7 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
 
   #take(bytes: Uint8Array): void {
     this.#decoder.push(bytes, this);
-    // One chunk may be several segments.
+    // One chunk may hold several segments, so the link may wait already.
     if (this.#gate !== undefined) return;
     const gate = this.#host.publishingGate();
     if (gate === undefined) return;
@@ -125,12 +125,12 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
     this.#begin().appendLetGo(topic);
   }
 
-  /** Tells the other process what became of one of its messages here. */
+  /** Answers what became of a message here. */
   answer(micros: number, receipt: Receipt): void {
     if (!this.#isGone) this.#begin().appendReceipt(micros, receipt);
   }
 
-  /** The answers of this turn, which are sent at its end. */
+  /** The answers of this turn, which are sent in the next one. */
   #begin(): AnswerEncoder {
     if (this.#answers.byteLength === 0) this.#host.runtime.nextTurn(() => this.#flush());
     return this.#answers;
@@ -142,7 +142,7 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
   }
 }
 
-/** What another process wants to know of one of its messages. */
+/** Sends another process the counts of one of its messages. */
 class AskedReceipt implements ReceiptTaker {
   readonly #micros: number;
   readonly #link: IncomingLink;

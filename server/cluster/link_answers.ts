@@ -1,13 +1,13 @@
 /**
- * What a process says to another against the direction of the messages on a link: what became of
- * them, where that was asked, and of which topics it wants no more for now. A message is named by its
- * timestamp, of which a process issues each once. Each frame begins with what it is; little-endian:
+ * The answers on a link's way back, against the direction of its messages: what became of a message, if
+ * that was asked, and for which topics publishers should wait. A message is named by its timestamp, since a
+ * process issues each timestamp once. Each frame begins with its kind; little-endian:
  *
  * ```text
- * u8 0: the process is alive, and still holds what it holds
+ * u8 0: the process is alive, and still holds the topics that it holds
  * u8 1 | f64 microseconds | u32 matched | u32 written | u32 queued | u32 evicted
  * u8 2 | u16 bytes of the topic | topic: hold what is published to it
- * u8 3 | u16 bytes of the topic | topic: let it go on
+ * u8 3 | u16 bytes of the topic | topic: let its publishers go on
  * ```
  *
  * @module
@@ -25,7 +25,7 @@ const RECEIPT_BYTES = 1 + 8 + 4 * 4;
 const TOPIC_HEADER_BYTES = 1 + 2;
 const MAX_FRAME_BYTES = TOPIC_HEADER_BYTES + MAX_TOPIC_BYTES;
 
-/** The first buffer for a turn's answers. */
+/** The first buffer for a turn's answers, in bytes. */
 const INITIAL_BYTES = 2_048;
 
 /** Collects the answers of one turn. */
@@ -40,12 +40,12 @@ export class AnswerEncoder {
     return this.#length;
   }
 
-  /** Gives a sign of life. */
+  /** Adds a sign of life. */
   appendPulse(): void {
     this.#view.setUint8(this.#reserve(1), PULSE);
   }
 
-  /** Tells what became of a message. */
+  /** Adds the counts of a message. */
   appendReceipt(micros: number, { matched, written, queued, evicted }: Receipt): void {
     const start = this.#reserve(RECEIPT_BYTES);
     const view = this.#view;
@@ -57,17 +57,17 @@ export class AnswerEncoder {
     view.setUint32(start + 21, evicted, true);
   }
 
-  /** Asks for no more messages to a topic. */
+  /** Asks the other process to make a topic's publishers wait. */
   appendHold(topic: string): void {
     this.#appendTopic(HOLD, topic);
   }
 
-  /** Asks for them again. */
+  /** Lets a topic's publishers go on. */
   appendLetGo(topic: string): void {
     this.#appendTopic(LET_GO, topic);
   }
 
-  /** What was collected, in a buffer of its own. */
+  /** Takes what was collected, as a new buffer that the caller owns. */
   take(): Uint8Array {
     const bytes = this.#bytes.slice(0, this.#length);
     this.#length = 0;
@@ -82,7 +82,7 @@ export class AnswerEncoder {
     this.#bytes.set(topicBytes, start + TOPIC_HEADER_BYTES);
   }
 
-  /** @returns Where so many more bytes begin. */
+  /** @returns The offset of so many more bytes. */
   #reserve(byteLength: number): number {
     const start = this.#length;
     this.#length += byteLength;
@@ -96,38 +96,38 @@ export class AnswerEncoder {
   }
 }
 
-/** Receives the answers of a link. A sign of life is nothing but bytes. */
+/** Receives the answers of a link. A sign of life calls nothing. */
 export interface LinkAnswers {
-  /** What became of the message with this timestamp. */
+  /** The counts of the message with this timestamp. */
   onReceipt(micros: number, receipt: Receipt): void;
-  /** What is published to the topic shall wait where it's published. */
+  /** The topic's publishers should wait. */
   onHold(topic: string): void;
-  /** It need not wait any more. */
+  /** The topic's publishers may go on. */
   onLetGo(topic: string): void;
 }
 
-/** Takes answers apart, however they're split. */
+/** Cuts bytes into answers, however they are split. */
 export class AnswerDecoder {
   readonly #text = new TextDecoder("utf-8", { ignoreBOM: true });
   readonly #frame = new Uint8Array(MAX_FRAME_BYTES);
   readonly #view = new DataView(this.#frame.buffer);
   #length = 0;
 
-  /** @param sink Told each answer that is complete, in order. */
+  /** @param sink Receives each complete answer, in order. */
   push(chunk: Uint8Array, sink: LinkAnswers): void {
     for (let start = 0; start < chunk.length;) {
       const part = chunk.subarray(start, start + this.#neededBytes - this.#length);
       this.#frame.set(part, this.#length);
       this.#length += part.length;
       start += part.length;
-      // The kind tells what a frame needs, and the topic's length.
+      // A frame's kind, and its topic's length, tell how many bytes it has.
       if (this.#length < this.#neededBytes) continue;
       this.#length = 0;
       this.#deliver(sink);
     }
   }
 
-  /** How long the frame is, as far as that can be told yet. */
+  /** The frame's length in bytes, as far as it is known yet. */
   get #neededBytes(): number {
     const kind = this.#length === 0 ? PULSE : this.#view.getUint8(0);
     if (kind === PULSE) return 1;

@@ -3,21 +3,21 @@ import { LinkFault, SegmentDecoder, type SegmentSink } from "./link_segments.ts"
 import type { LinkStream } from "./link_stream.ts";
 import { Outbox, type OutboxContext } from "../flow/outbox.ts";
 
-/** The end of a link that has a connection made for it, or that takes one. */
+/** The end of a link that owns a carrier: it has dialled the connection, or accepted it. */
 export interface CarrierOwner {
   /**
-   * The other process has said who it is, and how many bytes of this process's stream it has had.
+   * Called when the other process has said its name, and how many bytes of this process's stream it has.
    *
    * @returns The stream that the connection carries from now on.
    */
   onGreeting(carrier: LinkCarrier, position: number, name: string): LinkStream;
-  /** Something of what waits has left. */
+  /** Called when some of the waiting bytes have left. */
   onDrain?(): void;
-  /** The connection is gone. Called once, last. */
+  /** Called once, last, when the connection is gone. */
   onGone(carrier: LinkCarrier, cause: Error | undefined): void;
 }
 
-/** One connection between two processes, which carries a link's stream for as long as it stands. */
+/** One connection between two processes, which carries a link's stream while it lasts. */
 export class LinkCarrier implements ConnectionHandler, SegmentSink {
   readonly outbox: Outbox;
   readonly #connection: Connection;
@@ -40,7 +40,7 @@ export class LinkCarrier implements ConnectionHandler, SegmentSink {
     this.#connection.resumeReading();
   }
 
-  /** Ends the connection when what is in flight has left. */
+  /** Ends the connection when the chunk in flight has left. */
   close(): void {
     this.#connection.close();
   }

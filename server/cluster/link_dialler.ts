@@ -5,52 +5,53 @@ import { type CarrierOwner, LinkCarrier } from "./link_carrier.ts";
 import type { LinkManners, LinkStream } from "./link_stream.ts";
 import type { OutboxContext } from "../flow/outbox.ts";
 
-/** Milliseconds before a link is dialled again: they double with each failure in a row. */
+/** Milliseconds before a link is dialled again; they double with each failure in a row. */
 const FIRST_REDIAL_MS = 10;
 const MAX_REDIAL_MS = 1_000;
 
-/** How often a link that doesn't stand is looked at, and how often that's told. */
+/** Milliseconds between two checks of a link that is down, and between two reports about it. */
 const JUDGING_INTERVAL_MS = 1_000;
 const COMPLAINT_INTERVAL_MS = 10_000;
 
-/** How a link to another process fares that didn't stand for a while. */
+/** The state of a link to another process that was down for a while. */
 export interface LinkState {
   /** The path of the other process's socket. */
   readonly path: string;
+  /** True if it stands again. */
   readonly stands: boolean;
-  /** For how long it hasn't stood, in milliseconds. */
+  /** Milliseconds for which it was, or is, down. */
   readonly downMs: number;
-  /** Why it broke, or couldn't be made to stand. */
+  /** The reason why it broke, or couldn't be connected. */
   readonly cause: string;
 }
 
-/** What links need of the server they belong to, to be dialled. */
+/** The parts of the server that dialling uses. */
 export interface DiallingHost extends OutboxContext {
   readonly runtime: Runtime;
-  /** A link has broken, or couldn't be made to stand; it's dialled again. */
+  /** Called when a link has broken, or couldn't be connected. It is dialled again. */
   onLinkFailure(error: Error): void;
-  /** How a link fares: one that doesn't stand is told every 10 s, and that it stands again. */
+  /** Called every 10 s while a link is down, and when it stands again. */
   onLinkState(state: LinkState): void;
-  /** A link that stood hasn't been to be had again for {@linkcode LINK_DEADLINE_MS}. */
+  /** Called once a second while a link that stood has been down for {@linkcode LINK_DEADLINE_MS}. */
   onUnreachable(process: UnreachableProcess): void;
 }
 
-/** What dialling needs of its process. */
+/** The parts of the process that dialling uses. */
 export type LinkDiallerHost = DiallingHost & LinkManners;
 
-/** What dialling tells the link that it's for. */
+/** The events that dialling reports to its link. */
 export interface DiallerEvents {
-  /** The link stands, for the first time or again. */
+  /** Called when the link stands, for the first time or again. */
   onStanding(): void;
-  /** Something of what waits has left. */
+  /** Called when some of the waiting bytes have left. */
   onDrain(): void;
-  /** The link is no more. Called once, last. */
+  /** Called once, last, when the link has ended. */
   onGone(): void;
 }
 
 /**
- * Keeps a link to another process standing: dials until the other process has answered, and again
- * whenever the connection breaks, for as long as that process lives.
+ * Keeps a link to another process standing. It dials until the other process answers, and again whenever
+ * the connection breaks, as long as that process lives.
  */
 export class LinkDialler implements CarrierOwner {
   readonly #path: string;
@@ -62,7 +63,7 @@ export class LinkDialler implements CarrierOwner {
   #hasStood = false;
   #isEnding = false;
   #isGone = false;
-  /** Failures in a row. */
+  /** The number of failures in a row. */
   #failures = 0;
   #error: Error | undefined;
   #downSinceMs = performance.now();
@@ -77,26 +78,26 @@ export class LinkDialler implements CarrierOwner {
     this.#events = events;
   }
 
-  /** Begins. To be called once. */
+  /** Begins to dial. To be called once. */
   start(): void {
     this.#beginDown();
     void this.#dial();
   }
 
-  /** The other process has ended: what it has said is still read, and then the link is no more. */
+  /** To be called when the other process has ended: reads what it has sent, then ends the link. */
   end(): void {
     this.#isEnding = true;
     if (this.#carrier === undefined) this.#finish();
   }
 
-  /** Ends the link when what is in flight has left. */
+  /** Ends the link when the chunk in flight has left. */
   close(): void {
     this.#isEnding = true;
     if (this.#carrier === undefined) this.#finish();
     else this.#carrier.close();
   }
 
-  /** Whether the link has broken, and nobody listens at the other process's path any more. */
+  /** True if the link has broken, and no process listens at the other process's path any more. */
   get isDeserted(): boolean {
     return this.#hasStood && !this.#stands && codeOf(this.#error) === "connection_refused";
   }

@@ -1,6 +1,6 @@
 /**
- * How messages travel between the processes of one server: length-prefixed, since they were checked
- * where they were accepted. Little-endian:
+ * The frames of messages between the processes of one server. They have a length prefix, and aren't checked
+ * again, since the process that accepted a message has checked it. Little-endian:
  *
  * ```text
  * u32 bytes of the whole frame | f64 microseconds | u8 1 where a receipt is wanted, else 0
@@ -15,7 +15,7 @@ import { FrameBuffer } from "../../protocol/framing/frame_buffer.ts";
 
 const HEADER_BYTES = 4 + 8 + 1 + 2;
 
-/** The first buffer for a turn's messages. */
+/** The first buffer for a turn's messages, in bytes. */
 const INITIAL_BYTES = 4096;
 
 /** Collects the frames of one turn. */
@@ -28,7 +28,7 @@ export class LinkEncoder {
   #topic = "";
   #topicBytes = new Uint8Array();
 
-  /** @param headerBytes How many bytes to leave free in front of what is collected. */
+  /** @param headerBytes The bytes to leave free in front of the frames. */
   constructor(headerBytes = 0) {
     this.#headerBytes = this.#length = headerBytes;
   }
@@ -57,7 +57,7 @@ export class LinkEncoder {
     this.#length = end;
   }
 
-  /** What was collected, in a buffer that nobody else writes to. */
+  /** Takes what was collected, as a new buffer that the caller owns. */
   take(): Uint8Array {
     const bytes = this.#bytes.slice(0, this.#length);
     this.#length = this.#headerBytes;
@@ -72,18 +72,18 @@ export class LinkEncoder {
   }
 }
 
-/** Whoever receives the frames of a link. */
+/** Receives the frames of a link. */
 export interface LinkFrames {
   /** @param message Valid only during the call. */
   onForwarded(topic: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void;
 }
 
-/** Takes a link's frames apart, however they're split. */
+/** Cuts a link's bytes into frames, however they are split. */
 export class LinkDecoder {
   readonly #text = new TextDecoder("utf-8", { ignoreBOM: true });
   readonly #partial: FrameBuffer;
 
-  /** @param pool Where memory for frames that come in pieces is from. */
+  /** @param pool Lends buffers for frames that come in pieces. */
   constructor(pool: BufferPool) {
     this.#partial = new FrameBuffer(Infinity, pool);
   }
@@ -102,12 +102,16 @@ export class LinkDecoder {
     this.#reserve();
   }
 
-  /** Frees what is held of a frame that isn't complete. The decoder must not be used again. */
+  /** Frees the buffer of a partial frame. The decoder must not be used again. */
   discard(): void {
     this.#partial.release();
   }
 
-  /** Goes on with the frame that has begun; how many of the chunk's bytes that takes. */
+  /**
+   * Continues the partial frame.
+   *
+   * @returns The number of the chunk's bytes that this takes.
+   */
   #continue(chunk: Uint8Array, sink: LinkFrames): number {
     const partial = this.#partial;
     let start = 0;
@@ -130,7 +134,7 @@ export class LinkDecoder {
     return end;
   }
 
-  /** Makes room for the whole frame, once its length has come. */
+  /** Makes room for the whole frame once its length is known. */
   #reserve(): void {
     const { bytes, length } = this.#partial;
     if (length >= HEADER_BYTES) this.#partial.reserve(viewOf(bytes).getUint32(0, true));

@@ -1,10 +1,10 @@
 /**
- * What goes over a connection between two processes of one server: a part of a stream that is longer
- * than the connection, and how much of the other way's stream has arrived. Little-endian:
+ * The segments that go over a connection between two processes of one server: parts of a stream that
+ * outlives the connection, and acknowledgements of the other way's stream. Little-endian:
  *
  * ```text
  * u8 0 | u32 n | n bytes of the stream
- * u8 1 | u32 8 | f64 bytes of the other way's stream that have arrived in all
+ * u8 1 | u32 8 | f64 total of the other way's bytes that have arrived
  * u8 2 | u32 8 + n | the same | n bytes of the sender's name: the first segment of each way
  * ```
  *
@@ -15,7 +15,7 @@ const DATA = 0;
 const ACKNOWLEDGEMENT = 1;
 const GREETING = 2;
 
-/** Bytes in front of a segment's own. */
+/** Bytes of a segment's header. */
 export const SEGMENT_HEADER_BYTES = 1 + 4;
 
 const POSITION_BYTES = 8;
@@ -27,15 +27,15 @@ const MAX_NAME_BYTES = 256;
 const MAX_CONTROL_BYTES = POSITION_BYTES + MAX_NAME_BYTES;
 
 /**
- * Makes a segment of bytes of the stream.
+ * Makes a data segment in place.
  *
- * @param bytes The first {@linkcode SEGMENT_HEADER_BYTES} of them are the header's, and are written to.
+ * @param bytes The first {@linkcode SEGMENT_HEADER_BYTES} are overwritten with the header.
  */
 export function sealSegment(bytes: Uint8Array): void {
   writeHeader(bytes, DATA);
 }
 
-/** A segment with a copy of these bytes of the stream. */
+/** Makes a data segment with a copy of these bytes. */
 export function dataSegment(bytes: Uint8Array): Uint8Array {
   const segment = new Uint8Array(SEGMENT_HEADER_BYTES + bytes.length);
   segment.set(bytes, SEGMENT_HEADER_BYTES);
@@ -43,40 +43,40 @@ export function dataSegment(bytes: Uint8Array): Uint8Array {
   return segment;
 }
 
-/** Tells how many bytes of the stream have arrived. */
+/** Makes a segment that says how many bytes of the stream have arrived. */
 export function acknowledgement(position: number): Uint8Array {
   return control(ACKNOWLEDGEMENT, position, "");
 }
 
-/** Tells the same, and who tells it. */
+/** Makes the first segment of a connection: the same number, and this process's name. */
 export function greeting(position: number, name: string): Uint8Array {
   return control(GREETING, position, name);
 }
 
-/** The other process has sent what it can't have meant. */
+/** The other process has sent bytes that are no valid segment. */
 export class LinkFault extends Error {
   override readonly name = "LinkFault";
 }
 
 /** Receives a connection's segments. */
 export interface SegmentSink {
-  /** The other process is the one of that name, and has had so many bytes of this process's stream. */
+  /** The other process says its name, and how many bytes of this process's stream it has. */
   onGreeting(position: number, name: string): void;
-  /** It has had so many bytes in all. */
+  /** The other process has so many bytes of this process's stream in all. */
   onAcknowledged(position: number): void;
   /** Bytes of its stream. Valid only during the call. */
   onBytes(bytes: Uint8Array): void;
 }
 
-/** Takes a connection's bytes apart, however they're split. */
+/** Cuts a connection's bytes into segments, however they are split. */
 export class SegmentDecoder {
   readonly #partial = new Uint8Array(SEGMENT_HEADER_BYTES + MAX_CONTROL_BYTES);
-  /** How many bytes there are of a header, or of a segment that isn't data. */
+  /** The bytes that have come of a header, or of a segment that isn't data. */
   #length = 0;
-  /** How many bytes of data are still to come. */
+  /** The bytes of data that are still to come. */
   #dataBytes = 0;
 
-  /** @throws {LinkFault} where they can't be what another process sends. */
+  /** @throws {LinkFault} if the bytes are no valid segment. */
   push(chunk: Uint8Array, sink: SegmentSink): void {
     for (let start = 0; start < chunk.length;) {
       const wanted = this.#dataBytes > 0 ? this.#dataBytes : this.#neededBytes - this.#length;
@@ -93,13 +93,13 @@ export class SegmentDecoder {
     }
   }
 
-  /** How long what isn't complete is, as far as that can be told yet. */
+  /** The partial segment's length in bytes, as far as it is known yet. */
   get #neededBytes(): number {
     if (this.#length < SEGMENT_HEADER_BYTES) return SEGMENT_HEADER_BYTES;
     return SEGMENT_HEADER_BYTES + viewOf(this.#partial).getUint32(1, true);
   }
 
-  /** Takes a header, and a segment that isn't data once it's whole. */
+  /** Takes a header, or a complete segment that isn't data. */
   #take(sink: SegmentSink): void {
     const view = viewOf(this.#partial);
     const kind = view.getUint8(0);

@@ -9,7 +9,7 @@ import {
 import type { Outbox, OutboxContext } from "../flow/outbox.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 
-/** Bytes that are acknowledged at once when they have arrived; fewer are with the next sweep. */
+/** So many bytes are acknowledged as soon as they have arrived; fewer with the next sweep. */
 const PROMPT_BYTES = 64 * 1024;
 
 /** A connection that carries a stream. */
@@ -17,25 +17,24 @@ export interface StreamCarrier {
   readonly outbox: Outbox;
 }
 
-/** How a process is at the ends of its links. */
+/** The settings of a process for the ends of its links. */
 export interface LinkManners {
-  /** The process's name for others. */
+  /** The name by which the other processes know this one. */
   readonly linkName: string;
   /**
-   * Whether it acknowledges at once what arrives, since a process is about to end that keeps what isn't
-   * acknowledged.
+   * True if it acknowledges at once what arrives, because a process is about to end that waits for that.
    */
   readonly isPrompt: boolean;
 }
 
-/** What one end of a link needs of its process. */
+/** The parts of its process that one end of a link uses. */
 export type LinkStreamContext = OutboxContext & LinkManners;
 
 /**
- * One end of a link between two processes: a stream of bytes each way, which outlives the connections
- * that carry it. It keeps what it sends until the other end acknowledges it. Over a new connection each
- * end says how much has arrived, and the other goes on from there: nothing is lost, and nothing comes
- * twice.
+ * One end of a link between two processes: a stream of bytes each way, which outlives the connections that
+ * carry it. Each end keeps what it sends until the other end acknowledges it. Over a new connection each end
+ * says how many bytes have arrived, and the other end goes on from there. So nothing is lost, and nothing
+ * comes twice.
  */
 export class LinkStream {
   readonly #context: LinkStreamContext;
@@ -44,51 +43,51 @@ export class LinkStream {
   /** Segments that the other end hasn't acknowledged, the oldest in front. */
   readonly #kept = new Fifo<SharedChunk>();
   #keptBytes = 0;
-  /** Bytes of the stream in front of those that are kept. */
+  /** The number of the stream's bytes in front of the kept ones. */
   #keptFrom = 0;
   #acknowledgedBytes = 0;
   #receivedBytes = 0;
-  /** How many of these the other end knows of. */
+  /** How many received bytes this end has acknowledged. */
   #toldBytes = 0;
-  /** When the last connection was lost, on the coarse clock. */
+  /** The time at which the last connection was lost, on the coarse clock. */
   #lostMs: number;
 
-  /** @param onBytes Takes bytes of the other end's stream, in order, each once. Valid only during the call. */
+  /** @param onBytes Receives the other end's bytes, in order, each once; valid only during the call. */
   constructor(context: LinkStreamContext, onBytes: (bytes: Uint8Array) => void) {
     this.#context = context;
     this.#onBytes = onBytes;
     this.#lostMs = context.clock.nowMs;
   }
 
-  /** Whether a connection carries it now. */
+  /** True while a connection carries the stream. */
   get isCarried(): boolean {
     return this.#carrier !== undefined;
   }
 
-  /** Bytes that the kernel hasn't taken; without a connection, all that are kept. */
+  /** Bytes that the kernel hasn't taken; without a connection, all kept bytes. */
   get pendingBytes(): number {
     return this.#carrier?.outbox.pendingBytes ?? this.#keptBytes;
   }
 
-  /** Whether little enough waits that those who waited for that need not wait longer. */
+  /** True if so little waits that publishers which waited for this link may go on. */
   get hasCaughtUp(): boolean {
     return this.#carrier?.outbox.hasCaughtUp ?? false;
   }
 
   /**
-   * When the other process last took a byte of what waits, on the server's coarse clock; without a
-   * connection, when that was lost.
+   * The time at which the other process last took a waiting byte, on the coarse clock; without a
+   * connection, the time at which that was lost.
    */
   get progressMs(): number {
     return this.#carrier?.outbox.progressMs ?? this.#lostMs;
   }
 
-  /** Bytes that are kept since the other end hasn't acknowledged them. */
+  /** Bytes that the other end hasn't acknowledged. */
   get keptBytes(): number {
     return this.#keptBytes;
   }
 
-  /** Sends a segment of data, as `sealSegment` and `dataSegment` make it. */
+  /** Sends a data segment that `sealSegment` or `dataSegment` made. */
   send(segment: SharedChunk): void {
     segment.retain();
     this.#kept.push(segment);
@@ -96,17 +95,17 @@ export class LinkStream {
     this.#carrier?.outbox.send(segment);
   }
 
-  /** Says over a new connection how far this end is. */
+  /** Says over a new connection how many bytes this end has. */
   greet(carrier: StreamCarrier): void {
     this.#toldBytes = this.#receivedBytes;
     this.#write(carrier, greeting(this.#receivedBytes, this.#context.linkName));
   }
 
   /**
-   * Goes on over a connection, and over no other.
+   * Goes on over this connection, and over no other.
    *
-   * @param position How many bytes of this end's stream the other end has had.
-   * @throws {LinkFault} where that can't be.
+   * @param position The number of bytes of this end's stream that the other end has.
+   * @throws {LinkFault} if that number is impossible.
    */
   carryOn(carrier: StreamCarrier, position: number): void {
     this.#acknowledge(position);
@@ -122,7 +121,7 @@ export class LinkStream {
     }
   }
 
-  /** The connection is gone; the next one carries on. */
+  /** To be called when a connection is gone; the next one carries on. */
   drop(carrier: StreamCarrier): void {
     if (this.#carrier !== carrier) return;
     this.#carrier = undefined;
@@ -140,9 +139,9 @@ export class LinkStream {
   }
 
   /**
-   * The other end says over a connection how many bytes of this end's stream it has had.
+   * Takes the other end's acknowledgement, which came over a connection.
    *
-   * @throws {LinkFault} where that can't be.
+   * @throws {LinkFault} if the number of bytes is impossible.
    */
   acknowledge(carrier: StreamCarrier, position: number): void {
     if (this.#carrier === carrier) this.#acknowledge(position);
@@ -173,7 +172,7 @@ export class LinkStream {
     if (this.#receivedBytes > this.#toldBytes) this.#tell();
   }
 
-  /** The link is no more: drops what is kept. */
+  /** Drops all kept bytes, because the link has ended. */
   discard(): void {
     for (;;) {
       const segment = this.#kept.shift();

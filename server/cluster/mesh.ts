@@ -12,22 +12,21 @@ import type { OwedReceipt } from "./owed_receipts.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 import { TopicHolds } from "./topic_holds.ts";
 
-/** What all links of a process share. */
+/** The settings that all links of a process share. */
 type LinkContext = MeshHost & { -readonly [Name in keyof LinkManners]: LinkManners[Name] };
 
 /**
- * A backplane of Unix sockets: each process listens on one of its own, and dials every other. A
- * link carries messages one way, so that each direction waits only for its own reader, and the other
- * way what became of them, where that was asked. Links outlive their connections: what one of these
- * lost, the next one brings.
+ * A backplane of Unix sockets: each process listens on one of its own, and dials every other. A link carries
+ * messages one way, so each direction waits only for its own reader, and answers the other way. Links
+ * outlive their connections: what one connection lost, the next one brings.
  */
 export class Mesh implements Backplane {
   readonly #host: MeshHost;
   /** All links to other processes, by the path of each one's socket. */
   readonly #dialled = new Map<string, OutgoingLink>();
-  /** Those that have stood. */
+  /** The links that have stood. */
   readonly #links = new Map<string, OutgoingLink>();
-  /** The links of the others, by the paths of theirs. */
+  /** The links that other processes have dialled, by the path of each one's socket. */
   readonly #incoming = new Map<string, IncomingLink>();
   /** The paths of processes that have ended: each is used once. */
   readonly #ended = new Set<string>();
@@ -65,8 +64,8 @@ export class Mesh implements Backplane {
   }
 
   /**
-   * Sends what is accepted from now on to the process that listens at `path` too. Resolves when the link
-   * stands, however long that takes.
+   * Links this process with the one that listens at `path`, so that it gets what is accepted from now on.
+   * Resolves when the link stands, however long that takes.
    *
    * @throws {Error} (rejects) if that process ends before.
    */
@@ -92,25 +91,25 @@ export class Mesh implements Backplane {
     return link.stood;
   }
 
-  /** The process that listened at `path` has ended. What it has sent is still read. */
+  /** To be called when the process that listened at `path` has ended. What it has sent is still read. */
   unlink(path: string): void {
     this.#ended.add(path);
     this.#dialled.get(path)?.end();
     this.#forgetEnded();
   }
 
-  /** From now on links say at once what has arrived, since a process that waits for that will end. */
+  /** Makes links acknowledge at once, because a process that is about to end waits for that. */
   hurry(): void {
     this.#context.isPrompt = true;
   }
 
-  /** Whether a publisher here waits for what other processes tell of its message. */
+  /** True while another process still has to answer what became of a message. */
   get awaitsReceipts(): boolean {
     for (const link of this.#links.values()) if (link.awaitsAnswers) return true;
     return false;
   }
 
-  /** True when the other processes have said that they have had all, but for those that hang. */
+  /** True when all other processes, except those that hang, have acknowledged everything. */
   get isAcknowledged(): boolean {
     if (this.#encoder.byteLength > 0) return false;
     for (const link of this.#links.values()) {
@@ -119,7 +118,7 @@ export class Mesh implements Backplane {
     return true;
   }
 
-  /** True when the other processes have said that they have had all, or have ended. */
+  /** True when all other processes have acknowledged everything, or have ended. */
   get isTaken(): boolean {
     if (this.#encoder.byteLength > 0) return false;
     for (const link of this.#links.values()) {
@@ -147,13 +146,13 @@ export class Mesh implements Backplane {
     return this.#holds.gateOf(topic);
   }
 
-  /** Looks at the deadlines. To be called about once a sweep. */
+  /** Acts on deadlines that have passed. To be called about once a sweep. */
   sweep(): void {
     for (const link of this.#links.values()) link.sweep();
     for (const link of this.#incoming.values()) link.sweep();
   }
 
-  /** Closes the links and stops listening. What other processes haven't taken is lost, and is told. */
+  /** Closes the links and stops listening. Reports what other processes haven't taken, which is lost. */
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const [path, link] of this.#dialled) {
@@ -194,8 +193,8 @@ export class Mesh implements Backplane {
   }
 
   /**
-   * Drops what is left of the links of processes that have ended, once all is read. One that this process
-   * hasn't dialled yet may have dialled it: where its connection breaks, it goes on over the next one.
+   * Drops the links of processes that have ended, once all is read. A link stays while its process lives,
+   * also if its connection is broken: it goes on over the next one.
    */
   #forgetEnded(): void {
     for (const [path, link] of this.#incoming) {

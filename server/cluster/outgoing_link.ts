@@ -7,32 +7,33 @@ import type { Receipt } from "../topics/receipts.ts";
 import type { SharedChunk } from "../flow/shared_chunk.ts";
 import type { TopicHolder, TopicHolds } from "./topic_holds.ts";
 
-/** What an outgoing link tells the mesh that it belongs to. */
+/** The events that an outgoing link reports to its mesh. */
 export interface LinkEvents {
-  /** It stands, for the first time or again. */
+  /** Called when the link stands, for the first time or again. */
   onStanding(): void;
-  /** Those who waited for it need not wait longer. */
+  /** Called when publishers that waited for it may go on. */
   onCaughtUp(): void;
-  /** The other process has given no sign of life for a second, although it has something to do. */
+  /** Called when the other process has given no sign of life for a second, although it has work to do. */
   onStalled(): void;
   /**
-   * It's owed more than may wait for a process that gives no sign of life. Called once a second while
-   * that is so.
+   * Called once a second while more waits for the other process than may, and it gives no sign of life.
    *
-   * @param silentMs For how long it has given none.
+   * @param owedBytes The bytes that wait.
+   * @param silentMs Milliseconds for which it has given no sign of life.
    */
   onOverdue(owedBytes: number, silentMs: number): void;
-  /** It's no more. Called once, last. */
+  /** Called once, last, when the link has ended. */
   onGone(): void;
 }
 
 /**
- * The way of the messages that this process accepts to one other process, and of what becomes of them
- * there, where that is asked. A process that ends, or doesn't tell in time, is left out. Where a
- * connection breaks, the next one goes on where it stopped.
+ * The end of a link that this process has dialled. It carries the messages that this process accepts to one
+ * other process, and brings back what became of them there, if that is asked. A process that ends, or
+ * doesn't answer in time, is left out of receipts. If a connection breaks, the next one goes on where it
+ * stopped.
  *
- * Publishers wait for the other process while it reads, or says that it's alive. When it does neither
- * for a second, they go on, and what they send is kept for it up to a bound.
+ * Publishers wait for the other process while it reads, or says that it is alive. When it does neither for
+ * a second, they go on, and what they send is kept for it, up to a bound.
  */
 export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
   /** Resolves when it stands for the first time; rejects when the other process ends before. */
@@ -43,11 +44,11 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
   readonly #events: LinkEvents;
   readonly #context: LinkDiallerHost;
   readonly #holds: TopicHolds;
-  /** The receipts to which the other process has something to add, by timestamp, the oldest in front. */
+  /** Receipts to which the other process has to add its counts, by timestamp, the oldest in front. */
   readonly #awaited = new Map<number, OwedReceipt>();
-  /** How many topics the other process holds. */
+  /** The number of topics that the other process holds. */
   #heldCount = 0;
-  /** When the other process last said anything, on the coarse clock. */
+  /** The time at which the other process last sent anything, on the coarse clock. */
   #heardMs: number;
   #isStalled = false;
   #overdueMs = -Infinity;
@@ -57,8 +58,8 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
   /**
    * Dials the other process.
    *
-   * @param path Where it listens.
-   * @param holds Where publishers wait for topics that the other process holds.
+   * @param path The path of its socket.
+   * @param holds Makes publishers wait for topics that the other process holds.
    */
   constructor(path: string, context: LinkDiallerHost, holds: TopicHolds, events: LinkEvents) {
     this.#events = events;
@@ -69,7 +70,7 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
       this.#stand = resolve;
       this.#fall = reject;
     });
-    // It may be of no interest any more by then.
+    // A rejection that no caller awaits must not end this process.
     this.stood.catch(() => {});
     this.#stream = new LinkStream(context, (bytes) => this.#take(bytes));
     this.#dialler = new LinkDialler(path, this.#stream, context, this);
@@ -80,50 +81,50 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
     return this.#stream.pendingBytes;
   }
 
-  /** Bytes that the other process hasn't said that it has had. */
+  /** Bytes that the other process hasn't acknowledged. */
   get keptBytes(): number {
     return this.#stream.keptBytes;
   }
 
-  /** Whether the other process has said that it has had all. */
+  /** True if the other process has acknowledged everything. */
   get isAcknowledged(): boolean {
     return this.keptBytes === 0;
   }
 
-  /** Whether the link has broken, and the other process listens no more: it has ended, or is about to. */
+  /** True if the link has broken and the other process doesn't listen: it has ended, or is about to. */
   get isDeserted(): boolean {
     return this.#dialler.isDeserted;
   }
 
-  /** Whether the other process has given no sign of life for a second, with something to do. */
+  /** True while the other process has given no sign of life for a second, although it has work to do. */
   get isStalled(): boolean {
     return this.#isStalled;
   }
 
-  /** Whether all publishers should wait before there is more for it. */
+  /** True while all publishers should wait for this link. */
   get isFull(): boolean {
     const { pendingBytes } = this;
     if (!this.#isStalled) return pendingBytes > MAX_COLLECTED_BYTES;
     return pendingBytes > maxOwedFor(this.#context.limits);
   }
 
-  /** @param segment As `sealSegment` makes it. */
+  /** @param segment A data segment that `sealSegment` made. */
   send(segment: SharedChunk): void {
     this.#stream.send(segment);
   }
 
-  /** Whether the other process is still to tell what became of a message. */
+  /** True while the other process still has to answer what became of a message. */
   get awaitsAnswers(): boolean {
     return this.#awaited.size > 0;
   }
 
-  /** Lets the other process add to a receipt, for a message that is about to be sent. */
+  /** Makes a receipt wait for the other process's counts. Its message is about to be sent. */
   awaitAnswer(owed: OwedReceipt): void {
     owed.awaitOneMore();
     this.#awaited.set(owed.micros, owed);
   }
 
-  /** Looks at the deadlines. To be called about once a sweep. */
+  /** Acts on deadlines that have passed. To be called about once a sweep. */
   sweep(): void {
     this.#leaveOutOverdue();
     this.#stream.sweep();
@@ -146,7 +147,7 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
     this.#events.onOverdue(pendingBytes, silentMs);
   }
 
-  /** The other process has ended: what it has said is still read, and then the link is no more. */
+  /** To be called when the other process has ended: reads what it has sent, then ends the link. */
   end(): void {
     this.#dialler.end();
   }
@@ -163,7 +164,7 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
 
   onReceipt(micros: number, receipt: Receipt): void {
     const owed = this.#awaited.get(micros);
-    // It may have been left out.
+    // The other process may have been left out already.
     if (owed === undefined) return;
     this.#awaited.delete(micros);
     owed.take(receipt);
@@ -182,7 +183,7 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
   onStanding(): void {
     this.#stand();
     this.#events.onStanding();
-    // What has waited may have left at once.
+    // Waiting bytes may have left at once.
     if (this.#stream.hasCaughtUp) this.#events.onCaughtUp();
   }
 
@@ -200,7 +201,7 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
     this.#events.onGone();
   }
 
-  /** Leaves the other process out where it hasn't told in time. */
+  /** Leaves the other process out of receipts that it hasn't answered in time. */
   #leaveOutOverdue(): void {
     const { nowMs } = this.#context.clock;
     for (const [micros, owed] of this.#awaited) {

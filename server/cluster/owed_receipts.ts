@@ -4,20 +4,20 @@ import type { ReceiptDesk } from "../topics/receipt_desk.ts";
 import type { Receipt, ReceiptTaker } from "../topics/receipts.ts";
 
 /**
- * A receipt that a publisher is owed: the sum of what was told of its message so far, by the topic in
- * this process and by every other process.
+ * A receipt that a publisher is owed: the sum of the counts so far, of the topic in this process and of
+ * every other process.
  */
 export class OwedReceipt implements Receipt, ReceiptTaker {
   /** The message's timestamp. */
   readonly micros: number;
-  /** Since when it's owed, on the coarse clock. */
+  /** The time since which it is owed, on the coarse clock. */
   readonly sinceMs: number;
   matched = 0;
   written = 0;
   queued = 0;
   evicted = 0;
   readonly #queue: ReceiptQueue;
-  /** How many places are still to tell; this process is one. */
+  /** The number of processes that still have to count, this one included. */
   #missing = 1;
 
   constructor(micros: number, sinceMs: number, queue: ReceiptQueue) {
@@ -26,17 +26,17 @@ export class OwedReceipt implements Receipt, ReceiptTaker {
     this.#queue = queue;
   }
 
-  /** Whether all places have told, or are left out. */
+  /** True when all processes have counted, or are left out. */
   get isSettled(): boolean {
     return this.#missing === 0;
   }
 
-  /** One more place is to tell. */
+  /** Waits for one more process. */
   awaitOneMore(): void {
     this.#missing++;
   }
 
-  /** One place tells what became of the message there. */
+  /** Adds one process's counts. */
   take({ matched, written, queued, evicted }: Receipt): void {
     this.matched += matched;
     this.written += written;
@@ -45,15 +45,15 @@ export class OwedReceipt implements Receipt, ReceiptTaker {
     this.leaveOut();
   }
 
-  /** One place tells nothing any more: what isn't known isn't claimed. */
+  /** Waits no longer for one process: the receipt doesn't claim what isn't known. */
   leaveOut(): void {
     if (--this.#missing === 0) this.#queue.onSettled();
   }
 }
 
 /**
- * The receipts that one publisher is owed. They go out in the order of its messages, whichever is the
- * first to be settled.
+ * The receipts that one publisher is owed. They go out in the order of its messages, whichever is settled
+ * first.
  */
 export class ReceiptQueue {
   readonly #owed = new Fifo<OwedReceipt>();
@@ -63,15 +63,15 @@ export class ReceiptQueue {
   #isReady = false;
 
   /**
-   * @param onReady Receipts can be taken with {@linkcode takeSettled}. Called once until they are,
-   * from inside whatever settles them.
+   * @param onReady Called when receipts can be taken with {@linkcode takeSettled}, and not again until
+   * they are. It is called by the code that settles them.
    */
   constructor(desk: ReceiptDesk, onReady: () => void) {
     this.#desk = desk;
     this.#onReady = onReady;
   }
 
-  /** How many they are. */
+  /** The number of owed receipts. */
   get size(): number {
     return this.#owed.size;
   }
@@ -81,23 +81,22 @@ export class ReceiptQueue {
     return this.#desk.bytesOf(this.#owed.size);
   }
 
-  /** Whether the publisher should wait before it's owed another one. */
+  /** True while the publisher should wait before it is owed another one. */
   get isFull(): boolean {
     return this.#owed.size >= this.#desk.maxOwed;
   }
 
   /**
-   * Where it should wait, if it should: until half of what it may be owed is given. A receipt waits
-   * for its topic's passes in this process, and for the answers of the others. A pass waits for
-   * nothing but readers, each for so long at most; an answer, or the end of the link, comes within
-   * `RECEIPT_DEADLINE_MS`, or is left out then. None of them waits for a publisher. So the gate opens
-   * by itself.
+   * The gate where the publisher should wait until half of what it may be owed is given, if it should. The
+   * gate opens by itself. A receipt waits for its topic's passes in this process, and for the answers of
+   * the others. A pass waits only for readers, each for a bounded time. An answer comes within
+   * `RECEIPT_DEADLINE_MS`, or is left out then. None of them waits for a publisher.
    */
   get gate(): Gate | undefined {
     return this.isFull ? this.#gate ??= new Gate(this.#desk.runtime) : undefined;
   }
 
-  /** Owes one for a message with this timestamp. */
+  /** Adds a receipt for the message with this timestamp. */
   owe(micros: number): OwedReceipt {
     const owed = new OwedReceipt(micros, this.#desk.nowMs, this);
     this.#owed.push(owed);
@@ -105,14 +104,14 @@ export class ReceiptQueue {
     return owed;
   }
 
-  /** One of them is settled. */
+  /** To be called when one of them is settled. */
   onSettled(): void {
     if (this.#isReady || !this.#owed.peek()?.isSettled) return;
     this.#isReady = true;
     this.#onReady();
   }
 
-  /** Takes the next one, if it may go out. To be called until there is none. */
+  /** Takes the next receipt that may go out. To be called until it returns `undefined`. */
   takeSettled(): OwedReceipt | undefined {
     if (this.#owed.peek()?.isSettled) {
       this.#desk.countOwed(-1);

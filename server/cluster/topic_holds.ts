@@ -3,7 +3,7 @@ import { Gate } from "../flow/gate.ts";
 
 /** Another process that may hold topics. */
 export interface TopicHolder {
-  /** Whether it gives no sign of life: then it holds nothing up. */
+  /** True while it gives no sign of life: then no publisher waits for it. */
   readonly isStalled: boolean;
 }
 
@@ -13,8 +13,8 @@ interface Hold {
 }
 
 /**
- * The topics whose readers in other processes can't take more just now, and where their publishers in
- * this process wait.
+ * The topics whose readers in other processes can't take more just now, and the gates where their
+ * publishers in this process wait.
  */
 export class TopicHolds {
   readonly #runtime: Runtime;
@@ -24,7 +24,7 @@ export class TopicHolds {
     this.#runtime = runtime;
   }
 
-  /** Where publishers of a topic should wait, if they should. */
+  /** The gate where a topic's publishers should wait; `undefined` if they need not. */
   gateOf(topic: string): Gate | undefined {
     if (this.#holds.size === 0) return undefined;
     const hold = this.#holds.get(topic);
@@ -49,12 +49,15 @@ export class TopicHolds {
     hold.gate.open();
   }
 
-  /** The holder has stalled: those who wait because of it go on, unless another one holds them too. */
+  /**
+   * To be called when a holder has stalled: opens the gates of its topics. Publishers that another process
+   * holds too wait again.
+   */
   pass(holder: TopicHolder): void {
     for (const { gate, holders } of this.#holds.values()) if (holders.has(holder)) gate.open();
   }
 
-  /** The holder is no more. */
+  /** Lets go all topics of a holder that has ended. */
   remove(holder: TopicHolder): void {
     for (const topic of [...this.#holds.keys()]) this.letGo(topic, holder);
   }
