@@ -8,14 +8,14 @@ import type { ServerOptions } from "./options.ts";
 
 const utf8 = new TextEncoder();
 
-/** A key of fewer characters may be guessed: 16 hexadecimal digits, of chance, are 64 bits. */
+/** A shorter key may be guessed: 16 random hexadecimal digits are 64 bits. */
 const MIN_STRONG_CHARACTERS = 16;
 
 /**
- * The access rules of a command line, with the keys and the addresses from their files.
+ * Reads the access rules of a command line, with keys and addresses from their files.
  *
- * @param warn Told in a line what is unwise about a file that can be used.
- * @throws {EnvironmentError} where a file can't be read, or holds none, or something else.
+ * @param warn Receives one line for each weakness of a file that can still be used.
+ * @throws {EnvironmentError} if a file can't be read, is empty, or holds something else.
  */
 export function readAccess(options: ServerOptions, warn: (line: string) => void): AccessOptions {
   const { publishKeyFile, subscribeKeyFile } = options;

@@ -1,5 +1,5 @@
 /**
- * What the server's command does; `main.ts` runs it.
+ * The server's command; `main.ts` runs it.
  *
  * @module
  */
@@ -28,25 +28,27 @@ import { attainable, completeLimits, serve } from "../serve.ts";
 import { Supervisor } from "../workers/supervisor.ts";
 import { readIdentity } from "./tls_files.ts";
 
-/** A signal counts as the second one only this long after the first: one Ctrl-C may arrive thrice. */
+/**
+ * Milliseconds after which a further signal counts as a second one: one Ctrl-C may arrive three times.
+ */
 const SECOND_SIGNAL_MS = 500;
 
-/** How long a stop takes at most, and on top of `--drain-seconds`. */
+/** The most milliseconds that a stop takes, on top of `--drain-seconds`. */
 const STOP_WITHIN_MS = 10_000;
 
 /** Signals that stop the server. */
 type StopSignal = "SIGINT" | "SIGTERM";
 
-/** How long the end waits for whoever reads the log. */
+/** Milliseconds for which the process waits at its end for the log's reader. */
 const LAST_LINES_MS = 500;
 
-/** What a stop leaves of its time for that, and for a loop that is busy. */
+/** Milliseconds of a stop's time that are left for the log, and for a busy event loop. */
 const LAST_MOMENTS_MS = 700;
 
 /**
  * Runs the server until a signal stops it.
  *
- * @param args What follows the script's name.
+ * @param args The arguments behind the script's name.
  * @returns The process's exit status.
  */
 export async function main(args: readonly string[]): Promise<number> {
@@ -82,12 +84,12 @@ function run(options: ServerOptions): Promise<number> {
 async function runAlone(options: ServerOptions): Promise<number> {
   const { host, port, tls, drainMs } = options;
   demandDescriptors(1);
-  // Workers were asked for where there are none to be, or whoever started it allowed everything.
+  // The command may have more permissions than a single process needs.
   renounceChildren();
   renounce({ name: "write" });
   const limits = completeLimits(attainable(options.limits));
   const access = readAccess(options, warnOf);
-  // Before anybody is told that there is a process to signal.
+  // Before the first line names the process to signal.
   const signal = firstSignal();
   const runtime = await detectRuntime();
   const identity = tls === undefined ? {} : { tls: await readIdentity(runtime, tls, warnOf) };
@@ -125,7 +127,7 @@ async function runWorkers(options: ServerOptions): Promise<number> {
   const starting = supervisor.start();
   const started = await Promise.race([starting, signal]);
   if (typeof started === "string") {
-    // The workers that don't come up any more are no failure.
+    // Workers that don't come up during a stop are no failure.
     starting.catch(() => {});
     await logStop(
       started,
@@ -135,7 +137,7 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     );
     return 0;
   }
-  // Clients are the workers' business; this process may start others, and so speaks with none.
+  // This process may start others, so it must not be reachable: only workers speak with clients.
   renounce({ name: "net" });
   const reloader = reloadOnHangups(runtime, options, supervisor);
   listenFor("SIGUSR2", () => supervisor.roll());
@@ -152,9 +154,9 @@ async function runWorkers(options: ServerOptions): Promise<number> {
 }
 
 /**
- * Stops, and logs when that begins and when it's done.
+ * Stops, and logs when the stop begins and when it is done.
  *
- * @param signal What asked for it.
+ * @param signal The signal that asked for it.
  */
 async function logStop(
   signal: StopSignal,
@@ -171,7 +173,7 @@ async function logStop(
   logger.info("stopped after {seconds} s", { seconds });
 }
 
-/** Waits for a stop, but no longer than so many milliseconds: the process then ends without it. */
+/** Waits for a stop, for so many milliseconds at most; the process then ends anyway. */
 async function within(ms: number, stopping: Promise<void>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const patience = new Promise<true>((resolve) => timer = setTimeout(() => resolve(true), ms));
@@ -196,18 +198,18 @@ function reloadOnHangups(
   return reloader;
 }
 
-/** What one process by itself does on SIGUSR2. */
+/** Answers SIGUSR2 in a server without workers. */
 function sayThatNothingRolls(): void {
   getLogger("hotwheels").warn(
-    "got SIGUSR2, which replaces workers while the server runs, and this one has none: start it with " +
-      "--workers 2 or more, or restart it; it serves on as it is",
+    "got SIGUSR2, which replaces workers while the server runs, but this server has none: start it " +
+      "with --workers 2 or more, or restart it; it serves on as it is",
   );
 }
 
 /**
- * Resolves on the first SIGINT or SIGTERM; the second ends the process.
+ * Resolves on the first SIGINT or SIGTERM; the second one ends the process.
  *
- * @param onSecond What to do before it does.
+ * @param onSecond Called before the second one ends the process.
  */
 function firstSignal(onSecond: () => void = () => {}): Promise<StopSignal> {
   return new Promise((resolve) => {

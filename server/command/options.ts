@@ -19,30 +19,30 @@ import { DEFAULT_LIMITS, type Limits, minMemoryBytes } from "../limits.ts";
 import { LOG_LEVELS, type LogLevel } from "../log/log.ts";
 import type { TlsFiles } from "./tls_files.ts";
 
-/** What the command line asks for. */
+/** The parsed command line. */
 export type ServerCommand =
   | { readonly does: "serve"; readonly options: ServerOptions }
   | Question;
 
-/** Where and how the server runs. */
+/** The options of a server's command line. */
 export interface ServerOptions {
   readonly host: string;
   readonly port: number;
-  /** How many processes share the port. */
+  /** The number of processes that share the port. */
   readonly workers: number;
-  /** The files of the certificate and its key, where the server speaks TLS. */
+  /** The files of the certificate and its key; `undefined` for plain TCP. */
   readonly tls: TlsFiles | undefined;
   readonly logLevel: LogLevel;
   /** Blocks of addresses that may publish. */
   readonly publishFrom: readonly string[] | undefined;
   readonly subscribeFrom: readonly string[] | undefined;
-  /** Files of further ones, one a line. */
+  /** Files with further blocks, one on each line. */
   readonly publishFromFile: string | undefined;
   readonly subscribeFromFile: string | undefined;
-  /** Files of keys, one a line. */
+  /** Files with keys, one on each line. */
   readonly publishKeyFile: string | undefined;
   readonly subscribeKeyFile: string | undefined;
-  /** Milliseconds over which a stop closes the connections; `undefined` for as many as they need. */
+  /** Milliseconds over which a stop closes the connections; `undefined` for the default. */
   readonly drainMs: number | undefined;
   /** The limits that the command line sets. */
   readonly limits: Partial<Limits>;
@@ -85,14 +85,14 @@ const VALUE_FLAGS = [
 
 type ValueFlag = typeof VALUE_FLAGS[number];
 
-/** An hour: whoever waits for a longer stop has forgotten it. */
+/** An hour. A longer time is most likely a mistake. */
 const MAX_DRAIN_SECONDS = 3_600;
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 
-/** What `--help` prints. */
+/** The text that `--help` prints. */
 export const HELP = `Hotwheels: a Janus publish/subscribe server over TCP.
 
 Usage:
@@ -105,17 +105,17 @@ Where:
   --port PORT          the port (default 8081; 0 lets the system choose one)
   --workers N          share the port among N processes (default 1), or auto for
                        one a core; 64 at most, either way. Each has a descriptor
-                       limit of its own. Linux only; elsewhere one process serves
+                       limit of its own. Linux only; elsewhere one serves
 
 TLS, for all connections:
-  --tls-cert FILE      the certificate, with those between it and its root, as
-                       PEM
+  --tls-cert FILE      the certificate and the intermediate ones up to its root,
+                       as PEM
   --tls-key FILE       its private key, as PEM
 
-Limits, of all workers together. Workers lend each other what one doesn't need,
-except memory (--max-total-pending-bytes, --max-memory), of which each has its
-share, and descriptors: one that has none left refuses, though others may have
-some:
+Limits, of all workers together. Workers lend each other places that they don't
+need. They can't lend memory, of which each has its share
+(--max-total-pending-bytes, --max-memory), nor descriptors: a worker without
+free descriptors refuses connections, even if others have some:
   --max-connections N  connections at once (default: what the descriptor limit
                        leaves)
   --max-connections-per-ip N
@@ -131,41 +131,39 @@ some:
   --max-topics-total N topics that have subscribers at once; a topic counts once
                        on each worker that has it (default 100000)
   --max-pending-bytes B
-                       what may wait for one connection at once (default
+                       bytes that may wait for one connection at once (default
                        8388608)
   --soft-pending-bytes B
-                       what may wait for one connection for longer than
+                       bytes that may wait for one connection for longer than
                        --soft-pending-time (default 1048576)
   --soft-pending-time TIME
                        see --soft-pending-bytes (default 10s)
   --max-total-pending-bytes B
-                       what all connections together may make the server hold in
-                       memory, a message for many subscribers counted once
-                       (default 268435456, or a quarter of --max-memory where
-                       that is less)
-  --max-memory B       the memory that the server may take, garbage and all, at
-                       least 134217728 for each process (default: three quarters
-                       of what the machine has, or the container; 1 GiB where
-                       that isn't known). Near it, the server collects garbage,
-                       then reads less, then closes who holds most, then
-                       refuses connections
+                       memory that all connections together may use, in bytes; a
+                       message for many subscribers counts once (default
+                       268435456, or a quarter of --max-memory if that is less)
+  --max-memory B       memory that the server may take in bytes, garbage
+                       included, at least 134217728 for each process (default:
+                       three quarters of what the machine or the container has;
+                       1 GiB if that isn't known). Near it, the server collects
+                       garbage, then reads less, then closes the clients that
+                       hold most, then refuses connections
 
-Who may do what (default: everybody everything; with addresses and keys it takes
-both):
+Access (default: everybody may publish and subscribe; with addresses and keys a
+client needs both):
   --publish-from CIDR,...
                        addresses that may publish, such as
                        10.0.0.0/8,2001:db8::/32
   --subscribe-from CIDR,...
                        the same for subscribing
   --publish-from-file FILE
-                       further addresses, one a line; what follows a # is a
-                       comment
+                       further addresses, one on each line; a # begins a comment
   --subscribe-from-file FILE
                        the same for subscribing
   --publish-key-file FILE
-                       keys in UTF-8, one a line; a line that begins with # is
-                       a comment, a key that begins so is written \\# there. A
-                       client must authenticate with one before it publishes
+                       keys in UTF-8, one on each line. A line that begins with
+                       # is a comment; write a key that begins with # as \\#. A
+                       client must authenticate with a key before it publishes
   --subscribe-key-file FILE
                        the same for subscribing
   --max-wrong-keys N   wrong keys from one address in a minute; then all its
@@ -178,12 +176,12 @@ Of each connection:
 
 Deadlines, such as 800ms, 5s, 5m or 1h:
   --write-deadline TIME
-                       what waits for a connection may stand still so long
-                       (default 10s)
+                       a connection is closed if it takes no byte of what waits
+                       for it for so long (default 10s)
   --ping-after TIME    a client that is silent so long gets a PING (default 30s)
-  --idle-timeout TIME  and is closed after so much more silence; a new
-                       connection has as long for its first complete frame
-                       (default 30s)
+  --idle-timeout TIME  a client that stays silent for so long after a PING is
+                       closed; a new connection has as long for its first
+                       complete frame (default 30s)
   --legacy-idle-timeout TIME
                        a subscriber that began with <regular-socket/> is closed
                        after so much silence, without a word (default: never)
@@ -194,26 +192,29 @@ Stopping:
                        0 closes them at once)
 
 Others:
-  --log-level LEVEL    debug, info, warning or error: what is logged to standard
-                       error (default info)
+  --log-level LEVEL    debug, info, warning or error: the least that is logged
+                       to standard error (default info)
   -h, --help           print this
   --version            print the version
 
-A client that passes a limit is told why in an error frame and closed; nobody
-else is affected. A client of 2009, which begins with <regular-socket/>, is
-closed without a word. SIGINT or SIGTERM stops gracefully: no more connections
-are accepted, what was accepted is delivered, clients are told server_shutdown
-and when to come back, and the process ends with status 0, within 10 s and
---drain-seconds. A second signal, half a second later or more, ends it at once.
+A client that passes a limit gets an error frame with the reason and is closed;
+no other client is affected. A client of 2009, which begins with
+<regular-socket/>, is closed without an error frame.
 
-SIGHUP has the files of keys, addresses and the certificate read again, and
-does nothing else. New connections get what is new, live ones keep what they
-have. What can't be read or used is logged, and the old stays in force.
+SIGINT or SIGTERM stops gracefully: the server accepts no more connections,
+delivers what it has accepted, tells clients server_shutdown and when to come
+back, and ends with status 0, within 10 s and --drain-seconds. A second signal,
+half a second later or more, ends it at once.
 
-SIGUSR2 replaces the workers, one after the other, by what is on disk now: each
+SIGHUP reads the files of keys, addresses and the certificate again, and does
+nothing else. New connections get the new rules, live ones keep what they have.
+A file that can't be read or used is logged, and its old contents stay in force.
+
+SIGUSR2 replaces the workers, one after the other, by what is on disk now. Each
 successor serves before its predecessor is asked to end, and clients of the
-other workers notice nothing. One that doesn't come up ends this: the log says
-why, and all others serve on. The first process itself, with its flags, stays.
+other workers notice nothing. If a successor doesn't come up, no other worker
+is replaced: the log says why, and all serve on. The first process itself stays
+as it is, with its flags.
 
 The exit status is 1 when the server can't run here (port in use, no
 permission), 2 when the command line is wrong.
@@ -227,8 +228,8 @@ Examples:
 /**
  * Reads the command line.
  *
- * @param args What follows the script's name.
- * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
+ * @param args The arguments behind the script's name.
+ * @throws {UsageError} if anything in them isn't as {@linkcode HELP} says.
  */
 export function parseCommand(args: readonly string[]): ServerCommand {
   const line = new CommandLine(args, VALUE_FLAGS);
@@ -295,7 +296,7 @@ function checkMemory({ limits: { maxMemoryBytes = Infinity }, workers }: ServerO
   );
 }
 
-/** A flag's whole seconds, in milliseconds. */
+/** A flag's value in whole seconds, as milliseconds. */
 function seconds(
   line: CommandLine<ValueFlag, string>,
   name: ValueFlag,
@@ -305,7 +306,7 @@ function seconds(
   return seconds === undefined ? undefined : seconds * 1000;
 }
 
-/** A flag's time, as limits are: in whole milliseconds. */
+/** A flag's time in whole milliseconds. */
 function milliseconds(line: CommandLine<ValueFlag, string>, name: ValueFlag): number | undefined {
   const time = line.duration(name);
   return time === undefined ? undefined : Math.ceil(time);
@@ -333,7 +334,7 @@ function workerCount(text: string | undefined): number {
   throw new UsageError(`--workers must be a number or auto, not ${quote(text)}`);
 }
 
-/** The workers of `--workers auto` on a machine of so many processors. */
+/** The number of workers that `--workers auto` means on a machine with so many processors. */
 export function workersFor(processors: number): number {
   return Math.min(processors, MAX_WORKERS);
 }

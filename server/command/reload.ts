@@ -5,7 +5,7 @@ import type { AccessOptions } from "../access/access.ts";
 import type { ServerOptions } from "./options.ts";
 import { readIdentity } from "./tls_files.ts";
 
-/** What can be changed of a server that runs. */
+/** The part of a running server that can be changed. */
 export interface Reloadable {
   /** See `RunningServer.renew`. */
   renew(identity: TlsIdentity): Promise<void>;
@@ -14,8 +14,8 @@ export interface Reloadable {
 }
 
 /**
- * Reads the files of a command line again when it's asked to. The certificate and the rules of who may do
- * what change independently: a mistake in one file must not keep a certificate from being renewed.
+ * Reads the files of a command line again on request. The certificate and the access rules change
+ * independently: a mistake in a file of keys must not keep a certificate from being renewed.
  */
 export class Reloader {
   readonly #runtime: Runtime;
@@ -23,7 +23,7 @@ export class Reloader {
   readonly #server: Reloadable;
   readonly #logger: Logger;
   #reloading: Promise<void> | undefined;
-  /** It was asked again meanwhile: what it has read may be old by now. */
+  /** True if it was asked again meanwhile: what it has read may be old by now. */
   #isAskedAgain = false;
   #isStopped = false;
 
@@ -34,13 +34,13 @@ export class Reloader {
     this.#logger = logger;
   }
 
-  /** Reads the files again, and logs what came of it. */
+  /** Reads the files again, and logs the outcome. */
   reload(): void {
     this.#isAskedAgain = true;
     this.#reloading ??= this.#reloadAll();
   }
 
-  /** Nothing is read any more: the server stops. */
+  /** Stops reading, because the server stops. */
   stop(): void {
     this.#isStopped = true;
   }
@@ -74,7 +74,7 @@ export class Reloader {
     }
   }
 
-  /** @param change Throws where a file can't be read or used, and has changed nothing then. */
+  /** @param change Throws if a file can't be read or used; then it has changed nothing. */
   async #change(what: string, otherwise: string, change: () => void | Promise<void>) {
     try {
       await change();

@@ -3,21 +3,21 @@ import { counted } from "../../cli/counted.ts";
 import { isReadByAll, readTextFile } from "../../cli/text_file.ts";
 import type { Runtime, TlsIdentity } from "../../runtime/types.ts";
 
-/** Where a certificate and its key are. */
+/** The paths of a certificate and its key. */
 export interface TlsFiles {
   readonly cert: string;
   readonly key: string;
 }
 
-/** So long before its end a certificate should have been renewed. */
+/** Days before its expiry from which the server warns about a certificate. */
 const RENEWAL_DAYS = 14;
 
 const DAY_MS = 24 * 3_600_000;
 
 /**
- * Reads both, and looks whether they can be used.
+ * Reads both files, and checks that the runtime can use them.
  *
- * @param warn Told in a line what is unwise about them.
+ * @param warn Receives one line for each weakness.
  * @throws {EnvironmentError} (rejects) if one can't be read.
  * @throws {TransportError} (rejects) if they can't be used.
  */
@@ -38,7 +38,7 @@ export async function readIdentity(
   return identity;
 }
 
-/** What is to be said of the time for which certificates are valid, a line for each that isn't well. */
+/** Warnings about certificates that have expired, expire soon, or aren't valid yet: one line for each. */
 export function lifetimeWarnings(pem: string, nowMs: number): string[] {
   const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ??
     [];

@@ -1,5 +1,5 @@
 /**
- * What a supervisor and its workers say to each other, over the child process's IPC channel.
+ * The messages between a supervisor and its workers, over the child process's IPC channel.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import type { Limits } from "../limits.ts";
 import type { LogLevel } from "../log/log.ts";
 
 /**
- * A rolling upgrade starts workers of what is on disk by then, under a supervisor and beside workers that
- * are older. To be raised with each change in this module, or in what workers send each other, that the
- * other side wouldn't understand; a worker of another version ends the roll.
+ * The version of these messages. A rolling upgrade starts workers from what is on disk by then, while their
+ * supervisor and the other workers are older. Raise it with each change in this module, or in what workers
+ * send each other, that the other side wouldn't understand. A worker of another version ends the roll.
  */
 export const CONTROL_VERSION = 2;
 
-/** What a supervisor asks of a worker. */
+/** An order of a supervisor to a worker. */
 export type Order =
-  /** Begin, and listen for the other workers. The answer: none. */
+  /** Begin, and listen for the other workers. The answer is empty. */
   | {
     readonly do: "start";
     /** The supervisor's {@linkcode CONTROL_VERSION}. */
@@ -31,38 +31,37 @@ export type Order =
     /** Proves to the other workers that it's one of them; see `ProvenSockets`. */
     readonly secret: string;
     readonly limits: Limits;
-    /** How many workers the server has. */
+    /** The number of the server's workers. */
     readonly workers: number;
-    /** Connections that the worker's descriptors are enough for. */
+    /** The connections that the worker's descriptors allow. */
     readonly maxOwnConnections: number;
     readonly logLevel: LogLevel;
     /**
-     * Milliseconds over which it closes its clients' connections when it stops; `null` for as long as
-     * it takes unless somebody says.
+     * Milliseconds over which it closes its clients' connections when it stops; `null` for the default.
      */
     readonly drainMs: number | null;
-    /** Its timestamps are greater than this one, as those are that the other workers issue. */
+    /** Its timestamps must be greater than this one, as those of the other workers are. */
     readonly timestampsAfter: number;
   }
-  /** Forward to the worker that listens there. The answer comes when the link stands. */
+  /** Forward to the worker that listens at this path. The answer comes when the link stands. */
   | { readonly do: "link"; readonly socketPath: string }
-  /** The worker that listened there has ended. */
+  /** The worker that listened at this path has ended. */
   | { readonly do: "unlink"; readonly socketPath: string }
-  /** Accept clients. The answer: the {@linkcode Address}. */
+  /** Accept clients. The answer is the {@linkcode Address}. */
   | {
     readonly do: "listen";
-    /** Whether no other worker listens: then nobody else may, on the same address. */
+    /** True if no other worker listens: then no other program may listen on this address either. */
     readonly isFirst: boolean;
     readonly hostname: string;
     readonly port: number;
     readonly tls: TlsIdentity | null;
     readonly access: AccessOptions;
   }
-  /** Use another TLS identity from now on. The answer: none. */
+  /** Use another TLS identity from now on. The answer is empty. */
   | { readonly do: "renew"; readonly tls: TlsIdentity }
-  /** Use other rules of who may do what from now on. The answer: none. */
+  /** Use other access rules from now on. The answer is empty. */
   | { readonly do: "set_access"; readonly access: AccessOptions }
-  /** Accept no more clients, and forward and deliver what was accepted. */
+  /** Accept no more clients, and forward and deliver what was accepted. The answer comes when that is done. */
   | { readonly do: "drain" }
   /** Tell the clients, close their connections, and end. */
   | { readonly do: "stop" }
@@ -72,31 +71,31 @@ export type Order =
 /** An order with the number that its answer will carry. */
 export type NumberedOrder = Order & { readonly id: number };
 
-/** What the supervisor's ledger says, which wants no answer. */
+/** Notices of the supervisor's ledger, which want no answer. */
 export interface LedgerMessage {
   readonly notices: readonly Notice[];
-  /** Whether it answers the worker's last claims. */
+  /** True if they answer the worker's last claims. */
   readonly isAnswer: boolean;
 }
 
-/** What the supervisor asks or tells about who holds how many places. */
+/** The supervisor's messages about the places that addresses hold. */
 export type CensusMessage =
-  /** Say what your addresses hold. */
+  /** Send your census. */
   | { readonly census: "wanted" }
-  /** So much those of the others hold: the answer to what the worker asked. */
+  /** The censuses of the other workers, for which the worker has asked. */
   | { readonly census: readonly Census[] };
 
-/** What a worker says. */
+/** A message of a worker to its supervisor. */
 export type Report =
   | { readonly id: number; readonly done: Address | null }
   | { readonly id: number; readonly failed: string }
-  /** What it claims of the limits that hold for all workers. */
+  /** Its claims on the limits that hold for all workers. */
   | { readonly claims: readonly Claim[] }
-  /** What its addresses hold, and whether it wants to know the same of the others. */
+  /** Its census, and whether it wants those of the others. */
   | { readonly census: Census; readonly asks: boolean }
   /** Another worker gives no sign of life, and publishers wait for it. */
   | { readonly overdue: OverdueProcess }
-  /** There's no link to another worker any more, and none can be made. */
+  /** The link to another worker is down, and can't be restored. */
   | { readonly unreachable: UnreachableProcess }
-  /** Somebody asked this one worker to end. */
+  /** A signal asked this one worker to end. */
   | { readonly signal: string };

@@ -2,30 +2,30 @@ import type { Logger } from "@logtape/logtape";
 import type { OverdueProcess, UnreachableProcess } from "../cluster/backplane.ts";
 import type { WorkerProcess } from "./worker_process.ts";
 
-/** How often a worker is asked for a sign of life, and how long it may take to give one. */
+/** Milliseconds between two pings of a worker, and for its answer. */
 const PING_INTERVAL_MS = 2_000;
 const PING_DEADLINE_MS = 10_000;
 
-/** The same where others wait for it, to which it has given none for a second. */
+/** Milliseconds for its answer if other workers wait for it, and have had no sign of life for a second. */
 const EXAMINATION_MS = 2_000;
 
-/** Ends workers that give no sign of life, and those that can't be reached by others. */
+/** Ends workers that give no sign of life, and workers that others can't reach. */
 export class LivenessMonitor {
   readonly #workers: ReadonlySet<WorkerProcess>;
   readonly #logger: Logger;
-  /** Workers that are asked just now whether they only are busy. */
+  /** Workers that are being asked whether they are only busy. */
   readonly #examined = new Set<WorkerProcess>();
-  /** Workers that are ended since others can't be linked with them. */
+  /** Workers that are being ended because others can't be linked with them. */
   readonly #separated = new WeakSet<WorkerProcess>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** @param workers Those that have a process, at any time. */
+  /** @param workers The workers that have a process; the caller keeps it up to date. */
   constructor(workers: ReadonlySet<WorkerProcess>, logger: Logger) {
     this.#workers = workers;
     this.#logger = logger;
   }
 
-  /** Begins to ask the workers for signs of life, those that start too, which end without a word. */
+  /** Begins to ping the workers. Workers that start are pinged too, since they end without a message. */
   start(): void {
     this.#timer = setInterval(() => this.#pingAll(), PING_INTERVAL_MS);
   }
@@ -35,8 +35,8 @@ export class LivenessMonitor {
   }
 
   /**
-   * Ends a worker for which too much waits in another one, unless it shows that it's only busy; also
-   * where it shows that again and again.
+   * Ends a worker for which too much waits in another one, unless it answers, and so is only busy. After
+   * {@linkcode PING_DEADLINE_MS} of silence towards the other worker it is ended in any case.
    */
   async examine({ path, owedBytes, silentMs }: OverdueProcess): Promise<void> {
     const worker = this.#workerAt(path);
@@ -61,7 +61,7 @@ export class LivenessMonitor {
   separate(reporter: WorkerProcess, process: UnreachableProcess): void {
     const { path, isOwnFault, downMs, cause } = process;
     const other = this.#workerAt(path);
-    // The other one says the same of this one.
+    // Both workers report the same broken link.
     if (other === undefined || this.#separated.has(reporter) || this.#separated.has(other)) return;
     const ended = isOwnFault ? reporter : other;
     this.#separated.add(ended);
@@ -81,7 +81,7 @@ export class LivenessMonitor {
   #pingAll(): void {
     for (const worker of this.#workers) {
       const ponged = worker.order({ do: "ping" }).catch(() => {});
-      // One that starts has a deadline of its own.
+      // A worker that starts has a deadline of its own.
       if (worker.phase === "starting") continue;
       const deadline = setTimeout(() => {
         this.#logger.error("{name} gives no sign of life; it is ended", { name: worker.name });

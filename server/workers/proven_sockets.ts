@@ -12,23 +12,23 @@ import {
   TransportError,
 } from "../../runtime/types.ts";
 
-/** What either side says that the other can't know beforehand. */
+/** Bytes of the random number that each side sends, and that the other can't know beforehand. */
 const NONCE_BYTES = 32;
 const PROOF_BYTES = 32;
 
-/** How long the other side may take to prove that it knows the secret. */
+/** Milliseconds that the other side has to prove that it knows the secret. */
 const PROOF_DEADLINE_MS = 5_000;
 
-/** Strangers of this machine that may be about to prove it at once; then the oldest has to go. */
+/** Connections that may be unproven at once; with one more, the oldest is closed. */
 const MAX_UNPROVEN = 128;
 
 /**
- * A runtime whose Unix sockets link only processes that know a secret; all else is another runtime's.
+ * A runtime whose Unix sockets link only processes that know a secret. All else is done by another runtime.
  *
- * The workers' sockets have names that are no files, so that they need no directory that could be missing,
- * full, or swept away. Every user of the machine may connect to such a name, and take it when its owner
- * has died. So both sides prove that they know the secret, which they don't send, before either hears or
- * says anything else. A proof is for one socket's name, so that it can't be passed on to another worker.
+ * The workers' sockets have names that are no files, so they need no directory that could be missing, full,
+ * or swept away. But every user of the machine may connect to such a name, and take it when its owner has
+ * died. So both sides first prove that they know the secret, without sending it. A proof is bound to one
+ * socket's name, so that it can't be passed on to another worker.
  */
 export class ProvenSockets implements Runtime {
   readonly #runtime: Runtime;
@@ -100,7 +100,7 @@ export class ProvenSockets implements Runtime {
             if (isProven) return resolve(connection);
             const message = `cannot connect to ${
               JSON.stringify(path)
-            }: it isn't proven who listens`;
+            }: the process that listens hasn't proven that it is a worker`;
             reject(new TransportError("handshake_failed", message));
           },
         );
@@ -109,12 +109,12 @@ export class ProvenSockets implements Runtime {
   }
 }
 
-/** Asks for so many bytes of the other side's at a time, and returns whether they prove it. */
+/** Yields the number of bytes that it needs from the other side, and returns whether they are a proof. */
 type Exchange = Generator<number, boolean, Uint8Array>;
 
 type Send = (bytes: Uint8Array) => void;
 
-/** The exchange as the side has it that dialled. */
+/** The exchange of the side that dialled. */
 function* dialled(send: Send, secret: string, path: string): Exchange {
   const ours = randomBytes(NONCE_BYTES);
   send(ours);
@@ -126,7 +126,7 @@ function* dialled(send: Send, secret: string, path: string): Exchange {
   return true;
 }
 
-/** The exchange as the side has it that listens. */
+/** The exchange of the side that listens. */
 function* answered(send: Send, secret: string, path: string): Exchange {
   const theirs = yield NONCE_BYTES;
   const ours = randomBytes(NONCE_BYTES);
@@ -150,16 +150,16 @@ class Handshake implements ConnectionHandler {
   readonly #onOver: (isProven: boolean) => void;
   readonly #deadline: ReturnType<typeof setTimeout>;
   #owner: ConnectionHandler | undefined;
-  /** What has come and isn't used yet. */
+  /** Bytes that have come and aren't used yet. */
   #arrived = new Uint8Array(0);
-  /** What is to be sent. */
+  /** Bytes that have to be sent. */
   #unsent: Uint8Array[] = [];
   #isSending = false;
   #wantedBytes = 0;
   #isProven = false;
   #isPaused = false;
 
-  /** @param onOver Told once whether the connection has got its owner. */
+  /** @param onOver Called once; true if the other side is proven, and the connection has its owner. */
   constructor(
     connection: Connection,
     begin: (send: Send) => Exchange,
@@ -209,7 +209,7 @@ class Handshake implements ConnectionHandler {
     this.#onOver(false);
   }
 
-  /** @returns Whether the exchange goes on, or has succeeded. */
+  /** @returns False if the exchange has failed. */
   #advance({ done, value }: IteratorResult<number, boolean>): boolean {
     if (done === true && value === false) {
       this.giveUp();
@@ -228,7 +228,7 @@ class Handshake implements ConnectionHandler {
     if (!this.#isProven) return;
     if (!this.#isSending) this.#handOver();
     else if (!this.#isPaused) {
-      // The owner isn't there yet to take what may come.
+      // There is no owner yet to take further bytes.
       this.#isPaused = true;
       this.#connection.pauseReading();
     }

@@ -1,25 +1,25 @@
-/** A worker that has served for so long was well: its next death is its first one again. */
+/** After so many milliseconds of service a worker counts as well: its next death is the first again. */
 const WELL_AFTER_MS = 60_000;
 
-/** The wait before the first restart; it doubles with each further death, up to the longest. */
+/** Milliseconds before the first restart; they double with each further death, up to the longest wait. */
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 10_000;
 
-/** A worker that has died so often without ever being well isn't mended by restarts. */
+/** After so many deaths without being well, restarts don't help a worker any more. */
 export const MAX_DEATHS = 5;
 
 /**
- * When workers that died are started again. Deaths are counted for each worker by itself: one that can't
- * live says nothing about the others.
+ * Decides when workers that died are started again. It counts the deaths of each worker separately: one
+ * that can't live says nothing about the others.
  */
 export class RestartSchedule {
-  /** By name, how often a worker and its successors have died since one was well. */
+  /** The deaths of each worker and its successors since one was well, by name. */
   readonly #deaths = new Map<string, number>();
 
   /**
-   * A worker has died, or couldn't be started.
+   * Counts the death of a worker, or a failure to start it.
    *
-   * @param servedMs How long it has served; 0 for one that never did.
+   * @param servedMs Milliseconds for which it has served; 0 if it never did.
    * @returns Milliseconds to wait before its successor starts.
    */
   noteDeath(name: string, servedMs: number): number {
@@ -28,7 +28,7 @@ export class RestartSchedule {
     return Math.min(FIRST_WAIT_MS * 2 ** before, LONGEST_WAIT_MS);
   }
 
-  /** Whether each of these has died {@linkcode MAX_DEATHS} times without ever being well. */
+  /** True if each of these has died {@linkcode MAX_DEATHS} times without being well. */
   isHopeless(names: readonly string[]): boolean {
     return names.every((name) => (this.#deaths.get(name) ?? 0) >= MAX_DEATHS);
   }

@@ -1,6 +1,6 @@
 import type { Logger } from "@logtape/logtape";
 
-/** A worker, as far as it matters to a rolling upgrade. */
+/** A worker, as a rolling upgrade sees it. */
 export interface Replaceable {
   /** Its name in the log, which its successor takes over. */
   readonly name: string;
@@ -8,32 +8,32 @@ export interface Replaceable {
   readonly hasEnded: boolean;
 }
 
-/** The supervisor's part in a rolling upgrade. */
+/** The parts of the supervisor that a rolling upgrade uses. */
 export interface RollHost<Worker extends Replaceable> {
-  /** All workers that there are. */
+  /** All present workers. */
   readonly workers: Iterable<Worker>;
   /**
-   * Starts a worker that is to take the place of one which goes on to serve. Resolves when it's linked
-   * with all others and accepts clients; or with `undefined` where the one has no need of a successor,
-   * since it ends anyway and gets one then.
+   * Starts a worker that will take the place of one that still serves. Resolves when it is linked with all
+   * others and accepts clients; or with `undefined` if the predecessor is ending anyway, and gets its
+   * successor then.
    *
-   * @throws {Error} (rejects) if it doesn't come up.
+   * @throws {Error} (rejects) if the successor doesn't come up.
    */
   succeed(predecessor: Worker): Promise<Worker | undefined>;
-  /** Ends a worker gracefully whose successor serves, and resolves when its process is gone. */
+  /** Ends a worker gracefully because its successor serves. Resolves when its process is gone. */
   retire(predecessor: Worker): Promise<void>;
 }
 
 /**
- * Replaces a server's workers, one after the other, by what is on disk: so there is one more than usual
- * at most, and as many as usual serve all the time. A successor that doesn't come up, or dies before the
- * next worker's turn, ends the roll.
+ * Replaces a server's workers, one after the other, by what is on disk. So there is at most one more than
+ * usual, and as many as usual serve all the time. A successor that doesn't come up, or dies before the next
+ * worker's turn, ends the roll.
  */
 export class RollingUpgrade<Worker extends Replaceable> {
   readonly #host: RollHost<Worker>;
   readonly #logger: Logger;
   #rolling: Promise<void> | undefined;
-  /** It was asked for again meanwhile: what is on disk may be newer than the first successors. */
+  /** True if a roll was asked for meanwhile: what is on disk may be newer than the first successors. */
   #isAskedAgain = false;
   #isStopped = false;
 
@@ -42,17 +42,19 @@ export class RollingUpgrade<Worker extends Replaceable> {
     this.#logger = logger;
   }
 
-  /** Replaces all workers; during a roll, once more behind it, however often that is asked for. */
+  /** Replaces all workers. During a roll it asks for one more roll after it, however often it is called. */
   request(): void {
     const isNews = !this.#isAskedAgain;
     this.#isAskedAgain = true;
     if (this.#rolling === undefined) this.#rolling = this.#rollWhileAsked();
     else if (isNews) {
-      this.#logger.info("workers are being replaced already; all are once more, behind that");
+      this.#logger.info(
+        "workers are being replaced already; all are replaced once more after that",
+      );
     }
   }
 
-  /** No worker is replaced any more: the server stops. */
+  /** Replaces no more workers, because the server stops. */
   stop(): void {
     this.#isStopped = true;
   }

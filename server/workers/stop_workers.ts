@@ -2,31 +2,31 @@ import type { Logger } from "@logtape/logtape";
 import type { WorkerProcess } from "./worker_process.ts";
 
 /**
- * How long workers may take until all that had arrived is read and forwarded: they give it 2 s
- * themselves. One that hangs must not keep the others from telling their clients.
+ * Milliseconds that workers have until all that had arrived is read and forwarded; they take 2 s at most
+ * themselves. A worker that hangs must not keep the others from telling their clients.
  */
 const DRAIN_PATIENCE_MS = 3_000;
 
 /**
- * How long a worker may give no sign of life: the others keep what it hasn't taken until it does, and need
- * some time behind that to end.
+ * Milliseconds for which a worker may give no sign of life. Until then the others keep what it hasn't
+ * taken, and they need some time after that to end.
  */
 const HANG_PATIENCE_MS = 9_000;
 
 /**
- * How long workers may take to end, a bit more than the graceful stop takes at most, and on top of the
- * time over which they are asked to close their connections.
+ * Milliseconds that workers have to end, on top of the time over which they close their connections: a bit
+ * more than a graceful stop takes at most.
  */
 export const STOP_PATIENCE_MS = 9_700;
 
 /**
- * How much longer a worker may take which ends by itself, where another one hangs: until that goes on or is
+ * Further milliseconds for a worker that ends alone while another one hangs: until that goes on, or is
  * ended.
  */
 export const TAKING_PATIENCE_MS = 13_500;
 
 /**
- * Stops workers gracefully. Resolves when all have ended; one that takes too long is ended.
+ * Stops workers gracefully. Resolves when all have ended; a worker that takes too long is killed.
  *
  * @param drainMs Milliseconds over which they close their connections.
  */
@@ -38,10 +38,10 @@ export async function stopWorkers(
   const patience = setTimeout(() => {
     for (const worker of workers) worker.kill();
   }, STOP_PATIENCE_MS + drainMs);
-  // One that isn't up yet has no clients, and may never be.
+  // A worker that isn't up yet has no clients, and may never come up.
   for (const worker of workers) if (worker.servingSinceMs === undefined) worker.kill();
   for (const worker of workers) void endIfItHangs(worker, logger);
-  // What one worker has accepted, the others still have to deliver: none leaves before all have.
+  // The others have to deliver what one worker has accepted, so no worker leaves before all have drained.
   const drained = workers.map((worker) => worker.order({ do: "drain" }));
   await settledWithin(DRAIN_PATIENCE_MS, drained);
   for (const worker of workers) worker.order({ do: "stop" }).catch(() => {});

@@ -17,37 +17,35 @@ import { type SupervisorPlan, WorkerLauncher } from "./worker_launcher.ts";
 import type { WorkerProcess } from "./worker_process.ts";
 import { WorkerSettings } from "./worker_settings.ts";
 
-/** A signal to the whole process group reaches workers and their supervisor within this time. */
+/** Milliseconds within which a signal to the process group reaches workers and supervisor alike. */
 const GROUP_SIGNAL_MS = 100;
 
-/** How often a roll looks whether a worker that has just been started is ready to be replaced. */
+/** Milliseconds between two checks whether a worker that is starting serves, so that it can be replaced. */
 const LOOK_MS = 50;
 
-/** How long a successor has to serve before its predecessor is asked to end. */
+/** Milliseconds for which a successor must serve before its predecessor is asked to end. */
 const PROOF_MS = 1_000;
 
-/**
- * Runs a server in several processes that share the port, and starts a new one for each that dies.
- */
+/** Runs a server in several processes that share the port, and starts a new one for each that dies. */
 export class Supervisor {
-  /** Resolves with the reason when it has given up, because no worker is left and none can be started. */
+  /** Resolves with the reason when it gives up, because no worker is left and none can be started. */
   readonly gaveUp: Promise<string>;
   readonly #plan: SupervisorPlan;
   readonly #logger: Logger;
-  /** The workers' names in the log, each its successors' too. */
+  /** The workers' names in the log. A successor has its predecessor's name. */
   readonly #names: readonly string[];
-  /** Those that have a process. */
+  /** The workers that have a process. */
   readonly #workers = new Set<WorkerProcess>();
   readonly #launcher: WorkerLauncher;
   readonly #liveness: LivenessMonitor;
   readonly #settings: WorkerSettings;
   readonly #restarts = new RestartSchedule();
   readonly #upgrade: RollingUpgrade<WorkerProcess>;
-  /** The worker whose place a successor takes, from before that starts until the worker is gone. */
+  /** The worker that a roll replaces, from before its successor starts until it is gone. */
   #succeeded: WorkerProcess | undefined;
   readonly #lender: Lender<WorkerProcess>;
   readonly #censusTaker = new CensusTaker<WorkerProcess>();
-  /** Issues nothing: it knows where the workers' timestamps stand, for those to come. */
+  /** Issues no timestamps. It knows where the workers' timestamps stand, for workers to come. */
   readonly #timekeeper = new Timekeeper();
   #giveUp: (reason: string) => void = () => {};
   #stopping: Promise<void> | undefined;
@@ -85,9 +83,9 @@ export class Supervisor {
   /**
    * Starts the workers.
    *
-   * @returns Where they listen.
-   * @throws {EnvironmentError} (rejects) when they can't be started or the address can't be had, or when
-   * it's stopped meanwhile.
+   * @returns The address on which they listen.
+   * @throws {EnvironmentError} (rejects) if they can't be started, can't listen on the address, or are
+   * stopped meanwhile.
    */
   async start(): Promise<Address> {
     this.#liveness.start();
@@ -97,7 +95,7 @@ export class Supervisor {
       for (const worker of started) await this.#launcher.open(worker);
       for (const worker of started) this.#watch(worker);
     } catch (error) {
-      // What ended workers may be about to stop us.
+      // The signal that ended workers may be about to stop this process.
       await sleep(GROUP_SIGNAL_MS);
       await this.stop();
       throw new EnvironmentError((error as Error).message, { cause: error });
@@ -106,23 +104,23 @@ export class Supervisor {
   }
 
   /**
-   * Uses another TLS identity from the next handshake on, in workers to come too. Resolves when all that
-   * run have it; those that don't answer, or can't follow, get it later.
+   * Uses another TLS identity from the next handshake on, also in workers to come. Resolves when all running
+   * workers have it. Workers that don't answer, or can't use it yet, get it later.
    *
-   * @param tls One that was tried.
+   * @param tls An identity that was tried by a handshake.
    */
   async renew(tls: TlsIdentity): Promise<void> {
     await this.#settings.renew(tls, this.#workers);
   }
 
-  /** Uses other rules of who may do what, as `RunningServer.setAccess` does, in workers to come too. */
+  /** Uses other access rules, as `RunningServer.setAccess` does, also in workers to come. */
   async setAccess(access: AccessOptions): Promise<void> {
     await this.#settings.setAccess(access, this.#workers);
   }
 
   /**
    * Replaces the workers one after the other by what is on disk now, while the others serve; see
-   * {@linkcode RollingUpgrade.request}. What comes of it is logged.
+   * {@linkcode RollingUpgrade.request}. The outcome is logged.
    */
   roll(): void {
     this.#upgrade.request();
@@ -176,10 +174,10 @@ export class Supervisor {
   }
 
   /**
-   * Starts a new worker in a while. The others serve on, whatever becomes of it.
+   * Starts a new worker after a wait. The others serve on, whatever becomes of it.
    *
-   * @param what What has become of the last one.
-   * @param servedMs How long that has served.
+   * @param what Says in the log how the last one ended.
+   * @param servedMs Milliseconds for which the last one has served.
    */
   async #restart(name: string, what: string, servedMs: number): Promise<void> {
     const waitMs = this.#restarts.noteDeath(name, servedMs);
@@ -214,7 +212,7 @@ export class Supervisor {
     }
   }
 
-  /** Somebody signalled one worker: it ends gracefully, and a new one takes its place. */
+  /** Ends one worker gracefully, because it got a signal, and lets a new one take its place. */
   async #replace(worker: WorkerProcess): Promise<void> {
     await sleep(GROUP_SIGNAL_MS);
     if (this.#isStopping || worker.phase === "leaving") return;
@@ -222,7 +220,7 @@ export class Supervisor {
     await this.#end(worker);
   }
 
-  /** Lets a worker end gracefully, while the others go on. */
+  /** Ends a worker gracefully, while the others go on. */
   async #end(worker: WorkerProcess): Promise<void> {
     worker.phase = "leaving";
     await worker.order({ do: "drain" }).catch(() => {});
@@ -248,7 +246,7 @@ export class Supervisor {
       return worker;
     } catch (error) {
       worker?.kill();
-      // It may have ended meanwhile, when it had no successor but this one.
+      // The predecessor may have ended meanwhile, and this was its only successor.
       const death = predecessor.hasEnded ? await predecessor.ended : undefined;
       this.#succeeded = undefined;
       if (death !== undefined && !this.#isStopping) {
@@ -259,7 +257,7 @@ export class Supervisor {
     }
   }
 
-  /** @throws {Error} (rejects) if a worker that has begun to serve doesn't live for a while. */
+  /** Waits for {@linkcode PROOF_MS}. @throws {Error} (rejects) if the worker ends before. */
   async #prove(worker: WorkerProcess): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const proof = new Promise<void>((resolve) => timer = setTimeout(resolve, PROOF_MS));

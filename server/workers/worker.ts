@@ -27,10 +27,10 @@ import { ProvenSockets } from "./proven_sockets.ts";
 import { Server, type StopOptions } from "../server.ts";
 import { Timekeeper } from "../timing/timekeeper.ts";
 
-/** How long the end waits for whoever reads the log. */
+/** Milliseconds for which the process waits at its end for the log's reader. */
 const LAST_LINES_MS = 500;
 
-/** For so long a supervisor doesn't keep silent: it asks for a sign of life every other second. */
+/** A supervisor is never silent for so many milliseconds, since it pings every two seconds. */
 const SILENCE_MS = 10_000;
 
 const supervisorPid = process.ppid;
@@ -60,20 +60,20 @@ process.on("message", async (order: NumberedOrder | LedgerMessage | CensusMessag
   }
 });
 
-// The supervisor decides what a signal means: one to the whole process group reaches it too. Without
-// one this process is ending already, so that it's the second.
+// The supervisor decides what a signal means, since a signal to the process group reaches it too. Without
+// a supervisor this process is ending already, so the signal counts as the second one.
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => process.connected ? report({ signal }) : process.exit(1));
 }
 
-// Without a supervisor nobody would ever stop this process.
+// Without a supervisor nothing would ever stop this process.
 process.on("disconnect", leave);
-// It may have gone before anything here could hear of it.
+// The supervisor may have gone before this listener was there.
 if (!process.connected) void leave();
 
-/** The end of its channel isn't always told: Deno may miss it while a worker starts. */
+/** Ends this process if its supervisor has gone unnoticed: Deno may miss that while a worker starts. */
 function onSilence(): void {
-  // One that only stands still is no reason to leave those who are served.
+  // A supervisor that lives but stands still is no reason to leave clients.
   if (hasListened && process.ppid === supervisorPid) silence = setTimeout(onSilence, SILENCE_MS);
   else void leave();
 }

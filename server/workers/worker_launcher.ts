@@ -9,7 +9,7 @@ import type { Timekeeper } from "../timing/timekeeper.ts";
 import { type WorkerEvents, WorkerProcess } from "./worker_process.ts";
 import type { Settings, WorkerSettings } from "./worker_settings.ts";
 
-/** What a supervisor starts. */
+/** The plan of what a supervisor starts. */
 export interface SupervisorPlan extends Settings {
   readonly workers: number;
   readonly hostname: string;
@@ -17,7 +17,7 @@ export interface SupervisorPlan extends Settings {
   readonly port: number;
   /** The limits of each worker; those of connections, rates and topics hold for all together. */
   readonly limits: Limits;
-  /** Connections that one worker's descriptors are enough for. */
+  /** The connections that one worker's descriptors allow. */
   readonly maxOwnConnections: number;
   readonly logLevel: LogLevel;
   /** Milliseconds over which workers close their connections when they stop; see `Order`. */
@@ -45,14 +45,14 @@ export function startPatienceMs(workers: number): number {
   return 10_000 + 1_000 * workers;
 }
 
-/** What {@linkcode WorkerLauncher} needs of its supervisor. */
+/** The parts of the supervisor that {@linkcode WorkerLauncher} uses. */
 export interface LauncherHost {
   readonly runtime: Runtime;
   readonly plan: SupervisorPlan;
   readonly settings: WorkerSettings;
-  /** Tells where the workers' timestamps stand. */
+  /** Knows where the workers' timestamps stand. */
   readonly timekeeper: Timekeeper;
-  /** Those that have a process: the launcher keeps it so. */
+  /** The workers that have a process. The launcher keeps it up to date. */
   readonly workers: Set<WorkerProcess>;
   readonly events: WorkerEvents;
 }
@@ -60,7 +60,7 @@ export interface LauncherHost {
 /** Brings workers up: starts their processes, links them with all others, and lets them listen. */
 export class WorkerLauncher {
   readonly #host: LauncherHost;
-  /** Begins the names of the workers' sockets. A NUL in front makes a name that is no file. */
+  /** The prefix of the workers' socket names. A NUL in front makes a name that is no file. */
   readonly #socketPrefix = `\0hotwheels-${randomBytes(16).toString("hex")}-`;
   readonly #secret = randomBytes(32).toString("hex");
   readonly #starting = new Slots(startsAtOnce(availableParallelism()));
@@ -72,12 +72,12 @@ export class WorkerLauncher {
     this.#host = host;
   }
 
-  /** Where the workers listen, once one does. */
+  /** The address on which the workers listen, once one does. */
   get address(): Address | undefined {
     return this.#address;
   }
 
-  /** No worker comes up any more. */
+  /** Starts no more workers. */
   stop(): void {
     this.#isStopped = true;
   }
@@ -104,7 +104,7 @@ export class WorkerLauncher {
         worker.kill();
       }, patienceMs);
       try {
-        // It came to be while the others were asked to end.
+        // The server began to stop while this process started.
         if (this.#isStopped) throw new Error("the server is being stopped");
         await this.#begin(worker);
         return worker;
@@ -112,7 +112,7 @@ export class WorkerLauncher {
         worker.kill();
         const death = await worker.ended;
         if (isLate) throw new Error(`${name} wasn't ready within ${patienceMs / 1000} s`);
-        // A process can't help signals before its program runs, and these are meant to end nobody.
+        // Before its program runs, these signals end a process, although they are meant to end none.
         const isHarmless = death === "by SIGHUP" || death === "by SIGUSR2";
         if (!isHarmless || this.#isStopped) throw error;
       } finally {
@@ -127,13 +127,13 @@ export class WorkerLauncher {
    * @throws {Error} (rejects) if it ends, or can't listen.
    */
   async open(worker: WorkerProcess): Promise<void> {
-    // One that starts is linked when it's opened itself.
+    // A worker that is starting is linked when it is opened itself.
     const others = this.#linkable.filter((other) => other !== worker);
     await Promise.all(others.map((other) => this.#link(worker, other)));
     const { settings } = this.#host;
     const { current } = settings;
     await this.#inTurn(() => this.#listen(worker, current));
-    // It may have been told of a change before it could use that.
+    // The settings may have changed before it listened.
     await settings.catchUp(worker, current);
   }
 
@@ -168,15 +168,15 @@ export class WorkerLauncher {
     worker.phase = "linking";
   }
 
-  /** Lets one worker after the other begin to listen. */
+  /** Lets workers begin to listen one after the other. */
   #inTurn(listen: () => Promise<void>): Promise<void> {
     return this.#lastListen = this.#lastListen.catch(() => {}).then(listen);
   }
 
-  /** Lets a worker accept clients; the first one finds out whether the address is to be had. */
+  /** Lets a worker accept clients. The first one finds out whether the address is free. */
   async #listen(worker: WorkerProcess, { tls, access }: Settings): Promise<void> {
     const { plan, workers } = this.#host;
-    // A name is looked up once: workers to come need no answer, and get no other.
+    // A host name is looked up once, so that all workers get the same address.
     const { hostname, port } = this.#address?.transport === "tcp" ? this.#address : plan;
     const isFirst = ![...workers].some(({ isListening }) => isListening);
     const order = { do: "listen", hostname, port, isFirst, tls, access } as const;
@@ -186,12 +186,12 @@ export class WorkerLauncher {
     if (worker.phase === "linking") worker.phase = "serving";
   }
 
-  /** The workers that listen for the others. */
+  /** The workers that listen for other workers. */
   get #linkable(): WorkerProcess[] {
     return [...this.#host.workers].filter(({ phase }) => phase !== "starting");
   }
 
-  /** Links two workers both ways. Resolves when both links stand, or when one is not needed any more. */
+  /** Links two workers both ways. Resolves when both links stand, or when `other` has ended. */
   async #link(worker: WorkerProcess, other: WorkerProcess): Promise<void> {
     try {
       await Promise.all([
@@ -199,7 +199,7 @@ export class WorkerLauncher {
         worker.order({ do: "link", socketPath: other.socketPath }),
       ]);
     } catch (error) {
-      // One that is about to end can't be linked with, nor be told to.
+      // A worker that is about to end can't be linked.
       await Promise.race([worker.ended, other.ended]);
       if (worker.hasEnded) throw error;
     }

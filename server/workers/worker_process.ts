@@ -8,26 +8,26 @@ import type { CensusMessage, LedgerMessage, Order, Report } from "./control.ts";
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";
 
-/** How a worker's process ended, in words: `with status 1`, `by SIGKILL`. */
+/** Says how a worker's process ended: `with status 1`, `by SIGKILL`. */
 export type Death = string;
 
-/** What a worker tells by itself. */
+/** The reports that a worker sends unasked. */
 export interface WorkerEvents {
-  /** Somebody asked this one process to end. */
+  /** A signal asked this one process to end. */
   onSignal(worker: WorkerProcess): void;
-  /** It claims some of what the workers lend each other. */
+  /** It claims permits of the limits that hold for all workers. */
   onClaims(worker: WorkerProcess, claims: readonly Claim[]): void;
   /** It says that another worker gives no sign of life. */
   onOverdue(overdue: OverdueProcess): void;
   /** It says that it can't be linked with another worker any more. */
   onUnreachable(worker: WorkerProcess, unreachable: UnreachableProcess): void;
-  /** It says what its addresses hold, and may ask the same about the others'. */
+  /** It sends its census, and may ask for those of the others. */
   onCensus(worker: WorkerProcess, census: Census, asks: boolean): void;
 }
 
 /**
- * The life of a worker: it loads its program (`starting`), comes to be linked with the others and to
- * listen (`linking`), accepts clients (`serving`), and was asked to end by itself (`leaving`).
+ * The phases of a worker. `starting`: it loads its program. `linking`: it is being linked with the others,
+ * and about to listen. `serving`: it accepts clients. `leaving`: it was asked to end, while the others go on.
  */
 export type WorkerPhase = "starting" | "linking" | "serving" | "leaving";
 
@@ -35,13 +35,13 @@ export type WorkerPhase = "starting" | "linking" | "serving" | "leaving";
 export class WorkerProcess {
   /** Its name in the log. */
   readonly name: string;
-  /** For its supervisor to set. */
+  /** Set by its supervisor. */
   phase: WorkerPhase = "starting";
-  /** Whether it listens for clients. */
+  /** True while it listens for clients. */
   isListening = false;
-  /** When it began to serve, as `performance.now()` has it. */
+  /** The time at which it began to serve, by `performance.now()`. */
   servingSinceMs: number | undefined;
-  /** Where it listens for the other workers: a name that is no file. */
+  /** The name of its socket for the other workers, which is no file. */
   readonly socketPath: string;
   /** Resolves when the process has ended. */
   readonly ended: Promise<Death>;
@@ -76,7 +76,7 @@ export class WorkerProcess {
   /**
    * Starts a worker's process.
    *
-   * @param prefix Begins the name of its socket.
+   * @param prefix The prefix of its socket's name.
    * @throws {Error} (rejects) if no process can be started.
    */
   static async spawn(
@@ -114,7 +114,7 @@ export class WorkerProcess {
     return this.#calls.make(order);
   }
 
-  /** Tells what the ledger says. */
+  /** Sends the ledger's notices. */
   lend(notices: readonly Notice[], isAnswer: boolean): void {
     this.#tell({ notices, isAnswer });
   }
@@ -129,7 +129,7 @@ export class WorkerProcess {
 
   /** Ends the process at once. */
   kill(): void {
-    // Deno lets a process signal its own children, but not by their ids.
+    // Through the child object: Deno doesn't let a process signal its children by their ids.
     if (!this.#hasEnded) this.#child.kill("SIGKILL");
   }
 

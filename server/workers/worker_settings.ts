@@ -6,24 +6,24 @@ import type { Order } from "./control.ts";
 import { settledWithin } from "./stop_workers.ts";
 import type { WorkerProcess } from "./worker_process.ts";
 
-/** What workers are told when they begin to listen, and again when it changes. */
+/** The settings that workers get when they begin to listen, and again when they change. */
 export interface Settings {
-  /** Who they say they are by TLS; `null` for plain TCP. */
+  /** The TLS identity; `null` for plain TCP. */
   readonly tls: TlsIdentity | null;
-  /** Who may do what. */
+  /** The access rules. */
   readonly access: AccessOptions;
 }
 
-/** How long those who changed the settings wait for workers that don't answer. */
+/** Milliseconds for which a change of settings waits for workers that don't answer. */
 const ANSWER_PATIENCE_MS = 5_000;
 
-/** The wait before a worker that couldn't follow is told again; it doubles each time, up to the longest. */
+/** Milliseconds before a worker that failed is told again; they double each time, up to the longest. */
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
 
 /**
- * Sees to it that all workers come to have the same settings: one that hangs gets them when it goes on, one
- * that can't follow is told again, one that comes listens with them.
+ * Keeps all workers' settings the same. A worker that hangs gets them when it goes on, a worker that fails
+ * to use them is told again, and a new worker begins with them.
  */
 export class WorkerSettings {
   readonly #logger: Logger;
@@ -38,13 +38,13 @@ export class WorkerSettings {
     return this.#current;
   }
 
-  /** Uses another identity, which can be used; resolves when the workers have it, or when they are late. */
+  /** Sets another TLS identity. Resolves when all workers have it, or after {@linkcode ANSWER_PATIENCE_MS}. */
   async renew(tls: TlsIdentity, workers: Iterable<WorkerProcess>): Promise<void> {
     this.#current = { ...this.#current, tls };
     await this.#tellAll({ do: "renew", tls }, () => this.#current.tls === tls, workers);
   }
 
-  /** Uses other rules; resolves when the workers have them, or when they are late. */
+  /** Sets other access rules. Resolves when all workers have them, or after the same time. */
   async setAccess(access: AccessOptions, workers: Iterable<WorkerProcess>): Promise<void> {
     this.#current = { ...this.#current, access };
     await this.#tellAll(
@@ -55,9 +55,9 @@ export class WorkerSettings {
   }
 
   /**
-   * Tells a worker that listens what has changed while it came to.
+   * Tells a worker that has begun to listen what has changed meanwhile.
    *
-   * @param told What it was told then.
+   * @param told The settings with which it began.
    */
   async catchUp(worker: WorkerProcess, told: Settings): Promise<void> {
     const { tls, access } = this.#current;
@@ -81,14 +81,14 @@ export class WorkerSettings {
     }
   }
 
-  /** Tells a worker until it has followed, is no more, or there is something newer. */
+  /** Tells a worker until it has followed or ended, or there are newer settings. */
   async #tell(worker: WorkerProcess, order: Order, isCurrent: () => boolean): Promise<void> {
     for (let waitMs = FIRST_RETRY_MS;; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
       try {
         await worker.order(order);
         return;
       } catch (error) {
-        // One that has ended has a successor, which listens with what is current.
+        // The successor of a worker that has ended begins with the current settings.
         if (worker.hasEnded) return;
         const { message } = error as Error;
         this.#logger.error("{name} stays as it was, and is told again in {waitMs} ms: {message}", {
