@@ -1,11 +1,11 @@
 import type { ErrorCode } from "../protocol/errors.ts";
 
 /**
- * Why a session ended: a reason of the protocol's error table, or one without an error frame.
+ * The reason why a session ended: one of the protocol's error table, or one without an error frame.
  *
- * - `client_closed`: the client ended its side, or both sides had.
+ * - `client_closed`: the client ended its side.
  * - `published`: a legacy publisher kept the connection open after its message.
- * - `handshake_failed`: the peer's TLS isn't ours, or it doesn't speak TLS, or not believe us.
+ * - `handshake_failed`: the peer speaks no TLS, no version or suite of ours, or rejects our certificate.
  * - `connection_lost`: the peer aborted, or the network failed.
  */
 export type EndReason =
@@ -15,11 +15,11 @@ export type EndReason =
   | "handshake_failed"
   | "connection_lost";
 
-/** What a server has done so far, and what it holds now. */
+/** Counts of what a server has done so far, and of what it holds now. */
 export interface Counters {
-  /** Connections that are open now, those that are being closed included. */
+  /** Connections that are open now, including those that are being closed. */
   connections: number;
-  /** Connections ever accepted, those beyond the maximum included. */
+  /** Connections accepted so far, including those beyond the maximum. */
   accepted: number;
   /** Connections refused because their address had too many or made too many a second. */
   refusedByAddress: number;
@@ -35,7 +35,7 @@ export interface Counters {
   receipts: number;
   /** Messages that another process of the server accepted. */
   messagesForwarded: number;
-  /** How often a link to another process of the server broke, or couldn't be made to stand. */
+  /** How often a link to another process of the server broke, or couldn't be connected. */
   linkFailures: number;
   /** How often another process of the server took nothing for a second, and publishers went on. */
   linkStalls: number;
@@ -59,7 +59,7 @@ export interface Counters {
   readonly ended: Record<EndReason, number>;
 }
 
-/** All zeros. */
+/** Makes counters that are all 0. */
 export function newCounters(): Counters {
   return {
     connections: 0,
@@ -99,7 +99,7 @@ export function newCounters(): Counters {
   };
 }
 
-/** Whether a session that ends for this reason is told so in an error frame. */
+/** True for a reason of which the client is told in an error frame. */
 export function isErrorCode(reason: EndReason): reason is ErrorCode {
   return reason !== "client_closed" && reason !== "connection_lost" && reason !== "published" &&
     reason !== "handshake_failed";

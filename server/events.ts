@@ -3,26 +3,26 @@ import type { CeilingEvent } from "./memory/memory_ceiling.ts";
 import type { SessionEnd } from "./session/session_end.ts";
 import type { ClockEvent } from "./timing/timekeeper.ts";
 
-/** What a server tells the one who runs it. Called off the hot path; must not throw. */
+/**
+ * The events of a server, for the program that runs it. They are called outside the hot path, and must not
+ * throw. An event that is optional isn't called if it is absent.
+ */
 export interface ServerEvents {
   /** A session has begun to end. */
   onSessionEnd(end: SessionEnd): void;
   /**
-   * A publisher is made to wait because it publishes faster than one connection may. Called for the
-   * first time only; absent where nobody wants to know.
+   * The server makes a publisher wait, because it sends faster than one connection may. Called once for
+   * each connection.
    *
-   * @param publishRate What it may publish, in messages a second; `undefined`: any number, so that it
-   * sends more bytes than it may.
+   * @param publishRate The messages a second that it may publish; `undefined` if only its bytes are limited.
    */
   onThrottled?(remoteAddress: string, remotePort: number, publishRate: number | undefined): void;
   /**
-   * The process's memory is near its limit, so that the server begins to do something about it; or that
-   * is over. Absent where nobody wants to know.
+   * The server begins a step because the process's memory is near its limit, or the step is over.
    */
   onMemory?(event: CeilingEvent): void;
   /**
-   * The system's clock was set by more than a second, or has caught up with the timestamps. Absent where
-   * nobody wants to know.
+   * The system's clock was set by more than a second, or has caught up with the timestamps.
    */
   onClock?(event: ClockEvent): void;
   /** An accept failed; the server goes on. */

@@ -4,8 +4,7 @@
  * @module
  */
 
-// First, and the rest only then: loading it takes a while, and no signal that asks for something must end
-// the process in it.
+// This comes first: loading the rest takes a while, and SIGHUP or SIGUSR2 must not end the process meanwhile.
 import "../cli/early_signals.ts";
 
 if (import.meta.main) {

@@ -1,5 +1,5 @@
 /**
- * What this machine won't allow, said before clients find out.
+ * Checks before the start what this machine doesn't allow, so that clients don't find out.
  *
  * @module
  */
@@ -14,13 +14,13 @@ import { findingLine } from "../host/finding.ts";
 import { checkBacklog } from "../host/network_checks.ts";
 import { maxConnectionsFor } from "./limits.ts";
 
-/** How many clients may come at once before the server accepts the first: a usual backlog. */
+/** Clients that may come at once before the server accepts the first: a usual backlog. */
 const USUAL_BACKLOG = 512;
 
 /**
- * What keeps the server from serving as many as it's asked to, one line each.
+ * Warnings about what keeps the server from serving as many clients as it is asked to, one line each.
  *
- * @param maxConnections What the command line asks for; without it the limit follows the descriptors.
+ * @param maxConnections The connections that the command line asks for; `undefined` if it doesn't say.
  */
 export function serverWarnings(maxConnections: number | undefined, workers: number): string[] {
   const limits = readLimits();
@@ -39,10 +39,10 @@ export function serverWarnings(maxConnections: number | undefined, workers: numb
 }
 
 /**
- * Sees to it that each process has descriptors enough to serve anybody: with fewer, clients would be
- * connected and stay silent.
+ * Checks that each process has enough descriptors to serve a client. With fewer, clients would hang,
+ * connected but silent.
  *
- * @throws {EnvironmentError} where it hasn't.
+ * @throws {EnvironmentError} if it hasn't.
  */
 export function demandDescriptors(workers: number): void {
   const limit = descriptorLimit();
@@ -54,7 +54,7 @@ export function demandDescriptors(workers: number): void {
   );
 }
 
-/** Says how many connections are accepted where the descriptor limit can't be seen. */
+/** Says how many connections the server accepts if it can't find out the descriptor limit. */
 export function unknownLimit(workers: number): string {
   const most = maxConnectionsFor(undefined) * workers;
   return `the descriptor limit isn't known here, so that at most ${most} connections are accepted`;

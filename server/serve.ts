@@ -22,55 +22,55 @@ import { unknownLimit } from "./preflight.ts";
 import type { ServerEvents } from "./events.ts";
 import { Server, type StopOptions } from "./server.ts";
 
-/** How to serve; everything has a default. */
+/** The options of {@linkcode serve}. Each has a default. */
 export interface ServeOptions {
   /** The address to listen on; `0.0.0.0`, every IPv4 interface, unless given. */
   readonly hostname?: string;
   /** The port; 8081 unless given, 0 lets the system choose. */
   readonly port?: number;
-  /** Speak TLS only, as this identity; plain TCP unless given. */
+  /** The certificate and key with which it speaks TLS only; plain TCP unless given. */
   readonly tls?: TlsIdentity;
-  /** Limits other than the defaults. */
+  /** Limits that differ from the defaults. */
   readonly limits?: Partial<Limits>;
-  /** Who may publish and who may subscribe; everybody unless given. */
+  /** Rules for publishing and subscribing; every client may do both unless given. */
   readonly access?: AccessOptions;
-  /** What to do about ended sessions and failed accepts; they're logged unless given. */
+  /** Receives ended sessions, failed accepts and so on; they are logged unless given. */
   readonly events?: ServerEvents;
-  /** The runtime to serve on; the one that runs this program unless given. */
+  /** The runtime to serve on; unless given, the one that runs this program. */
   readonly runtime?: Runtime;
 }
 
 /** A server that accepts connections. */
 export interface RunningServer {
-  /** Where it listens. */
+  /** The address on which it listens. */
   readonly address: Address;
-  /** The runtime it runs on. */
+  /** The runtime on which it runs. */
   readonly runtime: Runtime;
   /** The limits in force. */
   readonly limits: Limits;
-  /** What it has done so far; live, to be read only. */
+  /** Counts of what it has done so far. They are live, and must only be read. */
   readonly counters: Readonly<Counters>;
   /**
    * Uses another TLS identity from the next handshake on; live connections keep theirs.
    *
-   * @throws {TransportError} (rejects) when it can't be used; the old one stays in use.
-   * @throws {TypeError} (rejects) when the server doesn't speak TLS.
+   * @throws {TransportError} (rejects) if the identity can't be used; the old one stays in use.
+   * @throws {TypeError} (rejects) if the server doesn't speak TLS.
    */
   renew(identity: TlsIdentity): Promise<void>;
   /**
-   * Uses other rules of who may publish and subscribe, for those who connect or authenticate from now on;
-   * what a client was allowed, it stays allowed for as long as it's connected.
+   * Uses other access rules for clients that connect or authenticate from now on. A connected client keeps
+   * what it was allowed.
    *
-   * @throws {RangeError} where an address or a key can't be one; the old rules stay in use.
+   * @throws {RangeError} if an address or a key isn't valid; the old rules stay in use.
    */
   setAccess(access: AccessOptions): void;
   /**
    * Stops gracefully: accepts no more connections, delivers what was accepted, tells clients
-   * `server_shutdown` and after what time to come back, and closes, one by one over the time given.
-   * Resolves when all connections are gone, within 10 s and that time. Idempotent: what counts is
-   * what the first call asks for.
+   * `server_shutdown` and after what time to come back, and closes them one by one over the time given.
+   * Resolves when all connections are gone, within 10 s and that time. Idempotent: only the options of
+   * the first call count.
    *
-   * @throws {RangeError} (rejects) when the time isn't a finite number of milliseconds, 0 or more.
+   * @throws {RangeError} (rejects) if the time isn't a finite number of milliseconds, 0 or more.
    */
   close(options?: StopOptions): Promise<void>;
 }
@@ -86,9 +86,9 @@ export interface RunningServer {
  * await server.close();
  * ```
  *
- * @throws {RangeError} (rejects) when a limit isn't a positive whole number, or isn't one that the
- * protocol can live with, or an address or key of `access` can't be one.
- * @throws {TransportError} (rejects) when the address can't be had.
+ * @throws {RangeError} (rejects) if a limit isn't a positive whole number, or is one with which the protocol
+ * can't work, or if an address or key of `access` isn't valid.
+ * @throws {TransportError} (rejects) if the server can't listen on the address.
  */
 export async function serve(options: ServeOptions = {}): Promise<RunningServer> {
   const runtime = options.runtime ?? await detectRuntime();
@@ -117,7 +117,7 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
 
 let isWarned = false;
 
-/** To standard error: the program that embeds the server may have set up no log. */
+/** Warns on standard error, since a program that embeds the server may have no log. */
 function warnOfUnknownLimit(): void {
   if (isWarned || descriptorLimit() !== undefined) return;
   isWarned = true;
@@ -128,10 +128,10 @@ function warnOfUnknownLimit(): void {
 }
 
 /**
- * The limits given, with no more connections than the descriptors allow, where that is known: past it
+ * The given limits, with at most as many connections as the descriptors allow, if that is known. With more,
  * clients would hang, connected but silent.
  *
- * @param workers How many processes serve together: each has a descriptor limit of its own.
+ * @param workers The number of processes that serve together: each has a descriptor limit of its own.
  */
 export function attainable(given: Partial<Limits> = {}, workers = 1): Partial<Limits> {
   const descriptors = descriptorLimit();
@@ -141,11 +141,11 @@ export function attainable(given: Partial<Limits> = {}, workers = 1): Partial<Li
 }
 
 /**
- * The limits given, and the defaults for the others.
+ * The given limits, and the defaults for all others.
  *
- * @param workers How many processes serve together: each has a descriptor limit of its own.
- * @throws {RangeError} when a limit isn't a positive whole number, or isn't one that the protocol
- * can live with.
+ * @param workers The number of processes that serve together: each has a descriptor limit of its own.
+ * @throws {RangeError} if a limit isn't a positive whole number, or is one with which the protocol can't
+ * work.
  */
 export function completeLimits(given: Partial<Limits> = {}, workers = 1): Limits {
   const maxConnections = given.maxConnections ??
@@ -160,7 +160,7 @@ export function completeLimits(given: Partial<Limits> = {}, workers = 1): Limits
     ...given,
     maxConnections,
   };
-  // Those given first: what follows from them is wrong where they are.
+  // The given limits first, since defaults that follow from a wrong one are wrong too.
   for (const [name, value] of Object.entries({ ...given, ...limits })) {
     if (value === undefined && (name === "legacyIdleMs" || name === "publishRate")) continue;
     if (Number.isSafeInteger(value) && (value as number) > 0) continue;

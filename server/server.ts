@@ -46,19 +46,18 @@ import { TokenSource } from "./access/token_source.ts";
 import { TopicRegistry } from "./topics/topic_registry.ts";
 import { FairScheduler } from "./timing/fair_scheduler.ts";
 
-/** How to stop. */
+/** The options of a stop. */
 export interface StopOptions {
   /**
-   * Milliseconds over which the closes are spread, so that clients don't come back all at once. Who
-   * isn't told yet is served as ever. Unless given, a second for every 5,000 connections, and four
-   * at most.
+   * Milliseconds over which the closes are spread, so that clients don't come back all at once. A client is
+   * served as ever until it is told. Unless given, a second for every 5,000 connections, and four at most.
    */
   readonly drainMs?: number;
 }
 
 /** A Janus server on one runtime: accepts connections and fans messages out to subscribers. */
 export class Server {
-  /** What it has done so far; live, to be read only. */
+  /** Counts of what it has done so far. They are live, and must only be read. */
   readonly counters: Readonly<Counters> = newCounters();
   readonly #runtime: Runtime;
   readonly #events: ServerEvents;
@@ -82,9 +81,9 @@ export class Server {
   #draining: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
-  /** The way to the server's other processes; absent where it has only one. */
+  /** The links to the server's other processes; `undefined` if it has only one process. */
   readonly mesh: Mesh | undefined;
-  /** What addresses hold on these; absent where it has only one. */
+  /** What addresses hold on these; `undefined` if it has only one process. */
   readonly others: OtherProcesses | undefined;
 
   constructor(
@@ -103,28 +102,28 @@ export class Server {
       lending,
       descriptorLimit,
     }: {
-      /** How many descriptors the process may have; enough for the limits unless given. */
+      /** The descriptors that the process may have; enough for the limits unless given. */
       readonly descriptorLimit?: number | undefined;
-      /** Who may publish and subscribe; everybody unless given. */
+      /** The access rules; every client may publish and subscribe unless given. */
       readonly access?: AccessOptions;
       /** A monotonic clock in milliseconds, for deadlines. */
       readonly readMs?: () => number;
-      /** What issues the timestamps. */
+      /** Issues the timestamps. */
       readonly timekeeper?: Timekeeper;
-      /** Whether other processes serve the same topics. */
+      /** True if other processes serve the same topics. */
       readonly hasMesh?: boolean;
       /**
-       * One of them gives no sign of life, and more waits for it than may: it should be ended, since
-       * publishers wait for that. Called once a second.
+       * Called once a second while one of them gives no sign of life, and more waits for it than may. It
+       * should be ended, since publishers wait for it.
        */
       readonly onOverdue?: (process: OverdueProcess) => void;
-      /** No link to one of them can be had any more: one of both should be ended. Called once a second. */
+      /** Called once a second while a link can't be restored: one of the two processes should be ended. */
       readonly onUnreachable?: (process: UnreachableProcess) => void;
-      /** A link to one of them doesn't stand, told every 10 s; or it stands again. */
+      /** Called every 10 s while a link to one of them is down, and when it stands again. */
       readonly onLinkState?: (state: LinkState) => void;
-      /** One of them hasn't taken all that was accepted here, and never will, since this one ends. */
+      /** Called when this process ends before one of them has taken all that was accepted here. */
       readonly onDropped?: (process: OwedProcess) => void;
-      /** How limits hold for those processes together; each for itself unless given. */
+      /** Shares limits with those processes; unless given, each process has its own. */
       readonly lending?: LendingOptions;
     } = {},
   ) {
@@ -202,13 +201,13 @@ export class Server {
       copies: false,
       limits,
       clock,
-      // Of its own: processes that stop reading each other for want of memory would wait for ever.
+      // A budget of its own: otherwise processes that are short of memory would wait for each other for ever.
       budget: new MemoryBudget(limits.maxTotalPendingBytes, {}),
       buffers: this.#memory.buffers,
       publishForwarded: (name, micros, message, taker) => {
         counters.messagesForwarded++;
-        // What is accepted here from now on is later, also where one process hears later than the other
-        // that the system's clock was set.
+        // Messages that are accepted here from now on are later, even if this process notices later than the
+        // other one that the system's clock was set.
         timestamps.raise(micros);
         return topics.publish(name, micros, message, taker);
       },
@@ -282,7 +281,7 @@ export class Server {
     };
   }
 
-  /** What it borrows of the limits that all of the server's processes keep, where it has several. */
+  /** Borrows permits of the limits that all processes share; `undefined` if there is only one process. */
   get borrower(): Borrower | undefined {
     return this.#shared?.borrower;
   }
@@ -292,12 +291,12 @@ export class Server {
     return this.#context.topics.size;
   }
 
-  /** Addresses that are remembered for the limits that hold for one. */
+  /** Addresses that are remembered for the limits of one address. */
   get addressCount(): number {
     return this.#admission.addressCount;
   }
 
-  /** Bytes of memory that connections make it hold now, but for {@linkcode standingBytes}. */
+  /** Bytes of memory that connections make it hold now, without {@linkcode standingBytes}. */
   get heldBytes(): number {
     return this.#memory.budget.heldBytes;
   }
@@ -310,8 +309,8 @@ export class Server {
   /**
    * Begins to accept connections. To be called once.
    *
-   * @returns Where it listens.
-   * @throws {TransportError} when the address can't be had.
+   * @returns The address on which it listens.
+   * @throws {TransportError} (rejects) if it can't listen there.
    */
   async listen(options: ListenOptions): Promise<Address> {
     this.#isSecure = this.#context.copies = options.tls !== undefined;
@@ -331,20 +330,20 @@ export class Server {
   /**
    * Uses another TLS identity from the next handshake on; live connections keep theirs.
    *
-   * @throws {TransportError} (rejects) when it can't be used; the old one stays in use.
+   * @throws {TransportError} (rejects) if the identity can't be used; the old one stays in use.
    */
   renew(identity: TlsIdentity): Promise<void> {
-    // A listener takes one at a time.
+    // A listener takes one identity at a time.
     return this.#renewing = this.#renewing.catch(() => {}).then(async () => {
       if (this.#draining === undefined) await this.#listener?.renew(identity);
     });
   }
 
   /**
-   * Uses other rules of who may publish and subscribe, for those who connect or authenticate from now on;
-   * what a client was allowed, it stays allowed for as long as it's connected.
+   * Uses other access rules for clients that connect or authenticate from now on. A connected client keeps
+   * what it was allowed.
    *
-   * @throws {RangeError} where an address or a key can't be one; the old rules stay in use.
+   * @throws {RangeError} if an address or a key isn't valid; the old rules stay in use.
    */
   setAccess(access: AccessOptions): void {
     this.#context.access = new AccessRules(access);
@@ -359,12 +358,12 @@ export class Server {
   }
 
   /**
-   * Drains, tells everyone `server_shutdown` and closes. Resolves when all connections are gone,
-   * within {@linkcode STOP_DEADLINE_MS} and `drainMs`; whoever is left then is dropped. Where other
-   * processes serve too, it waits behind that until they have taken what was accepted here, or have ended:
-   * for one that hangs 13 s at most. Idempotent.
+   * Drains, tells all clients `server_shutdown` and closes them. Resolves when all connections are gone,
+   * within {@linkcode STOP_DEADLINE_MS} and `drainMs`; connections that are left then are aborted. If other
+   * processes serve too, it then waits until they have taken what was accepted here, or have ended: for one
+   * that hangs 13 s at most. Idempotent.
    *
-   * @throws {RangeError} (rejects) when `drainMs` is negative or not finite.
+   * @throws {RangeError} (rejects) if `drainMs` is negative or not finite.
    */
   stop({ drainMs }: StopOptions = {}): Promise<void> {
     if (drainMs !== undefined && !(drainMs >= 0 && drainMs < Infinity)) {
