@@ -10,7 +10,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../cli/program.ts";
+import { findProgram, type RuntimeName } from "../cli/program.ts";
 import { answer, runCommand } from "../cli/command.ts";
 import { CommandLine } from "../cli/command_line.ts";
 import { type Finished, type Job, JobQueue } from "./runner/job_queue.ts";
@@ -110,11 +110,15 @@ function checks(): TestJob[] {
 function testJobs(files: readonly TestFile[], scratch: string): TestJob[] {
   const groups = new Map<string, TestFile[]>();
   for (const file of files) {
-    const key = file.startsServers || file.isFuzz ? file.path : dirname(file.path);
+    const key = file.startsServers || file.isFuzz
+      ? file.path
+      : `${dirname(file.path)} ${file.runtimes}`;
     groups.set(key, [...groups.get(key) ?? [], file]);
   }
   return [...groups.values()].flatMap((group, at) =>
-    RUNTIME_NAMES.map((runtime) => testJob(runtime, group, join(scratch, `${runtime}-${at}.xml`)))
+    group[0]!.runtimes.map((runtime) =>
+      testJob(runtime, group, join(scratch, `${runtime}-${at}.xml`))
+    )
   );
 }
 

@@ -7,9 +7,19 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { PROJECT_ROOT } from "../../cli/program.ts";
+import { Processors } from "./processors.ts";
 
 /** How long what a job has started may hold on to its output. */
 const STRAY_PATIENCE_MS = 5_000;
+
+/** How often it is seen whether the processors have anything to do. */
+const LOOK_MS = 500;
+
+/** A processor is free where so much of the time is idle. */
+const IDLE_SHARE = 0.25;
+
+/** However idle the machine is, jobs don't take more than so many times the slots. */
+const MOST_TIMES = 2;
 
 /** A command to run. */
 export interface Job {
@@ -29,7 +39,8 @@ export interface Finished<T extends Job> {
 }
 
 /**
- * Runs jobs in their order, as many at once as there are slots for. What they say is printed in that
+ * Runs jobs in their order, as many at once as there are slots for, and more where they leave the
+ * processors idle, since tests wait more than they work. What they say is printed in that
  * order too: the earliest one that runs is heard as it speaks, what others say is kept until then.
  */
 export class JobQueue<T extends Job> {
@@ -37,29 +48,48 @@ export class JobQueue<T extends Job> {
   readonly #started: Started[] = [];
   readonly #finished: Finished<T>[] = [];
   readonly #done = Promise.withResolvers<Finished<T>[]>();
+  readonly #processors: Processors;
   #freeSlots: number;
 
   /** @param slots A job that takes more than these runs alone. */
-  constructor(jobs: readonly T[], private readonly slots: number) {
+  constructor(jobs: readonly T[], private readonly slots: number, processors = new Processors()) {
     this.#waiting = [...jobs];
     this.#freeSlots = slots;
+    this.#processors = processors;
   }
 
   /** Runs them all; resolves with them in the order in which they ended. */
-  run(): Promise<Finished<T>[]> {
+  async run(): Promise<Finished<T>[]> {
+    const look = setInterval(() => {
+      if (this.#processors.takeIdleShare() > IDLE_SHARE) this.#startOneMore();
+    }, LOOK_MS);
     this.#startNext();
-    return this.#done.promise;
+    try {
+      return await this.#done.promise;
+    } finally {
+      clearInterval(look);
+    }
   }
 
   #startNext(): void {
-    for (let [job] = this.#waiting; job !== undefined; [job] = this.#waiting) {
-      const slots = Math.min(job.slots, this.slots);
-      if (slots > this.#freeSlots) return;
-      this.#waiting.shift();
-      this.#freeSlots -= slots;
-      this.#start(job, slots);
-    }
+    while (this.#startWithin(0));
     if (this.#started.length === 0) this.#done.resolve(this.#finished);
+  }
+
+  #startOneMore(): void {
+    this.#startWithin((MOST_TIMES - 1) * this.slots);
+  }
+
+  /** Starts the next job if it takes no more than what is free and so many more; says whether it did. */
+  #startWithin(moreSlots: number): boolean {
+    const [job] = this.#waiting;
+    if (job === undefined) return false;
+    const slots = Math.min(job.slots, this.slots);
+    if (slots > this.#freeSlots + moreSlots) return false;
+    this.#waiting.shift();
+    this.#freeSlots -= slots;
+    this.#start(job, slots);
+    return true;
   }
 
   #start(job: T, slots: number): void {

@@ -6,7 +6,7 @@
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
-import { PROJECT_ROOT } from "../../cli/program.ts";
+import { PROJECT_ROOT, RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
 import { quote, UsageError } from "../../cli/command_line.ts";
 
 /** A file of tests. */
@@ -19,6 +19,8 @@ export interface TestFile {
   readonly isFuzz: boolean;
   /** Whether it loads the machine by itself, or measures what such a load would spoil. */
   readonly isHeavy: boolean;
+  /** The runtimes that run it: one suffices where the test's own has no part in what it proves. */
+  readonly runtimes: readonly RuntimeName[];
 }
 
 const TEST_FILE = /_test\.ts$/;
@@ -31,6 +33,11 @@ const STARTS_SERVERS = /\bfrom "node:child_process"|\bcreateServer\b|\/runtime\/
 /** Floods, soaks and measurements of time. */
 const HEAVY = new RegExp(
   "^test/(?:attacks/|tools/(?:soak/command|churn/churn)_|server/(?:flow/(?:bursts|slow_consumers)|session/churn_heap)_)",
+);
+
+/** They try shell scripts, Deno's sandbox, or one runtime's program, by processes of their own. */
+const ONCE = new RegExp(
+  "^test/(?:launch/(?:named_files|sandbox)_|server/access/permissions_|deploy/runbook_|runtime/bundled_)",
 );
 
 /**
@@ -63,6 +70,7 @@ function read(path: string): TestFile {
     startsServers: startsServers(path, new Set()),
     isFuzz: path.startsWith("test/fuzz/"),
     isHeavy: HEAVY.test(path),
+    runtimes: ONCE.test(path) ? ["deno"] : RUNTIME_NAMES,
   };
 }
 

@@ -4,6 +4,14 @@
  * @module
  */
 
+/** Between two looks passes so many times what a look takes. */
+const COST_TIMES = 5;
+
+/** What has taken long already is looked at so many times until it has taken as long again. */
+const PAUSES = 50;
+
+const MAX_PAUSE_MS = 200;
+
 /**
  * Waits until `condition` holds.
  *
@@ -15,10 +23,16 @@ export async function until(
   condition: () => boolean,
   limitMs = 15_000,
 ): Promise<void> {
-  const deadline = performance.now() + limitMs;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`waited ${limitMs} ms in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+  const startMs = performance.now();
+  for (;;) {
+    const beganMs = performance.now();
+    if (condition()) return;
+    const nowMs = performance.now();
+    const waitedMs = nowMs - startMs;
+    if (waitedMs > limitMs) throw new Error(`waited ${limitMs} ms in vain until ${what}`);
+    // What is waited for needs the processor too: a look that starts `ps` takes a good part of one.
+    const pauseMs = Math.max(COST_TIMES * (nowMs - beganMs), waitedMs / PAUSES);
+    await new Promise((resolve) => setTimeout(resolve, Math.min(pauseMs, MAX_PAUSE_MS)));
   }
 }
 
