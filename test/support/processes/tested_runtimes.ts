@@ -1,5 +1,5 @@
 /**
- * Whose servers a test starts.
+ * Whose servers a test starts, and which of both runtimes' runs tries what one of them proves.
  *
  * @module
  */
@@ -14,3 +14,13 @@ import { RUNTIME_NAMES, type RuntimeName } from "../../../cli/program.ts";
 export const TESTED_RUNTIMES: readonly RuntimeName[] = RUNTIME_NAMES.filter((name) => {
   return name in process.versions;
 });
+
+/**
+ * For a test that takes long and starts servers of both runtimes, whichever runs it, so that one of them
+ * suffices.
+ *
+ * @returns Why the test is skipped on the other; `false` on this one.
+ */
+export function leftTo(runtime: RuntimeName): string | false {
+  return TESTED_RUNTIMES.includes(runtime) ? false : `the tests on ${runtime} try it`;
+}

@@ -6,6 +6,7 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import type { CompareReport, RunReport } from "../../../tools/compare/results/report.ts";
 import { descendants } from "../../support/processes/process_tree.ts";
+import { leftTo } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
 import { MetadataService } from "../doctor/metadata_service.ts";
 import type { Script } from "../../bots/run/scripted_server.ts";
@@ -26,7 +27,10 @@ function because(report: CompareReport | null, reason: RegExp): RunReport[] {
 }
 
 describe("a comparison", () => {
-  it("doesn't count a run that lost a message, makes it again, and says so", PATIENCE, async () => {
+  it("doesn't count a run that lost a message, makes it again, and says so", {
+    ...PATIENCE,
+    skip: leftTo("deno"),
+  }, async () => {
     const losesOne: Script = {
       onPublish({ message, subscribers, round }) {
         sendLate(message, round === 1 ? subscribers.slice(1) : subscribers);
@@ -47,7 +51,7 @@ describe("a comparison", () => {
 
   it(
     "ends with status 1 where valid runs can't be had, and reports all the same",
-    PATIENCE,
+    { ...PATIENCE, skip: leftTo("bun") },
     async () => {
       const deaf: Script = { onPublish() {} };
       await withServers([deaf, STEADY], async (targets) => {
@@ -62,7 +66,10 @@ describe("a comparison", () => {
     },
   );
 
-  it("doesn't count a run whose server died", PATIENCE, async () => {
+  it("doesn't count a run whose server died", {
+    ...PATIENCE,
+    skip: leftTo("bun"),
+  }, async () => {
     const flags = ["--runs", 2, "--rounds", 1, "--target", "x=bun", "--target", "y=bun"];
     await withFolder(async (folder) => {
       const command = startCompare([20, ...flags, "--out", folder]);
@@ -82,7 +89,7 @@ describe("a comparison", () => {
 
   it(
     "records what EC2 says, and counts no run during which it held packets up",
-    PATIENCE,
+    { ...PATIENCE, skip: leftTo("deno") },
     async () => {
       const service = await MetadataService.start();
       const folder = mkdtempSync(join(tmpdir(), "hotwheels-ethtool-"));

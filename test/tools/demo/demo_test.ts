@@ -5,12 +5,14 @@ import { describe, it } from "node:test";
 import { summarize } from "../../../tools/demo/summary.ts";
 import { planDemo } from "../../../tools/demo/plan.ts";
 import { findProgram, PROJECT_ROOT } from "../../../cli/program.ts";
+import { EXIT_STATUS } from "../../../bots/results/outcome.ts";
 import type { BotsReport } from "../../../bots/results/report.ts";
 import { EnvironmentError } from "../../../cli/command_line.ts";
 import { readFacts, type SystemFacts } from "../../../host/facts.ts";
 import { runCommand } from "../../support/processes/fixture.ts";
 import { CommandProcess, isAlive, startCommand } from "../../support/processes/command_process.ts";
 import { descendants } from "../../support/processes/process_tree.ts";
+import { leftTo } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
 import { botsReport, round } from "../compare/bots_reports.ts";
 import { untilValid } from "../../bots/results/valid_run.ts";
@@ -51,7 +53,7 @@ describe("the demo", () => {
     assertEquals(stdout.split("\n").filter((line) => line.length > 80), []);
   });
 
-  it("speaks of 1 bot", PATIENCE, async () => {
+  it("speaks of 1 bot", { ...PATIENCE, skip: leftTo("bun") }, async () => {
     const { stdout } = await demo(1).ended;
     assertMatch(stdout, /^--- deno .*: 1 bot\n/);
     assertEquals(stdout.match(/1 bots/), null);
@@ -59,10 +61,12 @@ describe("the demo", () => {
 
   it(
     "takes workers and processes of bots where one's descriptors don't suffice",
-    { ...PATIENCE, skip: process.platform === "linux" ? false : "workers need Linux" },
+    { ...PATIENCE, skip: process.platform === "linux" ? leftTo("deno") : "workers need Linux" },
     async () => {
-      const { status, stdout, stderr } = await untilValid(() => demoWithin(300, 400).ended);
-      assertEquals([status, stderr], [0, ""]);
+      const { status, stdout, stderr } = await demoWithin(300, 400).ended;
+      // A busy machine may spoil a measurement.
+      assert(status === EXIT_STATUS.passed || status === EXIT_STATUS.invalid, `${status}`);
+      assertEquals(stderr, "");
       assertMatch(stdout, /^--- deno .*, 3 workers: 400 bots\n/);
       assertMatch(stdout, /\n--- bun .*, 3 workers: 400 bots\n/);
       // A run that was invalid was made again.
@@ -86,9 +90,13 @@ describe("the demo on a signal", () => {
     "its server starts": /server\/main\.ts|task -q serve/,
     "its bots run": /bots\/main\.ts/,
   };
-  for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
-    for (const [moment, command] of Object.entries(moments)) {
-      it(`leaves nothing behind on ${signal} while ${moment}`, PATIENCE, async () => {
+  const signals = [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const;
+  for (const [i, [signal, expected]] of signals.entries()) {
+    for (const [j, [moment, command]] of Object.entries(moments).entries()) {
+      it(`leaves nothing behind on ${signal} while ${moment}`, {
+        ...PATIENCE,
+        skip: leftTo((i + j) % 2 === 0 ? "deno" : "bun"),
+      }, async () => {
         const run = demo(2000);
         const started = new Map<number, string>();
         await until("it has got so far", () => {

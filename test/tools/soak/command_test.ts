@@ -16,7 +16,7 @@ describe("the soak", () => {
     skip: process.platform === "linux" ? false : "processes share a port on Linux only",
   }, async () => {
     const { status, stdout, stderr } = await soak(
-      ...["--runtime", runtime, "--minutes", "0.2", "--kill-every", "5s"],
+      ...["--runtime", runtime, "--minutes", "0.12", "--kill-every", "3s"],
       // A frame may take longer than the second that it has where memory is tight: that server is for a
       // machine with nothing else to do.
       ...["--door", "open,locked", "--subscribers", "80", "--json", "-"],

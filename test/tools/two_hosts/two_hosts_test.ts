@@ -15,6 +15,7 @@ import {
 } from "../../../tools/two_hosts/plan.ts";
 import { UsageError } from "../../../cli/command_line.ts";
 import { type CommandProcess, startCommand } from "../../support/processes/command_process.ts";
+import { leftTo } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
 import { untilValid } from "../../bots/results/valid_run.ts";
 
@@ -218,7 +219,10 @@ describe("two-hosts where it may not be done", () => {
 });
 
 describe("two-hosts", () => {
-  const options = { timeout: 120_000, skip: whyNot() };
+  const timeout = 120_000;
+  const options = { timeout, skip: whyNot() };
+  const onDeno = { timeout, skip: leftTo("deno") || options.skip };
+  const onBun = { timeout, skip: leftTo("bun") || options.skip };
 
   it("plays the bounty on both, and leaves nothing behind", options, async () => {
     const child = start([50, "--rate", "100mbit"]);
@@ -235,7 +239,7 @@ describe("two-hosts", () => {
     assertEquals(namespacesOf(child.pid), []);
   });
 
-  it("compares both servers across the wire", options, async () => {
+  it("compares both servers across the wire", onDeno, async () => {
     const out = mkdtempSync(join(tmpdir(), "hotwheels-two-hosts-"));
     try {
       const flags = [
@@ -263,7 +267,7 @@ describe("two-hosts", () => {
     }
   });
 
-  it("waits for the comparison's report on Ctrl-C", options, async () => {
+  it("waits for the comparison's report on Ctrl-C", onBun, async () => {
     const out = mkdtempSync(join(tmpdir(), "hotwheels-two-hosts-"));
     try {
       const flags = ["--compare", "--", "--runs", 50, "--rounds", 1, "--out", out];
@@ -284,7 +288,7 @@ describe("two-hosts", () => {
     }
   });
 
-  it("ends with status 1 when the bounty isn't held", options, async () => {
+  it("ends with status 1 when the bounty isn't held", onDeno, async () => {
     const { status, stdout } = await untilValid(async () => {
       const child = start([50, "--server", "bun", "--slo", "0.001ms"]);
       const ended = await child.ended;
@@ -295,10 +299,16 @@ describe("two-hosts", () => {
     assertMatch(stdout, /\nbun: FAILED: the slo of 0.001 ms is missed: the last of 50 bots had/);
   });
 
-  for (const [signal, expected] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
-    it(`leaves nothing behind on ${signal}`, options, async () => {
+  for (
+    const [signal, expected, where] of [
+      ["SIGINT", 130, onDeno],
+      ["SIGTERM", 143, onBun],
+      ["SIGHUP", 129, onDeno],
+    ] as const
+  ) {
+    it(`leaves nothing behind on ${signal}`, where, async () => {
       const child = start([1000, "--rounds", 1000]);
-      await until("the bounty has begun", () => child.stdout.includes("--- deno"));
+      await until("the bounty has begun", () => child.stdout.includes("--- deno"), 60_000);
       assertEquals(namespacesOf(child.pid).length, 2);
       child.signal(signal);
       const { status } = await child.ended;
@@ -307,9 +317,9 @@ describe("two-hosts", () => {
     });
   }
 
-  it("removes what a killed run left behind", options, async () => {
+  it("removes what a killed run left behind", onBun, async () => {
     const killed = start([1000, "--rounds", 1000]);
-    await until("the bounty has begun", () => killed.stdout.includes("--- deno"));
+    await until("the bounty has begun", () => killed.stdout.includes("--- deno"), 60_000);
     const name = `hotwheels-${killed.pid}-server`;
     const processes = () =>
       spawnSync("ip", ["netns", "pids", name], { encoding: "utf8" }).stdout.trim().split("\n")

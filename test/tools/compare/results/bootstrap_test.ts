@@ -87,7 +87,7 @@ describe("the bootstrap", () => {
 
   it("holds the true ratio about as often as it says", SLOW, () => {
     const random = new Random(11);
-    const trials = 200;
+    const trials = 100;
     let held = 0;
     for (let trial = 0; trial < trials; trial++) {
       const baseline = lognormal(random, { median: 100, spread: 0.15, count: 10 });
@@ -95,8 +95,8 @@ describe("the bootstrap", () => {
       const { interval } = estimateRatio(values, baseline, random)!;
       if (interval.low <= 1.3 && 1.3 <= interval.high) held++;
     }
-    // With so few runs it errs to the safe side; 95 % and three standard errors are 90.4 % and more.
-    assertEquals(held / trials > 0.904 && held / trials < 1, true, `${held} of ${trials}`);
+    // With so few runs it errs to the safe side; 95 % and three standard errors are 88.4 % and more.
+    assertEquals(held / trials > 0.884 && held / trials < 1, true, `${held} of ${trials}`);
   });
 
   it("gives the same for the same seed, whatever the order of the runs", () => {
