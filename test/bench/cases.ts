@@ -9,10 +9,19 @@ export interface Case {
   readonly run: () => void;
 }
 
-/** Runs the cases, and prints for each the median time of one unit. */
-export async function runCases(title: string, cases: readonly Case[]): Promise<void> {
+/**
+ * Runs the cases, and prints for each the median time of one unit.
+ *
+ * @param ms How long each is measured; half of that it runs before, to warm up.
+ */
+export async function runCases(title: string, cases: readonly Case[], ms: number): Promise<void> {
   console.log(`\n${title}`);
-  const bench = new Bench({ time: 1000, warmupTime: 500 });
+  const bench = new Bench({
+    time: ms,
+    iterations: Math.min(ms, 64),
+    warmupTime: ms / 2,
+    warmupIterations: Math.min(ms, 16),
+  });
   for (const { name, run } of cases) bench.add(name, run);
   await bench.run();
   for (const [index, { name, unit, count }] of cases.entries()) {

@@ -17,6 +17,7 @@ Usage:
   bun run test/bench/main.ts
 
 Flags:
+  --ms n      milliseconds for which each case is measured (default 1000)
   -h, --help  print this
   --version   print the version
 
@@ -24,13 +25,16 @@ It times the wire format, and topics and sessions on a runtime in memory. For
 the whole server with real sockets, see deno task bench:fanout.
 `;
 
+const DEFAULT_MS = 1000;
+
 if (import.meta.main) await runCommand("bench", main);
 
 async function main(args: readonly string[]): Promise<number> {
-  const line = new CommandLine(args, []);
+  const line = new CommandLine(args, ["ms"]);
   if (line.question !== undefined) return answer(line.question, HELP);
   line.upTo(0, "there are only flags");
-  await runCases("The wire format", PROTOCOL_CASES);
-  await runCases("Topics and sessions, on the runtime in memory", await fanOutCases());
+  const ms = line.number("ms", 1, 60_000) ?? DEFAULT_MS;
+  await runCases("The wire format", PROTOCOL_CASES, ms);
+  await runCases("Topics and sessions, on the runtime in memory", await fanOutCases(), ms);
   return 0;
 }
