@@ -47,7 +47,8 @@ const RULES: readonly Rule[] = [
   because(/nats:\/\/|redis:\/\//, "it needs their servers; test/bots/run/rivals_test.ts has some"),
   because(/^(?:bun build --compile|deno task)$/, "it is part of a command"),
   because(/^deno run server\/main\.ts$/, "it can't serve; test/launch/sandbox_test.ts hears why"),
-  because(/^deno task(?: -q)? (?:ok|test:watch \S+)$/, "it runs tests, as this one does"),
+  because(/^deno task(?: -q)? (?:ok|coverage|test:watch \S+)$/, "it runs tests, as this one does"),
+  because(/^deno test -P /, "it runs tests, as this one does"),
   ends(/^npm test$|\btest(?: \[path …\])?$/, (text) => {
     const test = "test/protocol/timestamp_test.ts";
     return `${text.replace(/ \[path …\]$/, "")} ${text.startsWith("npm") ? `-- ${test}` : test}`;
@@ -100,7 +101,7 @@ const RULES: readonly Rule[] = [
   ends(/\bbench:workloads$/, (text) => {
     return `${text} --workloads 1-to-1,ping-pong --divide 50 --servers bun --passes 1 --rounds 1`;
   }),
-  ends(/\bbench$/, (text) => text),
+  ends(/\bbench$/, (text) => `${text} --ms 1`),
   ends(/^bun build /, (text) => text),
   ends(/^openssl /, (text) => `${text} 2>/dev/null`),
   {
