@@ -23,6 +23,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   "bench:workloads": "test/bench/workloads.ts",
   "test": "test/run.ts",
   "ok": "test/run.ts",
+  "coverage": "test/coverage.ts",
 };
 
 /** A terminal's width. */
