@@ -47,8 +47,11 @@ const RULES: readonly Rule[] = [
   because(/nats:\/\/|redis:\/\//, "it needs their servers; test/bots/run/rivals_test.ts has some"),
   because(/^(?:bun build --compile|deno task)$/, "it is part of a command"),
   because(/^deno run server\/main\.ts$/, "it can't serve; test/launch/sandbox_test.ts hears why"),
-  because(/^deno task(?: -q)? (?:ok|coverage|test:watch \S+)$/, "it runs tests, as this one does"),
-  because(/^deno test -P /, "it runs tests, as this one does"),
+  because(
+    /^deno task(?: -q)? (?:ok|coverage(?: \[path …\])?|test:watch \S+)$/,
+    "it runs tests, as this one does",
+  ),
+  because(/^(?:deno test -P|bun test) /, "it runs tests, as this one does"),
   ends(/^npm test$|\btest(?: \[path …\])?$/, (text) => {
     const test = "test/protocol/timestamp_test.ts";
     return `${text.replace(/ \[path …\]$/, "")} ${text.startsWith("npm") ? `-- ${test}` : test}`;
