@@ -71,6 +71,9 @@ const JOBS_PER_CORE = 2;
 /** More would take each other's connections and memory, however many cores there are. */
 const MAX_DEFAULT_JOBS = 8;
 
+/** More quiet files than that in a process would be what the others end by waiting for. */
+const MAX_QUIET_FILES = 8;
+
 /** How many of the slowest are named. */
 const NAMED_SLOWEST = 8;
 
@@ -106,7 +109,7 @@ function checks(): TestJob[] {
   }));
 }
 
-/** Each file that takes long has a process of its own; others share one with their neighbours. */
+/** Each file that takes long has a process of its own; others share one with some neighbours. */
 function testJobs(files: readonly TestFile[], scratch: string): TestJob[] {
   const groups = new Map<string, TestFile[]>();
   for (const file of files) {
@@ -115,7 +118,11 @@ function testJobs(files: readonly TestFile[], scratch: string): TestJob[] {
       : `${dirname(file.path)} ${file.runtimes}`;
     groups.set(key, [...groups.get(key) ?? [], file]);
   }
-  return [...groups.values()].flatMap((group, at) =>
+  const parts = [...groups.values()].flatMap((group) => {
+    const count = Math.ceil(group.length / MAX_QUIET_FILES);
+    return Array.from({ length: count }, (_, at) => group.filter((_, i) => i % count === at));
+  });
+  return parts.flatMap((group, at) =>
     group[0]!.runtimes.map((runtime) =>
       testJob(runtime, group, join(scratch, `${runtime}-${at}.xml`))
     )

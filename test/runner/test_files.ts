@@ -40,6 +40,10 @@ const ONCE = new RegExp(
   "^test/(?:launch/(?:named_files|sandbox)_|server/access/permissions_|deploy/runbook_|runtime/bundled_)",
 );
 
+/** They compute much, and reach no runtime; Bun takes less time for it. */
+const ONCE_ON_BUN =
+  /^test\/tools\/compare\/(?:results\/|pages\/)?(?:bootstrap|verdict|report|pages)_/;
+
 /**
  * The test files under some paths: those that start servers before the others, and the heavy ones
  * before all, since the last to end should be short.
@@ -70,7 +74,7 @@ function read(path: string): TestFile {
     startsServers: startsServers(path, new Set()),
     isFuzz: path.startsWith("test/fuzz/"),
     isHeavy: HEAVY.test(path),
-    runtimes: ONCE.test(path) ? ["deno"] : RUNTIME_NAMES,
+    runtimes: ONCE.test(path) ? ["deno"] : ONCE_ON_BUN.test(path) ? ["bun"] : RUNTIME_NAMES,
   };
 }
 

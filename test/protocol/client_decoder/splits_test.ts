@@ -40,10 +40,13 @@ describe("ClientDecoder, however the stream is cut", () => {
   it("hears the same cut at every pair of places", () => {
     for (const stream of STREAMS) {
       const whole = decodeCut(stream);
+      const text = JSON.stringify(whole);
       assertAsModel(stream, whole, 64 * 1024);
       for (let first = 0; first <= stream.length; first++) {
         for (let second = first; second <= stream.length; second++) {
-          assertEquals(decodeCut(stream, [first, second]), whole);
+          const cut = decodeCut(stream, [first, second]);
+          // What compares deeply takes longer than the decoder.
+          if (JSON.stringify(cut) !== text) assertEquals(cut, whole);
         }
       }
     }

@@ -272,7 +272,7 @@ describe("ObjectScanner", () => {
         }
         if (end >= 0) assert(parseObject(bytes.subarray(0, end)) !== undefined);
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     );
   });
 
