@@ -15,7 +15,6 @@ import { descendants } from "../../support/processes/process_tree.ts";
 import { leftTo } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
 import { botsReport, round } from "../compare/bots_reports.ts";
-import { untilValid } from "../../bots/results/valid_run.ts";
 
 const PATIENCE = { timeout: 240_000 };
 
@@ -38,18 +37,24 @@ function demoWithin(descriptors: number, n: number): CommandProcess {
 
 describe("the demo", () => {
   it("shows both runtimes' servers, compares them and ends", PATIENCE, async () => {
-    const { status, stdout } = await untilValid(() => demo(100).ended);
-    assertEquals(status, 0);
+    const { status, stdout } = await demo(100).ended;
+    // A busy machine may spoil a run, however often it's made again.
+    const isValid = status === EXIT_STATUS.passed;
+    assert(isValid || status === EXIT_STATUS.invalid, stdout);
     for (const runtime of ["deno", "bun"]) {
       const shown = `${runtime} \\d+\\.\\d+\\.\\d+: 100 bots\\n\\nverdict: [^]+?`;
       assertMatch(
         stdout,
         new RegExp(`(^|\\n)--- ${shown}\\nsetup: .*, n: 100, good: 100, bad: 0,`),
       );
+      if (!isValid) continue;
       const reached = "the last of 100 bots had the message after \\d+\\.\\d ms";
       assertMatch(stdout, new RegExp(`\\n${runtime}: (under [12] s|2 s or more): ${reached}\\n`));
     }
-    assertMatch(stdout, /\n(deno|bun) was \d+\.\d\d times as fast, this once\n$/);
+    const end = isValid
+      ? /\n(deno|bun) was \d+\.\d\d times as fast, this once\n$/
+      : /\nno comparison: the run against (deno|bun) is invalid/;
+    assertMatch(stdout, end);
     assertEquals(stdout.split("\n").filter((line) => line.length > 80), []);
   });
 

@@ -48,7 +48,7 @@ async function soakMeddledWith(
         : () => Promise.resolve({ status: 0, took_ms: stopTakesMs }),
       stopLimitMs: 11_000,
     }, {
-      durationMs: 2_000,
+      durationMs: 4_000,
       only: "",
       client: "deno" in process.versions ? "deno" : "bun",
       latency: { p99Ms: 2_000, maxMs: 10_000 },
