@@ -48,7 +48,7 @@ const RULES: readonly Rule[] = [
   because(/^(?:bun build --compile|deno task)$/, "it is part of a command"),
   because(/^deno run server\/main\.ts$/, "it can't serve; test/launch/sandbox_test.ts hears why"),
   because(
-    /^deno task(?: -q)? (?:ok|coverage(?: \[path …\])?|test:watch \S+)$/,
+    /^deno task(?: -q)? (?:ok|coverage(?: \S+| \[path …\])?|test:watch \S+)$/,
     "it runs tests, as this one does",
   ),
   because(/^(?:deno test -P|bun test) /, "it runs tests, as this one does"),
