@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes a server or bots of an instance that has this checkout, Node and npm; as root. May be run again,
-# after the checkout has changed.
+# Turns an instance that has this checkout, Node and npm into a server or a bots instance. Run it as root.
+# You may run it again after the checkout has changed.
 #
 #   sh deploy/ec2/install.sh server|bots [commit]
 #
-# The runtimes' programs and the libraries come through npm, which compares each with its checksum in the
-# lock files and stops where one differs. Nothing that is installed is run meanwhile.
+# npm fetches the runtimes' programs and the libraries. It compares each with its checksum in the lock files
+# and stops if one differs. No install script runs.
 set -eu
 export HOME="${HOME:-/root}" # cloud-init gives none
 
@@ -21,7 +21,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 home=$(cd "$here/../.." && pwd)
 cd "$home"
 
-# The service and the bots run as others, whom git would not tell.
+# The service and the bots run as other users, to whom git would not show the commit.
 commit=${2:-$(git rev-parse HEAD)}
 echo "$commit" >COMMIT
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the unit hotwheels@ starts: the server on the runtime that it is named after.
+# Started by the unit hotwheels@: runs the server on the runtime after which the unit is named.
 #
 #   sh deploy/ec2/serve.sh deno|bun [flags of the server]
 #
@@ -17,7 +17,7 @@ case $runtime in
 esac
 
 if [ "$runtime" = deno ]; then
-  # As the task `serve`: what it allows, and nothing else.
+  # The same permissions as the task `serve`, and no others.
   exec sh cli/launch.sh --nohup --facts \
     --reads=tls-cert,tls-key,publish-key-file,subscribe-key-file,publish-from-file,subscribe-from-file \
     --workers-need=run=deno,env=NODE_V8_COVERAGE,env=HOME,env=XDG_CACHE_HOME,env=DENO_DIR \
@@ -26,7 +26,7 @@ if [ "$runtime" = deno ]; then
     --allow-env=HOTWHEELS_NOFILE,HOTWHEELS_FACTS server/main.ts \
     --port "${HOTWHEELS_PORT:-8081}" "$@"
 fi
-# Variables, none of which holds a blank.
+# The output is a list of variables, none of which holds a blank.
 facts=$(sh host/facts.sh)
 # shellcheck disable=SC2086
 exec env $facts bun run server/main.ts --port "${HOTWHEELS_PORT:-8082}" "$@"
