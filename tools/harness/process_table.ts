@@ -1,5 +1,5 @@
 /**
- * A process and its descendants, and what they use, asked of the system.
+ * Reads what a process and its descendants use from the system.
  *
  * @module
  */
@@ -11,26 +11,29 @@ import { runTool } from "./run_tool.ts";
 /** One process. */
 export interface ProcessRecord {
   readonly pid: number;
-  /** CPU time since it started; where the system counts in ticks, to a hundredth of a second. */
+  /** CPU time since it started, in milliseconds; in steps of 10 ms if the system counts in ticks. */
   readonly cpuMs: number;
   readonly residentBytes: number;
-  /** The most that it ever had resident; `null` where the system doesn't keep that. */
+  /** The most bytes that it ever had resident; `null` if the system doesn't record it. */
   readonly peakBytes: number | null;
-  /** 0 where the system doesn't tell, as in the next. */
+  /** Open descriptors; 0 if the system doesn't tell. */
   readonly descriptors: number;
-  /** Milliseconds so far in which it was ready to run, and others had the processors. */
+  /**
+   * Milliseconds so far that it was ready to run, but other processes had the processors; 0 if the system
+   * doesn't tell.
+   */
   readonly waitedMs: number;
 }
 
 const SCRIPT = fileURLToPath(import.meta.resolve("./process_table.sh"));
 
-/** A look takes some hundredths of a second, where the machine isn't busy. */
+/** Milliseconds for the script, which takes some hundredths of a second on an idle machine. */
 const LIMIT_MS = 10_000;
 
 /**
  * A process and its descendants.
  *
- * @returns none where there is no such process.
+ * @returns an empty list if there is no such process.
  * @throws {Error} (rejects) if the system can't be asked.
  */
 export async function processesOf(pid: number): Promise<ProcessRecord[]> {
@@ -38,9 +41,9 @@ export async function processesOf(pid: number): Promise<ProcessRecord[]> {
 }
 
 /**
- * The same, while this process does nothing else.
+ * The same, but blocks this process until the answer is there.
  *
- * @returns none also where the system can't be asked.
+ * @returns an empty list also if the system can't be asked.
  */
 export function readProcesses(pid: number): ProcessRecord[] {
   const options = { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], timeout: LIMIT_MS };
@@ -52,7 +55,7 @@ export function readProcesses(pid: number): ProcessRecord[] {
   }
 }
 
-/** What `process_table.sh` prints, as records. */
+/** Parses the output of `process_table.sh`. */
 export function parseProcesses(text: string): ProcessRecord[] {
   return text.split("\n").filter((line) => line !== "").map((line) => {
     const valueOf = (name: string) => {

@@ -1,5 +1,5 @@
 /**
- * The system's tools, which reach processes that are only another program's children. Linux only.
+ * Runs the system's tools, which can reach processes that are another program's children. Linux only.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { childEnvironment } from "../../cli/program.ts";
 /** Long enough for a machine on which everything else is busy: a soak of hours must not end for it. */
 const LIMIT_MS = 60_000;
 
-/** A line for each of a million connections. */
+/** Enough for a line for each of a million connections. */
 const MAX_OUTPUT_BYTES = 8 * 1024 * 1024;
 
 /**

@@ -1,5 +1,5 @@
 /**
- * How a soaked server lets its clients in.
+ * The ways in which a soaked server admits its clients.
  *
  * @module
  */
@@ -7,42 +7,43 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { TlsTrust } from "../../runtime/types.ts";
 import { IDENTITIES, TRUST } from "./clients/identities.ts";
-import type { Keys } from "./clients/member.ts";
+import type { Keys } from "./clients/healthy_client.ts";
 
 /**
- * `open`: plain TCP, everybody may publish and subscribe. `locked`: TLS, and a key for either. `tight`: as
- * `open`, but with so little memory for what is on its way that attacks can fill it in a second.
+ * `open`: plain TCP; every client may publish and subscribe. `locked`: TLS, with one key for publishing
+ * and one for subscribing. `tight`: as `open`, but with so little memory for pending bytes that attacks
+ * can fill it in a second.
  */
-export const DOOR_NAMES = ["open", "locked", "tight"] as const;
-export type DoorName = typeof DOOR_NAMES[number];
+export const PROFILE_NAMES = ["open", "locked", "tight"] as const;
+export type ProfileName = typeof PROFILE_NAMES[number];
 
-/** One door. */
-export interface Door {
-  readonly name: DoorName;
+/** The flags, keys and certificates of one profile. */
+export interface ListenerProfile {
+  readonly name: ProfileName;
   /** The server's flags. */
   readonly flags: readonly string[];
   readonly keys: Keys | null;
-  /** Whom clients must believe; `null` without TLS. */
+  /** The certificates that clients accept; `null` without TLS. */
   readonly trust: TlsTrust | null;
-  /** Puts the other of two certificates in place; `null` without TLS. */
+  /** Installs the other of two certificates; `null` without TLS. */
   readonly changeIdentity: (() => void) | null;
   /**
-   * Puts in place what can't be used: in turn the other certificate without its key, and no certificate
-   * at all. `null` without TLS.
+   * Installs an unusable certificate: in turn the other certificate without its key, and a text that is
+   * no certificate. `null` without TLS.
    *
-   * @returns Puts back what was there.
+   * @returns a function that installs the previous certificate again.
    */
   readonly spoilIdentity: (() => () => void) | null;
-  /** Removes its files. */
+  /** Removes the profile's files. */
   dispose(): void;
 }
 
-/** Makes a door, and the files that it takes. */
-export function makeDoor(name: DoorName): Door {
-  return name === "locked" ? lockedDoor() : openDoor(name);
+/** Makes a profile and its files. */
+export function makeListenerProfile(name: ProfileName): ListenerProfile {
+  return name === "locked" ? lockedProfile() : openProfile(name);
 }
 
-function openDoor(name: DoorName): Door {
+function openProfile(name: ProfileName): ListenerProfile {
   return {
     name,
     flags: [],
@@ -54,7 +55,7 @@ function openDoor(name: DoorName): Door {
   };
 }
 
-function lockedDoor(): Door {
+function lockedProfile(): ListenerProfile {
   const folder = mkdtempSync("/tmp/hotwheels-soak-");
   const keep = (name: string, text: string): string => {
     const path = `${folder}/${name}`;

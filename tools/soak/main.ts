@@ -21,10 +21,10 @@ import { startServer } from "./start_server.ts";
 import { progressLine, reportText } from "./text.ts";
 import { findTarget } from "../../bots/run/target.ts";
 
-/** How many attacks run at once, on all servers together. */
-const ATTACK_COLUMNS = 6;
+/** The number of attacks that run at once, on all servers together. */
+const ATTACKS_AT_ONCE = 6;
 
-/** How long what was published may take to its last subscriber, when the load has ended. */
+/** Milliseconds for the last messages to reach all subscribers after the load has ended. */
 const SETTLE_PATIENCE_MS = 30_000;
 
 if (import.meta.main) await runCommand("soak", main);
@@ -48,7 +48,7 @@ async function main(args: readonly string[]): Promise<number> {
   return status ?? (report.passed ? 0 : 1);
 }
 
-/** The soaks of all servers; after a signal of those that were over by then. */
+/** Soaks all servers. After a signal, the report covers the soaks that are over. */
 async function soakAll(
   options: SoakOptions,
   args: readonly string[],
@@ -62,7 +62,7 @@ async function soakAll(
   try {
     const all = soakEach(options, { client, seed, cleanup, onRun: (run) => over.push(run) });
     await Promise.race([all, cleanup.interrupted]);
-    // What goes on until its server has ended doesn't count.
+    // Soaks that end after the signal don't count.
     runs = [...over];
   } finally {
     await cleanup.endAll();
@@ -83,7 +83,7 @@ async function soakAll(
   };
 }
 
-/** What all soaks of a command share. */
+/** The values that all soaks of a command share. */
 interface SoakContext {
   readonly client: Runtime;
   readonly seed: number;
@@ -95,17 +95,17 @@ async function soakEach(
   options: SoakOptions,
   { client, seed, cleanup, onRun }: SoakContext,
 ): Promise<void> {
-  const { workers, doors } = options;
+  const { workers, profiles } = options;
   const own = RUNTIME_NAMES.find((name) => name === client.name)!;
-  // Before the first server is started, so that a runtime that isn't there is told at once.
+  // Look before the first server is started, so that a missing runtime is reported at once.
   for (const name of options.runtimes) findProgram(name);
   if (options.target !== null) {
     onRun(await soakOne(await foundServer(client, options.target), options, own, seed));
   }
   for (const name of options.runtimes) {
     const servers: SoakedServer[] = [];
-    for (const door of doors) {
-      servers.push(await startServer(name, workers, door, cleanup, options.maxMemoryBytes));
+    for (const profile of profiles) {
+      servers.push(await startServer(name, workers, profile, cleanup, options.maxMemoryBytes));
     }
     const runs = await Promise.all(
       servers.map((server) => soakOne(server, options, own, seed)),
@@ -120,19 +120,19 @@ async function soakOne(
   client: RuntimeName,
   seed: number,
 ): Promise<SoakRun> {
-  const { durationMs, subscribers, doors, killEveryMs, chaosEveryMs, ...others } = options;
+  const { durationMs, subscribers, profiles, killEveryMs, chaosEveryMs, ...others } = options;
   const { latency, maxMemoryBytes, only } = others;
   const isTerminal = process.stderr.isTTY === true;
   const run = await soak(server, {
     durationMs,
-    subscribers: Math.ceil(subscribers / doors.length),
+    subscribers: Math.ceil(subscribers / profiles.length),
     killEveryMs,
     chaosEveryMs,
     latency,
     maxMemoryBytes,
     only,
     client,
-    attackColumns: Math.ceil(ATTACK_COLUMNS / doors.length),
+    attacksAtOnce: Math.ceil(ATTACKS_AT_ONCE / profiles.length),
     seed,
     patienceMs: SETTLE_PATIENCE_MS,
     onProgress(progress) {
@@ -155,7 +155,7 @@ async function foundServer(
   return {
     name: `${host}:${port}`,
     runtimeVersion: null,
-    door: "open",
+    profile: "open",
     target,
     keys: null,
     pid: null,

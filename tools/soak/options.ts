@@ -9,38 +9,41 @@ import { MAX_SEED } from "../harness/random.ts";
 import { MAX_WORKERS } from "../../bots/run/limits.ts";
 import { RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
 import { parseHostAndPort } from "../../bots/run/server_address.ts";
-import { DOOR_NAMES, type DoorName } from "./listener_profile.ts";
+import { PROFILE_NAMES, type ProfileName } from "./listener_profile.ts";
 import type { LatencyBounds } from "./checks/latency.ts";
-import { attacksOn } from "./attacks/siege.ts";
+import { attacksOn } from "./attacks/attack_rotation.ts";
 
-/** What a soak does. */
+/** The options of a soak. */
 export interface SoakOptions {
-  /** Whose servers are started; none where a server is given. */
+  /** The runtimes whose servers are started; none with `--target`. */
   readonly runtimes: readonly RuntimeName[];
-  /** A server that runs already. */
+  /** A server that already runs. */
   readonly target: { readonly host: string; readonly port: number } | null;
-  /** Under load, each server. */
+  /** Milliseconds under load for each server. */
   readonly durationMs: number;
   readonly workers: number;
-  /** Of each runtime a server behind each. */
-  readonly doors: readonly DoorName[];
-  /** `null` for never. */
+  /** The profiles; each runtime gets one server for each. */
+  readonly profiles: readonly ProfileName[];
+  /** Milliseconds from one kill to the next; `null` for none. */
   readonly killEveryMs: number | null;
-  /** From one strike of any kind to the next, instead; `null` for never. */
+  /** Milliseconds from one strike of any kind to the next, in place of kills; `null` for none. */
   readonly chaosEveryMs: number | null;
   readonly subscribers: number;
   readonly latency: LatencyBounds;
-  /** What one server's processes may have resident at once, and the server is told. */
+  /**
+   * The most bytes that one server's processes may have resident together. The server gets it as its
+   * limit.
+   */
   readonly maxMemoryBytes: number;
-  /** Attacks whose names have this; all where it is empty. */
+  /** Only attacks whose names contain this text; empty for all. */
   readonly only: string;
-  /** `null` draws one. */
+  /** The seed; `null` for a random one. */
   readonly seed: number | null;
-  /** A file, `-` for standard output, or nowhere. */
+  /** The file for the JSON report, `-` for standard output, or `null` for none. */
   readonly json: string | null;
 }
 
-/** What the command line asks for. */
+/** The parsed command line. */
 export type SoakCommand =
   | { readonly does: "run"; readonly options: SoakOptions }
   | Question;
@@ -62,7 +65,7 @@ const VALUE_FLAGS = [
   "json",
 ] as const;
 
-/** What is for a server that the soak starts. */
+/** Flags that only suit servers which the soak starts. */
 const BESIDE_NO_TARGET = [
   "runtime",
   "workers",
@@ -78,18 +81,18 @@ const MAX_SUBSCRIBERS = 5_000;
 /** A server gives up when five of its workers die within a minute. */
 const MAX_KILLS_A_MINUTE = 3;
 
-/** Some strikes take longer than that themselves; the next one waits then. */
+/** The shortest time between strikes. Some strikes take longer; the next one waits then. */
 const MIN_CHAOS_MS = 5_000;
 
-/** A machine of two cores that does other things too bears these. */
+/** The default bounds, which a machine of two cores keeps while it does other things too. */
 const DEFAULT_LATENCY: LatencyBounds = { p99Ms: 2_000, maxMs: 10_000 };
 
-/** Twice what the server insists on; so much for the process that has none but workers, too. */
+/** Twice the server's minimum. The process that leads the workers counts as one more. */
 const DEFAULT_PROCESS_MEMORY_BYTES = 256 * 1024 * 1024;
 
-/** What `--help` prints. */
-export const HELP = `Hotwheels soak: attacks a server in every way at once, and checks that nobody
-else is harmed.
+/** The text of `--help`. */
+export const HELP = `Hotwheels soak: attacks a server in every way at once, and checks that no other
+client is harmed.
 
 Usage:
   deno task -q soak [flags]
@@ -100,76 +103,79 @@ Usage:
   --runtime R       deno or bun: start this checkout's server on R (default: on
                     both, one after the other)
   --target H:P      soak the server at host H, port P instead; its memory isn't
-                    looked at
+                    checked
   --workers N       the server's processes (default 2)
-  --kill-every T    kill one worker every T, such as 30s, ask one to end in the
-                    middle between two kills, and before each stop one for up to
-                    4 s, so that it hangs (default 60s; needs two workers or
+  --kill-every T    kill one worker every T, such as 30s; halfway between two
+                    kills ask one to end; before each of these stop one for up
+                    to 4 s, so that it hangs (default 60s; needs two workers or
                     more)
-  --chaos-every T   instead of that, every T (20s is well) one of these, all of
-                    them in an order drawn anew each time: kill a worker; ask
-                    one to end; stop one for 1 to 15 s; replace all workers by
-                    SIGUSR2; let one have no further descriptor for 1 to 4 s;
-                    cut the links of one; change the certificate; give the
-                    server one that it can't use (needs two workers or more;
-                    the report says what isn't possible here, and why)
-  --door D,...      which servers: open, for everybody over plain TCP; locked,
-                    for those with a key over TLS; tight, as open, but with
-                    16 MiB for what is on its way (default: all at once, with a
-                    third of the subscribers each)
+  --chaos-every T   instead, do one of these every T (20s is a good value), all
+                    of them in an order drawn anew each time: kill a worker;
+                    ask one to end; stop one for 1 to 15 s; replace all workers
+                    by SIGUSR2; deny one further descriptors for 1 to 4 s; cut
+                    the links of one; change the certificate; give the server
+                    one that it can't use (needs two workers or more; the
+                    report says which aren't possible here, and why)
+  --door D,...      the kinds of servers: open, for all clients over plain TCP;
+                    locked, for clients with a key over TLS; tight, as open,
+                    but with 16 MiB for pending bytes (default: all at once,
+                    with a third of the subscribers each)
   --subscribers N   healthy subscribers (default 200)
-  --attack TEXT     only attacks whose names in the report have TEXT (default:
-                    all)
+  --attack TEXT     only attacks whose names in the report contain TEXT
+                    (default: all)
   --max-p99 T       the most that 99 of 100 of a bystander's messages may take
                     (default 2s)
   --max-latency T   the most that each of them may take (default 10s)
   --max-memory B    the server's --max-memory, and the most that its processes
                     may have together (default 268435456 for each worker and
                     once more)
-  --seed S          draw the attacks from S again (default: a new one, which is
-                    printed)
+  --seed S          draw the attacks from S, to repeat them (default: a new
+                    seed, which is printed)
   --json FILE       write the report as JSON to FILE too; - for standard output,
                     which sends the text to standard error
   -h, --help        print this
   --version         print the version
 
-Healthy subscribers come, go and change topics while publishers send to them,
-paced and in bursts, over kept connections and, where no key is wanted, as in
-2009. Around them, in random order: silent connections, half frames, a byte a
-second, frames without an end, garbage, deep JSON, floods of large, tiny and
-escaped messages and of receipts, half frames again and again, messages that
-nearly fill the memory and are never completed, connect and reset, floods and
-churn of connections, of subscriptions and of topics, subscribers that never
-read, read slowly, or read just enough; behind TLS also wrong keys, strangers
-without one, handshakes that don't begin or don't end, and certificates that
-change. Each run of an attack has to show that it attacked, by what it sent, was
-answered and had ended; one that shows nothing fails the soak. A bystander, a
-publisher of 50 messages a second and its subscriber, in a process and at an
-address of its own, misses nothing, and what its messages take is judged, unless
-its worker is made to hang or end. Every healthy stream is checked for gaps,
-duplicates, order and damage, and every receipt that a publisher asked for; a
-stream on a worker that is made to end ends there, and none of another's may.
-Where all workers are replaced, each client is told so before its stream ends;
-a worker without descriptors turns nobody away without telling.
+Healthy subscribers come, go and change topics. Publishers send to them, paced
+and in bursts, over kept connections and, to servers without keys, as in 2009.
+Meanwhile, in random order, other clients attack: silent connections, half
+frames, a byte a second, frames without an end, garbage, deep JSON, floods of
+large, tiny and escaped messages and of receipts, half frames again and again,
+messages that nearly fill the memory and are never completed, connect and reset,
+floods and churn of connections, of subscriptions and of topics, subscribers
+that never read, read slowly, or read just enough; with TLS also wrong keys,
+clients without a key, handshakes that don't begin or don't end, and
+certificates that change. Each run of an attack must prove that it attacked: by
+the bytes it sent, the answers, and the connections that the server ended. An
+attack without proof fails the soak.
+
+A bystander, a publisher of 50 messages a second and its subscriber, runs in a
+process and at an address of its own. It must miss nothing, and its latency is
+judged, except while its worker is made to hang or end. Every healthy stream is
+checked for gaps, duplicates, order and damage, and every receipt that a
+publisher asked for. A stream may end only with its worker. When all workers are
+replaced, each client is told so before its stream ends; a worker without
+descriptors refuses no client without a word.
+
 Memory after the first minute is compared with memory at the end, by means over
-a fifth of the time each, and may grow by 10 %; where the soak is too short for
-that, it says so. In the end the server must have let go of its descriptors,
+a fifth of the time each, and may grow by 10 %; if the soak is too short for
+that, it says so. At the end the server must have closed its descriptors,
 answer, and stop with status 0 within 11 s, while it is flooded with requests
 for receipts.
 
-Ctrl-C, SIGTERM and SIGHUP end the servers and report those whose soak is over;
-a second signal ends everything at once.
+Ctrl-C, SIGTERM and SIGHUP end the servers and report the servers whose soak is
+over; a second signal ends everything at once.
 
 The exit status is 0 when all held, 1 when not or when the soak couldn't take
-place, 2 when the command line is wrong; 128 and the signal's number after a
+place, 2 when the command line is wrong; 128 plus the signal's number after a
 signal.
 `;
 
 /**
  * Reads the command line.
  *
- * @param args What follows the script's name.
- * @throws {UsageError} if anything isn't as {@linkcode HELP} has it.
+ * @param args The arguments after the script's name.
+ * @throws {UsageError} if an argument isn't as {@linkcode HELP} describes it.
  */
 export function parseCommand(args: readonly string[]): SoakCommand {
   const line = new CommandLine(args, VALUE_FLAGS);
@@ -188,7 +194,7 @@ export function parseCommand(args: readonly string[]): SoakCommand {
       target: target === undefined ? null : hostAndPort(target),
       durationMs,
       workers,
-      doors: target !== undefined ? ["open"] : doors(line.text("door")),
+      profiles: target !== undefined ? ["open"] : profiles(line.text("door")),
       killEveryMs: target === undefined && chaosEveryMs === null
         ? killEvery(line.duration("kill-every"), workers, durationMs)
         : null,
@@ -207,15 +213,15 @@ export function parseCommand(args: readonly string[]): SoakCommand {
   };
 }
 
-function doors(text: string | undefined): readonly DoorName[] {
-  if (text === undefined) return DOOR_NAMES;
+function profiles(text: string | undefined): readonly ProfileName[] {
+  if (text === undefined) return PROFILE_NAMES;
   const names = text.split(",");
   for (const name of names) {
-    if (DOOR_NAMES.some((door) => door === name)) continue;
-    const known = DOOR_NAMES.join(", ");
+    if (PROFILE_NAMES.some((profile) => profile === name)) continue;
+    const known = PROFILE_NAMES.join(", ");
     throw new UsageError(`--door must be some of ${known}, with commas, not ${quote(text)}`);
   }
-  return DOOR_NAMES.filter((door) => names.includes(door));
+  return PROFILE_NAMES.filter((profile) => names.includes(profile));
 }
 
 function attack(text: string): string {
@@ -248,7 +254,7 @@ function killEvery(
 ): number | null {
   if (workers === 1) {
     if (askedMs === undefined) return null;
-    throw new UsageError("--kill-every needs --workers 2 or more: somebody has to survive");
+    throw new UsageError("--kill-every needs --workers 2 or more: one worker has to survive");
   }
   const everyMs = askedMs ?? 60_000;
   if (Math.min(durationMs, 60_000) / everyMs > MAX_KILLS_A_MINUTE) {
@@ -269,7 +275,7 @@ function chaosEvery(
   const everyMs = line.duration("chaos-every");
   if (everyMs === undefined) return null;
   if (workers === 1) {
-    throw new UsageError("--chaos-every needs --workers 2 or more: somebody has to survive");
+    throw new UsageError("--chaos-every needs --workers 2 or more: one worker has to survive");
   }
   if (line.text("kill-every") !== undefined) {
     throw new UsageError("--chaos-every kills workers, too: leave --kill-every out");

@@ -1,17 +1,17 @@
 /**
- * What came of a soak; its JSON is this, word for word.
+ * The report of a soak, exactly as `--json` writes it.
  *
  * @module
  */
 
-import type { DoorName } from "./listener_profile.ts";
+import type { ProfileName } from "./listener_profile.ts";
 import type { FaultKind } from "./checks/faults.ts";
-import type { Kill, Strike } from "./checks/strike_history.ts";
+import type { Strike, StrikeRecord } from "./checks/strike_history.ts";
 import type { LatencyVerdict } from "./checks/latency.ts";
 import type { MemorySample, MemoryVerdict } from "./checks/memory.ts";
-import type { AttackRecord } from "./attacks/siege.ts";
+import type { AttackRecord } from "./attacks/attack_rotation.ts";
 
-/** How a server stopped. */
+/** The exit status of a stopped server, and the time it took. */
 export interface StopRecord {
   readonly status: number | null;
   readonly took_ms: number;
@@ -19,11 +19,11 @@ export interface StopRecord {
 
 /** The soak of one server. */
 export interface SoakRun {
-  /** `deno`, `bun`, or the server's address where it ran already. */
+  /** `deno`, `bun`, or the address of a server that already ran. */
   readonly server: string;
   readonly runtime_version: string | null;
-  /** Plain TCP for everybody, with much memory or little, or TLS for those with a key. */
-  readonly door: DoorName;
+  /** The server's profile; see {@linkcode ProfileName}. */
+  readonly door: ProfileName;
   readonly started_at: string;
   readonly passed: boolean;
   /** Seconds under load. */
@@ -33,29 +33,29 @@ export interface SoakRun {
   readonly streams: number;
   readonly published: number;
   readonly delivered: number;
-  /** That came for those messages whose publishers had asked, and add up. */
+  /** Receipts that publishers asked for and received, and that add up. */
   readonly receipts: number;
   /**
-   * Healthy clients' connections that went with a worker that was killed, asked to end or replaced, or
-   * before they were accepted with a certificate.
+   * Healthy clients' connections that ended with a worker that was killed, asked to end or replaced, or
+   * with a certificate before they were accepted.
    */
   readonly lost_to_kills: number;
-  /** Healthy clients' connections that ended since the soak's own process was too slow to read them. */
+  /** Healthy clients' connections that ended because the soak's own process was too slow to read them. */
   readonly lost_to_own_pace: number;
-  /** What the bystander's messages took; `null` without any. */
+  /** The latency of the bystander's messages; `null` without any. */
   readonly latency: LatencyVerdict | null;
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   readonly fault_details: readonly string[];
-  readonly kills: readonly Kill[];
-  /** How many of them there were of each kind. */
+  readonly kills: readonly StrikeRecord[];
+  /** The number of strikes of each kind. */
   readonly strikes: Readonly<Record<Strike, number>>;
-  /** Why others weren't possible here, by kind. */
+  /** The strikes that weren't possible here, each with the reason. */
   readonly left_out: Readonly<Partial<Record<Strike, string>>>;
-  /** How often the certificate was changed. */
+  /** The number of certificate changes. */
   readonly renewals: number;
-  /** `null` where the server's processes can't be looked at. */
+  /** `null` if the server's processes can't be watched. */
   readonly memory: MemoryVerdict | null;
-  /** The most that the server's processes had resident at once; `null` as above. */
+  /** The most bytes that the server's processes had resident together; `null` as above. */
   readonly peak_resident_bytes: number | null;
   readonly samples: readonly MemorySample[];
   readonly descriptors: { readonly before: number; readonly after: number } | null;
@@ -73,9 +73,9 @@ export interface SoakReport {
   readonly kill_every_s: number | null;
   readonly chaos_every_s: number | null;
   readonly arguments: readonly string[];
-  /** A signal came before all servers' soaks were over; those that weren't are missing. */
+  /** True if a signal came before all soaks were over. Unfinished ones are missing. */
   readonly interrupted: boolean;
-  /** All held, and none is missing. */
+  /** True if all servers held, and none is missing. */
   readonly passed: boolean;
   readonly runs: readonly SoakRun[];
 }

@@ -1,5 +1,5 @@
 /**
- * The soak of one server.
+ * Soaks one server.
  *
  * @module
  */
@@ -9,72 +9,72 @@ import { Random } from "../harness/random.ts";
 import type { RuntimeName } from "../../cli/program.ts";
 import { AttackRunner, judgeAttacks } from "./attacks/attack_runner.ts";
 import { Bystander } from "./clients/bystander.ts";
-import type { DoorName } from "./listener_profile.ts";
+import type { ProfileName } from "./listener_profile.ts";
 import { Faults } from "./checks/faults.ts";
-import { Killer } from "./strikes/killer.ts";
-import { Kills, type Strike, STRIKES } from "./checks/strike_history.ts";
+import { StrikeRunner } from "./strikes/strike_runner.ts";
+import { type Strike, StrikeHistory, STRIKES } from "./checks/strike_history.ts";
 import { Ledger } from "./checks/ledger.ts";
 import { type LatencyBounds, tooLate } from "./checks/latency.ts";
 import { holdsMemory, judgeMemory } from "./checks/memory.ts";
-import type { Keys } from "./clients/member.ts";
+import type { Keys } from "./clients/healthy_client.ts";
 import type { PeerTarget } from "./clients/peer.ts";
 import type { SoakRun, StopRecord } from "./report.ts";
-import { attackWhileStopping, type Battlefield } from "./attacks/siege.ts";
-import type { OnHung } from "./strikes/arena.ts";
+import { attackWhileStopping, type SharedAttackContext } from "./attacks/attack_rotation.ts";
+import type { OnHung } from "./strikes/strike_context.ts";
 import { Deck, KILL_ROUND, Round } from "./strikes/order.ts";
-import type { CheckedTown } from "./clients/subscriber.ts";
+import type { PopulationContext } from "./clients/subscriber.ts";
 import { OwnPace } from "./clients/own_pace.ts";
-import { BUSY_TOPIC, Inhabitants, TOPICS } from "./clients/population.ts";
+import { BUSY_TOPIC, Population, TOPICS } from "./clients/population.ts";
 import { Watch } from "./checks/watch.ts";
 
-/** The server to be soaked. */
+/** The server to soak. */
 export interface SoakedServer {
-  /** For the report. */
+  /** The name in the report. */
   readonly name: string;
   readonly runtimeVersion: string | null;
-  readonly door: DoorName;
+  readonly profile: ProfileName;
   readonly target: PeerTarget;
-  /** What it wants to see before anything else, if it does. */
+  /** The keys that its clients need; `null` if they need none. */
   readonly keys: Keys | null;
-  /** `null` where its processes can't be looked at. */
+  /** `null` if its processes can't be watched. */
   readonly pid: number | null;
-  /** Gives it another certificate; `null` where it has none, or it isn't ours to give. */
+  /** Gives it another certificate; `null` if it has none, or if it isn't ours to give. */
   readonly renew: (() => void) | null;
-  /** Gives it one that it can't use for a while, and lets it try; `null` as above. */
+  /** Gives it an unusable certificate for a while; `null` as above. */
   readonly misrenew: (() => Promise<void>) | null;
-  /** Whether that resets connections which it hasn't accepted yet. */
+  /** True if a new certificate resets connections that the server hasn't accepted yet. */
   readonly resetsWhenRenewed: boolean;
-  /** Asks it to stop, and resolves when it has; `null` where it isn't ours to stop. */
+  /** Asks it to stop, and resolves when it has stopped; `null` if it isn't ours to stop. */
   readonly stop: (() => Promise<StopRecord>) | null;
-  /** Milliseconds within which it has promised to have stopped. */
+  /** Milliseconds within which it promises to stop. */
   readonly stopLimitMs: number;
 }
 
-/** What to do to it. */
+/** The plan of a soak. */
 export interface SoakPlan {
   readonly durationMs: number;
   readonly subscribers: number;
-  /** Milliseconds from one kill of a worker to the next, with other strikes between; `null` for none. */
+  /** Milliseconds from one kill to the next, with other strikes between; `null` for none. */
   readonly killEveryMs: number | null;
-  /** Milliseconds from one strike to the next, of all that there are, instead; `null` for none. */
+  /** Milliseconds from one strike of any kind to the next, in place of kills; `null` for none. */
   readonly chaosEveryMs: number | null;
-  /** How many attacks run at once. */
-  readonly attackColumns: number;
-  /** Attacks whose names have this; all where it is empty. */
+  /** The number of attacks that run at once. */
+  readonly attacksAtOnce: number;
+  /** Only attacks whose names contain this text; empty for all. */
   readonly only: string;
-  /** What the bystander runs on. */
+  /** The runtime of the bystander. */
   readonly client: RuntimeName;
   readonly latency: LatencyBounds;
-  /** What the server's processes may have resident at once. */
+  /** The most bytes that the server's processes may have resident together. */
   readonly maxMemoryBytes: number;
   readonly seed: number;
-  /** Milliseconds that what was published may take to its last subscriber, when the load has ended. */
+  /** Milliseconds for the last messages to reach all subscribers after the load has ended. */
   readonly patienceMs: number;
-  /** Told once a second how it goes. */
+  /** Called once a second with the progress. */
   readonly onProgress: (progress: SoakProgress) => void;
 }
 
-/** How far a soak has come. */
+/** The progress of a soak. */
 export interface SoakProgress {
   readonly elapsedMs: number;
   readonly delivered: number;
@@ -83,10 +83,10 @@ export interface SoakProgress {
   readonly residentBytes: number | null;
 }
 
-/** From one certificate to the next. */
+/** Milliseconds from one certificate to the next. */
 const RENEW_EVERY_MS = 7_000;
 
-/** How long a server may take to let go of its clients' descriptors, and to have all its workers. */
+/** Milliseconds for a server to close its clients' descriptors, and to have all its workers again. */
 const RELEASE_PATIENCE_MS = 20_000;
 
 /** Descriptors that a runtime opens for its own use when it is first needed. */
@@ -94,70 +94,70 @@ const OWN_DESCRIPTORS = 4;
 
 const PROGRESS_MS = 1_000;
 
-/** How long a worker hangs at most, between two kills. */
+/** The most milliseconds that a worker hangs between two kills. */
 const MAX_HANG_MS = 4_000;
 
-/** The same where all strikes come in any order. The server ends one that hangs for more than 10 s. */
+/** The same with `--chaos-every`. The server ends a worker that hangs for more than 10 s. */
 const CHAOS_HANG_MS = { min: 1_000, max: 15_000 };
 
-/** Shorter than this, a soak may not get to every attack. */
+/** Milliseconds. A shorter soak may not run every attack. */
 const ALL_ATTACKS_MS = 5 * 60_000;
 
-/** A bystander has arrived by then, on any machine. */
+/** Milliseconds within which a bystander connects, on any machine. */
 const ARRIVAL_MS = 20_000;
 
-/** How long the server is attacked before it's asked to stop, and goes on being attacked. */
+/** Milliseconds of attack before the server is asked to stop; the attack goes on after that. */
 const STOP_ATTACK_LEAD_MS = 1_000;
 
-/** Soaks a server, which is up and has no other clients. */
+/** Soaks a server that is up and has no other clients. */
 export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRun> {
   const startedAt = new Date();
   const random = new Random(plan.seed);
   const faults = new Faults();
-  const town: CheckedTown = {
+  const context: PopulationContext = {
     target: server.target,
     keys: server.keys,
     faults,
-    kills: new Kills(),
+    strikes: new StrikeHistory(),
     pace: new OwnPace(),
     lostToOwnPace: 0,
     ledger: new Ledger(),
     delivered: 0,
     receipts: 0,
     streams: 0,
-    lostToKills: 0,
+    lostToStrikes: 0,
   };
-  town.pace.start();
-  // The first contact of all, so that what a runtime opens only once is open.
-  await answer(town, plan.patienceMs, random);
+  context.pace.start();
+  // Connect once before measuring, so that everything a runtime opens only once is open.
+  await answer(context, plan.patienceMs, random);
   const watch = server.pid === null ? null : await Watch.start(server.pid, faults);
   const before = watch?.samples[0]?.descriptors;
   const workers = watch?.workers.length;
 
-  const inhabitants = new Inhabitants(town, plan.subscribers, new Random(random.next()));
+  const population = new Population(context, plan.subscribers, new Random(random.next()));
   const { target, keys } = server;
-  const field = { target, keys, topics: TOPICS, busyTopic: BUSY_TOPIC };
+  const attackContext = { target, keys, topics: TOPICS, busyTopic: BUSY_TOPIC };
   const attackSeed = random.next();
   const bystanderPlace = { runtime: plan.client, target, keys, patienceMs: plan.patienceMs };
-  const bystander = new Bystander(bystanderPlace, faults, town.kills);
+  const bystander = new Bystander(bystanderPlace, faults, context.strikes);
   if (watch !== null) {
     watch.onWaited = (fromMs, toMs, ms) => bystander.latency.addWait(fromMs, toMs, ms);
   }
   const onHung: OnHung = (ports, fromMs, toMs) => {
-    // The other worker's clients must not notice.
+    // Excuse the bystander only if its own worker hung: clients of other workers must not notice.
     if (bystander.isAmong(ports)) bystander.latency.excuse(fromMs, toMs);
   };
   let renewals = 0;
   const renew = server.renew === null ? null : () => {
     server.renew!();
-    if (server.resetsWhenRenewed) town.kills.addRenewal();
+    if (server.resetsWhenRenewed) context.strikes.addRenewal();
     renewals++;
   };
   const schedule = strikesOf(plan);
   const strikeRandom = new Random(random.next());
-  const killer = watch === null || schedule === null ? null : new Killer({
+  const striker = watch === null || schedule === null ? null : new StrikeRunner({
     watch,
-    kills: town.kills,
+    strikes: context.strikes,
     faults,
     random: strikeRandom,
     pid: server.pid!,
@@ -172,25 +172,25 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   const progressTimer = setInterval(() => {
     plan.onProgress({
       elapsedMs: performance.now() - beganMs,
-      delivered: town.delivered,
+      delivered: context.delivered,
       faults: faults.total,
-      strikes: town.kills.kills.length,
+      strikes: context.strikes.records.length,
       residentBytes: watch?.samples.at(-1)?.resident_bytes ?? null,
     });
   }, PROGRESS_MS);
   const renewTimer = renew === null || schedule?.isChaos
     ? undefined
     : setInterval(renew, RENEW_EVERY_MS);
-  inhabitants.moveIn();
+  population.join();
   const attackers = new AttackRunner(
     plan.client,
-    { field, seed: attackSeed, only: plan.only, columns: plan.attackColumns },
+    { context: attackContext, seed: attackSeed, only: plan.only, concurrency: plan.attacksAtOnce },
     faults,
   );
-  if (schedule !== null) killer?.start(schedule.everyMs);
+  if (schedule !== null) striker?.start(schedule.everyMs);
   await sleep(plan.durationMs);
 
-  await killer?.stop();
+  await striker?.stop();
   clearInterval(renewTimer);
   const samples = [...watch?.samples ?? []];
   const attacks = await attackers.stop();
@@ -200,20 +200,20 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   for (const line of latency === null ? [] : tooLate(latency, plan.latency)) {
     faults.add("late", line);
   }
-  await inhabitants.settle(plan.patienceMs);
-  inhabitants.moveOut();
+  await population.settle(plan.patienceMs);
+  population.leave();
   const after = watch === null ? undefined : await released(watch, before! + OWN_DESCRIPTORS);
   if (after !== undefined && after > before! + OWN_DESCRIPTORS) {
     faults.add("aftermath", `${after} descriptors are open, ${before} were before the load`);
   }
-  await answer(town, plan.patienceMs, random);
+  await answer(context, plan.patienceMs, random);
   if (watch !== null && !await isComplete(watch, workers!)) {
     faults.add("aftermath", `${watch.workers.length} workers are there, ${workers} were`);
   }
   watch?.stop();
-  town.pace.stop();
+  context.pace.stop();
   clearInterval(progressTimer);
-  const stop = await stopUnderAttack(server, field, new Random(random.next()));
+  const stop = await stopUnderAttack(server, attackContext, new Random(random.next()));
   judgeStop(stop, server.stopLimitMs, faults);
   const peak = watch === null ? null : watch.peakResidentBytes;
   if (peak !== null && peak > plan.maxMemoryBytes) {
@@ -225,23 +225,23 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   return {
     server: server.name,
     runtime_version: server.runtimeVersion,
-    door: server.door,
+    door: server.profile,
     started_at: startedAt.toISOString(),
     passed: faults.total === 0 && (memory === null || holdsMemory(memory)),
     load_s: plan.durationMs / 1000,
     subscribers: plan.subscribers,
-    streams: town.streams,
-    published: town.ledger.published,
-    delivered: town.delivered,
-    receipts: town.receipts,
-    lost_to_kills: town.lostToKills + bystander.lostToKills,
-    lost_to_own_pace: town.lostToOwnPace,
+    streams: context.streams,
+    published: context.ledger.published,
+    delivered: context.delivered,
+    receipts: context.receipts,
+    lost_to_kills: context.lostToStrikes + bystander.lostToStrikes,
+    lost_to_own_pace: context.lostToOwnPace,
     latency,
     faults: faults.counts,
     fault_details: faults.details,
-    kills: town.kills.kills,
-    strikes: countsOf(town.kills),
-    left_out: Object.fromEntries(killer?.leftOut ?? []),
+    kills: context.strikes.records,
+    strikes: countsOf(context.strikes),
+    left_out: Object.fromEntries(striker?.leftOut ?? []),
     renewals,
     memory,
     peak_resident_bytes: peak,
@@ -252,11 +252,11 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   };
 }
 
-/** When workers are struck, and how long one hangs. */
+/** The times of strikes, and the length of hangs. */
 interface StrikeSchedule {
   readonly isChaos: boolean;
   readonly everyMs: number;
-  /** Until all strikes have been. */
+  /** Milliseconds until every strike has happened once. */
   readonly periodMs: number;
   readonly hangMs: { readonly min: number; readonly max: number };
 }
@@ -272,23 +272,23 @@ function strikesOf({ killEveryMs, chaosEveryMs }: SoakPlan): StrikeSchedule | nu
   return { isChaos: false, everyMs, periodMs: killEveryMs, hangMs: { min: ms, max: ms } };
 }
 
-function countsOf({ kills }: Kills): Record<Strike, number> {
-  const count = (strike: Strike) => kills.filter(({ how }) => how === strike).length;
+function countsOf({ records }: StrikeHistory): Record<Strike, number> {
+  const count = (strike: Strike) => records.filter(({ how }) => how === strike).length;
   return Object.fromEntries(STRIKES.map((strike) => [strike, count(strike)])) as Record<
     Strike,
     number
   >;
 }
 
-/** Stops a server, if it's ours to stop, while it has to answer more than it can. */
+/** Stops a server, if it's ours to stop, during an attack that makes it answer more than it can. */
 async function stopUnderAttack(
   server: SoakedServer,
-  field: Battlefield,
+  context: SharedAttackContext,
   random: Random,
 ): Promise<StopRecord | null> {
   if (server.stop === null) return null;
   const end = new AbortController();
-  const attack = attackWhileStopping(field, random, end.signal);
+  const attack = attackWhileStopping(context, random, end.signal);
   await sleep(STOP_ATTACK_LEAD_MS);
   const stop = await server.stop();
   end.abort();
@@ -308,20 +308,20 @@ function judgeStop(stop: StopRecord | null, limitMs: number, faults: Faults): vo
   }
 }
 
-/** A short, quiet town: whether the server answers at all. */
+/** Checks with a small, quiet population that the server still answers. */
 async function answer(
-  town: CheckedTown,
+  context: PopulationContext,
   patienceMs: number,
   random: Random,
 ): Promise<void> {
-  const crowd = new Inhabitants(town, 8, new Random(random.next()));
-  crowd.moveIn();
+  const crowd = new Population(context, 8, new Random(random.next()));
+  crowd.join();
   await sleep(1_000);
   await crowd.settle(patienceMs);
-  crowd.moveOut();
+  crowd.leave();
 }
 
-/** Waits until so many workers are there; resolves with whether they are. */
+/** Waits for that many workers. Resolves with true if they are there. */
 async function isComplete(watch: Watch, workers: number): Promise<boolean> {
   const endMs = performance.now() + RELEASE_PATIENCE_MS;
   while (watch.workers.length !== workers && performance.now() < endMs) {
@@ -330,7 +330,7 @@ async function isComplete(watch: Watch, workers: number): Promise<boolean> {
   return watch.workers.length === workers;
 }
 
-/** Waits until at most `few` descriptors are open; resolves with how many are. */
+/** Waits until at most `few` descriptors are open. Resolves with the number of open ones. */
 async function released(watch: Watch, few: number): Promise<number> {
   const endMs = performance.now() + RELEASE_PATIENCE_MS;
   const open = () => watch.samples.at(-1)!.descriptors;

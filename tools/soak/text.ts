@@ -1,5 +1,5 @@
 /**
- * The soak's report for people.
+ * The report of a soak as text.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { SoakReport, SoakRun } from "./report.ts";
 
 const MB = 1e6;
 
-/** Strikes, as the report names what was struck. */
+/** The names of strikes in the report. */
 const STRIKE_NAMES: Readonly<Record<Strike, string>> = {
   killed: "workers killed",
   asked: "asked to end",
@@ -24,10 +24,10 @@ const STRIKE_NAMES: Readonly<Record<Strike, string>> = {
   misrenewed: "unusable certificate",
 };
 
-/** What there is with `--kill-every`; other strikes are named where there were some. */
+/** The strikes of `--kill-every`. The report names others only if they happened. */
 const COMMON: readonly Strike[] = ["killed", "asked", "hung"];
 
-/** What ends connections. */
+/** The strikes that end connections. */
 const ENDING: readonly Strike[] = ["killed", "asked", "rolled"];
 
 /** The whole report, without a line feed at its end. */
@@ -41,7 +41,7 @@ export function reportText(report: SoakReport): string {
   ].flatMap(broken).join("\n");
 }
 
-/** A line of the report, which may be indented, as a terminal has room for it. */
+/** Wraps a line of the report, which may be indented, at the terminal's width. */
 function broken(line: string): string[] {
   return line.startsWith("  ") ? wrapped(line.trimStart(), "  ", "    ") : wrapped(line, "", "  ");
 }
@@ -155,7 +155,7 @@ function megabytes(bytes: number): string {
   return `${(bytes / MB).toFixed(1)} MB`;
 }
 
-/** One line for a terminal. */
+/** The progress in one line for a terminal. */
 export function progressLine(server: string, progress: SoakProgress, durationMs: number): string {
   const { elapsedMs, delivered, faults, strikes, residentBytes } = progress;
   const memory = residentBytes === null ? "" : `, ${megabytes(residentBytes)}`;

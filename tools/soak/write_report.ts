@@ -3,8 +3,9 @@ import { writeReportFile } from "../../cli/report_file.ts";
 /**
  * Prints a report, and writes it as JSON.
  *
- * @param text For people.
- * @param json A file, or `-` for standard output, which sends the text to standard error.
+ * @param text The report for people.
+ * @param json The file for the JSON report; `-` for standard output, which sends the text to standard
+ * error; `null` for none.
  * @throws {EnvironmentError} if the file can't be written.
  */
 export function writeReport(report: object, text: string, json: string | null): void {

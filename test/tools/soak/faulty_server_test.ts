@@ -36,7 +36,7 @@ async function soakMeddledWith(
     run = await soak({
       name: "meddled with",
       runtimeVersion: null,
-      door: "open",
+      profile: "open",
       keys: null,
       renew: null,
       misrenew: null,
@@ -56,7 +56,7 @@ async function soakMeddledWith(
       subscribers: 40,
       killEveryMs: null,
       chaosEveryMs: null,
-      attackColumns: 5,
+      attacksAtOnce: 5,
       seed: 1,
       patienceMs: 1_000,
       onProgress() {},

@@ -14,7 +14,7 @@ const DEFAULTS: SoakOptions = {
   target: null,
   durationMs: 600_000,
   workers: 2,
-  doors: ["open", "locked", "tight"],
+  profiles: ["open", "locked", "tight"],
   killEveryMs: 60_000,
   chaosEveryMs: null,
   subscribers: 200,
@@ -42,7 +42,7 @@ describe("the soak's command line", () => {
       target: null,
       durationMs: 30_000,
       workers: 3,
-      doors: ["locked", "tight"],
+      profiles: ["locked", "tight"],
       killEveryMs: 20_000,
       chaosEveryMs: null,
       subscribers: 10,
@@ -75,7 +75,7 @@ describe("the soak's command line", () => {
       ...DEFAULTS,
       runtimes: [],
       target: { host: "::1", port: 7 },
-      doors: ["open"],
+      profiles: ["open"],
       killEveryMs: null,
     });
   });

@@ -1,18 +1,18 @@
 /**
- * The attackers' process; run by `attack_runner.ts`.
+ * The main module of the attackers' process, which `attack_runner.ts` starts.
  *
  * @module
  */
 
 import { Random } from "../../harness/random.ts";
 import type { AttackNote, AttackOrder } from "./attack_runner.ts";
-import { onConclusion, readOrder, tell } from "../clients/client_script.ts";
-import { Siege } from "./siege.ts";
+import { onFinish, readOrder, tell } from "../clients/client_script.ts";
+import { AttackRotation } from "./attack_rotation.ts";
 
-const { field, seed, only, columns } = readOrder<AttackOrder>();
-const siege = new Siege(field, new Random(seed), only);
-onConclusion(async () => {
-  await siege.stop();
-  tell({ records: siege.records } satisfies AttackNote);
+const { context, seed, only, concurrency } = readOrder<AttackOrder>();
+const rotation = new AttackRotation(context, new Random(seed), only);
+onFinish(async () => {
+  await rotation.stop();
+  tell({ records: rotation.records } satisfies AttackNote);
 });
-siege.start(columns);
+rotation.start(concurrency);

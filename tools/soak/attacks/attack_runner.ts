@@ -1,36 +1,42 @@
 import type { RuntimeName } from "../../../cli/program.ts";
 import { ClientProcess } from "../clients/client_process.ts";
 import type { Faults } from "../checks/faults.ts";
-import { type AttackRecord, attacksOn, type Battlefield } from "./siege.ts";
+import { type AttackRecord, attacksOn, type SharedAttackContext } from "./attack_rotation.ts";
 
-/** What the attackers' process gets. */
+/** The order for the attackers' process. */
 export interface AttackOrder {
-  readonly field: Battlefield;
+  readonly context: SharedAttackContext;
   readonly seed: number;
-  /** Attacks whose names have this; all where it is empty. */
+  /** Only attacks whose names contain this text; empty for all. */
   readonly only: string;
-  /** How many attacks run at once. */
-  readonly columns: number;
+  /** The number of attacks that run at once. */
+  readonly concurrency: number;
 }
 
-/** What it tells in the end. */
+/** The message that the process sends at the end. */
 export interface AttackNote {
   readonly records: AttackRecords;
 }
 
-/** By an attack's name. */
+/** Records by an attack's name. */
 export type AttackRecords = Readonly<Record<string, AttackRecord>>;
 
-/** An attack that shows itself in fewer of its runs than this has not attacked. */
+/** The least share of an attack's runs that must prove that they attacked. */
 const MIN_PROVEN_SHARE = 0.5;
 
-/** A worker that hangs or ends may take the proof of a single run with it. */
+/**
+ * An attack with fewer runs isn't judged: a worker that hangs or ends may destroy the proof of a single
+ * run.
+ */
 const MIN_JUDGED = 2;
 
-/** Attacks end at once; on a busy machine their connections take a moment. */
+/**
+ * Milliseconds for all attacks to end. They stop at once, but on a busy machine their connections take a
+ * moment.
+ */
 const END_PATIENCE_MS = 30_000;
 
-/** Attacks a server from a process of its own, so that those who keep the rules aren't late themselves. */
+/** Attacks a server from a process of its own, so that the attacks don't delay the healthy clients. */
 export class AttackRunner {
   readonly #process: ClientProcess;
   readonly #records = Promise.withResolvers<AttackRecords>();
@@ -48,9 +54,9 @@ export class AttackRunner {
     });
   }
 
-  /** Ends all attacks; resolves with what came of them when their connections are gone. */
+  /** Ends all attacks. Resolves with their records when their connections are gone. */
   async stop(): Promise<AttackRecords> {
-    this.#process.conclude();
+    this.#process.finish();
     const timer = setTimeout(() => this.#process.kill(), END_PATIENCE_MS);
     const records = await this.#records.promise;
     clearTimeout(timer);
@@ -60,9 +66,9 @@ export class AttackRunner {
 }
 
 /**
- * Counts the attacks that didn't show that they attacked.
+ * Reports a fault for each attack that didn't prove that it attacked.
  *
- * @param hadTime Whether there was time for every attack: then one that didn't begin is a fault.
+ * @param hadTime True if there was time for every attack: then an attack that never began is a fault.
  */
 export function judgeAttacks(records: AttackRecords, faults: Faults, hadTime: boolean): void {
   for (const { name, proof } of attacksOn(true)) {

@@ -1,19 +1,25 @@
 /**
- * Attacks by how much a server has to read, to look through or to keep of what isn't complete.
+ * Attacks by the amount that a server has to read, parse, or keep of unfinished frames.
  *
  * @module
  */
 
-import { anyAddress, type Assailant, type Attack, type Field, pause } from "./assailant.ts";
+import {
+  anyAddress,
+  type Attack,
+  type AttackConnection,
+  type AttackContext,
+  pause,
+} from "./attack_connection.ts";
 import { several } from "./several.ts";
 
-/** How long a flood lasts. */
+/** Milliseconds that a flood lasts. */
 const FLOOD_MS = 4_000;
 
-/** A message whose publisher wants a receipt, by which it's known that the server has read it. */
+/** A message that asks for a receipt, which proves that the server has read it. */
 const ASKING = '{"action":"publish","data":{"topic":"nobody"}}\0';
 
-/** One message with 2,000 names of members that a server can compare only when it has unescaped them. */
+/** One message with 2,000 member names that a server must unescape before it can compare them. */
 const ESCAPED = `PUBLISH\0{"topic":"nobody",${
   Array.from({ length: 2_000 }, (_, at) => `"\\u0061${at}":1`).join(",")
 }}\0`;
@@ -23,101 +29,106 @@ const LARGE = `PUBLISH\0{"topic":"nobody","data":"${"x".repeat(60_000)}"}\0`;
 const largeFlood: Attack = {
   name: "a flood of large messages",
   proof: { sentBytes: 1_000_000, answers: 2 },
-  run: (field) => flood(field, 4, ASKING + LARGE.repeat(4)),
+  run: (context) => flood(context, 4, ASKING + LARGE.repeat(4)),
 };
 
 const tinyFlood: Attack = {
   name: "a flood of tiny messages",
   proof: { sentBytes: 200_000, answers: 10 },
-  run: (field) => flood(field, 30, ASKING + 'PUBLISH\0{"topic":"a"}\0'.repeat(500)),
+  run: (context) => flood(context, 30, ASKING + 'PUBLISH\0{"topic":"a"}\0'.repeat(500)),
 };
 
 const escapedFlood: Attack = {
   name: "a flood of escaped names",
   proof: { sentBytes: 500_000, answers: 4 },
-  run: (field) => flood(field, 10, ASKING + ESCAPED.repeat(4)),
+  run: (context) => flood(context, 10, ASKING + ESCAPED.repeat(4)),
 };
 
 const receiptFlood: Attack = {
   name: "a flood of receipts",
   proof: { sentBytes: 200_000, answers: 2_000 },
-  run: (field) => flood(field, 30, ASKING.repeat(500)),
+  run: (context) => flood(context, 30, ASKING.repeat(500)),
 };
 
-/** As much of a message as is below every limit, and as much more as is beyond it. */
+/** A part of a message that stays below every limit, and a further part that exceeds it. */
 const UNFINISHED = `PUBLISH\0{"topic":"nobody","data":${"[".repeat(60_000)}`;
 const TOO_MUCH = "[".repeat(10_000);
 
 const halfFrameChurn: Attack = {
   name: "half frames, again and again",
   proof: { greeted: 75, sentBytes: 100 * UNFINISHED.length, ended: 1 },
-  async run(field) {
-    const from = anyAddress(field.random);
+  async run(context) {
+    const from = anyAddress(context.random);
     const endMs = performance.now() + 2 * FLOOD_MS;
-    while (performance.now() < endMs && !field.signal.aborted) {
-      await several(field, 150, async (assailant) => {
-        await assailant.entered();
-        await assailant.send(UNFINISHED);
-        await pause(1_000, field.signal);
-        // That the server ends it for this shows that it has read and kept the rest.
-        await assailant.send(TOO_MUCH);
-        await assailant.outlast(FLOOD_MS);
+    while (performance.now() < endMs && !context.signal.aborted) {
+      await several(context, 150, async (attacker) => {
+        await attacker.entered();
+        await attacker.send(UNFINISHED);
+        await pause(1_000, context.signal);
+        // The server ends the connection for this, which proves that it has read and kept the rest.
+        await attacker.send(TOO_MUCH);
+        await attacker.outlast(FLOOD_MS);
       }, from);
     }
   },
 };
 
-const hoarders: Attack = {
+const drippingMessages: Attack = {
   name: "unfinished messages that drip",
   proof: { sentBytes: 100 * 60_000, answers: 100 },
-  async run(field) {
-    // Many handshakes would delay the attack, and all that this process checks.
-    const waves = field.keys === null ? 4 : 1;
-    const from = anyAddress(field.random);
+  async run(context) {
+    // Many handshakes would delay the attack and everything that this process checks.
+    const waves = context.keys === null ? 4 : 1;
+    const from = anyAddress(context.random);
     const wave = async (at: number) => {
-      await pause(at * 300, field.signal);
-      await several(field, 100, (assailant) => hoard(field, assailant), from);
+      await pause(at * 300, context.signal);
+      await several(context, 100, (attacker) => dripMessage(context, attacker), from);
     };
     await Promise.all(Array.from({ length: waves }, (_, at) => wave(at)));
   },
 };
 
-/** All of them. */
+/** All attacks of this module. */
 export const INPUT_FLOODS: readonly Attack[] = [
   largeFlood,
   tinyFlood,
   escapedFlood,
   receiptFlood,
   halfFrameChurn,
-  hoarders,
+  drippingMessages,
 ];
 
-/** What a server is attacked with while it stops: its answers are much of what it has to get rid of. */
+/**
+ * The attack on a stopping server: its answers are most of what the server has to send before it can end.
+ */
 export const STOP_ATTACK: Attack = receiptFlood;
 
-/** Sends the same again and again as fast as the server reads it; what it answers is read. */
-function flood(field: Field, count: number, piece: string): Promise<void> {
-  return several(field, count, async (assailant) => {
-    await assailant.entered();
+/** Sends the same bytes again and again, as fast as the server reads them, and reads the answers. */
+function flood(context: AttackContext, count: number, piece: string): Promise<void> {
+  return several(context, count, async (attacker) => {
+    await attacker.entered();
     const endMs = performance.now() + FLOOD_MS;
-    while (performance.now() < endMs && !assailant.isOver && !field.signal.aborted) {
-      // A server that doesn't read must not keep the attack from its end.
-      await Promise.race([assailant.send(piece), pause(FLOOD_MS, field.signal)]);
-      // Where sending never has to wait, nothing else would ever run.
-      await pause(5, field.signal);
+    while (performance.now() < endMs && !attacker.isOver && !context.signal.aborted) {
+      // The attack must end even if the server doesn't read.
+      await Promise.race([attacker.send(piece), pause(FLOOD_MS, context.signal)]);
+      // If sending never waits, nothing else would ever run.
+      await pause(5, context.signal);
     }
   });
 }
 
-/** Publishes a message, sends most of a second one, and lets that drip, so that it never seems idle. */
-async function hoard(field: Field, assailant: Assailant): Promise<void> {
-  await assailant.entered();
-  await assailant.send(ASKING);
-  await pause(1_500, field.signal);
-  await Promise.race([assailant.send(LARGE.slice(0, 60_000)), pause(FLOOD_MS, field.signal)]);
+/**
+ * Publishes a message, then sends most of a second one and its rest byte by byte, so that the connection
+ * never seems idle.
+ */
+async function dripMessage(context: AttackContext, attacker: AttackConnection): Promise<void> {
+  await attacker.entered();
+  await attacker.send(ASKING);
+  await pause(1_500, context.signal);
+  await Promise.race([attacker.send(LARGE.slice(0, 60_000)), pause(FLOOD_MS, context.signal)]);
   const endMs = performance.now() + 3 * FLOOD_MS;
-  while (performance.now() < endMs && !assailant.isOver && !field.signal.aborted) {
-    await Promise.race([assailant.send("x"), pause(300, field.signal)]);
-    await pause(300, field.signal);
+  while (performance.now() < endMs && !attacker.isOver && !context.signal.aborted) {
+    await Promise.race([attacker.send("x"), pause(300, context.signal)]);
+    await pause(300, context.signal);
   }
 }

@@ -1,17 +1,17 @@
-import { Assailant, type Field } from "./assailant.ts";
+import { AttackConnection, type AttackContext } from "./attack_connection.ts";
 
-/** Some connections that all do the same. */
+/** Opens `count` connections that all do the same. Resolves when all are over. */
 export async function several(
-  field: Field,
+  context: AttackContext,
   count: number,
-  act: (assailant: Assailant, at: number) => Promise<void>,
+  act: (attacker: AttackConnection, at: number) => Promise<void>,
   from?: string,
 ): Promise<void> {
   await Promise.all(Array.from({ length: count }, async (_, at) => {
-    const assailant = new Assailant(field, from);
-    await assailant.connected();
-    if (!assailant.isOver) await act(assailant, at);
-    assailant.abort();
-    await assailant.ended;
+    const attacker = new AttackConnection(context, from);
+    await attacker.connected();
+    if (!attacker.isOver) await act(attacker, at);
+    attacker.abort();
+    await attacker.ended;
   }));
 }

@@ -1,53 +1,55 @@
-/** What may go wrong in a soak: broken promises of the server's, and attacks that weren't any. */
+/** The kinds of faults in a soak: broken promises of the server, and attacks that didn't attack. */
 export const FAULT_KINDS = [
-  /** A message that had to come didn't. */
+  /** A message that had to arrive didn't. */
   "missing",
-  /** A message came again. */
+  /** A message arrived twice. */
   "duplicate",
-  /** A message came after a later one of the same publisher's. */
+  /** A message arrived after a later one of the same publisher. */
   "reordered",
-  /** A frame isn't what was published, byte for byte, or no frame of the protocol. */
+  /** A frame differs from the published message, or is no frame of the protocol. */
   "damaged",
-  /** A message came that nobody published, or to someone who wasn't subscribed. */
+  /** A message arrived that no client published, or at a client that wasn't subscribed. */
   "foreign",
-  /** A message came although it was published after the unsubscribe was known to be read. */
+  /** A message arrived that was published after the server had read the unsubscribe. */
   "after_unsubscribe",
-  /** One publisher's messages don't carry growing timestamps. */
+  /** One publisher's messages don't have growing timestamps. */
   "timestamp",
-  /** A receipt that was asked for didn't come, or one wasn't asked for, doesn't add up or is out of order. */
+  /**
+   * A requested receipt didn't arrive, or a receipt wasn't requested, doesn't add up or is out of order.
+   */
   "receipt",
   /** The server ended the connection of a client that kept all the rules. */
   "cut",
   /** A client that kept all the rules couldn't connect, or wasn't greeted. */
   "not_connected",
-  /** A process of the server's ended that nobody had killed. */
+  /** A process of the server ended though it wasn't killed. */
   "process_died",
-  /** A worker goes on that was to be replaced. */
+  /** A worker that had to be replaced goes on. */
   "not_replaced",
-  /** A bystander's messages took longer than they may. */
+  /** A bystander's messages took longer than allowed. */
   "late",
-  /** The server's processes had more memory than they may. */
+  /** The server's processes used more memory than allowed. */
   "memory",
-  /** An attack did nothing that the server has noticed: the soak's fault, not the server's. */
+  /** An attack did nothing that the server noticed: the soak's fault, not the server's. */
   "idle_attack",
-  /** After all that, the server answered no more, or kept descriptors, or didn't stop as it should. */
+  /** At the end, the server didn't answer, kept descriptors, or didn't stop as it should. */
   "aftermath",
 ] as const;
 
 export type FaultKind = typeof FAULT_KINDS[number];
 
-/** As many details as a person reads; those of one kind keep no other kind's away. */
+/** The most details of one kind, so that they don't hide those of other kinds. */
 const MAX_DETAILS_OF_A_KIND = 10;
 
-/** The faults of one soak: all counted, the first ones of each kind with details. */
+/** The faults of one soak: all are counted, and the first ones of each kind have details. */
 export class Faults {
   readonly counts: Partial<Record<FaultKind, number>> = {};
   readonly details: string[] = [];
   readonly #detailed = new Map<FaultKind, number>();
 
   /**
-   * @param detail One line for people: who, what and where.
-   * @param count How many at once.
+   * @param detail One line for people, with the client, the fault and the place.
+   * @param count The number of faults.
    */
   add(kind: FaultKind, detail: string, count = 1): void {
     this.counts[kind] = (this.counts[kind] ?? 0) + count;

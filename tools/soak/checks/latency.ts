@@ -1,39 +1,42 @@
 import { nearestRank } from "../../../bots/measures/statistics.ts";
 
-/** What a bystander's messages took, in milliseconds. */
+/** The latency of a bystander's messages, in milliseconds. */
 export interface LatencyVerdict {
   readonly messages: number;
   readonly p50_ms: number;
   readonly p99_ms: number;
   readonly max_ms: number;
-  /** Messages that aren't judged: the process that served the bystander was stopped meanwhile. */
+  /** Messages that aren't judged, because their worker was stopped meanwhile. */
   readonly excused: number;
 }
 
-/** How long a bystander's messages may take, in milliseconds. */
+/** The highest allowed latency of a bystander's messages, in milliseconds. */
 export interface LatencyBounds {
   readonly p99Ms: number;
   readonly maxMs: number;
 }
 
-/** A time in which the server was kept from serving. */
+/** A time during which the server was stopped. */
 interface Excuse {
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-/** How long a busy machine kept a server's processes from running between two moments. */
+/** The time that the server's processes waited for a processor between two moments. */
 interface Wait extends Excuse {
   readonly waitedMs: number;
 }
 
-/** What piled up while a process was stopped takes a moment. */
+/** Milliseconds to handle the messages that piled up while a process was stopped. */
 const CATCH_UP_MS = 1_000;
 
-/** Waits are known by the second: they say nothing of a message that took less than this. */
+/**
+ * Waits are measured once a second, so they don't explain the delay of a message that took less than
+ * this.
+ */
 const MIN_WAIT_MS = 500;
 
-/** Collects what messages took. Times are milliseconds since 1970. */
+/** Collects latencies. Times are milliseconds since 1970. */
 export class Latency {
   readonly #sentMs: number[] = [];
   readonly #tookMs: number[] = [];
@@ -45,16 +48,16 @@ export class Latency {
     this.#tookMs.push(tookMs);
   }
 
-  /** Judges no message that was under way between these moments, or a moment later. */
+  /** Excludes messages that were on their way between these moments, or shortly after. */
   excuse(fromMs: number, toMs: number): void {
     this.#excuses.push({ fromMs, toMs: toMs + CATCH_UP_MS });
   }
 
   /**
-   * Takes from what messages took in this time what the server waited for a processor: that's the
-   * machine's doing.
+   * Subtracts the time that the server waited for a processor from the latencies in this time: the
+   * machine caused it.
    *
-   * @param waitedMs Of all the server's processes together.
+   * @param waitedMs The sum over all the server's processes.
    */
   addWait(fromMs: number, toMs: number, waitedMs: number): void {
     this.#waits.push({ fromMs, toMs, waitedMs });
@@ -78,7 +81,7 @@ export class Latency {
     };
   }
 
-  /** What a message took, without what the machine kept the server from running meanwhile. */
+  /** A message's latency, without the server's waits for a processor. */
   #ownMs(at: number): number {
     const tookMs = this.#tookMs[at]!;
     if (tookMs < MIN_WAIT_MS) return tookMs;
@@ -87,7 +90,7 @@ export class Latency {
     let ownMs = tookMs;
     for (const { fromMs, toMs, waitedMs } of this.#waits) {
       const sharedMs = Math.min(toMs, receivedMs) - Math.max(fromMs, sentMs);
-      // A process can't have waited for longer than the time there was.
+      // A process can't wait longer than the time that both share.
       if (sharedMs > 0) ownMs -= Math.min(waitedMs, sharedMs);
     }
     return ownMs;
@@ -100,7 +103,7 @@ export class Latency {
   }
 }
 
-/** What of a verdict is beyond the bounds, as lines for people. */
+/** The parts of a verdict that exceed the bounds, as lines for people. */
 export function tooLate(
   { p99_ms, max_ms }: LatencyVerdict,
   { p99Ms, maxMs }: LatencyBounds,

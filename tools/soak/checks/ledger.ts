@@ -1,43 +1,45 @@
 /**
- * What was published, so that what arrives can be held against it.
+ * Records what was published, so that received messages can be compared with it.
  *
  * @module
  */
 
 /**
- * One publisher's messages to one topic, numbered from 0. Their text follows from lane and number, so
- * that nothing need be kept.
+ * One publisher's messages to one topic, numbered from 0. Their text follows from the lane and the
+ * number, so that it needn't be kept.
  */
 export interface Lane {
   readonly id: number;
   readonly topic: string;
   /** The most bytes of a message's `data`. */
   readonly maxDataBytes: number;
-  /** How many have been sent. */
+  /** The number of sent messages. */
   sent: number;
-  /** The connection was lost with a worker: some of the last ones may be as well. */
+  /** The connection was lost with a worker, and perhaps the last messages with it. */
   isLost: boolean;
-  /** Where each message is a connection of its own: what became of them. */
+  /** The connections of messages that each have one of their own; else `null`. */
   readonly journeys: Journeys | null;
 }
 
 /** Messages that each have a connection of their own. */
 export interface Journeys {
-  /** Whether a message need not arrive: it isn't sent yet, or may have been lost with a worker. */
+  /** True if a message needn't arrive: it isn't sent yet, or may have been lost with a worker. */
   isExcused(number: number): boolean;
-  /** When it set out, by `performance.now()`. */
+  /** The moment at which it was sent, in milliseconds by `performance.now()`. */
   beganMs(number: number): number;
 }
 
-/** Has no character that JSON escapes; one in four isn't ASCII. */
+/** Text without characters that JSON escapes; one in four isn't ASCII. */
 const FILLER = "soak é🚀 ".repeat(2048);
 
-/** Every lane there was. */
+/** All lanes of a soak. */
 export class Ledger {
   readonly #lanes: Lane[] = [];
   readonly #byTopic = new Map<string, Lane[]>();
 
-  /** @param journeys Where each message gets a connection of its own, so that they have no order. */
+  /**
+   * @param journeys Given if each message has a connection of its own, so that messages have no order.
+   */
   open(topic: string, maxDataBytes: number, journeys: Journeys | null = null): Lane {
     const lane: Lane = {
       id: this.#lanes.length,
@@ -56,7 +58,7 @@ export class Ledger {
     return this.#lanes[id];
   }
 
-  /** All lanes of a topic so far; grows. */
+  /** All lanes of a topic so far. The list grows. */
   lanesOf(topic: string): Lane[] {
     let lanes = this.#byTopic.get(topic);
     if (lanes === undefined) this.#byTopic.set(topic, lanes = []);
@@ -72,15 +74,16 @@ export class Ledger {
   }
 }
 
-/** A message as its publisher sends it, without its first character, which the server replaces. */
+/** A message's text as its publisher sends it, without the first character, which the server replaces. */
 export function messageTail({ id, topic, maxDataBytes }: Lane, number: number): string {
-  // Two primes: sizes and beginnings change from message to message and from lane to lane.
+  // Multiples of two primes let sizes and beginnings change from message to message and from lane to
+  // lane.
   const scatter = number * 7919 + id * 104_729;
   const data = dataOf(scatter % 8, maxDataBytes === 0 ? 0 : scatter % maxDataBytes);
   return `"topic":"${topic}","event":"soak","message_id":"${id}.${number}","data":"${data}"}`;
 }
 
-/** Some filler, cut between characters. */
+/** A part of the filler, cut between characters. */
 function dataOf(from: number, length: number): string {
   const start = from * 9;
   let end = start + (length >> 1);
@@ -96,14 +99,14 @@ export interface Delivery {
   readonly laneId: number;
   readonly number: number;
   readonly micros: number;
-  /** What follows the timestamp. */
+  /** The text after the timestamp. */
   readonly tail: string;
 }
 
 const DELIVERY =
   /^\{"timestamp":\[(\d+),(\d+),(\d+)\],("topic":"([^"]+)","event":"soak","message_id":"(\d+)\.(\d+)")/;
 
-/** Reads a frame of a soak's message; nothing for any other frame. */
+/** Parses a soak's message; `undefined` for any other frame. */
 export function parseDelivery(frame: string): Delivery | undefined {
   const match = DELIVERY.exec(frame);
   if (match === null) return undefined;

@@ -1,49 +1,49 @@
-/** What a server held at one moment. */
+/** A server's memory and descriptors at one moment. */
 export interface MemorySample {
   /** Seconds from the beginning of the load. */
   readonly at_s: number;
-  /** All its processes together. */
+  /** Bytes of all its processes together. */
   readonly resident_bytes: number;
-  /** The process of it that serves clients since the beginning; 0 once that has been replaced. */
+  /** Bytes of the process that serves clients since the beginning; 0 after it was replaced. */
   readonly oldest_resident_bytes: number;
   readonly descriptors: number;
 }
 
-/** The value after the first minute of load, against the value at the end. */
+/** Memory after the first minute of load, and memory at the end. */
 export interface Growth {
   readonly baseline_bytes: number;
   readonly end_bytes: number;
   readonly ratio: number;
 }
 
-/** Whether memory has grown. */
+/** The verdict on a server's memory. */
 export interface MemoryVerdict {
-  /** False where the load was too short to tell growth from warming up. */
+  /** False if the load was too short to tell growth from warming up. */
   readonly judged: boolean;
-  /** All processes of the server together; `null` where it wasn't judged. */
+  /** All processes of the server together; `null` if it wasn't judged. */
   readonly server: Growth | null;
-  /** The process that serves clients since the beginning; `null` also where none does. */
+  /** The process that serves clients since the beginning; `null` also if it was replaced. */
   readonly oldest: Growth | null;
 }
 
-/** Runtimes keep what they once took, so the first minute is theirs to take it. */
+/** Runtimes take memory step by step and keep it, so the first minute isn't judged. */
 export const WARM_UP_S = 60;
 
-/** Shorter windows have too few samples, or not some of every attack. */
+/** Shorter windows have too few samples, or don't have every kind of attack. */
 const MIN_WINDOW_S = 45;
 
-/** Windows of so much of the whole: attacks come and go, and their traces with them. */
+/** The share of the whole time that a window takes. Attacks come and go, and their traces with them. */
 const WINDOW_SHARE = 0.2;
 
-/** More growth than this is a leak. */
+/** The greatest ratio that passes. More growth is a leak. */
 export const MAX_GROWTH = 1.1;
 
 /**
- * Compares means over two windows of the load: the one after the first minute and the last one. Not
- * medians: where workers are killed memory goes up and down between two levels, and a median jumps from
- * the one to the other.
+ * Compares means over two windows of the load: the one after the first minute and the last one. It
+ * doesn't use medians: kills move memory between two levels, and a median jumps from one to the other.
  *
- * @param periodS The load's own period, such as from one kill to the next: a window has it whole.
+ * @param periodS The load's period in seconds, such as from one kill to the next. A window holds whole
+ * periods.
  */
 export function judgeMemory(
   samples: readonly MemorySample[],
@@ -72,8 +72,8 @@ export function judgeMemory(
 }
 
 /**
- * Whether the server hasn't grown, as far as it was judged. A single process's memory goes up and down by
- * more than a tenth: that's for whoever reads the report.
+ * True if the server hasn't grown, or wasn't judged. A single process's memory varies by more than a
+ * tenth, so it is only reported.
  */
 export function holdsMemory({ server }: MemoryVerdict): boolean {
   return server === null || server.ratio <= MAX_GROWTH;

@@ -1,29 +1,29 @@
-/** Timestamp and counts of a receipt. */
+/** Matches a receipt's timestamp and counts. */
 const RECEIPT =
   /^\{"timestamp":\[(\d+),(\d+),(\d+)\],"receipt":\{"matched":(\d+),"written":(\d+),"queued":(\d+),"evicted":(\d+)\}\}$/;
 
-/** What a frame is: a receipt as it should be, one that isn't, or something else. */
+/** The kind of a frame: a right receipt, a wrong one, or no receipt. */
 export type ReceiptVerdict = "fine" | "wrong" | "none";
 
 /**
- * Holds the receipts that one connection gets against those that it asked for: each was asked for,
- * adds up, and carries a later timestamp than the one before.
+ * Checks the receipts of one connection: each was asked for, adds up, and has a later timestamp than the
+ * one before.
  */
 export class ReceiptCheck {
   #owed = 0;
   #lastMicros = 0;
 
-  /** How many haven't come yet. */
+  /** The number of receipts that haven't arrived yet. */
   get owed(): number {
     return this.#owed;
   }
 
-  /** A message is published that asks for one. */
+  /** Notes a message that asks for a receipt. */
   ask(): void {
     this.#owed++;
   }
 
-  /** A frame has come. */
+  /** Checks a received frame. */
   take(frame: string): ReceiptVerdict {
     const match = RECEIPT.exec(frame);
     if (match === null) return "none";

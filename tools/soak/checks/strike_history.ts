@@ -1,30 +1,38 @@
-/** How long after a strike a connection may have been the victim's that wasn't among those it had. */
+/**
+ * Milliseconds after a strike during which a connection may have been the victim's though it wasn't in
+ * its list.
+ */
 const AFTERMATH_MS = 5_000;
 
 /**
- * How long after a strike the end of a connection that the victim had may be noticed: on a busy machine a
- * process takes long to end, and this one to hear of it.
+ * Milliseconds after a strike until this process has noticed the end of the victim's connections. On a
+ * busy machine a process takes long to end.
  */
 const NOTICE_MS = 30_000;
 
-/** How long after a change of certificate a connection may have been in a socket that was relieved. */
+/**
+ * Milliseconds after a change of certificate during which a connection may have waited at the replaced
+ * socket.
+ */
 const RENEWAL_AFTERMATH_MS = 1_000;
 
-/** How long a worker may take to see that it gets descriptors again: a sweep or two, on a busy machine. */
+/**
+ * Milliseconds for a worker to notice that it gets descriptors again: a sweep or two, on a busy machine.
+ */
 const SHORTAGE_AFTERMATH_MS = 10_000;
 
-/** From the end of a hang to when a worker has done all that piled up, on a busy machine. */
+/** Milliseconds after a hang until a worker has handled all that piled up, on a busy machine. */
 const CATCH_UP_MS = 10_000;
 
-/** What can happen to a server's workers, as reports name it. */
+/** The strikes against a server and its workers, with their names in reports. */
 export const STRIKES = [
-  /** By SIGKILL. */
+  /** A worker is ended by SIGKILL. */
   "killed",
-  /** By SIGTERM, upon which a worker says goodbye to each client. */
+  /** A worker is ended by SIGTERM, after which it says goodbye to each client. */
   "asked",
   /**
-   * Stopped for some time, after which a worker goes on as if nothing had been, unless the server has
-   * killed it meanwhile: then it's counted as killed too.
+   * A worker is stopped for some time and then goes on as if nothing had happened. If the server kills it
+   * meanwhile, it's counted as killed too.
    */
   "hung",
   /** All workers are replaced, one after the other, upon SIGUSR2; each says goodbye to its clients. */
@@ -35,47 +43,48 @@ export const STRIKES = [
   "cut",
   /** The server gets another certificate, and SIGHUP. */
   "renewed",
-  /** It gets one that it can't use. */
+  /** The server gets an unusable certificate. */
   "misrenewed",
 ] as const;
 
 export type Strike = typeof STRIKES[number];
 
-/** What happened to a worker, or to all of them. */
-export interface Kill {
+/** The record of one strike. */
+export interface StrikeRecord {
   /** Seconds from the command's beginning. */
   readonly at_s: number;
-  /** The worker's, or the server's own where it happened to all. */
+  /** The worker's process ID, or the server's if the strike met all workers. */
   readonly pid: number;
   readonly how: Strike;
-  /** The connections it had, of all clients. */
+  /** The number of connections that the victim had, of all clients. */
   readonly connections: number;
 }
 
-/** What makes clients lose their connections. */
-interface Blow {
+/** A strike that makes clients lose their connections. */
+interface LossCause {
   readonly how: Strike;
   readonly fromMs: number;
-  /** `Infinity` while it goes on. */
+  /** `Infinity` while the strike goes on. */
   toMs: number;
-  /** The clients' ports of the connections that were there. */
+  /** The clients' ports of the victim's connections. */
   readonly ports: ReadonlySet<number>;
 }
 
 /**
- * Which connections went with a worker that was made to end, so that no other loss is excused. Strikes
- * that end no worker excuse nothing, but that one is short of descriptors, and says so.
+ * Records strikes, and decides which lost connections they explain, so that no other loss is excused.
+ * Strikes that end no worker explain no loss. Only a worker without descriptors may refuse clients, and
+ * must say so.
  */
-export class Kills {
-  readonly kills: Kill[] = [];
-  readonly #blows: Blow[] = [];
+export class StrikeHistory {
+  readonly records: StrikeRecord[] = [];
+  readonly #causes: LossCause[] = [];
   readonly #spans: { readonly fromMs: number; toMs: number }[] = [];
   #hung = { pid: 0, fromMs: -Infinity, toMs: -Infinity };
-  /** The worker that hangs, or did so lately that the server may be about to kill it. */
-  #hanging: Blow | undefined;
-  /** The roll that goes on. */
-  #rolling: Blow | undefined;
-  readonly #shortages: Blow[] = [];
+  /** The worker that hangs, or hung so recently that the server may still kill it. */
+  #hanging: LossCause | undefined;
+  /** The roll that is under way. */
+  #rolling: LossCause | undefined;
+  readonly #shortages: LossCause[] = [];
   readonly #nowMs: () => number;
   #renewedMs = -Infinity;
 
@@ -85,61 +94,61 @@ export class Kills {
   }
 
   /**
-   * A worker is about to be made to end.
+   * Notes that a worker is about to be ended.
    *
    * @param ports The clients' ports of its connections.
    */
-  add(kill: Kill, ports: readonly number[]): void {
-    this.note(kill);
+  add(strike: StrikeRecord, ports: readonly number[]): void {
+    this.note(strike);
     const nowMs = this.#nowMs();
-    const blow = { how: kill.how, fromMs: nowMs, toMs: nowMs, ports: new Set(ports) };
-    if (kill.how === "hung") {
-      this.#hung = { pid: kill.pid, fromMs: nowMs, toMs: Infinity };
-      this.#hanging = blow;
+    const cause = { how: strike.how, fromMs: nowMs, toMs: nowMs, ports: new Set(ports) };
+    if (strike.how === "hung") {
+      this.#hung = { pid: strike.pid, fromMs: nowMs, toMs: Infinity };
+      this.#hanging = cause;
       return;
     }
     this.#hanging = undefined;
-    this.#spans.push({ fromMs: this.#unservedSinceMs(kill.pid), toMs: nowMs });
-    this.#blows.push(blow);
+    this.#spans.push({ fromMs: this.#unservedSinceMs(strike.pid), toMs: nowMs });
+    this.#causes.push(cause);
   }
 
-  /** Something happens that costs no client anything. */
-  note(kill: Kill): void {
-    this.kills.push(kill);
+  /** Notes a strike that costs no client its connection. */
+  note(strike: StrikeRecord): void {
+    this.records.push(strike);
   }
 
   /**
-   * All workers are about to be replaced.
+   * Notes that all workers are about to be replaced.
    *
-   * @param ports The clients' ports of all connections that there were at some moment from `fromMs` on.
+   * @param ports The clients' ports of all connections that existed at some moment since `fromMs`.
    */
-  addRoll(kill: Kill, ports: readonly number[], fromMs: number): void {
-    this.note(kill);
+  addRoll(strike: StrikeRecord, ports: readonly number[], fromMs: number): void {
+    this.note(strike);
     this.#rolling = { how: "rolled", fromMs, toMs: Infinity, ports: new Set(ports) };
-    this.#blows.push(this.#rolling);
+    this.#causes.push(this.#rolling);
     this.#spans.push(this.#rolling);
   }
 
   /**
-   * A worker is about to get no further descriptor, until {@linkcode endShortage}.
+   * Notes that a worker gets no further descriptors until {@linkcode endShortage}.
    *
-   * @param ports The clients' ports of its connections at some moment from `fromMs` on.
+   * @param ports The clients' ports of its connections at some moment since `fromMs`.
    */
   addShortage(ports: readonly number[], fromMs: number): void {
     this.#shortages.push({ how: "exhausted", fromMs, toMs: Infinity, ports: new Set(ports) });
   }
 
-  /** It gets some again. */
+  /** Notes that the worker gets descriptors again. */
   endShortage(): void {
     const last = this.#shortages.at(-1);
     if (last !== undefined) last.toMs = this.#nowMs();
   }
 
   /**
-   * Whether a client may be told just now that there is no room: its worker is short of descriptors, or
-   * may be the one that is, since it isn't greeted yet or was since then.
+   * True if a client may be refused now because there is no room: its worker has no descriptors, or may
+   * be the one without, since the client isn't greeted yet or was greeted since then.
    *
-   * @param greetedMs `null` where it isn't.
+   * @param greetedMs The moment of the greeting; `null` without one.
    */
   explainsNoRoom(localPort: number, greetedMs: number | null): boolean {
     const nowMs = this.#nowMs();
@@ -149,26 +158,26 @@ export class Kills {
     });
   }
 
-  /** All are replaced. */
+  /** Notes that all workers are replaced. */
   endRoll(): void {
     if (this.#rolling !== undefined) this.#rolling.toMs = this.#nowMs();
     this.#rolling = undefined;
   }
 
-  /** The worker that hangs has these connections, now that it takes no more. */
+  /** Sets the connections of the hanging worker, which accepts no more. */
   hangsWith(ports: readonly number[]): void {
     if (this.#hanging !== undefined) this.#hanging = { ...this.#hanging, ports: new Set(ports) };
   }
 
-  /** The worker that hung goes on: nothing may be lost with it. */
+  /** Notes that the hanging worker goes on. From now on no loss is excused by it. */
   goesOn(): void {
     this.#hanging = undefined;
     this.#hung.toMs = this.#nowMs();
   }
 
   /**
-   * Whether a connection, lost just now, was a victim's. Workers that are replaced say goodbye first: that
-   * a client wasn't told is no part of a roll.
+   * True if a connection that was lost just now was a victim's. Workers that are replaced say goodbye
+   * first, so a roll doesn't explain a loss without a word.
    */
   explainsLoss(localPort: number): boolean {
     return this.#within(NOTICE_MS).some(({ how, ports }) => {
@@ -177,48 +186,50 @@ export class Kills {
   }
 
   /**
-   * Whether a client may be told just now that its server stops: its worker was asked to end, or must be
-   * one that was, since it greeted the client after it had been.
+   * True if a client may be told now that its server stops: its worker was asked to end, or must be one
+   * that was, since it greeted the client after that.
    */
-  explainsFarewell(localPort: number, greetedMs: number): boolean {
+  explainsGoodbye(localPort: number, greetedMs: number): boolean {
     return this.#within(NOTICE_MS)
-      .some((blow) => saysGoodbye(blow) && blow.ports.has(localPort)) ||
-      this.#within(AFTERMATH_MS).some((blow) => saysGoodbye(blow) && greetedMs >= blow.fromMs);
+      .some((cause) => saysGoodbye(cause) && cause.ports.has(localPort)) ||
+      this.#within(AFTERMATH_MS).some((cause) => saysGoodbye(cause) && greetedMs >= cause.fromMs);
   }
 
   /**
-   * Whether a client may be told just now, in place of a greeting, that its server stops: it came to a
+   * True if a client may be told now, in place of a greeting, that its server stops: it connected to a
    * worker that was asked to end.
    */
   get explainsRefusal(): boolean {
     return this.#within(AFTERMATH_MS).some(saysGoodbye);
   }
 
-  /** The server changes its certificate, and resets connections that it hasn't accepted yet. */
+  /**
+   * Notes that the server changes its certificate, and resets connections that it hasn't accepted yet.
+   */
   addRenewal(): void {
     this.#renewedMs = this.#nowMs();
   }
 
-  /** Whether a connection that wasn't accepted may be lost just now. */
+  /** True if a connection that wasn't accepted yet may be lost now. */
   get explainsNoGreeting(): boolean {
     return this.isRecent || this.#nowMs() - this.#renewedMs < RENEWAL_AFTERMATH_MS;
   }
 
-  /** Whether a worker was made to end so lately that it may have had connections it hadn't accepted. */
+  /** True if a worker was ended so recently that connections may have waited there unaccepted. */
   get isRecent(): boolean {
     return this.#within(AFTERMATH_MS).length > 0;
   }
 
-  #within(ms: number): readonly Blow[] {
+  #within(ms: number): readonly LossCause[] {
     const nowMs = this.#nowMs();
-    const blows = this.#blows.filter(({ toMs }) => nowMs - toMs < ms);
-    return this.#hanging === undefined ? blows : [...blows, this.#hanging];
+    const causes = this.#causes.filter(({ toMs }) => nowMs - toMs < ms);
+    return this.#hanging === undefined ? causes : [...causes, this.#hanging];
   }
 
   /**
-   * Whether a client that came with one message, and doesn't read, may have come in vain between two
-   * moments: a worker was made to end, or hung before it was and may not have caught up with what it had
-   * accepted; or one had no room for it.
+   * True if a client that sent one message and didn't read may have done so in vain between two moments:
+   * a worker was ended, or hung before that and may not have caught up with what it had accepted, or had
+   * no room for the client.
    */
   hasOneBetween(fromMs: number, toMs: number): boolean {
     if (this.#hanging !== undefined && this.#hanging.fromMs <= toMs) return true;
@@ -235,7 +246,7 @@ export class Kills {
   }
 }
 
-/** Whether workers tell their clients that they end. */
-function saysGoodbye({ how }: Blow): boolean {
+/** True for strikes after which workers say goodbye to their clients. */
+function saysGoodbye({ how }: LossCause): boolean {
   return how === "asked" || how === "rolled";
 }

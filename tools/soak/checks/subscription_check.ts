@@ -1,22 +1,22 @@
 import type { Faults } from "./faults.ts";
 import { type Delivery, type Lane, type Ledger, messageTail } from "./ledger.ts";
 
-/** What one subscription has had of one lane. */
+/** The messages of one lane that one subscription has received. */
 interface Progress {
-  /** Everything from here on must come. */
+  /** The first number that must arrive; all later ones must, too. */
   readonly mustFrom: number;
-  /** The number that comes next, once one has come. */
+  /** The next expected number; `undefined` before the first message. */
   next: number | undefined;
   lastMicros: number;
-  /** Numbers that were passed over. */
+  /** Numbers that were skipped. */
   readonly gaps: Set<number>;
-  /** Numbers that have come; only of a lane without order. */
+  /** Received numbers; only for a lane without order. */
   readonly had: Set<number>;
 }
 
 /**
- * Holds what one subscription receives against what was published: no gap from its `ACK` on, nothing
- * twice, nothing out of order, every byte as it was sent.
+ * Checks one subscription's messages against the published ones: from its `ACK` on there is no gap, no
+ * duplicate, no change of order, and every byte is as it was sent.
  */
 export class SubscriptionCheck {
   readonly topic: string;
@@ -24,13 +24,13 @@ export class SubscriptionCheck {
   readonly #ledger: Ledger;
   readonly #faults: Faults;
   readonly #progress = new Map<Lane, Progress>();
-  /** For each lane, the first number that may not come any more. */
+  /** For each lane, the first number that must not arrive any more. */
   #closedAt: Map<Lane, number> | undefined;
 
   /**
-   * The `ACK` has just arrived.
+   * Begins when the `ACK` has just arrived.
    *
-   * @param who Names the subscriber in a fault's detail.
+   * @param who The subscriber's name in faults.
    */
   constructor(topic: string, who: string, ledger: Ledger, faults: Faults) {
     this.topic = topic;
@@ -40,12 +40,15 @@ export class SubscriptionCheck {
     for (const lane of ledger.lanesOf(topic)) this.#begin(lane, lane.sent);
   }
 
-  /** The server has read the unsubscribe: nothing comes that is published from now on. */
+  /**
+   * Notes that the server has read the unsubscribe: messages that are published from now on must not
+   * arrive.
+   */
   close(): void {
     this.#closedAt = new Map(this.#ledger.lanesOf(this.topic).map((lane) => [lane, lane.sent]));
   }
 
-  /** A message of this topic arrived. */
+  /** Checks a received message of this topic. */
   receive(delivery: Delivery): void {
     const { laneId, number, micros } = delivery;
     const lane = this.#ledger.lane(laneId);
@@ -57,14 +60,14 @@ export class SubscriptionCheck {
     if (this.#closedAt !== undefined && number >= (this.#closedAt.get(lane) ?? 0)) {
       return this.#faults.add("after_unsubscribe", where);
     }
-    // A lane that began after the ACK is owed from its first message.
+    // Of a lane that began after the ACK, all messages must arrive.
     const progress = this.#progress.get(lane) ?? this.#begin(lane, 0);
     if (lane.journeys === null) this.#receiveInOrder(progress, number, micros, where);
     else if (progress.had.has(number)) this.#faults.add("duplicate", where);
     else progress.had.add(number);
   }
 
-  /** Whether everything that is owed has come. */
+  /** True if all messages that must arrive have arrived. */
   get isComplete(): boolean {
     for (const lane of this.#ledger.lanesOf(this.topic)) {
       if (this.#owed(lane).length > 0) return false;
@@ -72,7 +75,7 @@ export class SubscriptionCheck {
     return true;
   }
 
-  /** Counts what never came. To be called once, when nothing more can come. */
+  /** Reports the messages that never arrived. Call it once, when nothing more can arrive. */
   settle(): void {
     for (const lane of this.#ledger.lanesOf(this.topic)) {
       const owed = this.#owed(lane);
@@ -117,7 +120,7 @@ export class SubscriptionCheck {
     progress.next = number + 1;
   }
 
-  /** Which of a lane's messages should have come and haven't, those in known gaps aside. */
+  /** The numbers of a lane that should have arrived and haven't, without those of known gaps. */
   #owed(lane: Lane): number[] {
     if (lane.isLost) return [];
     const progress = this.#progress.get(lane);

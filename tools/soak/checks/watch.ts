@@ -2,15 +2,15 @@ import { processesOf, type ProcessRecord } from "../../harness/process_table.ts"
 import type { Faults } from "./faults.ts";
 import type { MemorySample } from "./memory.ts";
 
-/** How often a server's processes are looked at. */
+/** Milliseconds between two looks at a server's processes. */
 const SAMPLE_MS = 1_000;
 
-/** Watches a server's processes: what they hold, and that none ends by itself. */
+/** Watches a server's processes: their memory and descriptors, and that none ends by itself. */
 export class Watch {
   readonly samples: MemorySample[] = [];
   /**
-   * Told, about once a second, how long the server's processes were ready to run between two moments, by
-   * milliseconds since 1970, while others had the machine's processors: the sum of all processes.
+   * Called about once a second with the time that the server's processes, all together, waited for a
+   * processor between two moments. Times are in milliseconds, the moments since 1970.
    */
   onWaited: (fromMs: number, toMs: number, waitedMs: number) => void = () => {};
   readonly #serverPid: number;
@@ -20,9 +20,9 @@ export class Watch {
   readonly #expected = new Set<number>();
   /** The process that serves clients since the beginning. */
   readonly #oldest: number;
-  /** The worker that isn't struck: that one, or where it was replaced, the first of its successors. */
+  /** The worker that isn't struck: the oldest one, or after its end the first of the others. */
   #spared: number;
-  /** What the machine kept each process waiting, as it was last told. */
+  /** The last value of each process's waiting time. */
   #waitedMs = new Map<number, number>();
   #sampledMs = Date.now();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -35,7 +35,7 @@ export class Watch {
     this.#oldest = this.#spared = workers[0] ?? serverPid;
   }
 
-  /** Begins to watch a server that is up, with all its workers. */
+  /** Begins to watch a server that is up and has all its workers. */
   static async start(serverPid: number, faults: Faults): Promise<Watch> {
     const workers = (await processesOf(serverPid)).map(({ pid }) => pid)
       .filter((pid) => pid !== serverPid);
@@ -44,12 +44,12 @@ export class Watch {
     return watch;
   }
 
-  /** The workers as they were when last looked at that may be made to end: all but one. */
-  get mortals(): readonly number[] {
+  /** The workers at the last look that may be ended: all but one. */
+  get killableWorkers(): readonly number[] {
     return this.#workers.filter((pid) => pid !== this.#spared && !this.#expected.has(pid));
   }
 
-  /** The most that all processes together had when they were looked at. */
+  /** The most bytes that all processes together had at any look. */
   get peakResidentBytes(): number {
     return this.samples.reduce((most, { resident_bytes }) => Math.max(most, resident_bytes), 0);
   }
@@ -58,12 +58,12 @@ export class Watch {
     return this.#workers;
   }
 
-  /** A process is about to be made to end. */
+  /** Notes that a process is about to be ended. */
   expectEnd(pid: number): void {
     this.#expected.add(pid);
   }
 
-  /** It isn't any more. */
+  /** Notes that a process won't be ended after all. */
   expectNoEnd(pid: number): void {
     this.#expected.delete(pid);
   }
@@ -78,7 +78,7 @@ export class Watch {
     try {
       processes = await processesOf(this.#serverPid);
     } catch {
-      // A machine this busy can't be looked at this time.
+      // The machine is too busy for a look this time.
       return this.#sampleLater();
     }
     if (this.#isOver) return;

@@ -2,23 +2,23 @@ import type { RuntimeName } from "../../../cli/program.ts";
 import type { BystanderNote, BystanderOrder, BystanderRole } from "./bystander_client.ts";
 import { ClientProcess } from "./client_process.ts";
 import type { Faults } from "../checks/faults.ts";
-import type { Kills } from "../checks/strike_history.ts";
+import type { StrikeHistory } from "../checks/strike_history.ts";
 import { Latency } from "../checks/latency.ts";
-import type { Keys } from "./member.ts";
+import type { Keys } from "./healthy_client.ts";
 import { hasLoopbackAddresses, type PeerTarget } from "./peer.ts";
 
-/** Nobody else's. */
+/** The bystander's own topic. */
 const TOPIC = "soak-bystander";
 
 /** On Linux all of 127.0.0.0/8 is loopback; attacks come from 127.0.1.1 on. */
 const ADDRESS = "127.0.0.2";
 
-/** It tells what never came a moment after its patience has ended. */
+/** Milliseconds after its patience within which the process reports what never arrived. */
 const TELL_MS = 10_000;
 
-/** Where a bystander stands. */
+/** The server and the runtime of a bystander. */
 export interface BystanderPlace {
-  /** What it runs on. */
+  /** The bystander's runtime. */
   readonly runtime: RuntimeName;
   readonly target: PeerTarget;
   readonly keys: Keys | null;
@@ -26,23 +26,23 @@ export interface BystanderPlace {
 }
 
 /**
- * A publisher and a subscriber who have nothing to do with any attack: they miss nothing, and what
- * their messages take is measured. They are a process of their own.
+ * A publisher and a subscriber, in a process of their own, that have nothing to do with any attack. They
+ * must miss nothing, and their latency is measured.
  */
 export class Bystander {
   readonly latency = new Latency();
-  /** The worker that had one of its connections was made to end. */
-  lostToKills = 0;
+  /** Connections that ended with a worker that was struck. */
+  lostToStrikes = 0;
   readonly #process: ClientProcess;
   readonly #faults: Faults;
-  readonly #kills: Kills;
+  readonly #strikes: StrikeHistory;
   readonly #ports = new Map<BystanderRole, number>();
   readonly #over = Promise.withResolvers<void>();
   #isLeaving = false;
 
-  constructor({ runtime, ...place }: BystanderPlace, faults: Faults, kills: Kills) {
+  constructor({ runtime, ...place }: BystanderPlace, faults: Faults, strikes: StrikeHistory) {
     this.#faults = faults;
-    this.#kills = kills;
+    this.#strikes = strikes;
     const from = hasLoopbackAddresses(place.target) ? ADDRESS : null;
     const order: BystanderOrder = { ...place, from, topic: TOPIC };
     const script = import.meta.resolve("./bystander_client.ts");
@@ -58,12 +58,12 @@ export class Bystander {
   }
 
   /**
-   * Publishes no more, waits for what is under way, counts what never came, and leaves.
+   * Stops publishing, waits for messages on their way, reports those that never arrived, and leaves.
    *
-   * @param hadTime Whether there was time to connect: then getting nothing at all is a fault.
+   * @param hadTime True if there was time to connect: then receiving nothing at all is a fault.
    */
   async settle(patienceMs: number, hadTime: boolean): Promise<void> {
-    this.#process.conclude();
+    this.#process.finish();
     const timer = setTimeout(() => {
       this.#faults.add("missing", "the bystander's process doesn't answer");
       this.#over.resolve();
@@ -82,7 +82,7 @@ export class Bystander {
     this.#process.kill();
   }
 
-  /** Whether one of its connections came from one of these ports. */
+  /** True if one of its connections came from one of these ports. */
   isAmong(ports: readonly number[]): boolean {
     return [...this.#ports.values()].some((port) => ports.includes(port));
   }
@@ -112,16 +112,16 @@ export class Bystander {
 
   #onGone({ role, port, greetedAgoMs, how, told }: BystanderNote & { is: "gone" }): void {
     const greetedMs = performance.now() - (greetedAgoMs ?? 0);
-    const isFarewell = told?.includes('"code":"server_shutdown"') ?? false;
+    const isGoodbye = told?.includes('"code":"server_shutdown"') ?? false;
     const saysNoRoom = told?.includes('"code":"too_many_connections"') ?? false;
     const isExplained = saysNoRoom
-      ? this.#kills.explainsNoRoom(port, greetedAgoMs === null ? null : greetedMs)
-      : isFarewell
-      ? this.#kills.explainsFarewell(port, greetedMs)
+      ? this.#strikes.explainsNoRoom(port, greetedAgoMs === null ? null : greetedMs)
+      : isGoodbye
+      ? this.#strikes.explainsGoodbye(port, greetedMs)
       : greetedAgoMs === null
-      ? this.#kills.explainsNoGreeting
-      : this.#kills.explainsLoss(port);
-    if (isExplained) this.lostToKills++;
+      ? this.#strikes.explainsNoGreeting
+      : this.#strikes.explainsLoss(port);
+    if (isExplained) this.lostToStrikes++;
     else {
       const kind = greetedAgoMs === null ? "not_connected" : "cut";
       this.#faults.add(kind, `bystander's ${role}: ${told ?? `the connection ended: ${how}`}`);

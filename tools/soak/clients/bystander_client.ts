@@ -1,7 +1,7 @@
 /**
- * A publisher and a subscriber of a topic of their own, in a process of their own, so that what they
- * measure isn't the attackers' delay. Run by {@linkcode Bystander} of `bystander.ts`, which judges what
- * this prints: a {@linkcode BystanderNote} a line.
+ * The main module of a bystander's process: a publisher and a subscriber of a topic of their own, so that
+ * they don't measure the attackers' delay. {@linkcode Bystander} of `bystander.ts` starts it and judges
+ * its output: one {@linkcode BystanderNote} a line.
  *
  * @module
  */
@@ -14,36 +14,36 @@ import {
   PONG,
 } from "../../../protocol/client_encoder.ts";
 import { ServerDecoder } from "../../../protocol/server_decoder.ts";
-import { onConclusion, readOrder, tell as tellNote } from "./client_script.ts";
-import type { Keys } from "./member.ts";
+import { onFinish, readOrder, tell as tellNote } from "./client_script.ts";
+import type { Keys } from "./healthy_client.ts";
 import { Peer, type PeerTarget } from "./peer.ts";
 
-/** What a bystander is told. */
+/** The order for a bystander's process. */
 export interface BystanderOrder {
   readonly target: PeerTarget;
   readonly keys: Keys | null;
   /** The address to come from; `null` leaves it to the system. */
   readonly from: string | null;
   readonly topic: string;
-  /** Milliseconds that what was published may take when it publishes no more. */
+  /** Milliseconds for the last messages to arrive after it stops publishing. */
   readonly patienceMs: number;
 }
 
 export type BystanderRole = "publisher" | "subscriber";
 
-/** What a bystander tells. Times are milliseconds of `Date.now()`, as exact as `performance.now()`. */
+/** A message from a bystander. Times are milliseconds of the system's clock with fractions. */
 export type BystanderNote =
   | { readonly is: "connected"; readonly role: BystanderRole; readonly port: number }
-  /** Pairs of when a message was sent, and the milliseconds that it took. */
+  /** Pairs of the moment at which a message was sent, and the milliseconds that it took. */
   | { readonly is: "delivered"; readonly samples: readonly (readonly [number, number])[] }
   | {
     readonly is: "gone";
     readonly role: BystanderRole;
     readonly port: number;
-    /** Since the server's greeting; `null` without one. */
+    /** Milliseconds since the server's greeting; `null` without one. */
     readonly greetedAgoMs: number | null;
     readonly how: string;
-    /** The error that the server told it, if it did. */
+    /** The error that the server sent, if any. */
     readonly told: string | null;
   }
   | { readonly is: "fault"; readonly kind: "missing" | "duplicate"; readonly detail: string }
@@ -56,12 +56,12 @@ const TELL_MS = 250;
 const RETURN_MS = 200;
 const LOOK_MS = 50;
 
-/** The server may take so long to greet. */
+/** Milliseconds for the server to greet. */
 const GREETING_PATIENCE_MS = 20_000;
 
 const utf8 = new TextDecoder();
 
-/** One of the two connections. */
+/** One of the bystander's two connections. */
 class Side {
   #peer: Peer | undefined;
   #greetedMs: number | null = null;
@@ -82,7 +82,7 @@ class Side {
     this.#greetedMs = null;
     this.#told = null;
     const key = keys?.[this.role === "publisher" ? "publish" : "subscribe"];
-    // Greetings aside, so many frames come before it is ready: ACKs of its key and its subscription.
+    // The number of ACKs until it is ready: one for its key and one for its subscription.
     let steps = (key === undefined ? 0 : 1) + (this.role === "subscriber" ? 1 : 0);
     const patience = setTimeout(() => peer.reset(), GREETING_PATIENCE_MS);
     const peer: Peer = new Peer(target, {
@@ -125,15 +125,16 @@ class Side {
   }
 }
 
-/** Publishes, and checks what comes. */
+/** Publishes, and checks what arrives. */
 function stand(order: BystanderOrder): void {
-  // When both are there anew, numbers begin anew, and everything sent from then on must come.
+  // When both connections are ready again, numbers begin anew, and everything sent from then on must
+  // arrive.
   let stint = 0;
   let received = 0;
   let sentMs: number[] = [];
   let samples: [number, number][] = [];
   let isStopping = false;
-  // How late this process itself has been so far; no server answers for that.
+  // The delay of this process itself so far, which the server isn't judged for.
   let lateMs = 0;
   let dueMs = nowMs() + EVERY_MS;
   const lateSoFar = () => lateMs + Math.max(0, nowMs() - dueMs);
@@ -141,7 +142,7 @@ function stand(order: BystanderOrder): void {
 
   const hear = (frame: string) => {
     const match = /"event":"bystander","message_id":"(\d+)\.(\d+)"\}$/.exec(frame);
-    if (match === null) return fault("duplicate", `a frame of somebody else's: ${frame}`);
+    if (match === null) return fault("duplicate", `a frame of another client: ${frame}`);
     const number = Number(match[2]);
     if (Number(match[1]) !== stint) return;
     if (number < received) return fault("duplicate", `message ${number} came again`);
@@ -180,7 +181,7 @@ function stand(order: BystanderOrder): void {
     samples = [];
   }, TELL_MS);
 
-  onConclusion(async () => {
+  onFinish(async () => {
     isStopping = true;
     const endMs = nowMs() + order.patienceMs;
     while (received < sentMs.length && nowMs() < endMs) {

@@ -3,18 +3,18 @@ import { ProcessGroup } from "../../../cli/process_group.ts";
 import { childEnvironment, findProgram, type RuntimeName } from "../../../cli/program.ts";
 
 /**
- * Clients in a process of their own, so that they don't delay what others do or measure: a script that
- * gets an order as JSON, tells notes as JSON, one a line, and is told when to come to an end.
+ * Runs clients in a process of their own, so that they don't delay other clients or measurements. The
+ * process gets an order as JSON, sends notes as lines of JSON, and is told when to finish.
  */
 export class ClientProcess {
-  /** Its exit status or signal, when it has ended. */
+  /** Resolves with the exit status or signal when the process has ended. */
   readonly ended: Promise<number | string | null>;
   readonly #group: ProcessGroup;
 
   /**
-   * @param script Its module's address.
-   * @param order What it gets.
-   * @param onNote Gets what it tells.
+   * @param script The URL of its main module.
+   * @param order The order, which is passed as JSON.
+   * @param onNote Receives each note.
    */
   constructor(
     runtime: RuntimeName,
@@ -36,7 +36,7 @@ export class ClientProcess {
       rest = lines.pop()!;
       for (const line of lines) onNote(JSON.parse(line));
     });
-    // Whether it's still there is told by its end.
+    // A write to a process that has died fails; `ended` reports the end.
     child.stdin!.on("error", () => {});
     this.ended = new Promise((resolve) => {
       child.once("exit", (status, signal) => resolve(status ?? signal));
@@ -44,12 +44,12 @@ export class ClientProcess {
     });
   }
 
-  /** Tells it to come to an end. */
-  conclude(): void {
+  /** Tells the process to finish. */
+  finish(): void {
     this.#group.child.stdin!.write("\n");
   }
 
-  /** Ends it at once. */
+  /** Ends the process at once. */
   kill(): void {
     this.#group.signal("SIGKILL");
   }

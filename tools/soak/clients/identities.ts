@@ -1,8 +1,8 @@
 /**
- * Who a soaked server says it is, by TLS: two identities, so that one can take the other's place.
+ * The TLS identities of a soaked server: two, so that one can replace the other.
  *
- * Self-signed, for `localhost` and the loopback addresses, good for a hundred years. The private keys
- * are public: never serve anybody with them. Made by
+ * The certificates are self-signed, for `localhost` and the loopback addresses, and valid for a hundred
+ * years. The private keys are public: never serve real clients with them. Made by
  *
  * ```sh
  * openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout first.key -out first.crt \
@@ -62,7 +62,7 @@ oiXw5fftbAntJQ3Ei0fM5A0qOcGhRANCAAQeXajklvGoKD52OnpJTNnYM8rQJAX0
   },
 ];
 
-/** Believes both, and nobody else. */
+/** Accepts both certificates and no others. */
 export const TRUST: TlsTrust = {
   ca: IDENTITIES.map(({ cert }) => cert).join(""),
   serverName: "localhost",

@@ -1,33 +1,33 @@
 import type { Random } from "../../harness/random.ts";
 import { type Lane, messageTail } from "../checks/ledger.ts";
 import { Peer } from "./peer.ts";
-import type { CheckedTown } from "./subscriber.ts";
+import type { PopulationContext } from "./subscriber.ts";
 
 /**
- * A message may be lost with a worker that was killed so long before it set out or after it was sent: in
- * its backlog, or on the way from one worker to another.
+ * Milliseconds before a message was sent and after it was, within which the end of a worker may have lost
+ * it: in the worker's backlog, or on the way to another worker.
  */
 const LOSS_WINDOW_MS = 3_000;
 
 const MAX_DATA_BYTES = 300;
 
-/** A connection that got stuck is dropped. */
+/** Milliseconds after which a stuck connection is dropped. */
 const PATIENCE_MS = 20_000;
 
-/** A message's way to the server. */
+/** One message's connection to the server. */
 interface Journey {
   readonly beganMs: number;
-  /** `undefined` while it is under way. */
+  /** `undefined` while the connection is open. */
   endedMs: number | undefined;
   isSent: boolean;
 }
 
 /**
- * Publishes as the clients of 2009 did: a connection for each message, which isn't terminated. Most
- * never read the greeting and close at once, some wait until the server closes.
+ * Publishes as the clients of 2009 did: one connection for each message, which isn't terminated. Most
+ * clients never read the greeting and close at once; some wait until the server closes.
  */
 export class LegacyPublisher {
-  readonly #town: CheckedTown;
+  readonly #context: PopulationContext;
   readonly #random: Random;
   readonly #lanes: readonly { readonly lane: Lane; readonly journeys: Journey[] }[];
   readonly #everyMs: number;
@@ -35,13 +35,18 @@ export class LegacyPublisher {
   #underWay = 0;
 
   /** @param everyMs Milliseconds from one message to the next, on average. */
-  constructor(town: CheckedTown, topics: readonly string[], everyMs: number, random: Random) {
-    this.#town = town;
+  constructor(
+    context: PopulationContext,
+    topics: readonly string[],
+    everyMs: number,
+    random: Random,
+  ) {
+    this.#context = context;
     this.#random = random;
     this.#everyMs = everyMs;
     this.#lanes = topics.map((topic) => {
       const journeys: Journey[] = [];
-      const lane = town.ledger.open(topic, MAX_DATA_BYTES, {
+      const lane = context.ledger.open(topic, MAX_DATA_BYTES, {
         isExcused: (number) => this.#isExcused(journeys[number]!),
         beganMs: (number) => journeys[number]!.beganMs,
       });
@@ -72,9 +77,9 @@ export class LegacyPublisher {
     journeys.push(journey);
     this.#underWay++;
     const timer = setTimeout(() => peer.drop(), PATIENCE_MS);
-    const peer: Peer = new Peer(this.#town.target, {
+    const peer: Peer = new Peer(this.#context.target, {
       onConnect: () => {
-        // `<regular-socket/>` before every frame, as Flash clients have it.
+        // `<regular-socket/>` before every frame, as Flash clients sent it.
         peer.write(`<regular-socket/>\0PUBLISH\0{${messageTail(lane, number)}`, () => {
           journey.isSent = true;
           if (!waits) peer.drop();
@@ -85,17 +90,17 @@ export class LegacyPublisher {
         this.#underWay--;
         journey.endedMs = performance.now();
         if (how === "reset" || how === "refused") journey.isSent = false;
-        if (journey.isSent || this.#isNearKill(journey)) return;
-        this.#town.faults.add("not_connected", `a legacy publisher's connection ended: ${how}`);
+        if (journey.isSent || this.#isNearStrike(journey)) return;
+        this.#context.faults.add("not_connected", `a legacy publisher's connection ended: ${how}`);
       },
     });
   }
 
   #isExcused(journey: Journey): boolean {
-    return !journey.isSent || journey.endedMs === undefined || this.#isNearKill(journey);
+    return !journey.isSent || journey.endedMs === undefined || this.#isNearStrike(journey);
   }
 
-  #isNearKill({ beganMs, endedMs }: Journey): boolean {
-    return this.#town.kills.hasOneBetween(beganMs - LOSS_WINDOW_MS, endedMs! + LOSS_WINDOW_MS);
+  #isNearStrike({ beganMs, endedMs }: Journey): boolean {
+    return this.#context.strikes.hasOneBetween(beganMs - LOSS_WINDOW_MS, endedMs! + LOSS_WINDOW_MS);
   }
 }

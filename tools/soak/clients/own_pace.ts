@@ -1,17 +1,19 @@
-/** How often the loop is looked at. */
+/** Milliseconds between two checks of the event loop. */
 const TICK_MS = 50;
 
-/** Times this far back are looked at: the server's patience with what a client doesn't read. */
+/** Milliseconds to look back: as long as the server waits for a client that doesn't read. */
 const READ_WINDOW_MS = 10_000;
 
-/** A process that was kept from running for more of it doesn't read as fast as a healthy client does. */
+/**
+ * Milliseconds of delay within that time after which a process doesn't read as fast as a healthy client.
+ */
 const MAX_READ_LATE_MS = 2_000;
 
-/** A server that is short of memory gives a frame a second to be completed. */
+/** The same for writing: a server that is short of memory waits a second for a frame's end. */
 const WRITE_WINDOW_MS = 2_000;
 const MAX_WRITE_LATE_MS = 400;
 
-/** How late this process's own loop is, so that the server isn't blamed for it. */
+/** Measures the delay of this process's own event loop, so that the server isn't judged for it. */
 export class OwnPace {
   readonly #late: { readonly atMs: number; readonly lateMs: number }[] = [];
   #dueMs = performance.now() + TICK_MS;
@@ -31,12 +33,12 @@ export class OwnPace {
     clearTimeout(this.#timer);
   }
 
-  /** Whether clients in this process may have read too slowly of late. */
+  /** True if clients in this process may have read too slowly lately. */
   get isTooSlowToRead(): boolean {
     return this.#lateWithin(READ_WINDOW_MS) > MAX_READ_LATE_MS;
   }
 
-  /** Whether clients in this process may have been too slow of late to complete a frame. */
+  /** True if clients in this process may lately have been too slow to complete a frame. */
   get isTooSlowToWrite(): boolean {
     return this.#lateWithin(WRITE_WINDOW_MS) > MAX_WRITE_LATE_MS;
   }

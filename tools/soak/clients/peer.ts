@@ -1,6 +1,6 @@
 /**
- * A client's end of a connection that can do what a well-behaved one never does: come from any
- * loopback address, abort, stop reading. It is made of `node:net`, which can on both runtimes.
+ * A client's end of a connection that can do what a well-behaved one never does: connect from any
+ * loopback address, abort, or stop reading. It uses `node:net`, which allows this on both runtimes.
  *
  * @module
  */
@@ -10,45 +10,45 @@ import process from "node:process";
 import type { TlsTrust } from "../../../runtime/types.ts";
 import { tlsOver } from "./tls_pipe.ts";
 
-/** Where the server is. */
+/** The server to connect to. */
 export interface PeerTarget {
   /** An IP address. */
   readonly hostname: string;
   readonly port: number;
-  /** Speak TLS; without it, bytes go as they are. */
+  /** The certificates to accept with TLS; plain TCP without it. */
   readonly tls?: TlsTrust;
 }
 
 /**
- * How it ended: by the server's FIN or RST, because there was no connection in the first place, or
- * because this side left.
+ * The end of a connection: by the server's FIN or RST, because there was no connection at all, or because
+ * this side left.
  */
 export type PeerEnd = "fin" | "reset" | "refused" | "left";
 
 /**
- * Whether connections to a server may come from any address of 127.0.0.0/8: it's on this machine, and
- * the system has them all.
+ * True if connections to a server may come from any address of 127.0.0.0/8: the server is on this
+ * machine, and the system has all those addresses.
  */
 export function hasLoopbackAddresses({ hostname }: PeerTarget): boolean {
   return process.platform === "linux" && hostname.startsWith("127.");
 }
 
-/** What a peer tells its owner. */
+/** The events of a peer. */
 export interface PeerEvents {
-  /** It may write: the handshake is done, where there is one. */
+  /** The peer may write; with TLS, the handshake is done. */
   onConnect?(): void;
-  /** The chunk may be kept. */
+  /** Bytes arrived. The receiver may keep the chunk. */
   onData?(chunk: Uint8Array): void;
   /** The kernel has taken everything that was written. */
   onDrain?(): void;
-  /** It is over: exactly once, last. */
+  /** The connection is over. Comes exactly once, as the last event. */
   onEnd?(how: PeerEnd): void;
 }
 
-/** One connection. A FIN of the server's is answered with one. */
+/** One connection. It answers the server's FIN with one of its own. */
 export class Peer {
   readonly #socket: Socket;
-  /** What the peers say goes through this; the socket itself, or TLS over it. */
+  /** The stream of the protocol's bytes: the socket itself, or TLS over it. */
   readonly #stream: Socket;
   #isConnected = false;
   #isLeaving = false;
@@ -60,7 +60,7 @@ export class Peer {
   /**
    * Begins to connect.
    *
-   * @param localAddress The loopback address to come from; the system's choice without it.
+   * @param localAddress The loopback address to connect from; the system's choice without it.
    */
   constructor(target: PeerTarget, events: PeerEvents, localAddress?: string) {
     const { hostname: host, port, tls } = target;
@@ -99,16 +99,16 @@ export class Peer {
     });
   }
 
-  /** The port it came from; 0 before it is connected. */
+  /** The local port; 0 before it is connected. */
   get localPort(): number {
     return this.#localPort;
   }
 
   /**
-   * Sends; text in UTF-8.
+   * Sends bytes, or text as UTF-8.
    *
-   * @param onSent The kernel has taken it.
-   * @returns Whether more may be written; else `onDrain` follows.
+   * @param onSent Called when the kernel has taken all of it.
+   * @returns true if more may be written; if false, wait for `onDrain`.
    */
   write(bytes: Uint8Array | string, onSent?: () => void): boolean {
     return this.#stream.write(bytes, (error) => {
@@ -117,7 +117,7 @@ export class Peer {
   }
 
   /**
-   * Stops reading, so that the server's writes stall when the kernel's buffers are full; behind TLS from
+   * Stops reading, so that the server's writes stall when the kernel's buffers are full. With TLS, from
    * the end of the handshake on.
    */
   pause(): void {
@@ -132,13 +132,13 @@ export class Peer {
     this.#socket.resume();
   }
 
-  /** Sends FIN behind what was written, and forgets what still comes. */
+  /** Sends FIN after everything that was written, and ignores what still arrives. */
   leave(): void {
     this.#isLeaving = true;
     this.#stream.end();
   }
 
-  /** Closes as a program does that ends: FIN, or RST where something came that wasn't read. */
+  /** Closes like a program that ends: by FIN, or by RST if unread bytes arrived. */
   drop(): void {
     this.#isLeaving = true;
     this.#socket.destroy();

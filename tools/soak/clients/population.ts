@@ -6,21 +6,24 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Random } from "../../harness/random.ts";
-import type { Kills } from "../checks/strike_history.ts";
+import type { StrikeHistory } from "../checks/strike_history.ts";
 import { LegacyPublisher } from "./legacy_publisher.ts";
-import { Publisher } from "./publisher.ts";
-import { type CheckedTown, Subscriber, type SubscriberPlan } from "./subscriber.ts";
+import { SoakPublisher } from "./publisher.ts";
+import { type PopulationContext, Subscriber, type SubscriberPlan } from "./subscriber.ts";
 
-/** Topics of small messages; with six, a slice of each takes turns with the others'. */
+/** Topics of small messages. Six are enough for slices of topics to take turns. */
 export const TOPICS: readonly string[] = Array.from({ length: 6 }, (_, at) => `soak-${at}`);
 
-/** A topic of large messages, some 500 kB a second: who doesn't read it falls behind in seconds. */
+/**
+ * A topic of large messages, some 500 kB a second: a subscriber that doesn't read falls behind within
+ * seconds.
+ */
 export const BUSY_TOPIC = "soak-busy";
 
 const SMALL_BYTES = 200;
 const LARGE_BYTES = 32 * 1024;
 
-/** A publisher of small messages for each topic at a steady pace, and one that likes bursts. */
+/** For each topic, one publisher of small messages at a steady pace, and one that sends bursts. */
 const STEADY_PER_SECOND = 20;
 const BURST_EVERY_MS = 8_000;
 const MAX_BURST = 1_000;
@@ -28,30 +31,33 @@ const MAX_BURST = 1_000;
 const BUSY_PER_SECOND = 25;
 const BUSY_MAX_BURST = 50;
 
-/** From one legacy message to the next, over all topics. */
+/** Milliseconds from one legacy message to the next, over all topics. */
 const LEGACY_EVERY_MS = 150;
 
-/** One in so many subscribers, those of the busy topic among them. */
+/** One in so many subscribers also has the busy topic. */
 const BUSY_ONE_IN = 20;
 
-/** How often the inhabitants look whether all have what they are owed. */
+/** Milliseconds between two checks whether all clients have everything. */
 const LOOK_MS = 50;
 
-/** Subscribers that come, go and change their topics; publishers that pipeline, burst, and come anew. */
-export class Inhabitants {
+/**
+ * Subscribers that come, go and change their topics, and publishers that pipeline, send bursts, and
+ * connect anew.
+ */
+export class Population {
   readonly #subscribers: Subscriber[];
-  readonly #publishers: Publisher[];
-  /** `null` where it takes a key to publish: the clients of 2009 had none. */
+  readonly #publishers: SoakPublisher[];
+  /** `null` if publishing needs a key: the clients of 2009 had none. */
   readonly #legacy: LegacyPublisher | null;
 
-  readonly #kills: Kills;
+  readonly #strikes: StrikeHistory;
 
-  constructor(town: CheckedTown, subscribers: number, random: Random) {
-    this.#kills = town.kills;
+  constructor(context: PopulationContext, subscribers: number, random: Random) {
+    this.#strikes = context.strikes;
     const own = () => new Random(random.next());
     this.#subscribers = Array.from(
       { length: subscribers },
-      (_, at) => new Subscriber(town, subscriberPlan(at), own()),
+      (_, at) => new Subscriber(context, subscriberPlan(at), own()),
     );
     const steady = { maxDataBytes: SMALL_BYTES, perSecond: STEADY_PER_SECOND, maxBurst: 0 };
     const bursts = { burstEveryMs: BURST_EVERY_MS, maxBurst: MAX_BURST };
@@ -69,51 +75,52 @@ export class Inhabitants {
         maxBurst: BUSY_MAX_BURST,
       })),
     ];
-    this.#publishers = plans.map((plan) => new Publisher(town, plan, own()));
-    this.#legacy = town.keys === null
-      ? new LegacyPublisher(town, TOPICS, LEGACY_EVERY_MS, own())
+    this.#publishers = plans.map((plan) => new SoakPublisher(context, plan, own()));
+    this.#legacy = context.keys === null
+      ? new LegacyPublisher(context, TOPICS, LEGACY_EVERY_MS, own())
       : null;
   }
 
-  moveIn(): void {
+  join(): void {
     for (const subscriber of this.#subscribers) subscriber.join();
     for (const publisher of this.#publishers) publisher.join();
     this.#legacy?.start();
   }
 
   /**
-   * Ends publishing, waits until all have what they are owed or it's clear that they won't get it, and
-   * counts what never came.
+   * Stops publishing, waits until all clients have everything or the time is over, and reports what never
+   * arrived.
    *
-   * @param patienceMs How long what was published may take.
+   * @param patienceMs Milliseconds for the last messages to arrive.
    */
   async settle(patienceMs: number): Promise<void> {
     for (const subscriber of this.#subscribers) subscriber.holdStill();
     for (const publisher of this.#publishers) publisher.stop();
     this.#legacy?.stop();
     const endMs = performance.now() + patienceMs;
-    // A worker that was asked to end takes a while to let go of all: then some have yet to come back.
+    // A worker that was asked to end takes a while to release its clients, so some may have yet to come
+    // back.
     const isDone = () =>
-      !this.#kills.isRecent &&
+      !this.#strikes.isRecent &&
       this.#legacy?.isFlushed !== false &&
       this.#subscribers.every(({ isComplete }) => isComplete) &&
       this.#publishers.every(({ isComplete }) => isComplete);
     while (!isDone() && performance.now() < endMs) {
       await sleep(LOOK_MS);
     }
-    // What comes when all have everything must not come: give it time to.
+    // Nothing more may arrive when all have everything. Give it time to arrive if it does.
     await sleep(10 * LOOK_MS);
     for (const inhabitant of [...this.#subscribers, ...this.#publishers]) inhabitant.settle();
   }
 
-  moveOut(): void {
+  leave(): void {
     for (const inhabitant of [...this.#subscribers, ...this.#publishers]) inhabitant.retire();
   }
 }
 
 function subscriberPlan(at: number): SubscriberPlan {
   const topics = [TOPICS[at % TOPICS.length]!, TOPICS[(at + 1 + at % 4) % TOPICS.length]!];
-  // A tenth stays for ever; of the others some change their topics every other second.
+  // A tenth stays for ever. Of the others, some change their topics every other second.
   const stays = at % 10 === 0;
   return {
     name: `subscriber ${at}`,

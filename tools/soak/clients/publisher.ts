@@ -1,37 +1,37 @@
 import type { Random } from "../../harness/random.ts";
 import { type Lane, messageTail } from "../checks/ledger.ts";
-import { Member } from "./member.ts";
+import { HealthyClient } from "./healthy_client.ts";
 import { ReceiptCheck } from "../checks/receipt_check.ts";
-import type { CheckedTown } from "./subscriber.ts";
+import type { PopulationContext } from "./subscriber.ts";
 
-/** How a publisher behaves. */
+/** The behaviour of a publisher. */
 export interface PublisherPlan {
   readonly name: string;
   readonly topic: string;
   readonly maxDataBytes: number;
   /** Messages a second, one after another. */
   readonly perSecond: number;
-  /** Now and then, on average once in so many milliseconds, it sends many at once; or never. */
+  /** Milliseconds from one burst to the next, on average; `Infinity` for none. */
   readonly burstEveryMs: number;
   /** The most messages of a burst. */
   readonly maxBurst: number;
 }
 
-/** How often a publisher looks whether something is due. */
+/** Milliseconds between two checks whether a message is due. */
 const TICK_MS = 20;
 
-/** As many messages go into one write. */
+/** The most messages in one write. */
 const WRITE_MESSAGES = 100;
 
 /** One message in so many asks for a receipt. */
 const RECEIPT_ONE_IN = 7;
 
-/** A publisher that pipelines over a kept connection, and waits where the server makes it wait. */
-export class Publisher {
-  readonly #town: CheckedTown;
+/** A publisher that pipelines over a kept connection, and waits if the server makes it wait. */
+export class SoakPublisher {
+  readonly #context: PopulationContext;
   readonly #plan: PublisherPlan;
   readonly #random: Random;
-  readonly #member: Member;
+  readonly #client: HealthyClient;
   #lane: Lane | undefined;
   #receipts = new ReceiptCheck();
   #due = 0;
@@ -40,11 +40,11 @@ export class Publisher {
   #hasStopped = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  constructor(town: CheckedTown, plan: PublisherPlan, random: Random) {
-    this.#town = town;
+  constructor(context: PopulationContext, plan: PublisherPlan, random: Random) {
+    this.#context = context;
     this.#plan = plan;
     this.#random = random;
-    this.#member = new Member(town, plan.name, town.keys?.publish ?? null, random, {
+    this.#client = new HealthyClient(context, plan.name, context.keys?.publish ?? null, random, {
       onReady: () => this.#onReady(),
       onFrame: (frame) => this.#onFrame(frame),
       onDrain: () => {
@@ -56,52 +56,56 @@ export class Publisher {
   }
 
   join(): void {
-    this.#member.join();
+    this.#client.join();
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
-  /** Publishes no more; what was written goes out. */
+  /** Stops publishing. Messages that were written go out. */
   stop(): void {
     clearInterval(this.#timer);
     this.#hasStopped = true;
     this.#due = 0;
   }
 
-  /** Whether it has all the receipts that it asked for. */
+  /** True if it has all the receipts that it asked for. */
   get isComplete(): boolean {
     return this.#receipts.owed <= 0;
   }
 
-  /** Counts the receipts that never came. */
+  /** Reports the receipts that never arrived. */
   settle(): void {
     const { owed } = this.#receipts;
     if (owed <= 0) return;
-    this.#town.faults.add("receipt", `${this.#plan.name} still waits for ${owed} receipts`, owed);
+    this.#context.faults.add(
+      "receipt",
+      `${this.#plan.name} still waits for ${owed} receipts`,
+      owed,
+    );
   }
 
   retire(): void {
     this.#lane = undefined;
-    this.#member.retire();
+    this.#client.retire();
   }
 
   #onReady(): void {
     const { topic, maxDataBytes } = this.#plan;
-    this.#lane = this.#town.ledger.open(topic, maxDataBytes);
+    this.#lane = this.#context.ledger.open(topic, maxDataBytes);
     this.#receipts = new ReceiptCheck();
     this.#mayWrite = true;
   }
 
   #onFrame(frame: string): void {
     const verdict = this.#receipts.take(frame);
-    if (verdict === "fine") this.#town.receipts++;
+    if (verdict === "fine") this.#context.receipts++;
     else {
       const kind = verdict === "wrong" ? "receipt" : "foreign";
-      this.#town.faults.add(kind, `${this.#plan.name} gets ${frame.slice(0, 200)}`);
+      this.#context.faults.add(kind, `${this.#plan.name} gets ${frame.slice(0, 200)}`);
     }
   }
 
   #onGone(): void {
-    // Where it wasn't a kill, that it was cut is a fault already.
+    // If no strike explains the loss, it is reported as a fault already.
     if (this.#lane !== undefined) this.#lane.isLost = true;
     this.#lane = undefined;
     this.#receipts = new ReceiptCheck();
@@ -129,7 +133,7 @@ export class Publisher {
       for (let i = 0; i < WRITE_MESSAGES && this.#due >= 1; i++, this.#due--) {
         text += this.#frame(lane);
       }
-      this.#mayWrite = this.#member.write(text);
+      this.#mayWrite = this.#client.write(text);
     }
   }
 

@@ -1,59 +1,59 @@
 import { encodeSubscribe, encodeUnsubscribe } from "../../../protocol/client_encoder.ts";
 import type { Random } from "../../harness/random.ts";
 import { type Ledger, parseDelivery } from "../checks/ledger.ts";
-import { Member, type Town } from "./member.ts";
+import { type ClientContext, HealthyClient } from "./healthy_client.ts";
 import { SubscriptionCheck } from "../checks/subscription_check.ts";
 
-/** How a subscriber behaves. */
+/** The behaviour of a subscriber. */
 export interface SubscriberPlan {
   readonly name: string;
-  /** What it subscribes to when it comes. */
+  /** The topics that it subscribes to when it connects. */
   readonly topics: readonly string[];
-  /** What else it may subscribe to. */
+  /** The topics that it may change to. */
   readonly otherTopics: readonly string[];
-  /** Milliseconds, on average, for which it stays before it leaves and comes anew; or for ever. */
+  /** Milliseconds, on average, until it leaves and connects anew; `Infinity` for never. */
   readonly stayMs: number;
-  /** Milliseconds, on average, after which it gives up one topic for another; or never. */
+  /** Milliseconds, on average, until it changes one topic for another; `Infinity` for never. */
   readonly wanderMs: number;
 }
 
-/** What a town's subscribers check against. */
-export interface CheckedTown extends Town {
+/** The state that a population shares, with what its subscribers check. */
+export interface PopulationContext extends ClientContext {
   readonly ledger: Ledger;
-  /** Messages that arrived. */
+  /** The number of received messages. */
   delivered: number;
-  /** Receipts that publishers got, as they should be. */
+  /** The number of right receipts that publishers received. */
   receipts: number;
-  /** Connections on which a subscription was checked. */
+  /** The number of connections on which subscriptions were checked. */
   streams: number;
 }
 
 /** A subscribe that isn't acknowledged yet. */
 interface Asked {
   readonly topic: string;
-  /** The topic that was given up just before. */
+  /** The topic that was unsubscribed just before. */
   readonly insteadOf: string | undefined;
 }
 
 /** A subscriber that keeps up, checks everything it receives, and comes and goes. */
 export class Subscriber {
-  readonly #town: CheckedTown;
+  readonly #context: PopulationContext;
   readonly #plan: SubscriberPlan;
   readonly #random: Random;
-  readonly #member: Member;
+  readonly #client: HealthyClient;
   #checks = new Map<string, SubscriptionCheck>();
-  /** Of topics that it has given up. */
+  /** The checks of topics that it unsubscribed. */
   #closed = new Map<string, SubscriptionCheck>();
   #asked: Asked[] = [];
   #isSteady = false;
   #stayTimer: ReturnType<typeof setTimeout> | undefined;
   #wanderTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(town: CheckedTown, plan: SubscriberPlan, random: Random) {
-    this.#town = town;
+  constructor(context: PopulationContext, plan: SubscriberPlan, random: Random) {
+    this.#context = context;
     this.#plan = plan;
     this.#random = random;
-    this.#member = new Member(town, plan.name, town.keys?.subscribe ?? null, random, {
+    this.#client = new HealthyClient(context, plan.name, context.keys?.subscribe ?? null, random, {
       onReady: () => this.#onReady(),
       onFrame: (frame) => this.#onFrame(frame),
       onGone: () => this.#forget(),
@@ -61,50 +61,52 @@ export class Subscriber {
   }
 
   join(): void {
-    this.#member.join();
+    this.#client.join();
   }
 
-  /** Stays where it is from now on, so that what it is owed can be told. */
+  /**
+   * Keeps its topics and its connection from now on, so that it's clear which messages it must receive.
+   */
   holdStill(): void {
     this.#isSteady = true;
     clearTimeout(this.#stayTimer);
     clearTimeout(this.#wanderTimer);
   }
 
-  /** Whether it is subscribed, and everything it is owed has come. */
+  /** True if it is subscribed and has received everything that it must. */
   get isComplete(): boolean {
     return this.#isSubscribed && [...this.#checks.values()].every(({ isComplete }) => isComplete);
   }
 
-  /** Counts what never came. */
+  /** Reports the messages that never arrived. */
   settle(): void {
     if (!this.#isSubscribed) {
-      this.#town.faults.add("not_connected", `${this.#plan.name}: not subscribed in the end`);
+      this.#context.faults.add("not_connected", `${this.#plan.name}: not subscribed in the end`);
     }
     for (const check of this.#checks.values()) check.settle();
   }
 
   retire(): void {
     this.#forget();
-    this.#member.retire();
+    this.#client.retire();
   }
 
   get #isSubscribed(): boolean {
-    return this.#member.isReady && this.#asked.length === 0;
+    return this.#client.isReady && this.#asked.length === 0;
   }
 
   #onReady(): void {
-    this.#town.streams++;
+    this.#context.streams++;
     for (const topic of this.#plan.topics) {
       this.#asked.push({ topic, insteadOf: undefined });
-      this.#member.write(encodeSubscribe(topic));
+      this.#client.write(encodeSubscribe(topic));
     }
     if (this.#isSteady) return;
     const { stayMs, wanderMs } = this.#plan;
     if (stayMs < Infinity) {
       this.#stayTimer = setTimeout(() => {
         this.#forget();
-        this.#member.returnAnew();
+        this.#client.returnAnew();
       }, this.#around(stayMs));
     }
     this.#wanderLater(wanderMs);
@@ -113,10 +115,10 @@ export class Subscriber {
   #onFrame(frame: string): void {
     if (frame === "ACK") return this.#onAck();
     const delivery = parseDelivery(frame);
-    const { faults } = this.#town;
+    const { faults } = this.#context;
     const { name } = this.#plan;
     if (delivery === undefined) return faults.add("damaged", `${name}: ${frame.slice(0, 200)}`);
-    this.#town.delivered++;
+    this.#context.delivered++;
     const check = this.#checks.get(delivery.topic) ?? this.#closed.get(delivery.topic);
     if (check !== undefined) check.receive(delivery);
     else faults.add("foreign", `${name}: not subscribed to ${delivery.topic}`);
@@ -125,9 +127,9 @@ export class Subscriber {
   #onAck(): void {
     const asked = this.#asked.shift();
     if (asked === undefined) {
-      return this.#town.faults.add("foreign", `${this.#plan.name}: an ACK too many`);
+      return this.#context.faults.add("foreign", `${this.#plan.name}: an ACK too many`);
     }
-    const { ledger, faults } = this.#town;
+    const { ledger, faults } = this.#context;
     const { topic, insteadOf } = asked;
     const left = insteadOf === undefined ? undefined : this.#checks.get(insteadOf);
     if (left !== undefined) {
@@ -155,8 +157,8 @@ export class Subscriber {
     );
     if (from === undefined || to === undefined) return;
     this.#asked.push({ topic: to, insteadOf: from });
-    this.#member.write(encodeUnsubscribe(from));
-    this.#member.write(encodeSubscribe(to));
+    this.#client.write(encodeUnsubscribe(from));
+    this.#client.write(encodeSubscribe(to));
   }
 
   #around(ms: number): number {

@@ -4,10 +4,10 @@ import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import type { TlsTrust } from "../../../runtime/types.ts";
 
 /**
- * TLS over a socket, from its connect on. The socket stays its owner's, who can still abort it: one that
- * is handed to `node:tls` itself can't be.
+ * Runs TLS over a socket, from its connect on. The caller keeps the socket and can still abort it, which
+ * `node:tls` doesn't allow for a socket that it gets itself.
  *
- * @param mayRead Whether the socket may be read from: TLS reads on while it's paused itself.
+ * @param mayRead Returns true if the socket may be read: TLS reads on even while it is paused itself.
  */
 export function tlsOver(
   socket: Socket,
@@ -28,7 +28,7 @@ export function tlsOver(
       done(error);
     },
   });
-  // What breaks is the socket, which tells its owner.
+  // If something breaks, the socket reports it to its owner.
   pipe.on("error", () => {});
   socket.on("data", (chunk: Uint8Array) => {
     if (!pipe.destroyed && !pipe.push(chunk)) socket.pause();

@@ -1,37 +1,44 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { cutLink, linksTo } from "./mesh_links.ts";
-import { type Arena, Impossible, isThere, nextVictim, portsOf, record } from "./arena.ts";
-import type { StrikeOnce } from "./arena.ts";
+import {
+  ImpossibleStrike,
+  isThere,
+  nextVictim,
+  portsOf,
+  record,
+  type StrikeContext,
+} from "./strike_context.ts";
+import type { StrikeOnce } from "./strike_context.ts";
 
 const LOOK_MS = 500;
 
-/** A worker that has just been started has its links by then. */
+/** Milliseconds until a worker that has just been started has its links. */
 const PATIENCE_MS = 20_000;
 
-/** Cuts the links that the other workers have to one. */
-export const cut: StrikeOnce = async (arena) => {
-  const victim = await linked(arena);
+/** Cuts the links from all other workers to one worker. */
+export const cut: StrikeOnce = async (context) => {
+  const victim = await linked(context);
   if (victim === undefined) return;
   const { pid, links } = victim;
-  const ports = await portsOf(pid, arena);
+  const ports = await portsOf(pid, context);
   const refusals: string[] = [];
   for (const link of links) {
     const refusal = await cutLink(pid, link);
     if (refusal !== undefined) refusals.push(refusal);
   }
-  if (refusals.length < links.length) arena.kills.note(record("cut", pid, ports.length));
-  else if (isThere(pid)) throw new Impossible(refusals[0]);
+  if (refusals.length < links.length) context.strikes.note(record("cut", pid, ports.length));
+  else if (isThere(pid)) throw new ImpossibleStrike(refusals[0]);
 };
 
 /** A worker with its links. */
-async function linked(arena: Arena) {
+async function linked(context: StrikeContext) {
   const endMs = performance.now() + PATIENCE_MS;
   for (;;) {
-    const pid = await nextVictim(arena);
+    const pid = await nextVictim(context);
     if (pid === undefined) return undefined;
     const links = await linksTo(pid);
     if (links.length > 0) return { pid, links };
-    if (performance.now() > endMs) throw new Impossible("the system shows no link");
+    if (performance.now() > endMs) throw new ImpossibleStrike("the system shows no link");
     await sleep(LOOK_MS);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * How many descriptors a process may have, set from outside. Linux only.
+ * Reads and sets the descriptor limit of another process. Linux only.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { runTool } from "../../harness/run_tool.ts";
 
 /**
- * How many descriptors a process may have.
+ * The number of descriptors that a process may have.
  *
  * @throws {Error} (rejects) if the system can't be asked.
  */
@@ -17,7 +17,7 @@ export async function descriptorLimitOf(pid: number): Promise<number> {
 }
 
 /**
- * Lets a process have so many descriptors; those that it has it keeps.
+ * Sets the descriptor limit of a process. It keeps the descriptors that it has.
  *
  * @throws {Error} (rejects) if that isn't allowed, or there is no such process.
  */

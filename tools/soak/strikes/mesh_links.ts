@@ -1,6 +1,5 @@
 /**
- * The links between a server's workers, as the system shows them, and a way to cut one from outside.
- * Linux only.
+ * Finds the links between a server's workers, and cuts one from outside. Linux only.
  *
  * @module
  */
@@ -10,17 +9,17 @@ import { runTool } from "../../harness/run_tool.ts";
 
 const CUTTER = fileURLToPath(import.meta.resolve("./cut_link.pl"));
 
-/** Deno doesn't let a sandboxed program look into /proc, so the shell is asked. */
+/** The shell reads /proc, because Deno doesn't let a sandboxed program do so. */
 const LOOK = `cat "/proc/$1/net/unix"; ls -l "/proc/$1/fd"`;
 
 /**
- * The descriptors of the links that other workers have dialled to a worker.
+ * A worker's descriptors of the links that other workers opened to it.
  *
- * @returns none where there is no such process, or the system doesn't show them.
+ * @returns an empty list if there is no such process, or if the system doesn't show them.
  */
 export async function linksTo(pid: number): Promise<number[]> {
   const seen = await runTool("sh", "-c", LOOK, "sh", String(pid)).catch(() => "");
-  // Connected (03), with the path of the listener that accepted it.
+  // Connected sockets (03) with the path of the listener that accepted them.
   const inodes = new Set(
     [...seen.matchAll(/ 0001 03 +(\d+) \S*worker-\d+-(\d+)$/gm)]
       .filter(([, , owner]) => Number(owner) === pid)
@@ -32,9 +31,9 @@ export async function linksTo(pid: number): Promise<number[]> {
 }
 
 /**
- * Cuts a link at a worker's descriptor. It takes Perl, and the right to trace the process.
+ * Cuts a link by a worker's descriptor. It needs Perl, and the right to trace the process.
  *
- * @returns (resolves) why that isn't allowed or possible here, if it isn't.
+ * @returns (resolves) the reason if that isn't allowed or possible here.
  */
 export async function cutLink(pid: number, descriptor: number): Promise<string | undefined> {
   try {

@@ -1,18 +1,18 @@
 import type { Random } from "../../harness/random.ts";
 import { type Strike, STRIKES } from "../checks/strike_history.ts";
 
-/** In which order strikes come. */
+/** The order of strikes. */
 export interface StrikeOrder {
-  /** None where none is possible. */
+  /** The next strike; `undefined` if none is possible. */
   next(): Strike | undefined;
-  /** It isn't possible here. */
+  /** Leaves out a strike that isn't possible here. */
   leaveOut(strike: Strike): void;
 }
 
-/** What happens from one kill to the next. */
+/** The strikes from one kill to the next. */
 export const KILL_ROUND: readonly Strike[] = ["hung", "killed", "hung", "asked"];
 
-/** The same few, again and again. */
+/** Repeats the same strikes in the same order. */
 export class Round implements StrikeOrder {
   readonly #strikes: readonly Strike[];
   #at = 0;
@@ -28,7 +28,7 @@ export class Round implements StrikeOrder {
   leaveOut(): void {}
 }
 
-/** All that there are, in an order drawn anew each time all have been. */
+/** All strikes, in an order that is drawn anew each time all have happened. */
 export class Deck implements StrikeOrder {
   readonly #random: Random;
   readonly #leftOut = new Set<Strike>();

@@ -2,7 +2,11 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "node:test";
 import { judgeAttacks } from "../../../../tools/soak/attacks/attack_runner.ts";
 import { Faults } from "../../../../tools/soak/checks/faults.ts";
-import { type AttackRecord, attacksOn, isProven } from "../../../../tools/soak/attacks/siege.ts";
+import {
+  type AttackRecord,
+  attacksOn,
+  isProven,
+} from "../../../../tools/soak/attacks/attack_rotation.ts";
 
 const NAME = "publishes as fast as they go";
 

@@ -9,12 +9,12 @@ import {
   descriptorLimitOf,
   limitDescriptors,
 } from "../../../../tools/soak/strikes/descriptor_limit.ts";
-import { makeDoor } from "../../../../tools/soak/listener_profile.ts";
+import { makeListenerProfile } from "../../../../tools/soak/listener_profile.ts";
 import { Faults } from "../../../../tools/soak/checks/faults.ts";
 import { IDENTITIES } from "../../../../tools/soak/clients/identities.ts";
-import { Killer } from "../../../../tools/soak/strikes/killer.ts";
-import { Kills, STRIKES } from "../../../../tools/soak/checks/strike_history.ts";
-import type { Arena } from "../../../../tools/soak/strikes/arena.ts";
+import { StrikeRunner } from "../../../../tools/soak/strikes/strike_runner.ts";
+import { StrikeHistory, STRIKES } from "../../../../tools/soak/checks/strike_history.ts";
+import type { StrikeContext } from "../../../../tools/soak/strikes/strike_context.ts";
 import { Deck, KILL_ROUND, Round, type StrikeOrder } from "../../../../tools/soak/strikes/order.ts";
 import { runTool } from "../../../../tools/harness/run_tool.ts";
 import { Watch } from "../../../../tools/soak/checks/watch.ts";
@@ -68,17 +68,17 @@ describe("strikes", () => {
   it("that aren't possible here give their turn to the next, with a reason", { skip }, async () => {
     await withFamily(2, async (pid, faults) => {
       const watch = await Watch.start(pid, faults);
-      const order = ["renewed", "misrenewed", "killed"] as const;
+      const names = ["renewed", "misrenewed", "killed"] as const;
       let at = 0;
       const left: string[] = [];
-      const strikes: StrikeOrder = {
-        next: () => order[at++],
+      const order: StrikeOrder = {
+        next: () => names[at++],
         leaveOut: (strike) => void left.push(strike),
       };
-      const kills = new Kills();
-      const arena: Omit<Arena, "end"> = {
+      const strikes = new StrikeHistory();
+      const context: Omit<StrikeContext, "end"> = {
         watch,
-        kills,
+        strikes,
         faults,
         random: new Random(3),
         pid,
@@ -89,14 +89,14 @@ describe("strikes", () => {
         misrenew: null,
         onHung() {},
       };
-      const killer = new Killer(arena, strikes);
+      const striker = new StrikeRunner(context, order);
       const [spared, victim] = watch.workers as [number, number];
-      killer.start(1);
+      striker.start(1);
       await until("the worker is gone", () => watch.workers.length === 1);
-      await killer.stop();
-      assertEquals(kills.kills.map(({ how, pid }) => [how, pid]), [["killed", victim]]);
+      await striker.stop();
+      assertEquals(strikes.records.map(({ how, pid }) => [how, pid]), [["killed", victim]]);
       assertEquals(watch.workers, [spared]);
-      assertEquals([...killer.leftOut.entries()], [
+      assertEquals([...striker.leftOut.entries()], [
         ["renewed", "the server has none"],
         ["misrenewed", "the server has none"],
       ]);
@@ -109,11 +109,11 @@ describe("strikes", () => {
     await withFamily(3, async (pid, faults) => {
       const watch = await Watch.start(pid, faults);
       const [first, second, third] = watch.workers as [number, number, number];
-      assertEquals(watch.mortals, [second, third]);
+      assertEquals(watch.killableWorkers, [second, third]);
       watch.expectEnd(first);
       process.kill(first, "SIGKILL");
       await until("it's gone", () => watch.workers.length === 2);
-      assertEquals([watch.mortals, faults.details], [[third], []]);
+      assertEquals([watch.killableWorkers, faults.details], [[third], []]);
       assertEquals(watch.samples.at(-1)!.oldest_resident_bytes, 0);
       watch.stop();
     });
@@ -135,22 +135,22 @@ describe("strikes", () => {
   });
 
   it("can spoil a certificate, and put it back", () => {
-    const door = makeDoor("locked");
+    const profile = makeListenerProfile("locked");
     try {
-      const path = door.flags[door.flags.indexOf("--tls-cert") + 1]!;
+      const path = profile.flags[profile.flags.indexOf("--tls-cert") + 1]!;
       const read = () => readFileSync(path, "utf8");
       const [first, second] = IDENTITIES;
-      const restoreFirst = door.spoilIdentity!();
+      const restoreFirst = profile.spoilIdentity!();
       assertEquals(read(), second.cert);
       restoreFirst();
       assertEquals(read(), first.cert);
-      const restoreAgain = door.spoilIdentity!();
+      const restoreAgain = profile.spoilIdentity!();
       assertEquals(read(), "no certificate\n");
       restoreAgain();
       assertEquals(read(), first.cert);
-      assertEquals(makeDoor("open").spoilIdentity, null);
+      assertEquals(makeListenerProfile("open").spoilIdentity, null);
     } finally {
-      door.dispose();
+      profile.dispose();
     }
   });
 });

@@ -1,5 +1,5 @@
 import type { Strike } from "../checks/strike_history.ts";
-import { type Arena, Impossible, type StrikeOnce } from "./arena.ts";
+import { ImpossibleStrike, type StrikeContext, type StrikeOnce } from "./strike_context.ts";
 import { misrenew, renew } from "./certificate.ts";
 import { cut } from "./cut.ts";
 import { ask, kill } from "./end_worker.ts";
@@ -19,23 +19,26 @@ const STRIKE_BY_NAME: Readonly<Record<Strike, StrikeOnce>> = {
   misrenewed: misrenew,
 };
 
-/** Strikes a server's workers, one at a time, again and again. */
-export class Killer {
-  /** Why strikes that aren't possible here aren't. */
+/** Strikes a server and its workers again and again, one strike at a time. */
+export class StrikeRunner {
+  /** The strikes that aren't possible here, each with the reason. */
   readonly leftOut = new Map<Strike, string>();
-  readonly #arena: Arena;
+  readonly #context: StrikeContext;
   readonly #order: StrikeOrder;
   readonly #end = new AbortController();
   #timer: ReturnType<typeof setInterval> | undefined;
   #underWay: Promise<void> = Promise.resolve();
   #isNextDue = false;
 
-  constructor(arena: Omit<Arena, "end">, order: StrikeOrder) {
-    this.#arena = { ...arena, end: this.#end.signal };
+  constructor(context: Omit<StrikeContext, "end">, order: StrikeOrder) {
+    this.#context = { ...context, end: this.#end.signal };
     this.#order = order;
   }
 
-  /** @param everyMs From one strike to the next; one that takes longer is followed by one at once. */
+  /**
+   * @param everyMs Milliseconds from one strike to the next. After a longer one, the next follows at
+   * once.
+   */
   start(everyMs: number): void {
     this.#timer = setInterval(() => {
       if (this.#isNextDue) return;
@@ -47,7 +50,7 @@ export class Killer {
     }, everyMs);
   }
 
-  /** Resolves when nobody is being struck any more. */
+  /** Ends the strikes. Resolves when the last one is over. */
   async stop(): Promise<void> {
     this.#end.abort();
     clearInterval(this.#timer);
@@ -55,14 +58,14 @@ export class Killer {
   }
 
   async #strike(): Promise<void> {
-    // One that isn't possible gives its turn to the next one.
+    // If a strike isn't possible, the next one takes its turn.
     while (!this.#end.signal.aborted) {
       const strike = this.#order.next();
       if (strike === undefined) return;
       try {
-        return await STRIKE_BY_NAME[strike](this.#arena);
+        return await STRIKE_BY_NAME[strike](this.#context);
       } catch (error) {
-        if (!(error instanceof Impossible)) throw error;
+        if (!(error instanceof ImpossibleStrike)) throw error;
         this.leftOut.set(strike, error.message);
         this.#order.leaveOut(strike);
       }

@@ -1,71 +1,71 @@
+import type { Tally } from "../../../bots/measures/tally.ts";
 import { Random } from "../../harness/random.ts";
 import {
   type Attack,
+  type AttackContext,
   type AttackTally,
   endedByServer,
-  type Field,
   pause,
   type Proof,
-  type Tally,
-} from "./assailant.ts";
-import { CROWD_ATTACKS } from "./connection_floods.ts";
+} from "./attack_connection.ts";
+import { CONNECTION_FLOODS } from "./connection_floods.ts";
 import { FRAME_ATTACKS } from "./frame_attacks.ts";
 import { INPUT_FLOODS, STOP_ATTACK } from "./input_floods.ts";
-import { LOCK_ATTACKS } from "./auth_attacks.ts";
+import { AUTH_ATTACKS } from "./auth_attacks.ts";
 import { READER_ATTACKS } from "./reader_attacks.ts";
 
-/** What a soak does to every server. */
+/** The attacks on every server. */
 const ATTACKS: readonly Attack[] = [
   ...FRAME_ATTACKS,
   ...INPUT_FLOODS,
-  ...CROWD_ATTACKS,
+  ...CONNECTION_FLOODS,
   ...READER_ATTACKS,
 ];
 
-/** The longest pause of one that has ended an attack, before it begins the next. */
+/** The longest pause in milliseconds between one attack and the next. */
 const MAX_PAUSE_MS = 1_000;
 
-/** What came of one kind of attack. */
+/** The record of one kind of attack. */
 export interface AttackRecord {
-  /** How often it began. */
+  /** The number of runs that began. */
   runs: number;
-  /** How often it came to its own end: the end of the load cuts others off. */
+  /** The number of runs that weren't cut off by the end of the load. */
   completed: number;
-  /** In how many of those it showed that it attacked. */
+  /** The number of completed runs that proved that they attacked. */
   proven: number;
   connected: number;
   greeted: number;
-  /** Bytes that the kernel took of it. */
+  /** Bytes of its writes that the kernel took. */
   sent_bytes: number;
-  /** Frames that the server sent it beyond greetings. */
+  /** Frames that the server sent beyond its greetings. */
   answers: number;
   readonly ends: Tally;
 }
 
-/** What every attack of a siege works with. */
-export type Battlefield = Omit<Field, "tally" | "random" | "signal">;
+/** The part of the context that all attacks share. */
+export type SharedAttackContext = Omit<AttackContext, "tally" | "random" | "signal">;
 
 /**
- * Attacks a server, several attacks at once, in an order drawn anew each time all have been; so that
- * every stretch of time has some of everything.
+ * Runs several attacks at once, in an order that is drawn anew each time all have run. So every part of
+ * the soak has attacks of all kinds.
  */
-export class Siege {
+export class AttackRotation {
   readonly records: Record<string, AttackRecord> = {};
-  readonly #field: Battlefield;
+  readonly #context: SharedAttackContext;
   readonly #random: Random;
   readonly #stop = new AbortController();
-  readonly #columns: Promise<void>[] = [];
+  readonly #running: Promise<void>[] = [];
   readonly #attacks: readonly Attack[];
   #deck: Attack[] = [];
 
   /**
-   * @param random For the order, and what each attack draws.
-   * @param only Attacks whose names have this; all where it is empty.
+   * @param random Draws the order, and the choices of each attack.
+   * @param only Only attacks whose names contain this text; empty for all.
    */
-  constructor(field: Battlefield, random: Random, only: string) {
-    this.#field = field;
+  constructor(context: SharedAttackContext, random: Random, only: string) {
+    this.#context = context;
     this.#random = random;
-    this.#attacks = attacksOn(field.keys !== null).filter(({ name }) => name.includes(only));
+    this.#attacks = attacksOn(context.keys !== null).filter(({ name }) => name.includes(only));
     for (const { name } of this.#attacks) {
       this.records[name] = {
         runs: 0,
@@ -80,25 +80,25 @@ export class Siege {
     }
   }
 
-  /** Begins. @param columns How many attacks run at once. */
-  start(columns: number): void {
-    for (let at = 0; at < columns; at++) this.#columns.push(this.#march());
+  /** Begins. `concurrency` attacks run at once. */
+  start(concurrency: number): void {
+    for (let at = 0; at < concurrency; at++) this.#running.push(this.#runAttacks());
   }
 
-  /** Ends all attacks at once, and resolves when their connections are gone. */
+  /** Ends all attacks at once. Resolves when their connections are gone. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    await Promise.all(this.#columns);
+    await Promise.all(this.#running);
   }
 
-  async #march(): Promise<void> {
+  async #runAttacks(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted && this.#attacks.length > 0) {
       if (this.#deck.length === 0) this.#deck = this.#random.shuffled(this.#attacks);
       const attack = this.#deck.pop()!;
       const record = this.records[attack.name]!;
       record.runs++;
-      const tally = await runAttack(attack, this.#field, new Random(this.#random.next()), signal);
+      const tally = await runAttack(attack, this.#context, new Random(this.#random.next()), signal);
       add(record, tally);
       if (!signal.aborted) {
         record.completed++;
@@ -109,25 +109,25 @@ export class Siege {
   }
 }
 
-/** Names of all attacks, and of those on a server behind TLS and keys. */
+/** All attacks on a server, including those on TLS and keys if it is locked. */
 export function attacksOn(isLocked: boolean): readonly Attack[] {
-  return isLocked ? [...ATTACKS, ...LOCK_ATTACKS] : ATTACKS;
+  return isLocked ? [...ATTACKS, ...AUTH_ATTACKS] : ATTACKS;
 }
 
 /**
- * Attacks with what is the hardest to stop under, until the signal.
+ * Runs the attack under which it is hardest to stop, until the signal.
  *
- * @returns (resolves) when its connections are gone.
+ * @returns (resolves) when the attack's connections are gone.
  */
 export async function attackWhileStopping(
-  field: Battlefield,
+  context: SharedAttackContext,
   random: Random,
   signal: AbortSignal,
 ): Promise<void> {
-  await runAttack(STOP_ATTACK, field, random, signal);
+  await runAttack(STOP_ATTACK, context, random, signal);
 }
 
-/** Whether a run did, and saw the server do, what shows that it attacked. */
+/** True if a run's counts prove that it attacked. */
 export function isProven(tally: AttackTally, proof: Proof): boolean {
   const { connected = 0, greeted = 0, sentBytes = 0, answers = 0, ended = 0 } = proof;
   return tally.connected >= connected && tally.greeted >= greeted && tally.sentBytes >= sentBytes &&
@@ -136,12 +136,12 @@ export function isProven(tally: AttackTally, proof: Proof): boolean {
 
 async function runAttack(
   attack: Attack,
-  field: Battlefield,
+  context: SharedAttackContext,
   random: Random,
   signal: AbortSignal,
 ): Promise<AttackTally> {
   const tally: AttackTally = { connected: 0, greeted: 0, sentBytes: 0, answers: 0, ends: {} };
-  await attack.run({ ...field, random, signal, tally });
+  await attack.run({ ...context, random, signal, tally });
   return tally;
 }
 

@@ -1,72 +1,69 @@
 import { encodeAuthenticate } from "../../../protocol/client_encoder.ts";
 import { SERVER_TERMINATOR } from "../../../protocol/framing/frames.ts";
 import type { Random } from "../../harness/random.ts";
-import type { Keys } from "../clients/member.ts";
+import type { Tally } from "../../../bots/measures/tally.ts";
+import type { Keys } from "../clients/healthy_client.ts";
 import { hasLoopbackAddresses, Peer, type PeerEnd, type PeerTarget } from "../clients/peer.ts";
 
-/**
- * How an attack's connection ended: by the server with the code of its error frame, or without a word
- * (`fin`, `reset`); there was none (`refused`); or the attack had done what it wanted (`left`).
- */
-export type Tally = Record<string, number>;
-
-/** What the connections of one kind of attack did, and what the server did to them. */
+/** The actions of an attack's connections, and the server's answers. */
 export interface AttackTally {
-  /** Connections that the server accepted; behind TLS with their handshake. */
+  /** Connections that the server accepted; with TLS, that completed the handshake. */
   connected: number;
-  /** Connections that got a first frame from the server. */
+  /** Connections that received a first frame from the server. */
   greeted: number;
-  /** Bytes that the kernel took from whole writes. */
+  /** Bytes of writes that the kernel took completely. */
   sentBytes: number;
   /** Frames that the server sent beyond its greetings. */
   answers: number;
+  /**
+   * The ends of an attack's connections, counted: by the server with the code of its error frame, or
+   * without a word (`fin`, `reset`); not connected at all (`refused`); or closed by the attack itself
+   * (`left`).
+   */
   readonly ends: Tally;
 }
 
-/**
- * The least that the connections of one run do, or see the server do, where the attack takes place; what
- * isn't named isn't asked for.
- */
+/** The least counts by which a run proves that it attacked. Absent members aren't checked. */
 export interface Proof {
   readonly connected?: number;
   readonly greeted?: number;
   readonly sentBytes?: number;
   readonly answers?: number;
-  /** Connections that the server has ended. */
+  /** Connections that the server ended. */
   readonly ended?: number;
 }
 
-/** What an attack works with. */
-export interface Field {
+/** The context of one run of an attack. */
+export interface AttackContext {
   readonly target: PeerTarget;
-  /** What the server wants to see before anything else, if it does; attacks come from inside as well. */
+  /** The keys that clients need; `null` if they need none. Attacks also come from clients with a key. */
   readonly keys: Keys | null;
   readonly random: Random;
-  /** Aborted when the attack shall end at once. */
+  /** Aborted when the attack must end at once. */
   readonly signal: AbortSignal;
-  /** A topic of many bytes a second, for those who don't keep up. */
+  /** A topic with many bytes a second, for subscribers that don't keep up. */
   readonly busyTopic: string;
   /** Topics of healthy subscribers. */
   readonly topics: readonly string[];
-  /** What comes of the attack. */
+  /** The counts of this run. */
   readonly tally: AttackTally;
 }
 
-/** One kind of attack; resolves when it is over, within about a quarter of a minute. */
+/** One kind of attack. `run` resolves when it is over, within about 15 s. */
 export interface Attack {
   readonly name: string;
-  /** By which a run shows that it attacked. */
+  /** The counts by which a run proves that it attacked. */
   readonly proof: Proof;
-  run(field: Field): Promise<void>;
+  run(context: AttackContext): Promise<void>;
 }
 
-/** Longer than any error frame. */
+/** The bytes kept of the server's last words: more than any error frame has. */
 const KEPT_BYTES = 512;
 
-/** Ends that aren't the server's doing. */
+/** Ends that the server didn't cause. */
 const OWN_ENDS = ["left", "refused"];
 
-/** How many of an attack's connections the server has ended. */
+/** The number of an attack's connections that the server ended. */
 export function endedByServer({ ends }: AttackTally): number {
   return Object.entries(ends).reduce(
     (sum, [how, count]) => OWN_ENDS.includes(how) ? sum : sum + count,
@@ -74,12 +71,12 @@ export function endedByServer({ ends }: AttackTally): number {
   );
 }
 
-/** A connection of an attack's. */
-export class Assailant {
+/** One connection of an attack. */
+export class AttackConnection {
   readonly peer: Peer;
-  /** Resolves when it is over. */
+  /** Resolves when the connection is over. */
   readonly ended: Promise<void>;
-  readonly #field: Field;
+  readonly #context: AttackContext;
   #kept = "";
   #isOver = false;
   #isGreeted = false;
@@ -89,17 +86,17 @@ export class Assailant {
   /**
    * Begins to connect.
    *
-   * @param from The loopback address to come from; each has its own without it. Where the server is
-   * elsewhere, all come from this machine's.
+   * @param from The loopback address to connect from; a random one by default. For a server on another
+   * machine, this machine's address is used.
    */
-  constructor(field: Field, from: string = anyAddress(field.random)) {
-    this.#field = field;
-    const { tally } = field;
+  constructor(context: AttackContext, from: string = anyAddress(context.random)) {
+    this.#context = context;
+    const { tally } = context;
     const connected = Promise.withResolvers<void>();
     const ended = Promise.withResolvers<void>();
     this.#connected = connected.promise;
     this.ended = ended.promise;
-    this.peer = new Peer(field.target, {
+    this.peer = new Peer(context.target, {
       onConnect: () => {
         tally.connected++;
         connected.resolve();
@@ -112,49 +109,49 @@ export class Assailant {
       },
       onEnd: (how) => {
         this.#isOver = true;
-        field.signal.removeEventListener("abort", this.#abort);
-        const how_ = this.#endOf(how);
-        tally.ends[how_] = (tally.ends[how_] ?? 0) + 1;
+        context.signal.removeEventListener("abort", this.#abort);
+        const end = this.#endOf(how);
+        tally.ends[end] = (tally.ends[end] ?? 0) + 1;
         connected.resolve();
         this.#onDrain();
         ended.resolve();
       },
-    }, hasLoopbackAddresses(field.target) ? from : undefined);
-    field.signal.addEventListener("abort", this.#abort);
-    if (field.signal.aborted) this.#abort();
+    }, hasLoopbackAddresses(context.target) ? from : undefined);
+    context.signal.addEventListener("abort", this.#abort);
+    if (context.signal.aborted) this.#abort();
   }
 
-  /** The server has ended it, or it left. */
+  /** True if the server ended the connection, or the attack did. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** Resolves when it is connected, or is over. */
+  /** Resolves when it is connected, or over. */
   connected(): Promise<void> {
     return this.#connected;
   }
 
-  /** Resolves when it is connected and has shown its keys, or is over. */
+  /** Resolves when it is connected and has sent its keys, or is over. */
   async entered(): Promise<void> {
     await this.connected();
-    const { keys } = this.#field;
+    const { keys } = this.#context;
     if (keys === null) return;
     await this.send(encodeAuthenticate(keys.publish));
     await this.send(encodeAuthenticate(keys.subscribe));
   }
 
-  /** Sends, and resolves when more may be sent, or it is over. */
+  /** Sends bytes. Resolves when more may be sent, or when the connection is over. */
   send(bytes: Uint8Array | string): Promise<void> {
     if (this.#isOver) return Promise.resolve();
-    const { tally } = this.#field;
+    const { tally } = this.#context;
     const mayGoOn = this.peer.write(bytes, () => tally.sentBytes += bytes.length);
     if (mayGoOn) return Promise.resolve();
     return new Promise((resolve) => this.#onDrain = resolve);
   }
 
-  /** Resolves when the server has ended it, or that has taken too long; then it leaves. */
+  /** Waits until the server ends the connection, at most `limitMs` milliseconds; then aborts it. */
   async outlast(limitMs: number): Promise<void> {
-    await Promise.race([this.ended, pause(limitMs, this.#field.signal)]);
+    await Promise.race([this.ended, pause(limitMs, this.#context.signal)]);
     this.abort();
   }
 
@@ -167,7 +164,7 @@ export class Assailant {
 
   #countAnswers(chunk: Uint8Array): void {
     for (let at = 0; (at = chunk.indexOf(SERVER_TERMINATOR, at) + 1) > 0;) {
-      this.#field.tally[this.#isGreeted ? "answers" : "greeted"]++;
+      this.#context.tally[this.#isGreeted ? "answers" : "greeted"]++;
       this.#isGreeted = true;
     }
   }
@@ -178,12 +175,12 @@ export class Assailant {
   }
 }
 
-/** A loopback address of which a server may think that it's a client of its own. */
+/** A random loopback address, which a server takes for a client of its own. */
 export function anyAddress(random: Random): string {
   return `127.0.${1 + random.below(250)}.${1 + random.below(250)}`;
 }
 
-/** Resolves after so long, or at once when the signal is aborted. */
+/** Resolves after `ms` milliseconds, or at once when the signal is aborted. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();

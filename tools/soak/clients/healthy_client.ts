@@ -2,49 +2,46 @@ import { encodeAuthenticate, PING, PONG } from "../../../protocol/client_encoder
 import { ServerDecoder } from "../../../protocol/server_decoder.ts";
 import type { Random } from "../../harness/random.ts";
 import type { Faults } from "../checks/faults.ts";
-import type { Kills } from "../checks/strike_history.ts";
+import type { StrikeHistory } from "../checks/strike_history.ts";
 import type { OwnPace } from "./own_pace.ts";
 import { Peer, type PeerEnd, type PeerTarget } from "./peer.ts";
 
-/** What a server wants to see before anything else. */
+/** The keys that a server's clients need. */
 export interface Keys {
   readonly publish: string;
   readonly subscribe: string;
 }
 
-/** What all healthy clients of a soak share. */
-export interface Town {
+/** The state that all healthy clients of a soak share. */
+export interface ClientContext {
   readonly target: PeerTarget;
-  /** `null` where everybody may publish and subscribe. */
+  /** `null` if every client may publish and subscribe. */
   readonly keys: Keys | null;
   readonly faults: Faults;
-  readonly kills: Kills;
+  readonly strikes: StrikeHistory;
   readonly pace: OwnPace;
-  /** Connections that ended since this process didn't read as fast as a healthy client does. */
+  /** Connections that ended because this process didn't read as fast as a healthy client does. */
   lostToOwnPace: number;
   /** Connections that ended with a worker that was killed or asked to end, or with a certificate. */
-  lostToKills: number;
+  lostToStrikes: number;
 }
 
-/** What a member tells its owner. */
-export interface MemberEvents {
-  /**
-   * The server has greeted it, and taken its key where it has one: at its beginning, and again each time
-   * it has come back.
-   */
+/** The events of a healthy client. */
+export interface HealthyClientEvents {
+  /** The server has greeted the client and accepted its key, if any. Comes again after each reconnect. */
   onReady(): void;
-  /** Any frame but greetings, heartbeats and errors. */
+  /** A frame that is no greeting, heartbeat or error. */
   onFrame(frame: string): void;
-  /** It may write again. */
+  /** The client may write again. */
   onDrain?(): void;
-  /** The connection that was ready is gone, though not by our doing. */
+  /** The connection is gone after it was ready, and this side didn't close it. */
   onGone(): void;
 }
 
-/** How long the server may take to greet. Under floods, on few cores, some seconds are in order. */
+/** Milliseconds for the server to greet. Under floods, on few cores, some seconds are in order. */
 const GREETING_PATIENCE_MS = 20_000;
 
-/** A client that lost its connection comes back after a random time of up to this. */
+/** The most milliseconds of the random pause before a client comes back. */
 const MAX_RETURN_MS = 500;
 
 /** The server's own limit is 64 KiB. */
@@ -52,52 +49,52 @@ const MAX_FRAME_BYTES = 1024 * 1024;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A client that keeps all the rules, and that the server must therefore treat well. */
-export class Member {
-  readonly #town: Town;
+/** A client that keeps all the rules, so that the server must treat it well. */
+export class HealthyClient {
+  readonly #context: ClientContext;
   readonly #name: string;
   readonly #key: string | null;
-  readonly #events: MemberEvents;
+  readonly #events: HealthyClientEvents;
   readonly #random: Random;
   #peer: Peer | undefined;
   #decoder = new ServerDecoder();
   #isGreeted = false;
   #greetedMs = 0;
   #isReady = false;
-  /** Its worker has said goodbye. */
+  /** Its worker said goodbye. */
   #isDismissed = false;
-  /** It was told that it reads or writes too slowly, and does. */
+  /** The server said that it reads or writes too slowly, and it does. */
   #isSlow = false;
   #hasRetired = false;
-  /** What will end this connection is counted already. */
+  /** The fault that will end this connection is counted already. */
   #isFaulted = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
-   * @param name For faults' details.
-   * @param key What it authenticates with, where it must.
+   * @param name The client's name in faults.
+   * @param key The key to authenticate with; `null` for none.
    */
   constructor(
-    town: Town,
+    context: ClientContext,
     name: string,
     key: string | null,
     random: Random,
-    events: MemberEvents,
+    events: HealthyClientEvents,
   ) {
-    this.#town = town;
+    this.#context = context;
     this.#name = name;
     this.#key = key;
     this.#random = random;
     this.#events = events;
   }
 
-  /** Connects, and from then on comes back whenever it lost its connection. */
+  /** Connects, and comes back after every loss of its connection. */
   join(): void {
     this.#hasRetired = false;
     this.#decoder = new ServerDecoder({ maxFrameBytes: MAX_FRAME_BYTES });
     this.#isGreeted = this.#isReady = false;
     this.#isDismissed = this.#isFaulted = this.#isSlow = false;
-    const peer: Peer = new Peer(this.#town.target, {
+    const peer: Peer = new Peer(this.#context.target, {
       onData: (chunk) => this.#onData(chunk),
       onDrain: () => this.#events.onDrain?.(),
       onEnd: (how) => this.#onEnd(peer, how),
@@ -110,7 +107,7 @@ export class Member {
     }, GREETING_PATIENCE_MS);
   }
 
-  /** Leaves in order, and stays away. */
+  /** Closes in order, and stays away. */
   retire(): void {
     this.#hasRetired = true;
     clearTimeout(this.#timer);
@@ -119,7 +116,7 @@ export class Member {
     this.#isGreeted = this.#isReady = false;
   }
 
-  /** Leaves in order, and comes back as a new client. */
+  /** Closes in order, and comes back as a new client. */
   returnAnew(): void {
     this.retire();
     this.#comeBack();
@@ -129,7 +126,7 @@ export class Member {
     return this.#isReady;
   }
 
-  /** Sends; returns whether it may go on. Nobody but a member that is ready may. */
+  /** Sends bytes. Returns false if the caller must wait for `onDrain`. Only a ready client may send. */
   write(bytes: Uint8Array | string): boolean {
     return this.#peer?.write(bytes) ?? false;
   }
@@ -147,22 +144,23 @@ export class Member {
     if (this.#hasRetired) return;
     if (!this.#isGreeted) {
       if (!/^\{"timestamp":\[\d+,\d+,\d+\],"token":"[\da-f]{32}"\}$/.test(frame)) {
-        const { kills } = this.#town;
+        const { strikes } = this.#context;
         if (
-          isFarewell(frame) && kills.explainsRefusal ||
-          saysNoRoom(frame) && kills.explainsNoRoom(0, null)
+          isGoodbye(frame) && strikes.explainsRefusal ||
+          saysNoRoom(frame) && strikes.explainsNoRoom(0, null)
         ) {
           this.#isDismissed = true;
           return;
         }
-        // An error instead of the greeting says why the server closes; it counts as not connected.
+        // An error in place of the greeting says why the server closes; it counts as not connected.
         return this.#fault("not_connected", frame.slice(0, 200));
       }
       clearTimeout(this.#timer);
       this.#isGreeted = true;
       this.#greetedMs = performance.now();
-      // A first complete frame, so that nobody who has nothing to say yet is taken for a mute. With the
-      // marker in its place it would be a client of 2009, and never be told that the server stops.
+      // Send one complete frame, so that the server doesn't take a client that has nothing to say yet for
+      // a silent one. With the marker in its place it would be a client of 2009, which is never told that
+      // the server stops.
       this.write(PING);
       if (this.#key === null) this.#becomeReady();
       else this.write(encodeAuthenticate(this.#key));
@@ -179,11 +177,11 @@ export class Member {
   }
 
   #onError(frame: string): void {
-    const { kills } = this.#town;
+    const { strikes } = this.#context;
     const port = this.#peer?.localPort ?? 0;
     if (
-      isFarewell(frame) && kills.explainsFarewell(port, this.#greetedMs) ||
-      saysNoRoom(frame) && kills.explainsNoRoom(port, this.#greetedMs)
+      isGoodbye(frame) && strikes.explainsGoodbye(port, this.#greetedMs) ||
+      saysNoRoom(frame) && strikes.explainsNoRoom(port, this.#greetedMs)
     ) {
       this.#isDismissed = true;
     } else if (this.#isTooSlow(frame)) {
@@ -191,9 +189,9 @@ export class Member {
     } else this.#fault("cut", frame);
   }
 
-  /** Whether this process is too slow just now for what an error says of it. */
+  /** True if this process is so slow just now that an error of the server is right. */
   #isTooSlow(frame: string): boolean {
-    const { pace } = this.#town;
+    const { pace } = this.#context;
     const says = (code: string) => frame.includes(`"error":{"code":"${code}"`);
     return (says("slow_consumer") || says("idle_timeout")) && pace.isTooSlowToRead ||
       says("frame_too_large") && pace.isTooSlowToWrite;
@@ -202,19 +200,19 @@ export class Member {
   #onEnd(peer: Peer, how: PeerEnd): void {
     if (peer !== this.#peer) return;
     clearTimeout(this.#timer);
-    const { kills } = this.#town;
+    const { strikes } = this.#context;
     const wasGreeted = this.#isGreeted;
     const wasReady = this.#isReady;
-    const byKill = this.#isDismissed ||
-      (wasGreeted ? kills.explainsLoss(peer.localPort) : kills.explainsNoGreeting);
+    const byStrike = this.#isDismissed ||
+      (wasGreeted ? strikes.explainsLoss(peer.localPort) : strikes.explainsNoGreeting);
     this.#isGreeted = this.#isReady = false;
     this.#peer = undefined;
-    if (byKill) this.#town.lostToKills++;
-    // A server that sees that nothing is taken ends a connection without a word.
-    else if (this.#isSlow || how === "reset" && wasReady && this.#town.pace.isTooSlowToRead) {
-      this.#town.lostToOwnPace++;
+    if (byStrike) this.#context.lostToStrikes++;
+    // A server ends a connection without a word if the client takes nothing.
+    else if (this.#isSlow || how === "reset" && wasReady && this.#context.pace.isTooSlowToRead) {
+      this.#context.lostToOwnPace++;
     } else if (!this.#isFaulted) {
-      // By the clock of the strikes.
+      // Use the clock of the strikes' records.
       const at = `${(performance.now() / 1000).toFixed(1)} s`;
       this.#fault(wasGreeted ? "cut" : "not_connected", `the connection ended at ${at}: ${how}`);
     }
@@ -229,16 +227,16 @@ export class Member {
 
   #fault(kind: "cut" | "damaged" | "foreign" | "not_connected", detail: string): void {
     this.#isFaulted = true;
-    this.#town.faults.add(kind, `${this.#name}: ${detail}`);
+    this.#context.faults.add(kind, `${this.#name}: ${detail}`);
   }
 }
 
-/** Whether the server says that it stops. */
-function isFarewell(frame: string): boolean {
+/** True if the server says that it stops. */
+function isGoodbye(frame: string): boolean {
   return frame.includes('"error":{"code":"server_shutdown"');
 }
 
-/** Whether the server says that it has no room for another connection, or not for all that it has. */
+/** True if the server says that it has no room for another connection, or for all that it has. */
 function saysNoRoom(frame: string): boolean {
   return frame.includes('"error":{"code":"too_many_connections"');
 }
