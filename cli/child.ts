@@ -1,5 +1,5 @@
 /**
- * Starting further processes of this project on the runtime that runs this one.
+ * Starts further processes of this project on the runtime that runs this one.
  *
  * @module
  */
@@ -14,37 +14,42 @@ import { isAllowed, readEnvironment, renounce } from "../runtime/permissions.ts"
 import { isCompiled } from "../runtime/this_process.ts";
 import type { Runtime } from "../runtime/types.ts";
 
-/** Tells a program that holds all its modules in itself that it is to be the child, not the command. */
+/** Tells a program that is bundled into one file that it is a child process, not the command. */
 const CHILD_FLAG = "--as-child-process";
 
 /**
- * What of the environment a runtime itself may need to start: where it finds the user's things, its cache
- * and its libraries. Nothing else is passed on, since secrets are among the rest.
+ * The environment variables that a runtime needs to start: they say where it finds the user's files, its
+ * cache and its libraries. No others are passed on, since some hold secrets.
  */
 const RUNTIME_VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "LD_LIBRARY_PATH"];
 
-/** A directory that always exists: the one that this process was started in may be gone. */
+/**
+ * The children's working directory: one that always exists, while the one that this process was started
+ * in may be gone.
+ */
 const CHILD_DIRECTORY = "/";
 
-/** Whether all modules of this program are in one file, so that there is no other script to run. */
+/** True if all modules of this program are in one file, so that there is no other script to run. */
 function isBundled(): boolean {
   return isCompiled() || !import.meta.url.endsWith("/cli/child.ts");
 }
 
-/** Whether {@linkcode startChild} started this process, and its main module is to do the script's work. */
+/**
+ * True if {@linkcode startChild} started this process, so that its main module must do the script's work.
+ */
 export function isChild(): boolean {
   return isBundled() && process.argv[2] === CHILD_FLAG && process.send !== undefined;
 }
 
 /**
- * Runs a script in a child process with an IPC channel (`child.send`, `process.send`), which carries
- * JSON on every runtime. Its standard output and error are ours. Of the environment the child gets what
- * the runtime needs to start, as far as this program may read it. Script and runtime are what is on disk
- * now, under the names by which this program was started.
+ * Runs a script in a child process with an IPC channel (`child.send`, `process.send`), which carries JSON
+ * on every runtime. The child shares this process's standard output and error. It gets only the
+ * environment variables that the runtime needs to start, as far as this program may read them. Script and
+ * runtime are the files now on disk, under the names by which this program was started.
  *
- * @param script A `file:` URL. A program that is bundled into one file runs itself in its place: its main
+ * @param script A `file:` URL. A program that is bundled into one file runs itself instead: its main
  * module asks {@linkcode isChild}, and imports the script.
- * @param permissions What Deno allows the child, as flags; Bun has no such thing.
+ * @param permissions The child's permissions as Deno's flags; Bun ignores them.
  * @throws {Error} (rejects) if no process can be started.
  */
 export async function startChild(
@@ -60,7 +65,7 @@ export async function startChild(
   else if (isDeno) args.unshift(...RUN_FLAGS, ...permissions);
   const programs = programsOf(isDeno).filter(mayRun);
   if (programs.length === 0) demand({ name: "run", command: "deno" });
-  // Node's interface looks there whenever it starts a process.
+  // Node's interface reads this variable whenever it starts a process.
   demand({ name: "env", variable: "NODE_V8_COVERAGE" });
   let failure: unknown;
   for (const program of programs) {
@@ -82,18 +87,16 @@ export async function startChild(
   throw failure;
 }
 
-/** Gives up for good what only starting a child takes. */
+/** Gives up for good the permissions that only starting a child needs. */
 export function renounceChildren(): void {
   renounce({ name: "run" });
   for (const variable of RUNTIME_VARIABLES) renounce({ name: "env", variable });
 }
 
 /**
- * The programs that may be the runtime of this process, the best first. An upgrade may have taken it away
- * from where it was; then Linux still has the one that runs, also under a name that is the same for all
- * processes, which a permission can be given for beforehand: the child is still the runtime that it's a
- * child of when it looks there. Deno's permission to run `deno` doesn't cover the same file under its full
- * path, nor the other way round.
+ * The programs that may be this process's runtime, the best first. An upgrade may have removed it from
+ * its path; then Linux still has the running one. Deno's permission to run `deno` doesn't cover the same
+ * file under its full path, nor the other way round.
  */
 function programsOf(isDeno: boolean): string[] {
   const running = process.platform === "linux"
@@ -111,7 +114,7 @@ function mayRun(command: string): boolean {
   try {
     return isAllowed({ name: "run", command });
   } catch {
-    // Deno looks a bare name up, and can't where the working directory is gone.
+    // Deno looks a bare name up, which fails if the working directory is gone.
     return false;
   }
 }
@@ -119,7 +122,7 @@ function mayRun(command: string): boolean {
 function runtimeEnvironment(): Record<string, string> {
   const environment: Record<string, string> = {};
   for (const variable of RUNTIME_VARIABLES) {
-    // Deno lets only those pass on what the loader reads who may run everything.
+    // Deno lets only programs that may run everything pass on variables of the loader.
     if (variable.startsWith("LD_") && !isAllowed({ name: "run" })) continue;
     const value = readEnvironment(variable);
     if (value !== undefined) environment[variable] = value;

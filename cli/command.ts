@@ -1,5 +1,5 @@
 /**
- * Running a command: how it ends, and what it says when it can't.
+ * Runs a command: its exit status, and the message if it fails.
  *
  * @module
  */
@@ -16,8 +16,8 @@ import { TransportError } from "../runtime/types.ts";
  * {@linkcode TransportError} one line and status 1, like all that isn't permitted. Anything else is a defect of ours and keeps its
  * stack.
  *
- * @param name What the line begins with.
- * @param main Gets what follows the script's name.
+ * @param name The beginning of the line.
+ * @param main Receives the arguments after the script's name.
  */
 export async function runCommand(
   name: string,
@@ -34,7 +34,7 @@ export async function runCommand(
   }
 }
 
-/** What an error says that means that something isn't permitted; `null` for any other error. */
+/** The message of an error that means a missing permission; `null` for any other error. */
 function refusal(error: unknown): string | null {
   if (!(error instanceof Error)) return null;
   const { name, message, code } = error as Error & { readonly code?: unknown };
@@ -44,11 +44,11 @@ function refusal(error: unknown): string | null {
 }
 
 /**
- * Answers what a command is asked in place of its work.
+ * Answers `--help` or `--version`.
  *
- * @param help What `--help` prints.
+ * @param help The text of `--help`.
  * @returns The command's exit status.
- * @throws {EnvironmentError} if standard output doesn't take it.
+ * @throws {EnvironmentError} if standard output can't be written.
  */
 export function answer({ does }: Question, help: string): number {
   try {
@@ -61,10 +61,10 @@ export function answer({ does }: Question, help: string): number {
 }
 
 /**
- * Lets a signal that would end this process end what it has started as well, with the status that a
- * shell expects of it.
+ * Ends what this process has started when a signal ends the process, with the exit status that a shell
+ * expects.
  *
- * @param end Ends that, without waiting.
+ * @param end Ends what was started, without waiting.
  */
 export function endOnSignal(end: () => void): void {
   for (const [signal, number] of [["SIGINT", 2], ["SIGTERM", 15], ["SIGHUP", 1]] as const) {

@@ -1,5 +1,5 @@
 /**
- * Reading a command line, the same way for every command of the house.
+ * Parses command lines, the same way for every command of the project.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
 
-/** The command line can't be understood. Its message is one line that names the value and the remedy. */
+/** The command line is wrong. The message is one line that names the value and the remedy. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
 /**
- * The command line is fine, but this machine, or a server, doesn't let the command do its work. The
- * message says what is in the way and how to mend it.
+ * The command line is right, but this machine or a server doesn't let the command do its work. The
+ * message names the obstacle and the remedy.
  */
 export class EnvironmentError extends Error {
   override readonly name = "EnvironmentError";
@@ -22,29 +22,31 @@ export class EnvironmentError extends Error {
 
 const MAX_DURATION_MS = 24 * 3_600_000;
 
-/** What a time's unit stands for. */
+/** The milliseconds of each unit of time. */
 const UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 
-/** What every command can be asked in place of its work; see `answer` in `command.ts`. */
+/** The questions that every command answers in place of its work; see `answer` in `command.ts`. */
 export type Question = { readonly does: "help" } | { readonly does: "version" };
 
-/** The flags that ask it. */
+/** The flags of the questions. */
 const QUESTIONS = ["help", "version"] as const;
 
-/** A command's arguments, each flag known and each value checked where it's asked for. */
+/**
+ * A command's arguments. Unknown flags are refused at once, and each value is checked when it is read.
+ */
 export class CommandLine<Value extends string, Switch extends string> {
-  /** What the command is asked, if it is. */
+  /** The question on the command line, if any. */
   readonly question: Question | undefined;
-  /** What stands on the command line without a flag. */
+  /** The arguments that aren't flags. */
   readonly positionals: readonly string[];
   readonly #values: Record<string, unknown>;
 
   /**
-   * @param args What follows the script's name.
-   * @param values The flags that take a value, without their dashes. A lone dash is such a value, and so
-   * is a negative number.
-   * @param switches The flags that take none; `help` and `version` need not be among them.
-   * @throws {UsageError} if there is a flag that is in neither list.
+   * @param args The arguments after the script's name.
+   * @param values The flags with a value, without their dashes. A lone dash is a value, and so is a
+   * negative number.
+   * @param switches The flags without a value; `help` and `version` need not be among them.
+   * @throws {UsageError} if the text is anything else, or out of range.
    */
   constructor(
     args: readonly string[],
@@ -69,15 +71,15 @@ export class CommandLine<Value extends string, Switch extends string> {
     this.positionals = (this.#values["_"] as string[]).map(unmark);
   }
 
-  /** Whether a flag without a value is given. */
+  /** True if a flag without a value is given. */
   has(name: Switch): boolean {
     return this.#values[name] === true;
   }
 
   /**
-   * What stands on the command line without a flag, no more than `max` of them.
+   * The arguments that aren't flags, at most `max`.
    *
-   * @param instead What more of them should have been, for the message.
+   * @param instead The explanation for the message.
    * @throws {UsageError} if there are more.
    */
   upTo(max: number, instead: string): readonly string[] {
@@ -86,27 +88,29 @@ export class CommandLine<Value extends string, Switch extends string> {
     throw new UsageError(`${quote(extra)} is one argument too many: ${instead}; see --help`);
   }
 
-  /** Every value that a flag is given with, in order. */
+  /** All values of a flag, in order. */
   all(name: Value): readonly string[] {
     const values = (this.#values[name] as string[]).map(unmark);
     if (values.includes("")) throw new UsageError(`--${name} needs a value; see --help`);
     return values;
   }
 
-  /** A flag's text. */
+  /** A flag's value as text; `undefined` without the flag. */
   text(name: Value): string | undefined {
     const values = this.all(name);
     if (values.length > 1) throw new UsageError(`--${name} is given ${values.length} times`);
     return values[0];
   }
 
-  /** A flag's whole number. */
+  /** A flag's value as a whole number; `undefined` without the flag. */
   number(name: Value, min: number, max: number): number | undefined {
     const text = this.text(name);
     return text === undefined ? undefined : wholeNumber(text, `--${name}`, min, max);
   }
 
-  /** A flag's time in milliseconds; the user writes `800ms`, `5s`, `5m` or `1.5h`. */
+  /**
+   * A flag's time in milliseconds, such as `800ms`, `5s`, `5m` or `1.5h`; `undefined` without the flag.
+   */
   duration(name: Value): number | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;
@@ -118,7 +122,7 @@ export class CommandLine<Value extends string, Switch extends string> {
     );
   }
 
-  /** A flag's word, one of those given. */
+  /** A flag's value, which must be one of `words`; `undefined` without the flag. */
   choice<Word extends string>(name: Value, words: readonly Word[]): Word | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;
@@ -129,8 +133,8 @@ export class CommandLine<Value extends string, Switch extends string> {
 }
 
 /**
- * The parser takes whatever begins with a dash for a flag, a lone dash and a negative number too. Behind
- * this mark, which no argument of a process can hold, it doesn't.
+ * The parser takes every argument that begins with a dash for a flag, also a lone dash and a negative
+ * number. This mark before such an argument prevents it; no argument of a process can contain it.
  */
 const MARK = "\0";
 
@@ -142,7 +146,7 @@ function unmark(arg: string): string {
   return arg.startsWith(MARK) ? arg.slice(MARK.length) : arg;
 }
 
-/** The flag that is meant by one that doesn't exist, if one is close enough: mistyped, or cut short. */
+/** The known flag that is closest to an unknown one, if it is close enough: mistyped, or cut short. */
 function nearest(flag: string, names: readonly string[]): string | undefined {
   const typed = flag.replace(/^-+/, "");
   const distanceOf = (name: string) =>
@@ -155,7 +159,7 @@ function nearest(flag: string, names: readonly string[]): string | undefined {
 /**
  * A whole number in decimal digits.
  *
- * @param name How the message calls it.
+ * @param name The value's name in the message.
  * @throws {UsageError}
  */
 export function wholeNumber(text: string, name: string, min: number, max: number): number {
@@ -164,7 +168,7 @@ export function wholeNumber(text: string, name: string, min: number, max: number
   throw new UsageError(`${name} must be a whole number from ${min} to ${max}, not ${quote(text)}`);
 }
 
-/** A user's text for a message: quoted, and cut where it's long. */
+/** Quotes a user's text for a message, and cuts it if it is long. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 60 ? text.slice(0, 57) + "..." : text);
 }

@@ -1,12 +1,12 @@
 /**
- * SIGHUP and SIGUSR2, which would end the process: from the import of this module on they don't.
+ * Catches SIGHUP and SIGUSR2, which would end the process, from the import of this module on.
  *
  * @module
  */
 
 import process from "node:process";
 
-/** Signals that ask the server for something, and never to end. */
+/** Signals that ask the server for something, but never to end. */
 export type EarlySignal = "SIGHUP" | "SIGUSR2";
 
 const pending = new Set<EarlySignal>();
@@ -20,7 +20,7 @@ for (const signal of ["SIGHUP", "SIGUSR2"] as const) {
   });
 }
 
-/** Calls `listener` on each such signal from now on, and at once if one has come before. */
+/** Calls `listener` on each such signal from now on, and at once if one arrived before. */
 export function listenFor(signal: EarlySignal, listener: () => void): void {
   listeners.set(signal, listener);
   if (pending.delete(signal)) listener();

@@ -1,5 +1,5 @@
 /**
- * Files of keys, one a line.
+ * Reads files of keys, one key a line.
  *
  * @module
  */
@@ -10,18 +10,18 @@ import { readFile } from "./text_file.ts";
 /** A key in a file. */
 export interface FiledKey {
   readonly key: string;
-  /** Its line; the first is 1. */
+  /** The key's line, from 1. */
   readonly line: number;
 }
 
 /**
- * The keys in a file, in UTF-8. Space around a key doesn't count; empty lines and those that begin with
- * `#` hold none. A key that itself begins with `#` has a `\` in front, and one that begins with such
- * a `\` another.
+ * Reads the keys of a UTF-8 file. Space around a key is ignored; empty lines and lines that begin with
+ * `#` hold no key. A key that itself begins with `#` has a `\` before it, and one that begins with such a
+ * `\` another.
  *
- * @param what How messages call it where it can't be read, such as `--key-file FILE`.
- * @throws {EnvironmentError} if it can't be read, or isn't text in UTF-8: another encoding's bytes would
- * be other keys than those that its reader sees, and bytes that are none all the same one.
+ * @param what The file's name in the message if it can't be read, such as `--key-file FILE`.
+ * @throws {EnvironmentError} if it can't be read, or isn't UTF-8. In another encoding its bytes would be
+ * other keys than its reader sees.
  */
 export function readKeyFile(what: string, path: string): FiledKey[] {
   const bytes = readFile(what, path);

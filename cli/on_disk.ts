@@ -1,7 +1,7 @@
 /**
- * This program by the names that it was started by. An upgrade may have changed what a link names, and
- * what is started then is to be the new one; but runtimes know themselves, and Bun its scripts too, by
- * where a link led when they began.
+ * Finds the paths by which this program was started. After an upgrade a link may lead to a new version,
+ * and new processes must run that one; but runtimes know themselves, and Bun its scripts too, by the file
+ * to which a link led at the start.
  *
  * @module
  */
@@ -12,15 +12,18 @@ import process from "node:process";
 import { isAllowed, readEnvironment } from "../runtime/permissions.ts";
 import { resolvesScriptLinks } from "../runtime/this_process.ts";
 
-/** The runtime's program as it was named, where that can be told: what is at this path may have changed. */
+/**
+ * The path by which the runtime was started, if it can be found out. The file at this path may have
+ * changed since.
+ */
 export const NAMED_PROGRAM: string | undefined = attempt(findProgram);
 
 const [REAL_ROOT, NAMED_ROOT] = attempt(findRoots) ?? ["", ""];
 
 /**
- * A script of this program, under the name by which the program's folder was named.
+ * The path of a script of this program, with the folder named as it was at the start.
  *
- * @param path Its path as it was when this program began.
+ * @param path The script's path when this program started.
  */
 export function namedScript(path: string): string {
   const isOurs = path === REAL_ROOT || path.startsWith(`${REAL_ROOT}/`);
@@ -29,16 +32,16 @@ export function namedScript(path: string): string {
 
 function findProgram(): string | undefined {
   const name = process.argv0;
-  // Deno would ask its user. What it mustn't look at, it mustn't run either.
+  // Don't let Deno ask the user. A program that may not be read may not be run either.
   if (!isAllowed({ name: "read" })) return isAbsolute(name) ? name : undefined;
   const folders = name.includes("/") ? [""] : readEnvironment("PATH")?.split(delimiter) ?? [];
-  // Other programs may have the name, too.
+  // Other programs may have the same name.
   return folders.map((folder) => resolve(folder, name)).find((path) => {
     return attempt(() => realpathSync(path)) === process.execPath;
   });
 }
 
-/** Where the program's folder is, and how it was named, if that is another path. */
+/** The program's folder, and its name at the start if that is another path. */
 function findRoots(): readonly [string, string] | undefined {
   if (!resolvesScriptLinks() || process.platform !== "linux") return undefined;
   const main = process.argv[1] ?? "";
@@ -55,13 +58,13 @@ function findRoots(): readonly [string, string] | undefined {
   return [join("/", ...real), join("/", ...names)];
 }
 
-/** The working directory, by the name that the shell has for it. */
+/** The working directory, by the shell's name for it. */
 function namedFolder(): string {
   const name = readEnvironment("PWD") ?? "";
   return attempt(() => realpathSync(name)) === process.cwd() ? name : process.cwd();
 }
 
-/** What a function returns; `undefined` where it throws. */
+/** The function's result; `undefined` if it throws. */
 function attempt<Value>(find: () => Value): Value | undefined {
   try {
     return find();

@@ -1,21 +1,21 @@
 /**
- * Lines for people, no wider than a terminal.
+ * Wraps text for people at the terminal's width.
  *
  * @module
  */
 
-/** The columns of a usual terminal. */
+/** The columns of a common terminal. */
 const WIDTH = 80;
 
-/** Blanks, but none between a number and its unit, and none in what stands between backticks. */
+/** Blanks at which a line may break: not between a number and its unit, and not between backticks. */
 const BREAKS = / (?!(?:ms|s|%)(?:\W|$))(?=(?:[^`]*`[^`]*`)*[^`]*$)/;
 
 /**
  * Breaks a sentence at its blanks, so that no line is wider than 80 columns; a longer word keeps a line of
  * its own.
  *
- * @param indent What every line begins with.
- * @param laterIndent What every line but the first begins with, where that is something else.
+ * @param indent The beginning of every line.
+ * @param laterIndent The beginning of every line but the first.
  */
 export function wrapped(text: string, indent = "", laterIndent = indent): string[] {
   const lines: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * Child processes that end together with all that they start in turn: a task runner and its server, a
- * server and its workers, bots and theirs.
+ * Runs child processes that end together with all processes that they start: a task runner and its
+ * server, a server and its workers, bots and their processes.
  *
  * @module
  */
@@ -10,25 +10,27 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { endOnSignal } from "./command.ts";
 
-/** The signals with which a group is ended: `SIGTERM` asks, `SIGKILL` can't be refused. */
+/** The signals that end a group: `SIGTERM` asks, `SIGKILL` can't be refused. */
 export type EndSignal = "SIGTERM" | "SIGKILL";
 
-/** How often a group whose first process has ended is looked at. */
+/** Milliseconds between two checks of a group whose first process has ended. */
 const LOOK_MS = 50;
 
-/** How long the others of a group may stay when its first process has ended. */
+/** Milliseconds that the other processes of a group may stay after the first one has ended. */
 const STRAY_PATIENCE_MS = 10_000;
 
-/** Those that may have a living process. */
+/** The groups that may still have a process. */
 const groups = new Set<ProcessGroup>();
 
 /**
- * A child process at the head of a process group of its own. A terminal's Ctrl-C doesn't reach it: this
- * process decides. When this process ends by itself or by a signal, the group is asked to end, too.
+ * A child process that leads a process group of its own. A terminal's Ctrl-C doesn't reach it: this
+ * process decides. When this process ends, by itself or by a signal, it asks the group to end.
  */
 export class ProcessGroup {
   readonly child: ChildProcess;
-  /** No process of the group is left; or, when the first had long ended, the others were killed. */
+  /**
+   * Resolves when no process of the group is left, or when those that outlived the first one were killed.
+   */
   readonly gone: Promise<void>;
 
   private constructor(child: ChildProcess) {
@@ -39,7 +41,7 @@ export class ProcessGroup {
   /**
    * Starts a program.
    *
-   * @param command The program, and what it gets.
+   * @param command The program and its arguments.
    */
   static spawn(command: readonly string[], options: SpawnOptions): ProcessGroup {
     endGroupsWithUs();
@@ -50,14 +52,14 @@ export class ProcessGroup {
     return group;
   }
 
-  /** Sends every process of the group a signal; at any time, without waiting. */
+  /** Sends a signal to every process of the group, without waiting. May be called at any time. */
   signal(name: EndSignal): void {
     const { pid } = this.child;
     if (pid === undefined || !groups.has(this)) return;
     try {
       process.kill(-pid, name);
     } catch {
-      // None is left.
+      // No process of the group is left.
     }
   }
 
@@ -93,6 +95,6 @@ function endGroupsWithUs(): void {
   process.on("exit", () => {
     for (const group of groups) group.signal("SIGTERM");
   });
-  // A signal that nothing listens for ends a process without an exit event.
+  // A signal without a listener ends a process without an exit event.
   if (process.listenerCount("SIGINT") === 0) endOnSignal(() => {});
 }

@@ -1,5 +1,5 @@
 /**
- * Finding the programs that run this project.
+ * Finds the programs that run this project.
  *
  * @module
  */
@@ -26,17 +26,17 @@ export interface Program {
   readonly version: string;
 }
 
-/** What children get of the environment: enough to find the runtimes and their caches. */
+/** The environment of child processes: enough to find the runtimes and their caches. */
 export function childEnvironment(): Record<string, string | undefined> {
   for (const variable of ["PATH", "HOME"]) demand({ name: "env", variable });
   return { PATH: process.env["PATH"], HOME: process.env["HOME"] };
 }
 
-/** What a runtime is asked: where its program really is, and which version. */
+/** The script that asks a runtime for its real path and its version. */
 const QUESTION = (name: RuntimeName) =>
   `console.log(JSON.stringify([process.execPath, process.versions.${name}]))`;
 
-/** How it's asked. */
+/** The flags that run such a script. */
 const ASK: Readonly<Record<RuntimeName, readonly string[]>> = {
   deno: ["eval", "--quiet", "--no-config"],
   bun: ["-e"],
@@ -45,10 +45,10 @@ const ASK: Readonly<Record<RuntimeName, readonly string[]>> = {
 const found = new Map<RuntimeName, Program>();
 
 /**
- * Finds a runtime's own program: the one that runs this; else the project's, else the first on the PATH.
- * What only starts it, such as npm's wrapper or a version manager's script, is looked through, since it
- * may pass no signals on; what doesn't work is stepped over, such as the stub that is left where a
- * package's install script wasn't run.
+ * Finds a runtime's own program: the one that runs this process, else the project's, else the first on
+ * the PATH. Wrappers, such as npm's or a version manager's script, are resolved, since they may pass no
+ * signals on. Programs that don't work are skipped, such as the stub that is left if a package's install
+ * script wasn't run.
  *
  * @throws {EnvironmentError} if there is none.
  */
@@ -69,7 +69,7 @@ export function findProgram(name: RuntimeName): Program {
   );
 }
 
-/** Where a runtime may be, the likeliest first. */
+/** The paths where a runtime may be, the likeliest first. */
 function candidates(name: RuntimeName): string[] {
   const modules = `${PROJECT_ROOT}node_modules`;
   const folders = (childEnvironment()["PATH"] ?? "").split(delimiter).map((folder) =>
@@ -77,7 +77,7 @@ function candidates(name: RuntimeName): string[] {
   );
   return [
     `${modules}/.bin/${name}`,
-    // Flat, or where Deno or pnpm put what isn't asked for by name.
+    // In a flat node_modules, or where Deno or pnpm put indirect dependencies.
     ...["", "/.deno/node_modules", "/.pnpm/node_modules"].flatMap((folder) =>
       platformPackages(name).map((path) => `${modules}${folder}/${path}`)
     ),

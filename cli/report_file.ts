@@ -1,5 +1,6 @@
 /**
- * Files that a command writes its results to, when it has worked for minutes.
+ * Checks and writes the files with a command's results. Checks come first, because the work may take
+ * minutes.
  *
  * @module
  */
@@ -10,12 +11,12 @@ import { demand } from "./permission.ts";
 import { isAllowed } from "../runtime/permissions.ts";
 
 /**
- * Asks before the work whether a file can be written. One that is there stays as it is, and none is
- * left behind.
+ * Checks before the work whether a file can be written. An existing file stays as it is, and no new one
+ * is left behind.
  *
- * @param path As a flag has it; `-`, for standard output, and `null` need no file.
+ * @param path The flag's value; `-`, for standard output, and `null` need no file.
  * @param flag That flag, such as `--json`.
- * @throws {EnvironmentError} if it can't.
+ * @throws {EnvironmentError} if it can't be written.
  */
 export function checkReportFile(path: string | null, flag: string): void {
   if (path === null || path === "-") return;
@@ -28,7 +29,7 @@ export function checkReportFile(path: string | null, flag: string): void {
 }
 
 /**
- * Writes it.
+ * Writes a report.
  *
  * @throws {EnvironmentError} if it can't be written.
  */
@@ -41,7 +42,7 @@ export function writeReportFile(path: string, text: string, flag: string): void 
   }
 }
 
-/** Opens a file as if to write to it; throws if it can't be. */
+/** Opens a file for writing and closes it again. Throws if that fails. */
 export function tryToWrite(path: string): void {
   try {
     closeSync(openSync(path, "ax"));
@@ -49,7 +50,7 @@ export function tryToWrite(path: string): void {
   } catch (error) {
     if ((error as { code?: string }).code !== "EEXIST") throw error;
   }
-  // Who reads from a pipe would take its closing for the end.
+  // The reader of a pipe would take its closing for the end.
   if (!isPipeOrDevice(path)) closeSync(openSync(path, "a"));
 }
 
@@ -59,12 +60,12 @@ function isPipeOrDevice(path: string): boolean {
     const found = statSync(path);
     return !found.isFile() && !found.isDirectory();
   } catch {
-    // Gone again, or a link to nothing.
+    // The file is gone, or it is a link to nothing.
     return false;
   }
 }
 
-/** In words that name the flag. */
+/** The error for a report that can't be written. Its message names the flag. */
 export function cannotWrite(cause: unknown, flag: string): EnvironmentError {
   const { message } = cause as Error;
   return new EnvironmentError(`can't write the report: ${message}; see ${flag}`, { cause });

@@ -1,24 +1,24 @@
 /**
- * Lines for the one who started a command, where its work doesn't depend on them: a disk may be full, a
+ * Prints lines for the user if possible. A command's work doesn't depend on them: a disk may be full, a
  * reader gone, an output closed.
  *
  * @module
  */
 
-/** Says a line on standard output, if it can. */
+/** Prints a line on standard output, if possible. */
 export function say(line: string): void {
   try {
     console.log(line);
   } catch {
-    // Deno throws; Bun says nothing.
+    // Deno throws if the output is closed; Bun ignores it.
   }
 }
 
-/** Says what is wrong on standard error, if it can. */
+/** Prints an error on standard error, if possible. */
 export function complain(what: unknown): void {
   try {
     console.error(what);
   } catch {
-    // There is no better place to say that.
+    // There is no other place for the message.
   }
 }

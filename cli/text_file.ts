@@ -1,5 +1,5 @@
 /**
- * Reading the files that a command line names.
+ * Reads the files that a command line names.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import { EnvironmentError } from "./command_line.ts";
 import { demand } from "./permission.ts";
 
 /**
- * A file's text, as UTF-8.
+ * Reads a file as UTF-8 text.
  *
- * @param what How the message calls it, such as `--ca server.crt`.
+ * @param what The file's name in the message, such as `--ca server.crt`.
  * @throws {EnvironmentError} if it can't be read.
  */
 export function readTextFile(what: string, path: string): string {
@@ -20,9 +20,9 @@ export function readTextFile(what: string, path: string): string {
 }
 
 /**
- * A file's bytes.
+ * Reads a file's bytes.
  *
- * @param what How the message calls it.
+ * @param what The file's name in the message.
  * @throws {EnvironmentError} if it can't be read.
  */
 export function readFile(what: string, path: string): Uint8Array {
@@ -34,9 +34,9 @@ export function readFile(what: string, path: string): Uint8Array {
   }
 }
 
-/** Whether every user of this machine may read a file, as far as its mode tells. */
+/** True if every user of this machine may read a file, as far as its mode tells. */
 export function isReadByAll(path: string): boolean {
-  // Windows has no such mode, and shows one that means nothing.
+  // Windows shows a mode that means nothing.
   if (process.platform === "win32") return false;
   return ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o004) !== 0;
 }

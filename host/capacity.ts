@@ -1,20 +1,22 @@
 /**
- * How many connections a server holds by its defaults, and what that takes: one place for the server,
- * which keeps to it, and for the commands that say beforehand whether n clients fit.
+ * Computes how many connections a server admits by its defaults, and the descriptors that they need. The
+ * server uses it, and so do the commands that check beforehand whether n clients fit.
  *
  * @module
  */
 
 /**
- * Descriptors that a process needs for itself: Deno 27 with its listener, 29 as a worker; Bun 17, and 25
- * while it renews its certificate. Links to other processes come on top.
+ * Descriptors that a process itself needs: Deno 27 with its listener, 29 as a worker; Bun 17, and 25
+ * while it renews its certificate. Links to other processes need more.
  */
 export const OWN_DESCRIPTORS = 32;
 
-/** Descriptors for connections that are being refused: so many of a burst can be dealt with at once. */
+/**
+ * Descriptors for connections that are being refused: the number of a burst that can be refused at once.
+ */
 export const KEPT_FOR_REFUSALS = 32;
 
-/** Descriptors of a process that its connections can't have. */
+/** Descriptors of a process that are not for clients' connections. */
 export const RESERVED_DESCRIPTORS = OWN_DESCRIPTORS + KEPT_FOR_REFUSALS;
 
 /** Descriptors for the links to one other process of the same server: one each way. */
@@ -28,27 +30,27 @@ export function linkDescriptorsFor(processes: number): number {
   return processes === 1 ? 0 : processes * DESCRIPTORS_PER_LINK;
 }
 
-/** The connection maximum where the descriptor limit isn't known: the usual soft limit, 1,024. */
+/** The descriptor limit to assume if it isn't known: the usual soft limit. */
 const UNKNOWN_DESCRIPTOR_LIMIT = 1024;
 
 /**
- * The connections that a process may accept so that it never runs out of descriptors: past the
- * limit clients would hang, connected but silent, and Bun's event loop would spin.
+ * The most connections that a process may accept without running out of descriptors. Beyond the limit
+ * clients would hang, connected but silent, and Bun's event loop would spin.
  *
  * @param descriptorLimit `RLIMIT_NOFILE` of this process, if known.
- * @param processes How many serve together; each is linked with every other.
+ * @param processes The number of processes that serve together; each is linked with every other.
  */
 export function maxConnectionsFor(descriptorLimit: number | undefined, processes = 1): number {
   const limit = descriptorLimit ?? UNKNOWN_DESCRIPTOR_LIMIT;
   return Math.max(1, limit - RESERVED_DESCRIPTORS - linkDescriptorsFor(processes));
 }
 
-/** The least descriptors with which each of some processes can serve anybody. */
+/** The least descriptor limit with which each of these processes can serve one client. */
 export function leastDescriptorsFor(processes: number): number {
   return RESERVED_DESCRIPTORS + linkDescriptorsFor(processes) + 1;
 }
 
-/** Places that one address leaves to others, at most; of a small server a tenth. */
+/** The most places that one address leaves to others; a tenth of a small server's. */
 const PLACES_FOR_OTHERS = 32;
 
 /** The server's default for the connections of one address, `maxConnectionsPerIp`. */
@@ -59,23 +61,23 @@ export function connectionsPerIpFor(maxConnections: number): number {
 /** The most processes of one server: each is linked with every other, so their cost grows with the square. */
 export const MAX_WORKERS = 64;
 
-/** n clients of one address, and the processes that share them. */
+/** n clients and the processes that share them. */
 export interface Share {
   readonly n: number;
   readonly processes: number;
 }
 
-/** The publisher of a run connects from its subscribers' address, and has a place of its own. */
+/** A run's publisher connects from its subscribers' address and needs a place of its own. */
 const PUBLISHERS = 1;
 
 /**
- * Standard deviations between the mean share of a process and the most that one gets: more happens
- * once in three million starts.
+ * Standard deviations between a process's mean share and the greatest one: a greater share occurs once in
+ * three million starts.
  */
 const UNEVEN_DEVIATIONS = 5;
 
 /**
- * Whether a server's defaults admit n subscribers and their publisher from one address.
+ * True if a server's defaults admit n subscribers and their publisher from one address.
  *
  * @param descriptorLimit `RLIMIT_NOFILE` of each of its processes.
  */
@@ -99,8 +101,8 @@ export function serverDescriptorsFor(share: Share): number {
 }
 
 /**
- * How many of n connections the fullest of some processes gets. The kernel deals them out by a hash of
- * their ports, so that shares are uneven, and a process without descriptors can't hand one on.
+ * The number of n connections that the fullest of some processes gets. The kernel distributes them by a
+ * hash of their ports, so that shares are uneven, and a process without descriptors can't hand one on.
  */
 function fullestShare(n: number, processes: number): number {
   const mean = n / processes;

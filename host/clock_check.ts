@@ -1,5 +1,5 @@
 /**
- * Whether two machines' clocks agree.
+ * Checks whether two machines' clocks agree.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { ClockState } from "./facts.ts";
 import { type Finding, fine, note, unknown } from "./finding.ts";
 
-/** A latency of some hundred milliseconds is meant to be exact to some percent. */
+/** Milliseconds. Latencies of some hundred milliseconds must be exact to some percent. */
 const MAX_ERROR_MS = 5;
 
 const REMEDIES = [
@@ -19,10 +19,10 @@ const REMEDIES = [
 ];
 
 /**
- * Whether this machine's clock agrees with another's. Only what is counted from a timestamp of the other
- * machine depends on it.
+ * Checks whether this machine's clock agrees with another's. Only latencies from the other machine's
+ * timestamps depend on it.
  *
- * @param isOneMachine Whether server and bots share this machine, and so its clock.
+ * @param isOneMachine True if server and bots share this machine, and so its clock.
  */
 export function checkClock(isOneMachine: boolean, clock: ClockState | null): Finding {
   const about = "clock";

@@ -1,5 +1,5 @@
 /**
- * Whether the system allows as many open connections as are asked for.
+ * Checks whether the system allows as many open connections as are asked for.
  *
  * @module
  */
@@ -19,8 +19,8 @@ import { fatal, type Finding, fine, type Remedy, unknown } from "./finding.ts";
 const SERVER = "server's descriptors";
 
 /**
- * Whether each of the server's processes may have its part of n connections, however many addresses
- * they come from.
+ * Checks whether each of the server's processes may have its share of n connections, from any number of
+ * addresses.
  */
 export function checkServerDescriptors(share: Share, limits: SystemLimits): Finding {
   const needed = descriptorsFor(share) + linkDescriptorsFor(share.processes);
@@ -32,8 +32,8 @@ export function checkServerDescriptors(share: Share, limits: SystemLimits): Find
 }
 
 /**
- * Whether the server, told nothing else, admits n subscribers and their publisher, all of one address
- * as those of a load test are.
+ * Checks whether the server's defaults admit n subscribers and their publisher, all of one address as in
+ * a load test.
  */
 export function checkServerCapacity(share: Share, limits: SystemLimits): Finding {
   const needed = serverDescriptorsFor(share);
@@ -45,7 +45,7 @@ export function checkServerCapacity(share: Share, limits: SystemLimits): Finding
   ]);
 }
 
-/** Whether each of the bots' processes may have its part of n connections. */
+/** Checks whether each of the bots' processes may have its share of n connections. */
 export function checkBotsDescriptors(share: Share, limits: SystemLimits): Finding {
   const processes = processesFor(share.n, limits);
   const need = { share, needed: descriptorsFor(share) };
@@ -86,9 +86,9 @@ function checkDescriptors(
 }
 
 /**
- * Whether the whole system may have so many files open.
+ * Checks whether the whole system may have that many files open.
  *
- * @param needed By all processes that are to run.
+ * @param needed The files of all processes that will run.
  */
 export function checkOpenFiles(needed: number, { maxOpenFiles }: SystemLimits): Finding {
   const about = "open files of the system";
@@ -101,7 +101,7 @@ export function checkOpenFiles(needed: number, { maxOpenFiles }: SystemLimits): 
   ]);
 }
 
-/** How many processes n connections need at least. */
+/** The least number of processes for n connections. */
 export function processesFor(
   n: number,
   { descriptorLimit }: Pick<SystemLimits, "descriptorLimit">,
@@ -110,7 +110,9 @@ export function processesFor(
   return Math.ceil(n / (descriptorLimit - RESERVED_DESCRIPTORS));
 }
 
-/** How many workers of a server have descriptors for n connections; `null` where no number of them has. */
+/**
+ * The least number of workers with enough descriptors for n connections; `null` if no number is enough.
+ */
 function linkedProcessesFor(
   n: number,
   { descriptorLimit }: Pick<SystemLimits, "descriptorLimit">,
@@ -122,7 +124,7 @@ function linkedProcessesFor(
   return null;
 }
 
-/** How many workers of a server admit n clients of one address; `null` where no number of them does. */
+/** The least number of workers that admit n clients of one address; `null` if no number does. */
 export function workersFor(
   n: number,
   { descriptorLimit }: Pick<SystemLimits, "descriptorLimit">,
@@ -133,7 +135,7 @@ export function workersFor(
   return null;
 }
 
-/** What each of some processes needs for its part of n connections. */
+/** The descriptors that each of some processes needs for its share of n connections. */
 export function descriptorsFor({ n, processes }: Share): number {
   return Math.ceil(n / processes) + RESERVED_DESCRIPTORS;
 }

@@ -1,5 +1,5 @@
 /**
- * What the operating system allows this process.
+ * Reads the descriptor limit of this process.
  *
  * @module
  */
@@ -11,10 +11,11 @@ import { reportedDescriptorLimit } from "../runtime/this_process.ts";
 const LIMITS = "/proc/self/limits";
 
 /**
- * How many descriptors this process may have open (`RLIMIT_NOFILE`), if it can be found out.
+ * The number of descriptors that this process may have open (`RLIMIT_NOFILE`); `undefined` if it can't be
+ * found out.
  *
- * Deno doesn't let a sandboxed program look into `/proc`; the project's tasks therefore pass the
- * shell's `ulimit -n` on in `HOTWHEELS_NOFILE`. Bun has it where there is no `/proc`.
+ * Deno doesn't let a sandboxed program read `/proc`; the project's tasks therefore pass the shell's
+ * `ulimit -n` on in `HOTWHEELS_NOFILE`. Bun reports it on systems without `/proc`.
  */
 export function descriptorLimit(): number | undefined {
   return wholeNumberOf(() => readEnvironment("HOTWHEELS_NOFILE")) ??
@@ -26,7 +27,10 @@ export function descriptorLimit(): number | undefined {
     wholeNumberOf(reportedDescriptorLimit);
 }
 
-/** What `read` finds, or nothing where the platform has no such thing or denies a look at it. */
+/**
+ * The result of `read` as a whole number; `undefined` if the platform has no such value, or forbids
+ * reading it.
+ */
 function wholeNumberOf(read: () => string | undefined): number | undefined {
   try {
     const text = read();

@@ -1,6 +1,6 @@
 /**
- * What this machine is, and what it allows: the facts that decide whether n clients fit, and that a
- * report of measurements must name.
+ * Reads the facts about this machine: those that decide whether n clients fit, and those that a report of
+ * measurements must name.
  *
  * @module
  */
@@ -12,35 +12,38 @@ import { isAllowed, readEnvironment } from "../runtime/permissions.ts";
 import { descriptorLimit } from "./descriptor_limit.ts";
 import { usableMemory } from "./usable_memory.ts";
 
-/** What the system allows. A fact is `null` where the platform has no such thing, or it can't be seen. */
+/** The system's limits. A fact is `null` if the platform has no such limit, or if it can't be read. */
 export interface SystemLimits {
-  /** How many descriptors a process may have open. */
+  /** The number of descriptors that a process may have open. */
   readonly descriptorLimit: number | null;
-  /** What {@linkcode descriptorLimit} can be raised to. */
+  /** The highest value of {@linkcode descriptorLimit}. */
   readonly maxDescriptorLimit: number | null;
-  /** How many files the whole system may have open. */
+  /** The number of files that the whole system may have open. */
   readonly maxOpenFiles: number | null;
-  /** The ports that the system gives to outgoing connections; both ends belong to it. */
+  /** The ports of outgoing connections, both ends included. */
   readonly portRange: PortRange | null;
-  /** How many connections a listener may let wait, at most. */
+  /** The most connections that may wait at a listener. */
   readonly maxBacklog: number | null;
-  /** How many connections may be in the handshake; it binds where there are no {@linkcode synCookies}. */
+  /**
+   * The number of connections that may be in the handshake. It only matters without {@linkcode
+   * synCookies}.
+   */
   readonly synBacklog: number | null;
   readonly synCookies: boolean | null;
   /**
-   * Whether connections that wait to be accepted go to another socket of the same port where the one that
-   * they wait at is closed; else they are reset.
+   * True if connections that wait to be accepted move to another socket of the same port when their own
+   * is closed. Otherwise they are reset.
    */
   readonly migratesQueues: boolean | null;
   /** The memory that all TCP sockets together may use. */
   readonly tcpMemory: TcpMemory | null;
   /** Such as `cubic`. */
   readonly congestionControl: string | null;
-  /** How many connections the firewall follows; `null` where none is loaded. */
+  /** The connections that the firewall tracks; `null` if none is loaded. */
   readonly conntrack: { readonly used: number; readonly max: number } | null;
 }
 
-/** What the machine is, and what it allows. */
+/** All facts about the machine. */
 export interface SystemFacts extends SystemLimits {
   /** Such as `Linux`. */
   readonly os: string;
@@ -49,19 +52,19 @@ export interface SystemFacts extends SystemLimits {
   /** Such as `x64`. */
   readonly architecture: string;
   readonly cpuModel: string | null;
-  /** How many threads the machine runs at once; fewer where this process is held to some. */
+  /** The number of threads that the machine runs at once; fewer if this process is restricted to some. */
   readonly cores: number;
-  /** The memory that this machine has, or this container may use. */
+  /** Bytes of memory of this machine, or of this container if it may use less. */
   readonly memoryBytes: number | null;
-  /** The memory that is left for new processes. */
+  /** Bytes of memory that are left for new processes. */
   readonly freeMemoryBytes: number | null;
-  /** Known after {@linkcode readAllFacts} only, like all that follows. */
+  /** Read by {@linkcode readAllFacts} only, like everything below. */
   readonly clock: ClockState | null;
-  /** The commit of this checkout, with `-modified` behind it where files differ from it. */
+  /** The commit of this checkout, with `-modified` behind it if files differ from it. */
   readonly commit: string | null;
   /** The network device that leads to the outside. */
   readonly device: string | null;
-  /** Who made the machine, such as `Amazon EC2`. */
+  /** The machine's vendor, such as `Amazon EC2`. */
   readonly vendor: string | null;
 }
 
@@ -71,34 +74,34 @@ export interface PortRange {
   readonly last: number;
 }
 
-/** Bounds on what all TCP sockets together hold in buffers. */
+/** Bounds on the bytes that all TCP sockets together hold in buffers. */
 export interface TcpMemory {
-  /** From here on sockets are told to take less: windows shrink. */
+  /** Above this, windows shrink. */
   readonly pressureBytes: number;
-  /** From here on sockets get nothing, and the kernel drops what arrives. */
+  /** Above this, sockets get no memory, and the kernel drops what arrives. */
   readonly maxBytes: number;
-  /** What the kernel counts in. */
+  /** The size of a page, the kernel's unit. */
   readonly pageBytes: number;
 }
 
-/** What the service that sets the clock says. */
+/** The state of the clock, by the service that sets it. */
 export interface ClockState {
   readonly isSynchronized: boolean;
-  /** The greatest error that the clock can have, if the service knows it. */
+  /** The clock's greatest error in milliseconds; `null` if the service doesn't know it. */
   readonly maxErrorMs: number | null;
 }
 
-/** Where facts come from. */
+/** The sources of facts. */
 export interface FactSource {
   env(name: string): string | undefined;
-  /** What `facts.sh` prints; throws, or gives nothing, where it can't run. */
+  /** Runs `facts.sh` and returns its output. Throws, or returns nothing, if it can't run. */
   script(args: readonly string[]): string;
 }
 
 const REAL_SOURCE: FactSource = {
   env: readEnvironment,
   script: (args) =>
-    // It gets the environment, all of it.
+    // The script gets the whole environment.
     !isAllowed({ name: "run", command: "sh" }) || !isAllowed({ name: "env" })
       ? ""
       : execFileSync("sh", [fileURLToPath(import.meta.resolve("./facts.sh")), ...args], {
@@ -109,21 +112,21 @@ const REAL_SOURCE: FactSource = {
 };
 
 /**
- * The limits. Never throws.
+ * Reads the limits. Never throws.
  *
- * @param source Where it has no script, nothing is run, and nothing is read but the environment.
+ * @param source If its script returns nothing, no program runs, and only the environment is read.
  */
 export function readLimits(source: FactSource = REAL_SOURCE): SystemLimits {
   return toLimits(statements(source, []));
 }
 
-/** The facts that are found at once. Never throws. */
+/** Reads the facts that take no time. Never throws. */
 export function readFacts(source: FactSource = REAL_SOURCE): SystemFacts {
   return toFacts(statements(source, []));
 }
 
 /**
- * All facts. The clock, the commit and the device are asked of other programs, which takes some tenths
+ * Reads all facts. The clock, the commit and the device come from other programs, which takes some tenths
  * of a second. Never throws.
  */
 export function readAllFacts(source: FactSource = REAL_SOURCE): SystemFacts {
@@ -131,8 +134,8 @@ export function readAllFacts(source: FactSource = REAL_SOURCE): SystemFacts {
 }
 
 /**
- * What the script says, by name. The project's tasks run it beforehand and pass it on in
- * `HOTWHEELS_FACTS`, because Deno doesn't let a sandboxed program look into `/proc`.
+ * The script's facts by name. The project's tasks run it beforehand and pass the result on in
+ * `HOTWHEELS_FACTS`, because Deno doesn't let a sandboxed program read `/proc`.
  */
 function statements({ env, script }: FactSource, args: readonly string[]): Map<string, string> {
   const said = attempt(() => env("HOTWHEELS_FACTS")) ??
@@ -184,7 +187,7 @@ function toLimits(said: ReadonlyMap<string, string>): SystemLimits {
   };
 }
 
-/** Linux on ARM doesn't say it where Node's interface looks. */
+/** The CPU's model; Linux on ARM doesn't tell Node's interface. */
 function cpuModel(): string | null {
   const model = permitted("cpus", () => os.cpus()[0]?.model.trim());
   return model === "" || model === "unknown" ? null : model;
@@ -208,7 +211,7 @@ function toConntrack(used: number | null, max: number | null): SystemFacts["conn
 
 /**
  * @param chrony Offset, root delay and root dispersion in seconds, and the leap status. The greatest
- * error is the offset, half the delay, and the dispersion, as RFC 5905 has the root distance.
+ * error is the offset, half the delay, and the dispersion: the root distance of RFC 5905.
  */
 function toClock(chrony: string | undefined, isNtpSynchronized?: string): ClockState | null {
   const match = /^(-?[\d.]+) ([\d.]+) ([\d.]+) (.+)$/.exec(chrony ?? "");
@@ -225,7 +228,7 @@ function toClock(chrony: string | undefined, isNtpSynchronized?: string): ClockS
   return { isSynchronized: isNtpSynchronized === "yes", maxErrorMs: null };
 }
 
-/** So many whole numbers, or none at all. */
+/** Exactly `count` whole numbers; empty if the text holds anything else. */
 function toNumbers(text: string | undefined, count: number): number[] {
   const parts = (text ?? "").split(" ").map(toNumber);
   return parts.length === count && !parts.includes(null) ? parts as number[] : [];
@@ -235,7 +238,7 @@ function toNumber(text: string | undefined): number | null {
   return /^\d+$/.test(text ?? "") ? Number(text) : null;
 }
 
-/** What Deno gives only to whom it's allowed. */
+/** Reads a value that needs a permission on Deno; `null` without it. */
 function permitted<T>(
   kind: "cpus" | "osRelease" | "systemMemoryInfo",
   read: () => T | undefined,

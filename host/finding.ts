@@ -1,51 +1,51 @@
 /**
- * What a check of this machine found, and how people read it.
+ * The result of a check of this machine, and its text for people.
  *
  * @module
  */
 
-/** What a check found. */
+/** The result of a check. */
 export interface Finding {
-  /** What was looked at, in a few words. */
+  /** The checked resource, in a few words. */
   readonly about: string;
-  /** Nothing needs mending. What isn't known is taken to be enough. */
+  /** Nothing needs to change. Unknown values count as enough. */
   readonly isFine: boolean;
-  /** It can't work like this. */
+  /** The load can't work on this machine as it is. */
   readonly isFatal: boolean;
-  /** One line: what is needed, and what there is. */
+  /** One line that says what is needed and what is there. */
   readonly says: string;
-  /** The exact commands and flags that mend it; empty where nothing needs mending. */
+  /** The exact commands and flags that help; empty if nothing needs to change. */
   readonly remedies: readonly Remedy[];
 }
 
-/** One way to mend something. */
+/** One remedy. */
 export interface Remedy {
-  /** The system that it's for, or `here` for flags of the same command. */
+  /** The system that the remedy is for, or `here` for flags of the same command. */
   readonly where: string;
   readonly what: string;
 }
 
-/** Nothing needs mending. */
+/** A finding that needs no change. */
 export function fine(about: string, says: string): Finding {
   return { about, isFine: true, isFatal: false, says, remedies: [] };
 }
 
-/** It couldn't be found out, or there is no such thing here. */
+/** A finding for a value that can't be found out, or doesn't exist here. */
 export function unknown(about: string): Finding {
   return fine(about, "not known here; taken to be enough");
 }
 
-/** It works, but not well. */
+/** A finding with which the load works, but not well. */
 export function note(about: string, says: string, remedies: readonly Remedy[]): Finding {
   return { about, isFine: false, isFatal: false, says, remedies };
 }
 
-/** It can't work. */
+/** A finding with which the load can't work. */
 export function fatal(about: string, says: string, remedies: readonly Remedy[]): Finding {
   return { about, isFine: false, isFatal: true, says, remedies };
 }
 
-/** A finding's remedies as lines, each with where it's to be used. */
+/** A finding's remedies as lines, each with its system. */
 export function remedyLines({ remedies }: Finding): string[] {
   const width = Math.max(...remedies.map(({ where }) => where.length));
   return remedies.map(({ where, what }) => `${(where + ":").padEnd(width + 2)}${what}`);
@@ -54,7 +54,7 @@ export function remedyLines({ remedies }: Finding): string[] {
 /**
  * A finding in one line, with the first remedy for this system.
  *
- * @param os As {@linkcode SystemFacts.os} has it.
+ * @param os The system, as in {@linkcode SystemFacts.os}.
  */
 export function findingLine({ says, remedies }: Finding, os: string): string {
   const system = os === "Darwin" ? "macOS" : os;

@@ -1,5 +1,5 @@
 /**
- * Whether there is memory for as many connections as are asked for.
+ * Checks whether there is memory for as many connections as are asked for.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { SystemFacts, SystemLimits } from "./facts.ts";
 import { fatal, type Finding, fine, note, unknown } from "./finding.ts";
 
-/** What a program takes: so much for each process, and so much for each connection. */
+/** The memory of a program, for each process and for each connection. */
 export interface MemoryCost {
   readonly processBytes: number;
   readonly connectionBytes: number;
@@ -17,9 +17,9 @@ const KB = 1000;
 const MB = 1000 * KB;
 
 /**
- * The server's cost: its peak resident memory with 2,000, 8,000 and 19,000 subscribers of one topic,
- * through connecting, three messages and disconnecting, rounded up so that the line lies on or above
- * what was measured (Linux 6.18, x64; Deno 2.9.6 89, 158 and 217 MB, Bun 1.4.5 63, 77 and 111 MB).
+ * The server's memory: its peak resident memory with 2,000, 8,000 and 19,000 subscribers of one topic,
+ * through connecting, three messages and disconnecting, rounded up so that the line lies on or above the
+ * measurements (Linux 6.18, x64; Deno 2.9.6 89, 158 and 217 MB, Bun 1.4.5 63, 77 and 111 MB).
  */
 export const SERVER_COSTS: Readonly<Record<"deno" | "bun", MemoryCost>> = {
   deno: { processBytes: 85 * MB, connectionBytes: 9.5 * KB },
@@ -27,24 +27,27 @@ export const SERVER_COSTS: Readonly<Record<"deno" | "bun", MemoryCost>> = {
 };
 
 /**
- * The bots' cost, measured in the same runs: Deno 106 MB for 2,000 bots and 143 MB for 4,750, Bun
- * 111 MB for 19,000.
+ * The bots' memory, measured in the same runs: Deno 106 MB for 2,000 bots and 143 MB for 4,750, Bun 111
+ * MB for 19,000.
  */
 export const BOTS_COSTS: Readonly<Record<"deno" | "bun", MemoryCost>> = {
   deno: { processBytes: 70 * MB, connectionBytes: 20 * KB },
   bun: { processBytes: 60 * MB, connectionBytes: 3 * KB },
 };
 
-/** A connection's end in the kernel: socket, file, poll entry. Measured at 8 to 11 kB for both ends. */
+/**
+ * Bytes of a connection's end in the kernel (socket, file, poll entry). Measured at 8 to 11 kB for both
+ * ends.
+ */
 const SOCKET_BYTES = 5.5 * KB;
 
-/** What runs on this machine. */
+/** The load on this machine. */
 export interface MemoryNeed {
   readonly n: number;
   readonly parts: readonly { readonly cost: MemoryCost; readonly processes: number }[];
 }
 
-/** Whether there is memory for everything that is to run here. */
+/** Checks whether there is memory for everything that will run here. */
 export function checkMemory(
   { n, parts }: MemoryNeed,
   { memoryBytes, freeMemoryBytes }: SystemFacts,
@@ -68,8 +71,8 @@ export function checkMemory(
 }
 
 /**
- * Whether TCP's buffers hold a message for each connection. One takes a page, wherever it waits: in up
- * to 0.9 pages a connection it was measured, server and bots on one machine.
+ * Checks whether TCP's buffers hold a message for each connection. A message takes a page, wherever it
+ * waits: up to 0.9 pages a connection were measured, with server and bots on one machine.
  */
 export function checkTcpMemory(n: number, { tcpMemory }: SystemLimits): Finding {
   const about = "TCP's buffers";

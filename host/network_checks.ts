@@ -1,5 +1,5 @@
 /**
- * Whether the system's network takes as many connections as are asked for.
+ * Checks whether the system's network allows as many connections as are asked for.
  *
  * @module
  */
@@ -7,34 +7,37 @@
 import type { PortRange, SystemLimits } from "./facts.ts";
 import { fatal, type Finding, fine, note, type Remedy, unknown } from "./finding.ts";
 
-/** What the bots' connections ask of the ports. */
+/** The ports that the bots' connections need. */
 export interface PortNeed {
   readonly n: number;
-  /** How many addresses they go to. */
+  /** The number of addresses that they connect to. */
   readonly addresses: number;
-  /** How many addresses of this machine would do; `null` where the server is on another. */
+  /**
+   * The number of addresses of this machine that would be enough; `null` if the server is on another
+   * machine.
+   */
   readonly spread: number | null;
 }
 
-/** Where a system's range isn't known: Linux's default size. */
+/** The number of ports to assume if a system's range isn't known: Linux's default. */
 const USUAL_PORTS = 60_999 - 32_768 + 1;
 
-/** The widest range that a system can be told to use, 1024 to 65535. */
+/** The most ports of any range: 1024 to 65535. */
 const MOST_PORTS = 65_535 - 1024 + 1;
 
 /**
- * The part of the port range that may be used for one destination before connecting becomes slow:
- * Linux tries every other port first, so that past a half of the range each connect searches the whole
- * other half in vain. With 19,000 of 28,232 ports this was three quarters of the time for setting up.
+ * The share of the port range that one destination may use before connecting becomes slow. Linux tries
+ * every other port first, so that beyond half of the range each connect searches the whole other half in
+ * vain. With 19,000 of 28,232 ports this was three quarters of the time for setting up.
  */
 const CROWDED_PART = 0.5;
 
-/** How many ports a range has. */
+/** The number of ports in a range. */
 export function portsIn(range: PortRange | null): number {
   return range === null ? USUAL_PORTS : range.last - range.first + 1;
 }
 
-/** Whether there are ports enough for the connections to each address. */
+/** Checks whether there are enough ports for the connections to each address. */
 export function checkPorts(need: PortNeed, { portRange }: SystemLimits): Finding {
   const about = "ports for each destination";
   if (portRange === null) return unknown(about);
@@ -81,9 +84,9 @@ function portRemedies({ spread }: PortNeed, perAddress: number): Remedy[] {
 }
 
 /**
- * Whether the server's listener may let connections wait while it accepts others.
+ * Checks whether enough connections may wait at the server's listener while it accepts others.
  *
- * @param waiting How many may wait at once.
+ * @param waiting The most connections that wait at once.
  */
 export function checkBacklog(waiting: number, { maxBacklog }: SystemLimits): Finding {
   const about = "listener's backlog";
@@ -98,10 +101,10 @@ export function checkBacklog(waiting: number, { maxBacklog }: SystemLimits): Fin
 }
 
 /**
- * Whether as many connections may be in the handshake. With SYN cookies none is turned away; without
- * them Linux begins to drop new ones when three quarters are taken.
+ * Checks whether enough connections may be in the handshake. With SYN cookies none is refused; without
+ * them Linux begins to drop new ones when three quarters of the places are taken.
  *
- * @param connecting How many there may be at once.
+ * @param connecting The most connections in the handshake at once.
  */
 export function checkSynBacklog(connecting: number, limits: SystemLimits): Finding {
   const { synBacklog, synCookies } = limits;
@@ -123,7 +126,7 @@ export function checkSynBacklog(connecting: number, limits: SystemLimits): Findi
   ]);
 }
 
-/** Whether connections that wait for a worker that ends are handed to the others. */
+/** Checks whether connections that wait for a worker move to another one when it ends. */
 export function checkQueueMigration({ migratesQueues }: SystemLimits): Finding {
   const about = "a worker's queue";
   if (migratesQueues === null) return unknown(about);
@@ -138,7 +141,7 @@ export function checkQueueMigration({ migratesQueues }: SystemLimits): Finding {
   ]);
 }
 
-/** Whether the firewall can follow n more connections; where it can't, it drops their packets. */
+/** Checks whether the firewall can track n more connections. If it can't, it drops their packets. */
 export function checkConntrack(n: number, { conntrack }: SystemLimits): Finding {
   const about = "tracked connections";
   if (conntrack === null) return fine(about, "no firewall that follows connections is loaded");

@@ -1,5 +1,5 @@
 /**
- * The memory that there is for this process.
+ * Reads the memory that this process may use.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import process from "node:process";
 import { isAllowed, readEnvironment } from "../runtime/permissions.ts";
 
 /**
- * Bytes of memory that this machine has, or the container (control group) that this process is in, if
- * that may use less; `undefined` where it can't be found out.
+ * Bytes of memory of this machine, or of this process's container (control group) if it may use less;
+ * `undefined` if it can't be found out.
  *
- * Deno's sandbox doesn't tell what the machine has; the project's tasks therefore pass on what
- * `facts.sh` finds, in `HOTWHEELS_FACTS`.
+ * Deno's sandbox doesn't tell the machine's memory; the project's tasks therefore pass on the result of
+ * `facts.sh` in `HOTWHEELS_FACTS`.
  *
- * @param facts What that variable says.
+ * @param facts The value of that variable.
  */
 export function usableMemory(
   facts = readEnvironment("HOTWHEELS_FACTS") ?? "",
