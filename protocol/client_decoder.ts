@@ -1,5 +1,5 @@
 /**
- * What a server hears: clients' bytes in, frames out.
+ * Decodes a client's bytes into frames, on the server's side.
  *
  * @module
  */
@@ -32,7 +32,7 @@ const REGULAR_SOCKET = utf8Bytes("<regular-socket/>");
 
 /** Between frames, or in one that isn't MESSAGE. */
 const FRAME = 0;
-/** `PUBLISH` has come, and of MESSAGE nothing but whitespace. */
+/** After `PUBLISH`, with nothing of MESSAGE but whitespace. */
 const BEFORE_MESSAGE = 1;
 /** As before, and in a `<regular-socket/>` that stands there. */
 const MARKER = 2;
@@ -66,9 +66,9 @@ interface SpelledTopic {
  * Decodes one client's stream, however it is cut. Between frames it holds no memory but its own few
  * fields and, once the client has published, the spelling of its last topic that was short.
  *
- * How the protocol is read where it leaves room:
+ * This decoder's reading of the protocol where several are possible:
  *
- * - A frame outside MESSAGE is looked at when its terminator is there; MESSAGE byte by byte.
+ * - A frame outside MESSAGE is checked when its terminator is there; MESSAGE byte by byte.
  * - An action frame may have JSON whitespace around its object; the other words stand alone.
  * - Between `PUBLISH` and MESSAGE, whitespace belongs to MESSAGE: nothing but more of it and the
  *   object may follow. What stands there and is neither empty, nor `<regular-socket/>`, nor
@@ -89,7 +89,7 @@ export class ClientDecoder {
   #lastTopic: SpelledTopic | undefined;
 
   /**
-   * @param pool Where memory for incomplete frames comes from. Others may use it too.
+   * @param pool Lends memory for incomplete frames. Other decoders may use it too.
    * @throws {RangeError} if the limit isn't a whole number of at least 64.
    */
   constructor(limits: ClientDecoderLimits, pool: BufferPool = NEW_BUFFERS) {
@@ -103,16 +103,15 @@ export class ClientDecoder {
     this.#pool = pool;
   }
 
-  /** Whether the client has completed a frame of any kind, an empty one included. */
+  /** True if the client has completed a frame of any kind, even an empty one. */
   get completedFrame(): boolean {
     return this.#client !== UNKNOWN;
   }
 
   /**
-   * Whether the client is one of 2009, as far as can be told: it began with `<regular-socket/>`, or
-   * has sent nothing but the beginning of that, and has done nothing new since, which are
-   * `authenticate`, a publish for a receipt, a terminated MESSAGE and `PONG`. It may still be asked
-   * when {@linkcode push} has thrown.
+   * True if the client is one of 2009, as far as is known: it began with `<regular-socket/>`, or has sent
+   * nothing but the beginning of that, and has done nothing new since (`authenticate`, a publish for a
+   * receipt, a terminated MESSAGE or `PONG`). It may still be read when {@linkcode push} has thrown.
    */
   get isLegacy(): boolean {
     if (this.#client !== UNKNOWN) return this.#client === OF_2009;
@@ -127,16 +126,16 @@ export class ClientDecoder {
   }
 
   /**
-   * Whether a MESSAGE was published and its terminator hasn't come: what the connection of a 2009
-   * publisher, which never sends one, looks like. Whitespace behind MESSAGE changes nothing.
+   * True if a MESSAGE was published and its terminator hasn't arrived, as on the connection of a 2009
+   * publisher, which never sends one. Whitespace behind MESSAGE changes nothing.
    */
   get awaitsTerminator(): boolean {
     return this.#mode === AFTER_MESSAGE;
   }
 
   /**
-   * Gives back what is held for a frame that isn't complete; `sink` hears nothing more. May be called
-   * from inside `sink`, and must be called where {@linkcode push} has thrown.
+   * Releases the memory of an incomplete frame; `sink` gets nothing more. May be called from inside
+   * `sink`, and must be called after {@linkcode push} has thrown.
    */
   discard(): void {
     this.#mode = DISCARDED;
@@ -150,7 +149,7 @@ export class ClientDecoder {
    * Takes the next bytes and calls `sink` once for each frame that they complete, in order. Must not
    * be called from inside `sink`. The chunk is only read, and not kept.
    *
-   * @returns How many bytes it took: all, unless `sink` had enough behind a frame.
+   * @returns the number of bytes it took: all, unless `sink` had enough after a frame.
    * @throws {ProtocolError} at the first violation; the frames before it have been delivered. What
    * `sink` throws passes through. Either way the decoder must not be used again.
    */
@@ -189,7 +188,7 @@ export class ClientDecoder {
     const end = isComplete ? terminator : chunk.length;
     const held = this.#partial;
     if ((held?.length ?? 0) + end - pos > this.#maxFrameBytes) {
-      // What is too long isn't the marker, also where it began like it.
+      // A frame that is too long isn't the marker, though it may begin like it.
       if (this.#client === UNKNOWN) this.#client = OF_TODAY;
       throw this.#tooLarge("A frame");
     }
@@ -320,7 +319,10 @@ export class ClientDecoder {
     sink.onPublish(topic, bytes.subarray(start, end));
   }
 
-  /** A publisher seldom changes its topic: what is spelled like the last one isn't decoded again. */
+  /**
+   * Decodes a topic. A publisher seldom changes its topic, so one that is spelled like the last isn't
+   * decoded again.
+   */
   #readTopic(bytes: Uint8Array, origin: number, member: ScannedMember): string {
     const start = origin + member.start;
     const end = origin + member.end;

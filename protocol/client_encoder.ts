@@ -1,5 +1,5 @@
 /**
- * What a client sends.
+ * Encodes the frames that a client sends.
  *
  * @module
  */
@@ -64,7 +64,7 @@ function encodeAction(action: string, data: string): Uint8Array {
   return utf8Bytes(JSON.stringify({ action, data }) + "\0");
 }
 
-/** How to publish. */
+/** The options of a publish. */
 export interface PublishOptions {
   /** Terminate MESSAGE, so that the server keeps the connection and more can follow. */
   readonly pipelined: boolean;

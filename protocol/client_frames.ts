@@ -1,10 +1,10 @@
 /**
- * What a client asks of a server.
+ * The requests that a server decodes from a client's bytes.
  *
  * @module
  */
 
-/** What a client asks for, in the order in which it asked. */
+/** The callbacks for a client's requests, called in the order of the requests. */
 export interface ClientFrames {
   /**
    * The client subscribes, perhaps once more.
@@ -13,13 +13,13 @@ export interface ClientFrames {
    */
   onSubscribe(topic: string): void;
   /**
-   * The client unsubscribes, perhaps from what it isn't subscribed to.
+   * The client unsubscribes, perhaps from a topic that it isn't subscribed to.
    *
    * @param topic A valid topic, decoded.
    */
   onUnsubscribe(topic: string): void;
   /**
-   * The client shows a key.
+   * The client authenticates with a key.
    *
    * @param key Not checked; a secret, which belongs in no message.
    */
@@ -32,13 +32,13 @@ export interface ClientFrames {
    * `topic` and no `timestamp`. A view of memory that is used again: valid only during the call.
    */
   onPublish(topic: string, message: Uint8Array): void;
-  /** The same, and wants to know what becomes of the message. */
+  /** The same, for a publisher that asks for a receipt. */
   onPublishForReceipt(topic: string, message: Uint8Array): void;
   /** The client sent a frame that asks for nothing: an empty one, `<regular-socket/>`, `PING` or `PONG`. */
   onIdleFrame(): void;
   /**
-   * True when no further frame should be decoded for now. It's looked at behind each frame; absent
-   * where all that arrives is to be decoded at once.
+   * True if no further frame should be decoded for now. It is read after each frame; absent if everything
+   * is to be decoded at once.
    */
   readonly hasEnough?: boolean;
 }

@@ -1,5 +1,5 @@
 /**
- * What a server sends.
+ * Encodes the frames that a server sends.
  *
  * @module
  */
@@ -38,8 +38,8 @@ export function encodeGreeting(micros: number, token: string): Uint8Array {
  * The last frame on a connection that the server closes, in a buffer of its own.
  *
  * @param micros A timestamp of the server's issuer.
- * @param message What went wrong; any text.
- * @param retryAfterMs After how many milliseconds the client may come back, where that is known.
+ * @param message The reason, in any text.
+ * @param retryAfterMs Milliseconds after which the client may come back, if known.
  */
 export function encodeError(
   micros: number,
@@ -51,7 +51,7 @@ export function encodeError(
   return encodeStamped(micros, `"error":${error}}`);
 }
 
-/** The counts of a receipt, in the order in which it has them. */
+/** The counts of a receipt, in the receipt's order. */
 export interface ReceiptCounts {
   readonly matched: number;
   readonly written: number;
@@ -59,7 +59,7 @@ export interface ReceiptCounts {
   readonly evicted: number;
 }
 
-/** What stands in a receipt in front of each count, and behind the last. */
+/** The text of a receipt before each count, and after the last. */
 const RECEIPT_PARTS = [
   ',"receipt":{"matched":',
   ',"written":',
@@ -76,7 +76,7 @@ export const MAX_RECEIPT_BYTES: number = PREFIX.length + MAX_TIMESTAMP_BYTES +
   RECEIPT_PARTS.reduce((sum, part) => sum + part.length, 0) + 4 * MAX_COUNT_BYTES;
 
 /**
- * Writes what became of a message, for its publisher: a whole frame. Allocates nothing.
+ * Writes a receipt, a whole frame that tells a publisher what became of its message. Allocates nothing.
  *
  * @param target Needs {@linkcode MAX_RECEIPT_BYTES} from `offset` on.
  * @param micros The message's timestamp.

@@ -16,12 +16,12 @@ export type ErrorCode =
   | "idle_timeout"
   | "server_shutdown";
 
-/** A peer broke the protocol. It costs the peer its connection, and nobody else anything. */
+/** A peer broke the protocol. It loses its connection; no other peer is affected. */
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
-  /** What the error frame will say. */
+  /** The code of the error frame. */
   readonly code: ErrorCode;
-  /** @param message For the peer's developer: what was wrong, in one line of plain text. */
+  /** @param message The fault in one line of plain text, for the peer's developer. */
   constructor(code: ErrorCode, message: string) {
     super(message);
     this.code = code;

@@ -1,5 +1,5 @@
 /**
- * What MESSAGE must have and mustn't.
+ * Checks the members that MESSAGE must have, and those that it must not have.
  *
  * @module
  */
@@ -7,12 +7,12 @@
 import { ProtocolError } from "./errors.ts";
 import { memberName, type ObjectScanner, type ScannedMember } from "./json/object_scanner.ts";
 
-/** The members of MESSAGE that a scanner is to look for. */
+/** The members of MESSAGE that a scanner must find. */
 export const MESSAGE_MEMBERS = [memberName("topic"), memberName("timestamp")];
 const TOPIC = 0;
 const TIMESTAMP = 1;
 
-/** What a topic that isn't valid is called. */
+/** The name of MESSAGE's topic in error messages. */
 export const MESSAGE_TOPIC = "MESSAGE's topic";
 
 /**

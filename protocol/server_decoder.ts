@@ -1,5 +1,5 @@
 /**
- * What a client hears: the server's bytes in, frames out.
+ * Decodes a server's bytes into frames, on a client's side.
  *
  * @module
  */
@@ -45,7 +45,7 @@ export class ServerDecoder {
    * Takes the next bytes and calls `onFrame` once for each frame that they complete, in order. Must
    * not be called from inside `onFrame`. The chunk is only read, and not kept.
    *
-   * @param onFrame Gets the frame without its terminator: a view, valid only during the call.
+   * @param onFrame Receives the frame without its terminator: a view, valid only during the call.
    * @throws {ProtocolError} with `frame_too_large`. What `onFrame` throws passes through. Either way
    * the decoder must not be used again.
    */

@@ -35,12 +35,12 @@ export class TimestampIssuer {
     return this.#last;
   }
 
-  /** The last timestamp, or the one that the next must be greater than. */
+  /** The last timestamp, or the one that the next must exceed. */
   get last(): number {
     return this.#last;
   }
 
-  /** Issues only timestamps from now on that are greater than this one. */
+  /** From now on issues only timestamps that are greater than this one. */
   raise(micros: number): void {
     if (micros > this.#last) this.#last = micros;
   }

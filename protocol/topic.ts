@@ -1,5 +1,5 @@
 /**
- * What a topic may be.
+ * The rules for topics.
  *
  * @module
  */
@@ -8,9 +8,9 @@
 export const MAX_TOPIC_BYTES = 256;
 
 /**
- * What is wrong with a topic, in words that follow "topic" in a sentence, such as `is empty`;
- * `undefined` for a valid one: 1 to {@linkcode MAX_TOPIC_BYTES} bytes in UTF-8, and no lone
- * surrogate, which UTF-8 can't express.
+ * The fault of a topic, in words that follow "topic" in a sentence, such as `is empty`; `undefined` for a
+ * valid one: 1 to {@linkcode MAX_TOPIC_BYTES} bytes in UTF-8, and no lone surrogate, which UTF-8 can't
+ * express.
  */
 export function topicProblem(topic: string): string | undefined {
   if (topic.length === 0) return "is empty";
@@ -21,7 +21,7 @@ export function topicProblem(topic: string): string | undefined {
   return undefined;
 }
 
-/** Bytes in UTF-8. Each half of a surrogate pair counts two. */
+/** The length in UTF-8, in bytes. Each half of a surrogate pair counts two. */
 function utf8Length(text: string): number {
   let length = text.length;
   for (let i = 0; i < text.length; i++) {

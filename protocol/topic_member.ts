@@ -15,10 +15,10 @@ const MAX_SPELLED_TOPIC_BYTES = 6 * MAX_TOPIC_BYTES + 2;
 /**
  * The decoded topic.
  *
- * @param origin Where the object begins in `bytes`.
- * @param code What the peer is told if the topic is missing or invalid.
- * @param subject What the member is called in that message.
- * @throws {ProtocolError}
+ * @param origin The offset in `bytes` at which the object begins.
+ * @param code The error's code if the topic is missing or invalid.
+ * @param subject The member's name in the error's message.
+ * @throws {ProtocolError} if the topic is missing or invalid.
  */
 export function readTopic(
   bytes: Uint8Array,

@@ -5,11 +5,13 @@ const IDLE_LOOKS = 2;
 const PATIENCE_MS = 1_500;
 
 /**
- * Resolves when a listener has accepted what the kernel has queued for it, which is reset when it's closed:
- * right after the loop has looked for connections and found none. What comes between that look and the
- * close can't be had, but where the kernel hands it on (`net.ipv4.tcp_migrate_req`).
+ * Resolves when a listener has accepted the connections that the kernel has queued for it, which are
+ * reset when it is closed: right after the loop has looked for connections and found none. Connections
+ * that come between that look and the close are lost, unless the kernel hands them on
+ * (`net.ipv4.tcp_migrate_req`).
  *
- * @param accepted How many connections the listener has accepted so far; `undefined` while it accepts none.
+ * @param accepted The number of connections that the listener has accepted so far; `undefined` while it
+ * accepts none.
  */
 export async function untilQueueIsEmpty(accepted: () => number | undefined): Promise<void> {
   const deadlineMs = performance.now() + PATIENCE_MS;

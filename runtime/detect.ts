@@ -1,6 +1,6 @@
 /**
- * Finds the adapter for the runtime that runs this program. Executables ask once, and pass the
- * answer on.
+ * Finds the adapter for the runtime that runs this program. Call it once in a program, and pass the
+ * result on.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import type { Runtime } from "./types.ts";
 
 /**
- * The runtime that runs this program; the other one's adapter isn't even loaded.
+ * Loads the adapter of the runtime that runs this program, and not the other one.
  *
  * @throws {Error} (rejects) on anything but Deno and Bun.
  */

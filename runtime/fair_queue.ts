@@ -1,41 +1,41 @@
 /**
- * Who is next, of many that share what there is by their addresses.
+ * A queue that serves addresses in turns.
  *
  * @module
  */
 
-/** One that waits for its turn. */
+/** An item that waits for its turn. */
 export interface Queued {
-  /** The address that it shares its turns with. */
+  /** The address whose turns it shares. */
   readonly site: string;
-  /** Whether it takes little of what is shared; asked when it begins to wait. */
+  /** True if it takes little time; read when it begins to wait. */
   readonly isLight: boolean;
 }
 
-/** Those of one address that wait. */
+/** The waiting items of one address. */
 interface Queue<Item> {
   readonly light: Set<Item>;
   readonly heavy: Set<Item>;
   taken: number;
 }
 
-/** Of those taken of an address, one in so many is heavy, while some of both wait. */
+/** Of an address's items one in four taken is heavy, while both kinds wait. */
 const HEAVY_ONE_IN = 4;
 
 /**
- * Addresses take turns, and of each those that take little come before those that take much, as long as
- * the others get a quarter of the turns. Of equals the one that has waited longest is next.
+ * Addresses take turns. Within an address, light items come before heavy ones, which still get a quarter
+ * of its turns. Among equals the longest waiting is next.
  */
 export class FairQueue<Item extends Queued> {
   /** In the order of their turns. */
   readonly #queues = new Map<string, Queue<Item>>();
 
-  /** Whether none waits. */
+  /** True if no item waits. */
   get isEmpty(): boolean {
     return this.#queues.size === 0;
   }
 
-  /** Adds one behind its equals; nothing where it waits already. */
+  /** Adds an item behind its equals. Does nothing if it already waits. */
   add(item: Item): void {
     const { site } = item;
     let queue = this.#queues.get(site);
@@ -47,7 +47,7 @@ export class FairQueue<Item extends Queued> {
     if (!light.has(item) && !heavy.has(item)) (item.isLight ? light : heavy).add(item);
   }
 
-  /** Forgets one that may wait. */
+  /** Removes an item if it waits. */
   delete(item: Item): void {
     const queue = this.#queues.get(item.site);
     if (queue === undefined) return;
@@ -55,7 +55,7 @@ export class FairQueue<Item extends Queued> {
     if (queue.light.size + queue.heavy.size === 0) this.#queues.delete(item.site);
   }
 
-  /** Takes the one that is next. */
+  /** Takes the next item; `undefined` if none waits. */
   take(): Item | undefined {
     for (const [site, queue] of this.#queues) {
       const { light, heavy } = queue;

@@ -2,21 +2,24 @@ import process from "node:process";
 import { transportErrorCode } from "./transport_error.ts";
 import { TransportError } from "./types.ts";
 
-/** Milliseconds to wait for those who claim the same port. It takes them a moment, unless they hang. */
+/**
+ * Milliseconds to wait while other processes claim the same port. It takes them a moment, unless they
+ * hang.
+ */
 const PATIENCE_MS = 5_000;
 const RETRY_MS = 5;
 
 /**
- * Does what it takes to claim a port, while no other process does so for the same one.
+ * Claims a port while no other process claims the same one.
  *
- * The kernel lets all sockets of one user listen on a port together that ask to share it, whichever
- * processes they are of. So who claims a port looks first whether anybody listens there, and only then
- * shares it; and nobody must come in between. What is locked is the name of a socket without a file: there
- * is one such name for all users, and all containers, that have the same ports, and it's free again when
- * its process is gone, however it went. Only Linux has them; elsewhere ports aren't shared.
+ * The kernel lets all sockets of one user that ask to share a port listen there together, whichever
+ * process they belong to. So a claim first checks that no socket listens on the port, and only then
+ * shares it; no other claim may come in between. The lock is the name of a socket without a file: such a
+ * name is the same for all users and all containers that have the same ports, and it is free again when
+ * its process is gone, however it ended. Only Linux has such names; elsewhere ports aren't shared.
  *
- * @param what Begins the message of an error.
- * @param hold Listens on a socket of that name; what it returns, stops.
+ * @param what The beginning of error messages.
+ * @param hold Listens on a socket of that name, and returns a function that stops.
  * @throws {TransportError} (rejects) when another process claims the port all the time.
  */
 export async function claimPort<Result>(
@@ -26,7 +29,7 @@ export async function claimPort<Result>(
 ): Promise<Result> {
   let release = () => {};
   const deadlineMs = performance.now() + PATIENCE_MS;
-  // A port that the system chooses is nobody else's.
+  // A port that the system chooses belongs to no other process.
   while (port !== 0 && process.platform === "linux") {
     try {
       release = hold(`\0hotwheels-port-${port}`);

@@ -1,6 +1,6 @@
 /**
- * Where Deno and Bun differ in what a process knows of itself, and in how it writes to standard error.
- * These facts are needed before there is a {@linkcode Runtime}, or without one.
+ * Differences between Deno and Bun in what a process knows of itself, and in how it writes to standard
+ * error. These facts are needed before there is a {@linkcode Runtime}, or without one.
  *
  * @module
  */

@@ -1,6 +1,5 @@
 /**
- * What both adapters do alike: naming addresses, and turning a runtime's errors into
- * {@linkcode TransportError}.
+ * Shared by both adapters: names addresses, and turns a runtime's errors into {@linkcode TransportError}.
  *
  * @module
  */
@@ -73,7 +72,8 @@ export function transportErrorCode(cause: unknown): TransportErrorCode {
 /**
  * Wraps a runtime's error.
  *
- * @param what Begins the message: what was tried and where, such as `cannot listen on [::1]:8081`.
+ * @param what The beginning of the message: the action and the address, such as `cannot listen on
+ * [::1]:8081`.
  */
 export function transportError(
   what: string,
@@ -91,7 +91,7 @@ export function transportError(
   return new TransportError(code, `${what}: ${why}`, { cause });
 }
 
-/** What closes an accepted connection whose handshake failed. */
+/** The error that closes an accepted connection whose handshake failed. */
 export function handshakeError(cause: unknown): TransportError {
   return transportError("no secure connection", cause, "handshake_failed");
 }
@@ -103,7 +103,7 @@ export function addressText(address: Address): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }
 
-/** @throws {RangeError} when the port can't be one: a programmer's mistake, not the network's. */
+/** @throws {RangeError} if the port is out of range: a mistake of the program, not of the network. */
 export function checkPort(address: Address): void {
   if (address.transport === "unix") return;
   const { port } = address;
@@ -112,7 +112,7 @@ export function checkPort(address: Address): void {
   }
 }
 
-/** Shows an IPv4 peer of a dual-stack listener (`::ffff:192.0.2.1`) as what it is. */
+/** Turns the address of an IPv4 peer on a dual-stack listener (`::ffff:192.0.2.1`) into IPv4. */
 export function plainIp(ip: string): string {
   return ip.startsWith("::ffff:") && ip.includes(".") ? ip.slice(7) : ip;
 }

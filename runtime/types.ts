@@ -8,12 +8,12 @@
  * @module
  */
 
-/** Where a listener listens or a connection leads. */
+/** The address of a listener or of a peer. */
 export type Address =
   | { readonly transport: "tcp"; readonly hostname: string; readonly port: number }
   | { readonly transport: "unix"; readonly path: string };
 
-/** Who a listener says it is, by TLS. */
+/** A listener's TLS certificate and key. */
 export interface TlsIdentity {
   /** The certificate, and those between it and its root, as PEM text. */
   readonly cert: string;
@@ -21,7 +21,7 @@ export interface TlsIdentity {
   readonly key: string;
 }
 
-/** Whom a connection believes, by TLS. */
+/** The certificates that a client accepts. */
 export interface TlsTrust {
   /** Further certificate authorities, as PEM text, besides those that the runtime trusts. */
   readonly ca?: string;
@@ -29,18 +29,19 @@ export interface TlsTrust {
   readonly serverName: string;
 }
 
-/** Where to listen, and how. */
+/** The options of a listener. */
 export type ListenOptions =
   & (
     | {
       readonly transport: "tcp";
       /** An address or a name; `0.0.0.0` or `::` for every interface. */
       readonly hostname: string;
-      /** 0 lets the system choose; {@linkcode Listener.address} tells which. */
+      /** 0 lets the system choose; {@linkcode Listener.address} has the result. */
       readonly port: number;
       /**
-       * Share the port with other processes (`SO_REUSEPORT`): `claim` it, where nobody may listen yet who
-       * isn't told to `join`, or `join` those who do. Without it nobody else may, nor later.
+       * Share the port with other processes (`SO_REUSEPORT`). `claim` fails if any socket listens there,
+       * and shares the port with those that `join` it later. Without this option no other process may
+       * listen there, now or later.
        */
       readonly reusePort?: "claim" | "join";
     }
@@ -51,7 +52,7 @@ export type ListenOptions =
     }
   )
   & {
-    /** Speak TLS with those who connect, which is for TCP; without it, bytes go as they are. */
+    /** Speak TLS with clients, on TCP only; without it, plain bytes. */
     readonly tls?: TlsIdentity;
     /**
      * Called for each accept that failed. The listener has survived it and goes on by itself, after
@@ -59,24 +60,25 @@ export type ListenOptions =
      */
     readonly onAcceptError?: (error: TransportError) => void;
     /**
-     * Asked before each accept: `undefined` to go on, or a promise to wait for. Those who connect
-     * meanwhile wait in the kernel's queue. Deno asks; Bun can't be kept from accepting, and doesn't.
+     * Called before each accept. Return `undefined` to go on, or a promise to wait for; clients that
+     * connect meanwhile wait in the kernel's queue. Deno calls it; Bun can't be kept from accepting, and
+     * doesn't.
      */
     readonly beforeAccept?: () => Promise<void> | undefined;
   };
 
-/** Where to connect, and for how long to try. */
+/** The address to connect to, and the options. */
 export type ConnectOptions = Address & {
   /**
    * Gives up with `timed_out` after this many milliseconds, a TLS handshake included; without it,
    * the system decides.
    */
   readonly timeoutMs?: number;
-  /** Speak TLS, which only TCP has; without it, bytes go as they are. */
+  /** Speak TLS, on TCP only; without it, plain bytes. */
   readonly tls?: TlsTrust;
 };
 
-/** What went wrong with a socket, in words that are the same on every runtime. */
+/** The reason for a socket's error, the same on every runtime. */
 export type TransportErrorCode =
   | "address_in_use"
   | "address_not_available"
@@ -96,12 +98,12 @@ export type TransportErrorCode =
 export class TransportError extends Error {
   /** Always `TransportError`. */
   override readonly name = "TransportError";
-  /** What went wrong, the same on every runtime. */
+  /** The reason, the same on every runtime. */
   readonly code: TransportErrorCode;
   /**
-   * An error of that code.
+   * Makes an error.
    *
-   * @param message One line that names what was tried and where.
+   * @param message One line that names the action and the address.
    */
   constructor(code: TransportErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
@@ -110,7 +112,7 @@ export class TransportError extends Error {
 }
 
 /**
- * How a connection ended.
+ * The end of a connection.
  *
  * - `finished`: both sides ended their sending in order, or our `close()` ran its course.
  * - `reset`: the peer aborted it, or the network failed; bytes in flight may be lost.
@@ -127,27 +129,27 @@ export interface Connection {
   readonly remotePort: number;
 
   /**
-   * How many bytes of the chunk in flight the kernel has not taken yet; 0 when none is in flight.
-   * It shrinks as the peer takes bytes, so whoever watches it can tell a slow peer from a stalled one.
+   * The bytes of the chunk in flight that the kernel hasn't taken yet; 0 if none is in flight. The number
+   * shrinks as the peer takes bytes, so that a slow peer can be told from a stalled one.
    */
   readonly unsentBytes: number;
 
   /**
-   * How many bytes of a chunk in flight are copied at most until the kernel has taken them, as TLS does
-   * piece by piece. Absent where none are.
+   * The most bytes of a chunk in flight that are copied until the kernel has taken them, as TLS does
+   * piece by piece. Absent if none are.
    */
   readonly copiedBytes?: number;
 
   /**
-   * How many bytes of memory are held just now of what arrived and isn't delivered: because reading is
-   * paused, or because a record of TLS or its handshake isn't complete; 0 after the connection's end.
-   * `onHeld` tells that it may have changed. Absent where it's always the same.
+   * The bytes of memory held now for received data that isn't delivered: because reading is paused, or
+   * because a TLS record or handshake is incomplete; 0 after the connection's end. `onHeld` says that it
+   * may have changed. Absent if it never changes.
    */
   readonly heldBytes?: number;
 
   /**
-   * Whether some of that is delivered as soon as reading goes on, with nothing more to arrive. Absent
-   * where there never is any.
+   * True if some of that will be delivered as soon as reading goes on, without further data. Absent if
+   * that never happens.
    */
   readonly hasUndelivered?: boolean;
 
@@ -171,7 +173,7 @@ export interface Connection {
    */
   pauseReading(): void;
 
-  /** Undoes {@linkcode pauseReading}; idempotent. What arrived in between comes in order. */
+  /** Undoes {@linkcode pauseReading}; idempotent. Data that arrived in between is delivered in order. */
   resumeReading(): void;
 
   /**
@@ -183,11 +185,11 @@ export interface Connection {
   close(): void;
 
   /**
-   * Takes what has arrived and isn't delivered yet, without waiting for a turn of the loop. It's for
-   * an owner that must decide about the connection now; `onData` brings the rest.
+   * Takes received bytes that aren't delivered yet, without waiting for a turn of the loop. It's for an
+   * owner that must decide about the connection now; `onData` brings the rest.
    *
-   * @param into Where the bytes go, as many as fit.
-   * @returns How many there were; 0 also where that can't be told: on Deno, and through TLS.
+   * @param into Receives as many bytes as fit.
+   * @returns the number of bytes; 0 also if that isn't known: on Deno, and through TLS.
    */
   takeArrived(into: Uint8Array): number;
 
@@ -207,25 +209,22 @@ export interface Connection {
 }
 
 /**
- * What a connection tells its owner. No callback is made from inside a {@linkcode Connection}
- * method, and none before `accept` has returned the handler.
+ * The callbacks of a connection's owner. No callback is made from inside a {@linkcode Connection} method,
+ * and none before `accept` has returned the handler.
  */
 export interface ConnectionHandler {
-  /**
-   * The address that the connection shares its turns with, where many have to wait until they're read on.
-   * Absent: the peer's.
-   */
+  /** The address whose turns the connection shares if many wait to be read on. Absent: the peer's. */
   site?(): string;
   /**
-   * Whether little is expected of the peer just now, so that it's read on before others of its address.
-   * Absent: much is.
+   * True if little is expected of the peer just now, so that it is read on before others of its address.
+   * Absent: false.
    */
   isLight?(): boolean;
   /**
-   * The TLS handshake with an accepted peer has succeeded: once, before anything but `onClose`; never
-   * without TLS, nor for a connection that we made, which is secure when it is handed over. What was
-   * written before waits for it. A handshake that fails is a `reset` whose cause has the code
-   * `handshake_failed`. One that stands still does so until `destroy()`.
+   * The TLS handshake with an accepted peer has succeeded. Comes once, before anything but `onClose`;
+   * never without TLS, nor for an outgoing connection, which is secure when it is handed over. Earlier
+   * writes wait for it. A handshake that fails is a `reset` whose cause has the code `handshake_failed`.
+   * One that stands still does so until `destroy()`.
    */
   onSecure?(): void;
   /** Bytes arrived. The chunk is valid only during the call: copy what you keep. Never empty. */
@@ -236,21 +235,24 @@ export interface ConnectionHandler {
   onDrain(): void;
   /** The peer ended its sending side (FIN); we may still write. At most once. Nothing after `close()`. */
   onEnd(): void;
-  /** The connection is gone: exactly once, last. `cause` is the runtime's error behind a `reset`. */
+  /**
+   * The connection is gone. Comes exactly once, as the last callback. `cause` is the runtime's error
+   * behind a `reset`.
+   */
   onClose(why: TransportEnd, cause?: Error): void;
 }
 
 /**
- * Gives a connection its owner. It may write to the connection already.
+ * Gives a connection its owner. The owner may write to the connection already.
  *
- * What it throws, or a callback of the owner's, is a mistake of the program's and surfaces as an
- * uncaught error; `connect` rejects with what it throws. Other connections go on.
+ * An error that it throws, or that a callback of the owner throws, is a mistake of the program and
+ * surfaces as an uncaught error; `connect` rejects with what it throws. Other connections go on.
  */
 export type Accept = (connection: Connection) => ConnectionHandler;
 
 /** A socket that accepts connections. */
 export interface Listener {
-  /** Where it listens, with the port that the system chose. */
+  /** The listener's address, with the port that the system chose. */
   readonly address: Address;
   /**
    * Stops accepting, frees the address; live connections stay. Resolves when the address can be
@@ -258,8 +260,8 @@ export interface Listener {
    */
   close(): Promise<void>;
   /**
-   * Uses another identity from the next handshake on; live connections keep theirs, and accepting
-   * goes on meanwhile. One call at a time, and none after `close()`.
+   * Uses another identity from the next handshake on. Live connections keep theirs, and accepting goes on
+   * meanwhile. Make one call at a time, and none after `close()`.
    *
    * @throws {TransportError} (rejects) when the identity can't be used; the old one stays in use.
    * @throws {TypeError} (rejects) without TLS.
@@ -269,46 +271,46 @@ export interface Listener {
 
 /** One JavaScript runtime's sockets and event loop. */
 export interface Runtime {
-  /** Which runtime; `memory` is a fake for tests. */
+  /** The runtime's name; `memory` is a fake for tests. */
   readonly name: "deno" | "bun" | "memory";
   /** The runtime's own version, such as `2.9.6`. */
   readonly version: string;
   /**
-   * How many writes to make before the event loop must turn, so that other connections' reads and
-   * accepts aren't kept waiting. A measured property of the runtime's loop.
+   * The number of writes to make before the event loop must turn, so that other connections' reads and
+   * accepts don't wait. A measured property of the runtime's loop.
    */
   readonly writesPerTurn: number;
-  /** Bytes of this process that the machine's memory holds now. Some microseconds' work. */
+  /** Bytes of this process that are resident in memory now. Takes some microseconds. */
   readonly residentBytes: number;
   /**
-   * Collects garbage, and gives the system what memory it can. It takes from some milliseconds to some
-   * tenths of a second, in which nothing else goes on.
+   * Collects garbage, and returns as much memory to the system as possible. Takes from some milliseconds
+   * to some tenths of a second, during which nothing else runs.
    */
   giveBack(): void;
   /**
-   * Finds out whether a listener can use an identity, with a handshake that no other process takes part in.
+   * Checks whether a listener can use an identity, with a handshake inside this process.
    *
-   * @param what Begins the error's message, such as `--tls-cert FILE`.
+   * @param what The beginning of the error's message, such as `--tls-cert FILE`.
    * @throws {TransportError} (rejects) with `certificate_unusable`.
    */
   tryIdentity(identity: TlsIdentity, what: string): Promise<void>;
   /** Runs `task` on the next turn of the event loop, after pending I/O had its chance. */
   nextTurn(task: () => void): void;
   /**
-   * Listens, and gives each connection that comes its owner.
+   * Listens, and gives each accepted connection its owner.
    *
-   * TCP keep-alive is on for each: a peer that is gone without a word ends it with a `reset` in the end,
-   * also where nothing is sent. The kernel first asks after 60 s in which nothing went either way, and
-   * gives up 10 s later, where the runtime can set these times (Bun); else its own settings hold (Deno),
-   * which on Linux are `net.ipv4.tcp_keepalive_time`, `_intvl` and `_probes`: two hours and more.
+   * TCP keep-alive is on for each connection: a peer that is gone without a word finally ends it with a
+   * `reset`, even if nothing is sent. On Bun the kernel first asks after 60 s in which nothing went
+   * either way, and gives up 10 s later. Deno can't set these times, so the kernel's settings hold, which
+   * on Linux are `net.ipv4.tcp_keepalive_time`, `_intvl` and `_probes`: two hours and more.
    *
-   * @throws {TransportError} (rejects) when the address can't be had.
+   * @throws {TransportError} (rejects) if it can't listen on the address.
    */
   listen(options: ListenOptions, accept: Accept): Promise<Listener>;
   /**
    * Connects, and gives the connection its owner.
    *
-   * @throws {TransportError} (rejects) when there is no connection; `accept` was not called then.
+   * @throws {TransportError} (rejects) if the connection fails; then `accept` wasn't called.
    */
   connect(options: ConnectOptions, accept: Accept): Promise<Connection>;
 }

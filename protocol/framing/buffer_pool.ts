@@ -1,6 +1,6 @@
 /**
- * Memory for frames that arrive in pieces, used again and again: a buffer for each would be garbage
- * faster than a runtime collects it, where clients begin frames and never finish them.
+ * Reuses memory for frames that arrive in pieces. If clients begin frames and never finish them, a new
+ * buffer for each would make garbage faster than a runtime collects it.
  *
  * @module
  */
@@ -14,9 +14,9 @@ const MAX_KEPT_BYTES = 2 ** MAX_EXPONENT;
 
 /** Buffers of one size. */
 class Shelf {
-  /** The one that came back last is lent first: those at the other end may be given up. */
+  /** Free buffers. The last one returned is lent first, so that those at the other end may be dropped. */
   readonly free: Uint8Array[] = [];
-  /** The fewest that were free since the last {@linkcode BufferPool.trim}: so many too many are kept. */
+  /** The fewest free buffers since the last {@linkcode BufferPool.trim}: so many weren't needed. */
   fewestFree = 0;
 }
 
@@ -31,8 +31,8 @@ export class BufferPool {
   #keptBytes = 0;
 
   /**
-   * @param maxBytes Bytes that buffers which are lent and those that are kept for later may have
-   * together. What is lent is never refused: only what is kept is less then, or nothing.
+   * @param maxBytes The most bytes of lent and kept buffers together. Lending is never refused; only
+   * fewer buffers are kept then, or none.
    */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -48,14 +48,14 @@ export class BufferPool {
     return this.#keptBytes;
   }
 
-  /** Lends a buffer of at least so many bytes. What stands in it is undefined. */
+  /** Lends a buffer of at least that many bytes. Its content is undefined. */
   take(byteLength: number): Uint8Array {
     const buffer = this.#takeKept(byteLength);
     this.#lentBytes += buffer.byteLength;
     return buffer;
   }
 
-  /** Takes back a buffer that {@linkcode take} lent. Its owner must not touch it any more. */
+  /** Takes back a lent buffer. The caller must not touch it any more. */
   giveBack(buffer: Uint8Array): void {
     const { byteLength } = buffer;
     this.#lentBytes -= byteLength;
@@ -66,10 +66,7 @@ export class BufferPool {
     shelf.free.push(buffer);
   }
 
-  /**
-   * Gives half of what wasn't needed since it was last called to the runtime's collector. To be called
-   * about once a second.
-   */
+  /** Drops half of the buffers that weren't needed since the last call. Call it about once a second. */
   trim(): void {
     this.#shelves.forEach((shelf, index) => {
       const excess = Math.ceil(shelf.fewestFree / 2);
@@ -79,7 +76,7 @@ export class BufferPool {
     });
   }
 
-  /** Gives all that is kept to the runtime's collector. */
+  /** Drops all kept buffers. */
   clear(): void {
     this.#shelves.length = 0;
     this.#keptBytes = 0;

@@ -14,8 +14,8 @@ export class FrameBuffer {
   #length = 0;
 
   /**
-   * @param maxBytes How long a frame may be.
-   * @param pool Where its memory comes from, and goes back to with {@linkcode release}.
+   * @param maxBytes The longest frame, in bytes.
+   * @param pool Lends the memory, and gets it back with {@linkcode release}.
    */
   constructor(maxBytes: number, pool: BufferPool = NEW_BUFFERS) {
     this.#maxBytes = maxBytes;
@@ -23,8 +23,8 @@ export class FrameBuffer {
   }
 
   /**
-   * The frame's bytes, up to {@linkcode length}; behind that stands what others left. Another array
-   * after {@linkcode append}; not to be touched after {@linkcode release}.
+   * The frame's bytes, up to {@linkcode length}; the bytes after that are undefined. {@linkcode append}
+   * may replace the array; don't touch it after {@linkcode release}.
    */
   get bytes(): Uint8Array {
     return this.#bytes ?? EMPTY;
@@ -42,7 +42,7 @@ export class FrameBuffer {
   /**
    * Copies `chunk` from `from` to `to` behind what is there.
    *
-   * @throws {RangeError} beyond the limit.
+   * @throws {RangeError} if the frame gets longer than the limit.
    */
   append(chunk: Uint8Array, from: number, to: number): void {
     const length = this.#length + (to - from);
@@ -59,7 +59,7 @@ export class FrameBuffer {
     this.#room(length);
   }
 
-  /** Empties it, and gives its memory back: views of it mean nothing from now on. */
+  /** Empties the buffer and returns its memory. Views of it are invalid from now on. */
   release(): void {
     if (this.#bytes !== undefined) this.#pool.giveBack(this.#bytes);
     this.#bytes = undefined;

@@ -12,12 +12,12 @@ export const SERVER_TERMINATOR = 0x01;
 
 const encoder = new TextEncoder();
 
-/** The text in UTF-8, in a buffer of its own. */
+/** Encodes text as UTF-8, in a buffer of its own. */
 export function utf8Bytes(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** Whether `bytes` from `start` to `end` are exactly `word`. */
+/** True if `bytes` from `start` to `end` are exactly `word`. */
 export function isWord(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
   const length = word.length;
   if (end - start !== length) return false;
@@ -25,7 +25,7 @@ export function isWord(bytes: Uint8Array, start: number, end: number, word: Uint
   return true;
 }
 
-/** Whether `byte` is one of JSON's four white space characters. */
+/** True if `byte` is one of JSON's four white space characters. */
 export function isJsonSpace(byte: number): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }

@@ -2,13 +2,13 @@
  * The grammar of a JSON object (RFC 8259) in UTF-8, as a table of steps: what to do with a byte in a
  * state, and the state that follows.
  *
- * Nesting is the one thing that a table can't count: where a container closes, whoever walks the
- * table decides what follows.
+ * A table can't count nesting: when a container closes, the caller that walks the table decides which
+ * state follows.
  *
  * @module
  */
 
-// What a step asks for, apart from going on to the next state.
+// The actions of a step, besides going on to the next state.
 /**
  * The byte opens an array, or an object. These two come first and are told apart by their lowest bit,
  * which is what is kept of an open container.
@@ -50,7 +50,7 @@ export interface JsonGrammar {
   readonly afterMember: number;
   /** Behind a value in an array. */
   readonly afterItem: number;
-  /** What the next byte should be, for messages; for a state at `state >> STATE_SHIFT`. */
+  /** The expected next byte, for messages; for a state at `state >> STATE_SHIFT`. */
   readonly expectations: readonly string[];
 }
 
@@ -101,7 +101,7 @@ class GrammarBuilder {
   }
 }
 
-/** Adds what stands between two quotation marks; the closing one takes the step given. */
+/** Adds the inside of a string; the closing quotation mark takes the given step. */
 function addString(grammar: GrammarBuilder, next: number, close: number, escape: number): number {
   const body = grammar.state("a character that needs no escape");
   grammar.range(body, 0x20, 0x7f, body);

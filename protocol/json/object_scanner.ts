@@ -1,7 +1,7 @@
 /**
- * Checks a JSON object byte by byte, in as many pieces as the network makes of it, and notes where
- * some of its members stand. Nothing is decoded and nothing is recursive, so that hostile nesting
- * costs the same on every runtime: a bit a level.
+ * Checks a JSON object byte by byte, in any number of pieces, and notes the positions of some of its
+ * members. It decodes nothing and uses no recursion, so that hostile nesting costs the same on every
+ * runtime: one bit a level.
  *
  * @module
  */
@@ -34,9 +34,9 @@ export const MALFORMED: number = -2;
 export type MemberName = Uint8Array;
 
 /**
- * Readies a name for comparison; once, not for each scanner.
+ * Prepares a name for comparison. Call it once, not for each scanner.
  *
- * @throws {RangeError} if it has other characters than those of ASCII.
+ * @throws {RangeError} if it has characters that aren't ASCII.
  */
 export function memberName(text: string): MemberName {
   const name = utf8Bytes(text);
@@ -46,13 +46,13 @@ export function memberName(text: string): MemberName {
 
 /** A top-level member that the scanner was asked to find; offsets count from the object's `{`. */
 export interface ScannedMember {
-  /** Whether the object has it. The other fields mean nothing if not. */
+  /** True if the object has the member. If not, the other fields mean nothing. */
   readonly isPresent: boolean;
-  /** Whether its value is a string. */
+  /** True if the value is a string. */
   readonly isString: boolean;
-  /** Where its value begins, quotation mark included. */
+  /** The offset at which the value begins, including a quotation mark. */
   readonly start: number;
-  /** Where its value has ended, quotation mark included. */
+  /** The offset behind the value, including a quotation mark. */
   readonly end: number;
 }
 
@@ -80,7 +80,7 @@ const {
 const LEVELS_PER_WORD = 32;
 const WORD_BYTES = 4;
 
-/** Where the first byte from `pos` on stands that changes the state, or `to`. */
+/** The offset of the first byte from `pos` on that changes the state; `to` if none does. */
 function skipUnchanged(bytes: Uint8Array, pos: number, to: number, state: number): number {
   // Four at a time: in Bun a loop over single bytes takes twice as long.
   for (; pos + 4 <= to; pos += 4) {
@@ -115,7 +115,7 @@ export class ObjectScanner {
 
   /**
    * @param names The wanted top-level members' names.
-   * @param pool Where memory for deep nesting comes from.
+   * @param pool Lends memory for deep nesting.
    */
   constructor(names: readonly MemberName[], pool: BufferPool = NEW_BUFFERS) {
     this.#pool = pool;
@@ -218,10 +218,10 @@ export class ObjectScanner {
   }
 
   /**
-   * What is wrong, for the peer's developer, after {@linkcode MALFORMED}.
+   * Describes the fault after {@linkcode MALFORMED}, for the peer's developer.
    *
-   * @param bytes Those given to {@linkcode scan}.
-   * @param origin Where the object begins in them.
+   * @param bytes The bytes given to {@linkcode scan}.
+   * @param origin The offset in them at which the object begins.
    */
   problem(bytes: Uint8Array, origin: number): string {
     const at = origin + this.#scanned;

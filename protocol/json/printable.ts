@@ -7,8 +7,9 @@
 const MAX_QUOTED_CHARACTERS = 40;
 
 /**
- * Quotes the beginning of what is no secret, `bytes` from `start` to `end` as printable ASCII: at most 40 characters
- * between the quotation marks, other bytes as `\xNN`, and `...` behind them if that isn't all.
+ * Quotes the beginning of bytes that aren't secret, `bytes` from `start` to `end`, as printable ASCII: at
+ * most 40 characters between the quotation marks, other bytes as `\xNN`, and `...` after them if that
+ * isn't all.
  */
 export function quoteBytes(bytes: Uint8Array, start: number, end: number): string {
   let quoted = "";
@@ -21,8 +22,8 @@ export function quoteBytes(bytes: Uint8Array, start: number, end: number): strin
 }
 
 /**
- * Shows no more of what a client sent in the wrong place than its first byte, and how long it is: it may
- * have been a key. An empty one is said to be.
+ * Describes bytes that a client sent in the wrong place only by the first byte and the length, since they
+ * may be a key. Says so if they are empty.
  */
 export function describeBytes(bytes: Uint8Array, start: number, end: number): string {
   if (start === end) return "nothing";

@@ -15,16 +15,16 @@ export function decodeJsonString(bytes: Uint8Array, start: number, end: number):
 const BACKSLASH = 0x5c;
 const LETTER_U = 0x75;
 
-/** For the second byte of a short escape the character that it stands for, if that is ASCII. */
+/** The character of each short escape by its second byte, if that is ASCII. */
 const SHORT_ESCAPES = new Uint8Array(128);
 for (const [escape, character] of ['""', "\\\\", "//", "b\b", "f\f", "n\n", "r\r", "t\t"]) {
   SHORT_ESCAPES[escape!.charCodeAt(0)] = character!.charCodeAt(0);
 }
 
 /**
- * Whether `bytes` from `start` to `end`, which stand between quotation marks and may have escapes, spell
- * `word`, which is ASCII. It costs as many steps as `word` is long at most: a parser would look at all
- * of them, and make a string.
+ * True if `bytes` from `start` to `end`, which stand between quotation marks and may have escapes, spell
+ * the ASCII `word`. It takes at most as many steps as `word` is long, while a parser would read all bytes
+ * and make a string.
  */
 export function isEscapedWord(
   bytes: Uint8Array,

@@ -1,5 +1,5 @@
 /**
- * Connecting with Bun.
+ * Connects with Bun.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { TLS_SUITES } from "./tls_suites.ts";
 import { addressText, transportError, transportErrorCode } from "../transport_error.ts";
 import { type Accept, type Connection, type ConnectOptions, TransportError } from "../types.ts";
 
-/** One try to connect, which ends in time: Bun has no timeout for it. */
+/** One attempt to connect, with a timeout, which Bun doesn't have. */
 export class Attempt {
   readonly #options: ConnectOptions;
   readonly #accept: Accept;
@@ -115,7 +115,7 @@ export class Attempt {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#timer);
-    // Bun calls a failure for want of a descriptor a refusal.
+    // Bun reports a lack of descriptors as a refusal.
     if (code === "connection_refused" && descriptorsExhausted()) code = "descriptors_exhausted";
     const what = `cannot connect to ${addressText(this.#options)}`;
     this.#reject(

@@ -14,37 +14,37 @@ type State = "open" | "closing" | "gone";
 /** The peer's end, in its place behind what arrived before it. */
 const END = null;
 
-/** What stands between us and the peer: nothing, or TLS, whose handshake is under way or done. */
+/** The layer between this side and the peer: none, or TLS, whose handshake is under way or done. */
 export type BunLayer = "plain" | "handshaking" | "secure";
 
-/** What Bun's TLS has enciphered and not sent of a stalled chunk: one record. */
+/** The bytes that Bun's TLS has enciphered and not sent of a stalled chunk: one record. */
 const recordBytes = 16 * 1024;
 
-/** Where bytes go that nobody wants. */
+/** A buffer for bytes that are discarded. */
 const discarded = new Uint8Array(16 * 1024);
 
-/** What `release()` discards at most, so that a fast peer can't keep it at that. */
+/** The most bytes that `release()` discards, so that a fast peer can't keep it busy. */
 const maxDiscardedBytes = 64 * 1024;
 
 /**
- * Bun pushes and writes at once, as the contract has it; what remains is to keep its promises. One field
- * more than these twelve would cost each connection 48 bytes.
+ * Bun pushes and writes at once, as the contract wants it; this class keeps the contract's other
+ * promises. One field more than these twelve would cost each connection 48 bytes.
  */
 export class BunConnection implements Connection {
   readonly remoteAddress: string;
-  /** Kept: of a socket that is closed Bun has forgotten it. */
+  /** A copy, because Bun forgets the port of a closed socket. */
   readonly remotePort: number;
   readonly #socket: Bun.Socket<BunConnection>;
   #handler!: ConnectionHandler;
   #state: State = "open";
 
-  /** What is still to be sent of the chunk in flight. */
+  /** The unsent rest of the chunk in flight. */
   #rest: Uint8Array | null = null;
   /** A write met the peer's reset, which then looks like an end in order. */
   #writeFailed = false;
   #paused = false;
   #layer: BunLayer;
-  /** What arrived while reading was paused, and whether and why the connection closed. */
+  /** The bytes that arrived while reading was paused, and the connection's end and its cause. */
   #held: (Uint8Array | typeof END)[] | null = null;
   #closeHeld = false;
   #heldCause: Error | undefined;
@@ -75,7 +75,7 @@ export class BunConnection implements Connection {
     return this.#layer === "plain" ? 0 : recordBytes;
   }
 
-  /** What the engine keeps of a record that isn't complete can't be told. */
+  /** The bytes that the engine keeps of an incomplete record aren't known. */
   get heldBytes(): number {
     if (this.#held === null) return 0;
     let bytes = 0;
@@ -92,7 +92,7 @@ export class BunConnection implements Connection {
     if (this.#rest !== null) throw new Error("write() while another chunk is in flight");
     const count = this.#socket.write(chunk);
     if (count === chunk.length) return true;
-    // Before a handshake is done, Bun doesn't take even nothing.
+    // Before the handshake is done, Bun doesn't even take an empty chunk.
     if (chunk.length === 0) return true;
     this.#keep(chunk, count);
     return false;
@@ -109,7 +109,7 @@ export class BunConnection implements Connection {
   pauseReading(): void {
     if (this.#paused || this.#state !== "open") return;
     this.#paused = true;
-    // A handshake needs to be read.
+    // A handshake must be read.
     if (this.#layer !== "handshaking") this.#socket.pause();
   }
 
@@ -137,14 +137,15 @@ export class BunConnection implements Connection {
     try {
       return fd === undefined || fd < 0 ? 0 : readSync(fd, into, 0, into.length, null);
     } catch {
-      // Nothing has arrived, or the peer has reset it, which Bun will say in time.
+      // Nothing has arrived, or the peer reset the connection, which Bun will report.
       return 0;
     }
   }
 
   release(): void {
     if (this.#state === "gone") return;
-    // What isn't read makes the kernel send RST, at which a peer may forget what it hasn't read.
+    // If bytes are left unread, the kernel sends RST, at which a peer may drop what it hasn't read
+    // itself.
     for (let count = 0; count < maxDiscardedBytes;) {
       const more = this.takeArrived(discarded);
       if (more === 0) break;

@@ -29,8 +29,8 @@ import {
 } from "../types.ts";
 
 /**
- * How long an accepted connection may be idle before the kernel asks whether the peer is still there.
- * Bun then has it ask ten times, a second apart.
+ * Milliseconds that an accepted connection may be idle before the kernel asks whether the peer is still
+ * there. Bun then makes it ask ten times, a second apart.
  */
 const keepAliveMs = 60_000;
 
@@ -50,7 +50,7 @@ class BunRuntime implements Runtime {
     try {
       this.#residentBytes = process.memoryUsage.rss();
     } catch {
-      // It takes a descriptor to find out, and there may be none.
+      // The look needs a descriptor, and there may be none.
     }
     return this.#residentBytes;
   }
@@ -95,8 +95,8 @@ class BunRuntime implements Runtime {
 }
 
 /**
- * The options with an address in place of a name. Bun looks a name up for each of its sockets, whenever it
- * makes them, and does nothing else until that is answered.
+ * Replaces a name by its address. Bun would look the name up for each of its sockets, whenever it makes
+ * them, and do nothing else until the answer is there.
  */
 async function withAddress(options: ListenOptions, what: string): Promise<ListenOptions> {
   if (options.transport === "unix" || isIP(options.hostname) !== 0) return options;
@@ -155,7 +155,7 @@ async function listenTcp(
       } as Bun.TCPSocketListenOptions<BunConnection>,
     );
   const count = process.platform === "linux" ? socketsPerPort : 1;
-  // One that has an identity shares the port with those that will relieve it.
+  // A listener with an identity shares the port with those that will replace it.
   if (count === 1 && reusePort === undefined && tls === undefined) return [listenOn(port, false)];
   const listenOnAll = () => {
     const listeners = [listenOn(port, true)];
@@ -169,7 +169,7 @@ async function listenTcp(
   };
   if (reusePort === "join") return listenOnAll();
   return await claimPort({ port, what }, holdName, () => {
-    // Fails where anybody listens, sharing or not. What the system chooses, nobody has.
+    // This fails if any socket listens there, sharing or not. A port that the system chooses is free.
     if (port !== 0) listenOn(port, false).stop();
     return listenOnAll();
   });
@@ -184,9 +184,9 @@ class BunListener implements Listener {
   readonly address: Address;
   readonly #options: ListenOptions;
   readonly #socket: Handler;
-  /** How many connections were accepted. */
+  /** The number of accepted connections. */
   readonly #count: { readonly accepted: number };
-  /** All on one address. */
+  /** The listeners, all on one address. */
   #listeners: readonly BunSocketListener[];
   #isClosed = false;
 
@@ -220,7 +220,7 @@ class BunListener implements Listener {
     if (this.#isClosed) return;
     const options = { ...this.#options, ...this.address, reusePort: "join", tls } as ListenOptions;
     const old = this.#listeners;
-    // Both share the port while the new ones relieve the old, so that nobody is refused.
+    // The old and the new listeners share the port for a moment, so that no client is refused.
     this.#listeners = await listenOn(options, this.#socket);
     await this.#stop(old);
   }

@@ -1,5 +1,5 @@
 /**
- * What Bun's sockets do, accepted or connected.
+ * The event handlers of Bun's sockets, accepted or connected.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import { BunConnection, type BunLayer } from "./connection.ts";
 import { transportErrorCode } from "../transport_error.ts";
 import type { Accept } from "../types.ts";
 
-/** What a socket's events do. */
+/** The event handlers of a socket. */
 export type Handler = Bun.SocketHandler<BunConnection, "uint8array">;
 
 /**
- * What a socket's events do, for all sockets alike: each finds its connection in `socket.data`.
- * There is no `error`, so that a mistake in a handler surfaces as an uncaught exception.
+ * The event handlers of all sockets. Each finds its connection in `socket.data`. There is no `error`, so
+ * that a mistake in a handler surfaces as an uncaught exception.
  */
 export const events = {
   binaryType: "uint8array",
@@ -32,14 +32,14 @@ export const events = {
   },
 } satisfies Handler;
 
-/** What else an accepted socket's events do where it speaks TLS. */
+/** The further event handlers of an accepted socket that speaks TLS. */
 export const secureEvents = {
   handshake(socket, isSecure, error) {
     socket.data.onSocketHandshake(isSecure, error);
   },
 } satisfies Handler;
 
-/** Gives a socket that has opened its connection, and that its owner. */
+/** Gives an opened socket its connection, and the connection its handler. */
 export function begin(
   socket: Bun.Socket<BunConnection>,
   accept: Accept,
@@ -56,7 +56,7 @@ export function begin(
   return connection;
 }
 
-/** Whether there are none left, which Bun calls by other names. */
+/** True if no descriptors are left, which Bun reports under other names. */
 export function descriptorsExhausted(): boolean {
   try {
     closeSync(openSync("/dev/null", "r"));

@@ -1,6 +1,6 @@
 /**
- * A handshake of Bun's sockets with themselves: whether a listener can use a certificate and its key, it
- * says only then.
+ * Tries a certificate and its key in a handshake of Bun's sockets with themselves: only then do they say
+ * whether a listener can use it.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import process from "node:process";
 import { TLS_SUITES } from "./tls_suites.ts";
 import type { TlsIdentity } from "../types.ts";
 
-/** How long it may take; it takes some milliseconds. */
+/** Milliseconds for the handshake, which takes a few. */
 const patienceMs = 10_000;
 
 /**
- * Takes a handshake to its end.
+ * Completes a handshake.
  *
- * @throws {Error} (rejects) when it fails, with what the engine says.
+ * @throws {Error} (rejects) with the engine's message if it fails.
  */
 export async function tryHandshake({ cert, key }: TlsIdentity): Promise<void> {
   const ignored = { data() {} };
@@ -42,7 +42,7 @@ export async function tryHandshake({ cert, key }: TlsIdentity): Promise<void> {
         socket: {
           data() {},
           handshake(socket: Bun.Socket, isSecure: boolean, error: Error | null) {
-            // It isn't believed, and need not be.
+            // The client doesn't accept the certificate, and needn't.
             if (isSecure) resolve();
             else failed(error);
             socket.terminate();

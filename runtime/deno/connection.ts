@@ -15,7 +15,7 @@ import type { Connection, ConnectionHandler, TransportEnd } from "../types.ts";
 type State = "open" | "closing" | "leaving" | "gone";
 
 /**
- * Deno pulls and promises; this pushes.
+ * Turns Deno's reads and promises into callbacks.
  *
  * A write's system call happens inside `conn.write`, its promise resolves in microtasks, or never
  * while the peer is stalled. What a promise calls is one closure that lives as long as the promise:
@@ -28,15 +28,15 @@ export class DenoConnection implements Connection, StreamReader {
   #handler!: ConnectionHandler;
   #state: State = "open";
 
-  /** What is still to be sent of the chunk in flight, in bytes. */
+  /** The unsent bytes of the chunk in flight. */
   #unsentBytes = 0;
   #writeError: Error | null = null;
   #finSent = false;
 
   #buffer: Uint8Array | null;
-  /** A read or a callback has the buffer: it must not be used for anything else. */
+  /** A read or a callback uses the buffer, so nothing else may. */
   #bufferBusy = false;
-  /** How many reads in a row have filled their buffer. */
+  /** The number of reads in a row that filled their buffer. */
   #filledReads = 0;
   /** Bytes in the buffer that arrived while reading was paused. */
   #held = 0;
@@ -71,7 +71,10 @@ export class DenoConnection implements Connection, StreamReader {
     if (!this.#isOver) this.#free();
   }
 
-  /** Of the object that Deno keeps anyway: a port of our own would cost an idle connection memory. */
+  /**
+   * Read from the object that Deno keeps anyway: a field for the port would cost an idle connection
+   * memory.
+   */
   get remotePort(): number {
     const { remoteAddr } = this.#conn;
     return remoteAddr.transport === "tcp" ? remoteAddr.port : 0;
@@ -108,8 +111,8 @@ export class DenoConnection implements Connection, StreamReader {
     if (this.#isOver) return;
     this.#unsentBytes = 0;
     this.#writeError = error;
-    // Where the connection is gone, the kernel may still hold what the peer sent before: the
-    // pending read gets it, and then the end.
+    // If the connection is gone, the kernel may still hold what the peer sent before: the pending read
+    // gets it, and then the end.
     if (this.#peerEnded || !isPeerGone(error)) this.#finish("reset", error);
   }
 
@@ -145,7 +148,7 @@ export class DenoConnection implements Connection, StreamReader {
   destroy(): void {
     if (this.#isOver) return;
     this.#free();
-    // A read that is under way keeps the descriptor until it's cancelled, which takes a turn.
+    // A read under way keeps the descriptor until it is cancelled, which takes a turn.
     if (this.#bufferBusy) this.#state = "leaving";
     else queueMicrotask(() => this.#handler.onClose("destroyed"));
   }
@@ -161,7 +164,10 @@ export class DenoConnection implements Connection, StreamReader {
     this.#conn.read(this.#buffer).then(onSettled, onSettled);
   }
 
-  /** Reads on behind a read of so many bytes: in its turn, where more of them are likely to be there. */
+  /**
+   * Reads on after a read of `count` bytes: in the connection's turn if more bytes are likely to be
+   * there.
+   */
   #readBehind(count: number): void {
     const buffer = this.#buffer!;
     if (count < buffer.length) {

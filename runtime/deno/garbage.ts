@@ -1,5 +1,5 @@
 /**
- * Garbage collection when it's asked for, which V8 has for those who ask at its start only.
+ * Collects garbage on request, which V8 otherwise allows only with a flag at the start.
  *
  * @module
  */
@@ -9,12 +9,15 @@ import { runInNewContext } from "node:vm";
 
 let collect: (() => void) | undefined;
 
-/** Collects all garbage. Some 10 ms, and 100 ms more for each 50 MB of objects that are in use. */
+/** Collects all garbage. Takes some 10 ms, and 100 ms more for each 50 MB of objects in use. */
 export function collectGarbage(): void {
   (collect ??= collector())();
 }
 
-/** A context that's made while the flag is set has the function, also where the program hasn't. */
+/**
+ * A context that is made while the flag is set has the function, though the program's own context
+ * doesn't.
+ */
 function collector(): () => void {
   setFlagsFromString("--expose-gc");
   try {

@@ -1,12 +1,12 @@
 /**
- * Buffers for a runtime whose reads need one while they wait.
+ * Lends buffers to connections of a runtime whose reads need one while they wait.
  *
  * @module
  */
 
 /**
- * How much an idle connection's read can take. The frames of a subscriber that is mostly silent
- * (`PONG`, a subscribe) fit, and 20,000 of them are 5 MB.
+ * The bytes of an idle connection's buffer. The frames of a subscriber that is mostly silent (`PONG`, a
+ * subscribe) fit, and 20,000 buffers are 5 MB.
  */
 const smallBytes = 256;
 
@@ -14,17 +14,17 @@ const smallBytes = 256;
 const smallPerSlab = 256;
 
 /**
- * What a connection reads with where data flows, and large buffers are scarce. Peers can hold on to one
- * each by sending just enough and no more: 20,000 of them are 80 MB.
+ * The bytes of a connection's buffer while data flows and large buffers are scarce. A peer can hold one
+ * by sending just enough: 20,000 of them are 80 MB.
  */
 const mediumBytes = 4 * 1024;
 
-/** What a connection reads with while data flows. */
+/** The bytes of a connection's buffer while data flows. */
 const largeBytes = 64 * 1024;
 
 /**
- * Large buffers in all, 4 MiB. Peers can hold on to these too, so there must be a bound. While half of
- * them are lent, only a connection that has filled a medium buffer gets one.
+ * The most large buffers, 4 MiB together. Peers can hold these too, so their number is limited. While
+ * half of them are lent, only a connection that has filled a medium buffer gets one.
  */
 const maxLarge = 64;
 
@@ -35,7 +35,7 @@ export class ReadBuffers {
   readonly #large: Uint8Array[] = [];
   #largeMade = 0;
 
-  /** A small buffer, for a connection that waits. Bring it back with {@linkcode giveBack}. */
+  /** Lends a small buffer to a waiting connection. Return it with {@linkcode giveBack}. */
   small(): Uint8Array {
     if (this.#small.length === 0) {
       const slab = new ArrayBuffer(smallBytes * smallPerSlab);
@@ -47,7 +47,7 @@ export class ReadBuffers {
     return this.#small.pop()!;
   }
 
-  /** A larger buffer than this one, which is taken back; this one where there is none. */
+  /** Exchanges a buffer for a larger one; returns the same if there is none. */
   larger(buffer: Uint8Array): Uint8Array {
     if (buffer.length === largeBytes) return buffer;
     const larger = this.#takeLarge(buffer.length) ?? this.#takeMedium(buffer.length);
@@ -56,20 +56,20 @@ export class ReadBuffers {
     return larger;
   }
 
-  /** A small buffer for this one, which is taken back; this one where it's small. */
+  /** Exchanges a buffer for a small one; returns the same if it is small. */
   smaller(buffer: Uint8Array): Uint8Array {
     if (buffer.length === smallBytes) return buffer;
     this.giveBack(buffer);
     return this.small();
   }
 
-  /** Frees the buffers that wait to be used, but for the small ones. */
+  /** Frees all unused buffers but the small ones. */
   drop(): void {
     this.#largeMade -= this.#large.length;
     this.#large.length = this.#medium.length = 0;
   }
 
-  /** Takes a buffer back, which nobody may use any more. */
+  /** Takes a buffer back. The caller must not use it any more. */
   giveBack(buffer: Uint8Array): void {
     if (buffer.length === largeBytes) this.#large.push(buffer);
     else if (buffer.length === mediumBytes) this.#medium.push(buffer);

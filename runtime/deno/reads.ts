@@ -1,5 +1,5 @@
 /**
- * Which of Deno's connections reads on when, and into what.
+ * Decides which of Deno's connections reads on when, and into which buffer.
  *
  * @module
  */
@@ -9,26 +9,26 @@ import { FairQueue, type Queued } from "../fair_queue.ts";
 import { ReadBuffers } from "./read_buffers.ts";
 
 /**
- * Reads on in a turn of all connections whose last read filled its buffer, some 2 ms. Where bytes are
- * there already, a read is answered in microtasks, and the loop turns only when tokio has had 128 of
- * them; from then on it looks for new I/O about every 61st turn, until all that was ready is read. Three
- * thousand peers that each send 64 KB kept everybody else waiting for a second.
+ * The most reads in one turn for connections whose last read filled its buffer; they take some 2 ms. If
+ * bytes are there already, a read is answered in microtasks, and the loop turns only after tokio has had
+ * 128 of them; from then on it looks for new I/O about every 61st turn, until all that was ready is read.
+ * Without this limit, three thousand peers that each sent 64 KB made all others wait for a second.
  */
 const readsPerTurn = 32;
 
-/** Of one connection. */
+/** The most reads of one connection in one turn. */
 const readsPerTurnOfOne = 4;
 
-/** A connection that reads on in its turn; light where little is expected of its peer. */
+/** A connection that reads on in its turn. It is light if little is expected of its peer. */
 export interface StreamReader extends Queued {
-  /** Reads once more; nothing where it mustn't now. */
+  /** Reads once more, or does nothing if it must not read now. */
   readOn(): void;
 }
 
 /**
- * Lends connections their buffers, and lets those that read a stream take turns, by address. A client that
- * says little fills a small buffer too, when the loop was long about something else: behind ten thousand
- * streams it would then wait for a second, in which the next one fills.
+ * Lends connections their buffers, and lets those that read a stream take turns, by address. A light
+ * client fills a small buffer too when the loop was busy for long: behind ten thousand streams it would
+ * then wait for a second, in which the next one fills.
  */
 export class DenoReads {
   readonly buffers: ReadBuffers = new ReadBuffers();
@@ -42,10 +42,10 @@ export class DenoReads {
   }
 
   /**
-   * Whether a connection whose last read filled its buffer may read on at once; if not, it's asked to in
+   * True if a connection whose last read filled its buffer may read on at once. If false, it is called in
    * its turn.
    *
-   * @param count How often in a row it has.
+   * @param count The number of reads in a row that filled the buffer.
    */
   mayReadOn(reader: StreamReader, count: number): boolean {
     if (count % readsPerTurnOfOne !== 0 && this.#readsLeft > 0 && this.#waiting.isEmpty) {
@@ -57,7 +57,7 @@ export class DenoReads {
     return false;
   }
 
-  /** Forgets a connection that may wait for its turn. */
+  /** Removes a connection that may be waiting for its turn. */
   leave(reader: StreamReader): void {
     this.#waiting.delete(reader);
   }

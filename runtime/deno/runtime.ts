@@ -37,18 +37,18 @@ import {
 const tcpBacklog = 4096;
 
 /**
- * How long to wait after an accept that failed for want of descriptors or the like. It would fail
- * again at once; and it takes others some time to close theirs.
+ * Milliseconds to wait after an accept that failed, for example for lack of descriptors. It would fail
+ * again at once, and other connections need time to close theirs.
  */
 const acceptPauseMs = 100;
 
 /**
- * Accepts before the loop turns, some 1 ms: as long as peers are in the queue an accept is answered in
- * microtasks, and thousands that come at once would keep everybody else waiting.
+ * The most accepts before the loop turns; they take some 1 ms. While peers are in the queue, an accept is
+ * answered in microtasks, so thousands that come at once would make all others wait.
  */
 const acceptsPerTurn = 16;
 
-/** The same when the listener is about to close: those who come must not be faster than it is. */
+/** The same when the listener is about to close, when it must accept faster than clients come. */
 const acceptsPerLastTurn = 64;
 
 /** Sockets of this process, which must run on Deno 2.9.6 or later. */
@@ -61,13 +61,15 @@ class DenoRuntime implements Runtime {
   readonly version: string = Deno.version.deno;
   readonly #turns = new DenoTurns();
   readonly #reads = new DenoReads(this.#turns);
-  /** Of Unix sockets, so that strangers on TCP take nothing of what other processes of ours need. */
+  /**
+   * The reads of Unix sockets, separate so that TCP peers don't take buffers that our own processes need.
+   */
   readonly #unixReads = new DenoReads(this.#turns);
 
   /**
-   * At some 17 us a write, 64 of them take 1 ms; more would meet the 128 operations after which
-   * tokio makes everything wait for another turn. Where a turn doesn't look for new I/O, and only
-   * about the 61st does, 16 writes a turn keep other connections waiting for less than 20 ms.
+   * At some 17 us a write, 64 of them take 1 ms; more would reach the 128 operations after which tokio
+   * makes everything wait for another turn. If turns don't look for new I/O, and only about the 61st
+   * does, 16 writes a turn keep other connections waiting for less than 20 ms.
    */
   get writesPerTurn(): number {
     return this.#turns.isAttentive ? 64 : 16;
@@ -102,7 +104,7 @@ class DenoRuntime implements Runtime {
         listener = Deno.listen({ transport: "unix", path: options.path });
       } else if (options.reusePort === "claim") {
         listener = await claimPort({ port: options.port, what }, holdName, () => {
-          // Fails where anybody listens, sharing or not.
+          // This fails if any socket listens there, sharing or not.
           if (options.port !== 0) listenOn(options, false).close();
           return listenOn(options, true);
         });
@@ -149,7 +151,7 @@ function listenOn(
     hostname,
     port,
     tcpBacklog,
-    // Left out unless wanted: without --unstable-net Deno exits at the sight of it.
+    // Only set if wanted: without --unstable-net Deno exits at the sight of it.
     ...(isShared ? { reusePort: true } : {}),
   });
 }
@@ -214,9 +216,9 @@ class DenoListener implements Listener {
   readonly #done: Promise<void>;
   #closing: Promise<void> | undefined;
   #closed = false;
-  /** Connections accepted. */
+  /** The number of accepted connections. */
   #accepted = 0;
-  /** Whether it waits for the next one. */
+  /** True while it waits for the next connection. */
   #isAccepting = false;
   #endPause: () => void = () => {};
 
@@ -287,7 +289,7 @@ class DenoListener implements Listener {
         this.#isAccepting = false;
         if (this.#closed) break;
         options.onAcceptError?.(transportError(what, error));
-        // A peer that went away before it was accepted says nothing about the next one.
+        // An error of a peer that left before it was accepted says nothing about the next one.
         if (transportErrorCode(error) !== "connection_reset") {
           await new Promise((resolve) => setTimeout(resolve, acceptPauseMs));
         }
@@ -297,7 +299,7 @@ class DenoListener implements Listener {
         this.#accepted++;
         hand(conn, accept, reads);
       } catch (error) {
-        // A mistake in `accept` costs this connection, not the loop; and it doesn't go unseen.
+        // A mistake in `accept` ends this connection, not the loop, and is reported.
         reportError(error);
       }
     }

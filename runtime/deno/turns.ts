@@ -1,16 +1,16 @@
 /**
- * Turns of Deno's event loop that each look for new I/O.
+ * Makes turns of Deno's event loop that each look for new I/O.
  *
  * @module
  */
 
 /**
- * Makes turns by the self-pipe trick: asks for a turn by writing a byte to ourselves, and takes it when
- * the byte arrives. A chain of `setImmediate` instead keeps Deno's loop so busy that it looks for new
- * I/O only about every 61st turn. Measured beside a loop that writes to 5,000 connections without end,
- * 64 writes a turn: another connection's round trip takes 0.5 ms in the median and 8 ms at the 99th
- * percentile; with `setImmediate` it is 35 and 65 ms, and with 16 writes a turn still 9 and 35 ms. The
- * throughput is the same.
+ * Makes turns by the self-pipe trick: to ask for a turn it writes a byte to its own connection, and the
+ * turn is there when the byte arrives. A chain of `setImmediate` instead keeps Deno's loop so busy that
+ * it looks for new I/O only about every 61st turn. Measured beside a loop that writes to 5,000
+ * connections without end, 64 writes a turn: another connection's round trip takes 0.5 ms in the median
+ * and 8 ms at the 99th percentile; with `setImmediate` it is 35 and 65 ms, and with 16 writes a turn
+ * still 9 and 35 ms. The throughput is the same.
  *
  * Without permission for sockets on 127.0.0.1, turns come from `setImmediate`.
  */
@@ -22,7 +22,7 @@ export class DenoTurns {
   readonly #byte = new Uint8Array(1);
   #tasks: (() => void)[] = [];
 
-  /** Each turn looks for new I/O. */
+  /** True if each turn looks for new I/O. */
   get isAttentive(): boolean {
     return this.#writer !== null;
   }

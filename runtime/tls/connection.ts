@@ -1,6 +1,6 @@
 /**
- * TLS as a layer upon any connection, for a runtime whose own would hold on to a descriptor for as
- * long as its peer leaves a handshake or a write hanging, whatever `close()` says.
+ * TLS as a layer upon any connection, for a runtime whose own TLS keeps a descriptor for as long as a
+ * peer leaves a handshake or a write hanging, even after `close()`.
  *
  * @module
  */
@@ -11,19 +11,25 @@ import { TlsRecords } from "./records.ts";
 import { handshakeError } from "../transport_error.ts";
 import type { Connection, ConnectionHandler, TlsTrust, TransportEnd } from "../types.ts";
 
-/** What is enciphered at once: one of TLS's records. So much is copied of what a stalled peer is sent. */
+/**
+ * The bytes that are enciphered at once: one record of TLS. At most this much of a stalled peer's chunk
+ * is copied.
+ */
 const pieceBytes = 16 * 1024;
 
 /**
- * What a peer may send before the handshake has succeeded. A client's part of it is some 2 KiB; a name
- * that is looked for or a ticket may add some.
+ * The most bytes that a peer may send before the handshake has succeeded. A client sends some 2 KiB; a
+ * server name or a ticket may add some.
  */
 const maxHandshakeBytes = 16 * 1024;
 
-/** What Deno's engine holds during a handshake beside what it keeps (measured with 1,500 of them). */
+/**
+ * The bytes that Deno's engine holds during a handshake besides what this layer keeps (measured with
+ * 1,500 handshakes).
+ */
 const handshakeEngineBytes = 24 * 1024;
 
-/** How long a peer whose handshake failed may take to hear why. */
+/** Milliseconds to tell a peer why its handshake failed. */
 const lastWordMs = 1_000;
 
 /**
@@ -38,18 +44,18 @@ export class TlsConnection implements Connection, TlsEngineOwner {
   readonly copiedBytes = pieceBytes;
   readonly #plain: Connection;
   readonly #side: TlsSide;
-  /** What has arrived and the engine hasn't got yet. */
+  /** The received bytes that the engine hasn't got yet. */
   readonly #records = new TlsRecords();
-  /** Costly, so a peer gets one only when it has begun its handshake. */
+  /** An engine is costly, so a peer gets one only after it has begun its handshake. */
   #engine: TlsEngine | undefined;
   #handler: ConnectionHandler | undefined;
   #state: State = "open";
   #isSecure = false;
-  /** What the peer has sent of its handshake. */
+  /** The bytes of the handshake that the peer has sent. */
   #handshakeBytes = 0;
-  /** It was given up, and the handler is to be told when the descriptor is free. */
+  /** The connection was given up; the handler is told when the descriptor is free. */
   #isLeaving = false;
-  /** What is still to be sent of the chunk in flight. */
+  /** The unsent rest of the chunk in flight. */
   #chunk: Uint8Array | null = null;
   /** The engine hasn't taken the beginning of it yet. */
   #pieceInEngine = false;
@@ -61,9 +67,9 @@ export class TlsConnection implements Connection, TlsEngineOwner {
   #isWireAtEnd = false;
   /** The peer's end arrived while reading was paused. */
   #isEndHeld = false;
-  /** How the connection beneath ended, while what came before is still to be delivered. */
+  /** The end of the connection beneath, while bytes from before it are still to be delivered. */
   #plainEnd: { readonly why: TransportEnd; readonly cause: Error | undefined } | undefined;
-  /** Why the handshake failed, while the peer is told. */
+  /** The reason for a failed handshake, while the peer is being told. */
   #failure: { readonly cause: Error; readonly timer: ReturnType<typeof setTimeout> } | undefined;
   readonly #handshake = Promise.withResolvers<void>();
 
@@ -74,19 +80,19 @@ export class TlsConnection implements Connection, TlsEngineOwner {
     this.#handshake.promise.catch(() => {});
   }
 
-  /** The side that was accepted. What its handler is told begins with `onSecure`. */
+  /** Makes the accepting side. Its handler's first call is `onSecure`. */
   static accepted(plain: Connection, context: SecureContext): TlsConnection {
     return new TlsConnection(plain, { context });
   }
 
-  /** The side that connected; see {@linkcode secured}. */
+  /** Makes the connecting side; see {@linkcode secured}. */
   static connected(plain: Connection, trust: TlsTrust): TlsConnection {
     const connection = new TlsConnection(plain, { trust });
     connection.#engine = new TlsEngine(connection.#side, connection);
     return connection;
   }
 
-  /** Takes the handler. To be called before anything can have happened, or from `secured()` on. */
+  /** Takes the handler. Call it before anything can have happened, or after `secured()`. */
   start(handler: ConnectionHandler): void {
     this.#handler = handler;
   }
@@ -96,12 +102,12 @@ export class TlsConnection implements Connection, TlsEngineOwner {
     return this.#handshake.promise;
   }
 
-  /** What the connection beneath tells. */
+  /** The handler of the connection beneath. */
   readonly below: ConnectionHandler = {
     site: () => this.#handler?.site?.() ?? this.remoteAddress,
     isLight: () => this.#handler?.isLight?.() ?? false,
     onData: (chunk) => {
-      // Behind the peer's end, the engine would keep all that comes.
+      // After the peer's end, the engine would keep everything that arrives.
       if (this.#isOver || this.#engine?.hasEnded) return;
       this.#records.push(chunk);
       this.#feed();
@@ -122,7 +128,7 @@ export class TlsConnection implements Connection, TlsEngineOwner {
       if (this.#isLeaving) this.#handler?.onClose("destroyed");
       if (this.#state === "gone") return;
       if (why === "finished" || this.#state !== "open") return this.#finish(why, cause);
-      // What came before is still on its way through the engine.
+      // Bytes from before are still on their way through the engine.
       this.#plainEnd = { why, cause };
       if (this.#engine?.hasEnded && !this.#isEndHeld) this.#finish(why, cause);
       else this.#endWire();
@@ -164,7 +170,10 @@ export class TlsConnection implements Connection, TlsEngineOwner {
     this.#sendNext();
   };
 
-  /** The engine takes all it is given, so that it must not be given more than the wire takes. */
+  /**
+   * Sends the next piece. The engine accepts any amount, so it must get no more than the connection
+   * beneath takes.
+   */
   #sendNext(): void {
     if (this.#chunk === null || !this.#isSecure || this.#engine!.unsentBytes > 0) return;
     this.#chunk = this.#chunk.subarray(pieceBytes);
@@ -178,7 +187,7 @@ export class TlsConnection implements Connection, TlsEngineOwner {
     if (this.#state !== "open") return;
     this.#isPaused = true;
     this.#engine?.pause();
-    // A handshake needs to be read.
+    // A handshake must be read.
     if (this.#isSecure) this.#plain.pauseReading();
   }
 
@@ -225,7 +234,7 @@ export class TlsConnection implements Connection, TlsEngineOwner {
     else queueMicrotask(() => this.#handler?.onClose("destroyed"));
   }
 
-  /** Whether what arrives is wanted; a handshake always is. */
+  /** True if received bytes may be processed; always so during a handshake. */
   get #isReading(): boolean {
     return !this.#isPaused || !this.#isSecure;
   }
@@ -264,7 +273,7 @@ export class TlsConnection implements Connection, TlsEngineOwner {
   /** Bounds what the engine may have to keep until the handshake has succeeded. */
   #admitsHandshake(): boolean {
     const bytes = this.#handshakeBytes + this.#records.nextBytes;
-    // Which listener it is, is ours to choose.
+    // The listener was chosen by this side, so it isn't limited.
     if ("trust" in this.#side || bytes <= maxHandshakeBytes) return true;
     this.#fail(new Error(`more than ${maxHandshakeBytes} bytes of a handshake`));
     return false;
@@ -275,7 +284,10 @@ export class TlsConnection implements Connection, TlsEngineOwner {
     if (this.#records.nextBytes === 0) this.#engine?.feedEnd();
   }
 
-  /** The engine waits on for what can't come; but it may not have read yet what came before. */
+  /**
+   * Gives the handshake up: the engine would wait for bytes that can't come. It may not have read earlier
+   * ones yet.
+   */
   #giveUpHandshake(cause?: Error): void {
     if (this.#isSecure) return;
     setTimeout(() => {
@@ -283,12 +295,12 @@ export class TlsConnection implements Connection, TlsEngineOwner {
     }, 0);
   }
 
-  /** After our end, what the peer sends isn't read: not even its part of a handshake. */
+  /** After this side's end, the peer's bytes aren't read, not even its part of a handshake. */
   #endIfSent(): void {
     if (this.#isSecure && this.#chunk === null) this.#engine!.end();
   }
 
-  // What the engine tells.
+  // The engine's callbacks.
 
   onEngineSecure(): void {
     if (this.#isOver) return;
@@ -323,7 +335,7 @@ export class TlsConnection implements Connection, TlsEngineOwner {
 
   onEngineDone(): void {
     this.#isEngineDone = true;
-    // Where the peer has ended first, the engine says so before it gives its last word away.
+    // If the peer ended first, the engine reports that before it hands out its last bytes.
     setImmediate(() => this.#closeIfDone());
   }
 
@@ -337,7 +349,7 @@ export class TlsConnection implements Connection, TlsEngineOwner {
   }
 
   onEngineClose(): void {
-    // In order it is the connection beneath that says so.
+    // If it ended in order, the connection beneath says so.
     if (this.#isOver || this.#state !== "open" && this.#isSecure) return;
     const { why, cause } = this.#plainEnd ?? { why: "reset", cause: undefined };
     this.#finish(why, cause);

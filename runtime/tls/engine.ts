@@ -1,5 +1,5 @@
 /**
- * The engine of TLS that the platform has, between two ends of bytes.
+ * The platform's TLS engine, working on bytes without a socket.
  *
  * @module
  */
@@ -10,44 +10,44 @@ import { connect, type ConnectionOptions, type SecureContext, TLSSocket } from "
 import type { TlsTrust } from "../types.ts";
 
 /**
- * What the engine gets of a record at once. It keeps a buffer as large as the largest piece that it ever
- * got, for as long as it lives; so large it's from the beginning.
+ * The bytes of a record that the engine gets at once. It keeps a buffer as large as the largest piece it
+ * ever got, for as long as it lives; it is that large from the beginning.
  */
 const fedBytes = 4 * 1024;
 
-/** What an engine tells its owner, from inside of what it's called for or later. */
+/** The callbacks of an engine's owner. They may come from inside a call to the engine, or later. */
 export interface TlsEngineOwner {
   /** The handshake has succeeded. */
   onEngineSecure(): void;
-  /** Bytes that were deciphered. */
+  /** Deciphered bytes arrived. */
   onDeciphered(chunk: Uint8Array): void;
   /** The peer has ended its sending. */
   onDecipheredEnd(): void;
   /**
    * Sends enciphered bytes.
    *
-   * @returns Whether they are sent; if not, {@linkcode TlsEngine.sent} has to say when.
+   * @returns true if they are sent; if false, call {@linkcode TlsEngine.sent} when they are.
    */
   sendEnciphered(bytes: Uint8Array): boolean;
-  /** There is room to {@linkcode TlsEngine.feed} it, for the first time or again. */
+  /** There is room for {@linkcode TlsEngine.feed}, for the first time or again. */
   onEngineRoom(): void;
-  /** All that it ever enciphers was given to `sendEnciphered`, or is about to be. */
+  /** All enciphered bytes were given to `sendEnciphered`, or are about to be. */
   onEngineDone(): void;
   onEngineError(error: Error): void;
   onEngineClose(): void;
 }
 
-/** Whose side of the connection an engine is on; one that tries a certificate trusts anyone. */
+/** The engine's side of the connection. A side that tries a certificate accepts any. */
 export type TlsSide =
   | { readonly context: SecureContext }
   | { readonly trust: TlsTrust | "anyone" };
 
 /**
- * What the engine takes for the network. It destroys that on its own end, before it has given it its last
- * words: a `close_notify`, or why a handshake has failed.
+ * The stream that the engine takes for the network. The engine destroys it on its own end, before it has
+ * handed out its last bytes: a `close_notify`, or the reason for a failed handshake.
  */
 class Wire extends Duplex {
-  /** Whether there may be last words, so that only the owner destroys it. */
+  /** True if there may be last bytes, so that only the owner destroys it. */
   hasLastWords = false;
 
   override destroy(error?: Error): this {
@@ -63,7 +63,7 @@ class Wire extends Duplex {
 export class TlsEngine {
   readonly #wire: Wire;
   readonly #tls: TLSSocket;
-  /** Says that what was enciphered is sent. */
+  /** Tells the engine that its enciphered bytes are sent. */
   #onSent: (() => void) | undefined;
   #hasStarted = false;
 
@@ -80,11 +80,11 @@ export class TlsEngine {
       autoDestroy: false,
     });
     this.#tls = "trust" in side ? connectTo(this.#wire, side.trust) : new TLSSocket(
-      // The types know of sockets only; any duplex stream does.
+      // The types know sockets only, but any duplex stream works.
       this.#wire as never,
       { isServer: true, secureContext: side.context, allowHalfOpen: true } as never,
     );
-    // One that doesn't believe the listener must not complete the handshake.
+    // A side that doesn't accept the listener's certificate must not complete the handshake.
     this.#wire.hasLastWords = "context" in side;
     this.#tls.once("trust" in side ? "secureConnect" : "secure", () => {
       this.#wire.hasLastWords = true;
@@ -95,27 +95,27 @@ export class TlsEngine {
     this.#tls.on("end", () => owner.onDecipheredEnd());
     this.#tls.on("error", (error) => owner.onEngineError(error));
     this.#tls.on("close", () => owner.onEngineClose());
-    // On Deno, what it can't make sense of before it has started is an uncaught error.
+    // On Deno, bytes that the engine can't parse before it has started are an uncaught error.
     setImmediate(() => {
       this.#hasStarted = true;
       owner.onEngineRoom();
     });
   }
 
-  /** Bytes that are enciphered and not sent. */
+  /** The number of enciphered bytes that aren't sent. */
   get unsentBytes(): number {
     return this.#wire.writableLength;
   }
 
-  /** Whether the peer's end has been told. */
+  /** True if the peer's end has been reported. */
   get hasEnded(): boolean {
     return this.#tls.readableEnded;
   }
 
   /**
-   * Takes bytes from the wire, which must not change any more.
+   * Takes bytes from the wire. The caller must not change them any more.
    *
-   * @returns Whether there is room for more at once.
+   * @returns true if there is room for more at once.
    */
   feed(bytes: Uint8Array): boolean {
     let hasRoom = true;
@@ -125,7 +125,7 @@ export class TlsEngine {
     return hasRoom;
   }
 
-  /** Nothing more comes from the wire. Idempotent. */
+  /** Ends the input from the wire. May be called more than once. */
   feedEnd(): void {
     if (!this.#wire.readableEnded) this.#wire.push(null);
   }
@@ -135,7 +135,7 @@ export class TlsEngine {
     this.#tls.write(piece, onTaken);
   }
 
-  /** What `sendEnciphered` got is sent. */
+  /** Notes that the bytes of `sendEnciphered` are sent. */
   sent(): void {
     const done = this.#onSent;
     this.#onSent = undefined;
@@ -150,12 +150,12 @@ export class TlsEngine {
     this.#tls.resume();
   }
 
-  /** Says goodbye to the peer behind all that was enciphered. */
+  /** Sends `close_notify` after everything that was enciphered. */
   end(): void {
     this.#tls.end();
   }
 
-  /** Frees it. */
+  /** Frees the engine. */
   destroy(): void {
     // Deno never frees an engine that is destroyed on the turn on which it was made.
     setImmediate(() => {
@@ -175,7 +175,8 @@ function connectTo(wire: Duplex, trust: TlsTrust | "anyone"): TLSSocket {
     allowHalfOpen: true,
     host: serverName,
     socket: wire,
-    // The handshake has no room for an address; the certificate is held to it all the same.
+    // A handshake can't carry an IP address as server name; the certificate is checked against it all the
+    // same.
     ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
     ...(ca === undefined ? {} : { ca }),
   };

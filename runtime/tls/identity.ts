@@ -3,15 +3,15 @@ import { createSecureContext } from "node:tls";
 import { transportError } from "../transport_error.ts";
 import type { TlsIdentity } from "../types.ts";
 
-/** What clients of today take, and what both runtimes' engines can use. */
+/** The shortest RSA key that today's clients accept and both engines can use, in bits. */
 const minRsaBits = 2048;
 
 /**
- * Finds out whether a listener can use an identity, before one has to.
+ * Checks whether a listener can use an identity, before one is started with it.
  *
- * @param what Begins the message, as for {@linkcode transportError}.
- * @param tryHandshake Takes a handshake by it to its end: engines don't know before which keys they can't
- * use.
+ * @param what The beginning of the message, as for {@linkcode transportError}.
+ * @param tryHandshake Completes a handshake with the identity: only then do engines say which keys they
+ * can't use.
  * @throws {TransportError} (rejects) with `certificate_unusable`.
  */
 export async function tryIdentity(
@@ -32,7 +32,7 @@ function check({ cert, key }: TlsIdentity): void {
     if (!text.includes("-----BEGIN ")) throw new Error(`the ${name} is no PEM text`);
   }
   const privateKey = createPrivateKey(key);
-  // Deno makes a context of anything, and says what is wrong only to those who connect.
+  // Deno makes a context of anything, and reports errors only to clients that connect.
   if (!new X509Certificate(cert).checkPrivateKey(privateKey)) {
     throw new Error("the private key is another certificate's");
   }

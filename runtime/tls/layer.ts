@@ -1,5 +1,5 @@
 /**
- * How connections get their layer of TLS, on either side.
+ * Puts TLS upon connections, on either side.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export class TlsAcceptor {
   /** Hands the listener's connections on with TLS upon them. */
   readonly accept: Accept;
 
-  /** @param identity One that was tried. */
+  /** @param identity An identity that was tried. */
   constructor(identity: TlsIdentity, accept: Accept) {
     this.#context = createSecureContext({ cert: identity.cert, key: identity.key });
     this.accept = (plain) => {
@@ -37,16 +37,16 @@ export class TlsAcceptor {
   }
 }
 
-/** How a connection is to be made secure, and for how long to try. */
+/** The options of a TLS handshake, and its timeout. */
 export interface TlsAttempt {
   readonly trust: TlsTrust;
   readonly timeoutMs: number | undefined;
-  /** Begins the message of an error. */
+  /** The beginning of error messages. */
   readonly what: string;
 }
 
 /**
- * Takes the handshake upon a connection that we made to its end, then gives it its owner.
+ * Completes the handshake upon an outgoing connection, then gives it its owner.
  *
  * @param hand Gives the connection beneath its owner.
  * @throws {TransportError} (rejects) with `handshake_failed` or `timed_out`.

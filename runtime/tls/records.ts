@@ -1,5 +1,5 @@
 /**
- * The records of which TLS is made.
+ * Cuts a stream into TLS records.
  *
  * @module
  */
@@ -13,17 +13,17 @@ const maxBodyBytes = 16 * 1024 + 2048;
 const nothing = new Uint8Array(0);
 
 /**
- * Cuts what arrives of a peer into records, and keeps what isn't a whole one yet. An engine would do so
- * too, but in buffers of its own, which are larger, stay, and can't be seen.
+ * Cuts received bytes into records, and keeps an incomplete one. An engine would do so too, but in
+ * buffers of its own that are larger, stay, and can't be counted.
  *
- * What can't be TLS isn't kept: it's handed on as it comes, so that the engine says what is wrong.
+ * Bytes that can't be TLS aren't kept but handed on at once, so that the engine reports the error.
  */
 export class TlsRecords {
   #buffer: Uint8Array = nothing;
   #start = 0;
   #end = 0;
 
-  /** Bytes of memory that are held. */
+  /** Bytes of memory that are held for incomplete records. */
   get heldBytes(): number {
     return this.#buffer.length;
   }
@@ -33,7 +33,7 @@ export class TlsRecords {
     return this.#wholeBytesAt(this.#start);
   }
 
-  /** Keeps a copy of what arrived. */
+  /** Keeps a copy of received bytes. */
   push(chunk: Uint8Array): void {
     const kept = this.#end - this.#start;
     const bytes = kept + chunk.length;
@@ -51,8 +51,8 @@ export class TlsRecords {
   }
 
   /**
-   * Takes the next whole records, as many as have so few bytes together, but one at least. They belong to
-   * the taker. Undefined when there is none.
+   * Takes the next whole records: as many as fit into `maxBytes`, but at least one. They belong to the
+   * caller. `undefined` if there is none.
    */
   take(maxBytes: number): Uint8Array | undefined {
     let bytes = 0;
@@ -62,7 +62,7 @@ export class TlsRecords {
       bytes += next;
     }
     if (bytes === 0) {
-      // The rest mustn't hold the memory of what was taken before it.
+      // The rest must not keep the memory of the records that were taken.
       if (this.#start > 0) this.#replace(this.#buffer.slice(this.#start, this.#end));
       return undefined;
     }
@@ -72,7 +72,7 @@ export class TlsRecords {
     return records;
   }
 
-  /** Frees the memory; to be called when nothing more is to be taken. */
+  /** Frees the memory. Call it when no more records will be taken. */
   clear(): void {
     this.#replace(nothing);
   }
@@ -83,13 +83,13 @@ export class TlsRecords {
     this.#end = buffer.length;
   }
 
-  /** The length of the record there, if it's here in full; 0 if not. */
+  /** The length of the record at `at` if all of it is there; else 0. */
   #wholeBytesAt(at: number): number {
     const bytes = this.#bytesAt(at);
     return bytes === undefined || at + bytes > this.#end ? 0 : bytes;
   }
 
-  /** The length of the record there, once its head is here. */
+  /** The length of the record at `at`; `undefined` before its head is there. */
   #bytesAt(at: number): number | undefined {
     const kept = this.#end - at;
     if (kept === 0) return undefined;

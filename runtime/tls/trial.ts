@@ -1,6 +1,6 @@
 /**
- * A handshake of the platform's engine with itself, in memory: whether it can use a certificate and its
- * key, it says only then.
+ * Tries a certificate and its key in a handshake of the platform's engine with itself, in memory: only
+ * then does it say whether it can use them.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { createSecureContext } from "node:tls";
 import { TlsEngine, type TlsEngineOwner, type TlsSide } from "./engine.ts";
 import type { TlsIdentity } from "../types.ts";
 
-/** How long it may take; it takes some milliseconds. */
+/** Milliseconds for the handshake, which takes a few. */
 const patienceMs = 10_000;
 
 /**
- * Takes a handshake to its end.
+ * Completes a handshake.
  *
- * @throws {Error} (rejects) when it fails, with what the engine says.
+ * @throws {Error} (rejects) with the engine's message if it fails.
  */
 export async function tryHandshake({ cert, key }: TlsIdentity): Promise<void> {
   const listener = new Half({ context: createSecureContext({ cert, key }) });
@@ -32,14 +32,14 @@ export async function tryHandshake({ cert, key }: TlsIdentity): Promise<void> {
   }
 }
 
-/** One side. */
+/** One side of the handshake. */
 class Half implements TlsEngineOwner {
   other: Half | undefined;
   readonly secured: Promise<void>;
   readonly #engine: TlsEngine;
   #onSecure: () => void = () => {};
   #onFailed: (error: Error) => void = () => {};
-  /** What has come before the engine takes anything; `null` once it does. */
+  /** The bytes that arrived before the engine accepts any; `null` once it does. */
   #early: Uint8Array[] | null = [];
 
   constructor(side: TlsSide) {
@@ -47,7 +47,7 @@ class Half implements TlsEngineOwner {
       this.#onSecure = resolve;
       this.#onFailed = reject;
     });
-    // The other side's failure is the same.
+    // Both sides report the same failure.
     this.secured.catch(() => {});
     this.#engine = new TlsEngine(side, this);
   }
