@@ -1,6 +1,5 @@
 /**
- * Who a test's listener says it is, by TLS: two identities, each its own authority, and one that is past
- * its time.
+ * The TLS identities of tests' listeners: two, each its own authority, and one that has expired.
  *
  * @module
  */

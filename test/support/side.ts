@@ -7,7 +7,7 @@
 import type { Connection, ConnectionHandler, TransportEnd } from "../../runtime/types.ts";
 import { join } from "./bytes.ts";
 
-/** What a test wants done when something arrives. */
+/** A test's callbacks for events of a connection. */
 export interface Reactions {
   secure?(): void;
   data?(chunk: Uint8Array): void;
@@ -33,9 +33,9 @@ export class Side implements ConnectionHandler {
   ended = false;
   why: TransportEnd | null = null;
   cause: Error | undefined;
-  /** What it says when it's asked whether little is expected of the peer. */
+  /** Its answer to the question whether little is expected of the peer. */
   expectsLittle = false;
-  /** How often it was told that something else is held. */
+  /** The number of calls of `onHeld`. */
   helds = 0;
   #inside: string | null = null;
   #closed = false;

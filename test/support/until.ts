@@ -7,7 +7,7 @@
 /** Between two looks passes so many times what a look takes. */
 const COST_TIMES = 5;
 
-/** What has taken long already is looked at so many times until it has taken as long again. */
+/** Conditions that already took long are checked so many times until they have taken as long again. */
 const PAUSES = 50;
 
 const MAX_PAUSE_MS = 200;

@@ -18,7 +18,7 @@ const PATIENCE = { timeout: 180_000 };
 
 const NOTHING_KNOWN = readFacts({ env: () => "", script: () => "" });
 
-/** What the doctor finds out about the server's descriptors where each process may have so many. */
+/** The doctor's finding on the server's descriptors, with a limit for each process. */
 function findingOn(n: number, workers: number, descriptorLimit: number) {
   const facts = { ...NOTHING_KNOWN, descriptorLimit };
   const findings = checkUp({ n, workers, role: "server", runtime: "bun" }, facts, null);
@@ -36,7 +36,7 @@ function leastFine(n: number, workers: number): number {
   return fine;
 }
 
-/** How many connections of one address the server's processes admit, dealt out at random. */
+/** The number of connections of one address that the server's processes admit, dealt out at random. */
 function admitted(n: number, workers: number, descriptorLimit: number, random: Random): number {
   const ofOneProcess = maxConnectionsFor(descriptorLimit);
   const limits = completeLimits({ maxConnections: ofOneProcess * workers }, workers);

@@ -48,7 +48,7 @@ async function withServer(
   }
 }
 
-/** How a run on a server of ours ends that can't take place. */
+/** The error of a run on our server that can't take place. */
 async function failure(
   server: Pick<ServeOptions, "access" | "limits">,
   options: Partial<BotsOptions>,

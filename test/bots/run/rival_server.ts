@@ -9,13 +9,13 @@ import { createServer, type Server, type Socket } from "node:net";
 
 export type Rival = "nats" | "redis";
 
-/** What to do otherwise than a good server. */
+/** Deviations from a good server. */
 export interface RivalScript {
   /** In place of everything else, for the subscriber of that number, from 0. */
   onSubscribe?(socket: Socket, number: number): void;
   /** In place of delivering what the publisher sent. */
   onPublish?(publisher: Socket): void;
-  /** What the subscriber of that number gets in place of one good frame. */
+  /** The bytes that the subscriber of that number gets in place of one good frame. */
   deliver?(socket: Socket, frame: string, number: number, round: number): void;
 }
 
@@ -48,7 +48,7 @@ export class RivalServer {
   readonly #sockets = new Set<Socket>();
   readonly #subscribers: Socket[] = [];
   #rounds = 0;
-  /** What all connections said, in the order in which it came. */
+  /** The bytes of all connections, in the order in which they arrived. */
   said = "";
 
   private constructor(rival: Rival, script: RivalScript) {

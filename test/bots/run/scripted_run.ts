@@ -11,7 +11,7 @@ import type { BotsReport, RoundReport } from "../../../bots/results/report.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import { type Script, ScriptedServer } from "./scripted_server.ts";
 
-/** What a run of a few bots takes. */
+/** The options of a run of a few bots. */
 export const OPTIONS: BotsOptions = {
   n: 4,
   dialect: "janus",
@@ -31,7 +31,7 @@ export const OPTIONS: BotsOptions = {
   isVerbose: false,
 };
 
-/** What a run left behind. */
+/** The results of a run. */
 export interface Outcome {
   readonly report: BotsReport;
   readonly server: ScriptedServer;

@@ -6,7 +6,7 @@
 
 import { createServer, type Server, type Socket } from "node:net";
 
-/** What to do otherwise than a good server. Bots and publishers are counted from 0. */
+/** Deviations from a good server. Bots and publishers are counted from 0. */
 export interface Script {
   /** In place of the greeting, for the connection of that number, the first probe being number 0. */
   onConnect?(socket: Socket, number: number, server: ScriptedServer): void;
@@ -30,7 +30,7 @@ export interface Publish {
 const GREETING =
   '{"timestamp":[1795,435717,985835],"token":"4b8e76c65a5f6b95692134dcdf3b9066"}\x01';
 
-/** What it takes to make a frame of a message: a new timestamp, unless one is given. */
+/** The parts of a message's frame: a new timestamp, unless one is given. */
 export function stamp(message: string, micros = nextMicros()): string {
   const seconds = Math.floor(micros / 1e6);
   const ts = [Math.floor(seconds / 1e6), seconds % 1e6, micros % 1e6];
@@ -54,9 +54,9 @@ export class ScriptedServer {
   #connections = 0;
   #subscriptions = 0;
   #publishes = 0;
-  /** What each connection said, in the order of connecting. */
+  /** The bytes of each connection, in the order of connecting. */
   readonly said: string[] = [];
-  /** Whether each connection has ended its sending, in the order of connecting. */
+  /** True for each connection that has ended its sending, in the order of connecting. */
   readonly ended: boolean[] = [];
 
   private constructor(script: Script) {

@@ -20,7 +20,7 @@ import { quiet, until } from "../until.ts";
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
 
-/** What a server tells of itself. */
+/** A server's own counts. */
 export interface ServerState {
   readonly counters: Counters;
   readonly heldBytes: number;
@@ -31,7 +31,7 @@ export interface ServerState {
   readonly topicCount: number;
 }
 
-/** How a bed differs. */
+/** The options of a bed. */
 export interface BedOptions {
   /** Descriptors that the server's process may have. */
   readonly descriptors?: number;
@@ -39,7 +39,7 @@ export interface BedOptions {
   readonly topic?: string;
   /** The address from which the bystanders come; 127.0.0.1 unless given. */
   readonly from?: string;
-  /** Where the server listens; on 127.0.0.1 unless given. */
+  /** The server's address, 127.0.0.1 by default. */
   readonly host?: string;
 }
 
@@ -72,7 +72,7 @@ export class AttackBed implements Target {
     return new AttackBed(process, hostname, Number(await process.line()));
   }
 
-  /** What the server has logged. */
+  /** The server's log. */
   get log(): string {
     return this.#process.errors;
   }
@@ -119,8 +119,8 @@ export class AttackBed implements Target {
   /**
    * Attacks from a process of its own.
    *
-   * @param mode What `attacker.ts` calls it.
-   * @returns How many bytes it sent.
+   * @param mode The attack's name in `attacker.ts`.
+   * @returns the number of bytes that it sent.
    */
   async attack(mode: string, clients: number, ms: number): Promise<number> {
     const script = new URL("attacker.ts", import.meta.url).pathname;

@@ -11,7 +11,7 @@ const [host = "", port = "", mode = "", count = "", ms = ""] = process.argv.slic
 const LARGE = "x".repeat(60_000);
 const ESCAPED = Array.from({ length: 2_000 }, (_, i) => `"\\u0061${i}":1`).join(",");
 
-/** What a client sends over and over. */
+/** The bytes that a client sends again and again. */
 const FLOODS: Readonly<Record<string, string>> = {
   "large messages": `PUBLISH\0{"topic":"nobody","data":"${LARGE}"}\0`.repeat(4),
   "tiny messages": 'PUBLISH\0{"topic":"a"}\0'.repeat(10_000),

@@ -8,7 +8,7 @@ import {
 } from "../clients/janus_client.ts";
 import { until } from "../until.ts";
 
-/** How often a bystander says something. */
+/** Milliseconds between two messages of a bystander. */
 const INTERVAL_MS = 10;
 
 /**

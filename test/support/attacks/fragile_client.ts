@@ -10,7 +10,7 @@ import { GREETING, type Target } from "../clients/janus_client.ts";
 const MARKER = "<regular-socket/>\0";
 const MESSAGE = /^\{"timestamp":\[\d+,\d+,\d+\],"topic":/;
 
-/** How long it waits before it comes back. */
+/** Milliseconds before it comes back. */
 const RETRY_MS = 50;
 
 /**
@@ -21,14 +21,14 @@ const RETRY_MS = 50;
 export class FragileClient {
   readonly #target: Target;
   readonly #topic: string;
-  /** What it crashed on. */
+  /** The frame on which it crashed. */
   crash: string | undefined;
   /** The messages that came, over all connections. */
   readonly messages: string[] = [];
-  /** How often it was connected, and was subscribed. */
+  /** The numbers of connections and of subscriptions. */
   connections = 0;
   subscriptions = 0;
-  /** How often the connection was ended by the server with FIN, and in any other way. */
+  /** The numbers of connections that the server ended by FIN, and in any other way. */
   closes = 0;
   resets = 0;
   #socket!: Socket;

@@ -7,7 +7,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { JanusClient, message, publishForReceipt } from "../clients/janus_client.ts";
 
-/** What the process tells. */
+/** A message from the process. */
 export interface FloodState {
   /** Receipts that came, and greetings. */
   readonly frames: number;

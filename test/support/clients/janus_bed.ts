@@ -24,7 +24,7 @@ export class JanusBed implements Target {
   readonly port: number;
   readonly server: Server;
   readonly ended: SessionEnd[];
-  /** Who was slowed, and to how many messages a second. */
+  /** The slowed clients, each with its messages a second. */
   readonly throttled: string[];
   readonly #clients: JanusClient[] = [];
 

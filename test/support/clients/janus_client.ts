@@ -8,13 +8,13 @@ import { connect, type Socket } from "node:net";
 import { join } from "../bytes.ts";
 import { until } from "../until.ts";
 
-/** Where a test's server listens. */
+/** The address of a test's server. */
 export interface Target {
   readonly hostname: string;
   readonly port: number;
 }
 
-/** How one client differs. */
+/** The options of one client. */
 export interface ClientOptions {
   /** Never reads, not even the greeting, until {@linkcode JanusClient.resume}. */
   readonly deaf?: boolean;
@@ -26,10 +26,10 @@ export interface ClientOptions {
   readonly from?: string;
 }
 
-/** How a connection ended, as the client sees it: by FIN, or by RST or another failure. */
+/** The end of a connection as the client sees it: FIN, RST or another failure. */
 export type ClientEnd = "fin" | "reset";
 
-/** What the server's greeting looks like, with the token as its only group. */
+/** Matches the server's greeting; its only group is the token. */
 export const GREETING = /^\{"timestamp":\[\d+,\d+,\d+\],"token":"([0-9a-f]{32})"\}$/;
 
 const TERMINATOR = 1;
@@ -46,7 +46,7 @@ export class JanusClient {
   byteCount = 0;
   /** Frames that arrived. */
   frameCount = 0;
-  /** How the server ended it; `null` while it hasn't. */
+  /** The end of the connection; `null` before it. */
   ended: ClientEnd | null = null;
   #partial: Uint8Array[] = [];
   isConnected = false;
@@ -95,7 +95,7 @@ export class JanusClient {
     return client;
   }
 
-  /** What came behind the last terminator. */
+  /** The bytes after the last terminator. */
   get partialFrame(): Uint8Array {
     return join(this.#partial);
   }
@@ -285,7 +285,7 @@ export function unstamp(frame: string): { micros: number; rest: string } {
   };
 }
 
-/** What a subscriber is to get for MESSAGE, with `TS` for the timestamp. */
+/** The frame that a subscriber must get for MESSAGE, with `TS` for the timestamp. */
 export function delivered(message: string): string {
   return `{"timestamp":TS,${message.slice(1)}`;
 }
@@ -296,7 +296,7 @@ export function errorOf(frame: string | undefined): { code: string; message: str
   return error;
 }
 
-/** What a receipt says became of a message. */
+/** The counts of a receipt. */
 export interface ReceiptCounts {
   readonly matched: number;
   readonly written: number;

@@ -34,7 +34,7 @@ interface Listening {
 
 /** Clients that work all the time, until {@linkcode RollTraffic.stop}. */
 export class RollTraffic {
-  /** What shouldn't have happened. */
+  /** The faults that were found. */
   readonly faults: string[] = [];
   /** Connections that a worker ended, with its farewell. */
   farewells = 0;

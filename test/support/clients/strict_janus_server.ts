@@ -12,7 +12,7 @@ const MARKER = "<regular-socket/>\0";
 /** The members that a published message must have had, in that order and no others. */
 const MEMBERS = ["topic", "event", "message_id", "data"];
 
-/** What to do otherwise. */
+/** Deviations from the usual behaviour. */
 export interface StrictScript {
   /** The token in each greeting, as JSON text; by default a list of codes, as Janus's encoder gave it. */
   readonly token?: string;
@@ -34,7 +34,7 @@ export class StrictJanusServer {
   readonly #subscribers = new Map<Socket, string>();
   #subscriptions = 0;
   #microseconds = 0;
-  /** What it hung up on, in order. */
+  /** The frames on which it hung up, in order. */
   readonly hungUpOn: string[] = [];
   /** Every frame that it took, in order, without marker and terminator. */
   readonly frames: string[] = [];

@@ -13,7 +13,7 @@ export class TlsClient {
   readonly #socket: TLSSocket;
   #text = "";
   #isSecure = false;
-  /** Why it isn't connected. */
+  /** The reason why it isn't connected. */
   failure: string | undefined;
   isClosed = false;
 
@@ -29,7 +29,7 @@ export class TlsClient {
   /**
    * Connects, and waits for the greeting; or for the failure.
    *
-   * @param opening What it says as soon as it may.
+   * @param opening The first bytes that it sends.
    */
   static async dial(port: number, identity: TlsIdentity, opening = ""): Promise<TlsClient> {
     const client = new TlsClient(port, identity);

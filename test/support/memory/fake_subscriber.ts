@@ -14,9 +14,9 @@ const decoder = new TextDecoder();
 export class FakeSubscriber implements Subscriber {
   /** The messages' `n`, in the order in which they came. */
   readonly numbers: number[] = [];
-  /** How many chunks came. */
+  /** The number of received chunks. */
   chunkCount = 0;
-  /** What {@linkcode deliver} answers. */
+  /** The answer of {@linkcode deliver}. */
   pace: Pace = "keeps_up";
   gate: Gate | undefined;
   pendingBytes = 0;

@@ -15,7 +15,7 @@ import type { DialOptions, MemoryPeer } from "./memory_peer.ts";
 import { MemoryProcess } from "./memory_process.ts";
 import { type MemoryOptions, MemoryRuntime } from "./memory_runtime.ts";
 
-/** Where the clock stands when the test begins: not at 0, which could pass for "never". */
+/** The clock's value when the test begins: not 0, which could pass for "never". */
 const START_MS = 1_000_000;
 
 /** A server, its loop and its clock, all in the hands of a test. */
@@ -112,7 +112,7 @@ export class MemoryBed {
     return bed;
   }
 
-  /** Whether the process of one of several servers stands still. */
+  /** True if the process of one of several servers stands still. */
   get hangs(): boolean {
     return this.#process?.hangs ?? false;
   }

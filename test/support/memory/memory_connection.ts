@@ -12,10 +12,10 @@ import type {
 } from "../../../runtime/types.ts";
 import type { End, Loop, Pipe } from "./memory_pipe.ts";
 
-/** How much one `onData` brings. */
+/** The most bytes of one `onData`. */
 const readBytes = 64 * 1024;
 
-/** What a connection needs of its runtime. */
+/** The parts of the runtime that a connection uses. */
 export interface Network extends Loop {
   /** Writes are answered `false` and drained in the next turn, even when there was room. */
   readonly answersLate: boolean;
@@ -34,7 +34,7 @@ export interface Owner {
 export class MemoryConnection implements Connection, End {
   readonly remoteAddress: string;
   readonly remotePort: number;
-  /** How many connections were made before it. */
+  /** The number of connections that were made before it. */
   readonly number: number;
   /** Calls of `write` that had something to send and could. */
   writeCount = 0;
@@ -45,13 +45,13 @@ export class MemoryConnection implements Connection, End {
   readonly #outbox: Pipe;
   #handler!: ConnectionHandler;
   #state: "open" | "closing" | "gone" = "open";
-  /** What is still to be sent of the chunk in flight; empty where only the answer is late. */
+  /** The unsent rest of the chunk in flight; empty if only the answer is late. */
   #rest: Uint8Array | null = null;
   #isPaused = false;
-  /** What the peer had sent when it aborted the connection while it was paused. */
+  /** The bytes that the peer had sent when it aborted the connection while reading was paused. */
   #held: Uint8Array | null = null;
   #peerEnded = false;
-  /** How it ended, until the handler knows. */
+  /** The connection's end, until the handler is told. */
   #end: { why: TransportEnd; cause?: Error } | null = null;
 
   constructor(

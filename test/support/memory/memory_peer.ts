@@ -9,9 +9,9 @@ import type { End, Loop, Pipe } from "./memory_pipe.ts";
 import { join } from "../bytes.ts";
 import type { RawPeer } from "../clients/raw_peer.ts";
 
-/** How one peer differs. */
+/** The options of one peer. */
 export interface DialOptions {
-  /** What fits between the server's writes and the peer's reads; the runtime's unless given. */
+  /** The bytes that fit between the server's writes and the peer's reads; the runtime's by default. */
   readonly bufferBytes?: number;
   /** Its IP address; the listener's own unless given. */
   readonly from?: string;
@@ -31,11 +31,11 @@ export class MemoryPeer implements RawPeer, End {
   readonly #outbox: Pipe;
   readonly #forgets: boolean;
   readonly #chunks: Uint8Array[] = [];
-  /** What was sent and found no room yet. */
+  /** The sent bytes that have found no room yet. */
   #unsent: Uint8Array[] = [];
   #flows = true;
   #sendsEnd = false;
-  /** How many bytes arrived. */
+  /** The number of received bytes. */
   byteCount = 0;
   ended = false;
   failed = false;
@@ -56,7 +56,7 @@ export class MemoryPeer implements RawPeer, End {
     outbox.writer = this;
   }
 
-  /** How many writes the server made to this peer. */
+  /** The number of writes that the server made to this peer. */
   get writeCount(): number {
     return this.connection.writeCount;
   }
@@ -76,7 +76,7 @@ export class MemoryPeer implements RawPeer, End {
     return new TextDecoder().decode(this.received);
   }
 
-  /** What fits between the server's writes and this peer's reads; may be changed at any time. */
+  /** The bytes that fit between the server's writes and this peer's reads; may be changed at any time. */
   get bufferBytes(): number {
     return this.#inbox.capacity;
   }
@@ -85,12 +85,12 @@ export class MemoryPeer implements RawPeer, End {
     this.#inbox.capacity = bytes;
   }
 
-  /** What the server has written and the peer has not read. */
+  /** The bytes that the server has written and the peer has not read. */
   get waitingBytes(): number {
     return this.#inbox.size;
   }
 
-  /** What this peer has sent and the server hasn't read. */
+  /** The bytes that this peer has sent and the server hasn't read. */
   get unreadBytes(): number {
     return this.#outbox.size + this.#unsent.reduce((sum, { length }) => sum + length, 0);
   }

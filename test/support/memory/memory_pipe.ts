@@ -10,13 +10,13 @@ export interface End {
   poll(): void;
 }
 
-/** What ends need of the loop that they live in. */
+/** The parts of the loop that both ends use. */
 export interface Loop {
   /** Polls `end` in the next turn; once, however often it is said. */
   mark(end: End): void;
 }
 
-/** What the kernel holds between one end's writes and the other's reads. */
+/** The bytes that the kernel holds between one end's writes and the other's reads. */
 export class Pipe {
   readonly #loop: Loop;
   readonly #chunks: Uint8Array[] = [];

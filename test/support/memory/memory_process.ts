@@ -36,7 +36,7 @@ export class MemoryProcess implements Runtime {
     this.writesPerTurn = net.writesPerTurn;
   }
 
-  /** Whether it's stopped. */
+  /** True if it is stopped. */
   get hangs(): boolean {
     return this.#hangs;
   }

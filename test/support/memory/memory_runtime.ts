@@ -27,11 +27,11 @@ import { MemoryConnection, type Network } from "./memory_connection.ts";
 import { type DialOptions, MemoryPeer } from "./memory_peer.ts";
 import { type End, Pipe } from "./memory_pipe.ts";
 
-/** How a runtime in memory behaves. */
+/** The behaviour of a runtime in memory. */
 export interface MemoryOptions {
   /** See {@linkcode Runtime.writesPerTurn}; 16 unless given. */
   readonly writesPerTurn?: number;
-  /** What fits between a write and the peer's read, each way; 64 KiB unless given. */
+  /** The bytes that fit between a write and the peer's read, each way; 64 KiB by default. */
   readonly bufferBytes?: number;
   /**
    * Whether a write that was taken whole says so at once, as on Bun, or answers `false` and drains
@@ -63,11 +63,11 @@ export class MemoryRuntime implements Runtime, Network {
   readonly version = "1.0.0";
   readonly writesPerTurn: number;
   readonly answersLate: boolean;
-  /** Where a test may listen if it doesn't care. */
+  /** An address for tests to which any will do. */
   readonly anywhere: ListenOptions = { transport: "tcp", hostname: "127.0.0.1", port: 0 };
-  /** What the process has, as far as the server can tell. */
+  /** The resident bytes that the server sees. */
   residentBytes = 0;
-  /** What happens when the server has memory given back. */
+  /** Called when the server gives memory back. */
   onGiveBack: () => void = () => {};
   /** Turns so far. */
   turnCount = 0;
@@ -251,7 +251,10 @@ export class MemoryRuntime implements Runtime, Network {
     return new MemoryConnection(this, this.#connections++, address, inbox, outbox);
   }
 
-  /** Who connects to an address: the same, from a port that the system chooses. */
+  /**
+   * The address that a connection to an address comes from: the same, with a port that the system
+   * chooses.
+   */
   #caller(address: Address, from?: string): Address {
     if (address.transport === "unix") return address;
     const hostname = from ?? address.hostname;

@@ -3,11 +3,11 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 
 /** Stands between a Unix socket and those who dial it, and cuts their connections. */
 export class CuttingProxy {
-  /** How many connections it has cut. */
+  /** The number of connections that it has cut. */
   cuts = 0;
   readonly #server: Server;
   readonly #pairs = new Set<readonly Socket[]>();
-  /** Whether connections are let through at all. */
+  /** False to refuse all connections. */
   isOpen = true;
 
   private constructor(path: string, nextCut: () => number) {
@@ -28,7 +28,7 @@ export class CuttingProxy {
   /**
    * Takes the place of a socket.
    *
-   * @param nextCut How many bytes the next connection carries, both ways together, before it's cut.
+   * @param nextCut The bytes that the next connection carries, both ways together, before it is cut.
    */
   static async inFrontOf(path: string, nextCut: () => number): Promise<CuttingProxy> {
     renameSync(path, `${path}.real`);

@@ -8,7 +8,7 @@ import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { Fixture } from "../processes/fixture.ts";
 
-/** Why there can't be another network here; `false` where there can. */
+/** The reason why no other network can be made here; `false` if one can. */
 export function whyNoFarHost(): string | false {
   if (process.platform !== "linux") return "network namespaces are Linux's";
   const { status, error } = spawnSync("unshare", ["--net", "ip", "link", "add", "type", "veth"]);

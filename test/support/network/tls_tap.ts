@@ -10,12 +10,12 @@ import { join } from "../bytes.ts";
 
 /** Passes one connection on. */
 export class TlsTap {
-  /** Where the client has to connect. */
+  /** The address that the client must connect to. */
   readonly port: number;
   readonly #server: Server;
   readonly #chunks: Uint8Array[] = [];
   #toServer: Socket | undefined;
-  /** Whether the server is told that the client's connection has ended. */
+  /** True if the server is told that the client's connection has ended. */
   passesEnd = true;
 
   private constructor(server: Server, address: Address) {
@@ -64,7 +64,7 @@ export class TlsTap {
   }
 }
 
-/** What a record is about. */
+/** The type of a record. */
 export const ALERT = 21;
 export const HANDSHAKE = 22;
 export const APPLICATION_DATA = 23;

@@ -24,21 +24,21 @@ import { delimiter, dirname, join } from "node:path";
 import process from "node:process";
 import { findProgram, PROJECT_ROOT, type RuntimeName } from "../../../cli/program.ts";
 
-/** What the README says installs the packages. */
+/** The README's ways to install the packages. */
 export type Installer = "npm" | RuntimeName;
 
-/** How long an installation may take before it's made by hand. */
+/** Milliseconds for an installation, after which it is made by hand. */
 const INSTALL_PATIENCE_MS = 60_000;
 
 const MODULES = join(PROJECT_ROOT, "node_modules");
 
 /** The files of this checkout as they are, in a folder of its own, and nothing else. */
 export class Checkout {
-  /** Where it is. */
+  /** The checkout's folder. */
   readonly folder: string;
-  /** What its user has: a home, and on the PATH what they installed the packages with. */
+  /** The user's environment: a home, and on the PATH the program that installed the packages. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Whether the installer could do its work; it needs the registry, or a full cache. */
+  /** True if the installer succeeded. It needs the registry, or a full cache. */
   readonly isInstalled: boolean;
   readonly #scratch: string;
 

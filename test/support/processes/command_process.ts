@@ -9,7 +9,7 @@ import process from "node:process";
 import { PROJECT_ROOT } from "../../../cli/program.ts";
 import { runCommand } from "./fixture.ts";
 
-/** How a command ended. */
+/** The end of a command. */
 export interface Ended {
   readonly status: number | null;
   readonly stdout: string;
@@ -43,7 +43,7 @@ export class CommandProcess {
     if (isRunning(this.pid)) this.signal("SIGTERM");
   }
 
-  /** What it has said so far. */
+  /** Its output so far. */
   get stdout(): string {
     return this.#stdout;
   }
@@ -57,9 +57,9 @@ export class CommandProcess {
   }
 }
 
-/** How to start a command, other than usual. */
+/** Options for an unusual start of a command. */
 export interface StartOptions {
-  /** What it gets beside this process's environment. */
+  /** Variables that it gets besides this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** In a process group of its own, as a shell starts it. */
   readonly detached?: boolean;
@@ -86,13 +86,13 @@ export function startCommand(
   );
 }
 
-/** Whether a process of that number runs: it may have ended without anybody asking for its status. */
+/** True if a process with that ID runs. It may have ended without its status having been read. */
 export function isRunning(pid: number): boolean {
   const { stdout } = spawnSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" });
   return /^[^Z\s]/.test(stdout.trim());
 }
 
-/** Whether there is a process of that number. */
+/** True if there is a process with that ID. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

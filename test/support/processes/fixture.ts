@@ -28,8 +28,8 @@ export class Fixture {
 
   /**
    * @param script Its path.
-   * @param descriptors How many descriptors it may have; without it, as many as this process.
-   * @param prefix What stands before the command, such as `unshare --net`.
+   * @param descriptors The descriptors that it may have; by default as many as this process.
+   * @param prefix The words before the command, such as `unshare --net`.
    */
   constructor(
     script: string,
@@ -52,12 +52,12 @@ export class Fixture {
     });
   }
 
-  /** What it has written to its standard error. */
+  /** Its standard error so far. */
   get errors(): string {
     return this.#errors;
   }
 
-  /** Whether it has ended, and all it said is read. */
+  /** True if it has ended, and all its output is read. */
   get hasEnded(): boolean {
     return this.#isOver;
   }

@@ -17,7 +17,7 @@ export class Outermost {
   readonly #closed: Promise<number | null>;
   #said = "";
 
-  /** @param line What is typed; `exec` in front has the shell make room for it. */
+  /** @param line The typed command line; `exec` before it lets the shell be replaced. */
   constructor({ folder, env }: Checkout, line: string, cwd: string = folder) {
     this.#child = spawn("sh", ["-c", line], {
       cwd,
@@ -36,7 +36,7 @@ export class Outermost {
     return this.#child.pid!;
   }
 
-  /** What it and those that it started have said, on both outputs. */
+  /** The output of the process and its children, from both streams. */
   get said(): string {
     return this.#said;
   }

@@ -11,7 +11,7 @@ import { directCommand as commandOf } from "../../../tools/harness/server_proces
 import type { Target } from "../clients/janus_client.ts";
 import { until } from "../until.ts";
 
-/** How a command ended. */
+/** The end of a command. */
 export interface Exit {
   readonly status: number | null;
   readonly signal: string | null;
@@ -35,7 +35,7 @@ export class ServerCommand implements Target {
   /**
    * Starts it.
    *
-   * @param command What comes before the server's flags.
+   * @param command The words before the server's flags.
    */
   constructor(command: readonly string[], flags: readonly string[]) {
     const [program, ...args] = [...command, ...flags];

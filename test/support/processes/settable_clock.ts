@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 
 const SOURCE = fileURLToPath(import.meta.resolve("./settable_clock.c"));
 
-/** Why no clock can be set here; false where one can. */
+/** The reason why no clock can be set here; `false` if one can. */
 export const skipSetting = process.platform !== "linux"
   ? "only Linux preloads a library that reads the clock"
   : spawnSync("cc", ["--version"]).status !== 0
@@ -32,7 +32,7 @@ export class SettableClock {
     this.setAhead(0);
   }
 
-  /** What comes before a command that is to run by this clock. */
+  /** The words before a command that make it run by this clock. */
   get prefix(): readonly string[] {
     const folder = this.#folder;
     return ["env", `LD_PRELOAD=${folder}/clock.so`, `SETTABLE_CLOCK=${folder}/ahead`];

@@ -19,7 +19,7 @@ export const TESTED_RUNTIMES: readonly RuntimeName[] = RUNTIME_NAMES.filter((nam
  * For a test that takes long and starts servers of both runtimes, whichever runs it, so that one of them
  * suffices.
  *
- * @returns Why the test is skipped on the other; `false` on this one.
+ * @returns the reason why the test is skipped on the other runtime; `false` on this one.
  */
 export function leftTo(runtime: RuntimeName): string | false {
   return TESTED_RUNTIMES.includes(runtime) ? false : `the tests on ${runtime} try it`;

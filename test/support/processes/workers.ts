@@ -11,7 +11,7 @@ import { ServerProcess } from "../../../tools/harness/server_process.ts";
 import { peersOf } from "../../../tools/soak/checks/peers.ts";
 import type { JanusClient, Target } from "../clients/janus_client.ts";
 
-/** Why tests of workers aren't run here; false where they are. */
+/** The reason why tests of workers don't run here; `false` if they do. */
 export const skipWorkers = process.platform === "linux"
   ? false
   : "processes share a port on Linux only";

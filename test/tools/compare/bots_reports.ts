@@ -1,5 +1,5 @@
 /**
- * What bots report, as tests of the comparison want it.
+ * Reports of bots for tests of the comparison.
  *
  * @module
  */

@@ -22,7 +22,7 @@ export const PATIENCE = { timeout: 240_000 };
 
 /** A comparison that was made. */
 export interface Compared extends Ended {
-  /** What it wrote, by name. */
+  /** The files that it wrote, by name. */
   readonly files: readonly string[];
   readonly report: CompareReport | null;
 }
@@ -101,7 +101,7 @@ export function target(name: string, port: number): string[] {
   return ["--target", `${name}=127.0.0.1:${port}`];
 }
 
-/** What was said of an arm against the first, with the most subscribers. */
+/** The conclusion on an arm against the first, with the most subscribers. */
 export function verdictOn(
   report: CompareReport | null,
   arm: string,

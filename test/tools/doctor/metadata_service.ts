@@ -7,7 +7,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What the real one says of a small instance. */
+/** The real service's answers on a small instance. */
 export const VALUES: Readonly<Record<string, string>> = {
   "instance-type": "t4g.small",
   "placement/availability-zone": "eu-central-1a",

@@ -12,15 +12,15 @@ const TERMINATOR = 1;
 /** One message in so many is meddled with. */
 const ONE_IN = 50;
 
-/** How a server is at fault. */
+/** The faults of a server. */
 interface Meddling {
-  /** What is sent instead of a message now and then. */
+  /** The bytes that are sent in place of a message now and then. */
   readonly meddle?: (message: Uint8Array) => Uint8Array;
   /** Milliseconds by which all that the server sends is late. */
   readonly delayMs?: number;
   /** Nothing that attackers say, or are told, gets through. */
   readonly ignoresAttackers?: boolean;
-  /** What the soak is told of how long a stop took. */
+  /** The milliseconds that a stop took, as the soak is told. */
   readonly stopTakesMs?: number;
 }
 

@@ -29,7 +29,7 @@ function start(
   return startCommand("tools/two_hosts/main.ts", args, { env: { ...programs, ...env } });
 }
 
-/** What a command line asks the run to be. */
+/** Parses a command line into the options of a run. */
 function optionsOf(...args: string[]): TwoHostsOptions {
   const command = parseTwoHosts(args);
   if (command.does !== "run") throw new TypeError(`it wants to ${command.does}`);
@@ -41,7 +41,7 @@ function namespacesOf(pid: number): string[] {
   return stdout.split("\n").filter((line) => line.startsWith(`hotwheels-${pid}-`));
 }
 
-/** Why namespaces can't be made here; false where they can. */
+/** The reason why namespaces can't be made here; `false` if they can. */
 function whyNot(): string | false {
   if (process.platform !== "linux") return "network namespaces need Linux";
   const name = `hotwheels-test-${process.pid}`;

@@ -57,7 +57,7 @@ describe("a ratio", () => {
   });
 });
 
-/** How often each finding comes out of two samples. */
+/** The number of times that each finding comes out of two samples. */
 function findings(
   trials: number,
   draw: (random: Random) => [values: number[], baseline: number[]],
