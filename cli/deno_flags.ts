@@ -1,5 +1,5 @@
 /**
- * How Deno is started where it runs this project, but for permissions, which each process names.
+ * The flags with which Deno runs this project, without the permissions, which each process names.
  *
  * @module
  */

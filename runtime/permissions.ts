@@ -1,6 +1,6 @@
 /**
- * What Deno's sandbox allows this program. Bun has no sandbox, so everything is allowed there. Nothing in
- * this module makes Deno ask its user.
+ * The permissions that Deno's sandbox gives this program. Bun has no sandbox, so everything is allowed
+ * there. Nothing in this module makes Deno ask its user.
  *
  * @module
  */

@@ -15,7 +15,7 @@ export class RefusalError extends Error {
  * The remedy for a refusal, to append to a sentence; empty if there is none to add.
  *
  * @param refusal The server's code, and perhaps its text after it.
- * @param n How many bots the server should have had room for.
+ * @param n The number of bots that the server should have admitted.
  */
 export function remedyFor(refusal: string, n: number): string {
   if (refusal.startsWith("too_many_connections")) {

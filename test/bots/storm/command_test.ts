@@ -12,7 +12,7 @@ function somePort(): number {
   return 20_000 + Math.floor(Math.random() * 10_000);
 }
 
-/** A server on that port, or nothing where somebody else has it. */
+/** Starts a server on that port; nothing if another process has it. */
 async function serverOn(port: number): Promise<ServerCommand | null> {
   const flags = ["--host", "127.0.0.1", "--port", String(port), "--log-level", "error"];
   const server = new ServerCommand(directCommand("bun"), flags);

@@ -1,6 +1,5 @@
 /**
- * A server process under attack, what it tells of itself, and bystanders whom the attack must not
- * disturb.
+ * A server process under attack, its own counts, and bystanders that the attack must not harm.
  *
  * @module
  */

@@ -36,7 +36,7 @@ const TERMINATOR = 1;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** One client. Whoever waits for it waits long: only a test that fails takes that time. */
+/** One client. Waits have long limits: only a test that fails takes that time. */
 export class JanusClient {
   readonly #socket: Socket;
   readonly #counts: boolean;

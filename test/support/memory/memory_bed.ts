@@ -128,7 +128,7 @@ export class MemoryBed {
     this.#process?.kill();
   }
 
-  /** Links the server with whoever listens on the Unix socket. */
+  /** Links the server with the listener on the Unix socket. */
   async link(path: string): Promise<void> {
     const linked = this.server.mesh!.link(path);
     this.net.settle();

@@ -177,7 +177,7 @@ export class MemoryConnection implements Connection, End {
       try {
         this.#handler.onData(chunk);
       } finally {
-        // Whoever keeps the chunk instead of copying it shall notice.
+        // A handler that keeps the chunk instead of copying it must notice.
         chunk.fill(0xee);
       }
     }

@@ -151,7 +151,7 @@ export class MemoryRuntime implements Runtime, Network {
   /**
    * Connects a peer, which is accepted before this returns.
    *
-   * @throws {TransportError} when nobody listens there.
+   * @throws {TransportError} if no listener is there.
    */
   dial(address: Address, options: DialOptions = {}): MemoryPeer {
     const accept = this.#listenerAt(address);

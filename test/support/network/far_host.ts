@@ -28,7 +28,8 @@ export class FarHost {
   readonly #pid: string;
 
   private constructor(process: Fixture, pid: string) {
-    // A block for benchmarks (RFC 2544): nobody's, and four addresses of it for each process id.
+    // A block for benchmarks (RFC 2544) that no real host uses, and four addresses of it for each process
+    // ID.
     const block = (Number(pid) % 32_768) * 4;
     const network = `198.${18 + (block >> 16)}.${(block >> 8) & 255}`;
     this.#process = process;
@@ -57,7 +58,7 @@ export class FarHost {
     if (answer !== "subscribed") throw new Error(answer);
   }
 
-  /** From now on nothing comes through either way, and nobody is told. */
+  /** From now on nothing comes through either way, and neither side is told. */
   cut(): void {
     // A link that is down would be noticed at the near end.
     this.#runFar("ip", "address", "flush", "dev", "far");

@@ -41,7 +41,7 @@ export const ARMS: readonly ArmReport[] = [
   { name: "Bun", dialect: "janus", runtime: "bun", runtime_version: "1.4.5", address: null },
 ];
 
-/** A server that wasn't started, of which nobody knows what it uses. */
+/** A server that wasn't started here, whose usage isn't known. */
 export function runningArm(name: string): ArmReport {
   return { name, dialect: "nats", runtime: null, runtime_version: null, address: "x:4222" };
 }

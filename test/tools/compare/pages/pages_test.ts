@@ -91,7 +91,7 @@ describe("the page", () => {
       colors.filter((one) => !/="(?:none|transparent|var\(--[\w-]+\)|#000)"/.test(one)),
       [],
     );
-    // Black is what clip paths are made of, which nobody sees.
+    // Clip paths are black, but not visible.
     for (const path of occurrences(svgs, /<path[^>]*fill="#000"[^>]*>/g)) {
       assertMatch(svgs, new RegExp(`<clipPath[^>]*>\\s*${path.replace(/[()[\].]/g, "\\$&")}`));
     }
