@@ -76,7 +76,7 @@ export interface Limits {
    * Messages a second that one connection may publish, and {@linkcode PUBLISH_BURST_SECONDS}
    * seconds' worth at once; beyond that it's read no faster, and loses nothing. Absent by default: a
    * number can't tell a flood from a good customer. What a publisher may cost others is bounded instead:
-   * it has the loop for itself only while nobody waits for it (`fair_reader.ts`), and what it has sent
+   * it has the loop for itself only while no client waits for it (`fair_reader.ts`), and what it has sent
    * takes no more memory than a few reads.
    */
   readonly publishRate: number | undefined;

@@ -24,7 +24,7 @@ export interface AcceptGateHost {
   readonly held: HeldConnections | undefined;
   readonly rejections: Rejections;
   readonly displacement: Pick<Displacement, "yieldingCount">;
-  /** How many processes serve, this one among them: each has its links to all others, or is to have them. */
+  /** The number of processes that serve, this one included; each has, or will have, links to all others. */
   readonly processes: number;
   /** The number of connections that this process should be able to hold. */
   readonly maxConnections: number;

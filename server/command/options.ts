@@ -172,7 +172,7 @@ client needs both):
 Of each connection:
   --publish-rate N     messages a second that it may publish, and as many at
                        once; beyond that it's read no faster, and loses nothing
-                       (default: as many as it can while nobody else waits)
+                       (default: as many as it can while no other waits)
 
 Deadlines, such as 800ms, 5s, 5m or 1h:
   --write-deadline TIME

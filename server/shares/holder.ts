@@ -11,16 +11,16 @@ export interface Occupant {
   /** The holder that its places count for, and its slot there; only {@linkcode Holder} writes them. */
   holder: Holder | undefined;
   holderSlot: number;
-  /** Whether the server reads what it says. */
+  /** True while the server reads what the client sends. */
   readonly isHeard: boolean;
-  /** Whether others could miss it: it has published, or is subscribed. */
+  /** True if the client has published, or is subscribed. */
   readonly isActive: boolean;
-  /** How much it does for anybody; the least gives way first. */
+  /** A measure of the client's activity; the least active one gives way first. */
   readonly activity: number;
   /** When it last said something, on the coarse clock. */
   readonly heardMs: number;
   readonly topicCount: number;
-  /** Whether a topic is there because of it alone. */
+  /** True if a topic has no other subscriber. */
   readonly hasTopicOfItsOwn: boolean;
   /** Ends it, and frees its descriptor without waiting for the peer. */
   yieldPlace(code: ErrorCode, detail: string): void;

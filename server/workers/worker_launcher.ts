@@ -28,7 +28,7 @@ export interface SupervisorPlan extends Settings {
 const LEAST_STARTS_AT_ONCE = 4;
 
 /**
- * How many workers may start at once. More would only take each other's time, of which each has so much.
+ * The number of workers that may start at once. More would take each other's time, which is limited.
  *
  * @param processors How many the machine has.
  */
@@ -37,7 +37,7 @@ export function startsAtOnce(processors: number): number {
 }
 
 /**
- * How long a new worker may take to be ready. Others may start with it, on few cores, and more serve.
+ * Milliseconds that a new worker has to be ready. Others may start with it, on few cores, and more serve.
  *
  * @param workers How many the server has.
  */

@@ -12,7 +12,7 @@ import { quiet, until } from "../support/until.ts";
 
 const timeout = 120_000;
 
-/** What the server's process may take. */
+/** The memory that the server's process may take. */
 const CEILING = 300_000_000;
 
 /** Clients that connect at once, so that no backlog overflows. */

@@ -23,7 +23,7 @@ describe("peers whose network is cut", () => {
           await host.subscribe(bed.port, "busy", 9);
           await bed.untilState("they are there", ({ counters }) => counters.subscriptions === 19);
           host.cut();
-          // Nobody tells the server: it finds out by what doesn't come back.
+          // The server gets no sign of it: it finds out because nothing comes back.
           const publisher = await bed.greeted();
           const padding = "p".repeat(60_000);
           for (let sent = 0; sent < 16 * MIB; sent += padding.length) {

@@ -18,7 +18,7 @@ import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
 import { quiet, until } from "../support/until.ts";
 import { skipWorkers, withWorkers, workersOf } from "../support/processes/workers.ts";
 
-/** How long a flood goes on before the server is asked to stop. */
+/** Milliseconds of a flood before the server is asked to stop. */
 const FLOOD_MS = 3_000;
 
 /** Messages of the client that publishes among the flood, one every so many milliseconds. */
@@ -27,7 +27,7 @@ const INTERVAL_MS = 20;
 /** A stop takes 10 s at most; the rest is for a busy machine. */
 const MAX_STOP_MS = 13_000;
 
-/** What a server's processes had of memory at most, together. */
+/** The most memory that a server's processes had together. */
 function peakBytes(server: ServerProcess): number {
   const workers = workersOf(server);
   const files = (workers.length === 0 ? [server.pid] : workers).map((pid) => `/proc/${pid}/status`);

@@ -14,7 +14,7 @@ const skip = process.platform === "linux" ? false : "there is one loopback addre
 const MARKER = "<regular-socket/>\0";
 const FULL = ["--max-connections", "50", "--max-connections-per-ip", "50"];
 
-/** Who comes: clients of today, which wait for the greeting, or of 2009, which speak at once. */
+/** The kind of clients: of today, which wait for the greeting, or of 2009, which send at once. */
 type Kind = "today" | "2009";
 
 /** Takes the places that the bystanders leave. */
@@ -31,7 +31,7 @@ function burst(bed: AttackBed, count: number, kindOf: (i: number) => Kind): Janu
   });
 }
 
-/** What became of a client, in short. */
+/** The outcome for a client, in a word. */
 function fateOf({ ended, frames, partialFrame }: JanusClient): string {
   const [frame] = frames;
   if (frame === undefined) return `${partialFrame.length} bytes, ${ended}`;

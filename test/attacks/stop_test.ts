@@ -6,7 +6,7 @@ import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
 import { quiet } from "../support/until.ts";
 import { skipWorkers } from "../support/processes/workers.ts";
 
-/** What is promised, and what a machine with other things to do may add to it. */
+/** The promised time, and what a busy machine may add to it. */
 const BOUND_MS = 10_000 + 3_000;
 
 const ATTACK_MS = 25_000;

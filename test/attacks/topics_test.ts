@@ -47,7 +47,7 @@ describe("a flood of topics", () => {
           else assertEquals(GREETING.test(flooder.frames[0] ?? ""), true);
         }
         assertEquals(acknowledged() > 0, true);
-        // The bystanders' topic is there, and so is room for whoever wants to hear it.
+        // The bystanders' topic is there, and so is room for further subscribers to it.
         const reader = await bed.greeted();
         reader.send(subscribe("calm"));
         assertEquals(await reader.frame(), "ACK");

@@ -24,7 +24,7 @@ const PROGRAMS: Readonly<Record<Installer, RegExp>> = {
   bun: /^bun /,
 };
 
-/** What takes long is measured once, whatever the packages were installed with. */
+/** Commands that take long are tried with one installer only. */
 const ONCE: Readonly<Record<Installer, RegExp>> = {
   npm: /^deno task(?: -q)? (?:compare|soak|churn)/,
   deno: /^deno task(?: -q)? bench/,

@@ -20,7 +20,7 @@ export interface ShownCommand {
 /** Folders that hold no document of ours. */
 const ELSEWHERE = new Set(["node_modules", "reports", "coverage", ".git"]);
 
-/** What begins a command that stands in a sentence. */
+/** The first word of a command that stands in a sentence. */
 const PROGRAM = /^(?:npm|npx|deno|bun|bunx|node|sh|sudo|ulimit|openssl|git|systemctl) /;
 
 /** All of them, each once, in the order in which they're shown. */
@@ -70,7 +70,7 @@ function linesOf(script: string): string[] {
     .filter((line) => line !== "");
 }
 
-/** What each task says of itself. */
+/** The help text of each task. */
 function helpTexts(): (readonly [string, string])[] {
   const { tasks } = JSON.parse(readFileSync(join(PROJECT_ROOT, "deno.json"), "utf8")) as {
     tasks: Record<string, string>;

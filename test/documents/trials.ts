@@ -1,18 +1,18 @@
 /**
- * How the commands that documents show are tried: as they are written, but with few clients and rounds,
+ * Rules for trying the commands that documents show: as they are written, but with few clients and rounds,
  * on free ports, against servers of the test.
  *
  * @module
  */
 
-/** What a command needs to be tried. */
+/** The servers that a command needs when it is tried. */
 export interface Surroundings {
   /** Ports of servers that run meanwhile on every loopback address: one speaks plain TCP, one TLS. */
   readonly port: number;
   readonly tlsPort: number;
 }
 
-/** How a command is tried. */
+/** The way in which a command is tried. */
 export type Trial =
   /** It ends by itself, with one of these statuses. */
   | { readonly does: "end"; readonly line: string; readonly statuses: readonly number[] }
@@ -119,7 +119,7 @@ const RULES: readonly Rule[] = [
 ];
 
 /**
- * How a command is tried; `null` where no rule knows it.
+ * The way in which a command is tried; `null` if no rule knows it.
  *
  * @param from Which documents show it.
  */

@@ -17,7 +17,7 @@ const INSTALLERS: readonly Installer[] = runtime === "deno" ? ["npm", "deno"] : 
 
 const skip = process.platform === "win32" ? "needs a POSIX shell" : false;
 
-/** What starts a server, by installer. */
+/** The command that starts a server, by installer. */
 const SERVERS: Readonly<Record<Installer, readonly string[]>> = {
   npm: ["npm run serve --", "deno task serve", "bun run server/main.ts"],
   deno: ["npm run serve --", "deno task serve", "deno task -q serve --workers 2"],

@@ -17,7 +17,7 @@ const CERTIFICATES = join(PROJECT_ROOT, "test", "support", "certificates");
 
 describe("a task's files", { skip }, () => {
   let checkout: Checkout;
-  /** Where the user stands: in a folder below the project's. */
+  /** The user's working directory: a folder below the project's. */
   let here: string;
   before(() => {
     checkout = new Checkout("npm");
@@ -55,7 +55,7 @@ describe("a task's files", { skip }, () => {
     }
   }
 
-  /** How many connections a server says that it takes. */
+  /** The number of connections that a server says it takes. */
   function mostOf(server: Outermost): number {
     return Number(/at most (\d+) connections/.exec(server.said)?.[1]);
   }

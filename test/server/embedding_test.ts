@@ -90,7 +90,7 @@ describe("an embedded server", () => {
     await until("one is told", () => clients.some(({ ended }) => ended !== null));
     const left = clients.find(({ ended }) => ended === null);
     assert(left !== undefined);
-    // It's served as ever, and the server waits for nobody once it's gone.
+    // It is served as ever, and once it is gone the server waits for no client.
     await left.subscribe("t");
     left.close();
     await closed;

@@ -13,7 +13,7 @@ import { quiet, until } from "../../support/until.ts";
 const MARKER = "<regular-socket/>\0";
 const TOLD = /^\{"timestamp":\[\d+,\d+,\d+\],"error":\{"code":"too_many_connections",.*\}\}.$/s;
 
-/** What keeps 32 descriptors for those it refuses, of a process that has as many more as asked. */
+/** A gate that keeps 32 descriptors for refusals, in a process that has so many more. */
 async function gateOf(places: number) {
   const net = new MemoryRuntime({ turns: "manual", answers: "late" });
   const clock = new CoarseClock(1_000);

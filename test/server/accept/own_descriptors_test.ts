@@ -13,7 +13,7 @@ import { skipWorkers, workersOf } from "../../support/processes/workers.ts";
 /** Elsewhere nothing shows another process's descriptors. */
 const skip = process.platform === "linux" ? false : "only Linux shows them";
 
-/** How many descriptors a process has. */
+/** The number of descriptors that a process has open. */
 function descriptorsOf(pid: number): number {
   const { stdout } = spawnSync("ls", [`/proc/${pid}/fd`], { encoding: "utf8" });
   return stdout.trim().split(/\s+/).length;

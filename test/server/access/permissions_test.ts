@@ -16,10 +16,10 @@ const timeout = 120_000;
 /** Processes share a port on Linux only. */
 const skip = process.platform === "linux" ? false : "one process serves here";
 
-/** What the shell tells a command that may not look itself. */
+/** The variables with facts that a sandboxed command can't find out itself. */
 const FACTS = { HOTWHEELS_NOFILE: "5000", HOTWHEELS_FACTS: "somaxconn=7" };
 
-/** Where caches may be. */
+/** The variables that name the caches' folders. */
 const CACHES = { DENO_DIR: "/tmp/hotwheels-no-cache", XDG_CACHE_HOME: "/tmp/hotwheels-no-cache" };
 
 function taskOf(name: "serve" | "bots"): string {
@@ -29,7 +29,7 @@ function taskOf(name: "serve" | "bots"): string {
   return tasks[name];
 }
 
-/** What Deno is run with by a task, the script last. */
+/** Deno's arguments in a task, the script last. */
 function denoArguments(task: "serve" | "bots"): string[] {
   return / (run .*)$/.exec(taskOf(task))?.[1]?.split(" ") ?? [];
 }
@@ -86,7 +86,7 @@ async function withServer<T>(
   }
 }
 
-/** What works of all that the server's task is for, with so many workers. */
+/** The features of the server's task that work, with so many workers. */
 function serverAbilities(
   words: readonly string[],
   workers: number,
@@ -115,7 +115,7 @@ function passedOn(child: number | undefined): Record<string, boolean> {
   );
 }
 
-/** What works of all that the bots' task is for. */
+/** The features of the bots' task that work. */
 async function botsAbilities(
   words: readonly string[],
   port: number,
@@ -165,7 +165,7 @@ function taskWith(script: string): string[] {
   return taskOf("serve").replace("server/main.ts", script).split(" ");
 }
 
-/** What came of what the intruder tried in a server's process. */
+/** The outcomes of the intruder's attempts in a server's process. */
 async function intrusion(
   [program = "", ...args]: readonly string[],
 ): Promise<Readonly<Record<string, string>>> {

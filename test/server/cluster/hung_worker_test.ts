@@ -42,7 +42,7 @@ function pidsOf({ stdout }: ServerCommand): number[] {
   return workersOf({ pid: Number(/ pid (\d+)/.exec(stdout)?.[1]) });
 }
 
-/** What stands in the place of `data`, of the messages that a client has received, in order. */
+/** The `data` members of the messages that a client has received, in order. */
 function dataOf({ frames }: JanusClient): unknown[] {
   return frames.map((frame) => (JSON.parse(frame) as { data: { n: unknown } }).data.n);
 }

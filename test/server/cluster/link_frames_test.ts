@@ -24,7 +24,7 @@ interface Forwarded {
   readonly wantsReceipt: boolean;
 }
 
-/** What a decoder makes of bytes that come in pieces, each in memory that is used again. */
+/** The frames that a decoder makes of bytes in pieces, each in memory that is used again. */
 function decoded(pieces: Iterable<Uint8Array>, pool = new BufferPool(MIB)): Forwarded[] {
   const forwarded: Forwarded[] = [];
   const sink: LinkFrames = {

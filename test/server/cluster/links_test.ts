@@ -24,7 +24,7 @@ import { quiet, until } from "../../support/until.ts";
 /** Two servers in this process that are linked through proxies, as two workers are without. */
 class LinkedServers {
   readonly servers: readonly Server[];
-  /** What they say of each other. */
+  /** The states of their links that they report. */
   readonly unreachable: readonly UnreachableProcess[];
   targets: readonly Target[] = [];
   proxies: readonly CuttingProxy[] = [];

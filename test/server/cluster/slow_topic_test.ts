@@ -24,7 +24,7 @@ const SLOW_BYTES_PER_MS = 2_000;
 /** More than it takes while the test lasts, the kernel's buffers and what the server lets wait. */
 const FLOOD_BYTES = 40_000_000;
 
-/** How long round trips are made for, one after another, and how many there must be: there are a thousand. */
+/** Milliseconds of round trips, one after another, and the least number of them; usually there are a thousand. */
 const LASTS_MS = 3_000;
 const LEAST_ROUND_TRIPS = 200;
 

@@ -67,7 +67,7 @@ for (const runtime of TESTED_RUNTIMES) {
         const survivors = senders.filter((sender) => sender.frames.length > 0);
         const kept = readers.filter((reader) => reader.frames.length > 0);
         assertNotEquals(survivors.length, 0);
-        assert(kept.length < readers.length, "nobody was on the worker that was killed");
+        assert(kept.length < readers.length, "no client was on the worker that was killed");
         for (const sender of survivors) {
           const { matched, written, queued, evicted } = receiptOf(await sender.frame());
           assertEquals([matched, written + queued, evicted], [kept.length, kept.length, 0]);

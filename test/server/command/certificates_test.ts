@@ -70,7 +70,7 @@ function flagsOf({ cert, key }: Files): string[] {
   return ["--tls-cert", cert, "--tls-key", key];
 }
 
-/** Whether somebody can make a connection. */
+/** True if a client can connect. */
 async function handshakes(port: number, { cert }: Files): Promise<boolean> {
   const identity = { cert: readFileSync(cert, "utf8"), key: "" };
   const client = await TlsClient.dial(port, identity);
@@ -122,7 +122,7 @@ class Bed {
     return countOf(server.stderr, good) > before[0]! ? "renewed" : "refused";
   }
 
-  /** Whether many who connect, to whichever worker, all meet that identity. */
+  /** True if many clients, on all workers, meet that identity. */
   async meets(identity: TlsIdentity): Promise<boolean> {
     const clients = await Promise.all(
       Array.from({ length: 12 }, () => TlsClient.dial(this.server.port, identity)),

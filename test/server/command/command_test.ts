@@ -60,7 +60,7 @@ const BAD_LINES: readonly (readonly [string, string])[] = [
   ["--workers none", '"none"'],
 ];
 
-/** What makes a command one that may not listen on port 1, where there is such a thing. */
+/** The prefix that takes away a command's right to listen on port 1, if there is one. */
 const withoutRights = process.getuid?.() !== 0
   ? []
   : spawnSync("setpriv", ["--version"]).status === 0

@@ -40,7 +40,7 @@ async function withFolder(test: (folder: string) => Promise<void>): Promise<void
   }
 }
 
-/** Whether a client may publish with a key to those who subscribed to `t`. */
+/** True if a client may publish to `t` with a key. */
 async function mayPublish(server: ServerCommand, key: string, reader: JanusClient) {
   const client = await JanusClient.greeted(server);
   try {

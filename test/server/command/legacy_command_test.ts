@@ -19,13 +19,13 @@ const timeout = 60_000;
 const MARKER = "<regular-socket/>\0";
 const KIB = 1024;
 
-/** What a server is asked, told and closed by soon. */
+/** Deadlines so short that the test needs no long waits. */
 const IMPATIENT = ["--ping-after", "600ms", "--idle-timeout", "600ms"];
 
 /** Longer than an impatient server bears a client of today: that is told and closed meanwhile. */
 const LONG_MS = 3_000;
 
-/** What no client of 2009 does. */
+/** Frames that no client of 2009 sends. */
 const DEEDS = [
   "PONG\0",
   authenticate("key"),

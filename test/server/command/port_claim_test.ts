@@ -12,7 +12,7 @@ import { skipWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const timeout = 60_000;
 
-/** A port that nobody listens on, nor will by chance. */
+/** A port on which no process listens, nor will by chance. */
 async function freePort(): Promise<number> {
   const runtime = await detectRuntime();
   for (;;) {
@@ -26,7 +26,7 @@ async function freePort(): Promise<number> {
       await listener.close();
       return (listener.address as Extract<Address, { transport: "tcp" }>).port;
     } catch {
-      // Somebody has it.
+      // Another process has it.
     }
   }
 }
@@ -104,7 +104,7 @@ for (const runtime of TESTED_RUNTIMES) {
           try {
             process.kill(worker, "SIGKILL");
           } catch {
-            // It has noticed that nobody leads it.
+            // It has noticed that its supervisor is gone.
           }
         }
         await client.dispose();

@@ -9,7 +9,7 @@ const PATIENCE = { timeout: 60_000 };
 
 const root = fileURLToPath(import.meta.resolve("../../../"));
 
-/** What the server says on standard error until it listens, on a machine with these limits. */
+/** The server's standard error until it listens, on a machine with these limits. */
 function said(limits: Record<string, string>, ...flags: string[]): Promise<string> {
   const [program, ...before] = runCommand;
   const unstable = "deno" in process.versions ? ["--unstable-net"] : [];

@@ -27,7 +27,7 @@ async function openssl(args: readonly string[]): Promise<string> {
   return said;
 }
 
-/** What a client of OpenSSL's says to the flags that follow. */
+/** The output of OpenSSL's client with these flags. */
 const HANDSHAKES: readonly (readonly [RegExp, ...string[]])[] = [
   [/Cipher is TLS_AES_256_GCM_SHA384\n/, "-tls1_3"],
   [/Cipher is ECDHE-ECDSA-AES256-GCM-SHA384\n/, "-tls1_2"],

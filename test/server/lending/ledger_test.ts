@@ -83,7 +83,7 @@ describe("the ledger of places", () => {
       const applicants = Array.from({ length: 60 }, () => first!.apply("connections"));
       office.pass(2_000);
       const admitted = applicants.filter(({ outcome }) => outcome === "admitted").length;
-      // What the other has of its own nobody can take from it.
+      // No worker can take what the other has of its own.
       assertEquals(admitted, most - 10);
       assertEquals(office.refused.length, 30);
       second!.isHanging = false;

@@ -13,7 +13,7 @@ const OWN_RUNTIME = TESTED_RUNTIMES[0]!;
 
 const timeout = 60_000;
 
-/** How a shell may leave a command with nowhere to write. */
+/** Redirections by which a shell leaves a command without a place to write. */
 const OUTPUTS = ["> /dev/full", "2> /dev/full", "> /dev/full 2>&1", ">&- 2>&-"];
 
 /** The TCP port on which a process listens, if it does. */

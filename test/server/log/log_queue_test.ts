@@ -78,7 +78,7 @@ describe("what waits for the log's reader", () => {
 });
 
 /**
- * A shell line that runs a command whose standard error is a pipe which is full, and which nobody
+ * A shell line that runs a command whose standard error is a pipe which is full, and which no process
  * reads; its standard output is ours.
  */
 const UNREAD = `exec 3>&1; { head -c 65536 /dev/zero >&2; exec "$@" >&3; } 2>&1 | exec sleep 60`;

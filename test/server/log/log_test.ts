@@ -8,7 +8,7 @@ import { logEvents, MAX_LINES_PER_SECOND } from "../../../server/log/log.ts";
 import type { SessionEnd } from "../../../server/session/session_end.ts";
 import { until } from "../../support/until.ts";
 
-/** What is logged. */
+/** The lines that are logged. */
 async function recordsOf(act: () => Promise<void> | void): Promise<LogRecord[]> {
   const records: LogRecord[] = [];
   await configure({

@@ -12,16 +12,16 @@ const MAX = 400 * MB;
 /** A ceiling whose process is made of numbers. */
 class Bench {
   readonly counters = newCounters();
-  /** What there is, in MB. */
+  /** The process's memory in MB. */
   resident = 60;
-  /** How much of it clients hold. */
+  /** The part of it that clients hold. */
   held = 0;
-  /** How much of it goes with the next collection. */
+  /** The part of it that the next collection frees. */
   garbage = 0;
-  /** Whether anybody is left to be ended. */
+  /** True while a client is left to be ended. */
   hasHolders = true;
   nowMs = 5_000;
-  /** What the ceiling did, in order. */
+  /** The ceiling's actions, in order. */
   readonly done: string[] = [];
   readonly #tasks: (() => void)[] = [];
   readonly ceiling: MemoryCeiling;

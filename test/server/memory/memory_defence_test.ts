@@ -106,7 +106,7 @@ describe("the server's memory", () => {
     }
     // Some 90 KiB for each reader; the next 128 KiB are 70 too many.
     assertLess(bed.server.heldBytes, 370 * KIB);
-    // Whoever comes now is the last to go.
+    // A client that comes now is the last to go.
     bed.pass(250);
     bed.dial().send(`PUBLISH\0{"topic":"x","data":"${"x".repeat(110 * KIB)}`);
     bed.net.settle();
@@ -202,7 +202,7 @@ describe("the server's memory", () => {
     const hoarders = upTo(24).map(() => begin("10.0.0.1"));
     bed.net.settle();
     bed.pass(5_000);
-    // As long as nobody else has any, they may have them.
+    // As long as no other client has any, they may have them.
     assertEquals(bed.ended, []);
     const other = begin("10.0.0.2");
     bed.net.settle();

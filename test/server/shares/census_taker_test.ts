@@ -11,7 +11,7 @@ function censusOf(held: number): Census {
 
 class FakeWorker implements Respondent {
   asked = 0;
-  /** What it was told that the others hold, each time. */
+  /** The censuses of the others that it got, each time. */
   readonly told: number[][] = [];
 
   askCensus(): void {

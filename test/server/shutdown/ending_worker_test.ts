@@ -10,7 +10,7 @@ import { onEachWorker, skipWorkers, workersOf } from "../../support/processes/wo
 
 const runtime = TESTED_RUNTIMES[0] as RuntimeName;
 
-/** What is published while it hangs, to a topic each: what the kernel keeps for it, and what it doesn't. */
+/** Messages that are published while it hangs, to a topic each: the kernel keeps some, and can't keep others. */
 const LOADS = { little: { count: 50, bytes: 100 }, much: { count: 100, bytes: 20_000 } };
 type Load = keyof typeof LOADS;
 

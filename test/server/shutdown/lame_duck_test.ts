@@ -8,7 +8,7 @@ import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { quiet, until } from "../../support/until.ts";
 import { skipWorkers, withWorkers, workersOf } from "../../support/processes/workers.ts";
 
-/** What a client is told that the server lets go. */
+/** The error frame of a client that the server closes on a stop. */
 interface Goodbye {
   readonly code: string;
   readonly retry_after_ms: number;
@@ -94,7 +94,7 @@ function withoutLinks(log: string): string {
   return log.replaceAll(/^\S+ \[error\] hotwheels\.worker-\d: no link to .*\n/gm, "");
 }
 
-/** What each publisher sent, as far as anybody got it. */
+/** The messages of each publisher that any subscriber got. */
 function longestStreams(streams: readonly (readonly string[])[]): Map<string, number[]> {
   const all = new Map<string, Set<number>>();
   for (const frames of streams) {

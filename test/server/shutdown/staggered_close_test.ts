@@ -23,7 +23,7 @@ function randomness(seed: number): () => number {
 class FakeLeaver implements Leaver {
   readonly number: number;
   isWaiting = false;
-  /** What it was told; `undefined` while it wasn't. */
+  /** Milliseconds that it was told; `undefined` before. */
   retryAfterMs: number | undefined;
   readonly #onTold: (leaver: FakeLeaver) => void;
 

@@ -14,7 +14,7 @@ const OWN_RUNTIME = TESTED_RUNTIMES[0]!;
 
 const timeout = 60_000;
 
-/** Whether a shell that starts the server has made room for it: what it starts is a worker then. */
+/** True once the shell that starts the server has been replaced by it, so that its children are workers. */
 function isServer(pid: number): boolean {
   const { stdout } = spawnSync("readlink", [`/proc/${pid}/exe`], { encoding: "utf8" });
   return stdout.includes(OWN_RUNTIME);

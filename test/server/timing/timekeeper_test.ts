@@ -13,9 +13,9 @@ const HOUR_MS = 3_600_000;
 class Clocks {
   /** The monotonic clock. */
   nowMs = 5_000.25;
-  /** What the time of day is ahead of it. */
+  /** Milliseconds by which the time of day is ahead of it. */
   offsetMs = START_MS - this.nowMs;
-  /** How much time passes with each reading. */
+  /** Milliseconds that pass with each reading. */
   readingMs = 0;
 
   readonly epoch = new EpochClock(

@@ -46,7 +46,7 @@ class Peer implements ConnectionHandler {
   }
 }
 
-/** Takes whoever comes. */
+/** Accepts every connection. */
 function collect(): { readonly peers: Peer[]; readonly accept: Accept } {
   const peers: Peer[] = [];
   return {
@@ -130,7 +130,7 @@ describe("sockets between those who know a secret", { skip }, () => {
     const [real, taken] = [someName(), someName()];
     const near = collect();
     const listener = await sockets.listen({ transport: "unix", path: real }, near.accept);
-    // It took a name, and passes all on to somebody who knows the secret, and back.
+    // It took a name, and passes all bytes on to a process that knows the secret, and back.
     const relay = await runtime.listen({ transport: "unix", path: taken }, (outer) => {
       let inner: Connection | undefined;
       const early: Uint8Array[] = [];

@@ -49,7 +49,7 @@ function countOf(text: string, words: string): number {
   return text.split(words).length - 1;
 }
 
-/** Whether what one client publishes comes to another. */
+/** True if a message of one client reaches another. */
 async function delivers(server: ServerCommand): Promise<void> {
   const reader = await JanusClient.subscribed(server, "t");
   const publisher = await JanusClient.greeted(server);

@@ -49,7 +49,7 @@ async function turns(): Promise<void> {
   for (let i = 0; i < 60; i++) await turn();
 }
 
-/** What a roll over such workers does. */
+/** Plays a roll over such workers. */
 function rollOf(...names: string[]): string[] {
   return names.flatMap((name) => [`start ${name}`, `end ${name}`]);
 }

@@ -59,7 +59,7 @@ class Crowd {
     const before = this.greeted.length;
     const deadlineMs = performance.now() + 15_000;
     while (this.greeted.length === before) {
-      assert(performance.now() < deadlineMs, "nobody gets in any more");
+      assert(performance.now() < deadlineMs, "no client gets in any more");
       await this.come(1);
     }
   }
@@ -98,7 +98,7 @@ for (const runtime of TESTED_RUNTIMES) {
           assertEquals(crowd.refused.length, 20);
           // Both limits are reached: it may be either that is named.
           for (const reason of crowd.reasons) assertMatch(reason, /^All 1000 connections .*taken$/);
-          // Wherever places come free, whoever comes gets them, and not one more.
+          // Wherever places come free, new clients get them, and not one more.
           for (let round = 0; round < 3; round++) {
             await crowd.leave(100);
             await sleep(1_000);

@@ -7,7 +7,7 @@ import { skipWorkers, withWorkers, workersOf } from "../../support/processes/wor
 
 const timeout = 120_000;
 
-/** How many of a process's descriptors are sockets of TCP. */
+/** The number of a process's descriptors that are TCP sockets. */
 function tcpSocketsOf(pid: number): number {
   const look = `awk '{ print "inode " $10 }' "/proc/$1/net/tcp" "/proc/$1/net/tcp6"
     ls -l "/proc/$1/fd"`;

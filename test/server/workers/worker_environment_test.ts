@@ -6,7 +6,7 @@ import { environmentOf, skipWorkers, workersOf } from "../../support/processes/w
 
 const OWN_RUNTIME = TESTED_RUNTIMES[0]!;
 
-/** Where there is nothing, so that what finds its things without it does so still. */
+/** A folder that doesn't exist. */
 const NEEDED = [
   "LD_LIBRARY_PATH=/tmp/hotwheels-no-libraries",
   "XDG_CACHE_HOME=/tmp/hotwheels-no-cache",

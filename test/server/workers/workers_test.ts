@@ -112,7 +112,7 @@ for (const runtime of TESTED_RUNTIMES) {
         const kept = clients.filter((client) => client.ended === null);
         assertNotEquals(survivors.length, 0);
         assertNotEquals(kept.length, 0);
-        assert(kept.length < clients.length, "nobody was on the worker that was killed");
+        assert(kept.length < clients.length, "no client was on the worker that was killed");
         for (const client of kept) {
           const last = () => new Set(numbersOf(client).slice(-5_000));
           await until("the last message comes", () => {
