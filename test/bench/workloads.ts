@@ -12,6 +12,7 @@ import { median } from "../../bots/measures/statistics.ts";
 import { answer, runCommand } from "../../cli/command.ts";
 import { CommandLine, quote, UsageError } from "../../cli/command_line.ts";
 import { ProcessGroup } from "../../cli/process_group.ts";
+import { wrapped } from "../../cli/plain_text.ts";
 import { checkReportFile, writeReportFile } from "../../cli/report_file.ts";
 import type { ClientAnswer, ClientOrder } from "./workloads/client.ts";
 import { type Contestant, parseContestants } from "./workloads/contestant.ts";
@@ -38,16 +39,20 @@ Flags:
   --version         print the version
 
 Workloads, with 64 bytes of payload unless they say otherwise:
-${WORKLOADS.map((one) => `  ${one.name.padEnd(14)}  ${describeWorkload(one)}`).join("\n")}
+${WORKLOADS.flatMap(helpLines).join("\n")}
 
 A round is timed from the first byte that is sent to the last message's arrival;
 every message is counted, and a server that loses one has no figure. All clients
-live in one process, on Bun, the same for all servers, each of which is spoken to
-on its own wire and runs with its default settings. The table has the rivals'
-milliseconds, and ours divided by the better rival's: medians over the passes,
-with the middle 95 % of their resamples. A rival that isn't installed (on Debian:
-apt-get install redis-server nats-server) has no column.
+live in one process, on Bun, the same for all servers. They speak each server's
+own protocol, and each server runs with its default settings. The table has the
+rivals' milliseconds, and ours divided by the better rival's: medians over the
+passes, with the middle 95 % of their resamples. A rival that isn't installed
+(on Debian: apt-get install redis-server nats-server) has no column.
 `;
+
+function helpLines(workload: Workload): string[] {
+  return wrapped(describeWorkload(workload), `  ${workload.name.padEnd(14)}  `, " ".repeat(18));
+}
 
 const CLIENT = fileURLToPath(import.meta.resolve("./workloads/client.ts"));
 
