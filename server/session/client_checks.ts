@@ -1,5 +1,5 @@
 /**
- * What a client must pass before it's done what it asks for.
+ * Checks of a client's requests: its permissions, its topics and its key.
  *
  * @module
  */
@@ -25,12 +25,12 @@ export function checkPublish(name: string, permissions: Permissions, limits: Lim
   checkTopic(name, "bad_message", limits);
 }
 
-/** A key that a client shows, until it has been looked at. */
+/** Checks the key that a client has sent; the check may have to wait. */
 export class KeyCheck {
   readonly #key: string;
   readonly #remoteAddress: string;
   readonly #context: SessionContext;
-  /** Whether it has to wait because its address has shown too many wrong ones. */
+  /** True once the key has to wait because its address has sent too many wrong ones. */
   #isSlow = false;
 
   constructor(key: string, remoteAddress: string, context: SessionContext) {
@@ -40,9 +40,9 @@ export class KeyCheck {
   }
 
   /**
-   * Looks at the key, and counts a wrong one against its address.
+   * Checks the key, and counts a wrong one against its address.
    *
-   * @returns What the client may do because of it; or where it has to wait until it's called again.
+   * @returns The permissions that the key gives, or the place to wait at before the next call.
    * @throws {ProtocolError} `forbidden`, if the key is wrong.
    */
   look(): Permissions | WaitingPlace {
@@ -59,7 +59,7 @@ export class KeyCheck {
     const permissions = access.withKey(address, this.#key);
     if (permissions !== undefined) return permissions;
     counters.wrongKeys++;
-    // Those that had to wait are bounded by that: counted, they would hold the address back for days.
+    // The wait bounds slow keys already: counted, they would hold the address back for days.
     if (!this.#isSlow) admission.noteWrongKey(address);
     throw new ProtocolError("forbidden", "The key is wrong");
   }
@@ -69,7 +69,7 @@ function forbidden(action: string): ProtocolError {
   return new ProtocolError("forbidden", `This client may not ${action} here`);
 }
 
-/** Holds a topic to this server's limit, where that is lower than the protocol's. */
+/** Refuses a topic that is longer than this server's limit, if that is lower than the protocol's. */
 function checkTopic(name: string, code: ErrorCode, { maxTopicBytes }: Limits): void {
   if (maxTopicBytes >= MAX_TOPIC_BYTES || utf8.encode(name).length <= maxTopicBytes) return;
   throw new ProtocolError(code, `A topic is at most ${maxTopicBytes} bytes here`);

@@ -11,37 +11,37 @@ import type { DueConnection } from "../flow/due_writes.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 import type { Pace, Subscriber } from "../topics/subscriber.ts";
 
-/** What is logged of a client whose unfinished handshake holds memory that others need. */
+/** Logged when a client's unfinished handshake holds memory that others need. */
 const HOARDED_HANDSHAKE = "Memory is too short for a handshake that takes so long";
 
 /**
- * - `securing`: waits for the TLS handshake, where there is one.
+ * - `securing`: waits for the TLS handshake (with TLS only).
  * - `open`: reads and writes.
- * - `ending`: reads no more; what is queued still goes out.
- * - `yielding`: the same, and its descriptor is wanted: the peer isn't waited for.
- * - `closing`: our side is closed; waits for the peer's.
- * - `gone`: the connection is no more.
+ * - `ending`: reads no more; queued bytes still go out.
+ * - `yielding`: as `ending`, but doesn't wait for the peer, since another client needs the descriptor.
+ * - `closing`: our side is closed; waits for the peer to close.
+ * - `gone`: the connection is closed.
  */
 type ClientState = "securing" | "open" | "ending" | "yielding" | "closing" | "gone";
 
 /**
- * The connection to one client: what is sent to it, how well it takes that, and how it ends. What the
- * client says is the {@linkcode Session}'s, which is this one's only heir: one object for a
- * connection, so that an idle one costs little.
+ * The outgoing side of one client's connection: it sends, watches how fast the client takes what is
+ * sent, and ends the connection. {@linkcode Session} inherits from it and handles what the client
+ * says: one object for both keeps the memory of an idle connection small.
  */
 export abstract class ClientConnection implements Subscriber, DueConnection {
-  /** Where the server keeps this; the server's own. */
+  /** Index in the server's table; only the table writes it. */
   slot = -1;
-  /** The address that its places count for, and its slot there; see `Occupant`. */
+  /** The address that its connection and topics count for, and its slot there; see `Occupant`. */
   holder: Holder | undefined;
   holderSlot = -1;
   protected readonly connection: Connection;
   protected readonly context: SessionContext;
   readonly #outbox: Outbox;
   #state: ClientState = "open";
-  /** When the state began, or the server last paused reading in it, on the coarse clock. */
+  /** Time on the coarse clock at which the state began, or a wait that the server imposed ended. */
   protected stateSinceMs: number;
-  /** Where publishers wait for this client, when it has fallen behind as a subscriber. */
+  /** Publishers wait here while this client lags as a subscriber. */
   #lagGate: Gate | undefined;
   readonly #acceptedMs: number;
 
@@ -52,17 +52,17 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     this.stateSinceMs = this.#acceptedMs = context.clock.nowMs;
   }
 
-  /** Whether the client is of 2009: it's told no error, which would crash it. */
+  /** True if the client is of 2009: it gets no error frame, which would crash it. */
   protected abstract get isLegacy(): boolean;
-  /** Looks at the deadlines of a client that is listened to. */
+  /** Checks the deadlines for silence of an open client. */
   protected abstract sweepSilence(nowMs: number): void;
-  /** Whether several topics may have something for it at the same time. */
+  /** True if several topics may have messages for the client at the same time. */
   protected abstract get hasSeveralTopics(): boolean;
-  /** Ends all subscriptions. */
+  /** Ends all subscriptions; `deliverRest` delivers what was accepted so far first. */
   protected abstract leaveTopics(deliverRest: boolean): void;
-  /** The topics it's subscribed to, the oldest subscription first. */
+  /** Names of the client's topics, the oldest subscription first. */
   protected abstract get topicNames(): readonly string[];
-  /** Drops what has arrived but wasn't read, and frees the memory that it holds. */
+  /** Drops the bytes that arrived but weren't read, and frees their memory. */
   protected abstract stopListening(): void;
 
   /** The peer's IP address; empty on a Unix socket. */
@@ -80,50 +80,54 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     return this.#outbox.pendingBytes;
   }
 
-  /** When the peer last took a byte of what waits for it, on the coarse clock. */
+  /** Time on the coarse clock at which the peer last took a byte of what waits for it. */
   get progressMs(): number {
     return this.#outbox.progressMs;
   }
 
-  /** Whether the client is listened to. */
+  /** True while the server reads the client's frames. */
   get isOpen(): boolean {
     return this.#state === "open";
   }
 
-  /** The same, if only to its handshake. */
+  /** True while the server reads the client's frames or its handshake. */
   get isHeard(): boolean {
     return this.#state === "open" || this.#state === "securing";
   }
 
-  /** Waits for the TLS handshake before anything is said. */
+  /** Begins with the TLS handshake: no frame is sent or read before it has succeeded. */
   awaitHandshake(): void {
     this.#setState("securing");
   }
 
-  /** Sends a reply, or joins it with others; replies that nobody reads are no better than messages. */
+  /** Sends a reply, or joins it with others. Replies count towards the pending limit as messages do. */
   send(bytes: Uint8Array): void {
     const { replies } = this.context;
     if (replies.isFor(this)) replies.append(bytes);
     else this.#sendNow(bytes);
   }
 
-  /** Joins replies until {@linkcode endReplies}; whether that isn't done already. */
+  /**
+   * Joins replies until {@linkcode endReplies}.
+   *
+   * @returns False if replies are being joined already, for this client or another.
+   */
   beginReplies(): boolean {
     return this.context.replies.begin(this);
   }
 
-  /** Sends the replies that were joined; what is sent from now on isn't joined. */
+  /** Sends the joined replies, and joins no more. */
   endReplies(): void {
     if (!this.context.replies.isFor(this)) return;
     this.flushReplies();
     this.context.replies.end();
   }
 
-  /** Sends the replies that were joined so far, before something else is. */
+  /** Sends the replies joined so far, so that they come before what is sent next. */
   protected flushReplies(): void {
     const { replies } = this.context;
     const bytes = replies.isFor(this) ? replies.take() : undefined;
-    // What is left where an eviction came first goes with the rest.
+    // An eviction in between drops them with everything else.
     if (bytes !== undefined && this.#state === "open") this.#sendNow(bytes);
   }
 
@@ -132,7 +136,7 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     if (this.#state === "open") this.#enforceLimit();
   }
 
-  // What its topics tell.
+  // Called by its topics.
 
   deliver(chunk: SharedChunk, mayWait: boolean): Pace {
     if (this.#state !== "open") return "keeps_up";
@@ -144,7 +148,8 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
       }
     }
     this.context.counters.writes++;
-    // Deno's adapter takes each write as one that waits: what follows is for those that are behind.
+    // A write may count as waiting although the kernel takes it at once. What follows is for clients
+    // that are behind.
     if (this.#outbox.send(chunk) || this.#outbox.holdsLittle) return "keeps_up";
     this.#enforceLimit();
     if (this.#state !== "open" || !this.#outbox.holdsPublishers()) return "keeps_up";
@@ -166,7 +171,7 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     if (this.#outbox.flush()) this.#closeIfDue();
   }
 
-  // What the connection tells.
+  // Called by the connection.
 
   onDrain(): void {
     const isEmpty = this.#outbox.drained();
@@ -194,9 +199,9 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     this.#outbox.discard();
   }
 
-  // What the server tells.
+  // Called by the server.
 
-  /** Looks at the deadlines. To be called about once a sweep. */
+  /** Checks the deadlines; called in each of the sweeper's rounds. */
   sweep(nowMs: number): void {
     switch (this.#state) {
       case "securing": {
@@ -228,32 +233,32 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     }
   }
 
-  /** True for a reader that has taken no byte for the time given although some wait for it. */
+  /** True if bytes wait for the client and it has taken none for `ms` milliseconds. */
   isStalledFor(ms: number): boolean {
     return !this.#outbox.isEmpty && this.context.clock.nowMs - this.#outbox.progressMs >= ms;
   }
 
-  /** Ends a slow consumer whose memory is needed: all that waits for it is dropped at once. */
+  /** Ends a slow consumer to free its memory: everything that waits for it is dropped at once. */
   evict(detail: string): void {
     if (this.#state === "open") this.#evict(detail, true);
     else this.#giveUp();
   }
 
-  /** Ends the session because the server stops: the client may come back after that time. */
+  /** Ends the session because the server stops; tells the client to come back after `retryAfterMs`. */
   shutDown(retryAfterMs: number): void {
     this.end("server_shutdown", "The server is stopping", retryAfterMs);
   }
 
-  /** Sends what is queued, then an error frame unless the client is of 2009, and closes. */
+  /** Sends what is queued, then an error frame (not to a client of 2009), and closes. */
   end(code: ErrorCode, message: string, retryAfterMs?: number): void {
     if (this.#state === "open") return this.beginEnding(code, message, retryAfterMs);
     this.#endHandshake(code, message);
   }
 
   /**
-   * Ends a client because what it has sent, and hasn't completed, holds memory that others need.
+   * Ends the client because its incomplete input holds memory that others need.
    *
-   * @param message What it's told, unless it's in its handshake.
+   * @param message The error frame's text; a client in its handshake gets none.
    */
   giveUpInput(message: string): void {
     if (this.#state === "open") this.beginEnding("frame_too_large", message);
@@ -262,15 +267,15 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
 
   #endHandshake(reason: EndReason, detail: string): void {
     if (this.#state !== "securing") return;
-    // There is nobody yet to tell it to.
+    // Before the handshake has succeeded no error frame can be sent.
     this.#setState("ending");
     this.#reportEnd(reason, 0, [], detail);
     this.#giveUp();
   }
 
   /**
-   * Ends the session to make room for another one: it's told so where nothing waits for it, and its
-   * descriptor is freed without waiting for the peer.
+   * Ends the session to make room for another one. The client gets an error frame if nothing waits
+   * for it; its descriptor is freed without waiting for the peer.
    */
   yieldPlace(code: ErrorCode, message: string): void {
     if (this.#state !== "open") return this.end(code, message);
@@ -278,19 +283,23 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     this.beginEnding(code, message, undefined, "yielding");
   }
 
-  /** Gives up on the connection. */
+  /** Closes the connection at once; unsent bytes are lost. */
   destroy(): void {
     this.connection.destroy();
   }
 
-  /** The handshake has succeeded. False: nobody waits for it any more. */
+  /**
+   * Opens the session once the handshake has succeeded.
+   *
+   * @returns False if the session has ended meanwhile.
+   */
   protected secured(): boolean {
     if (this.#state !== "securing") return false;
     this.#setState("open");
     return true;
   }
 
-  /** What has been accepted so far is still delivered, then `reason`, then FIN. */
+  /** Delivers what has been accepted so far, then sends `reason`, then FIN. */
   protected beginEnding(
     reason: EndReason,
     detail: string,
@@ -308,7 +317,7 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     this.#sendLastWords(reason, detail, retryAfterMs);
   }
 
-  /** A slow consumer: it loses its queue, and the error frame too where it takes nothing. */
+  /** Ends a slow consumer and drops its queue. It gets an error frame unless `takesNothing`. */
   #evict(detail: string, takesNothing: boolean): void {
     this.#forsake("slow_consumer", detail);
     this.#outbox.dropQueue();
@@ -316,13 +325,13 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     else this.#sendLastWords("slow_consumer", detail);
   }
 
-  /** Ends the session at once, with all that waits for the peer. */
+  /** Ends the session at once, and drops everything that waits for the peer. */
   #drop(reason: EndReason, detail: string): void {
     this.#forsake(reason, detail);
     this.#giveUp();
   }
 
-  /** Begins to end the session; nothing more is delivered. */
+  /** Begins to end the session without delivering anything more. */
   #forsake(reason: EndReason, detail: string): void {
     const { pendingBytes } = this.#outbox;
     const topics = this.topicNames;
@@ -331,7 +340,7 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     this.#reportEnd(reason, pendingBytes, topics, detail);
   }
 
-  /** Frees the memory at once, so that whoever needs it need not take it from others too. */
+  /** Frees the memory at once; else the server, short of memory, would end other clients too. */
   #giveUp(): void {
     this.connection.destroy();
     this.stopListening();
@@ -366,7 +375,7 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     }
   }
 
-  /** Evicts a client for which more waits than may. */
+  /** Evicts the client if more bytes wait for it than the limit allows. */
   #enforceLimit(): void {
     const { pendingBytes } = this.#outbox;
     const { maxPendingBytes } = this.context.limits;
@@ -397,7 +406,7 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     this.#lagGate = undefined;
   }
 
-  /** Closes our side behind what was sent, where that is what the session waits for. */
+  /** Closes our side once everything is sent, if the session is ending. */
   #closeIfDue(): void {
     const state = this.#state;
     if (state !== "ending" && state !== "yielding") return;

@@ -8,102 +8,112 @@ import type { Applicant } from "../flow/read_admission.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { TokenBucket } from "../timing/token_bucket.ts";
 
-/** The most that is decoded, or kept in one buffer, at once of one connection. */
+/** Bytes of one connection that are decoded at once, or kept in one buffer, at most. */
 const PIECE_BYTES = 64 * 1024;
 
-/** Small chunks that make up a piece. */
+/** Small chunks that one piece takes at most. */
 const CHUNKS_PER_PIECE = 16;
 
 /**
- * A client sends without a pause where so much of it is read at once and more is there, or arrives so few
- * turns of the loop after all was read.
+ * A client counts as sending without a pause if at least `STREAM_BYTES` are read at once and more wait,
+ * or arrive at most `STREAM_TURNS` turns of the loop after everything was read.
  */
 const STREAM_BYTES = 2_048;
 const STREAM_TURNS = 2;
 
-/** For how many turns that is remembered, some 0.1 s while the loop is busy. */
+/** Turns for which a client keeps counting as such: some 0.1 s while the loop is busy. */
 const STREAM_MEMORY_TURNS = 32;
 
-/** Does what a client asks for. Where that isn't settled, it returns where to wait, and is tried again. */
+/**
+ * Does what a client asks for. If that can't be decided yet, it returns the place to wait at, and is
+ * called again later.
+ */
 export type Attempt = () => WaitingPlace | undefined;
 
-/** What the inbound side of a connection needs of the session that it belongs to. */
+/** The session, as the inbound side of its connection uses it. */
 export interface InboundSession {
   readonly remoteAddress: string;
   readonly remotePort: number;
-  /** Whether the client is still listened to. */
+  /** True while the server reads the client's frames. */
   readonly isOpen: boolean;
-  /** Whether the inbound side wants the connection to be read. */
+  /** True if the inbound side wants the connection to be read. */
   readonly isReading: boolean;
-  /** Bytes of memory that a frame which isn't complete holds. */
+  /** Bytes of memory that an incomplete frame holds. */
   readonly unfinishedBytes: number;
-  /** Where the client should wait for others before its next frame is read, if it should. */
+  /** The gate at which the client should wait before its next frame is read, if any. */
   readonly publishGate: Gate | undefined;
   /**
-   * Does what the client says in a chunk, up to the frame behind which the piece's units are used up.
+   * Decodes a chunk and does what its frames ask for, until the piece's units are used up. The chunk
+   * isn't kept.
    *
-   * @returns How many bytes that were; all once the client isn't listened to any more.
+   * @returns Bytes taken; the whole chunk once the session has ended.
    */
   read(chunk: Uint8Array): number;
-  /** Tries again what had to wait; where it has to wait on, if it's not settled now. */
+  /**
+   * Tries again a request that had to wait.
+   *
+   * @returns The next place to wait at, if the request can't be decided yet.
+   */
   retry(attempt: Attempt): WaitingPlace | undefined;
-  /** Whether it has published a message. */
+  /** True if the client has published a message. */
   readonly hasPublished: boolean;
-  /** Whether it ever sent more at once than small messages are. */
+  /** True if the client has lately sent more at once than small messages explain. */
   readonly hasSentMuch: boolean;
   /**
-   * The client is about to be read again, after a wait.
+   * Called before the client is read again after a wait.
    *
-   * @param isLate Whether what it has sent meanwhile says nothing about how much it sends.
+   * @param isLate True if much may arrive at once only because the client wasn't read.
    */
   onWaited(isLate: boolean): void;
-  /** All that had to wait is read. */
+  /** Called when all bytes that had to wait are read. */
   onNothingWaits(): void;
   /** Sets {@linkcode isReading}. */
   setReading(isWanted: boolean): void;
 }
 
 /**
- * What has arrived on a connection and isn't read yet, and what that waits for: its turn, which comes
- * by itself, or a gate. Made for a connection that publishes, or whose bytes have to wait.
+ * Keeps the bytes that have arrived on a connection and aren't read yet. They wait for the connection's
+ * turn, which comes by itself, or at a gate. Made for a connection that publishes, or whose bytes have
+ * to wait.
  *
- * A client waits for others at a gate only between frames. In the middle of a large frame it's read
- * on: what is held for a client that waits could not be given back by it.
+ * A client waits for others at a gate only between frames. In the middle of a large frame the server
+ * reads on: a client that had to wait there could not complete the frame, and so not free its memory.
  */
 export class Inbound implements Applicant, ReadTask {
-  /** The publisher that the client is, from its first message on; the session's own. */
+  // The fields up to `undeliveredBytes` belong to the session, which doesn't pay for them while idle.
+  /** The client as a publisher, from its first message on. */
   publisher: Publisher | undefined;
-  /** When the client last sent much at once, on the coarse clock; 0 if it never did. The session's own. */
+  /** Time on the coarse clock at which the client last sent much at once; 0 if it never did. */
   sentMuchMs = 0;
   /**
-   * What a frame, record or handshake that isn't complete holds of the memory budget, and since when, on
-   * the coarse clock. The session's own.
+   * Bytes of the memory budget that an incomplete frame, record or handshake holds, and the time on the
+   * coarse clock since which it does.
    */
   unfinishedBytes = 0;
   unfinishedSinceMs = 0;
-  /** What the connection holds that arrived and isn't delivered. The session's own. */
+  /** Bytes that arrived, and that the connection holds undelivered. */
   undeliveredBytes = 0;
   readonly #session: InboundSession;
   readonly #context: SessionContext;
-  /** Messages that it may still publish just now, where that is bounded. */
+  /** Bounds the client's messages a second; absent without such a limit. */
   readonly #messages: TokenBucket | undefined;
-  /** Bytes that it may still send just now, from the first piece on. */
+  /** Bounds the client's bytes a second; made with the first piece. */
   #bytes: TokenBucket | undefined;
-  /** What arrived and isn't read yet; `#first` is the rest of a chunk that is read in part. */
+  /** The rest of a chunk that was read in part; `#deferred` are the chunks behind it. */
   #first: Uint8Array | undefined;
   #deferred: Fifo<Uint8Array> | undefined;
   #deferredBytes = 0;
   #waitsAt: WaitingPlace | undefined;
-  /** What the client asked for and waits for; it's read no further until that is settled. */
+  /** The client's request that waits; nothing behind it is read until it's decided. */
   #attempt: Attempt | undefined;
   #isReadingRest = false;
   #isQueued = false;
   #hasBeenThrottled = false;
-  /** The turn in which all that had arrived was last read. */
+  /** The turn in which the client's bytes were last all read. */
   #caughtUpTurn = 0;
-  /** What has arrived since all that had was read and the connection was read on. */
+  /** Bytes that have arrived since all earlier ones were read. */
   #broughtBytes = 0;
-  /** Until which turn the client counts as one that sends without a pause. */
+  /** The turn until which the client counts as sending without a pause. */
   #streamsUntilTurn = 0;
   #site: string | undefined;
 
@@ -113,7 +123,7 @@ export class Inbound implements Applicant, ReadTask {
     this.#messages = context.throttle.newMessageBucket();
   }
 
-  /** True for a client that publishes, sends much or has begun something, which must not be forgotten. */
+  /** True if this object must be kept: the client publishes, sends much, or has an incomplete frame. */
   get isNeeded(): boolean {
     return this.publisher !== undefined || this.sentMuchMs !== 0 || this.unfinishedBytes > 0 ||
       this.undeliveredBytes > 0;
@@ -133,27 +143,27 @@ export class Inbound implements Applicant, ReadTask {
     return this.#broughtBytes;
   }
 
-  /** Whether what arrives isn't read at once just now. */
+  /** True if bytes that arrive now have to wait. */
   get isWaiting(): boolean {
     return this.#waitsAt !== undefined || this.#isQueued;
   }
 
-  /** Whether all that waits is being read because the client is gone. */
+  /** True once all deferred bytes are read without a wait, because the client is gone. */
   get isReadingRest(): boolean {
     return this.#isReadingRest;
   }
 
-  /** Bytes that arrived and wait to be read. */
+  /** Bytes that have arrived and wait to be read. */
   get deferredBytes(): number {
     return this.#deferredBytes;
   }
 
-  /** Counts a message against the client's rate, where it has one. */
+  /** Counts a message against the client's rate limit, if there is one. */
   countMessage(): void {
     this.#messages?.take(this.#context.clock.nowMs);
   }
 
-  /** Reads what arrived, or lets it wait. The chunk is copied where it's kept. */
+  /** Reads a chunk that has arrived, or defers it. Deferred bytes are copied; the chunk isn't kept. */
   take(chunk: Uint8Array): void {
     this.#broughtBytes += chunk.byteLength;
     if (this.isWaiting) return this.#deferAndPause(chunk);
@@ -177,7 +187,7 @@ export class Inbound implements Applicant, ReadTask {
   readPiece(): boolean {
     if (!this.#isQueued) return false;
     const before = this.#deferredBytes;
-    // Not only when it was sent: it may have waited at a gate for long.
+    // Much counts also when it's read, since it may have waited at a gate for long.
     if (before > READ_AHEAD_BYTES && this.sentMuchMs !== 0) {
       this.sentMuchMs = this.#context.clock.nowMs;
     }
@@ -204,11 +214,11 @@ export class Inbound implements Applicant, ReadTask {
   }
 
   /**
-   * Reads no further until what the client asked for is settled. To be called from inside
-   * {@linkcode InboundSession.read}; nothing where the client is gone, and so won't wait.
+   * Reads no further until the client's request is decided. Must be called from inside
+   * {@linkcode InboundSession.read}. Does nothing if the client is gone, since its bytes don't wait.
    *
-   * @param attempt Tries it once more.
-   * @param place Where it waits first.
+   * @param attempt Tries the request once more.
+   * @param place The first place to wait at.
    */
   waitFor(attempt: Attempt, place: WaitingPlace): void {
     if (this.#isReadingRest) return;
@@ -218,14 +228,14 @@ export class Inbound implements Applicant, ReadTask {
   }
 
   /**
-   * Ends the piece that is being read behind the frame that it has come to, so that the client waits
-   * there, if it should. Nothing where the client is gone, and so won't wait.
+   * Ends the current piece behind the current frame, so that the client can be made to wait there.
+   * Does nothing if the client is gone, since its bytes don't wait.
    */
   endPiece(): void {
     if (!this.#isReadingRest) this.#context.reading.unitsLeft = 0;
   }
 
-  /** The gate has opened. */
+  /** Called when the place at which the client waits lets it go on. */
   resume(): void {
     if (this.#waitsAt === undefined) return;
     const place = this.#attempt && this.#session.retry(this.#attempt);
@@ -244,11 +254,11 @@ export class Inbound implements Applicant, ReadTask {
     }
     this.#waitsAt = undefined;
     this.#session.onWaited(true);
-    // In its turn: thousands may have waited at the same gate.
+    // Queued, not read at once: thousands may have waited at the same gate.
     this.#queue();
   }
 
-  /** Reads all that waits to be read, whatever would make it wait. */
+  /** Reads all deferred bytes now, and ignores gates and rate limits. */
   readDeferred(): void {
     this.#isReadingRest = true;
     const { reading } = this.#context;
@@ -262,7 +272,7 @@ export class Inbound implements Applicant, ReadTask {
     }
   }
 
-  /** Waits no more; what waits to be read is dropped. */
+  /** Stops waiting, and drops the deferred bytes. */
   leave(): void {
     this.#waitsAt?.leave(this);
     this.#waitsAt = undefined;
@@ -276,12 +286,12 @@ export class Inbound implements Applicant, ReadTask {
     return throttle.isOver(this.#messages) || throttle.isOver(this.#bytes);
   }
 
-  /** Whether the client is in the middle of a frame that holds much. */
+  /** True if the client is in the middle of a large frame. */
   get #isMidFrame(): boolean {
     return this.#session.unfinishedBytes > SMALL_FRAME_BYTES;
   }
 
-  /** Where the client should wait, if it should. */
+  /** The gate at which the client should wait now, if any. */
   get #gate(): Gate | undefined {
     const gate = this.#isMidFrame ? undefined : this.#session.publishGate;
     return gate ?? (this.#isTooFast ? this.#context.throttle.gate : undefined);
@@ -290,7 +300,7 @@ export class Inbound implements Applicant, ReadTask {
   #readPiece(chunk: Uint8Array): number {
     const { reading, clock, throttle } = this.#context;
     const piece = chunk.byteLength > PIECE_BYTES ? chunk.subarray(0, PIECE_BYTES) : chunk;
-    // To the end of its frame, where it has to wait behind that.
+    // Reads only to the end of a large frame if the client has to wait behind it.
     const units = this.#isMidFrame && this.#session.publishGate !== undefined ? 1 : UNITS_PER_PIECE;
     reading.beginPiece(units);
     const taken = this.#session.read(piece);
@@ -299,12 +309,12 @@ export class Inbound implements Applicant, ReadTask {
     return taken;
   }
 
-  /** Whether the connection may be read from its socket, for all that waits of others. */
+  /** True if the connection may be read from its socket: it sends little, or there is room for more. */
   get #mayBringMore(): boolean {
     return !this.#session.hasSentMuch || this.#context.reading.grant();
   }
 
-  /** Has the connection read before all that waits is, where that is little. */
+  /** Resumes the connection before all deferred bytes are read, if they are few. */
   #readAhead(): void {
     if (this.#session.isReading || this.#deferredBytes > READ_AHEAD_BYTES) return;
     if (this.#mayBringMore) this.#session.setReading(true);
@@ -326,7 +336,7 @@ export class Inbound implements Applicant, ReadTask {
     this.#isQueued = false;
   }
 
-  /** Nothing waits any more: the connection is read on, if what is read of all has room. */
+  /** Resumes the connection once no bytes wait, or waits for admission if there's no room for more. */
   #endQueueing(): false {
     if (!this.#mayBringMore) {
       this.#stopAt(this.#context.reading.admission);
@@ -385,7 +395,7 @@ export class Inbound implements Applicant, ReadTask {
 
   #defer(chunk: Uint8Array): void {
     this.#deferred ??= new Fifo();
-    // In pieces, so that what is read is free although the rest waits.
+    // Copied in pieces, so that the memory of a piece is freed once it's read.
     for (let start = 0; start < chunk.byteLength; start += PIECE_BYTES) {
       this.#deferred.push(chunk.slice(start, start + PIECE_BYTES));
     }

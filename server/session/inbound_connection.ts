@@ -10,46 +10,46 @@ import { ClientConnection } from "./client_connection.ts";
 import { type Attempt, Inbound, type InboundSession } from "./inbound.ts";
 import type { SessionContext } from "./session_context.ts";
 
-/** What is read at once of a client that hasn't published. */
+/** Bytes that are read at once of a client that hasn't published, at most. */
 const FIRST_PIECE_BYTES = 4_096;
 
-/** So little of one that hasn't had to wait is read before others: to let it wait costs more. */
+/** So few bytes are read even when it's others' turn: deferring them would cost more. */
 const LITTLE_BYTES = 256;
 
 /**
- * What a client of small messages may have sent in a millisecond since it was last heard: when the
- * server is late, it all comes at once.
+ * Bytes that a client of small messages may send for each millisecond since it was last heard: when
+ * the server is late, they arrive all at once.
  */
 const SMALL_BYTES_PER_MS = 32;
 
-/** A client that sends no more than that for so long isn't one any more that sends much. */
+/** A client counts as sending much until it has sent no more than that for so many milliseconds. */
 const MUCH_FOR_MS = 5_000;
 
 // A session's flags, one number beside its permissions: on Bun a field more costs 64 bytes.
-/** Its connection isn't read because of its inbound side. */
+/** The inbound side has paused reading. */
 const FOR_INBOUND = 1 << 2;
-/** Its connection isn't read for want of memory. */
+/** Reading is paused because memory is short. */
 const FOR_MEMORY = 1 << 3;
 const PAUSED = FOR_INBOUND | FOR_MEMORY;
-/** The server has made it wait, so that what comes next may be much without its doing. */
+/** The server has made the client wait, so that much may come next through no fault of the client. */
 const HAS_WAITED = 1 << 4;
 
 /**
- * The bytes that one client sends: when they are read, how they become frames, what they hold of the
- * server's memory, and since when. What the frames mean is the {@linkcode Session}'s, the only class
- * below this one: one object for a connection, so that an idle one costs little.
+ * The incoming side of one client's connection: it decides when bytes are read, decodes them, and
+ * accounts for the memory that they hold. {@linkcode Session}, its only subclass, handles the frames:
+ * one object for both keeps the memory of an idle connection small.
  */
 export abstract class InboundConnection extends ClientConnection
   implements ConnectionHandler, InboundSession {
   protected readonly decoder: ClientDecoder;
-  /** What the client may do, as permissions of `access.ts`, and why it isn't read. */
+  /** The client's permissions, as in `access.ts`, and the reasons why its connection isn't read. */
   protected flags: number;
-  /** From the first bytes on that have to wait, or the first message. */
+  /** Made with the first bytes that have to wait, or the first message. */
   #inbound: Inbound | undefined;
   #heardMs: number;
   /**
-   * When it was sent what it hasn't said anything to since, on the coarse clock: a `PING`, or, where
-   * it's a client of 2009, a message. 0 if nothing was.
+   * Time on the coarse clock at which a `PING` (to a client of 2009: a message) was sent that the client
+   * hasn't reacted to; 0 if there is none.
    */
   protected unansweredMs = 0;
 
@@ -60,80 +60,80 @@ export abstract class InboundConnection extends ClientConnection
     this.#heardMs = context.clock.nowMs;
   }
 
-  /** Takes the frames that come. */
+  /** The receiver of decoded frames. */
   protected abstract get frames(): ClientFrames;
-  /** Whether the client is subscribed to anything. */
+  /** True if the client is subscribed to any topic. */
   protected abstract get isSubscribed(): boolean;
-  /** The handshake has succeeded; called where there is one. */
+  /** Called when the TLS handshake has succeeded; never without TLS. */
   abstract onSecure(): void;
-  /** The bytes that came are read, up to some frame's end. */
+  /** Called after each piece that was read. */
   protected abstract onRead(): void;
 
   site(): string {
     return this.#inbound?.site ?? siteOf(this.remoteAddress);
   }
 
-  /** Whether it's a publisher for whom little waits, so that it may be read before others. */
+  /** True for a publisher of which few bytes wait, so that it may be read before others. */
   isLight(): boolean {
     return this.#inbound?.isSmall ?? false;
   }
 
-  /** True for a client that isn't read just now, or whose bytes wait. */
+  /** True if the connection isn't read at the moment, or bytes of it wait. */
   get isWaiting(): boolean {
     return (this.flags & PAUSED) !== 0 || (this.#inbound?.isWaiting ?? false);
   }
 
-  /** Bytes that are kept because of this client: what waits for it, and what it sent. */
+  /** Bytes that are kept for this client: output that waits, input, and owed receipts. */
   get heldBytes(): number {
     return this.pendingBytes + this.inputBytes + this.#owedBytes;
   }
 
-  /** Bytes that are kept of what it sent. */
+  /** Bytes that the client sent and the server still keeps. */
   get inputBytes(): number {
     const { deferredBytes = 0, undeliveredBytes = 0 } = this.#inbound ?? {};
     return this.unfinishedInputBytes + deferredBytes + undeliveredBytes;
   }
 
-  /** The same, without a little that is read next, and so gives its memory back by itself. */
+  /** As {@linkcode inputBytes}, without a small rest that is read next and so frees itself. */
   get bulkInputBytes(): number {
     const bytes = this.inputBytes;
     const waitingBytes = bytes - this.unfinishedInputBytes;
     return waitingBytes <= READ_AHEAD_BYTES ? bytes - waitingBytes : bytes;
   }
 
-  /** Whether most of that is what it sent. */
+  /** True if most of {@linkcode heldBytes} is what the client sent. */
   get holdsMostlyInput(): boolean {
     return this.inputBytes > this.pendingBytes + this.#owedBytes;
   }
 
-  /** Since when it has done nothing about the most of that, on the coarse clock. */
+  /** Time on the coarse clock since which the client has freed none of the larger part of it. */
   get heldMemorySinceMs(): number {
     // Receipts come by themselves.
     if (this.#owedBytes > this.pendingBytes + this.inputBytes) return this.context.clock.nowMs;
     if (!this.holdsMostlyInput) return this.progressMs;
-    // Who is made to wait can't do anything, but for a frame that isn't complete.
+    // A client that has to wait can free nothing, unless it's in the middle of a large frame.
     const isHeldUp = this.isWaiting && !this.holdsLargeFrame;
     return isHeldUp ? this.context.clock.nowMs : this.unfinishedSinceMs;
   }
 
-  /** Bytes of memory that a frame which isn't complete holds. */
+  /** Bytes of memory that an incomplete frame holds. */
   get unfinishedBytes(): number {
     return this.decoder.heldBytes;
   }
 
-  /** The same with what its connection holds of what arrived: of a handshake or a record, with TLS. */
+  /** As {@linkcode unfinishedBytes}, plus bytes of an incomplete TLS handshake or record. */
   get unfinishedInputBytes(): number {
     return this.#inbound?.unfinishedBytes ?? 0;
   }
 
-  /** Whether that is more than is held for any client without a second thought. */
+  /** True if that is more than a small frame's bytes, which any client may hold. */
   get holdsLargeFrame(): boolean {
-    // What its connection holds waits with it.
+    // While the client waits, the bytes in its connection wait too.
     const bytes = this.isWaiting ? this.decoder.heldBytes : this.unfinishedInputBytes;
     return bytes > SMALL_FRAME_BYTES;
   }
 
-  /** Since when it holds anything without a message that came of it, on the coarse clock. */
+  /** Time on the coarse clock since which it holds unfinished input and has published nothing. */
   get unfinishedSinceMs(): number {
     const { unfinishedSinceMs = 0, publisher } = this.#inbound ?? {};
     return Math.max(unfinishedSinceMs, publisher?.publishedMs ?? 0);
@@ -143,31 +143,31 @@ export abstract class InboundConnection extends ClientConnection
     return this.#inbound?.publisher?.owedBytes ?? 0;
   }
 
-  /** When it was last heard, on the coarse clock. */
+  /** Time on the coarse clock at which bytes last arrived, or a wait that the server imposed ended. */
   get heardMs(): number {
     return this.#heardMs;
   }
 
-  /** True for a client whose unfinished frame has held memory for the time given. */
+  /** True if an unfinished frame of the client has held memory for `ms` milliseconds. */
   hasHeldPartialFrameFor(ms: number): boolean {
     if (!this.isHeard || this.unfinishedInputBytes === 0) return false;
-    // In the middle of a small frame it may be made to wait, of a large one never.
+    // The server may make it wait in the middle of a small frame, never of a large one.
     if (this.isWaiting && !this.holdsLargeFrame) return false;
     return this.context.clock.nowMs - this.unfinishedSinceMs >= ms;
   }
 
   /**
-   * Stops reading a client because what clients have sent holds too much memory; not one in the
-   * middle of a large frame, which must be able to complete it, nor one that publishes or is
-   * subscribed and never sent much at once.
+   * Stops reading the client because clients' input holds too much memory. Exempt are clients in the
+   * middle of a large frame, which must be able to complete it, and publishers and subscribers that
+   * haven't lately sent much at once.
    *
-   * @returns Whether it's to be {@linkcode letGo} again.
+   * @returns True if reading was stopped, and {@linkcode letGo} must be called later.
    */
   holdBack(): boolean {
     const isKnown = this.#inbound?.publisher !== undefined || this.isSubscribed;
     const isHarmless = isKnown && !this.hasSentMuch;
     if (!this.isOpen || this.holdsLargeFrame || isHarmless) return false;
-    // Only by being read those bytes are given back.
+    // Only reading frees the bytes that the connection holds.
     if (this.connection.hasUndelivered) return false;
     if ((this.flags & FOR_MEMORY) !== 0) return false;
     this.#pause(FOR_MEMORY);
@@ -181,12 +181,12 @@ export abstract class InboundConnection extends ClientConnection
     this.#resume(FOR_MEMORY);
   }
 
-  /** The client has said something just now. */
+  /** Notes that the client has sent something now. */
   protected noteHeard(): void {
     this.#heardMs = this.context.clock.nowMs;
   }
 
-  // What the connection tells.
+  // Called by the connection.
 
   onData(chunk: Uint8Array): void {
     if (!this.isOpen) return;
@@ -212,20 +212,20 @@ export abstract class InboundConnection extends ClientConnection
   }
 
   override onEnd(): void {
-    // What came before the end counts, though it waits; a pause would have held the end up too.
+    // Deferred bytes arrived before the end and so count.
     this.#inbound?.readDeferred();
     super.onEnd();
   }
 
   override onClose(why: TransportEnd, cause?: Error): void {
-    // Read before the connection broke: what a publisher sent counts, though it's gone.
+    // Bytes that arrived before the connection broke count, though the publisher is gone.
     if (this.isOpen) this.#inbound?.readDeferred();
     super.onClose(why, cause);
   }
 
-  // What its inbound side asks.
+  // Called by its inbound side.
 
-  /** Where the client should wait for others before it publishes more, if it should. */
+  /** The gate at which the client should wait before it publishes more, if any. */
   get publishGate(): Gate | undefined {
     return this.#inbound?.publisher?.gate;
   }
@@ -265,7 +265,7 @@ export abstract class InboundConnection extends ClientConnection
   }
 
   onWaited(isLate: boolean): void {
-    // The time in which the server read nothing doesn't count as the client's silence.
+    // A wait that the server imposed doesn't count as the client's silence.
     const { nowMs } = this.context.clock;
     this.stateSinceMs = nowMs;
     if (this.#inbound !== undefined) this.#inbound.unfinishedSinceMs = nowMs;
@@ -278,7 +278,7 @@ export abstract class InboundConnection extends ClientConnection
   }
 
   onNothingWaits(): void {
-    // In a crowd that connects many have to wait once, and then only listen.
+    // When many clients connect at once, most wait only once and then just listen.
     if (!this.#inbound?.isNeeded) this.#inbound = undefined;
   }
 
@@ -318,7 +318,7 @@ export abstract class InboundConnection extends ClientConnection
     return this.#inbound ??= new Inbound(this, this.context);
   }
 
-  /** Does what the client asks for, and reads no further until that is done. */
+  /** Does what the client asks for; if that has to wait, reads no further until it's done. */
   protected settle(attempt: Attempt): void {
     const place = attempt();
     if (place !== undefined) this.inboundSide.waitFor(attempt, place);
@@ -342,11 +342,11 @@ export abstract class InboundConnection extends ClientConnection
     this.inboundSide.take(chunk.subarray(taken));
   }
 
-  /** Accounts for the memory that a frame of this client's holds which isn't complete, or its connection. */
+  /** Accounts for the memory that an incomplete frame holds, and the connection's own buffers. */
   #accountUnfinished(): void {
     const { heldBytes = 0, hasUndelivered = false } = this.connection;
     this.#countUnfinished(this.decoder.heldBytes + (hasUndelivered ? 0 : heldBytes));
-    // That waits to be read as what is deferred does, and frees its memory so.
+    // Undelivered bytes count as deferred: reading frees them.
     this.#countUndelivered(hasUndelivered ? heldBytes : 0);
   }
 
@@ -367,7 +367,7 @@ export abstract class InboundConnection extends ClientConnection
     this.context.budget.countDeferred(bytes - before);
   }
 
-  /** What waits on the way in, for a client for which something does, or may. */
+  /** The inbound side, if the client publishes or its bytes have had to wait. */
   protected get inbound(): Inbound | undefined {
     return this.#inbound;
   }

@@ -5,32 +5,36 @@ import type { Receiver } from "../topics/receipt_desk.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { Topic } from "../topics/topic.ts";
 
-/** What a publisher needs of the session whose client it is. */
+/** The session, as its publisher uses it. */
 export interface PublishingSession {
-  /** Whether the client is still listened to. */
+  /** True while the server reads the client's frames. */
   readonly isOpen: boolean;
   /** Bytes that wait for the client. */
   readonly pendingBytes: number;
-  /** Joins what is sent to the client until {@linkcode endReplies}; whether that isn't done already. */
+  /**
+   * Joins replies to the client until {@linkcode endReplies}.
+   *
+   * @returns False if replies are being joined already, for this client or another.
+   */
   beginReplies(): boolean;
-  /** Sends what was joined. */
+  /** Sends the joined replies. */
   endReplies(): void;
 }
 
 /**
- * A client that publishes: whom it waits for, and the receipts that it's owed. Made with its first
- * message, so that a client that only listens costs nothing.
+ * A client as a publisher: it decides what the client waits for, and keeps the receipts that the client
+ * is owed. Made with the first message, so that a client that only listens costs nothing.
  */
 export class Publisher implements Receiver {
   readonly #session: PublishingSession;
   readonly #context: SessionContext;
   #publishedMs: number;
-  /** The topic it published to last that has subscribers, which may make it wait. */
+  /** The last topic with subscribers that it published to; kept while that makes it wait. */
   #topic: Topic | undefined;
-  /** The name of that which it published to last, or before, that other processes make it wait for. */
+  /** Name of the last topic that it published to; kept while other processes make it wait for that. */
   #name = "";
   #receipts: ReceiptQueue | undefined;
-  /** Where it waits until the client has taken its receipts. */
+  /** The publisher waits here until the client has taken its receipts. */
   #untakenGate: Gate | undefined;
 
   constructor(session: PublishingSession, context: SessionContext) {
@@ -39,12 +43,12 @@ export class Publisher implements Receiver {
     this.#publishedMs = context.clock.nowMs;
   }
 
-  /** When it last published, or was last made to wait, on the coarse clock. */
+  /** Time on the coarse clock at which it last published, or its last wait ended. */
   get publishedMs(): number {
     return this.#publishedMs;
   }
 
-  /** Where it should wait before it publishes more: for its topic, its receipts, or the server as a whole. */
+  /** The gate at which it should wait before it publishes more: of memory, its receipts, or its topic. */
   get gate(): Gate | undefined {
     const { budget, ceiling, budgetGate, backplane } = this.#context;
     if (budget.isTight || ceiling.holdsAll) return budgetGate;
@@ -52,22 +56,22 @@ export class Publisher implements Receiver {
     return receiptsGate ?? this.#topic?.gate ?? backplane?.gateOf(this.#name) ?? backplane?.gate;
   }
 
-  /** Bytes of memory that the receipts take which it's owed. */
+  /** Bytes of memory that its owed receipts take. */
   get owedBytes(): number {
     return this.#receipts?.heldBytes ?? 0;
   }
 
-  /** Whether it's owed as many receipts as it may be. */
+  /** True if it's owed as many receipts as it may be. */
   get isOwedEnough(): boolean {
     return this.#receipts?.isFull ?? false;
   }
 
-  /** The server has made it wait. */
+  /** Called when a wait that the server imposed ends. */
   onWaited(): void {
     this.#publishedMs = this.#context.clock.nowMs;
   }
 
-  /** The client has taken some of what waits for it. */
+  /** Called when the client has taken some of the bytes that wait for it. */
   onTaken(): void {
     if (this.#untakenGate === undefined) return;
     if (this.#session.pendingBytes > MAX_UNTAKEN_BYTES / 2) return;
@@ -75,7 +79,7 @@ export class Publisher implements Receiver {
     this.#untakenGate = undefined;
   }
 
-  /** Accepts a message, which is copied. */
+  /** Accepts a message. Its bytes are copied. */
   publish(name: string, message: Uint8Array): void {
     const { topics, backplane } = this.#context;
     const micros = this.#accept();
@@ -83,7 +87,7 @@ export class Publisher implements Receiver {
     this.#follow(name, topics.publish(name, micros, message, undefined));
   }
 
-  /** The same, and sends the client a receipt once it's known what became of the message. */
+  /** As {@linkcode publish}, and sends the client a receipt once the message's fate is known. */
   publishForReceipt(name: string, message: Uint8Array): void {
     const { topics, backplane, receiptDesk } = this.#context;
     const micros = this.#accept();
@@ -94,8 +98,8 @@ export class Publisher implements Receiver {
   }
 
   /**
-   * Where it should wait before it's owed more receipts, while the client doesn't take what waits for it.
-   * The gate opens when it does; one that takes nothing is ended by the write deadline.
+   * The gate at which it should wait, if the client doesn't take the bytes that wait for it. The gate
+   * opens when the client does; the write deadline ends a client that takes nothing.
    */
   #gateOfUntaken(): Gate | undefined {
     const { isOpen, pendingBytes } = this.#session;
@@ -103,7 +107,7 @@ export class Publisher implements Receiver {
     return this.#untakenGate ??= new Gate(this.#context.runtime);
   }
 
-  /** @returns The timestamp that a message is accepted with. */
+  /** Counts a message as accepted, and returns its timestamp in microseconds since the Unix epoch. */
   #accept(): number {
     const { timestamps, counters, clock } = this.#context;
     this.#publishedMs = clock.nowMs;
@@ -136,7 +140,7 @@ export class Publisher implements Receiver {
   }
 
   #onReceiptsReady(): void {
-    // While the client is being answered its receipts keep their order with the other answers.
+    // Joined with the other replies, if the client is being answered, so that their order is kept.
     const { replies, receiptDesk } = this.#context;
     if (replies.isFor(this.#session) || !this.#session.isOpen) this.giveReceipts();
     else receiptDesk.schedule(this);

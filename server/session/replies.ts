@@ -1,23 +1,23 @@
 import { MAX_RECEIPT_BYTES, type ReceiptCounts, writeReceipt } from "../../protocol/encoder.ts";
 
-/** The first buffer; a piece of what a client said rarely has more answers. */
+/** Bytes of the first buffer; the replies to one piece of a client's input rarely take more. */
 const INITIAL_BYTES = 8 * 1024;
 
 /**
- * Joins the answers to what one client said in one piece, so that a flood of small ones costs a write
- * and a chunk a piece, not one each. One object serves all connections: one is answered at a time.
+ * Joins the replies to one piece of a client's input into one write, so that a flood of small requests
+ * doesn't cost a write and a chunk each. One object serves all connections: one is answered at a time.
  */
 export class Replies {
   #owner: object | undefined;
-  /** The answer that is alone so far; it's copied only where another one follows. */
+  /** The first reply; it's copied only if another one follows. */
   #only: Uint8Array | undefined;
   #buffer = new Uint8Array(INITIAL_BYTES);
   #length = 0;
 
   /**
-   * Collects the answers for a connection until {@linkcode end}.
+   * Collects the replies for a connection until {@linkcode end}.
    *
-   * @returns Whether it does: nothing where another connection's are being collected.
+   * @returns False if replies are being collected already, for this connection or another.
    */
   begin(connection: object): boolean {
     if (this.#owner !== undefined) return false;
@@ -25,12 +25,12 @@ export class Replies {
     return true;
   }
 
-  /** Whether the answers for this connection are being collected. */
+  /** True if the replies for this connection are being collected. */
   isFor(connection: object): boolean {
     return this.#owner === connection;
   }
 
-  /** Collects no more, once what was collected is taken. */
+  /** Stops collecting. What was collected must have been taken before. */
   end(): void {
     this.#owner = undefined;
   }
@@ -46,13 +46,13 @@ export class Replies {
     this.#length += frame.byteLength;
   }
 
-  /** Adds a receipt. */
+  /** Adds a receipt; `micros` is the message's timestamp in microseconds since the Unix epoch. */
   appendReceipt(micros: number, counts: ReceiptCounts): void {
     this.#makeRoom(MAX_RECEIPT_BYTES);
     this.#length = writeReceipt(this.#buffer, this.#length, micros, counts);
   }
 
-  /** Takes what was collected, in a buffer that is never written to again; absent where that is nothing. */
+  /** Takes the collected replies, in a buffer that is never written to again; `undefined` if none. */
   take(): Uint8Array | undefined {
     const only = this.#only;
     this.#only = undefined;

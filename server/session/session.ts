@@ -14,25 +14,25 @@ import { InboundConnection } from "./inbound_connection.ts";
 import { Publisher, type PublishingSession } from "./publisher.ts";
 import { subscribe, unsubscribe, unsubscribeAll } from "./subscribing.ts";
 
-/** What a request costs as bytes of a message do: it takes a write. */
+/** A request costs as much time as a message of so many bytes, since its reply takes a write. */
 const REQUEST_COST_BYTES = 3 * 1024;
 
-/** What a client does, from the least on. */
+/** Degrees of a client's activity, the least first. */
 export type Activity = 0 | 1 | 2 | 3;
 const SAYS_NOTHING: Activity = 0;
 const WANTS_NOTHING: Activity = 1;
 const GETS_NOTHING: Activity = 2;
 const DOES_SOMETHING: Activity = 3;
 
-/** Milliseconds in which a client need not have said anything yet. */
+/** Milliseconds that a client has for its first frame before it counts as saying nothing. */
 const FIRST_FRAME_GRACE_MS = 1_000;
 
 const NO_SUBSCRIPTIONS: Subscription[] = [];
 
-/** One client: what it says, by the protocol's rules, and what is kept for it because of that. */
+/** One client's session: it does what the client's frames ask for, and keeps its subscriptions. */
 export class Session extends InboundConnection implements ClientFrames, PublishingSession {
   #subscriptions: Subscription[] = NO_SUBSCRIPTIONS;
-  /** How many messages a client of 2009 had been sent when it was last heard, or looked at. */
+  /** Messages that a client of 2009 had been sent when it was last heard, or last swept. */
   #seenMessages = 0;
 
   protected get frames(): ClientFrames {
@@ -43,7 +43,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     return this.#subscriptions.length > 0;
   }
 
-  /** Bytes that its subscriptions hold, and topics that only it is subscribed to. */
+  /** Bytes that its subscriptions hold, and the topics that only this client is subscribed to. */
   get standingBytes(): number {
     let bytes = 0;
     for (const { topic } of this.#subscriptions) {
@@ -52,7 +52,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     return bytes;
   }
 
-  /** How little the client does, the least first; which of two gives way where there's no room for both. */
+  /** The client's activity. If there is no room for two clients, the less active one is ended. */
   get activity(): Activity {
     const { nowMs } = this.context.clock;
     if (!this.isOpen || !this.decoder.completedFrame) {
@@ -65,22 +65,22 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
       : GETS_NOTHING;
   }
 
-  /** Whether the client does anything that others could miss: it has published, or is subscribed. */
+  /** True if the client has published, or is subscribed, so that ending it would be a loss. */
   get isActive(): boolean {
     return this.activity > WANTS_NOTHING;
   }
 
-  /** How many topics it's subscribed to. */
+  /** Number of topics that the client is subscribed to. */
   get topicCount(): number {
     return this.#subscriptions.length;
   }
 
-  /** Whether a topic is there because of this client alone. */
+  /** True if a topic has this client as its only subscriber. */
   get hasTopicOfItsOwn(): boolean {
     return this.#subscriptions.some(({ topic }) => topic.subscriberCount === 1);
   }
 
-  /** Greets the client: the first frame. Behind TLS it's done by itself. */
+  /** Sends the greeting, the first frame. With TLS, the session calls this itself. */
   greet(): void {
     const { timestamps } = this.context;
     this.send(encodeGreeting(timestamps.next(), this.context.newToken()));
@@ -89,8 +89,8 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
   /**
    * Ends the client because memory is short.
    *
-   * @param detail What it's told, in a sentence.
-   * @returns False where it's gone already, or nothing is held for it.
+   * @param detail The error frame's text, a sentence.
+   * @returns False if the session has ended already and no bytes wait for the client.
    */
   giveWay(detail: string): boolean {
     if (!this.isOpen) {
@@ -102,7 +102,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     return true;
   }
 
-  // What the connection tells.
+  // Called by the connection.
 
   onSecure(): void {
     if (!this.secured()) return;
@@ -115,7 +115,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     this.context.onGone(this);
   }
 
-  // What the client says. An unsubscribe may end the session; what follows it isn't heard then.
+  // Called by the decoder. An unsubscribe may end the session; the frames behind it are ignored then.
 
   get hasEnough(): boolean {
     return this.context.reading.unitsLeft <= 0;
@@ -130,7 +130,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
 
   onUnsubscribe(name: string): void {
     this.#countRequest();
-    // What is delivered now comes behind what was answered before.
+    // Unsubscribing may deliver messages: earlier replies must come before them.
     this.flushReplies();
     unsubscribe(this.#subscriptions, name, this.context);
   }
@@ -163,7 +163,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     this.context.reading.countFrame(0);
   }
 
-  /** @returns Where to wait until there may be room for the topic, if it's not known. */
+  /** @returns The place to wait at, if it isn't known yet whether there is room for the topic. */
   #subscribe(name: string): WaitingPlace | undefined {
     const subscriptions = subscribe(this.#subscriptions, name, this, this.context);
     if (subscriptions === undefined) return this.context.borrower;
@@ -172,7 +172,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     return undefined;
   }
 
-  /** @returns Where to wait until the key may be looked at, if it may not. */
+  /** @returns The place to wait at, if the key can't be checked yet. */
   #authenticate(check: KeyCheck): WaitingPlace | undefined {
     const answer = check.look();
     if (typeof answer === "object") return answer;
@@ -181,7 +181,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     return undefined;
   }
 
-  /** The publisher behind this session, which is about to publish to a topic. */
+  /** Checks that the client may publish to a topic, and returns its publisher. */
   #publisherTo(name: string): Publisher {
     checkPublish(name, this.flags, this.context.limits);
     const inbound = this.inboundSide;
@@ -197,7 +197,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     this.context.reading.countFrame(REQUEST_COST_BYTES);
   }
 
-  // What its connection asks of it.
+  // Called by `ClientConnection` and `InboundConnection`.
 
   protected sweepSilence(nowMs: number): void {
     if (this.isWaiting) return;
@@ -225,7 +225,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     }
   }
 
-  /** Does as Janus did: one `PING` some time after the last message, which need not be answered. */
+  /** Sends one `PING` some time after the last message, as Janus did; it need not be answered. */
   #sweepLegacySilence(nowMs: number): void {
     const { idleMs, legacyIdleMs, pingAfterMs } = this.context.limits;
     const limitMs = this.#subscriptions.length === 0 ? idleMs : legacyIdleMs;
@@ -247,7 +247,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     this.send(PING);
   }
 
-  /** Messages that its subscriptions have brought it. */
+  /** Number of messages that its current subscriptions have brought it. */
   get #sentMessages(): number {
     let count = 0;
     for (const { next, since } of this.#subscriptions) count += next - since;
@@ -271,7 +271,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
   }
 
   protected leaveTopics(deliverRest: boolean): void {
-    // What it's owed and is settled comes before its end; giving it may end it harder.
+    // Settled receipts come before the error frame; sending them may end the session harder.
     if (deliverRest) this.inbound?.publisher?.giveReceipts();
     const subscriptions = this.#subscriptions;
     this.#subscriptions = NO_SUBSCRIPTIONS;

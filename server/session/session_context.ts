@@ -19,77 +19,75 @@ import type { Occupant } from "../shares/holder.ts";
 import type { SlowKeys } from "../access/slow_keys.ts";
 import type { TopicRegistry } from "../topics/topic_registry.ts";
 
-/** How sessions look at the process's memory. */
+/** The watch over the process's memory, as sessions use it. */
 export interface MemoryWatch {
-  /** Bytes received in all at which a session calls {@linkcode look}. */
+  /** Bytes received by the server in all at which a session calls {@linkcode look}. */
   readonly lookAtBytes: number;
-  /** Whether memory is so short that publishers wait. */
+  /** True if memory is so short that publishers have to wait. */
   readonly holdsAll: boolean;
   /** Measures the process's memory, and acts on it. */
   look(): void;
 }
 
-/** A session that isn't read for want of memory. */
+/** A session whose reading can be stopped while memory is short. */
 export interface HeldBackSession {
-  /** Reads nothing more of it; whether that is new. */
+  /** Stops reading the client; true if that stopped it. */
   holdBack(): boolean;
-  /** Reads it again. */
+  /** Reads the client again. */
   letGo(): void;
 }
 
-/** How sessions report what memory they hold by what their clients send. */
+/** Bounds the memory that clients' input holds; sessions report to it. */
 export interface InputGuard {
-  /** Whether too much is held, so that a session that has sent much is to be held back. */
+  /** True if too much is held, so that sessions whose clients send are held back. */
   readonly isHolding: boolean;
-  /** Reads nothing more of a session until there is room again. */
+  /** Stops reading a session until there is room again. */
   holdBack(session: HeldBackSession): void;
   /**
-   * Reads on a connection that was held back for want of memory, as soon as there is room, until the
-   * runtime holds no byte of it.
+   * Reads a held-back connection as soon as there is room, until the runtime holds no byte of it.
    */
   readOn(session: HeldBackSession): void;
 }
 
-/** What sessions need to know of the server; one object for all of them. */
+/** The parts of the server that sessions use; one object for all of them. */
 export interface SessionContext extends OutboxContext {
   readonly runtime: Runtime;
   readonly topics: TopicRegistry;
   readonly timestamps: TimestampIssuer;
   readonly counters: Counters;
-  /** What keeps the process's memory below its limit. */
+  /** Keeps the process's memory below its limit. */
   readonly ceiling: MemoryWatch;
-  /** Where publishers wait while the memory budget is tight, or the process's memory short. */
+  /** Publishers wait here while the memory budget is tight, or the process's memory short. */
   readonly budgetGate: Gate;
-  /** How connections share the loop's time for reading. */
+  /** Shares the loop's time for reading among connections. */
   readonly reading: FairReader;
-  /** What bounds the memory that they hold by what they send. */
   readonly inputDefence: InputGuard;
-  /** Joins the answers to one client into one write. */
+  /** Joins the replies to one client into one write. */
   readonly replies: Replies;
-  /** Where connections wait for one write of what several topics have for them. */
+  /** Joins the messages of several topics for one connection into one write. */
   readonly dueWrites: DueWrites;
-  /** Where publishers get their receipts. */
+  /** Gives publishers their receipts. */
   readonly receiptDesk: ReceiptDesk;
-  /** How fast each connection may publish. */
+  /** Limits the publish rate of each connection. */
   readonly throttle: PublishThrottle;
-  /** The way to the server's other processes, where there are any. */
+  /** Connects to the server's other processes; absent if there are none. */
   readonly backplane: Backplane | undefined;
-  /** Who may publish and subscribe; another one when the rules change. */
+  /** Permissions to publish and subscribe; replaced by another object when the rules change. */
   readonly access: AccessRules;
-  /** What is remembered of the clients' addresses. */
+  /** Remembers the clients' addresses, and counts what each has done. */
   readonly admission: Admission;
-  /** What makes room where there is none. */
+  /** Makes room for a client by ending another. */
   readonly displacement: Displacement;
-  /** Where those wait for whom other processes are asked for room; absent where there are none. */
+  /** Clients wait here while other processes are asked for room; absent if there are none. */
   readonly borrower: WaitingPlace | undefined;
-  /** Where those wait whose address has shown too many wrong keys. */
+  /** Clients whose address has sent too many wrong keys wait here. */
   readonly slowKeys: SlowKeys;
   newDecoder(): ClientDecoder;
   newToken(): string;
-  /** A client publishes faster than it may, for the first time. */
+  /** Called when a client exceeds its publish rate for the first time. */
   onThrottled(remoteAddress: string, remotePort: number): void;
-  /** A session has begun to end; called once. */
+  /** Called once for each session, when it begins to end. */
   onEnding(end: SessionEnd): void;
-  /** The connection is gone; called once, last. */
+  /** Called once for each session, last, when its connection is gone. */
   onGone(session: Occupant & Slotted): void;
 }

@@ -1,20 +1,20 @@
 import type { EndReason } from "../counters.ts";
 
-/** How a session came to its end: what it was at the moment in which that began. */
+/** The end of a session, with its state at the moment when it began to end. */
 export interface SessionEnd {
   /** The client's IP address; empty on a Unix socket. */
   readonly remoteAddress: string;
   /** The client's port; 0 on a Unix socket. */
   readonly remotePort: number;
-  /** Why it ended. */
+  /** The reason for the end. */
   readonly reason: EndReason;
   /** Bytes that waited for the client. */
   readonly pendingBytes: number;
-  /** The topic that it had been subscribed to for longest, if any. */
+  /** The topic of the client's oldest subscription, if it had any. */
   readonly topic: string | undefined;
-  /** How many topics it was subscribed to. */
+  /** Number of topics that the client was subscribed to. */
   readonly topicCount: number;
-  /** Milliseconds since it was accepted, as exact as deadlines are. */
+  /** Milliseconds since the connection was accepted, on the coarse clock. */
   readonly ageMs: number;
   /** The error frame's text, or the transport's error; may be empty. */
   readonly detail: string;

@@ -1,6 +1,6 @@
-/** What a table keeps. */
+/** An entry of a {@linkcode SessionTable}. */
 export interface Slotted {
-  /** Where the table keeps it; -1 where it doesn't. Only the table writes it. */
+  /** Index in the table; -1 if it isn't there. Only the table writes it. */
   slot: number;
 }
 
@@ -26,14 +26,14 @@ export class SessionTable<S extends Slotted> {
     session.slot = -1;
   }
 
-  /** All sessions, in an array of its own. */
+  /** All sessions, in a new array. */
   list(): S[] {
     return [...this.#sessions];
   }
 
   /**
-   * The session in a slot below {@linkcode size}. Whoever goes through the slots from the highest
-   * down meets every session that stays, also while others come and go.
+   * The session in a slot below {@linkcode size}. A loop from the highest slot down meets every session
+   * that stays, also while others come and go.
    */
   at(slot: number): S | undefined {
     return this.#sessions[slot];

@@ -4,16 +4,18 @@ import type { Subscription, Topic } from "../topics/topic.ts";
 import type { Subscriber } from "../topics/subscriber.ts";
 
 /**
- * Of so few subscriptions there's an array without room for more, which would cost more than one of
- * them. Of more, a new array for each would leave garbage that costs more than all of them.
+ * Up to so many subscriptions are kept in an array of exact length, since spare room would cost more
+ * than a subscription. A longer array grows in place, since a new array for each subscription would
+ * leave more garbage than all of them take.
  */
 const MAX_EXACT = 8;
 
 /**
- * Subscribes a client to one more topic; nothing where it is already.
+ * Subscribes a client to one more topic. Does nothing if the client is subscribed to it already.
  *
- * @param subscriptions The client's so far; added to, unless they're few.
- * @returns The client's from now on, the same array or another. `undefined` where it isn't settled yet whether there is room for the topic.
+ * @param subscriptions The client's current subscriptions; added to in place if they are many.
+ * @returns The client's new subscriptions, the same array or another. `undefined` if it isn't known yet
+ * whether there is room for the topic.
  * @throws {ProtocolError} `too_many_topics`.
  */
 export function subscribe(
@@ -49,7 +51,7 @@ export function subscribe(
   return subscriptions;
 }
 
-/** Looks at the client's topics or at the topic's subscribers, whichever are fewer. */
+/** Searches the client's topics or the topic's subscribers, whichever are fewer. */
 function isSubscribed(
   subscriptions: readonly Subscription[],
   wanted: Topic | undefined,
@@ -61,10 +63,10 @@ function isSubscribed(
 }
 
 /**
- * Unsubscribes a client from a topic, where it is subscribed. What was accepted before is still
+ * Unsubscribes a client from a topic, if it is subscribed. Messages accepted before are still
  * delivered, which may end the client's session.
  *
- * @param subscriptions The client's; removed from.
+ * @param subscriptions The client's subscriptions; removed from in place.
  */
 export function unsubscribe(
   subscriptions: Subscription[],
@@ -84,8 +86,8 @@ export function unsubscribe(
 /**
  * Ends all of a client's subscriptions.
  *
- * @param subscriptions The client's, which it must not look at any more.
- * @param deliverRest Whether what was accepted so far is still delivered, at once.
+ * @param subscriptions The client's subscriptions; the client must not use the array afterwards.
+ * @param deliverRest True delivers messages accepted so far, at once; false drops them.
  */
 export function unsubscribeAll(
   subscriptions: readonly Subscription[],

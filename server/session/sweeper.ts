@@ -4,22 +4,22 @@ import type { Session } from "./session.ts";
 import type { SessionTable } from "./session_table.ts";
 import type { FairScheduler, SlicedTask } from "../timing/fair_scheduler.ts";
 
-/** Sessions that may be looked at in the time of one write. */
+/** Sessions that can be checked in the time of one write. */
 const SESSIONS_PER_WRITE = 64;
 
-/** A sweep looks at this share of all sessions, so that a round takes a second. */
+/** A sweep checks this share of all sessions, so that a round takes a second. */
 const SWEPT_SHARE = 1 / 4;
 
-/** It looks at so many at least: where there are no more, deadlines are as exact as the sweeps. */
+/** A sweep checks so many sessions at least, so that with few each sweep checks them all. */
 const MIN_SWEPT = 1_024;
 
-/** How far one sweep may move the clock. */
+/** The most by which one sweep moves the clock. */
 const MAX_STEP_MS = 2 * SWEEP_INTERVAL_MS;
 
 /**
- * Looks at every session's deadlines, some at a time between turns of the loop, so that 20,000
- * heartbeats that fall due together hold nobody's message up. One timer serves all. Of many sessions
- * each is looked at once a second only: with 15,000, sweeps over all were 6 % of a round's CPU time.
+ * Checks every session's deadlines, in slices between turns of the loop, so that 20,000 heartbeats that
+ * fall due together delay no message. One timer serves all sessions. If they are many, each is checked
+ * only once a second: with 15,000, sweeps over all were 6 % of a round's CPU time.
  */
 export class Sweeper implements SlicedTask {
   readonly #sessions: SessionTable<Session>;
@@ -28,15 +28,15 @@ export class Sweeper implements SlicedTask {
   readonly #readMs: () => number;
   readonly #countWrites: () => number;
   #timer: ReturnType<typeof setInterval> | undefined;
-  /** The slot that is looked at next; a round goes from the highest down. */
+  /** The slot that is checked next; a round goes from the highest down. */
   #slot = -1;
-  /** Where this sweep ends. */
+  /** The last slot of this sweep. */
   #lastSlot = 0;
   #sweptMs: number;
 
   /**
    * @param readMs A monotonic clock, in milliseconds.
-   * @param countWrites How many writes the server has made, to keep a slice in its budget.
+   * @param countWrites Returns the number of writes of the server so far, which a slice's budget needs.
    */
   constructor(
     sessions: SessionTable<Session>,
@@ -68,7 +68,7 @@ export class Sweeper implements SlicedTask {
   /** Reads the clock and begins a sweep, unless one is still under way. */
   sweep(): void {
     const nowMs = this.#readMs();
-    // Time in which the process itself stood still is no client's fault.
+    // Time in which the process itself was suspended doesn't count against clients.
     this.#clock.nowMs += Math.min(nowMs - this.#sweptMs, MAX_STEP_MS);
     this.#sweptMs = nowMs;
     if (this.hasMore) return;
