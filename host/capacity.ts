@@ -23,8 +23,8 @@ export const RESERVED_DESCRIPTORS = OWN_DESCRIPTORS + KEPT_FOR_REFUSALS;
 const DESCRIPTORS_PER_LINK = 2;
 
 /**
- * Descriptors for the links of each of some processes: to every other one, and to one more, which is
- * there while processes are replaced one after the other.
+ * Descriptors that each of `processes` needs for its links: to every other process, and to one more,
+ * which runs while processes are replaced one after the other.
  */
 export function linkDescriptorsFor(processes: number): number {
   return processes === 1 ? 0 : processes * DESCRIPTORS_PER_LINK;

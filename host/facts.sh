@@ -1,17 +1,17 @@
 #!/bin/sh
-# Prints what this system is and allows, as variables for `env`: one line, no blanks in a value, nothing
-# for what isn't known here. Deno doesn't let a sandboxed program look into /proc, so the project's tasks
-# ask the shell.
+# Prints facts and limits of this system, as variables for `env`: one line, no blanks in a value; unknown
+# facts are left out. Deno doesn't let a sandboxed program look into /proc, so the project's tasks ask
+# the shell.
 #
-#   sh host/facts.sh       what a server or bots need before they start
-#   sh host/facts.sh all   what takes longer to find out too: clock, commit, network device
+#   sh host/facts.sh       facts that a server or bots need before they start
+#   sh host/facts.sh all   also those that take longer: clock, commit, network device
 
 proc=/proc/sys
 groups=/sys/fs/cgroup
 memberships=/proc/self/cgroup
 facts=
 
-# fact NAME VALUE; what can't be had is left out. A blank becomes a plus sign.
+# fact NAME VALUE; an empty value is left out. Blanks and commas become a plus sign.
 fact() {
   value=$(printf %s "$2" | tr -s '[:space:],' '+')
   [ -n "$value" ] && facts="$facts${facts:+,}$1=$value"
@@ -43,10 +43,10 @@ else
   fact nofile_max "$(sysctl -n kern.maxfilesperproc)"
   [ "$nofile" = unlimited ] && nofile=$(sysctl -n kern.maxfilesperproc)
 fi
-# The machine's memory, or what a group of processes that this one belongs to may have of it.
+# The machine's memory, or the least limit of the control groups that this process is in.
 least() {
   case $1 in '' | *[!0-9]*) return ;; esac
-  # What stands for "any amount" is too long for some shells to compare.
+  # The number that stands for "no limit" is too long for some shells to compare.
   [ ${#1} -gt 15 ] || [ "$memory" -le "$1" ] || memory=$1
 }
 if [ -r /proc/meminfo ]; then
@@ -70,7 +70,7 @@ if [ "$1" = all ]; then
   fact cpu_model "$(lscpu | sed -n 's/^Model name: *//p' | head -n 1)"
   fact vendor "$(cat /sys/class/dmi/id/sys_vendor)"
   fact device "$(ip -o route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1)"
-  # A copy without its history says in a file which commit it is.
+  # A copy without its history has its commit in the file COMMIT.
   commit=$(cat "$home/COMMIT" || git -C "$home" rev-parse HEAD)
   [ -n "$(git --no-optional-locks -C "$home" status --porcelain)" ] && commit=$commit-modified
   fact commit "$commit"

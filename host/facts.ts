@@ -35,7 +35,7 @@ export interface SystemLimits {
    * is closed. Otherwise they are reset.
    */
   readonly migratesQueues: boolean | null;
-  /** The memory that all TCP sockets together may use. */
+  /** Memory that all TCP sockets together may use. */
   readonly tcpMemory: TcpMemory | null;
   /** Such as `cubic`. */
   readonly congestionControl: string | null;
@@ -198,7 +198,7 @@ function toPortRange(text: string | undefined): PortRange | null {
   return first === undefined || last === undefined || first > last ? null : { first, last };
 }
 
-/** The kernel counts in pages: below pressure, pressure, maximum. */
+/** Parses the kernel's three numbers of pages: below pressure, pressure, maximum. */
 function toTcpMemory(text: string | undefined, pageBytes: number | null): TcpMemory | null {
   const [, pressure, max] = toNumbers(text, 3);
   if (pressure === undefined || max === undefined || pageBytes === null) return null;
