@@ -38,7 +38,7 @@ export type Action =
     readonly key: string;
   };
 
-/** The longest key, in bytes as it's spelled. */
+/** The longest key, in bytes of its spelling in JSON, quotation marks included. */
 export const MAX_SPELLED_KEY_BYTES = 1024;
 
 const AUTHENTICATE = "authenticate";
@@ -49,8 +49,10 @@ const DATA = 1;
 
 /**
  * Decodes a whole frame, `bytes` from `start` to `end`, that is none of the protocol's plain words.
+ * A publish's `message` is a view of `bytes`.
  *
- * @throws {ProtocolError} with `bad_frame` if it isn't an action frame.
+ * @throws {ProtocolError} with `bad_frame` if it isn't an action frame, or `bad_message` if a publish's
+ * MESSAGE isn't valid.
  */
 export function decodeAction(bytes: Uint8Array, start: number, end: number): Action {
   const origin = skipSpace(bytes, start, end);

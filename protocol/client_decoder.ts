@@ -63,8 +63,8 @@ interface SpelledTopic {
 }
 
 /**
- * Decodes one client's stream, however it is cut. Between frames it holds no memory but its own few
- * fields and, once the client has published, the spelling of its last topic that was short.
+ * Decodes one client's stream, in chunks of any size. Between frames it holds no memory but its own few
+ * fields and, once the client has published, the spelling of its last short topic.
  *
  * This decoder's reading of the protocol where several are possible:
  *
@@ -120,7 +120,7 @@ export class ClientDecoder {
       matchMarker(partial.bytes, partial.length, 0) === partial.length;
   }
 
-  /** Bytes of memory held for a frame that isn't complete; 0 between frames. */
+  /** Bytes of memory held for an incomplete frame; 0 between frames. */
   get heldBytes(): number {
     return (this.#partial?.capacity ?? 0) + (this.#scanner?.heldBytes ?? 0);
   }
@@ -295,7 +295,7 @@ export class ClientDecoder {
     const held = this.#partial!.length;
     const room = this.#maxFrameBytes - held;
     if (room === 0) throw this.#tooLarge("MESSAGE");
-    // No object has a NUL in it. Looking for one saves copying the frames behind this one.
+    // No object contains a NUL. Searching for it avoids copying the frames behind this one.
     const terminator = chunk.indexOf(CLIENT_TERMINATOR, pos);
     const end = Math.min(terminator === -1 ? chunk.length : terminator + 1, pos + room);
     const partial = this.#hold(chunk, pos, end);

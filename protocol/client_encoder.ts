@@ -11,10 +11,10 @@ import { topicProblem } from "./topic.ts";
 export const REGULAR_SOCKET: Uint8Array = utf8Bytes("<regular-socket/>\0");
 
 /**
- * A frame as a client of 2009 sends it, behind the marker: in one buffer of its own, since Janus hung up on
- * a segment that didn't begin with the marker.
+ * A frame behind the marker, as a client of 2009 sends it. Both are in one new buffer, since Janus hung
+ * up on a segment that didn't begin with the marker.
  *
- * @param frame With its terminator, or `PUBLISH` with a MESSAGE that has none.
+ * @param frame A frame with its terminator, or `PUBLISH` with a MESSAGE that has none. Copied.
  */
 export function behindMarker(frame: Uint8Array): Uint8Array {
   const both = new Uint8Array(REGULAR_SOCKET.length + frame.length);
@@ -23,10 +23,10 @@ export function behindMarker(frame: Uint8Array): Uint8Array {
   return both;
 }
 
-/** A sign of life, terminator included. Shared: never write to it. */
+/** A frame that shows that the client is alive, terminator included. Shared: never write to it. */
 export const PING: Uint8Array = utf8Bytes("PING\0");
 
-/** The answer to the server's `PING`, terminator included. Shared: never write to it. */
+/** The reply to the server's `PING`, terminator included. Shared: never write to it. */
 export const PONG: Uint8Array = utf8Bytes("PONG\0");
 
 const PUBLISH = utf8Bytes("PUBLISH\0");
@@ -66,15 +66,15 @@ function encodeAction(action: string, data: string): Uint8Array {
 
 /** The options of a publish. */
 export interface PublishOptions {
-  /** Terminate MESSAGE, so that the server keeps the connection and more can follow. */
+  /** True terminates MESSAGE, so that the server keeps the connection and more can follow. */
   readonly pipelined: boolean;
 }
 
 /**
  * `PUBLISH` and a MESSAGE, in a buffer of its own.
  *
- * @param messageJson The JSON text of an object with a `topic` and without a `timestamp`. The server
- * checks it.
+ * @param messageJson The JSON text of an object with a `topic` and without a `timestamp`. It's copied
+ * unchecked; the server checks it.
  */
 export function encodePublish(
   messageJson: Uint8Array | string,

@@ -7,7 +7,7 @@
 /** The callbacks for a client's requests, called in the order of the requests. */
 export interface ClientFrames {
   /**
-   * The client subscribes, perhaps once more.
+   * The client subscribes, perhaps to a topic that it's subscribed to already.
    *
    * @param topic A valid topic, decoded.
    */

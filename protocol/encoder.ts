@@ -24,7 +24,7 @@ const TOKEN_PATTERN = /^[0-9a-f]{32}$/;
 /**
  * The first frame on a connection, in a buffer of its own.
  *
- * @param micros A timestamp of the server's issuer.
+ * @param micros A timestamp of the server's issuer, in microseconds since the Unix epoch.
  * @throws {TypeError} unless `token` is 32 lower-case hexadecimal digits.
  */
 export function encodeGreeting(micros: number, token: string): Uint8Array {
@@ -68,7 +68,7 @@ const RECEIPT_PARTS = [
   "}}\x01",
 ].map(utf8Bytes) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array];
 
-/** The most digits of a count. */
+/** Digits of the largest count, 2^32 - 1. */
 const MAX_COUNT_BYTES = 10;
 
 /** The most bytes that {@linkcode writeReceipt} writes. */
@@ -79,7 +79,7 @@ export const MAX_RECEIPT_BYTES: number = PREFIX.length + MAX_TIMESTAMP_BYTES +
  * Writes a receipt, a whole frame that tells a publisher what became of its message. Allocates nothing.
  *
  * @param target Needs {@linkcode MAX_RECEIPT_BYTES} from `offset` on.
- * @param micros The message's timestamp.
+ * @param micros The message's timestamp, in microseconds since the Unix epoch.
  * @param counts Subscribers, below 2^32 each; `matched` is the sum of the others.
  * @returns the offset behind the frame.
  * @throws {RangeError} if `target` is too small.
@@ -136,6 +136,7 @@ export function splicedLength(messageBytes: number): number {
  *
  * @param target Needs {@linkcode splicedLength} bytes from `offset` on. It must not be `message`'s
  * own memory.
+ * @param micros The message's timestamp, in microseconds since the Unix epoch.
  * @param message A JSON object that has a member and no whitespace around it, as `onPublish` gives it.
  * @returns the offset behind the frame.
  * @throws {RangeError} if `target` is too small.

@@ -1,5 +1,5 @@
 /**
- * The reasons for which a server closes a connection, as they stand on the wire.
+ * The errors for which a server closes a connection, as they stand on the wire.
  *
  * @module
  */

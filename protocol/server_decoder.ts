@@ -23,13 +23,13 @@ export interface ServerDecoderLimits {
 /** Sixteen times what a server with default limits can send. */
 const DEFAULT_MAX_FRAME_BYTES = 1024 * 1024;
 
-/** Splits one server's stream into frames, however it is cut. Between frames it holds no buffer. */
+/** Splits one server's stream into frames, in chunks of any size. Holds no buffer between frames. */
 export class ServerDecoder {
   readonly #maxFrameBytes: number;
   #partial: FrameBuffer | undefined;
 
   /**
-   * @param limits By default frames of up to 1 MiB.
+   * @param limits The default allows frames of up to 1 MiB.
    * @throws {RangeError} if the limit isn't a whole number of at least 1.
    */
   constructor({ maxFrameBytes }: ServerDecoderLimits = { maxFrameBytes: DEFAULT_MAX_FRAME_BYTES }) {

@@ -9,25 +9,25 @@
 const MICROS_PER_SECOND = 1_000_000;
 const SECONDS_PER_MEGASECOND = 1_000_000;
 
-/** The most that {@linkcode writeTimestamp} writes: `[9007,199254,740991]`, the largest safe integer. */
+/** The most bytes that {@linkcode writeTimestamp} writes: the largest safe integer takes 20. */
 export const MAX_TIMESTAMP_BYTES = 20;
 
-/** Issues timestamps of which each is greater than the one before, as Erlang's `now()` did. */
+/** Issues timestamps, each greater than the one before, as Erlang's `now()` did. */
 export class TimestampIssuer {
   readonly #epochMicros: () => number;
   #last = 0;
 
   /**
-   * @param epochMicros The clock: microseconds since the Unix epoch, fractions allowed. The default
-   * agrees with the system's clock when the process starts, and doesn't follow when that is set.
+   * @param epochMicros Returns microseconds since the Unix epoch, fractions allowed. The default agrees
+   * with the system's clock when the process starts, and ignores later changes of that.
    */
   constructor(epochMicros: () => number = highResolutionEpochMicros) {
     this.#epochMicros = epochMicros;
   }
 
   /**
-   * The time now in whole microseconds, or one more than the last timestamp if the clock isn't past
-   * that (it stood still, or stepped back).
+   * Issues a timestamp in whole microseconds since the Unix epoch: the time now, or one more than the
+   * last timestamp if the clock isn't past that (it stood still, or stepped back).
    */
   next(): number {
     const now = Math.floor(this.#epochMicros());

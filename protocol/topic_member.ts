@@ -9,7 +9,7 @@ import { decodeJsonString } from "./json/string.ts";
 import type { ScannedMember } from "./json/object_scanner.ts";
 import { MAX_TOPIC_BYTES, topicProblem } from "./topic.ts";
 
-/** The longest spelling of a byte of a topic is `\u0061`. */
+/** Six bytes for each byte of a topic, whose longest spelling is like `\u0061`, and quotation marks. */
 const MAX_SPELLED_TOPIC_BYTES = 6 * MAX_TOPIC_BYTES + 2;
 
 /**

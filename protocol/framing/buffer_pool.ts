@@ -8,7 +8,7 @@
 /** The smallest buffer holds most frames whole: one that comes in two pieces takes one buffer. */
 const MIN_EXPONENT = 8;
 
-/** Buffers of more than 1 MiB are rare, and neither kept nor rounded up. */
+/** Buffers of more than 1 MiB are rare; they aren't kept, and their size isn't rounded up. */
 const MAX_EXPONENT = 20;
 const MAX_KEPT_BYTES = 2 ** MAX_EXPONENT;
 
@@ -22,7 +22,7 @@ class Shelf {
 
 /**
  * Lends buffers whose sizes are powers of two. One pool may serve all decoders of a process: a buffer
- * belongs to one of them at a time, and holds what its last owner wrote until the next one has.
+ * belongs to one decoder at a time. It still holds the bytes of its last owner when it's lent again.
  */
 export class BufferPool {
   readonly #maxBytes: number;
@@ -94,7 +94,7 @@ export class BufferPool {
   }
 }
 
-/** Lends new buffers only, and keeps none. */
+/** A pool that keeps nothing: each buffer is new. */
 export const NEW_BUFFERS: BufferPool = new BufferPool(0);
 
 function exponentFor(byteLength: number): number {

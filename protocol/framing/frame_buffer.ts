@@ -54,7 +54,7 @@ export class FrameBuffer {
     this.#length = length;
   }
 
-  /** Makes room for a frame whose length is known, so that it need not grow. */
+  /** Makes room for a frame of known length, so that the buffer needn't grow. */
   reserve(length: number): void {
     this.#room(length);
   }

@@ -20,7 +20,7 @@ export const LAST_OPENING = OPEN_ARRAY;
 export const CLOSE = 3;
 /** The byte is the last of a value; the container decides the next state. */
 export const END_VALUE = 4;
-/** The byte doesn't belong to the number before it, which is a value's end; look at it once more. */
+/** The byte ends the number before it without being part of it, and must be scanned once more. */
 export const END_NUMBER = 5;
 export const LAST_ENDING = END_NUMBER;
 /** The byte can't stand here. */
@@ -31,16 +31,16 @@ export const BEGIN_NAME = 7;
 export const END_NAME = 8;
 /** The byte begins an escape in a member's name. */
 export const ESCAPE_NAME = 9;
-/** The byte is the first of a value that is no container. */
+/** The byte is the first of a value that isn't a container. */
 export const BEGIN_VALUE = 10;
 
-/** A state is a multiple of 256, so that together with a byte it's a place in the table. */
+/** A state is a multiple of 256, so that `state | byte` is an index of the table. */
 export const STATE_SHIFT = 8;
 
-/** A step is the next state, and an action or 0 in these bits. */
+/** The bits of a step that hold its action, or 0; the others hold the next state. */
 export const ACTION = 0xff;
 
-/** The table, and the states that its user must know. */
+/** The table, and the states that the scanner must know. */
 export interface JsonGrammar {
   /** The step for a byte in a state is at `state | byte`. */
   readonly steps: Uint16Array;
@@ -54,7 +54,7 @@ export interface JsonGrammar {
   readonly expectations: readonly string[];
 }
 
-/** Unicode 17, table 3-7, but for ASCII: lead bytes, second bytes, how many continuations follow. */
+/** Unicode 17, table 3-7, without ASCII: ranges of lead and second bytes, number of bytes behind. */
 const MULTIBYTE_CHARACTERS: readonly (readonly [number, number, number, number, number])[] = [
   [0xc2, 0xdf, 0x80, 0xbf, 0],
   [0xe0, 0xe0, 0xa0, 0xbf, 1],
@@ -70,13 +70,13 @@ class GrammarBuilder {
   readonly #rows: Uint16Array[] = [];
   readonly expectations: string[] = [];
 
-  /** A new state, in which each byte takes the step of `otherwise`. */
+  /** Adds a state in which each byte takes the step `otherwise`. */
   state(expectation: string, otherwise = REFUSE): number {
     this.#rows.push(new Uint16Array(256).fill(otherwise));
     return (this.expectations.push(expectation) - 1) << STATE_SHIFT;
   }
 
-  /** A new state, in which white space changes nothing. */
+  /** Adds a state in which whitespace changes nothing. */
   spaced(expectation: string): number {
     const state = this.state(expectation);
     this.on(state, " \t\r\n", state);
@@ -132,7 +132,7 @@ function addString(grammar: GrammarBuilder, next: number, close: number, escape:
   return body;
 }
 
-/** Adds a number behind its minus sign, if it has one. */
+/** Adds numbers, which may begin in each state of `before`. */
 function addNumber(grammar: GrammarBuilder, before: readonly number[]): void {
   const minus = grammar.state("a digit");
   const zero = grammar.state("the rest of a number", END_NUMBER);

@@ -30,7 +30,7 @@ export const INCOMPLETE: number = -1;
 /** {@linkcode ObjectScanner.scan}: the bytes can't be the beginning of a JSON object. */
 export const MALFORMED: number = -2;
 
-/** A member's name to look for. */
+/** The name of a member that a scanner has to find. */
 export type MemberName = Uint8Array;
 
 /**
@@ -76,7 +76,7 @@ const {
   expectations,
 } = buildJsonGrammar();
 
-/** Open arrays and objects whose kinds are bits of one word. */
+/** Open arrays and objects of which one word keeps the kinds, a bit each. */
 const LEVELS_PER_WORD = 32;
 const WORD_BYTES = 4;
 
@@ -95,22 +95,22 @@ function skipUnchanged(bytes: Uint8Array, pos: number, to: number, state: number
 }
 
 /**
- * A scanner for one object at a time. {@linkcode begin} readies it for the next, whatever came of
- * the last.
+ * Scans one object at a time. {@linkcode begin} prepares it for the next, even if the last one wasn't
+ * completed.
  */
 export class ObjectScanner {
   readonly #members: Member[] = [];
   readonly #pool: BufferPool;
   #state = START;
   #scanned = 0;
-  /** Open arrays and objects. The innermost 1 to 32 are bits of `#kinds`, the last one lowest. */
+  /** Open arrays and objects. `#kinds` has a bit for each of the innermost 1 to 32, the last lowest. */
   #depth = 0;
   #kinds = 0;
   /** The full words of bits outside `#kinds`, outermost first. */
   #outerKinds: Uint8Array | undefined;
   #nameStart = 0;
   #nameIsEscaped = false;
-  /** The wanted member whose value is next, or being scanned. */
+  /** The wanted member whose value comes next, or is being scanned. */
   #current: Member | undefined;
 
   /**
@@ -127,7 +127,11 @@ export class ObjectScanner {
     return this.#outerKinds?.length ?? 0;
   }
 
-  /** The member with the name at `index` of those given to the constructor. */
+  /**
+   * The member with the name at `index` of those given to the constructor.
+   *
+   * @throws {RangeError} if there is no such name.
+   */
   member(index: number): ScannedMember {
     const member = this.#members[index];
     if (member === undefined) throw new RangeError(`No name at ${index}`);
@@ -145,17 +149,17 @@ export class ObjectScanner {
     for (const member of this.#members) member.isPresent = false;
   }
 
-  /** Gives back the memory held for deep nesting. Then it must {@linkcode begin} before it scans. */
+  /** Gives back the memory held for deep nesting. Call {@linkcode begin} before the next scan. */
   release(): void {
     if (this.#outerKinds !== undefined) this.#pool.giveBack(this.#outerKinds);
     this.#outerKinds = undefined;
   }
 
   /**
-   * Scans `bytes` from `from` to `to`, the object's next. Its bytes before those must still stand
-   * before `from`, in this array or another: names are compared where they stand.
+   * Scans the object's next bytes, `bytes` from `from` to `to`. The object's earlier bytes must stand
+   * directly before `from`, in this array or another, since names are compared in place.
    *
-   * @returns the offset behind the closing `}`, where it stops; or {@linkcode INCOMPLETE} or
+   * @returns The offset behind the closing `}`, where scanning stops; or {@linkcode INCOMPLETE} or
    * {@linkcode MALFORMED}.
    */
   scan(bytes: Uint8Array, from: number, to: number): number {
@@ -247,7 +251,7 @@ export class ObjectScanner {
     this.#current = undefined;
   }
 
-  /** Keeps a full word of kinds, of the levels up to `depth`. */
+  /** Stores a full word of kinds, for the levels up to `depth`. */
   #pushWord(depth: number, kinds: number): void {
     const end = depth / LEVELS_PER_WORD * WORD_BYTES;
     let words = this.#outerKinds;
@@ -265,7 +269,7 @@ export class ObjectScanner {
     }
   }
 
-  /** The word of kinds that was kept of the levels up to `depth`. */
+  /** Returns the stored word of kinds for the levels up to `depth`. */
   #popWord(depth: number): number {
     const words = this.#outerKinds!;
     const end = depth / LEVELS_PER_WORD * WORD_BYTES;
@@ -274,7 +278,7 @@ export class ObjectScanner {
     return kinds;
   }
 
-  /** A name of the top level stands in quotation marks at `start` and `end`. */
+  /** Makes a wanted member current if its name stands between quotation marks at `start` and `end`. */
   #matchName(bytes: Uint8Array, start: number, end: number): void {
     const isSpelledBy = this.#nameIsEscaped ? isEscapedWord : isWord;
     for (const member of this.#members) {

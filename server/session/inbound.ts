@@ -148,7 +148,7 @@ export class Inbound implements Applicant, ReadTask {
     return this.#waitsAt !== undefined || this.#isQueued;
   }
 
-  /** True once all deferred bytes are read without a wait, because the client is gone. */
+  /** True once the client is gone, so that its deferred bytes are read without a wait. */
   get isReadingRest(): boolean {
     return this.#isReadingRest;
   }

@@ -13,7 +13,7 @@ import type { SessionContext } from "./session_context.ts";
 /** Bytes that are read at once of a client that hasn't published, at most. */
 const FIRST_PIECE_BYTES = 4_096;
 
-/** So few bytes are read even when it's others' turn: deferring them would cost more. */
+/** So few bytes of a client that hasn't had to wait are read at once: deferring them would cost more. */
 const LITTLE_BYTES = 256;
 
 /**
@@ -133,7 +133,7 @@ export abstract class InboundConnection extends ClientConnection
     return bytes > SMALL_FRAME_BYTES;
   }
 
-  /** Time on the coarse clock since which it holds unfinished input and has published nothing. */
+  /** Time on the coarse clock since which it has held unfinished input without publishing. */
   get unfinishedSinceMs(): number {
     const { unfinishedSinceMs = 0, publisher } = this.#inbound ?? {};
     return Math.max(unfinishedSinceMs, publisher?.publishedMs ?? 0);

@@ -48,7 +48,7 @@ export class Publisher implements Receiver {
     return this.#publishedMs;
   }
 
-  /** The gate at which it should wait before it publishes more: of memory, its receipts, or its topic. */
+  /** The gate to wait at before it publishes more: for memory, receipts, its topic, or other processes. */
   get gate(): Gate | undefined {
     const { budget, ceiling, budgetGate, backplane } = this.#context;
     if (budget.isTight || ceiling.holdsAll) return budgetGate;
