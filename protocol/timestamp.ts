@@ -9,7 +9,7 @@
 const MICROS_PER_SECOND = 1_000_000;
 const SECONDS_PER_MEGASECOND = 1_000_000;
 
-/** The most bytes that {@linkcode writeTimestamp} writes: the largest safe integer takes 20. */
+/** Bytes of the longest timestamp, `[9007,199254,740991]`, which is the largest safe integer. */
 export const MAX_TIMESTAMP_BYTES = 20;
 
 /** Issues timestamps, each greater than the one before, as Erlang's `now()` did. */
