@@ -224,7 +224,10 @@ export function ownConnectionsFor(
 /** Seconds' worth of {@linkcode Limits.publishRate} that may come at once. */
 export const PUBLISH_BURST_SECONDS = 1;
 
-/** Milliseconds without taking a byte after which a reader counts as stalled: no publisher waits for it. */
+/**
+ * Milliseconds without taking a byte after which a reader counts as stalled: no publisher waits for it.
+ * After as many without a sign of life another process of the server does, and no receipt waits for it.
+ */
 export const STALL_MS = 1_000;
 
 /**
@@ -460,7 +463,8 @@ export const MAX_REFUSALS = 1_024;
 
 /**
  * Milliseconds that a worker has to count what became of another worker's message. Then the receipt goes out
- * without its counts. A worker may give no sign of life for as long before it is ended.
+ * without its counts. This deadline is for a worker that is alive and has slow readers; one that gives no
+ * sign of life is left out after {@linkcode STALL_MS}.
  */
 export const RECEIPT_DEADLINE_MS = 10_000;
 

@@ -41,8 +41,9 @@ export interface Backplane {
    */
   forward(topic: string, micros: number, message: Uint8Array): void;
   /**
-   * The same, and adds to the receipt what became of the message in each process. A process that ends, or
-   * doesn't answer within {@linkcode RECEIPT_DEADLINE_MS}, is left out.
+   * The same, and adds to the receipt what became of the message in each process. A process that ends, that
+   * gives no sign of life for {@linkcode STALL_MS}, or that doesn't answer within
+   * {@linkcode RECEIPT_DEADLINE_MS}, is left out.
    *
    * @param message Copied.
    * @param owed The receipt; its timestamp is the message's.

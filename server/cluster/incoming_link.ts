@@ -53,6 +53,8 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
   readonly #decoder: LinkDecoder;
   readonly #answers = new AnswerEncoder();
   readonly #held = new HeldTopics(this);
+  /** Messages of which the other process is still to be told what became of them. */
+  #askedCount = 0;
   #carrier: LinkCarrier | undefined;
   /** The gate at which the link waits, if it does. */
   #gate: Gate | undefined;
@@ -81,7 +83,7 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
   /** Gives a sign of life if this process makes the other one wait. To be called about once a sweep. */
   sweep(): void {
     this.stream.sweep();
-    if (this.#gate === undefined && this.#held.isEmpty) return;
+    if (this.#gate === undefined && this.#held.isEmpty && this.#askedCount === 0) return;
     if (this.stream.isCarried && this.stream.pendingBytes === 0) this.#begin().appendPulse();
   }
 
@@ -106,6 +108,7 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
   }
 
   onForwarded(name: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void {
+    if (wantsReceipt) this.#askedCount++;
     const taker = wantsReceipt ? new AskedReceipt(micros, this) : undefined;
     const topic = this.#host.publishForwarded(name, micros, message, taker);
     const gate = topic?.gate;
@@ -127,6 +130,7 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
 
   /** Answers what became of a message here. */
   answer(micros: number, receipt: Receipt): void {
+    this.#askedCount--;
     if (!this.#isGone) this.#begin().appendReceipt(micros, receipt);
   }
 

@@ -4,7 +4,7 @@
  * process issues each timestamp once. Each frame begins with its kind; little-endian:
  *
  * ```text
- * u8 0: the process is alive, and still holds the topics that it holds
+ * u8 0: the process is alive, still holds the topics that it holds, and will answer what it was asked
  * u8 1 | f64 microseconds | u32 matched | u32 written | u32 queued | u32 evicted
  * u8 2 | u16 bytes of the topic | topic: hold what is published to it
  * u8 3 | u16 bytes of the topic | topic: let its publishers go on

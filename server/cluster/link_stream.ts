@@ -39,6 +39,7 @@ export type LinkStreamContext = OutboxContext & LinkManners;
 export class LinkStream {
   readonly #context: LinkStreamContext;
   readonly #onBytes: (bytes: Uint8Array) => void;
+  readonly #onAcknowledged: () => void;
   #carrier: StreamCarrier | undefined;
   /** Segments that the other end hasn't acknowledged, the oldest in front. */
   readonly #kept = new Fifo<SharedChunk>();
@@ -49,14 +50,19 @@ export class LinkStream {
   #receivedBytes = 0;
   /** How many received bytes this end has acknowledged. */
   #toldBytes = 0;
-  /** The time at which the last connection was lost, on the coarse clock. */
-  #lostMs: number;
 
-  /** @param onBytes Receives the other end's bytes, in order, each once; valid only during the call. */
-  constructor(context: LinkStreamContext, onBytes: (bytes: Uint8Array) => void) {
+  /**
+   * @param onBytes Receives the other end's bytes, in order, each once; valid only during the call.
+   * @param onAcknowledged Called at each acknowledgement of the other end.
+   */
+  constructor(
+    context: LinkStreamContext,
+    onBytes: (bytes: Uint8Array) => void,
+    onAcknowledged: () => void = () => {},
+  ) {
     this.#context = context;
     this.#onBytes = onBytes;
-    this.#lostMs = context.clock.nowMs;
+    this.#onAcknowledged = onAcknowledged;
   }
 
   /** True while a connection carries the stream. */
@@ -72,14 +78,6 @@ export class LinkStream {
   /** True if so little waits that publishers which waited for this link may go on. */
   get hasCaughtUp(): boolean {
     return this.#carrier?.outbox.hasCaughtUp ?? false;
-  }
-
-  /**
-   * The time at which the other process last took a waiting byte, on the coarse clock; without a
-   * connection, the time at which that was lost.
-   */
-  get progressMs(): number {
-    return this.#carrier?.outbox.progressMs ?? this.#lostMs;
   }
 
   /** Bytes that the other end hasn't acknowledged. */
@@ -125,7 +123,6 @@ export class LinkStream {
   drop(carrier: StreamCarrier): void {
     if (this.#carrier !== carrier) return;
     this.#carrier = undefined;
-    this.#lostMs = this.#context.clock.nowMs;
   }
 
   /** Takes bytes that came over a connection. */
@@ -144,7 +141,9 @@ export class LinkStream {
    * @throws {LinkFault} if the number of bytes is impossible.
    */
   acknowledge(carrier: StreamCarrier, position: number): void {
-    if (this.#carrier === carrier) this.#acknowledge(position);
+    if (this.#carrier !== carrier) return;
+    this.#acknowledge(position);
+    this.#onAcknowledged();
   }
 
   #acknowledge(position: number): void {

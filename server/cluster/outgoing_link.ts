@@ -5,6 +5,7 @@ import { LinkStream } from "./link_stream.ts";
 import type { OwedReceipt } from "./owed_receipts.ts";
 import type { Receipt } from "../topics/receipts.ts";
 import type { SharedChunk } from "../flow/shared_chunk.ts";
+import { Silence } from "./silence.ts";
 import type { TopicHolder, TopicHolds } from "./topic_holds.ts";
 
 /** The events that an outgoing link reports to its mesh. */
@@ -28,12 +29,13 @@ export interface LinkEvents {
 
 /**
  * The end of a link that this process has dialled. It carries the messages that this process accepts to one
- * other process, and brings back what became of them there, if that is asked. A process that ends, or
+ * other process, and brings back what became of them there, if that is asked. A process that ends, hangs, or
  * doesn't answer in time, is left out of receipts. If a connection breaks, the next one goes on where it
  * stopped.
  *
- * Publishers wait for the other process while it reads, or says that it is alive. When it does neither for
- * a second, they go on, and what they send is kept for it, up to a bound.
+ * Publishers and their receipts wait for the other process while it acknowledges what arrives, or says that
+ * it is alive. When it does neither for a second, they go on without it, and what they send is kept for it,
+ * up to a bound.
  */
 export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
   /** Resolves when it stands for the first time; rejects when the other process ends before. */
@@ -48,9 +50,8 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
   readonly #awaited = new Map<number, OwedReceipt>();
   /** The number of topics that the other process holds. */
   #heldCount = 0;
-  /** The time at which the other process last sent anything, on the coarse clock. */
-  #heardMs: number;
-  #isStalled = false;
+  /** Bytes that the kernel takes don't end it: the kernel takes them for a process that hangs, too. */
+  readonly #silence: Silence;
   #overdueMs = -Infinity;
   #stand!: () => void;
   #fall!: (error: Error) => void;
@@ -65,14 +66,18 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
     this.#events = events;
     this.#context = context;
     this.#holds = holds;
-    this.#heardMs = context.clock.nowMs;
+    this.#silence = new Silence(context.clock);
     this.stood = new Promise((resolve, reject) => {
       this.#stand = resolve;
       this.#fall = reject;
     });
     // A rejection that no caller awaits must not end this process.
     this.stood.catch(() => {});
-    this.#stream = new LinkStream(context, (bytes) => this.#take(bytes));
+    this.#stream = new LinkStream(
+      context,
+      (bytes) => this.#take(bytes),
+      () => this.#silence.end(),
+    );
     this.#dialler = new LinkDialler(path, this.#stream, context, this);
     this.#dialler.start();
   }
@@ -98,13 +103,13 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
 
   /** True while the other process has given no sign of life for a second, although it has work to do. */
   get isStalled(): boolean {
-    return this.#isStalled;
+    return this.#silence.isLong;
   }
 
   /** True while all publishers should wait for this link. */
   get isFull(): boolean {
     const { pendingBytes } = this;
-    if (!this.#isStalled) return pendingBytes > MAX_COLLECTED_BYTES;
+    if (!this.isStalled) return pendingBytes > MAX_COLLECTED_BYTES;
     return pendingBytes > maxOwedFor(this.#context.limits);
   }
 
@@ -118,8 +123,12 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
     return this.#awaited.size > 0;
   }
 
-  /** Makes a receipt wait for the other process's counts. Its message is about to be sent. */
+  /**
+   * Makes a receipt wait for the other process's counts, unless that process gives no sign of life. The
+   * receipt's message is about to be sent. Counts that come later, unawaited, are ignored.
+   */
   awaitAnswer(owed: OwedReceipt): void {
+    if (this.isStalled) return;
     owed.awaitOneMore();
     this.#awaited.set(owed.micros, owed);
   }
@@ -128,23 +137,20 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
   sweep(): void {
     this.#leaveOutOverdue();
     this.#stream.sweep();
-    const { nowMs } = this.#context.clock;
-    const isExpected = this.#stream.pendingBytes > 0 || this.#heldCount > 0;
-    const silentMs = nowMs - Math.max(this.#stream.progressMs, this.#heardMs);
-    if (!isExpected || silentMs < STALL_MS) {
-      this.#isStalled = false;
-      return;
-    }
-    if (!this.#isStalled) {
-      this.#isStalled = true;
+    const wasStalled = this.isStalled;
+    this.#silence.look(this.keptBytes > 0 || this.#heldCount > 0 || this.awaitsAnswers);
+    if (!this.isStalled) return;
+    if (!wasStalled) {
       this.#holds.pass(this);
+      this.#leaveOutAll();
       this.#events.onStalled();
     }
     const { pendingBytes } = this;
     if (pendingBytes <= maxOwedFor(this.#context.limits)) return;
+    const { nowMs } = this.#context.clock;
     if (nowMs - this.#overdueMs < STALL_MS) return;
     this.#overdueMs = nowMs;
-    this.#events.onOverdue(pendingBytes, silentMs);
+    this.#events.onOverdue(pendingBytes, this.#silence.ms);
   }
 
   /** To be called when the other process has ended: reads what it has sent, then ends the link. */
@@ -157,8 +163,7 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
   }
 
   #take(bytes: Uint8Array): void {
-    this.#isStalled = false;
-    this.#heardMs = this.#context.clock.nowMs;
+    this.#silence.end();
     this.#answers.push(bytes, this);
   }
 
@@ -181,6 +186,7 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
   }
 
   onStanding(): void {
+    this.#silence.end();
     this.#stand();
     this.#events.onStanding();
     // Waiting bytes may have left at once.
@@ -188,15 +194,13 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
   }
 
   onDrain(): void {
-    this.#isStalled = false;
     if (this.#stream.hasCaughtUp) this.#events.onCaughtUp();
   }
 
   onGone(): void {
     this.#stream.discard();
     this.#holds.remove(this);
-    for (const owed of this.#awaited.values()) owed.leaveOut();
-    this.#awaited.clear();
+    this.#leaveOutAll();
     this.#fall(new Error("the other process has ended"));
     this.#events.onGone();
   }
@@ -209,5 +213,10 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
       this.#awaited.delete(micros);
       owed.leaveOut();
     }
+  }
+
+  #leaveOutAll(): void {
+    for (const owed of this.#awaited.values()) owed.leaveOut();
+    this.#awaited.clear();
   }
 }

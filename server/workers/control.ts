@@ -17,7 +17,7 @@ import type { LogLevel } from "../log/log.ts";
  * supervisor and the other workers are older. Raise it with each change in this module, or in what workers
  * send each other, that the other side wouldn't understand. A worker of another version ends the roll.
  */
-export const CONTROL_VERSION = 2;
+export const CONTROL_VERSION = 3;
 
 /** An order of a supervisor to a worker. */
 export type Order =

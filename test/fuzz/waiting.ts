@@ -216,7 +216,7 @@ class Play {
 
   /**
    * No reader stalls, so there is nothing to wait for, but for frames that hold too much to come, and for
-   * a second for a process that hangs; those who ask for receipts wait for it longer.
+   * a second for a process that hangs, receipts included.
    */
   #check({ does }: Step): void {
     this.#settle();
@@ -240,15 +240,15 @@ class Play {
   }
 
   /**
-   * Those that need not wait for a process that hangs: it isn't theirs, they want no receipts of it, and
-   * what those have sent that do doesn't take the memory for what waits to be read.
+   * Those that need not wait for a process that hangs: it isn't theirs, and what waits for it doesn't
+   * take the memory for what waits to be read.
    */
   get #free(): readonly Publisher[] {
     if (!this.#beds.some(({ hangs }) => hangs)) return this.#publishers;
-    return this.#publishers.filter(({ bed, asks }) => {
+    return this.#publishers.filter(({ bed }) => {
       const { heldBytes, standingBytes } = bed.server;
       const roomBytes = (this.#budgetBytes - standingBytes) * RELAXED_INPUT_SHARE;
-      return !asks && !bed.hangs && heldBytes < roomBytes;
+      return !bed.hangs && heldBytes < roomBytes;
     });
   }
 

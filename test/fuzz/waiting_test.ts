@@ -139,6 +139,18 @@ const hung: Waiting = {
   ],
 };
 
+/** The same where they ask for receipts, in which it has a part. */
+const unanswered: Waiting = {
+  ...hung,
+  publishers: [[10], [10], [10], [10]],
+  asking: 4,
+  steps: [
+    { does: "hang", server: 2 },
+    ...[0, 2, 3].map((publisher): Step => ({ does: "send", publisher, bytes: 100_000 })),
+    { does: "pass", sweeps: 1 },
+  ],
+};
+
 /** A reader of one topic that takes little at a time, on another server than the publishers of both. */
 const slow: Waiting = {
   ...bothWays,
@@ -157,6 +169,7 @@ const slow: Waiting = {
 
 describe("who waits for whom", () => {
   it("again: a process that hangs", () => play(hung));
+  it("again: a process that hangs and owes answers", () => play(unanswered));
   it("again: readers of another topic, beyond a link", () => play(slow));
 
   it("again: publishers for memory that never falls", () => play(full));

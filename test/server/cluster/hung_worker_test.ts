@@ -2,7 +2,13 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
 import type { RuntimeName } from "../../../cli/program.ts";
-import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
+import {
+  JanusClient,
+  message,
+  publish,
+  publishForReceipt,
+  receiptOf,
+} from "../../support/clients/janus_client.ts";
 import { ServerCommand } from "../../support/processes/server_command.ts";
 import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { quiet, until } from "../../support/until.ts";
@@ -45,6 +51,13 @@ function pidsOf({ stdout }: ServerCommand): number[] {
 /** The `data` members of the messages that a client has received, in order. */
 function dataOf({ frames }: JanusClient): unknown[] {
   return frames.map((frame) => (JSON.parse(frame) as { data: { n: unknown } }).data.n);
+}
+
+/** The timestamp of a frame, in microseconds. */
+function timeOf(frame: string): number {
+  const { timestamp } = JSON.parse(frame) as { timestamp: readonly [number, number, number] };
+  const [mega, seconds, micros] = timestamp;
+  return (mega * 1e6 + seconds) * 1e6 + micros;
 }
 
 function numbers(count: number): number[] {
@@ -117,6 +130,62 @@ describe(`a worker that hangs, on ${runtime}`, { skip: skipWorkers }, () => {
         /worker-\d has taken nothing from another worker for \d\.\d s, and \d{7} bytes wait for it; it is ended/,
       );
       assert(!server.stderr.includes("no sign of life"), server.stderr);
+      for (const client of [...readers.clients, ...publishers.clients]) await client.dispose();
+    });
+  });
+
+  it("holds no receipt up for long, which then tells of the others only", {
+    timeout: 60_000,
+  }, async () => {
+    await withThreeWorkers([], async (server, pids) => {
+      const readers = await onEachWorker(
+        pids,
+        server,
+        () => JanusClient.subscribed(server, "asked"),
+      );
+      const publishers = await onEachWorker(pids, server, () => JanusClient.greeted(server));
+      const [publisherPid, victim, other] = pids as [number, number, number];
+      const [publisher] = publishers.on(publisherPid) as [JanusClient];
+      const healthy = [...readers.on(publisherPid), ...readers.on(other)];
+      let sent = 0;
+      const ask = (count: number) => {
+        const texts = Array.from(
+          { length: count },
+          () => publishForReceipt(message("asked", { n: sent++ })),
+        );
+        publisher.send(texts.join(""));
+      };
+      // It stops in the middle of what it's given.
+      ask(1_000);
+      await until("the first receipt comes", () => publisher.frames.length > 0);
+      process.kill(victim, "SIGSTOP");
+      ask(1_000);
+      await until("all receipts come, and the others have all", () => {
+        return [publisher, ...healthy].every(({ frames }) => frames.length === sent);
+      });
+      // They didn't wait for its end, which ten seconds of silence bring.
+      assert(pidsOf(server).includes(victim));
+      for (const reader of healthy) assertEquals(dataOf(reader), numbers(sent));
+      const receipts = publisher.frames.map(receiptOf);
+      for (const { matched, written, queued, evicted } of receipts) {
+        assertEquals(written + queued + evicted, matched);
+        assert(matched <= readers.clients.length);
+      }
+      for (const { matched } of receipts.slice(-500)) assert(matched <= healthy.length);
+      assert(receipts.slice(-500).some(({ matched }) => matched === healthy.length));
+      const times = publisher.frames.map(timeOf);
+      assertEquals(times, times.toSorted((a, b) => a - b));
+      process.kill(victim, "SIGCONT");
+      for (const reader of readers.on(victim)) {
+        await until("it has all", () => reader.frames.length === sent);
+        assertEquals(dataOf(reader), numbers(sent));
+      }
+      // What it says of them now comes too late, what it says of later ones doesn't.
+      await until("it's counted again", () => {
+        if (publisher.frames.length === sent) ask(1);
+        return receiptOf(publisher.frames.at(-1) as string).matched === readers.clients.length;
+      });
+      assertEquals(server.stderr, "");
       for (const client of [...readers.clients, ...publishers.clients]) await client.dispose();
     });
   });

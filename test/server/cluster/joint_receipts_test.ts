@@ -11,6 +11,7 @@ import {
   RECEIPT_DEADLINE_MS,
   RECEIPT_OVERHEAD_BYTES,
   SMALL_FRAME_BYTES,
+  STALL_MS,
   SWEEP_INTERVAL_MS,
 } from "../../../server/limits.ts";
 import { LinkDecoder, LinkEncoder } from "../../../server/cluster/link_frames.ts";
@@ -83,6 +84,13 @@ class FakeWorker {
       this.#connection!.write(bytes.subarray(start, start + pieceBytes));
       net.settle();
     }
+  }
+
+  /** Gives a sign of life. */
+  pulse(): void {
+    const answers = new AnswerEncoder();
+    answers.appendPulse();
+    this.#connection!.write(dataSegment(answers.take()));
   }
 
   die(): void {
@@ -266,13 +274,13 @@ describe("a receipt of several processes", () => {
     assertEquals(framesOf(publisher).map((frame) => receiptOf(frame).matched), [6, 1]);
   });
 
-  it("leaves out a process that hangs, and hears nothing of it later", async () => {
+  it("leaves out a process that is alive and doesn't tell, and hears nothing of it later", async () => {
     const [bed] = await MemoryBed.linked(1) as [MemoryBed];
     const worker = await FakeWorker.linkedWith(bed);
     bed.subscribed(["t"]);
     const publisher = bed.dial();
     publisher.send(publishForReceipt(message("t")));
-    bed.pass(RECEIPT_DEADLINE_MS - SWEEP_INTERVAL_MS);
+    bed.pass(RECEIPT_DEADLINE_MS - SWEEP_INTERVAL_MS, () => worker.pulse());
     assertEquals(framesOf(publisher), []);
     bed.pass(SWEEP_INTERVAL_MS);
     const counts = { matched: 1, written: 1, queued: 0, evicted: 0 };
@@ -282,6 +290,120 @@ describe("a receipt of several processes", () => {
     bed.net.settle();
     worker.answer(bed.net, worker.asked[1]!, 3);
     assertEquals(framesOf(publisher).map((frame) => receiptOf(frame).matched), [1, 4]);
+  });
+
+  it("waits a second for a process that hangs, and for none of the next ones", async () => {
+    const beds = await MemoryBed.linked(3) as [MemoryBed, MemoryBed, MemoryBed];
+    const [first, second, third] = beds;
+    const readers = beds.map((bed) => bed.subscribed(["t"]));
+    const publisher = first.dial();
+    const matched = () => framesOf(publisher).map((frame) => receiptOf(frame).matched);
+    const pass = (ms: number) => {
+      for (let passed = 0; passed < ms; passed += SWEEP_INTERVAL_MS) {
+        for (const bed of beds) bed.pass(SWEEP_INTERVAL_MS);
+      }
+    };
+    third.hangs = true;
+    const count = 3 * MAX_OWED_RECEIPTS;
+    for (let i = 0; i < count; i++) publisher.send(publishForReceipt(message("t", i)));
+    pass(STALL_MS - SWEEP_INTERVAL_MS);
+    assertEquals(matched(), []);
+    pass(3 * SWEEP_INTERVAL_MS);
+    assertEquals(matched(), Array(count).fill(2));
+    publisher.send(publishForReceipt(message("t", count)));
+    first.net.settle();
+    assertEquals(matched().length, count + 1);
+    assertEquals(first.server.counters.linkStalls, 1);
+    // It tells now what nobody waits for any more.
+    third.hangs = false;
+    pass(STALL_MS);
+    assertEquals(matched().length, count + 1);
+    publisher.send(publishForReceipt(message("t", count + 1)));
+    first.net.settle();
+    assertEquals(matched().slice(count), [2, 3]);
+    const all = Array.from({ length: count + 2 }, (_, i) => i);
+    for (const reader of readers) assertEquals(dataOf(reader), all);
+    for (const peer of [publisher, ...readers]) peer.reset();
+    first.net.settle();
+    pass(STALL_MS);
+    assertEquals([first.ended, second.ended].map((ended) => ended.length), [2, 1]);
+    assertEquals(beds.map(({ server }) => server.heldBytes), [0, 0, 0]);
+  });
+
+  it("waits for a process that is alive with slow readers, until it hangs", async () => {
+    const limits = { maxPendingBytes: 200_000, softPendingBytes: 100_000 };
+    const beds = await MemoryBed.linked(2, limits) as [MemoryBed, MemoryBed];
+    const [first, second] = beds;
+    const slow = second.subscribed(["t"], { bufferBytes: 1_000 });
+    slow.stall();
+    const publisher = first.dial();
+    const count = 30;
+    for (let i = 0; i < count; i++) {
+      publisher.send(publishForReceipt(message("t", "x".repeat(5_000))));
+    }
+    // Passes wait for the reader, and the process has long said that it has had all.
+    for (let passed = 0; passed < 3 * STALL_MS; passed += SWEEP_INTERVAL_MS) {
+      for (const bed of beds) bed.pass(SWEEP_INTERVAL_MS, () => void slow.take(1_000));
+    }
+    const given = framesOf(publisher).length;
+    assert(given < count, String(given));
+    assertEquals(first.server.counters.linkStalls, 0);
+    second.hangs = true;
+    first.pass(STALL_MS + 2 * SWEEP_INTERVAL_MS);
+    const matched = framesOf(publisher).map((frame) => receiptOf(frame).matched);
+    assertEquals(matched, [...Array(given).fill(1), ...Array(count - given).fill(0)]);
+    assertEquals(first.server.counters.linkStalls, 1);
+    second.hangs = false;
+    for (const peer of [publisher, slow]) peer.reset();
+    first.net.settle();
+    for (const bed of beds) bed.pass(SWEEP_INTERVAL_MS);
+    assertEquals(beds.map(({ server }) => server.heldBytes), [0, 0]);
+  });
+
+  it("is waited for while the process that owes an answer says that it's alive", async () => {
+    const [bed] = await MemoryBed.linked(1, {}, { writesPerTurn: 1 }) as [MemoryBed];
+    for (let i = 0; i < 50; i++) bed.subscribed(["t"]);
+    const asker = bed.net.dial({ transport: "unix", path: "/0" });
+    const frames = new LinkEncoder();
+    frames.append("t", 1, bytesOf(message("t")), true);
+    asker.send(join([greeting(0, "/asker"), dataSegment(frames.take())]));
+    const said = () => {
+      let bytes = 0;
+      const sink = { onGreeting() {}, onAcknowledged() {} };
+      new SegmentDecoder().push(asker.received, {
+        ...sink,
+        onBytes: (part) => bytes += part.length,
+      });
+      return bytes;
+    };
+    for (let turn = 0; turn < 10; turn++) bed.net.turn();
+    assertEquals(said(), 0);
+    bed.beginSweep();
+    for (let turn = 0; turn < 10; turn++) bed.net.turn();
+    assertEquals(said(), 1);
+    bed.net.settle();
+    const answered = said();
+    assert(answered > 1);
+    bed.pass(4 * SWEEP_INTERVAL_MS);
+    assertEquals(said(), answered);
+  });
+
+  it("waits for the others where its own process has stood still", async () => {
+    const beds = await MemoryBed.linked(2) as [MemoryBed, MemoryBed];
+    const [first, second] = beds;
+    const slow = second.subscribed(["t"]);
+    const publisher = first.dial();
+    publisher.send(publishForReceipt(message("t")));
+    second.hangs = true;
+    first.pass(3 * SWEEP_INTERVAL_MS);
+    assertEquals(framesOf(publisher), []);
+    second.hangs = false;
+    // What the other one has said by then is read behind the sweep.
+    first.stall(10_000);
+    assertEquals(framesOf(publisher).map((frame) => receiptOf(frame).matched), [1]);
+    assertEquals(first.server.counters.linkStalls, 0);
+    for (const peer of [publisher, slow]) peer.reset();
+    first.net.settle();
   });
 
   for (const answers of ["at once", "late"] as const) {
