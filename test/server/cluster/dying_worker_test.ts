@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
+import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
 import type { RuntimeName } from "../../../cli/program.ts";
@@ -101,16 +101,22 @@ describe(`three workers on ${runtime}, one of which dies under load`, { skip: sk
       await quiet(300);
       for (const stream of streams) await stream.stop();
       const survivors = streams.filter(({ client }) => !doomed.has(client));
-      for (const { client, asked } of survivors) {
+      for (const survivor of survivors) {
+        const { client, asked } = survivor;
         assertEquals(client.ended, null);
-        await until("its receipts come", () => client.frames.length === asked);
-        for (const { matched, written, queued, evicted } of client.frames.map(receiptOf)) {
+        // On a busy machine it has been silent for so long that it's asked for a sign of life.
+        const receipts = () => client.frames.filter((frame) => frame !== "PING");
+        await until("its receipts come", () => receipts().length === asked);
+        for (const { matched, written, queued, evicted } of receipts().map(receiptOf)) {
           assertEquals(matched, written + queued + evicted);
           assertEquals(evicted, 0);
-          assertGreaterOrEqual(matched, kept.length);
+          // A worker that shows no sign of life for a second, as on a busy machine, is left out.
           assertLessOrEqual(matched, readers.clients.length);
         }
-        assertEquals(receiptOf(client.frames.at(-1) as string).matched, kept.length);
+        const last = { p: survivor.number, n: survivor.sent++, FILLING };
+        client.send(publishForReceipt(message("t", last)));
+        await until("the last receipt comes", () => receipts().length === asked + 1);
+        assertEquals(receiptOf(receipts().at(-1)!).matched, kept.length);
       }
       for (const reader of kept) {
         assertEquals(reader.ended, null);
