@@ -211,13 +211,16 @@ export function writingCases(cases: Cases, wire: Wire): void {
       if (near.write(small)) near.write(small);
       else near.reactions.drain = () => near.drains % 2 === 1 && near.write(small);
     };
+    let ticksInAll = Infinity;
     far.reactions.data = () => {
-      if (far.byteCount === 2 * (rounds + 1) && ++rounds < 30) far.write(small);
+      if (far.byteCount !== 2 * (rounds + 1)) return;
+      if (++rounds < 30) far.write(small);
+      else ticksInAll = ticks;
     };
     clock.far.write(small);
     far.write(small);
     await until("all rounds are done", () => rounds === 30);
-    assertLess(ticks, 60 * rounds);
+    assertLess(ticksInAll, 60 * rounds);
   });
 
   cases.that("a connection can be written to before its handler is known", async (bed) => {
