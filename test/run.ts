@@ -152,14 +152,14 @@ function nameOf(paths: readonly string[]): string {
 function conclude(finished: readonly Finished<TestJob>[]): number {
   const results = finished.map(({ job, succeeded, seconds }) => {
     const { title, report } = job;
-    const failed = succeeded ? [] : ["the check"];
+    const failed = succeeded ? [] : [{ name: "the check", lines: [] }];
     const tally: Tally = report === null
       ? { passed: succeeded ? 1 : 0, skipped: 0, failed }
       : tallyOf(report, succeeded);
     return { title, seconds, ...tally };
   });
   const failures = results.flatMap(({ title, failed }) =>
-    failed.map((name) => `${title}: ${name}`)
+    failed.map(({ name, lines }) => [`${title}: ${name}`, ...lines].join("\n    "))
   );
   const slowest = results.toSorted((a, b) => b.seconds - a.seconds).slice(0, NAMED_SLOWEST);
   console.log("\nslowest:");

@@ -6,17 +6,28 @@
 
 import { existsSync, readFileSync } from "node:fs";
 
+/** More lines of a failure are no news: the message stands at its beginning, its place next to it. */
+const MAX_FAILURE_LINES = 24;
+
+/** A test that failed. */
+export interface Failure {
+  readonly name: string;
+  /** The message, and where it was thrown; empty where the report has none. */
+  readonly lines: readonly string[];
+}
+
 /** How many tests of a run passed, and which failed. */
 export interface Tally {
   readonly passed: number;
   readonly skipped: number;
-  /** Their names. */
-  readonly failed: readonly string[];
+  readonly failed: readonly Failure[];
 }
 
 interface TestCase {
   readonly name: string;
   readonly outcome: "passed" | "skipped" | "failed";
+  /** What the report says of a failure. */
+  readonly failure: string;
 }
 
 /**
@@ -38,9 +49,10 @@ export function tallyOf(report: string, succeeded: boolean): Tally {
   });
   const count = (wanted: TestCase["outcome"]) =>
     counted.filter(({ outcome }) => outcome === wanted).length;
-  const failed = counted.filter(({ outcome }) => outcome === "failed").map(({ name }) => name);
+  const failed = counted.filter(({ outcome }) => outcome === "failed")
+    .map(({ name, failure }) => ({ name, lines: linesOf(failure) }));
   // A file that can't be loaded fails the run without a test case.
-  if (!succeeded && failed.length === 0) failed.push("the run itself");
+  if (!succeeded && failed.length === 0) failed.push({ name: "the run itself", lines: [] });
   return { passed: count("passed"), skipped: count("skipped"), failed };
 }
 
@@ -53,7 +65,12 @@ function casesOf(xml: string): TestCase[] {
         : /<skipped\b/.test(body)
         ? "skipped"
         : "passed",
+      failure: unescape(/<(?:failure|error)\b[^>]*>([\s\S]*?)<\//.exec(body)?.[1] ?? ""),
     }));
+}
+
+function linesOf(failure: string): string[] {
+  return failure.split("\n").filter((line) => line.trim() !== "").slice(0, MAX_FAILURE_LINES);
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {

@@ -270,6 +270,14 @@ export function listeningCases(cases: Cases): void {
       const address = { transport: "tcp", hostname: "127.0.0.1", port } as const;
       const far = await Promise.all(Array.from({ length: 100 }, () => bed.connect(address)));
       await until("some are greeted", () => far.filter((side) => side.byteCount > 0).length > 5);
+      const report = async () => {
+        fixture.send("report");
+        return await fixture.line();
+      };
+      if (bed.has("accept errors")) {
+        // On a busy machine it takes long to accept as many as it has descriptors for.
+        while (await report() === "no failure reported") await quiet();
+      }
       await quiet(300);
       const greeted = far.filter((side) => side.byteCount > 0);
       assert(greeted.length < 64, `${greeted.length} greeted with 64 descriptors`);
@@ -281,10 +289,8 @@ export function listeningCases(cases: Cases): void {
       for (const side of far) side.destroy();
       const later = await bed.connect(address);
       await until("a later one is greeted", () => later.byteCount > 0);
-      fixture.send("report");
-      const report = await fixture.line();
       assertEquals(
-        report,
+        await report(),
         bed.has("accept errors") ? "descriptors_exhausted" : "no failure reported",
       );
     },

@@ -35,7 +35,8 @@ export async function stall(near: Side, far: { pauseReading(): void }): Promise<
   const chunk = pattern(99, 16 * MiB);
   assertEquals(near.write(chunk), false);
   // On a busy machine it takes a while until the kernel takes no more.
-  for (let before = Infinity; near.unsentBytes < before; await quiet(200)) {
+  for (let before = Infinity, still = 0; still < 3; await quiet(150)) {
+    still = near.unsentBytes < before ? 0 : still + 1;
     before = near.unsentBytes;
   }
   assertGreater(near.unsentBytes, 0, "16 MiB fitted between two sockets");
