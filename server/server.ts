@@ -182,7 +182,7 @@ export class Server {
       {
         runtime,
         budget,
-        turns: this.#scheduler,
+        scheduler: this.#scheduler,
         maxPendingBytes: limits.maxPendingBytes,
       },
       limits.maxTopicsTotal,
@@ -256,7 +256,7 @@ export class Server {
       ceiling: this.#memory.ceiling,
       replies: new Replies(),
       dueWrites: new DueWrites(this.#scheduler),
-      receiptDesk: new ReceiptDesk({ runtime, budget, clock, turns: this.#scheduler }),
+      receiptDesk: new ReceiptDesk({ runtime, budget, clock, scheduler: this.#scheduler }),
       throttle,
       access: new AccessRules(access),
       admission: this.#admission,

@@ -1,32 +1,32 @@
-/** An item in its place. */
+/** An item in the queue. */
 interface Entry<Item> {
   readonly item: Item;
   readonly cost: number;
-  /** When it's due, on the queue's own clock. */
+  /** The time when it is due, on the queue's own clock. */
   readonly due: number;
-  /** Where it stands in the heap. */
+  /** Its index in the heap. */
   place: number;
 }
 
 /**
- * A queue whose items have a cost each. An item comes when it would if all that wait were served at once,
- * each as fast as any other: so one of little cost comes before those of much, however many they are, and
- * those come too, since the queue's clock goes on by what is taken. Waiting for an item of cost c, an item
- * that is taken and put back again and again is taken before it as often as it costs less than c, and once
- * more. (The scheme is self-clocked fair queueing, Golestani 1994.)
+ * A queue of items with a cost each. It takes them in the order in which they would be finished if all
+ * were served at the same time, each at the same speed. So a cheap item comes before many dear ones. The
+ * dear ones come too, since the queue's clock moves on with each item. While an item of cost c waits, an
+ * item that is taken and put back again and again is taken before it at most until its costs add up to
+ * more than c. (The scheme is self-clocked fair queueing, Golestani 1994.)
  */
 export class DueQueue<Item> {
-  /** A heap: no entry is due before the one at half its place. */
+  /** A binary heap: no entry is due before its parent. */
   readonly #heap: Entry<Item>[] = [];
   readonly #entries = new Map<Item, Entry<Item>>();
-  /** When the item that was taken last was due. */
+  /** The time when the last item that was taken was due. */
   #now = 0;
 
   get size(): number {
     return this.#heap.length;
   }
 
-  /** The cost of the item that is next; 0 where there is none. */
+  /** The cost of the next item; 0 if the queue is empty. */
   get nextCost(): number {
     return this.#heap[0]?.cost ?? 0;
   }
@@ -39,7 +39,7 @@ export class DueQueue<Item> {
     this.#rise(entry, place);
   }
 
-  /** Takes the item that is next. */
+  /** Takes the next item. */
   take(): Item | undefined {
     const entry = this.#heap[0];
     if (entry === undefined) return undefined;
@@ -48,7 +48,7 @@ export class DueQueue<Item> {
     return entry.item;
   }
 
-  /** Removes an item, if it's there. */
+  /** Removes an item if it is in the queue. */
   remove(item: Item): void {
     const entry = this.#entries.get(item);
     if (entry === undefined) return;

@@ -1,17 +1,17 @@
 import { Fifo } from "../timing/fifo.ts";
 import type { FairScheduler, SlicedTask } from "../timing/fair_scheduler.ts";
 
-/** A connection for which topics have left small pieces. */
+/** A connection with small pieces that topics have left for a later write. */
 export interface DueConnection {
-  /** Writes them all at once; nothing where none is left. */
+  /** Writes them all at once, if there are any. */
   writeDue(): void;
 }
 
 /**
- * Writes to connections what several topics have for them. A pass that reaches one of these leaves its
- * piece there, and all that have come by the time of its write go out together: a hundred topics' pieces
- * cost a connection one write, not a hundred. It takes its turn among the topics, so what is left waits
- * no longer than a topic's messages do.
+ * Writes several topics' pieces to a connection at once. A pass that reaches such a connection leaves its
+ * piece there, and the pieces that have come by the time of its write go out together: so the pieces of a
+ * hundred topics cost a connection one write, not a hundred. These writes take turns with the topics, so a
+ * piece waits no longer than a topic's messages do.
  */
 export class DueWrites implements SlicedTask {
   readonly #scheduler: FairScheduler;
@@ -22,7 +22,7 @@ export class DueWrites implements SlicedTask {
     this.#scheduler = scheduler;
   }
 
-  /** Writes to the connection in its turn. To be called for the first piece that is left there. */
+  /** Writes to the connection in its turn. Call it for the first piece that is left there. */
   add(connection: DueConnection): void {
     this.#connections.push(connection);
     if (this.#isScheduled) return;

@@ -4,77 +4,75 @@ import { ReadAdmission } from "./read_admission.ts";
 
 /** A connection whose bytes wait to be read. */
 export interface ReadTask {
-  /** The address that it shares its turns with. */
+  /** The address whose turns it shares. */
   readonly site: string;
   /**
-   * Whether little waits, of a client that has shown that it sends whole messages, and doesn't send them
-   * without a pause.
+   * True if little waits, and the client has sent whole messages before, but not without a pause.
    */
   readonly isSmall: boolean;
   /**
-   * Reads a piece, of no more than {@linkcode FairReader.unitsLeft}. Nothing where nothing waits any
-   * more.
+   * Reads a piece of at most {@linkcode FairReader.unitsLeft} units, if anything waits.
    *
-   * @returns Whether it should have another turn.
+   * @returns True if it needs another turn.
    */
   readPiece(): boolean;
 }
 
 /**
- * What is read of all connections in a turn of the loop, in units: one is a small frame, or a KiB of a
- * large one, some 2 us. A turn then takes some 2 ms for reading.
+ * The most that is read from all connections in a turn of the loop, in units. A unit is a small frame or a
+ * KiB of a large one, and takes about 2 us, so reading takes about 2 ms of a turn.
  */
 const UNITS_PER_TURN = 1_024;
 
-/** What is read of one connection before others have their turn, some 0.15 ms. */
+/** The units that are read from one connection before others have their turn: about 0.15 ms. */
 export const UNITS_PER_PIECE = 64;
 
-/** What a millisecond counts as at least: some JSON takes longer to check than its bytes tell. */
+/** The least units that a millisecond counts as: some JSON takes longer to check than its size suggests. */
 const UNITS_PER_MS = 512;
 
-/** What is read in a turn before the next one is asked for, so that a quiet server asks for none. */
+/** The units that are read in a turn before the next is requested, so that a quiet server requests none. */
 const UNNOTICED_UNITS = UNITS_PER_TURN / 4;
 
 /**
- * Bytes that may wait for their turn before connections which send much are read on: enough for some
- * turns. More would only be memory.
+ * The most bytes that may wait for their turn when a connection that sends much is read on: enough for a
+ * few turns. More would only take memory.
  */
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
 
-/** What one more connection may bring at once: no runtime reads more. */
+/** The most bytes that a connection can bring at once: no runtime reads more. */
 const BYTES_PER_GRANT = 512 * 1024;
 
 /**
- * For a byte that is read so much may be admitted, however much is queued: so the wait for it has a bound,
- * and what is queued falls all the same.
+ * The bytes that may be admitted for each byte that is read, however much is queued. So the wait for
+ * admission has a bound, and the queue shrinks all the same.
  */
 const LENT_SHARE = 1 / 4;
 
-/** Bytes that count as one unit, as a binary shift. */
+/** The bytes of one unit, as a binary shift. */
 const UNIT_SHIFT = 10;
 
-/** How much more is read of those preferred than of the others. */
+/** Preferred items get this many times as many units as the others. */
 const PREFERENCE = 3;
 
 /**
- * Two queues, one of which is preferred as long as the other gets a quarter of what is read while both
- * have something.
+ * Two queues, one of which is preferred. While both have items, the other one still gets a quarter of the
+ * units.
  */
 class TwoQueues<Item> {
   readonly preferred = new Fifo<Item>();
   readonly others = new Fifo<Item>();
-  /** Units that the others may still have although something preferred waits. */
+  /** The units that the others may still have while a preferred item waits. */
   #credit = 0;
-  /** Whether the item that was taken last is preferred, and others wait meanwhile. */
+  /** True if the last item that was taken is preferred, and others wait meanwhile. */
   #earnsCredit = false;
-  /** Whether it's one of the others, and something preferred waits meanwhile. */
+  /** True if it is one of the others, and a preferred item waits meanwhile. */
   #isOnCredit = false;
 
   get isEmpty(): boolean {
     return this.preferred.size === 0 && this.others.size === 0;
   }
 
-  /** Takes the item that is next. Each is answered by {@linkcode spend}. */
+  /** Takes the next item. Call {@linkcode spend} for each. */
   take(): Item | undefined {
     const isContended = this.preferred.size > 0 && this.others.size > 0;
     this.#isOnCredit = isContended && this.#credit >= UNITS_PER_PIECE;
@@ -82,14 +80,14 @@ class TwoQueues<Item> {
     return this.#isOnCredit ? this.others.shift() : this.preferred.shift() ?? this.others.shift();
   }
 
-  /** Tells what was read for the item that was taken last. */
+  /** Counts the units that were read for the last item that was taken. */
   spend(units: number): void {
     if (this.#isOnCredit) this.#credit -= units;
     else if (this.#earnsCredit) this.#credit += units / PREFERENCE;
   }
 }
 
-/** The connections of one address that wait; those for which little waits are preferred. */
+/** The waiting connections of one address. Those with little to read are preferred. */
 class Flow extends TwoQueues<ReadTask> {
   readonly site: string;
 
@@ -100,33 +98,33 @@ class Flow extends TwoQueues<ReadTask> {
 }
 
 /**
- * Shares the loop's time for reading among addresses, and among the connections of each, so that a
- * thousand publishers which send without a pause delay a message of somebody else's by some
- * milliseconds. While there is time enough, what arrives is read at once and never comes here.
+ * Shares the loop's time for reading among addresses, and among the connections of each address, so that
+ * a thousand publishers that send without a pause delay another client's message by milliseconds only.
+ * While there is time enough, bytes are read as they arrive and don't come here.
  *
- * An address that begins to wait comes before those that are at it already, and of one address the
- * connections for which little waits before those for which much does, as long as the others get a
- * quarter of the turns: so a client that says little waits for nobody's backlog. (The scheme is that of
- * FQ-CoDel, RFC 8290, section 4.1, with addresses for queues.)
+ * A new address comes before those that have waited longer, and within an address connections with little
+ * to read come before those with much; the others still get a quarter of the turns. So a client that sends
+ * little never waits for a backlog. (The scheme is that of FQ-CoDel, RFC 8290, section 4.1, with addresses
+ * for queues.)
  */
 export class FairReader {
-  /** Units left of the piece that is being read; whoever reads counts them down. */
+  /** The units left of the present piece. The connection that reads counts them down. */
   unitsLeft = 0;
-  /** Where connections that send much wait until less is queued. */
+  /** Connections that send much wait here until less is queued. */
   readonly admission: ReadAdmission = new ReadAdmission();
-  /** Turns so far. */
+  /** The number of turns so far. */
   turn = 0;
   readonly #runtime: Runtime;
   readonly #readMs: () => number;
   readonly #flows = new Map<string, Flow>();
-  /** Those that have begun to wait are preferred. */
+  /** The waiting addresses. New ones are preferred. */
   readonly #waiting = new TwoQueues<Flow>();
   #unitsOfTurn = UNITS_PER_TURN;
   #isTurnAsked = false;
   #queuedBytes = 0;
-  /** Connections that were given leave to send much since the loop last turned. */
+  /** The number of connections that sent much and were read on since the loop last turned. */
   #grants = 0;
-  /** What those that wait for their admission may bring, however much is queued. */
+  /** The bytes that waiting connections may bring, however much is queued. */
   #lentBytes = 0;
 
   /** @param readMs A monotonic clock, in milliseconds. */
@@ -135,19 +133,19 @@ export class FairReader {
     this.#readMs = readMs;
   }
 
-  /** Whether what arrives now may be read at once. */
+  /** True if arriving bytes may be read at once. */
   get isFree(): boolean {
     return this.#unitsOfTurn > 0 && this.#flows.size === 0;
   }
 
-  /** Whether anything waits to be read. */
+  /** True if anything waits to be read. */
   get isBusy(): boolean {
     return this.#flows.size > 0;
   }
 
   /**
-   * Begins a piece of no more than so many units. What is read is counted down from
-   * {@linkcode unitsLeft} until {@linkcode endPiece}.
+   * Begins a piece of at most `units`, which are counted down in {@linkcode unitsLeft} until
+   * {@linkcode endPiece}.
    */
   beginPiece(units: number): void {
     this.unitsLeft = units;
@@ -156,34 +154,34 @@ export class FairReader {
   /**
    * Ends a piece.
    *
-   * @param units What it was begun with.
-   * @param bytes What was read.
+   * @param units The units that it was begun with.
+   * @param bytes The bytes that were read.
    */
   endPiece(units: number, bytes: number): void {
-    // Units are counted for frames; a frame that isn't complete costs for its bytes all the same.
+    // Frames count units; the bytes of an incomplete frame cost time as well.
     this.#unitsOfTurn -= Math.max(units - this.unitsLeft, bytes >> UNIT_SHIFT, 1);
     this.#lentBytes = Math.min(this.#lentBytes + bytes * LENT_SHARE, BYTES_PER_GRANT);
     if (this.#unitsOfTurn < UNITS_PER_TURN - UNNOTICED_UNITS) this.#askTurn();
   }
 
-  /** Counts a frame of the piece that is being read. */
+  /** Counts a frame of the present piece. */
   countFrame(bytes: number): void {
     this.unitsLeft -= 1 + (bytes >> UNIT_SHIFT);
   }
 
-  /** Counts bytes that wait for their turn, more than before or less. */
+  /** Changes the number of bytes that wait for their turn. */
   countQueued(bytes: number): void {
     this.#queuedBytes += bytes;
   }
 
-  /** Whether a connection that sends much may be read on; if not, it should wait for its admission. */
+  /** True if a connection that sends much may be read on; otherwise it must wait for its admission. */
   grant(): boolean {
     if (this.admission.isEmpty && this.#takeGrant()) return true;
     this.#askTurn();
     return false;
   }
 
-  /** Gives a connection a turn to read what has arrived. To be called once until it has none more. */
+  /** Gives a connection turns until it has read what has arrived. Call it once until then. */
   queue(task: ReadTask): void {
     const { site } = task;
     let flow = this.#flows.get(site);
@@ -215,7 +213,7 @@ export class FairReader {
     this.#grants = 0;
     this.#readPieces();
     this.#admit();
-    // What was granted may bring nothing: so whether there is room is looked at again each turn.
+    // An admitted connection may bring nothing, so check for room again each turn.
     if (!this.admission.isEmpty) this.#askTurn();
   };
 

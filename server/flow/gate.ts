@@ -1,26 +1,26 @@
 import type { Runtime } from "../../runtime/types.ts";
 
-/** Somebody who stopped reading until a gate opens. */
+/** A connection that isn't read until a gate opens. */
 export interface Waiter {
-  /** The gate is open: go on. Called on a turn of its own, once for each {@linkcode Gate.wait}. */
+  /** Goes on, since the gate has opened. Called on a turn of its own, once for each {@linkcode Gate.wait}. */
   resume(): void;
 }
 
-/** Where somebody can wait. */
+/** A place to wait. */
 export interface WaitingPlace {
   wait(waiter: Waiter): void;
-  /** The waiter is gone and must not be called any more. */
+  /** Removes a waiter, which isn't called any more. */
   leave(waiter: Waiter): void;
 }
 
-/** Those who go on in one turn, some 1 ms: thousands may have waited at one gate. */
+/** The most waiters that go on in one turn, in about 1 ms: thousands may have waited at one gate. */
 const RESUMED_PER_TURN = 512;
 
-/** Where publishers wait for whatever can't take more just now. */
+/** Makes publishers wait while a subscriber, a topic or the memory can't take more. */
 export class Gate implements WaitingPlace {
   readonly #runtime: Runtime;
   #waiters: Set<Waiter> | undefined;
-  /** Those for whom it has opened, and whose turn is still to come. */
+  /** The waiters that may go on but haven't had their turn yet. */
   #leaving: Set<Waiter> | undefined;
 
   constructor(runtime: Runtime) {
@@ -37,7 +37,7 @@ export class Gate implements WaitingPlace {
     this.#leaving?.delete(waiter);
   }
 
-  /** Lets everyone go on, from the next turn on: it may be called from inside a write. */
+  /** Lets all waiters go on from the next turn on. It may be called from inside a write. */
   open(): void {
     const waiters = this.#waiters;
     if (waiters === undefined) return;

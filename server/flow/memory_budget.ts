@@ -10,23 +10,24 @@ import {
   UNFINISHED_TIGHT_SHARE,
 } from "../limits.ts";
 
-/** What a budget tells, from inside of what counts bytes: it must only be noted, or pause reading. */
+/** Events of a budget, called while bytes are counted: they may only note it, or pause reading. */
 export interface BudgetEvents {
-  /** What waits for readers has passed three quarters of the limit. */
+  /** The bytes that wait for readers have passed three quarters of the limit. */
   onTight?(): void;
-  /** It has fallen well below that again. */
+  /** They have fallen well below that again. */
   onRelaxed?(): void;
-  /** More input is held than may. */
+  /** The bytes of input have passed their limit. */
   onInputCritical?(): void;
   /** There is room for input again. */
   onInputRelaxed?(): void;
 }
 
 /**
- * Counts the bytes of memory that connections make the process hold, each buffer once however many
- * connections share it, and tells when they come near the limit. What clients have sent and isn't a
- * message yet is counted apart, with shares of its own. So is what stands for as long as a client is
- * subscribed: it leaves the others what it doesn't take, and half of the limit at least.
+ * Counts the bytes of memory that the process holds for connections, each buffer once even if many
+ * connections share it, and tells when they come near the limit. Bytes that clients have sent and that
+ * aren't a message yet are counted apart, with limits of their own. So are the standing bytes, which a
+ * subscription takes as long as it exists: the other bytes may take the rest, and at least half of the
+ * limit.
  */
 export class MemoryBudget {
   /** The limit in bytes. */
@@ -37,7 +38,7 @@ export class MemoryBudget {
   #unfinishedBytes = 0;
   #deferredBytes = 0;
   #standingBytes = 0;
-  /** What is left for all but what stands. */
+  /** The bytes that are left beside the standing ones. */
   #freeBytes: number;
   #isTight = false;
   #isInputCritical = false;
@@ -48,7 +49,7 @@ export class MemoryBudget {
     this.#events = events;
   }
 
-  /** The bytes held now, but for what stands. */
+  /** The bytes held now, without the standing ones. */
   get heldBytes(): number {
     return this.#outputBytes + this.#unfinishedBytes + this.#deferredBytes;
   }
@@ -63,30 +64,30 @@ export class MemoryBudget {
     return this.#outputBytes;
   }
 
-  /** Whether more than half of what there is room for is held. */
+  /** True if more than half of the room is taken. */
   get isHalfFull(): boolean {
     return this.heldBytes * 2 > this.#freeBytes;
   }
 
-  /** Whether what waits for readers takes more than half of what there is room for. */
+  /** True if the bytes that wait for readers take more than half of the room. */
   get isHalfFullOfOutput(): boolean {
     return this.#outputBytes * 2 > this.#freeBytes;
   }
 
-  /** Whether subscriptions and topics hold more than they may. */
+  /** True if subscriptions and topics hold more than they may. */
   get isStandingFull(): boolean {
     return this.#standingBytes > this.#maxStandingBytes;
   }
 
-  /** Whether they hold nearly so much: what is taken from them is taken until they don't. */
+  /** True if they hold nearly as much as they may: eviction goes on until this is false. */
   get isStandingTight(): boolean {
     return this.#standingBytes > this.#maxStandingBytes * RELAXED_STANDING_SHARE;
   }
 
   /**
-   * True from the moment in which what waits for readers passes three quarters of the limit until it's
-   * well below that again. Input doesn't count: publishers wait for this to end, and must not wait for
-   * what they hold themselves.
+   * True from the moment when the bytes that wait for readers pass three quarters of the limit until they
+   * are well below that again. Input doesn't count: publishers wait for this to end, and must not wait for
+   * their own bytes.
    */
   get isTight(): boolean {
     return this.#isTight;
@@ -97,27 +98,27 @@ export class MemoryBudget {
     return this.heldBytes > this.#freeBytes;
   }
 
-  /** Bytes of frames that aren't complete. */
+  /** The bytes of incomplete frames. */
   get unfinishedBytes(): number {
     return this.#unfinishedBytes;
   }
 
-  /** Whether frames that take long to come can't be kept any more. */
+  /** True if there is no room for incomplete frames that take long. */
   get isUnfinishedTight(): boolean {
     return this.#unfinishedBytes > this.#freeBytes * UNFINISHED_TIGHT_SHARE;
   }
 
-  /** What frames of one address may hold that take long to come, where others hold some too: half. */
+  /** The most bytes of slow incomplete frames of one address while others have some too: half. */
   get unfinishedBytesPerSite(): number {
     return this.#freeBytes * UNFINISHED_TIGHT_SHARE / 2;
   }
 
-  /** Whether frames that aren't complete hold more than all of them may. */
+  /** True if incomplete frames hold more than all of them together may. */
   get isUnfinishedCritical(): boolean {
     return this.#unfinishedBytes > this.#freeBytes * UNFINISHED_CRITICAL_SHARE;
   }
 
-  /** True from the moment in which more input is held than may until it's well below that again. */
+  /** True from the moment when input passes its limit until it is well below that again. */
   get isInputCritical(): boolean {
     return this.#isInputCritical;
   }
@@ -133,22 +134,22 @@ export class MemoryBudget {
     if (this.#isTight) this.#judgeOutput();
   }
 
-  /** Counts bytes that a subscription or a topic holds as long as it's there; negative when it has gone. */
+  /** Counts the standing bytes of a subscription or a topic; negative when it ends. */
   countStanding(bytes: number): void {
     this.#standingBytes += bytes;
-    // Never less than half: nobody who waits may wait for subscriptions to end.
+    // Never less than half: a publisher that waits must not wait for subscriptions to end.
     this.#freeBytes = Math.max(this.maxBytes - this.#standingBytes, this.maxBytes / 2);
     this.#judgeOutput();
     this.#judgeInput();
   }
 
-  /** Counts bytes that a frame which isn't complete holds more than before, or less. */
+  /** Changes the number of bytes of incomplete frames. */
   countUnfinished(bytes: number): void {
     this.#unfinishedBytes += bytes;
     this.#judgeInput();
   }
 
-  /** Counts bytes that arrived and wait to be read, more than before or less. */
+  /** Changes the number of bytes that arrived and wait to be read. */
   countDeferred(bytes: number): void {
     this.#deferredBytes += bytes;
     this.#judgeInput();

@@ -4,42 +4,42 @@ import type { MemoryBudget } from "./memory_budget.ts";
 import { SharedChunk } from "./shared_chunk.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 
-/** Small chunks that wait are joined up to this many bytes, so that each costs no write of its own. */
+/** Small waiting chunks are joined up to this many bytes, so that they share a write. */
 const MAX_JOINED_BYTES = 64 * 1024;
 
 /**
- * The same where half of the server's memory is in use: what is joined is a copy for one connection,
- * and thousands of large ones would use up the rest.
+ * The same when half of the server's memory is in use: a joined chunk is a copy for one connection, and
+ * thousands of large copies would use up the rest.
  */
 const MAX_JOINED_BYTES_IN_NEED = 4 * 1024;
 
 /**
- * Pieces of no more than so many bytes are gathered for one write, up to so many in all: larger ones cost
- * more to copy than their write does.
+ * The largest pieces that are gathered for one write, and the most bytes of all of them: copying larger
+ * ones costs more than a write.
  */
 const MAX_PIECE_BYTES = 4 * 1024;
 const MAX_GATHERED_BYTES = 32 * 1024;
 
-/** Taken chunks stay in front of the queue's array until they are this many and the larger part. */
+/** Taken chunks are removed from the queue's array when they are this many and the larger part of it. */
 const MIN_COMPACTION = 64;
 
-/** What an outbox needs to know of the server; one object for all of them. */
+/** The parts of the server that outboxes use; all outboxes share one object. */
 export interface OutboxContext {
   readonly limits: Limits;
   readonly budget: MemoryBudget;
   readonly clock: CoarseClock;
-  /** Whether connections may copy what's in flight (TLS does), which is looked at only then. */
+  /** True if connections may copy the chunk in flight, as TLS does; the copies are counted only then. */
   readonly copies: boolean;
 }
 
-/** How well the peer takes what waits for it. */
+/** The peer's progress with the bytes that wait for it. */
 export type OutboxHealth = "fine" | "stalled" | "past_write_deadline" | "past_soft_limit";
 
 /**
- * What waits for one connection, in order. It writes straight through while nothing waits, keeps one
- * chunk in flight, and knows how well the peer takes them.
+ * The chunks that wait for one connection, in order. It writes at once while nothing waits, keeps one
+ * chunk in flight, and judges the peer's progress.
  *
- * It enforces no limit: whoever fills it looks at {@linkcode pendingBytes}.
+ * It enforces no limit: its owner checks {@linkcode pendingBytes}.
  */
 export class Outbox {
   readonly #connection: Connection;
@@ -48,12 +48,12 @@ export class Outbox {
   #queue: SharedChunk[] | undefined;
   #head = 0;
   #queuedBytes = 0;
-  /** Bytes that ever waited here; less what waits now, it's what the peer took of them. */
+  /** The bytes that ever waited here. Minus the bytes that wait now, the peer has taken them. */
   #enqueuedBytes = 0;
   #seenTakenBytes = 0;
   #progressMs = 0;
   #overSoftSinceMs = 0;
-  /** Since when publishers have reason to wait; 0 once the peer has caught up. */
+  /** The time since when publishers have reason to wait; 0 once the peer has caught up. */
   #holdsSinceMs = 0;
   #hasDrained = false;
 
@@ -67,7 +67,7 @@ export class Outbox {
     return this.#queuedBytes + this.#connection.unsentBytes;
   }
 
-  /** Whether so little waits that no limit is near, and publishers needn't wait. */
+  /** True if so little waits that no limit is near and publishers needn't wait. */
   get holdsLittle(): boolean {
     return this.pendingBytes < this.#softBytes;
   }
@@ -77,18 +77,18 @@ export class Outbox {
     return this.#inFlight === undefined && this.#queue === undefined;
   }
 
-  /** Whether the kernel hasn't taken all yet that was sent, but for what was gathered since. */
+  /** True if the kernel hasn't taken all bytes that were sent; gathered ones don't count. */
   get isInFlight(): boolean {
     return this.#inFlight !== undefined;
   }
 
-  /** When the peer last took a byte of what waits, on the server's coarse clock. */
+  /** The time when the peer last took a waiting byte, on the server's coarse clock. */
   get progressMs(): number {
     this.#noteProgress(this.#context.clock.nowMs);
     return this.#progressMs;
   }
 
-  /** Sends the chunk after everything that waits. True: nothing waits now. */
+  /** Sends the chunk after everything that waits. Returns true if nothing waits now. */
   send(chunk: SharedChunk): boolean {
     if (this.isEmpty) {
       if (this.#connection.write(chunk.bytes)) return true;
@@ -103,10 +103,10 @@ export class Outbox {
   }
 
   /**
-   * Keeps a small chunk for the next {@linkcode flush}, or what is sent before, unless something is in
-   * flight or enough is kept.
+   * Keeps a small chunk for the next {@linkcode flush} or {@linkcode send}, unless a chunk is in flight or
+   * enough is kept.
    *
-   * @returns Whether it's kept.
+   * @returns True if it is kept.
    */
   gather(chunk: SharedChunk): boolean {
     const { byteLength } = chunk.bytes;
@@ -119,7 +119,7 @@ export class Outbox {
     return true;
   }
 
-  /** Sends what was gathered. True: nothing waits now. */
+  /** Sends the gathered pieces. Returns true if nothing waits now. */
   flush(): boolean {
     return this.#inFlight === undefined && this.#writeQueue();
   }
@@ -132,7 +132,7 @@ export class Outbox {
     this.#enqueuedBytes += chunk.bytes.byteLength;
   }
 
-  /** Writes what waits, as far as the kernel takes it. True: nothing waits now. */
+  /** Writes as many waiting bytes as the kernel takes. Returns true if nothing waits now. */
   #writeQueue(): boolean {
     while (this.#queue !== undefined) {
       const chunk = this.#takeNext(this.#queue);
@@ -146,7 +146,7 @@ export class Outbox {
     return true;
   }
 
-  /** What a connection that copies copies of a chunk that's in flight. */
+  /** The bytes that a connection which copies has copied of the chunk in flight. */
   #copiedBytes(chunk: SharedChunk): number {
     return Math.min(this.#connection.copiedBytes ?? 0, chunk.bytes.byteLength);
   }
@@ -164,7 +164,7 @@ export class Outbox {
     chunk.release();
   }
 
-  /** The connection has sent the chunk in flight: sends what waits. True: nothing waits now. */
+  /** Goes on when the chunk in flight is sent. Returns true if nothing waits now. */
   drained(): boolean {
     this.#endFlight();
     this.#progressMs = this.#context.clock.nowMs;
@@ -182,25 +182,25 @@ export class Outbox {
     return true;
   }
 
-  /** Drops what waits; the chunk in flight stays, since it may be half sent. */
+  /** Drops the waiting chunks. The chunk in flight stays, since a part of it may be sent. */
   dropQueue(): void {
     if (this.#queue !== undefined) {
       for (let i = this.#head; i < this.#queue.length; i++) this.#queue[i]?.release();
     }
     this.#queue = undefined;
     this.#head = 0;
-    // What is dropped isn't taken: it must not look like progress.
+    // Dropped bytes must not look like progress.
     this.#enqueuedBytes -= this.#queuedBytes;
     this.#queuedBytes = 0;
   }
 
-  /** The connection is gone: drops everything. */
+  /** Drops everything, because the connection is gone. */
   discard(): void {
     this.dropQueue();
     this.#endFlight();
   }
 
-  /** Judges the peer, at a time of the server's coarse clock. To be called about once a sweep. */
+  /** Judges the peer's progress at a time of the server's coarse clock. Call it about once a sweep. */
   health(nowMs: number): OutboxHealth {
     if (this.#inFlight === undefined) return "fine";
     this.#noteProgress(nowMs);
@@ -217,14 +217,14 @@ export class Outbox {
     return nowMs - this.#progressMs >= STALL_MS ? "stalled" : "fine";
   }
 
-  /** Whether the peer has taken something of what waits since something last began to. */
+  /** True if the peer has taken a byte since bytes last began to wait. */
   get hasTakenSome(): boolean {
     return this.#hasDrained;
   }
 
   /**
-   * Whether publishers should wait for this reader: it's well behind, and took bytes within the last
-   * second, if only into the kernel's buffers. One that hasn't caught up for a while holds nobody up.
+   * True if publishers should wait for this reader: it is well behind, and took bytes within the last
+   * second, if only into the kernel's buffers. A reader that hasn't caught up for long delays no publisher.
    */
   holdsPublishers(): boolean {
     const { nowMs } = this.#context.clock;
@@ -235,8 +235,8 @@ export class Outbox {
   }
 
   /**
-   * True when publishers have waited for this reader, without its catching up, for as long as more
-   * than the soft limit may wait: a trickle that keeps below that limit must not stop a topic.
+   * True when publishers have waited for this reader as long as a reader may exceed the soft limit, and it
+   * hasn't caught up: a reader that trickles below that limit must not stop a topic.
    */
   get hasHeldTooLong(): boolean {
     const { clock, limits } = this.#context;
@@ -260,7 +260,7 @@ export class Outbox {
     return Math.min(softPendingBytes, maxPendingBytes / 2);
   }
 
-  /** The next chunk to write, joined with its followers where they're small; retained for us. */
+  /** The next chunk to write, joined with the next ones if they are small. It is retained for the caller. */
   #takeNext(queue: SharedChunk[]): SharedChunk {
     const { budget } = this.#context;
     const isInNeed = budget.isHalfFull;

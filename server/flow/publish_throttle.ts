@@ -4,9 +4,9 @@ import { Gate } from "./gate.ts";
 import { type Limits, PUBLISH_BURST_SECONDS } from "../limits.ts";
 import { type Rate, TokenBucket } from "../timing/token_bucket.ts";
 
-/** Bounds how fast each connection publishes. One object for all of them. */
+/** Bounds the rate at which each connection publishes. All connections share one object. */
 export class PublishThrottle {
-  /** Where those wait who have published too fast. */
+  /** The gate of connections that have published too fast. */
   readonly gate: Gate;
   readonly #messageRate: Rate | undefined;
   readonly #byteRate: Rate;
@@ -24,7 +24,7 @@ export class PublishThrottle {
     this.#clock = clock;
   }
 
-  /** A full bucket of messages for one connection; nothing where any number is allowed. */
+  /** A full bucket of messages for one connection; `undefined` if the rate is unlimited. */
   newMessageBucket(): TokenBucket | undefined {
     return this.#messageRate && new TokenBucket(this.#messageRate, this.#clock.nowMs);
   }
@@ -34,18 +34,18 @@ export class PublishThrottle {
     return new TokenBucket(this.#byteRate, this.#clock.nowMs);
   }
 
-  /** Whether a connection must wait before more is read from it. */
+  /** True if a connection must wait before more is read from it. */
   isOver(bucket: TokenBucket | undefined): boolean {
     return bucket !== undefined && !this.#isLifted && !bucket.hasToken(this.#clock.nowMs);
   }
 
-  /** The server is about to stop: what has arrived is to be read now. */
+  /** Lifts the limits, since the server stops and must read everything that has arrived. */
   lift(): void {
     this.#isLifted = true;
     this.gate.open();
   }
 
-  /** What had arrived is read: undoes {@linkcode lift}. */
+  /** Undoes {@linkcode lift}. */
   restore(): void {
     this.#isLifted = false;
   }

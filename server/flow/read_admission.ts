@@ -1,21 +1,21 @@
 import { DueQueue } from "./due_queue.ts";
 import type { Waiter, WaitingPlace } from "./gate.ts";
 
-/** A connection that waits until it's read on. */
+/** A connection that waits to be read on. */
 export interface Applicant extends Waiter {
-  /** The address that it shares its turns with. */
+  /** The address whose turns it shares. */
   readonly site: string;
-  /** What it has brought since it was last read on. */
+  /** The bytes that it has brought since it was last read on. */
   readonly broughtBytes: number;
 }
 
-/** What an admission counts as at least, so that those who bring next to nothing come in turn. */
+/** The least bytes that an admission counts as, so that small ones take turns too. */
 const MIN_COST_BYTES = 1_024;
 
 /**
- * Where connections that send much wait to be read on, when what was read of all waits for its turn.
- * Addresses take turns, and of each those that brought little come before those that brought much: a
- * thousand that fill what is read at once may take a minute.
+ * The connections that send much and wait to be read on, because much that was read before waits for its
+ * turn. Addresses take turns; of one address, connections that brought little come before those that
+ * brought much: serving a thousand connections that bring the most at once may take a minute.
  */
 export class ReadAdmission implements WaitingPlace {
   /** In the order of their turns. */
@@ -25,7 +25,7 @@ export class ReadAdmission implements WaitingPlace {
     return this.#queues.size === 0;
   }
 
-  /** What the one that is next has brought, in bytes; 0 where there is none. */
+  /** The bytes that the next connection has brought; 0 if none waits. */
   get nextBytes(): number {
     for (const { nextCost } of this.#queues.values()) return nextCost;
     return 0;
@@ -44,7 +44,7 @@ export class ReadAdmission implements WaitingPlace {
     if (queue?.size === 0) this.#queues.delete(applicant.site);
   }
 
-  /** Takes the one that is next. */
+  /** Takes the next connection. */
   take(): Applicant | undefined {
     for (const [site, queue] of this.#queues) {
       const applicant = queue.take();

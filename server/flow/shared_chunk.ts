@@ -2,15 +2,15 @@ import { CHUNK_OVERHEAD_BYTES } from "../limits.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 
 /**
- * Bytes on their way to one or many connections, counted in the budget once, from the first outbox
- * that keeps them to the last that has sent them. The bytes are never written to again.
+ * Bytes for one or many connections. The budget counts them once, from the moment when the first outbox
+ * keeps them until the last one has sent them. The bytes never change.
  *
  * It always ends on a frame boundary.
  */
 export class SharedChunk {
   readonly bytes: Uint8Array;
   readonly #budget: MemoryBudget;
-  /** The chunk whose memory this one looks into; it's kept while this one is. */
+  /** The chunk whose memory this one shares; it is kept as long as this one. */
   readonly #whole: SharedChunk | undefined;
   #holders = 0;
 
@@ -25,14 +25,14 @@ export class SharedChunk {
     return new SharedChunk(this.bytes.subarray(start, end), this.#budget, this);
   }
 
-  /** One more holder: an outbox, or the pass that hands it out. */
+  /** Adds a holder: an outbox, or the pass that delivers it. */
   retain(): void {
     if (this.#holders++ > 0) return;
     if (this.#whole !== undefined) this.#whole.retain();
     else this.#budget.hold(this.bytes.byteLength + CHUNK_OVERHEAD_BYTES);
   }
 
-  /** One holder less. Each {@linkcode retain} is answered by one of these. */
+  /** Removes a holder. Call it once for each {@linkcode retain}. */
   release(): void {
     if (--this.#holders > 0) return;
     if (this.#whole !== undefined) this.#whole.release();

@@ -9,7 +9,7 @@ import { Outbox } from "../flow/outbox.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { DueConnection } from "../flow/due_writes.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
-import type { Pace, Subscriber } from "../topics/subscriber.ts";
+import type { Lag, Subscriber } from "../topics/subscriber.ts";
 
 /** Logged when a client's unfinished handshake holds memory that others need. */
 const HOARDED_HANDSHAKE = "Memory is too short for a handshake that takes so long";
@@ -138,7 +138,7 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
 
   // Called by its topics.
 
-  deliver(chunk: SharedChunk, mayWait: boolean): Pace {
+  deliver(chunk: SharedChunk, mayWait: boolean): Lag {
     if (this.#state !== "open") return "keeps_up";
     if (mayWait && this.hasSeveralTopics) {
       const isFirst = this.#outbox.isEmpty;

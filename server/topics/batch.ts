@@ -2,7 +2,7 @@ import { splicedLength, spliceMessage } from "../../protocol/encoder.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 
-/** Messages of one topic, encoded once, on their way to all of its subscribers in one write each. */
+/** Messages of one topic, encoded once, which each subscriber gets in one write. */
 export class Batch {
   /** The number of the first message, counted from the topic's first. */
   readonly first: number;
@@ -10,7 +10,7 @@ export class Batch {
   readonly end: number;
   /** All of its messages. */
   readonly chunk: SharedChunk;
-  /** For each message the offset behind it. */
+  /** The offset of each message's end in the chunk. */
   readonly #ends: readonly number[];
 
   constructor(first: number, ends: readonly number[], chunk: SharedChunk) {
@@ -20,7 +20,7 @@ export class Batch {
     this.chunk = chunk;
   }
 
-  /** Its messages from number `next` on; `next` is below {@linkcode end}. */
+  /** The messages from number `next` on, which must be below {@linkcode end}. */
   chunkFrom(next: number): SharedChunk {
     if (next <= this.first) return this.chunk;
     return this.chunk.slice(this.#ends[next - this.first - 1] ?? 0, this.chunk.bytes.byteLength);
@@ -28,15 +28,15 @@ export class Batch {
 }
 
 /**
- * Bytes of collected messages that are copied for a client that leaves in the meantime; where it's
- * more, the batch is closed for everybody. So whoever comes and goes can't make a batch of less.
+ * The most bytes of collected messages that are copied for a leaver. A larger remainder seals the batch
+ * instead. So frequent leavers can't shrink everyone's batches.
  */
 export const MAX_COPIED_REST_BYTES = 4 * 1024;
 
-/** A buffer more than this much larger than what it holds is copied before it's kept. */
+/** A buffer larger than this many times its content is copied to one that fits before it is kept. */
 const MAX_SLACK = 1.25;
 
-/** Collects the messages that come in while the topic's fan-out has other things to do. */
+/** Collects a topic's messages until its next pass begins. */
 export class Collection {
   readonly #budget: MemoryBudget;
   #buffer: Uint8Array | undefined;
@@ -48,27 +48,27 @@ export class Collection {
     this.#budget = budget;
   }
 
-  /** Bytes collected. */
+  /** The number of bytes collected. */
   get byteLength(): number {
     return this.#length;
   }
 
-  /** The number of the message that comes next. */
+  /** The number of the next message to arrive. */
   get next(): number {
     return this.#first + this.#ends.length;
   }
 
-  /** How many bytes the messages from number `next` on are. */
+  /** The number of bytes of the messages from number `next` on. */
   bytesFrom(next: number): number {
     return this.#length - this.#startOf(next);
   }
 
-  /** A copy of the messages from number `next` on, which stay here. */
+  /** A copy of the messages from number `next` on, which stay collected too. */
   copyFrom(next: number): Uint8Array {
     return this.#buffer?.slice(this.#startOf(next), this.#length) ?? new Uint8Array(0);
   }
 
-  /** Encodes a message behind the others. `message` is copied. */
+  /** Encodes a message after the others. `message` is copied. */
   append(micros: number, message: Uint8Array): void {
     const needed = this.#length + splicedLength(message.byteLength);
     if (this.#buffer === undefined || this.#buffer.byteLength < needed) this.#grow(needed);
@@ -76,7 +76,7 @@ export class Collection {
     this.#ends.push(this.#length);
   }
 
-  /** Takes what was collected, if anything; retained once for the caller. */
+  /** Takes the collected messages as a batch, if there are any. Its chunk is retained once for the caller. */
   seal(): Batch | undefined {
     const buffer = this.#buffer;
     if (buffer === undefined) return undefined;
@@ -99,7 +99,7 @@ export class Collection {
 
   #grow(needed: number): void {
     const old = this.#buffer;
-    // A lone message, the usual case, gets a buffer of its own size; more than one, room for many.
+    // A lone message, the usual case, gets a buffer of its own size; a second one makes room for many.
     const buffer = new Uint8Array(old === undefined ? needed : Math.max(needed, 1024) * 2);
     if (old !== undefined) {
       buffer.set(old.subarray(0, this.#length));

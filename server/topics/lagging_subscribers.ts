@@ -1,69 +1,71 @@
 import type { Gate, Waiter } from "../flow/gate.ts";
-import type { Pace, Subscriber, SubscriberPlace } from "./subscriber.ts";
+import type { Lag, Subscriber, SubscriberPlace } from "./subscriber.ts";
 
 /**
- * The share of what may wait for a reader at which its topics' passes wait too. There is room for a
- * batch of each of some topics above it, and for what publishers get through before they pause.
+ * When this share of a subscriber's pending limit waits for it, the passes of its topics wait too. The
+ * rest is room for one batch of each of several topics, and for the messages that publishers send
+ * before they pause.
  */
 const HOLD_SHARE = 1 / 4;
 
 /**
- * How long a pass waits to see whether those read who haven't taken anything yet, in milliseconds:
- * enough for another process to get its turn on a busy machine, and less than a second.
+ * Milliseconds that a pass waits for subscribers that have drained nothing since they fell behind: long
+ * enough for another process to get the processor on a busy machine, and less than a second.
  */
 const TRIAL_MS = 500;
 
 /**
- * Those of a topic's subscribers who have fallen behind, as far as its publishers and its next pass
- * wait for them.
+ * The subscribers of a topic that have fallen behind and that its publishers and its next pass wait for.
  *
- * Publishers wait for a reader that is behind and reads. Whether one reads that has taken nothing yet
- * can't be told from one that never will; but where most subscribers fell behind together, the
- * publishers were too fast for them.
+ * Publishers wait for a subscriber that is behind but still reads. A subscriber that has drained nothing
+ * since it fell behind may be slow or dead, so publishers wait for it only if most subscribers fell behind
+ * in the same pass: then the publishers were too fast.
  *
- * The next pass waits where it could cost such a reader its connection: what was accepted stays with
- * the topic then, where all subscribers share it, and publishers pause for that. It waits for those
- * who have taken nothing yet as well, but not for long, and not again while any of them is left.
+ * The next pass waits if it could push such a subscriber over its pending limit. Accepted messages stay
+ * with the topic meanwhile, where all subscribers share them, and publishers pause when there are too
+ * many. The pass also waits for subscribers that have drained nothing, but only once for a short time as
+ * long as any of them is left.
  */
-export class Stragglers implements Waiter {
+export class LaggingSubscribers implements Waiter {
   readonly #holdBytes: number;
   readonly #onRelease: () => void;
-  /** For whom publishers wait: whom the last pass met, unless that met none yet. */
+  /** The subscriber that publishers wait for, of the last pass until this pass has met one. */
   #laggard: Subscriber | undefined;
   #hasMetLaggard = false;
-  /** Those whom the pass met who read, and those who have taken nothing. */
+  /** The subscriptions in this pass that are behind but read, and those that have drained nothing. */
   #proven: SubscriberPlace[] = [];
   #unproven: SubscriberPlace[] = [];
   #unprovenInPass = 0;
-  /** For whom the next pass waits, and where. */
+  /** The subscription that the next pass waits for, and its gate. */
   #waitsFor: SubscriberPlace | undefined;
   #waitsAt: Gate | undefined;
   #trial: ReturnType<typeof setTimeout> | undefined;
   #isTrialOver = false;
 
   /**
-   * @param maxPendingBytes What may wait for one subscriber.
-   * @param onRelease The pass that was held may begin, unless it's held again.
+   * @param maxPendingBytes The most bytes that may wait for one subscriber.
+   * @param onRelease Called when the pass that was held may be tried again.
    */
   constructor(maxPendingBytes: number, onRelease: () => void) {
     this.#holdBytes = maxPendingBytes * HOLD_SHARE;
     this.#onRelease = onRelease;
   }
 
-  /** Where publishers should wait, if they should. */
+  /** The gate at which publishers must wait; `undefined` if they needn't. */
   get gate(): Gate | undefined {
     return this.#laggard?.gate;
   }
 
-  /** Whether a pass is held. */
+  /** True while a pass is held. */
   get isHolding(): boolean {
     return this.#waitsAt !== undefined;
   }
 
   /**
-   * Holds a pass of so many bytes, if it should wait.
+   * Holds the next pass if it must wait for a subscriber.
    *
-   * @returns Whether it's held.
+   * @param passBytes The number of bytes that the pass would deliver to each subscriber.
+   * @returns True if the pass is held.
    */
   hold(passBytes: number): boolean {
     if (this.#waitForLast(this.#proven, passBytes)) return true;
@@ -79,7 +81,7 @@ export class Stragglers implements Waiter {
     return false;
   }
 
-  /** The gate has opened. */
+  /** Releases the pass, because the gate has opened. */
   resume(): void {
     if (this.#waitsAt === undefined) return;
     this.#waitsAt.leave(this);
@@ -88,7 +90,7 @@ export class Stragglers implements Waiter {
     this.#onRelease();
   }
 
-  /** A pass begins. */
+  /** Notes the beginning of a pass. */
   beginPass(): void {
     this.#hasMetLaggard = false;
     this.#proven = [];
@@ -96,9 +98,9 @@ export class Stragglers implements Waiter {
     this.#unprovenInPass = 0;
   }
 
-  /** The pass has met somebody who doesn't keep up, one of so many. */
-  note(subscription: SubscriberPlace, pace: Pace, subscriberCount: number): void {
-    if (pace === "behind") {
+  /** Notes a subscriber that doesn't keep up, one of `subscriberCount`. */
+  note(subscription: SubscriberPlace, lag: Lag, subscriberCount: number): void {
+    if (lag === "behind") {
       this.#proven.push(subscription);
     } else {
       this.#unproven.push(subscription);
@@ -108,12 +110,12 @@ export class Stragglers implements Waiter {
     this.#hasMetLaggard = true;
   }
 
-  /** The pass is over. */
+  /** Notes the end of a pass. */
   endPass(): void {
     if (!this.#hasMetLaggard) this.#laggard = undefined;
   }
 
-  /** The subscription has ended. */
+  /** Notes the end of a subscription. */
   forget(subscription: SubscriberPlace): void {
     if (this.#laggard === subscription.subscriber) this.#laggard = undefined;
     if (this.#waitsFor === subscription) this.resume();
@@ -134,7 +136,7 @@ export class Stragglers implements Waiter {
     return true;
   }
 
-  /** The gate of the last of them for whom a pass should wait; those behind it are forgotten. */
+  /** The gate of the last subscription that a pass must wait for; later ones are removed. */
   #gateOfLast(subscriptions: SubscriberPlace[], passBytes: number): Gate | undefined {
     for (;;) {
       const last = subscriptions.at(-1);

@@ -10,30 +10,31 @@ import {
 import type { MemoryBudget } from "../flow/memory_budget.ts";
 import type { FairScheduler, SlicedTask } from "../timing/fair_scheduler.ts";
 
-/** A publisher for which receipts are ready. */
+/** A publisher with ready receipts. */
 export interface Receiver {
-  /** Whether it's owed few receipts, and so isn't behind a flood of its own. */
+  /** True if it is owed few receipts, so that it causes no flood. */
   readonly isOwedFew: boolean;
-  /** Gives it all that are ready, in one write. */
+  /** Sends it all ready receipts, in one write. */
   giveReceipts(): void;
 }
 
-/** What the desk needs to know of the server. */
+/** The parts of the server that the desk uses. */
 export interface ReceiptDeskHost {
   readonly runtime: Runtime;
   readonly budget: MemoryBudget;
   readonly clock: CoarseClock;
-  readonly turns: FairScheduler;
+  readonly scheduler: FairScheduler;
 }
 
 /**
- * Gives publishers their receipts, those of a turn in one write, so many publishers a turn as the loop
- * bears, and bounds what all of them are owed. Every other write is for one that is owed few, if there
- * is one: it doesn't wait behind a thousand that flood.
+ * Sends publishers their receipts: one publisher's receipts of a turn in one write, and as many publishers
+ * a turn as the loop bears. Bounds the receipts that all publishers together are owed. Every other write
+ * goes to a publisher that is owed few, if there is one, so that it doesn't wait behind a thousand
+ * publishers that flood.
  */
 export class ReceiptDesk implements SlicedTask {
   readonly #host: ReceiptDeskHost;
-  /** Those for whom receipts are ready: those that are owed few, and the others. */
+  /** The publishers with ready receipts: those that are owed few, and the others. */
   readonly #few = new Fifo<Receiver>();
   readonly #many = new Fifo<Receiver>();
   #isFewsTurn = true;
@@ -53,30 +54,30 @@ export class ReceiptDesk implements SlicedTask {
     return this.#host.clock.nowMs;
   }
 
-  /** Receipts that one publisher may be owed before it's made to wait. */
+  /** The number of receipts that one publisher may be owed before it must wait. */
   get maxOwed(): number {
     const shareBytes = this.#host.budget.maxBytes * OWED_RECEIPTS_SHARE;
     return this.bytesOf(this.#owed) <= shareBytes ? MAX_OWED_RECEIPTS : MAX_OWED_RECEIPTS_IN_NEED;
   }
 
-  /** Bytes of memory that so many receipts take while they're owed. */
+  /** The bytes of memory that owed receipts take. */
   bytesOf(receipts: number): number {
     return receipts * RECEIPT_OVERHEAD_BYTES;
   }
 
-  /** Counts receipts that are owed more than before, or less. */
+  /** Changes the number of owed receipts. */
   countOwed(receipts: number): void {
     this.#owed += receipts;
     if (receipts > 0) this.#host.budget.hold(this.bytesOf(receipts));
     else this.#host.budget.release(this.bytesOf(-receipts));
   }
 
-  /** Has a publisher's receipts given to it soon. To be called once until that is done. */
+  /** Sends a publisher its receipts soon. Call it once until that is done. */
   schedule(receiver: Receiver): void {
     (receiver.isOwedFew ? this.#few : this.#many).push(receiver);
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.#host.turns.schedule(this);
+    this.#host.scheduler.schedule(this);
   }
 
   get hasMore(): boolean {

@@ -1,21 +1,21 @@
 import type { Subscriber } from "./subscriber.ts";
 
-/** What became of one message on its way to its subscribers. */
+/** The numbers of subscribers that a message has reached, and not. */
 export interface Receipt {
-  /** Subscribers when it was accepted; the sum of the other three. */
+  /** The subscribers when it was accepted; the sum of the other three. */
   readonly matched: number;
-  /** Those for whom nothing waits any more: the kernel has taken all that was sent to them. */
+  /** The subscribers for which nothing waits: the kernel has taken everything sent to them. */
   readonly written: number;
-  /** Those for whom something still waits, this message or one behind it. */
+  /** The subscribers for which bytes still wait: of this message, or of a later one. */
   readonly queued: number;
-  /** Those who were gone before either was known of them. */
+  /** The subscribers whose connection ended before either was known. */
   readonly evicted: number;
 }
 
-/** What became of a message whose topic had no subscribers. */
+/** The receipt of a message to a topic without subscribers. */
 export const NOBODY: Receipt = { matched: 0, written: 0, queued: 0, evicted: 0 };
 
-/** What wants to know what became of a message. */
+/** Takes a message's receipt. */
 export interface ReceiptTaker {
   /** Called once; it must not end subscriptions. */
   take(receipt: Receipt): void;
@@ -26,7 +26,7 @@ interface Awaited {
   readonly number: number;
   readonly matched: number;
   readonly taker: ReceiptTaker;
-  /** Of those counted behind the pass, who had subscribed since the message in front. */
+  /** Of the subscribers counted after the pass, those that subscribed after the message before. */
   written: number;
   queued: number;
   writtenToLeavers: number;
@@ -34,8 +34,8 @@ interface Awaited {
 }
 
 /**
- * The receipts that one topic owes, in the order of their messages. A pass knows nothing of them:
- * when it's over, each subscriber is looked at once for all of its messages together.
+ * The receipts that one topic owes, in the order of their messages. A pass doesn't count them: after it,
+ * each subscriber is looked at once for all of the pass's messages together.
  */
 export class Receipts {
   #awaited: Awaited[] = [];

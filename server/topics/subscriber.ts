@@ -2,40 +2,41 @@ import type { Gate } from "../flow/gate.ts";
 import type { SharedChunk } from "../flow/shared_chunk.ts";
 
 /**
- * How a subscriber keeps up. One for which the chunk `is_due` gets it soon, together with what other
- * topics have for it. One that is well `behind` has taken bytes since it fell behind; one that is
- * `behind_unproven` hasn't, so that only time will tell whether it reads at all.
+ * Whether a subscriber keeps up. If the chunk `is_due`, it is written later in this turn, together with
+ * other topics' chunks. A subscriber that is `behind` has drained bytes since it fell behind; one that is
+ * `behind_unproven` hasn't, and may be slow or dead.
  */
-export type Pace = "keeps_up" | "is_due" | "behind" | "behind_unproven";
+export type Lag = "keeps_up" | "is_due" | "behind" | "behind_unproven";
 
-/** Counts the topics that are there because of the clients of one address. */
+/** Counts the topics that exist because of one address's clients. */
 export interface TopicHolder {
   addTopic(): void;
   removeTopic(): void;
 }
 
-/** Whoever receives a topic's messages. */
+/** A receiver of a topic's messages. */
 export interface Subscriber {
-  /** Whom a topic counts for whose first subscriber it is; absent for a peer without an address. */
+  /** Counts the topics whose first subscriber it is; absent for a peer without an address. */
   readonly holder?: TopicHolder | undefined;
   /**
    * Takes a chunk of whole frames, in order. It may unsubscribe from inside.
    *
-   * @param mayWait Whether it may be kept for a moment, so that one write does for several topics.
-   * @returns How it keeps up, once the chunk is with it.
+   * @param mayWait True if the chunk may wait until this turn's end, so that one write serves several
+   * topics.
+   * @returns Whether it keeps up, with this chunk included.
    */
-  deliver(chunk: SharedChunk, mayWait: boolean): Pace;
-  /** Where its topics' publishers should wait, while it's well behind but making progress. */
+  deliver(chunk: SharedChunk, mayWait: boolean): Lag;
+  /** The gate for its topics' publishers, while it is behind but making progress. */
   readonly gate: Gate | undefined;
-  /** Bytes that were delivered to it and still wait. */
+  /** The number of delivered bytes that still wait. */
   readonly pendingBytes: number;
-  /** Whether anything still waits that was delivered to it, and not to be kept for a moment. */
+  /** True if delivered bytes wait that weren't left for this turn's end. */
   readonly hasUnsent: boolean;
 }
 
 /** A subscriber's place among the subscriptions of a topic. */
 export interface SubscriberPlace {
   readonly subscriber: Subscriber;
-  /** Where it stands among them; -1 once it has ended. */
+  /** Its index among them; -1 once it has ended. */
   readonly index: number;
 }

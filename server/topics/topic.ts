@@ -5,25 +5,25 @@ import type { MemoryBudget } from "../flow/memory_budget.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { Receipts, type ReceiptTaker } from "./receipts.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
-import { Stragglers } from "./lagging_subscribers.ts";
-import type { Pace, Subscriber, SubscriberPlace } from "./subscriber.ts";
+import { LaggingSubscribers } from "./lagging_subscribers.ts";
+import type { Lag, Subscriber, SubscriberPlace } from "./subscriber.ts";
 import type { FairScheduler, SlicedTask } from "../timing/fair_scheduler.ts";
 
-/** Subscribers that may be counted for receipts in the time of one write. */
+/** The number of subscribers that are counted for receipts in the time of one write. */
 const SUBSCRIBERS_PER_WRITE = 64;
 
-/** What leaving a chunk for a later write takes of the time of a write: none of the kernel's. */
+/** The cost of leaving a chunk for a later write, in writes: it has no system call. */
 const WRITES_PER_PIECE = 1 / 8;
 
-/** One subscriber's place in one topic. */
+/** The subscription of one subscriber to one topic. */
 export class Subscription implements SubscriberPlace {
   readonly topic: Topic;
   readonly subscriber: Subscriber;
-  /** The number of the message that it gets next. */
+  /** The number of the next message for it. */
   next: number;
-  /** The number of the first message that it gets. */
+  /** The number of the first message for it. */
   readonly since: number;
-  /** Where it stands among the topic's subscriptions; -1 once it has ended. */
+  /** Its index in the topic's subscriptions; -1 once it has ended. */
   index: number;
 
   constructor(topic: Topic, subscriber: Subscriber, next: number, index: number) {
@@ -35,24 +35,24 @@ export class Subscription implements SubscriberPlace {
   }
 }
 
-/** What topics need to know of the server; one object for all of them. */
+/** The parts of the server that topics use; all topics share one object. */
 export interface TopicContext {
   readonly runtime: Runtime;
   readonly budget: MemoryBudget;
-  readonly turns: FairScheduler;
-  /** Bytes that may wait for one subscriber. */
+  readonly scheduler: FairScheduler;
+  /** The most bytes that may wait for one subscriber. */
   readonly maxPendingBytes: number;
-  /** The topic has no subscribers any more. */
+  /** Called when the topic has no subscribers any more. */
   onVanish(topic: Topic): void;
 }
 
 /**
  * A topic: its subscribers, and the fan-out of its messages to them.
  *
- * Messages that come in while a pass over the subscribers is under way are collected into one buffer
- * for the next pass, so that a thousand messages cost each subscriber a few writes. Each
- * subscription counts what it has had, so subscribing and unsubscribing may happen at any moment,
- * also in the middle of a pass, and cost or gain nobody a message.
+ * Messages that arrive during a pass over the subscribers are collected into one buffer for the next
+ * pass, so that a thousand messages cost each subscriber a few writes. Each subscription counts the
+ * messages that it has had, so that clients may subscribe and unsubscribe at any moment, even in the
+ * middle of a pass, and no other subscriber misses a message or gets one twice.
  */
 export class Topic implements SlicedTask {
   readonly name: string;
@@ -63,19 +63,19 @@ export class Topic implements SlicedTask {
   #sealedBytes = 0;
   #pass: Batch | undefined;
   #cursor = 0;
-  /** How many subscriptions the pass goes over: whoever came later has nothing to get from it. */
+  /** The number of subscriptions in the pass. Later ones have no message in it. */
   #passLength = 0;
-  /** Whether its chunks may wait for those of other topics: where no receipt tells if they're sent. */
+  /** False if a receipt is to say whether its chunks were sent: these can't wait for other topics' chunks. */
   #mayWait = true;
   #endedInPass = 0;
   #isScheduled = false;
   #backlogGate: Gate | undefined;
-  /** From the first time on that somebody doesn't keep up. */
-  #stragglers: Stragglers | undefined;
+  /** Created when a subscriber first falls behind. */
+  #lagging: LaggingSubscribers | undefined;
   readonly #maxBatchBytes: number;
-  /** From the first message on whose publisher wants to know what becomes of it. */
+  /** Created by the first message whose publisher asks for a receipt. */
   #receipts: Receipts | undefined;
-  /** How many subscriptions have been counted for receipts, behind a pass; -1 before. */
+  /** The number of subscriptions counted for receipts after the pass; -1 before the pass is over. */
   #counted = -1;
 
   constructor(name: string, context: TopicContext) {
@@ -89,35 +89,35 @@ export class Topic implements SlicedTask {
     return this.#subscriptions.length - this.#endedInPass;
   }
 
-  /** Whether somebody is subscribed; as much work as there are subscribers. */
+  /** True if the subscriber has a subscription. Looks at all subscriptions. */
   has(subscriber: Subscriber): boolean {
     return this.#subscriptions.some((one) => one.subscriber === subscriber && one.index >= 0);
   }
 
-  /** Accepts a message: everyone subscribed now will get it. `message` is copied. */
+  /** Accepts a message, which all present subscribers will get. `message` is copied. */
   publish(micros: number, message: Uint8Array): void {
     const collection = this.#collection;
     if (collection.byteLength + message.byteLength > this.#maxBatchBytes) this.#seal();
     collection.append(micros, message);
     if (!this.#isScheduled) {
       this.#isScheduled = true;
-      this.#context.turns.schedule(this);
+      this.#context.scheduler.schedule(this);
     }
   }
 
-  /** The same, and tells what became of the message once its pass is over. */
+  /** The same, and answers `taker` with the message's receipt after its pass. */
   publishForReceipt(micros: number, message: Uint8Array, taker: ReceiptTaker): void {
     this.#receipts ??= new Receipts();
     this.#receipts.owe(this.#collection.next, this.subscriberCount, taker);
     this.publish(micros, message);
   }
 
-  /** Where a publisher of this topic should wait before it publishes more, if it should. */
+  /** The gate at which publishers of this topic must wait; `undefined` if they needn't. */
   get gate(): Gate | undefined {
     if (this.#collection.byteLength + this.#sealedBytes > MAX_COLLECTED_BYTES) {
       return this.#backlogGate ??= new Gate(this.#context.runtime);
     }
-    return this.#stragglers?.gate;
+    return this.#lagging?.gate;
   }
 
   /** Subscribes to every message that is accepted from now on. */
@@ -133,7 +133,7 @@ export class Topic implements SlicedTask {
   /**
    * Ends a subscription.
    *
-   * @param deliverRest Whether what was accepted so far is still delivered, at once.
+   * @param deliverRest True to deliver the messages accepted so far, at once.
    */
   unsubscribe(subscription: Subscription, deliverRest: boolean): void {
     if (subscription.index < 0) return;
@@ -144,9 +144,9 @@ export class Topic implements SlicedTask {
     if (deliverRest) this.#countLeaver(subscription);
     subscription.index = -1;
     this.#context.budget.countStanding(-SUBSCRIPTION_BYTES);
-    this.#stragglers?.forget(subscription);
+    this.#lagging?.forget(subscription);
     if (this.#pass !== undefined && index < this.#passLength) {
-      // What a pass goes over isn't changed under it.
+      // Indices must not change during a pass.
       this.#endedInPass++;
       return;
     }
@@ -160,7 +160,7 @@ export class Topic implements SlicedTask {
   }
 
   get hasMore(): boolean {
-    return this.#isScheduled && !this.#stragglers?.isHolding;
+    return this.#isScheduled && !this.#lagging?.isHolding;
   }
 
   runSlice(budget: number): number {
@@ -180,18 +180,18 @@ export class Topic implements SlicedTask {
       if (next >= end || subscription.index < 0) continue;
       subscription.next = end;
       const { subscriber } = subscription;
-      const pace = subscriber.deliver(
+      const lag = subscriber.deliver(
         next === first ? chunk : batch.chunkFrom(next),
         mayWait,
       );
-      if (pace === "keeps_up") continue;
-      if (pace === "is_due") pieces++;
-      else this.#noteBehind(subscription, pace);
+      if (lag === "keeps_up") continue;
+      if (lag === "is_due") pieces++;
+      else this.#noteBehind(subscription, lag);
     }
     this.#cursor = i;
     if (i >= this.#passLength) {
       if (this.#receipts?.owesBelow(end)) {
-        // From the next turn on, when runtimes that answer late have answered.
+        // Count from the next turn on: some runtimes report the result of a write one turn later.
         this.#counted = 0;
         return budget;
       }
@@ -213,31 +213,31 @@ export class Topic implements SlicedTask {
     this.#passLength = this.#subscriptions.length;
     this.#cursor = 0;
     this.#mayWait = !this.#receipts?.owesBelow(batch.end);
-    this.#stragglers?.beginPass();
+    this.#lagging?.beginPass();
     return batch;
   }
 
-  /** Waits before the next pass where that could cost a subscriber its connection that reads. */
+  /** Delays the next pass if it could push a subscriber that is still reading over its pending limit. */
   #mustWait(): boolean {
-    const { budget, turns } = this.#context;
-    // What is held back is memory too.
-    if (this.#stragglers === undefined || budget.isTight) return false;
+    const { budget, scheduler } = this.#context;
+    // The messages of a delayed pass take memory too.
+    if (this.#lagging === undefined || budget.isTight) return false;
     const nextBytes = this.#sealed[0]?.chunk.bytes.byteLength ?? this.#collection.byteLength;
-    if (!this.#stragglers.hold(nextBytes)) return false;
-    turns.park();
+    if (!this.#lagging.hold(nextBytes)) return false;
+    scheduler.park();
     return true;
   }
 
-  #noteBehind(subscription: Subscription, pace: Pace): void {
-    const { maxPendingBytes, turns } = this.#context;
-    this.#stragglers ??= new Stragglers(maxPendingBytes, () => turns.unpark(this));
-    this.#stragglers.note(subscription, pace, this.subscriberCount);
+  #noteBehind(subscription: Subscription, lag: Lag): void {
+    const { maxPendingBytes, scheduler } = this.#context;
+    this.#lagging ??= new LaggingSubscribers(maxPendingBytes, () => scheduler.unpark(this));
+    this.#lagging.note(subscription, lag, this.subscriberCount);
   }
 
   #endPass(batch: Batch): void {
     this.#pass = undefined;
     batch.chunk.release();
-    this.#stragglers?.endPass();
+    this.#lagging?.endPass();
     if (this.#endedInPass > 0) this.#removeEnded();
     this.#isScheduled = this.#sealed.length > 0 || this.#collection.byteLength > 0;
     if (this.#sealedBytes + this.#collection.byteLength <= MAX_COLLECTED_BYTES / 2) {
@@ -270,7 +270,7 @@ export class Topic implements SlicedTask {
     this.#receipts?.countLeaver(subscriber, from);
   }
 
-  /** The first subscription has ended: the topic counts for whose is the first now. */
+  /** Counts the topic for the address of its new first subscriber, since the first one has ended. */
   #passOn(ended: Subscription): void {
     ended.subscriber.holder?.removeTopic();
     this.#subscriptions[0]?.subscriber.holder?.addTopic();
@@ -294,7 +294,7 @@ export class Topic implements SlicedTask {
   #deliverRest(subscription: Subscription): void {
     const collection = this.#collection;
     if (subscription.next >= collection.next) return;
-    // Sealing for each who leaves would make a pass over everybody of each message.
+    // Sealing for each leaver would make a pass over all subscribers for each message.
     const isCopied = collection.bytesFrom(subscription.next) <= MAX_COPIED_REST_BYTES;
     if (!isCopied) this.#seal();
     const rest = this.#pass === undefined ? [...this.#sealed] : [this.#pass, ...this.#sealed];
@@ -312,7 +312,7 @@ export class Topic implements SlicedTask {
 
   #vanishIfEmpty(): void {
     if (this.#subscriptions.length > 0) return;
-    // Nobody is left to whom the collected messages are due.
+    // No subscriber is left for the collected messages.
     this.#seal();
     for (const batch of this.#sealed) batch.chunk.release();
     this.#sealed = [];

@@ -4,17 +4,17 @@ import { NOBODY, type ReceiptTaker } from "./receipts.ts";
 import { type Subscription, Topic, type TopicContext } from "./topic.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-/** Places for topics. */
+/** Counts places for topics. */
 export interface TopicPlaces {
-  /** Whether there is a place for one more; see {@linkcode Room}. */
+  /** Says if there is a place for one more; see {@linkcode Room}. */
   room(): Room;
-  /** Takes a place for which there is room. */
+  /** Takes a place; there must be room. */
   take(): void;
-  /** A topic has gone. */
+  /** Gives a topic's place back. */
   giveBack(): void;
 }
 
-/** The topics that have subscribers. One without any costs nothing and isn't here. */
+/** The topics that have subscribers. A topic without subscribers isn't kept, and costs nothing. */
 export class TopicRegistry {
   readonly #topics = new Map<string, Topic>();
   readonly #context: TopicContext;
@@ -22,8 +22,8 @@ export class TopicRegistry {
   readonly #places: TopicPlaces | undefined;
 
   /**
-   * @param maxTopics How many there may be; any number unless given.
-   * @param places Where they are counted together with other processes' topics, if they are.
+   * @param maxTopics The most topics; unlimited unless given.
+   * @param places Counts them together with other processes' topics, if given.
    */
   constructor(
     context: Omit<TopicContext, "onVanish">,
@@ -35,7 +35,7 @@ export class TopicRegistry {
     this.#context = {
       ...context,
       onVanish: (topic) => {
-        // A topic may have been made anew under its name since.
+        // A new topic may have its name by now.
         if (this.#topics.get(topic.name) !== topic) return;
         this.#topics.delete(topic.name);
         context.budget.countStanding(-bytesOf(topic.name));
@@ -44,7 +44,7 @@ export class TopicRegistry {
     };
   }
 
-  /** How many topics have subscribers. */
+  /** The number of topics with subscribers. */
   get size(): number {
     return this.#topics.size;
   }
@@ -54,7 +54,7 @@ export class TopicRegistry {
     return this.#topics.get(name);
   }
 
-  /** Whether somebody may subscribe to a topic of that name: where it's there, always. */
+  /** True if a client may subscribe to a topic of that name: always if it exists. */
   roomFor(name: string): Room {
     if (this.#topics.has(name)) return "free";
     if (this.#places !== undefined) return this.#places.room();
@@ -64,8 +64,7 @@ export class TopicRegistry {
   /**
    * Hands a message to the topic's subscribers. It is copied.
    *
-   * @param taker Told once it's known what became of the message, which may be at once; absent where
-   * nobody wants to know.
+   * @param taker Gets the message's receipt, maybe at once; absent if no receipt was asked for.
    * @returns The topic, if it has subscribers.
    */
   publish(
@@ -81,7 +80,7 @@ export class TopicRegistry {
     return topic;
   }
 
-  /** Subscribes to a topic, which comes into being with its first subscriber. */
+  /** Subscribes to a topic, which is created with its first subscriber. */
   subscribe(name: string, subscriber: Subscriber): Subscription {
     let topic = this.#topics.get(name);
     if (topic === undefined) {
@@ -94,7 +93,7 @@ export class TopicRegistry {
   }
 }
 
-/** Bytes that a topic costs: a name's are as many in memory as on the wire, or fewer. */
+/** Bytes that a topic costs. Its name takes at most as many in memory as on the wire. */
 function bytesOf(name: string): number {
   return TOPIC_BYTES + name.length;
 }

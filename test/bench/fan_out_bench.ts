@@ -9,7 +9,7 @@ import { TimestampIssuer } from "../../protocol/timestamp.ts";
 import { completeLimits } from "../../server/serve.ts";
 import { MemoryBudget } from "../../server/flow/memory_budget.ts";
 import { Server } from "../../server/server.ts";
-import type { Pace, Subscriber } from "../../server/topics/subscriber.ts";
+import type { Lag, Subscriber } from "../../server/topics/subscriber.ts";
 import { TopicRegistry } from "../../server/topics/topic_registry.ts";
 import { FairScheduler } from "../../server/timing/fair_scheduler.ts";
 import { join } from "../support/bytes.ts";
@@ -29,7 +29,7 @@ class Sink implements Subscriber {
   readonly gate = undefined;
   readonly pendingBytes = 0;
   bytes = 0;
-  deliver(chunk: { readonly bytes: Uint8Array }): Pace {
+  deliver(chunk: { readonly bytes: Uint8Array }): Lag {
     this.bytes += chunk.bytes.length;
     return "keeps_up";
   }
@@ -37,8 +37,8 @@ class Sink implements Subscriber {
 
 function registryOn(net: MemoryRuntime): TopicRegistry {
   const budget = new MemoryBudget(2 ** 30, {});
-  const turns = new FairScheduler(net);
-  return new TopicRegistry({ runtime: net, budget, turns, maxPendingBytes: 2 ** 23 });
+  const scheduler = new FairScheduler(net);
+  return new TopicRegistry({ runtime: net, budget, scheduler, maxPendingBytes: 2 ** 23 });
 }
 
 function subscribeCase(): Case {

@@ -29,7 +29,7 @@ class Bed {
       runtime: this.runtime,
       budget: this.budget,
       clock: new CoarseClock(0),
-      turns: new FairScheduler(this.runtime),
+      scheduler: new FairScheduler(this.runtime),
     });
   }
 

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import { Gate } from "../../../server/flow/gate.ts";
-import { Stragglers } from "../../../server/topics/lagging_subscribers.ts";
+import { LaggingSubscribers } from "../../../server/topics/lagging_subscribers.ts";
 import { Subscription, type Topic } from "../../../server/topics/topic.ts";
 import { FakeSubscriber } from "../../support/memory/fake_subscriber.ts";
 import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
@@ -13,7 +13,7 @@ type Behind = Subscription & { readonly subscriber: FakeSubscriber };
 class Bench {
   readonly net = new MemoryRuntime({ turns: "manual" });
   released = 0;
-  readonly stragglers = new Stragglers(1_000, () => this.released++);
+  readonly lagging = new LaggingSubscribers(1_000, () => this.released++);
 
   /** Somebody for whom as much waits; 1,000 bytes may. */
   behind(pendingBytes: number): Behind {
@@ -35,88 +35,88 @@ class Bench {
   }
 }
 
-describe("stragglers", () => {
+describe("lagging subscribers", () => {
   for (const [passBytes, isHeld] of [[50, false], [51, true]] as const) {
     const verb = isHeld ? "hold" : "let";
     const end = isHeld ? "would bring one of them near the limit" : "keeps all of them far from it";
     it(`${verb} a pass ${isHeld ? "that" : "go that"} ${end}`, () => {
       const bench = new Bench();
-      bench.stragglers.beginPass();
-      bench.stragglers.note(bench.behind(200), "behind", 10);
-      assertEquals(bench.stragglers.hold(passBytes), isHeld);
-      assertEquals(bench.stragglers.isHolding, isHeld);
+      bench.lagging.beginPass();
+      bench.lagging.note(bench.behind(200), "behind", 10);
+      assertEquals(bench.lagging.hold(passBytes), isHeld);
+      assertEquals(bench.lagging.isHolding, isHeld);
     });
   }
 
   it("hold a pass until the last that reads has caught up", () => {
     const bench = new Bench();
     const [first, second, third] = [bench.behind(400), bench.behind(900), bench.behind(300)];
-    bench.stragglers.beginPass();
-    for (const one of [first, second, third]) bench.stragglers.note(one, "behind", 10);
-    assertEquals(bench.stragglers.hold(100), true);
+    bench.lagging.beginPass();
+    for (const one of [first, second, third]) bench.lagging.note(one, "behind", 10);
+    assertEquals(bench.lagging.hold(100), true);
     bench.catchUp(first);
     assertEquals(bench.released, 0);
     bench.catchUp(third);
     assertEquals(bench.released, 1);
-    assertEquals(bench.stragglers.hold(100), true);
+    assertEquals(bench.lagging.hold(100), true);
     bench.catchUp(second);
     assertEquals(bench.released, 2);
-    assertEquals(bench.stragglers.hold(100), false);
+    assertEquals(bench.lagging.hold(100), false);
   });
 
   it("hold it once for those that take nothing, until none of them is left", async () => {
     const bench = new Bench();
-    const { stragglers } = bench;
-    stragglers.beginPass();
-    stragglers.note(bench.behind(500), "behind_unproven", 10);
-    assertEquals(stragglers.hold(100), true);
-    assertEquals(stragglers.gate, undefined);
+    const { lagging } = bench;
+    lagging.beginPass();
+    lagging.note(bench.behind(500), "behind_unproven", 10);
+    assertEquals(lagging.hold(100), true);
+    assertEquals(lagging.gate, undefined);
     await until("the trial is over", () => bench.released === 1);
-    assertEquals(stragglers.hold(100), false);
-    stragglers.beginPass();
-    stragglers.note(bench.behind(500), "behind_unproven", 10);
-    assertEquals(stragglers.hold(100), false);
-    stragglers.beginPass();
-    assertEquals(stragglers.hold(100), false);
+    assertEquals(lagging.hold(100), false);
+    lagging.beginPass();
+    lagging.note(bench.behind(500), "behind_unproven", 10);
+    assertEquals(lagging.hold(100), false);
+    lagging.beginPass();
+    assertEquals(lagging.hold(100), false);
     const another = bench.behind(500);
-    stragglers.note(another, "behind_unproven", 10);
-    assertEquals(stragglers.hold(100), true);
+    lagging.note(another, "behind_unproven", 10);
+    assertEquals(lagging.hold(100), true);
     bench.catchUp(another);
-    assertEquals(stragglers.hold(100), false);
+    assertEquals(lagging.hold(100), false);
     assertEquals(bench.released, 2);
   });
 
   it("don't hold it for one that has left", () => {
     const bench = new Bench();
     const both = [bench.behind(500), bench.behind(500)];
-    bench.stragglers.beginPass();
-    for (const one of both) bench.stragglers.note(one, "behind", 2);
-    assertEquals(bench.stragglers.hold(100), true);
+    bench.lagging.beginPass();
+    for (const one of both) bench.lagging.note(one, "behind", 2);
+    assertEquals(bench.lagging.hold(100), true);
     for (const one of both) {
       one.index = -1;
-      bench.stragglers.forget(one);
+      bench.lagging.forget(one);
     }
     assertEquals(bench.released, 1);
-    assertEquals(bench.stragglers.hold(100), false);
-    assertEquals(bench.stragglers.gate, undefined);
+    assertEquals(bench.lagging.hold(100), false);
+    assertEquals(bench.lagging.gate, undefined);
   });
 
   it("make publishers wait for one that reads, or where most take nothing", () => {
     const bench = new Bench();
-    const { stragglers } = bench;
-    stragglers.beginPass();
+    const { lagging } = bench;
+    lagging.beginPass();
     const [one, two, three] = [bench.behind(10), bench.behind(20), bench.behind(30)];
-    stragglers.note(one, "behind_unproven", 3);
-    assertEquals(stragglers.gate, undefined);
-    stragglers.note(two, "behind_unproven", 3);
-    assertEquals(stragglers.gate, two.subscriber.gate);
-    stragglers.note(three, "behind", 3);
-    assertEquals(stragglers.gate, three.subscriber.gate);
-    stragglers.endPass();
-    assertEquals(stragglers.gate, three.subscriber.gate);
-    stragglers.beginPass();
-    assertEquals(stragglers.gate, three.subscriber.gate);
-    stragglers.endPass();
-    assertEquals(stragglers.gate, undefined);
+    lagging.note(one, "behind_unproven", 3);
+    assertEquals(lagging.gate, undefined);
+    lagging.note(two, "behind_unproven", 3);
+    assertEquals(lagging.gate, two.subscriber.gate);
+    lagging.note(three, "behind", 3);
+    assertEquals(lagging.gate, three.subscriber.gate);
+    lagging.endPass();
+    assertEquals(lagging.gate, three.subscriber.gate);
+    lagging.beginPass();
+    assertEquals(lagging.gate, three.subscriber.gate);
+    lagging.endPass();
+    assertEquals(lagging.gate, undefined);
   });
 });

@@ -15,7 +15,7 @@ const encoder = new TextEncoder();
 /** Topics on a loop that turns when the test says so. */
 class Bench {
   readonly net: MemoryRuntime;
-  readonly turns: FairScheduler;
+  readonly scheduler: FairScheduler;
   readonly budget = new MemoryBudget(Number.MAX_SAFE_INTEGER, {});
   readonly topics: TopicRegistry;
   #micros = 1e15;
@@ -24,11 +24,11 @@ class Bench {
 
   constructor(writesPerTurn = 16) {
     this.net = new MemoryRuntime({ turns: "manual", writesPerTurn });
-    this.turns = new FairScheduler(this.net);
+    this.scheduler = new FairScheduler(this.net);
     this.topics = new TopicRegistry({
       runtime: this.net,
       budget: this.budget,
-      turns: this.turns,
+      scheduler: this.scheduler,
       maxPendingBytes: DEFAULT_LIMITS.maxPendingBytes,
     });
   }

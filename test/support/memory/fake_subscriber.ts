@@ -6,7 +6,7 @@
 
 import type { Gate } from "../../../server/flow/gate.ts";
 import type { SharedChunk } from "../../../server/flow/shared_chunk.ts";
-import type { Pace, Subscriber } from "../../../server/topics/subscriber.ts";
+import type { Lag, Subscriber } from "../../../server/topics/subscriber.ts";
 
 const decoder = new TextDecoder();
 
@@ -17,14 +17,14 @@ export class FakeSubscriber implements Subscriber {
   /** The number of received chunks. */
   chunkCount = 0;
   /** The answer of {@linkcode deliver}. */
-  pace: Pace = "keeps_up";
+  pace: Lag = "keeps_up";
   gate: Gate | undefined;
   pendingBytes = 0;
   hasUnsent = false;
   /** Done from inside {@linkcode deliver}, once the chunk is written down. */
   reaction: () => void = () => {};
 
-  deliver(chunk: SharedChunk): Pace {
+  deliver(chunk: SharedChunk): Lag {
     this.chunkCount++;
     const frames = decoder.decode(chunk.bytes).split("\x01");
     if (frames.pop() !== "") throw new Error("a chunk doesn't end on a frame boundary");

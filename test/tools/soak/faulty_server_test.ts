@@ -140,9 +140,9 @@ describe("the soak of a faulty server", () => {
     const found = run.fault_details.join("\n");
     assertMatch(
       found,
-      /^late: bystander: 1 message in 100 took \d{3,5} ms, more than 500 ms$/m,
+      /^late at \d+ s: bystander: 1 message in 100 took \d{3,5} ms, more than 500 ms$/m,
     );
-    assertMatch(found, /^aftermath: the server took 12\.0 s to stop, 11 s are promised$/m);
+    assertMatch(found, /^aftermath at \d+ s: the server took 12\.0 s to stop, 11 s are promised$/m);
   });
 
   it("finds that an attack doesn't reach it", {
@@ -159,7 +159,7 @@ describe("the soak of a faulty server", () => {
     assertEquals([runs >= 5, completed > 1, proven, answers], [true, true, 0, 0]);
     assertMatch(
       run.fault_details.join("\n"),
-      /^idle_attack: a flood of receipts: \d+ of \d+ runs /m,
+      /^idle_attack at \d+ s: a flood of receipts: \d+ of \d+ runs /m,
     );
     assertEquals(run.passed, false);
   });

@@ -46,6 +46,12 @@ export class Faults {
   readonly counts: Partial<Record<FaultKind, number>> = {};
   readonly details: string[] = [];
   readonly #detailed = new Map<FaultKind, number>();
+  readonly #nowMs: () => number;
+
+  /** @param nowMs A clock that begins with the command, as that of the strikes' records. */
+  constructor(nowMs: () => number = () => performance.now()) {
+    this.#nowMs = nowMs;
+  }
 
   /**
    * @param detail One line for people, with the client, the fault and the place.
@@ -56,7 +62,7 @@ export class Faults {
     const detailed = this.#detailed.get(kind) ?? 0;
     if (detailed === MAX_DETAILS_OF_A_KIND) return;
     this.#detailed.set(kind, detailed + 1);
-    this.details.push(`${kind}: ${detail}`);
+    this.details.push(`${kind} at ${Math.round(this.#nowMs() / 1000)} s: ${detail}`);
   }
 
   get total(): number {

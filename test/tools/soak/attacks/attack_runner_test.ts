@@ -25,7 +25,7 @@ describe("an attack", () => {
   it("that came to its end and did nothing is a fault", () => {
     const { counts, details } = faultsOf({ runs: 3, completed: 3, proven: 1, connected: 9 });
     assertEquals(counts, { idle_attack: 1 });
-    assertStringIncludes(details[0]!, `${NAME}: 2 of 3 runs showed less than`);
+    assertStringIncludes(details[0]!, `: ${NAME}: 2 of 3 runs showed less than`);
   });
 
   it("that was cut off, or attacked in most of its runs, is none", () => {
