@@ -16,7 +16,7 @@ import { renounce } from "../../runtime/permissions.ts";
 import { complain, say } from "../../cli/say.ts";
 import { descriptorLimit } from "../../host/descriptor_limit.ts";
 import { addressText } from "../../runtime/transport_error.ts";
-import type { Address, Runtime } from "../../runtime/types.ts";
+import { type Address, type Runtime, TransportError } from "../../runtime/types.ts";
 import { readAccess } from "./access_files.ts";
 import { listenFor } from "../../cli/early_signals.ts";
 import { type Limits, ownConnectionsFor, workerLimits } from "../limits.ts";
@@ -27,6 +27,7 @@ import { type Reloadable, Reloader } from "./reload.ts";
 import { attainable, completeLimits, serve } from "../serve.ts";
 import { Supervisor } from "../workers/supervisor.ts";
 import { readIdentity } from "./tls_files.ts";
+import { TEXT } from "../log/format.ts";
 
 /**
  * Milliseconds after which a further signal counts as a second one: one Ctrl-C may arrive three times.
@@ -54,21 +55,30 @@ const LAST_MOMENTS_MS = 700;
 export async function main(args: readonly string[]): Promise<number> {
   const command = parseCommand(args);
   if (command.does !== "serve") return answer(command, HELP);
-  const log = await configureLog(command.options.logLevel);
+  const { options } = command;
+  const log = await configureLog(options.logLevel, options.logFormat);
   try {
-    warn(command.options);
-    return await run(command.options);
+    warnOfMachine(options);
+    return await run(options);
+  } catch (error) {
+    const isForeseen = error instanceof EnvironmentError || error instanceof TransportError;
+    if (options.logFormat !== "json" || !isForeseen) throw error;
+    getLogger("hotwheels").fatal("{error}", { error: error.message });
+    return 1;
   } finally {
     await log.flushed(LAST_LINES_MS);
   }
 }
 
-function warn({ limits, workers }: ServerOptions): void {
-  for (const warning of serverWarnings(limits.maxConnections, workers)) warnOf(warning);
+function warnOfMachine(options: ServerOptions): void {
+  const { limits, workers } = options;
+  for (const warning of serverWarnings(limits.maxConnections, workers)) warner(options)(warning);
 }
 
-function warnOf(warning: string): void {
-  complain(`hotwheels: ${warning}`);
+/** Says at the start what isn't as it should be: in words of its own, or in the log if programs read that. */
+function warner({ logFormat }: ServerOptions): (warning: string) => void {
+  if (logFormat === "text") return (warning) => complain(`hotwheels: ${warning}`);
+  return (warning) => getLogger("hotwheels").warn("{text.warning}", { [TEXT]: { warning } });
 }
 
 function run(options: ServerOptions): Promise<number> {
@@ -77,7 +87,7 @@ function run(options: ServerOptions): Promise<number> {
   if (workers === 1) return runAlone(options);
   if (process.platform === "linux") return runWorkers(options);
   // Elsewhere one of the processes that share a port gets all connections.
-  complain(`hotwheels: --workers ${workers} needs Linux; one process serves`);
+  warner(options)(`--workers ${workers} needs Linux; one process serves`);
   return runAlone(options);
 }
 
@@ -88,6 +98,7 @@ async function runAlone(options: ServerOptions): Promise<number> {
   renounceChildren();
   renounce({ name: "write" });
   const limits = completeLimits(attainable(options.limits));
+  const warnOf = warner(options);
   const access = readAccess(options, warnOf);
   // Before the first line names the process to signal.
   const signal = firstSignal();
@@ -107,7 +118,8 @@ async function runAlone(options: ServerOptions): Promise<number> {
 }
 
 async function runWorkers(options: ServerOptions): Promise<number> {
-  const { workers, host, port, logLevel, tls, drainMs } = options;
+  const { workers, host, port, logLevel, logFormat, tls, drainMs } = options;
+  const warnOf = warner(options);
   demandDescriptors(workers);
   const runtime = await detectRuntime();
   const limits = completeLimits(attainable(options.limits, workers), workers);
@@ -121,6 +133,7 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     maxOwnConnections: ownConnectionsFor(limits, descriptorLimit(), workers),
     access: readAccess(options, warnOf),
     logLevel,
+    logFormat,
     drainMs: drainMs ?? null,
   }, logger);
   const signal = firstSignal(() => supervisor.kill());
@@ -167,10 +180,17 @@ async function logStop(
   const logger = getLogger("hotwheels");
   const beganMs = performance.now();
   const most = (STOP_WITHIN_MS + drainMs) / 1000;
-  logger.info("got {signal}: {what}, within {most} s", { signal, what, most });
+  logger.info("got {signal}: {text.what}, within {within_s} s", {
+    signal,
+    within_s: most,
+    [TEXT]: { what },
+  });
   await stop();
-  const seconds = ((performance.now() - beganMs) / 1000).toFixed(1);
-  logger.info("stopped after {seconds} s", { seconds });
+  const tookMs = Math.round(performance.now() - beganMs);
+  logger.info("stopped after {text.seconds} s", {
+    took_ms: tookMs,
+    [TEXT]: { seconds: (tookMs / 1000).toFixed(1) },
+  });
 }
 
 /** Waits for a stop, for so many milliseconds at most; the process then ends anyway. */

@@ -16,6 +16,7 @@ import { MAX_WORKERS } from "../../host/capacity.ts";
 import { MIN_FRAME_LIMIT_BYTES } from "../../protocol/client_decoder.ts";
 import { parseCidr } from "../access/cidr.ts";
 import { DEFAULT_LIMITS, type Limits, minMemoryBytes } from "../limits.ts";
+import { LOG_FORMATS, type LogFormat } from "../log/format.ts";
 import { LOG_LEVELS, type LogLevel } from "../log/log.ts";
 import type { TlsFiles } from "./tls_files.ts";
 
@@ -33,6 +34,7 @@ export interface ServerOptions {
   /** The files of the certificate and its key; `undefined` for plain TCP. */
   readonly tls: TlsFiles | undefined;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   /** Blocks of addresses that may publish. */
   readonly publishFrom: readonly string[] | undefined;
   readonly subscribeFrom: readonly string[] | undefined;
@@ -55,6 +57,7 @@ const VALUE_FLAGS = [
   "tls-cert",
   "tls-key",
   "log-level",
+  "log-format",
   "max-connections",
   "max-connections-per-ip",
   "accept-rate",
@@ -194,6 +197,10 @@ Stopping:
 Others:
   --log-level LEVEL    debug, info, warning or error: the least that is logged
                        to standard error (default info)
+  --log-format FORMAT  text, or json: an object a line, with time, level and
+                       message, and where they apply worker, address, port,
+                       reason, topic, pending_bytes, age_ms and more (default
+                       text)
   -h, --help           print this
   --version            print the version
 
@@ -241,6 +248,7 @@ export function parseCommand(args: readonly string[]): ServerCommand {
     workers: workerCount(line.text("workers")),
     tls: tlsFiles(line.text("tls-cert"), line.text("tls-key")),
     logLevel: line.choice("log-level", LOG_LEVELS) ?? "info",
+    logFormat: line.choice("log-format", LOG_FORMATS) ?? "text",
     publishFrom: networks(line, "publish-from"),
     subscribeFrom: networks(line, "subscribe-from"),
     publishFromFile: line.text("publish-from-file"),

@@ -4,6 +4,7 @@ import { readAccess } from "./access_files.ts";
 import type { AccessOptions } from "../access/access.ts";
 import type { ServerOptions } from "./options.ts";
 import { readIdentity } from "./tls_files.ts";
+import { TEXT } from "../log/format.ts";
 
 /** The part of a running server that can be changed. */
 export interface Reloadable {
@@ -55,7 +56,7 @@ export class Reloader {
 
   async #reloadOnce(): Promise<void> {
     const { tls, publishKeyFile, subscribeKeyFile } = this.#options;
-    const warn = (warning: string) => this.#logger.warn("{warning}", { warning });
+    const warn = (warning: string) => this.#logger.warn("{text.warning}", { [TEXT]: { warning } });
     const { publishFromFile, subscribeFromFile } = this.#options;
     const accessFiles = [publishKeyFile, subscribeKeyFile, publishFromFile, subscribeFromFile];
     const readsAccess = accessFiles.some((file) => file !== undefined);
@@ -81,7 +82,7 @@ export class Reloader {
       this.#logger.info(`${what} renewed`);
     } catch (error) {
       const { message } = error as Error;
-      this.#logger.error(`${what} not renewed, ${otherwise}: {message}`, { message });
+      this.#logger.error(`${what} not renewed, ${otherwise}: {error}`, { error: message });
     }
   }
 }

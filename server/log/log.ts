@@ -4,13 +4,14 @@
  * @module
  */
 
-import { configure, getLogger, getTextFormatter, type Logger } from "@logtape/logtape";
+import { configure, getLogger, type Logger, type LogRecord } from "@logtape/logtape";
 import { quoteBytes } from "../../protocol/json/printable.ts";
 import { writeStandardError } from "../../runtime/this_process.ts";
 import { addressText } from "../../runtime/transport_error.ts";
 import type { OwedProcess } from "../cluster/backplane.ts";
 import type { EndReason } from "../counters.ts";
 import type { LinkState } from "../cluster/link_dialler.ts";
+import { formatterOf, type LogFormat, TEXT } from "./format.ts";
 import { LineQuota } from "./line_quota.ts";
 import { LogQueue } from "./log_queue.ts";
 import type { CeilingEvent } from "../memory/memory_ceiling.ts";
@@ -42,27 +43,33 @@ const encoder = new TextEncoder();
  *
  * @returns The lines that are still on their way there.
  */
-export async function configureLog(level: LogLevel): Promise<LogQueue> {
-  const format = getTextFormatter({
-    timestamp: "rfc3339",
-    level: "full",
-    category: ".",
-    // Deno and Bun would quote strings differently.
-    value: (value) => typeof value === "string" ? value : JSON.stringify(value),
-  });
+export async function configureLog(level: LogLevel, format: LogFormat): Promise<LogQueue> {
+  const formatter = formatterOf(format);
   const queue = new LogQueue(
     writeStandardError,
     MAX_WAITING_BYTES,
-    (lines) => `${new Date().toISOString()} [warning] hotwheels: ${lines} lines were lost here\n`,
+    (count) => formatter(lostLines(count)),
   );
   await configure({
-    sinks: { stderr: (record) => queue.add(format(record)) },
+    sinks: { stderr: (record) => queue.add(formatter(record)) },
     loggers: [
       { category: "hotwheels", lowestLevel: level, sinks: ["stderr"] },
       { category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["stderr"] },
     ],
   });
   return queue;
+}
+
+/** The record of so many lines that were dropped. */
+function lostLines(count: number): LogRecord {
+  return {
+    category: ["hotwheels"],
+    level: "warning",
+    message: [`${count} lines were lost here`],
+    rawMessage: "{lost} lines were lost here",
+    timestamp: Date.now(),
+    properties: { lost: count },
+  };
 }
 
 /**
@@ -81,12 +88,12 @@ export function logEvents(
   const periodMs = 1_000 * Math.max(1, lines * processes / MAX_LINES_PER_SECOND);
   const sumUpMs = 1_000 * processes;
   const more = processes === 1
-    ? "and more in the same second: {counts}"
-    : `and more within ${processes} s: {counts}`;
+    ? "and more in the same second: {text.counts}"
+    : `and more within ${processes} s: {text.counts}`;
   const ordinary = new LineQuota(
     lines,
     (counts) => {
-      logger.debug(more, { counts: countsText(counts) });
+      logger.debug(more, countFields(counts));
     },
     periodMs,
     sumUpMs,
@@ -94,7 +101,7 @@ export function logEvents(
   const remarkable = new LineQuota(
     lines,
     (counts) => {
-      logger.warn(more, { counts: countsText(counts) });
+      logger.warn(more, countFields(counts));
     },
     periodMs,
     sumUpMs,
@@ -113,47 +120,59 @@ export function logEvents(
       if (isOrdinary(reason)) {
         if (!logger.isEnabledFor("debug") || !ordinary.admits(reason)) return;
         logger.debug(
-          "{client} ended: {reason}, {pendingBytes} bytes waiting, {topics}, {age} s old",
+          "{text.client} ended: {reason}, {pending_bytes} bytes waiting, {text.topics}, {text.age} s old",
           fieldsOf(end),
         );
       } else if (remarkable.admits(reason)) {
         logger.warn(
-          "closed {client}: {reason}, {pendingBytes} bytes waiting, {topics}, {age} s old: {detail}",
+          "closed {text.client}: {reason}, {pending_bytes} bytes waiting, {text.topics}, " +
+            "{text.age} s old: {detail}",
           fieldsOf(end),
         );
       }
     },
     onThrottled(remoteAddress, remotePort, publishRate) {
       if (!remarkable.admits("slowed")) return;
-      const client = clientText(remoteAddress, remotePort);
+      const fields = {
+        address: remoteAddress,
+        port: remotePort,
+        [TEXT]: { client: clientText(remoteAddress, remotePort) },
+      };
       if (publishRate === undefined) {
-        logger.info("slowed {client}: it sends more bytes a second than it may", { client });
+        logger.info("slowed {text.client}: it sends more bytes a second than it may", fields);
       } else {
         logger.info(
-          "slowed {client}: it sends more than {publishRate} messages a second, or more bytes than it may",
-          { client, publishRate },
+          "slowed {text.client}: it sends more than {publish_rate} messages a second, or more bytes " +
+            "than it may",
+          { ...fields, publish_rate: publishRate },
         );
       }
     },
     onMemory({ step, hasBegun, residentBytes, maxBytes }) {
       const fields = {
-        memory: `${inMegabytes(residentBytes)} of ${inMegabytes(maxBytes)} MB`,
-        step: STEP_TEXTS[step],
+        step,
+        resident_bytes: residentBytes,
+        max_bytes: maxBytes,
+        [TEXT]: {
+          memory: `${inMegabytes(residentBytes)} of ${inMegabytes(maxBytes)} MB`,
+          step: STEP_TEXTS[step],
+        },
       };
-      if (hasBegun) logger.warn("memory is short, {memory} are taken: {step}", fields);
-      else logger.info("memory was short, {memory} are taken now; over: {step}", fields);
+      if (hasBegun) logger.warn("memory is short, {text.memory} are taken: {text.step}", fields);
+      else logger.info("memory was short, {text.memory} are taken now; over: {text.step}", fields);
     },
     onClock(event) {
       // Several processes have one clock, and their supervisor logs its events.
       if (processes === 1) logClock(logger, event);
     },
     onAcceptError(error) {
-      const text = "a connection could not be accepted: {message}";
+      const text = "a connection could not be accepted: {error}";
       const { code, message } = error;
+      const fields = { code, error: message };
       // Clients that connect and abort do so by the thousand, which must not fill the log.
       if (code === "connection_reset") {
-        if (ordinary.admits("aborted")) logger.debug(text, { message });
-      } else if (failures.admits("failed")) logger.error(text, { message });
+        if (ordinary.admits("aborted")) logger.debug(text, fields);
+      } else if (failures.admits("failed")) logger.error(text, fields);
     },
   };
 }
@@ -164,32 +183,40 @@ export function logClock(logger: Logger, event: ClockEvent): void {
     logger.info("timestamps agree with the system's clock again");
     return;
   }
-  const seconds = (event.byMs / 1000).toFixed(1);
+  const fields = {
+    by_ms: Math.round(event.byMs),
+    [TEXT]: { seconds: (event.byMs / 1000).toFixed(1) },
+  };
   if (event.what === "set_forward") {
-    logger.warn("the system's clock was set forward by {seconds} s: timestamps follow", {
-      seconds,
-    });
+    logger.warn(
+      "the system's clock was set forward by {text.seconds} s: timestamps follow",
+      fields,
+    );
   } else {
     logger.warn(
-      "the system's clock was set back, {seconds} s behind the timestamps: they stand nearly still " +
+      "the system's clock was set back, {text.seconds} s behind the timestamps: they stand nearly still " +
         "until it has caught up, or the server is restarted",
-      { seconds },
+      fields,
     );
   }
 }
 
 /** Logs that a link to another worker is down, or stands again. */
 export function logLink(logger: Logger, { path, stands, downMs, cause }: LinkState): void {
-  const name = workerAt(path);
-  const fields = { name, seconds: (downMs / 1000).toFixed(2), cause };
-  if (stands) logger.warn("linked with {name} again after {seconds} s: {cause}", fields);
-  else logger.error("no link to {name} for {seconds} s, dialling again: {cause}", fields);
+  const fields = {
+    peer: workerAt(path),
+    down_ms: Math.round(downMs),
+    cause,
+    [TEXT]: { seconds: (downMs / 1000).toFixed(2) },
+  };
+  if (stands) logger.warn("linked with {peer} again after {text.seconds} s: {cause}", fields);
+  else logger.error("no link to {peer} for {text.seconds} s, dialling again: {cause}", fields);
 }
 
 /** Logs what another worker doesn't get, because this one ends. */
 export function logDropped(logger: Logger, { path, keptBytes }: OwedProcess): void {
-  const fields = { name: workerAt(path), keptBytes };
-  logger.error("{name} hasn't taken {keptBytes} bytes in time, which are dropped", fields);
+  const fields = { peer: workerAt(path), kept_bytes: keptBytes };
+  logger.error("{peer} hasn't taken {kept_bytes} bytes in time, which are dropped", fields);
 }
 
 /** A worker's name and process id, as they stand in the path of its socket. */
@@ -213,9 +240,19 @@ function inMegabytes(bytes: number): number {
 
 function fieldsOf(end: SessionEnd): Record<string, unknown> {
   const { remoteAddress, remotePort, reason, pendingBytes, ageMs, detail } = end;
-  const client = clientText(remoteAddress, remotePort);
-  const age = (ageMs / 1000).toFixed(1);
-  return { client, reason, pendingBytes, topics: topicsText(end), age, detail };
+  return {
+    ...(remoteAddress === "" ? {} : { address: remoteAddress, port: remotePort }),
+    reason,
+    ...(end.topic === undefined ? {} : { topic: end.topic, topics: end.topicCount }),
+    pending_bytes: pendingBytes,
+    age_ms: Math.round(ageMs),
+    detail,
+    [TEXT]: {
+      client: clientText(remoteAddress, remotePort),
+      topics: topicsText(end),
+      age: (ageMs / 1000).toFixed(1),
+    },
+  };
 }
 
 function clientText(hostname: string, port: number): string {
@@ -229,8 +266,9 @@ function topicsText({ topic, topicCount }: SessionEnd): string {
   return topicCount === 1 ? first : `${first} and ${topicCount - 1} more`;
 }
 
-function countsText(counts: ReadonlyMap<string, number>): string {
-  return [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ");
+function countFields(counts: ReadonlyMap<string, number>): Record<string, unknown> {
+  const text = [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ");
+  return { counts: Object.fromEntries(counts), [TEXT]: { counts: text } };
 }
 
 function isOrdinary(reason: EndReason): boolean {

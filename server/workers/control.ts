@@ -10,6 +10,7 @@ import type { OverdueProcess, UnreachableProcess } from "../cluster/backplane.ts
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";
 import type { Limits } from "../limits.ts";
+import type { LogFormat } from "../log/format.ts";
 import type { LogLevel } from "../log/log.ts";
 
 /**
@@ -17,7 +18,7 @@ import type { LogLevel } from "../log/log.ts";
  * supervisor and the other workers are older. Raise it with each change in this module, or in what workers
  * send each other, that the other side wouldn't understand. A worker of another version ends the roll.
  */
-export const CONTROL_VERSION = 3;
+export const CONTROL_VERSION = 4;
 
 /** An order of a supervisor to a worker. */
 export type Order =
@@ -36,6 +37,7 @@ export type Order =
     /** The connections that the worker's descriptors allow. */
     readonly maxOwnConnections: number;
     readonly logLevel: LogLevel;
+    readonly logFormat: LogFormat;
     /**
      * Milliseconds over which it closes its clients' connections when it stops; `null` for the default.
      */

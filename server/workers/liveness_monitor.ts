@@ -1,6 +1,7 @@
 import type { Logger } from "@logtape/logtape";
 import type { OverdueProcess, UnreachableProcess } from "../cluster/backplane.ts";
 import type { WorkerProcess } from "./worker_process.ts";
+import { TEXT } from "../log/format.ts";
 
 /** Milliseconds between two pings of a worker, and for its answer. */
 const PING_INTERVAL_MS = 2_000;
@@ -48,11 +49,16 @@ export class LivenessMonitor {
     ]);
     this.#examined.delete(worker);
     if (isAlive || worker.hasEnded) return;
-    const seconds = (silentMs / 1000).toFixed(1);
     this.#logger.error(
-      "{name} has taken nothing from another worker for {seconds} s, and {owedBytes} bytes wait for it; " +
+      "{worker} has taken nothing from another worker for {text.seconds} s, and {owed_bytes} bytes wait " +
+        "for it; " +
         "it is ended",
-      { name: worker.name, seconds, owedBytes },
+      {
+        worker: worker.name,
+        silent_ms: Math.round(silentMs),
+        owed_bytes: owedBytes,
+        [TEXT]: { seconds: (silentMs / 1000).toFixed(1) },
+      },
     );
     worker.kill();
   }
@@ -66,13 +72,14 @@ export class LivenessMonitor {
     const ended = isOwnFault ? reporter : other;
     this.#separated.add(ended);
     this.#logger.error(
-      "{name} has had no link to {other} for {seconds} s ({cause}); {ended} is ended",
+      "{worker} has had no link to {peer} for {text.seconds} s ({cause}); {ended} is ended",
       {
-        name: reporter.name,
-        other: other.name,
-        seconds: (downMs / 1000).toFixed(1),
+        worker: reporter.name,
+        peer: other.name,
+        down_ms: Math.round(downMs),
         cause,
         ended: ended.name,
+        [TEXT]: { seconds: (downMs / 1000).toFixed(1) },
       },
     );
     ended.kill();
@@ -84,7 +91,7 @@ export class LivenessMonitor {
       // A worker that starts has a deadline of its own.
       if (worker.phase === "starting") continue;
       const deadline = setTimeout(() => {
-        this.#logger.error("{name} gives no sign of life; it is ended", { name: worker.name });
+        this.#logger.error("{worker} gives no sign of life; it is ended", { worker: worker.name });
         worker.kill();
       }, PING_DEADLINE_MS);
       ponged.finally(() => clearTimeout(deadline));

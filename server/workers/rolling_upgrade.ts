@@ -81,10 +81,10 @@ export class RollingUpgrade<Worker extends Replaceable> {
         if (successor === undefined || this.#isStopped) continue;
         successors.push(successor);
         const { pid } = successor;
-        this.#logger.info("{name} (pid {pid}) serves in the place of pid {old}, which ends", {
-          name,
+        this.#logger.info("{worker} (pid {pid}) serves in the place of pid {old_pid}, which ends", {
+          worker: name,
           pid,
-          old: worker.pid,
+          old_pid: worker.pid,
         });
         await this.#host.retire(worker);
       } catch (error) {
@@ -103,9 +103,9 @@ export class RollingUpgrade<Worker extends Replaceable> {
   #fail(done: number, all: number, name: string, error: unknown): void {
     const { message } = error as Error;
     this.#logger.error(
-      "the successor of {name} failed: {message}. {done} of {all} workers are replaced; no other " +
+      "the successor of {worker} failed: {error}. {done} of {all} workers are replaced; no other " +
         "is, and they serve on. Mend what is on disk, and send SIGUSR2 again",
-      { name, message, done, all },
+      { worker: name, error: message, done, all },
     );
   }
 }

@@ -54,7 +54,7 @@ async function endIfItHangs(worker: WorkerProcess, logger: Logger): Promise<void
   const sign = worker.order({ do: "ping" }).catch(() => {}).then(() => isAlive = true);
   await settledWithin(HANG_PATIENCE_MS, [sign]);
   if (isAlive) return;
-  logger.error("{name} gives no sign of life; it is ended", { name: worker.name });
+  logger.error("{worker} gives no sign of life; it is ended", { worker: worker.name });
   worker.kill();
 }
 

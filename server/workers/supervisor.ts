@@ -16,6 +16,7 @@ import { Timekeeper } from "../timing/timekeeper.ts";
 import { type SupervisorPlan, WorkerLauncher } from "./worker_launcher.ts";
 import type { WorkerProcess } from "./worker_process.ts";
 import { WorkerSettings } from "./worker_settings.ts";
+import { TEXT } from "../log/format.ts";
 
 /** Milliseconds within which a signal to the process group reaches workers and supervisor alike. */
 const GROUP_SIGNAL_MS = 100;
@@ -186,12 +187,16 @@ export class Supervisor {
       return;
     }
     const serving = [...this.#workers].filter(({ phase }) => phase === "serving").length;
-    this.#logger.error("{name} {what}; {left} left; a new one starts in {waitMs} ms", {
-      name,
-      what,
-      left: `${serving} of ${this.#names.length}`,
-      waitMs,
-    });
+    this.#logger.error(
+      "{worker} {text.what}; {left} of {all} left; a new one starts in {wait_ms} ms",
+      {
+        worker: name,
+        left: serving,
+        all: this.#names.length,
+        wait_ms: waitMs,
+        [TEXT]: { what },
+      },
+    );
     await sleep(waitMs);
     if (!this.#isStopping) void this.#join(name);
   }
@@ -203,7 +208,7 @@ export class Supervisor {
       worker = await this.#startWorker(name);
       await this.#launcher.open(worker);
       this.#watch(worker);
-      this.#logger.info("{name} has joined (pid {pid})", { name, pid: worker.pid });
+      this.#logger.info("{worker} has joined (pid {pid})", { worker: name, pid: worker.pid });
     } catch (error) {
       worker?.kill();
       await worker?.ended;
@@ -216,7 +221,7 @@ export class Supervisor {
   async #replace(worker: WorkerProcess): Promise<void> {
     await sleep(GROUP_SIGNAL_MS);
     if (this.#isStopping || worker.phase === "leaving") return;
-    this.#logger.info("{name} was asked to end; a new one follows", { name: worker.name });
+    this.#logger.info("{worker} was asked to end; a new one follows", { worker: worker.name });
     await this.#end(worker);
   }
 

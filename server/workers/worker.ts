@@ -26,6 +26,7 @@ import type { LogQueue } from "../log/log_queue.ts";
 import { ProvenSockets } from "./proven_sockets.ts";
 import { Server, type StopOptions } from "../server.ts";
 import { Timekeeper } from "../timing/timekeeper.ts";
+import { TEXT } from "../log/format.ts";
 
 /** Milliseconds for which the process waits at its end for the log's reader. */
 const LAST_LINES_MS = 500;
@@ -92,7 +93,7 @@ async function obey(order: Order): Promise<Address | null> {
   switch (order.do) {
     case "start": {
       if (order.version !== CONTROL_VERSION) throw new Error(versionMismatch(order.version));
-      log = await configureLog(order.logLevel);
+      log = await configureLog(order.logLevel, order.logFormat);
       if (order.drainMs !== null) stopOptions = { drainMs: order.drainMs };
       logger = getLogger(["hotwheels", order.name]);
       const { workers, maxOwnConnections } = order;
@@ -140,9 +141,7 @@ async function obey(order: Order): Promise<Address | null> {
       server?.setAccess(order.access);
       return null;
     case "drain":
-      logger?.info("draining {connections}", {
-        connections: counted(server?.counters.connections ?? 0, "connection"),
-      });
+      logDraining();
       await server?.drain();
       return null;
     case "stop":
@@ -151,6 +150,12 @@ async function obey(order: Order): Promise<Address | null> {
     case "ping":
       return null;
   }
+}
+
+function logDraining(): void {
+  const connections = server?.counters.connections ?? 0;
+  const what = counted(connections, "connection");
+  logger?.info("draining {text.what}", { connections, [TEXT]: { what } });
 }
 
 function versionMismatch(version: unknown): string {

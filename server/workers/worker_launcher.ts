@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import type { Address, Runtime } from "../../runtime/types.ts";
 import { CONTROL_VERSION } from "./control.ts";
 import type { Limits } from "../limits.ts";
+import type { LogFormat } from "../log/format.ts";
 import type { LogLevel } from "../log/log.ts";
 import { Slots } from "./slots.ts";
 import type { Timekeeper } from "../timing/timekeeper.ts";
@@ -20,6 +21,7 @@ export interface SupervisorPlan extends Settings {
   /** The connections that one worker's descriptors allow. */
   readonly maxOwnConnections: number;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   /** Milliseconds over which workers close their connections when they stop; see `Order`. */
   readonly drainMs: number | null;
 }
@@ -150,7 +152,7 @@ export class WorkerLauncher {
 
   async #begin(worker: WorkerProcess): Promise<void> {
     const { plan, timekeeper } = this.#host;
-    const { limits, workers, maxOwnConnections, logLevel, drainMs } = plan;
+    const { limits, workers, maxOwnConnections, logLevel, logFormat, drainMs } = plan;
     const { name, socketPath } = worker;
     await worker.order({
       do: "start",
@@ -162,6 +164,7 @@ export class WorkerLauncher {
       workers,
       maxOwnConnections,
       logLevel,
+      logFormat,
       drainMs,
       timestampsAfter: timekeeper.timestamps.next(),
     });

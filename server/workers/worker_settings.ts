@@ -77,7 +77,7 @@ export class WorkerSettings {
     });
     await settledWithin(ANSWER_PATIENCE_MS, telling);
     for (const { name } of late) {
-      this.#logger.warn("{name} hasn't followed yet: it will when it can", { name });
+      this.#logger.warn("{worker} hasn't followed yet: it will when it can", { worker: name });
     }
   }
 
@@ -91,10 +91,10 @@ export class WorkerSettings {
         // The successor of a worker that has ended begins with the current settings.
         if (worker.hasEnded) return;
         const { message } = error as Error;
-        this.#logger.error("{name} stays as it was, and is told again in {waitMs} ms: {message}", {
-          name: worker.name,
-          waitMs,
-          message,
+        this.#logger.error("{worker} stays as it was, and is told again in {wait_ms} ms: {error}", {
+          worker: worker.name,
+          wait_ms: waitMs,
+          error: message,
         });
       }
       await sleep(waitMs);

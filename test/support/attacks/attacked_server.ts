@@ -13,8 +13,8 @@ import type { ServerState } from "./attack_bed.ts";
 
 const command = parseCommand(process.argv.slice(2));
 if (command.does !== "serve") throw new TypeError(`not a server: ${command.does}`);
-const { host, port, logLevel, limits } = command.options;
-await configureLog(logLevel);
+const { host, port, logLevel, logFormat, limits } = command.options;
+await configureLog(logLevel, logFormat);
 // The system's `maxRSS` begins with that of the process which started this one. Opened now, since
 // there may be no descriptors later.
 const status = process.platform === "linux" ? openSync("/proc/self/status", "r") : undefined;
