@@ -82,8 +82,6 @@ export class StrikeHistory {
   #hung = { pid: 0, fromMs: -Infinity, toMs: -Infinity };
   /** The worker that hangs, or hung so recently that the server may still kill it. */
   #hanging: LossCause | undefined;
-  /** The roll that is under way. */
-  #rolling: LossCause | undefined;
   readonly #shortages: LossCause[] = [];
   readonly #nowMs: () => number;
   #renewedMs = -Infinity;
@@ -94,7 +92,7 @@ export class StrikeHistory {
   }
 
   /**
-   * Notes that a worker is about to be ended.
+   * Notes that a worker is about to be killed, or hangs.
    *
    * @param ports The clients' ports of its connections.
    */
@@ -118,15 +116,19 @@ export class StrikeHistory {
   }
 
   /**
-   * Notes that all workers are about to be replaced.
+   * Notes that workers are about to be asked to end, one or all of them. They say goodbye to their clients
+   * until the returned function is called, when their processes are gone.
    *
-   * @param ports The clients' ports of all connections that existed at some moment since `fromMs`.
+   * @param ports The clients' ports of all their connections that existed at some moment since `fromMs`.
    */
-  addRoll(strike: StrikeRecord, ports: readonly number[], fromMs: number): void {
+  addGoodbye(strike: StrikeRecord, ports: readonly number[], fromMs: number): () => void {
     this.note(strike);
-    this.#rolling = { how: "rolled", fromMs, toMs: Infinity, ports: new Set(ports) };
-    this.#causes.push(this.#rolling);
-    this.#spans.push(this.#rolling);
+    if (strike.how === "asked") this.#hanging = undefined;
+    const cause = { how: strike.how, fromMs, toMs: Infinity, ports: new Set(ports) };
+    const span = { fromMs: Math.min(fromMs, this.#unservedSinceMs(strike.pid)), toMs: Infinity };
+    this.#causes.push(cause);
+    this.#spans.push(span);
+    return () => cause.toMs = span.toMs = this.#nowMs();
   }
 
   /**
@@ -156,12 +158,6 @@ export class StrikeHistory {
       return nowMs - toMs < SHORTAGE_AFTERMATH_MS &&
         (greetedMs === null || greetedMs >= fromMs || ports.has(localPort));
     });
-  }
-
-  /** Notes that all workers are replaced. */
-  endRoll(): void {
-    if (this.#rolling !== undefined) this.#rolling.toMs = this.#nowMs();
-    this.#rolling = undefined;
   }
 
   /** Sets the connections of the hanging worker, which accepts no more. */

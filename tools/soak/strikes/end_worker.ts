@@ -1,19 +1,14 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { peersOf } from "../checks/peers.ts";
-import {
-  nextVictim,
-  record,
-  signal,
-  type StrikeContext,
-  type StrikeOnce,
-} from "./strike_context.ts";
+import { isThere, nextVictim, record, signal, type StrikeOnce } from "./strike_context.ts";
+
+const LOOK_MS = 200;
+
+/** Milliseconds that a worker which was asked to end may take, on a busy machine. */
+const ENDING_MS = 60_000;
 
 /** Ends a worker at once. */
-export const kill: StrikeOnce = (context) => end(context, "killed");
-
-/** Asks a worker to end. */
-export const ask: StrikeOnce = (context) => end(context, "asked");
-
-async function end(context: StrikeContext, how: "killed" | "asked"): Promise<void> {
+export const kill: StrikeOnce = async (context) => {
   const { watch, strikes, port } = context;
   const pid = await nextVictim(context);
   // Stop it first, so that it accepts no client while its connections are listed.
@@ -21,9 +16,29 @@ async function end(context: StrikeContext, how: "killed" | "asked"): Promise<voi
   watch.expectEnd(pid);
   try {
     const ports = await peersOf(pid, port);
-    strikes.add(record(how, pid, ports.length), ports);
+    strikes.add(record("killed", pid, ports.length), ports);
   } finally {
-    if (how === "asked") signal(pid, "SIGTERM");
-    signal(pid, how === "killed" ? "SIGKILL" : "SIGCONT");
+    signal(pid, "SIGKILL");
   }
-}
+};
+
+/** Asks a worker to end. */
+export const ask: StrikeOnce = async (context) => {
+  const { watch, strikes, port } = context;
+  const pid = await nextVictim(context);
+  if (pid === undefined || !signal(pid, "SIGSTOP")) return;
+  watch.expectEnd(pid);
+  const fromMs = performance.now();
+  let over = () => {};
+  try {
+    const ports = await peersOf(pid, port);
+    over = strikes.addGoodbye(record("asked", pid, ports.length), ports, fromMs);
+  } finally {
+    signal(pid, "SIGTERM");
+    signal(pid, "SIGCONT");
+  }
+  // Without `net.ipv4.tcp_migrate_req` clients are lost that wait in its accept queue when it closes that.
+  const endMs = performance.now() + ENDING_MS;
+  while (isThere(pid) && performance.now() < endMs) await sleep(LOOK_MS);
+  over();
+};

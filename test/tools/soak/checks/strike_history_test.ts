@@ -21,7 +21,7 @@ describe("the history of strikes", () => {
 
   it("explain the loss of an earlier victim's connections too", () => {
     const strikes = new StrikeHistory(() => 100_000);
-    strikes.add(strike("asked"), [7]);
+    strikes.addGoodbye(strike("asked"), [7], 100_000)();
     strikes.add(strike("killed"), [8]);
     assertEquals([7, 8, 9].map((port) => strikes.explainsLoss(port)), [true, true, false]);
     assertEquals([7, 8].map((port) => strikes.explainsGoodbye(port, 1_000)), [true, false]);
@@ -31,7 +31,13 @@ describe("the history of strikes", () => {
   it("explain a goodbye only of a worker that was asked to end", () => {
     let nowMs = 100_000;
     const strikes = new StrikeHistory(() => nowMs);
-    strikes.add(strike("asked"), [7]);
+    const end = strikes.addGoodbye(strike("asked"), [7], nowMs);
+    // However long that takes.
+    nowMs += 40_000;
+    assertEquals([7, 9].map((port) => strikes.explainsGoodbye(port, 139_000)), [true, true]);
+    assertEquals(strikes.hasOneBetween(139_000, 139_500), true);
+    nowMs = 100_000;
+    end();
     // Greeted before, on another worker; and after, when only the one that was asked says goodbye.
     assertEquals(strikes.explainsGoodbye(7, 1_000), true);
     assertEquals(strikes.explainsGoodbye(9, 99_999), false);
@@ -97,7 +103,7 @@ describe("the history of strikes", () => {
   it("explain goodbyes of workers that are replaced, and no loss without one", () => {
     let nowMs = 100_000;
     const strikes = new StrikeHistory(() => nowMs);
-    strikes.addRoll({ ...strike("asked"), how: "rolled" }, [7], 100_000);
+    const endRoll = strikes.addGoodbye({ ...strike("asked"), how: "rolled" }, [7], 100_000);
     const excuses = () => [
       strikes.explainsGoodbye(7, 1_000),
       strikes.explainsGoodbye(9, 99_999),
@@ -109,7 +115,7 @@ describe("the history of strikes", () => {
     nowMs += 60_000;
     assertEquals(excuses(), [true, false, true, true, true, false]);
     assertEquals(strikes.isRecent, true);
-    strikes.endRoll();
+    endRoll();
     nowMs += 5_000;
     assertEquals(excuses(), [true, false, false, false, false, false]);
     assertEquals(strikes.isRecent, false);
