@@ -51,8 +51,18 @@ function refusal(error: unknown): string | null {
  * @throws {EnvironmentError} if standard output can't be written.
  */
 export function answer({ does }: Question, help: string): number {
+  return print(does === "help" ? help.trimEnd() : manifest.version);
+}
+
+/**
+ * Prints what a command was asked for, on standard output.
+ *
+ * @returns The command's exit status.
+ * @throws {EnvironmentError} if standard output can't be written.
+ */
+export function print(text: string): number {
   try {
-    console.log(does === "help" ? help.trimEnd() : manifest.version);
+    console.log(text);
   } catch (cause) {
     const { message } = cause as Error;
     throw new EnvironmentError(`can't write to standard output: ${message}`, { cause });

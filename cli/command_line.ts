@@ -28,6 +28,14 @@ const UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 /** The questions that every command answers in place of its work; see `answer` in `command.ts`. */
 export type Question = { readonly does: "help" } | { readonly does: "version" };
 
+/** A place, other than the command line, in which flags may have their values. */
+export interface SettingsSource {
+  /** A flag's value there, if any; never empty. */
+  valueOf(flag: string): string | undefined;
+  /** The flag's name there, such as `HOTWHEELS_PORT`. */
+  nameOf(flag: string): string;
+}
+
 /** The flags of the questions. */
 const QUESTIONS = ["help", "version"] as const;
 
@@ -40,6 +48,7 @@ export class CommandLine<Value extends string, Switch extends string> {
   /** The arguments that aren't flags. */
   readonly positionals: readonly string[];
   readonly #values: Record<string, unknown>;
+  readonly #sources: SettingsSource[] = [];
 
   /**
    * @param args The arguments after the script's name.
@@ -61,7 +70,7 @@ export class CommandLine<Value extends string, Switch extends string> {
       unknown(arg, key) {
         if (key === undefined) return true;
         const flag = arg.split("=", 1)[0] ?? arg;
-        const near = nearest(flag, [...values, ...switches, ...QUESTIONS]);
+        const near = nearest(flag.replace(/^-+/, ""), [...values, ...switches, ...QUESTIONS]);
         const hint = near === undefined ? "see --help" : `did you mean --${near}?`;
         throw new UsageError(`there is no flag ${quote(flag)}; ${hint}`);
       },
@@ -69,6 +78,30 @@ export class CommandLine<Value extends string, Switch extends string> {
     const does = QUESTIONS.find((name) => this.#values[name] === true);
     this.question = does === undefined ? undefined : { does };
     this.positionals = (this.#values["_"] as string[]).map(unmark);
+  }
+
+  /**
+   * Lets flags have their values elsewhere, too. The command line counts first, then the sources in the
+   * order of these calls.
+   */
+  fallBackOn(source: SettingsSource): void {
+    this.#sources.push(source);
+  }
+
+  /** The place that a flag's value is from; `undefined` without the flag, as on the command line. */
+  sourceOf(name: Value): SettingsSource | undefined {
+    if (this.isTyped(name)) return undefined;
+    return this.#sources.find((source) => source.valueOf(name) !== undefined);
+  }
+
+  /** True if a flag is on the command line itself. */
+  isTyped(name: Value): boolean {
+    return (this.#values[name] as string[]).length > 0;
+  }
+
+  /** A flag's name at the place that its value is from: `--port`, or `HOTWHEELS_PORT`. */
+  nameOf(name: Value): string {
+    return this.sourceOf(name)?.nameOf(name) ?? `--${name}`;
   }
 
   /** True if a flag without a value is given. */
@@ -99,13 +132,13 @@ export class CommandLine<Value extends string, Switch extends string> {
   text(name: Value): string | undefined {
     const values = this.all(name);
     if (values.length > 1) throw new UsageError(`--${name} is given ${values.length} times`);
-    return values[0];
+    return values[0] ?? this.sourceOf(name)?.valueOf(name);
   }
 
   /** A flag's value as a whole number; `undefined` without the flag. */
   number(name: Value, min: number, max: number): number | undefined {
     const text = this.text(name);
-    return text === undefined ? undefined : wholeNumber(text, `--${name}`, min, max);
+    return text === undefined ? undefined : wholeNumber(text, this.nameOf(name), min, max);
   }
 
   /**
@@ -118,7 +151,9 @@ export class CommandLine<Value extends string, Switch extends string> {
     const milliseconds = Number(amount) * UNITS_MS[unit as keyof typeof UNITS_MS];
     if (milliseconds > 0 && milliseconds <= MAX_DURATION_MS) return milliseconds;
     throw new UsageError(
-      `--${name} must be a time of up to a day, such as 800ms, 5s, 5m or 1h, not ${quote(text)}`,
+      `${this.nameOf(name)} must be a time of up to a day, such as 800ms, 5s, 5m or 1h, not ${
+        quote(text)
+      }`,
     );
   }
 
@@ -128,7 +163,9 @@ export class CommandLine<Value extends string, Switch extends string> {
     if (text === undefined) return undefined;
     const word = words.find((word) => word === text);
     if (word !== undefined) return word;
-    throw new UsageError(`--${name} must be one of ${words.join(", ")}, not ${quote(text)}`);
+    throw new UsageError(
+      `${this.nameOf(name)} must be one of ${words.join(", ")}, not ${quote(text)}`,
+    );
   }
 }
 
@@ -146,9 +183,8 @@ function unmark(arg: string): string {
   return arg.startsWith(MARK) ? arg.slice(MARK.length) : arg;
 }
 
-/** The known flag that is closest to an unknown one, if it is close enough: mistyped, or cut short. */
-function nearest(flag: string, names: readonly string[]): string | undefined {
-  const typed = flag.replace(/^-+/, "");
+/** The known name that is closest to an unknown one, if it is close enough: mistyped, or cut short. */
+export function nearest(typed: string, names: readonly string[]): string | undefined {
   const distanceOf = (name: string) =>
     typed.length > 2 && name.startsWith(typed) ? 0 : levenshteinDistance(typed, name);
   const [near] = names.toSorted((a, b) => distanceOf(a) - distanceOf(b));

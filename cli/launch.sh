@@ -1,11 +1,12 @@
 #!/bin/sh
 # Starts Deno for a task or a script of package.json: Deno's own program, which may read and write the
-# files that the command line names and no others.
+# files that its flags name and no others.
 #
 #   sh cli/launch.sh [--nohup] [OPTION ...] COMMAND [ARGUMENT ...]       COMMAND is one of Deno's
 #
 #   --nohup                no SIGHUP or SIGUSR2 ends the program before it can listen for that
 #   --facts, --facts=all   pass on what host/facts.sh finds out
+#   --settings             flags may be variables of the environment, and in the file of --config, too
 #   --reads=FLAG,...       the program may read the file behind each of these flags
 #   --writes=FLAG,...      it may write that file, and look at what it is; - is standard output
 #   --workers-need=NEED,...
@@ -57,51 +58,72 @@ find_deno() {
   [ -n "$deno" ] || fail "there is no deno in node_modules or on the PATH; \`npm ci\` installs it"
 }
 
-# files_of FLAG,... ARGUMENT ...: the files behind these flags, as Deno wants a list.
-files_of() {
-  flags=,$1,
+# value_of FLAG ARGUMENT ...: the flag's value: the last one of the command line, or else, if the program
+# takes settings, that of the environment, or that of the file of settings.
+value_of() {
+  flag=$1
   shift
-  files=
+  value=
   while [ $# -gt 0 ] && [ "$1" != -- ]; do
-    file=
     case $1 in
-      --*=*)
-        flag=${1%%=*}
-        case $flags in *,"${flag#--}",*) file=${1#*=} ;; esac
-        ;;
-      --*) case $flags in *,"${1#--}",*) file=${2:-} ;; esac ;;
-    esac
-    case $file in
-      '' | -) ;;
-      *,*) fail "${1%%=*} \"$file\": Deno allows no path with a comma; rename the file, or link to it" ;;
-      *) files=$files${files:+,}$file ;;
+      "--$flag="*) value=${1#*=} ;;
+      "--$flag") value=${2:-} ;;
     esac
     shift
   done
+  [ -z "$value" ] && [ -n "$settings" ] || return 0
+  value=$(printenv "HOTWHEELS_$(printf %s "$flag" | tr 'a-z-' 'A-Z_')" || :)
+  [ -n "$value" ] || value=$(printf %s "$filed" | sed -n "s/^$flag=//p")
+}
+
+# files_of FLAG,... ARGUMENT ...: the files behind these flags, as Deno wants a list.
+files_of() {
+  flags=$1
+  shift
+  files=
+  IFS=,
+  for flag in $flags; do
+    value_of "$flag" "$@"
+    case $value in
+      '' | -) ;;
+      *,*) fail "--$flag \"$value\": Deno allows no path with a comma; rename the file, or link to it" ;;
+      *) files=$files${files:+,}$value ;;
+    esac
+  done
+  unset IFS
 }
 
 # has_workers ARGUMENT ...: whether they ask for more than one.
 has_workers() {
-  workers=1
-  while [ $# -gt 0 ] && [ "$1" != -- ]; do
-    case $1 in
-      --workers=*) workers=${1#*=} ;;
-      --workers) workers=${2:-} ;;
-    esac
-    shift
-  done
-  case $workers in
+  value_of workers "$@"
+  case $value in
     auto) return 0 ;;
     '' | *[!0-9]* | 0 | 1) return 1 ;;
   esac
+}
+
+# read_settings ARGUMENT ...: what the environment and the file of settings say about permissions. Deno lets
+# no program list the environment that may read a part of it.
+read_settings() {
+  names=$(awk 'BEGIN { for (name in ENVIRON) if (name ~ /^HOTWHEELS_/) printf "%s,", name }')
+  facts="$facts HOTWHEELS_NAMES=$names"
+  value_of config "$@"
+  [ -n "$value" ] || return 0
+  reads=$reads,config
+  case $value in *,*) return 0 ;; esac
+  filed=$("$deno" run --quiet --no-prompt "--allow-read=$value" "$root/cli/settings/named_files.ts" \
+    "$value" "$reads" 2>/dev/null || :)
 }
 
 facts=
 reads=
 writes=
 workers_need=
+settings=
+filed=
 while :; do
   case ${1:-} in
+    --settings) settings=yes ;;
     --facts) facts=$(sh "$root/host/facts.sh") ;;
     --facts=*) facts=$(sh "$root/host/facts.sh" "${1#*=}") ;;
     --reads=*) reads=${1#*=} ;;
@@ -117,6 +139,7 @@ command=$1
 shift
 
 if [ "$command" = run ]; then
+  [ -z "$settings" ] || read_settings "$@"
   if has_workers "$@"; then
     IFS=,
     for need in $workers_need; do

@@ -8,7 +8,7 @@ import { getLogger } from "@logtape/logtape";
 import process from "node:process";
 import { renounceChildren } from "../../cli/child.ts";
 import { counted } from "../../cli/counted.ts";
-import { answer } from "../../cli/command.ts";
+import { answer, print } from "../../cli/command.ts";
 import { EnvironmentError } from "../../cli/command_line.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
 import { demand } from "../../cli/permission.ts";
@@ -17,11 +17,13 @@ import { complain, say } from "../../cli/say.ts";
 import { descriptorLimit } from "../../host/descriptor_limit.ts";
 import { addressText } from "../../runtime/transport_error.ts";
 import { type Address, type Runtime, TransportError } from "../../runtime/types.ts";
+import { EnvironmentSettings } from "../../cli/settings/environment.ts";
+import { configurationText } from "./print_config.ts";
 import { readAccess } from "./access_files.ts";
 import { listenFor } from "../../cli/early_signals.ts";
 import { type Limits, ownConnectionsFor, workerLimits } from "../limits.ts";
 import { configureLog } from "../log/log.ts";
-import { HELP, parseCommand, type ServerOptions } from "./options.ts";
+import { HELP, parseCommand, type ServerOptions, VALUE_FLAGS } from "./options.ts";
 import { demandDescriptors, serverWarnings } from "../preflight.ts";
 import { type Reloadable, Reloader } from "./reload.ts";
 import { attainable, completeLimits, serve } from "../serve.ts";
@@ -53,9 +55,13 @@ const LAST_MOMENTS_MS = 700;
  * @returns The process's exit status.
  */
 export async function main(args: readonly string[]): Promise<number> {
-  const command = parseCommand(args);
-  if (command.does !== "serve") return answer(command, HELP);
+  const command = parseCommand(args, () => new EnvironmentSettings(VALUE_FLAGS));
+  if (!("options" in command)) return answer(command, HELP);
   const { options } = command;
+  if (command.does === "print_config") {
+    const limits = limitsOf(options);
+    return print(configurationText({ options, limits, sourceOf: command.sourceOf }));
+  }
   const log = await configureLog(options.logLevel, options.logFormat);
   try {
     warnOfMachine(options);
@@ -91,13 +97,18 @@ function run(options: ServerOptions): Promise<number> {
   return runAlone(options);
 }
 
+/** The limits in force. */
+function limitsOf({ limits, workers }: ServerOptions): Limits {
+  return completeLimits(attainable(limits, workers), workers);
+}
+
 async function runAlone(options: ServerOptions): Promise<number> {
   const { host, port, tls, drainMs } = options;
   demandDescriptors(1);
   // The command may have more permissions than a single process needs.
   renounceChildren();
   renounce({ name: "write" });
-  const limits = completeLimits(attainable(options.limits));
+  const limits = limitsOf(options);
   const warnOf = warner(options);
   const access = readAccess(options, warnOf);
   // Before the first line names the process to signal.
@@ -122,7 +133,7 @@ async function runWorkers(options: ServerOptions): Promise<number> {
   const warnOf = warner(options);
   demandDescriptors(workers);
   const runtime = await detectRuntime();
-  const limits = completeLimits(attainable(options.limits, workers), workers);
+  const limits = limitsOf(options);
   const logger = getLogger("hotwheels");
   const supervisor = new Supervisor(runtime, {
     workers,

@@ -9,9 +9,11 @@ import {
   CommandLine,
   type Question,
   quote,
+  type SettingsSource,
   UsageError,
   wholeNumber,
 } from "../../cli/command_line.ts";
+import { SettingsFile } from "../../cli/settings/file.ts";
 import { MAX_WORKERS } from "../../host/capacity.ts";
 import { MIN_FRAME_LIMIT_BYTES } from "../../protocol/client_decoder.ts";
 import { parseCidr } from "../access/cidr.ts";
@@ -22,7 +24,13 @@ import type { TlsFiles } from "./tls_files.ts";
 
 /** The parsed command line. */
 export type ServerCommand =
-  | { readonly does: "serve"; readonly options: ServerOptions }
+  | {
+    /** `print_config`: say what would be in force. */
+    readonly does: "serve" | "print_config";
+    readonly options: ServerOptions;
+    /** The place that a flag's value is from, such as `HOTWHEELS_PORT`; `undefined` for a default. */
+    sourceOf(flag: ValueFlag): string | undefined;
+  }
   | Question;
 
 /** The options of a server's command line. */
@@ -50,7 +58,9 @@ export interface ServerOptions {
   readonly limits: Partial<Limits>;
 }
 
-const VALUE_FLAGS = [
+/** The flags with a value. Each may stand in the environment and, `config` excepted, in a file. */
+export const VALUE_FLAGS = [
+  "config",
   "host",
   "port",
   "workers",
@@ -86,7 +96,17 @@ const VALUE_FLAGS = [
   "drain-seconds",
 ] as const;
 
-type ValueFlag = typeof VALUE_FLAGS[number];
+export type ValueFlag = typeof VALUE_FLAGS[number];
+
+/** Those that name files. The task `serve` lets Deno read them. */
+const FILE_FLAGS = [
+  "tls-cert",
+  "tls-key",
+  "publish-from-file",
+  "subscribe-from-file",
+  "publish-key-file",
+  "subscribe-key-file",
+] as const satisfies readonly ValueFlag[];
 
 /** An hour. A longer time is most likely a mistake. */
 const MAX_DRAIN_SECONDS = 3_600;
@@ -194,6 +214,14 @@ Stopping:
                        (default: a second for every 5000 of them, and 4 at most;
                        0 closes them at once)
 
+Configuration:
+  --config FILE        flags in a file: JSON with comments, an object such as
+                       { "port": 8081, "publish-from": ["10.0.0.0/8"] }.
+                       Relative paths in it begin at its folder
+  --print-config       print each flag's value in force and where it is from, as
+                       a file for --config, and end. Keys are in files of their
+                       own, which are named and not read
+
 Others:
   --log-level LEVEL    debug, info, warning or error: the least that is logged
                        to standard error (default info)
@@ -203,6 +231,11 @@ Others:
                        text)
   -h, --help           print this
   --version            print the version
+
+A flag with a value may also be a variable of the environment, such as
+HOTWHEELS_MAX_CONNECTIONS for --max-connections. The command line counts first,
+then the environment, then the file. An empty variable counts as none; one that
+begins with HOTWHEELS_ and stands for no flag is an error.
 
 A client that passes a limit gets an error frame with the reason and is closed;
 no other client is affected. A client of 2009, which begins with
@@ -233,20 +266,31 @@ Examples:
 `;
 
 /**
- * Reads the command line.
+ * Reads the command line, and the file of settings that it names.
  *
  * @param args The arguments behind the script's name.
+ * @param environment The flags in the environment; none unless given.
  * @throws {UsageError} if anything in them isn't as {@linkcode HELP} says.
+ * @throws {EnvironmentError} if the file of settings can't be read.
  */
-export function parseCommand(args: readonly string[]): ServerCommand {
-  const line = new CommandLine(args, VALUE_FLAGS);
+export function parseCommand(
+  args: readonly string[],
+  environment?: () => SettingsSource,
+): ServerCommand {
+  const line: Line = new CommandLine(args, VALUE_FLAGS, ["print-config"]);
   if (line.question !== undefined) return line.question;
   line.upTo(0, "there are only flags");
+  if (environment !== undefined) line.fallBackOn(environment());
+  const file = line.text("config");
+  if (file !== undefined) {
+    const names = VALUE_FLAGS.filter((flag) => flag !== "config");
+    line.fallBackOn(new SettingsFile(file, { names, files: FILE_FLAGS }));
+  }
   const options: ServerOptions = {
-    host: hostName(line.text("host") ?? "0.0.0.0"),
+    host: hostName(line),
     port: line.number("port", 0, 65_535) ?? 8081,
-    workers: workerCount(line.text("workers")),
-    tls: tlsFiles(line.text("tls-cert"), line.text("tls-key")),
+    workers: workerCount(line),
+    tls: tlsFiles(line),
     logLevel: line.choice("log-level", LOG_LEVELS) ?? "info",
     logFormat: line.choice("log-format", LOG_FORMATS) ?? "text",
     publishFrom: networks(line, "publish-from"),
@@ -259,10 +303,16 @@ export function parseCommand(args: readonly string[]): ServerCommand {
     limits: parseLimits(line),
   };
   checkMemory(options);
-  return { does: "serve", options };
+  return {
+    does: line.has("print-config") ? "print_config" : "serve",
+    options,
+    sourceOf: (flag) => line.text(flag) === undefined ? undefined : line.nameOf(flag),
+  };
 }
 
-function parseLimits(line: CommandLine<ValueFlag, string>): Partial<Limits> {
+type Line = CommandLine<ValueFlag, "print-config">;
+
+function parseLimits(line: Line): Partial<Limits> {
   const limits = definedOnly({
     maxConnections: line.number("max-connections", 1, 1_000_000),
     maxConnectionsPerIp: line.number("max-connections-per-ip", 1, 1_000_000),
@@ -305,41 +355,40 @@ function checkMemory({ limits: { maxMemoryBytes = Infinity }, workers }: ServerO
 }
 
 /** A flag's value in whole seconds, as milliseconds. */
-function seconds(
-  line: CommandLine<ValueFlag, string>,
-  name: ValueFlag,
-  max: number,
-): number | undefined {
+function seconds(line: Line, name: ValueFlag, max: number): number | undefined {
   const seconds = line.number(name, 0, max);
   return seconds === undefined ? undefined : seconds * 1000;
 }
 
 /** A flag's time in whole milliseconds. */
-function milliseconds(line: CommandLine<ValueFlag, string>, name: ValueFlag): number | undefined {
+function milliseconds(line: Line, name: ValueFlag): number | undefined {
   const time = line.duration(name);
   return time === undefined ? undefined : Math.ceil(time);
 }
 
 /** A flag's blocks of addresses, separated by commas. */
-function networks(line: CommandLine<ValueFlag, string>, name: ValueFlag): string[] | undefined {
+function networks(line: Line, name: ValueFlag): string[] | undefined {
   const blocks = line.text(name)?.split(",");
   for (const block of blocks ?? []) {
     try {
       parseCidr(block);
     } catch {
       throw new UsageError(
-        `--${name} must list addresses such as 192.0.2.0/24 or 2001:db8::/32, not ${quote(block)}`,
+        `${line.nameOf(name)} must list addresses such as 192.0.2.0/24 or 2001:db8::/32, ` +
+          `not ${quote(block)}`,
       );
     }
   }
   return blocks;
 }
 
-function workerCount(text: string | undefined): number {
+function workerCount(line: Line): number {
+  const text = line.text("workers");
+  const name = line.nameOf("workers");
   if (text === undefined) return 1;
   if (text === "auto") return workersFor(availableParallelism());
-  if (/^\d+$/.test(text)) return wholeNumber(text, "--workers", 1, MAX_WORKERS);
-  throw new UsageError(`--workers must be a number or auto, not ${quote(text)}`);
+  if (/^\d+$/.test(text)) return wholeNumber(text, name, 1, MAX_WORKERS);
+  throw new UsageError(`${name} must be a number or auto, not ${quote(text)}`);
 }
 
 /** The number of workers that `--workers auto` means on a machine with so many processors. */
@@ -347,16 +396,20 @@ export function workersFor(processors: number): number {
   return Math.min(processors, MAX_WORKERS);
 }
 
-function tlsFiles(cert: string | undefined, key: string | undefined): TlsFiles | undefined {
+function tlsFiles(line: Line): TlsFiles | undefined {
+  const [cert, key] = [line.text("tls-cert"), line.text("tls-key")];
   if (cert !== undefined && key !== undefined) return { cert, key };
   if (cert === undefined && key === undefined) return undefined;
-  const [given, missing] = cert === undefined ? ["key", "cert"] : ["cert", "key"];
-  throw new UsageError(`--tls-${given} needs --tls-${missing} too`);
+  const [given, missing] = cert === undefined
+    ? ["tls-key", "tls-cert"] as const
+    : ["tls-cert", "tls-key"] as const;
+  throw new UsageError(`${line.nameOf(given)} needs --${missing} too`);
 }
 
-function hostName(host: string): string {
+function hostName(line: Line): string {
+  const host = line.text("host") ?? "0.0.0.0";
   if (/^[^\s/]+$/.test(host)) return host;
-  throw new UsageError(`--host must be a name or an address, not ${quote(host)}`);
+  throw new UsageError(`${line.nameOf("host")} must be a name or an address, not ${quote(host)}`);
 }
 
 function definedOnly<T extends object>(

@@ -199,7 +199,7 @@ describe("Deno's permissions", { skip }, () => {
       const words = workers === 1 ? denoArguments("serve") : argumentsForWorkers();
       assertEquals(lacking(await serverAbilities(words, workers)), []);
       const poorer = withoutEach(words);
-      assertEquals(poorer.length, workers === 1 ? 3 : 8, words.join(" "));
+      assertEquals(poorer.length, workers === 1 ? 2 : 7, words.join(" "));
       for (const { lacks, words } of poorer) {
         const missing = lacking(await serverAbilities(words, workers));
         assert(missing.length > 0, `nothing is missing without ${lacks}`);
