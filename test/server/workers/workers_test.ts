@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PROJECT_ROOT } from "../../../cli/program.ts";
 import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
 import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
-import { until } from "../../support/until.ts";
+import { quiet, until } from "../../support/until.ts";
 import { skipWorkers, withWorkers, workersOf } from "../../support/processes/workers.ts";
 
 /** The numbers of the messages that a client has received, in order. */
@@ -55,6 +55,38 @@ for (const runtime of TESTED_RUNTIMES) {
         const frames = await Promise.all(clients.map((client) => client.frame()));
         assertEquals(new Set(frames).size, 1);
         for (const client of [...clients, publisher]) await client.dispose();
+      });
+    });
+
+    it("keeps topics apart whose names decoders like to take for the same", {
+      timeout: 60_000,
+    }, async () => {
+      const names = ["news", "\ufeffnews", "\ufeff\ufeffnews", "ne\ufeffws", "\u00e9", "e\u0301"];
+      await withWorkers(runtime, 2, async (_, target) => {
+        const clients = await Promise.all(
+          names.flatMap((name) =>
+            Array.from({ length: 6 }, async () => {
+              return { name, client: await JanusClient.subscribed(target, name) };
+            })
+          ),
+        );
+        const publishers = await Promise.all(
+          Array.from({ length: 6 }, () => JanusClient.greeted(target)),
+        );
+        for (const name of names) {
+          for (const publisher of publishers) publisher.send(publish(message(name, name)));
+        }
+        for (const { name, client } of clients) {
+          const frames = await client.next(publishers.length);
+          const received = frames.map((frame) => JSON.parse(frame) as { topic: string });
+          assertEquals(received.map(({ topic }) => topic), publishers.map(() => name));
+        }
+        await quiet(200);
+        for (const { client } of clients) {
+          assertEquals(client.frames, []);
+          await client.dispose();
+        }
+        for (const publisher of publishers) await publisher.dispose();
       });
     });
 
