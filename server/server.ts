@@ -83,7 +83,7 @@ export class Server {
 
   /** The links to the server's other processes; `undefined` if it has only one process. */
   readonly mesh: Mesh | undefined;
-  /** What addresses hold on these; `undefined` if it has only one process. */
+  /** The addresses' shares on these; `undefined` if it has only one process. */
   readonly others: OtherProcesses | undefined;
 
   constructor(

@@ -7,7 +7,7 @@ import { PROJECT_ROOT } from "../cli/program.ts";
 /** Files that one room may have, those of its own rooms not counted. */
 const MOST_FILES = 16;
 
-/** What the drawing is of; the rest isn't imported by any of it. */
+/** The rooms of the drawing; they import no others. */
 const TOPS = ["protocol", "runtime", "cli", "host", "server", "mod.ts", "bots", "tools"];
 
 const IMPORT = /(?:^|\n)\s*(?:import|export)\b[^;"]*?"(\.[^"]+\.ts)"|\bimport\(\s*"(\.[^"]+\.ts)"/g;

@@ -68,7 +68,7 @@ function main(args: readonly string[]): number {
   }
 }
 
-/** What Deno's processes have left in a folder. */
+/** The coverage that Deno's processes have left in a folder. */
 function denoCoverage(folder: string, root: string): LineCoverage {
   const coverage = new LineCoverage();
   const profiles = readdirSync(folder);
@@ -90,7 +90,7 @@ function denoCoverage(folder: string, root: string): LineCoverage {
   return coverage;
 }
 
-/** What Bun's have left. */
+/** The coverage that Bun's processes have left. */
 function bunCoverage(folder: string, root: string): LineCoverage {
   const coverage = new LineCoverage();
   for (const name of readdirSync(folder)) {

@@ -29,7 +29,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
 /** A terminal's width. */
 const COLUMNS = 80;
 
-/** What a command says, which must end at once. */
+/** The output of a command, which must end at once. */
 function hear(command: readonly string[]): Promise<Ended> {
   const [program = "", ...args] = command;
   const options = { cwd: PROJECT_ROOT, env: { ...childEnvironment(), NO_COLOR: "1" } };

@@ -40,7 +40,7 @@ when nothing failed, 1 when something did, 2 when the command line is wrong.
 
 /** A check, or the tests of some files on one runtime. */
 interface TestJob extends Job {
-  /** Where the tests' results are to be; `null` for a check. */
+  /** The file for the tests' results; `null` for a check. */
   readonly report: string | null;
 }
 
@@ -74,10 +74,10 @@ const MAX_DEFAULT_JOBS = 8;
 /** More quiet files than that in a process would be what the others end by waiting for. */
 const MAX_QUIET_FILES = 8;
 
-/** How many of the slowest are named. */
+/** The number of slowest jobs that are named. */
 const NAMED_SLOWEST = 8;
 
-/** How long processes may take to end that were asked to. */
+/** Milliseconds for processes to end that were asked to. */
 const END_PATIENCE_MS = 2_000;
 
 if (import.meta.main) await runCommand("test", main);

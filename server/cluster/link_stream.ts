@@ -48,7 +48,7 @@ export class LinkStream {
   #keptFrom = 0;
   #acknowledgedBytes = 0;
   #receivedBytes = 0;
-  /** How many received bytes this end has acknowledged. */
+  /** The number of received bytes that this end has acknowledged. */
   #toldBytes = 0;
 
   /**

@@ -10,7 +10,7 @@ export class Silence {
   readonly #clock: CoarseClock;
   #ms = 0;
   #lookedMs: number;
-  /** Whether the next look counts the time since the last one. */
+  /** True if the next look counts the time since the last one. */
   #isCounting = false;
   #isLong = false;
 
@@ -19,12 +19,12 @@ export class Silence {
     this.#lookedMs = clock.nowMs;
   }
 
-  /** Whether it has lasted for a second. Once it has, only a sign of life ends it. */
+  /** True if it has lasted for a second. Then only a sign of life ends it. */
   get isLong(): boolean {
     return this.#isLong;
   }
 
-  /** How long it has lasted at least, in milliseconds. */
+  /** The least time that it has lasted, in milliseconds. */
   get ms(): number {
     return this.#ms;
   }

@@ -28,7 +28,7 @@ const MAX_FUTILE_MS = 64_000;
 /** Milliseconds after which a step that isn't taken any more is logged as over. */
 const OVER_MS = 10_000;
 
-/** What the ceiling asks and tells the server. */
+/** The parts of the server that the ceiling uses. */
 export interface CeilingHost {
   readonly runtime: Pick<Runtime, "residentBytes" | "nextTurn">;
   readonly counters: Counters;

@@ -47,7 +47,7 @@ class CountedKind {
     return this.#held.keys();
   }
 
-  /** What a listed address holds; `undefined` for any other. */
+  /** The share of a listed address; `undefined` for any other. */
   held(site: string): number | undefined {
     return this.#held.get(site);
   }

@@ -29,7 +29,7 @@ export const MAX_YIELDING = 16;
 export interface DisplacementHost {
   readonly holders: Holders;
   readonly clock: CoarseClock;
-  /** What addresses hold on the server's other processes; `undefined` if it has only one. */
+  /** The addresses' shares on the server's other processes; `undefined` if it has only one. */
   readonly others: OtherProcesses | undefined;
   /** Called when a session gives its place away; it is about to end. */
   onDisplaced(session: Occupant): void;

@@ -1,8 +1,8 @@
 /** A rate at which something may happen. */
 export interface Rate {
-  /** How often in a second, in the long run. */
+  /** Tokens a second, in the long run. */
   readonly perSecond: number;
-  /** How often at once, after a rest. */
+  /** Tokens at once, after a rest. */
   readonly burst: number;
 }
 

@@ -40,7 +40,7 @@ interface Awaited {
 export class Receipts {
   #awaited: Awaited[] = [];
 
-  /** Whether one is owed for a message below a number. */
+  /** True if a receipt is owed for a message below this number. */
   owesBelow(end: number): boolean {
     const first = this.#awaited[0];
     return first !== undefined && first.number < end;
@@ -89,7 +89,7 @@ export class Receipts {
     }
   }
 
-  /** Where the receipts begin for messages from a number on. */
+  /** The index of the first receipt for messages from this number on. */
   #firstFrom(number: number): number {
     let low = 0;
     let high = this.#awaited.length;

@@ -3,7 +3,7 @@ import { Bench } from "tinybench";
 /** Something to measure without sockets. */
 export interface Case {
   readonly name: string;
-  /** What one call of `run` does so many times. */
+  /** The operation that one call of `run` repeats. */
   readonly unit: string;
   readonly count: number;
   readonly run: () => void;

@@ -9,7 +9,7 @@ import process from "node:process";
 import { detectRuntime } from "../../runtime/detect.ts";
 import { Audience, BenchPublisher, publishFrames } from "./fanout_client.ts";
 
-/** What the parent asks for. */
+/** The parent's order. */
 export interface CrowdOrder {
   readonly port: number;
   readonly subscribers: number;

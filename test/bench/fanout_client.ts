@@ -15,7 +15,7 @@ const MAX_CONNECTING = 256;
 /** A round that takes longer than this has lost something. */
 const ROUND_PATIENCE_MS = 120_000;
 
-/** What one round measured. */
+/** The results of one round. */
 export interface Round {
   /** From the publish to the last message's arrival, for each subscriber, ascending. */
   readonly latenciesMs: Float64Array;
@@ -106,11 +106,11 @@ export class Audience {
   }
 }
 
-/** What is said first. */
+/** The first frames. */
 interface Opening {
-  /** What the client sends when the server has greeted it. */
+  /** The bytes that the client sends when the server has greeted it. */
   readonly subscribeFrames: Uint8Array;
-  /** How many frames of the server's it takes: its greeting, and an `ACK` for each topic. */
+  /** The number of the server's frames until it is ready: its greeting, and an `ACK` for each topic. */
   readonly answers: number;
 }
 

@@ -13,7 +13,7 @@ import type { MemoryPeer } from "../support/memory/memory_peer.ts";
 import { latin1 } from "../protocol/client_stream.ts";
 import { type Happening, type ModelClient, modelClients } from "./server_model.ts";
 
-/** What one client does next. */
+/** A client's next step. */
 export type Step =
   /** Sends the next so many bytes of its stream. */
   | { readonly client: number; readonly does: "send"; readonly bytes: number }
@@ -23,11 +23,11 @@ export type Step =
   /** Nobody does anything for so many turns of the loop. */
   | { readonly client: number; readonly does: "wait"; readonly turns: number };
 
-/** What happens to a server. */
+/** The events of a server. */
 export interface Scenario {
   /** All that each client will send, bytes as Latin-1; what no step sends comes in the end. */
   readonly streams: readonly string[];
-  /** What fits between the server and each client. */
+  /** The bytes that fit between the server and each client. */
   readonly bufferBytes: readonly number[];
   readonly answers: "at once" | "late";
   readonly writesPerTurn: number;

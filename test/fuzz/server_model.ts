@@ -28,7 +28,7 @@ export interface DueMessage {
   readonly number: number;
   /** The bytes of MESSAGE. */
   readonly message: Uint8Array;
-  /** How many `ACK`s the client must have had before. */
+  /** The number of `ACK`s that the client must have had before. */
   readonly behindAcks: number;
 }
 
@@ -38,14 +38,14 @@ interface HeardOf {
   readonly isLegacy: boolean;
 }
 
-/** What one client must get. */
+/** The frames that one client must get. */
 export class ModelClient {
   acks = 0;
   /** By topic; between topics there is no order. */
   readonly due = new Map<string, DueMessage[]>();
-  /** How many subscribers each of its messages had that it wants a receipt for, and its number. */
+  /** The subscribers of each of its messages that it wants a receipt for, and the message's number. */
   readonly receipts: { readonly number: number; readonly matched: number }[] = [];
-  /** What it must be told before it's closed; clients of 2009 are told nothing. */
+  /** The error that it must be told before it is closed; clients of 2009 are told nothing. */
   error: ErrorCode | undefined;
   /** It ended its side itself. */
   hasEnded = false;
@@ -59,7 +59,7 @@ export class ModelClient {
   #chunks: Uint8Array[] = [];
   #heardCount = 0;
 
-  /** What a chunk adds to what was heard before. */
+  /** The frames that a chunk adds to the earlier ones. */
   hear(bytes: Uint8Array, maxFrameBytes: number): {
     readonly heard: readonly HeardOf[];
     readonly error?: ErrorCode;

@@ -42,7 +42,7 @@ const piece = fc.oneof(
   },
 );
 
-/** What a client of 2009 says, which may be right or not, and in the end something new. */
+/** Frames of a client of 2009, right or wrong, and in the end a new one. */
 const legacyStream = fc.tuple(
   fc.array(
     fc.oneof(

@@ -16,7 +16,7 @@ import {
 import { MemoryBed } from "../support/memory/memory_bed.ts";
 import type { MemoryPeer } from "../support/memory/memory_peer.ts";
 
-/** What happens next. */
+/** The next event. */
 export type Step =
   /** A publisher sends the next so many bytes of its messages, which end in the middle of one. */
   | { readonly does: "send"; readonly publisher: number; readonly bytes: number }
@@ -33,11 +33,11 @@ export type Step =
   /** Time passes. */
   | { readonly does: "pass"; readonly sweeps: number };
 
-/** What happens to some servers that are linked with one another. */
+/** The events of some servers that are linked with one another. */
 export interface Waiting {
   readonly servers: number;
   readonly answers: "at once" | "late";
-  /** What fits between two servers, and between a publisher and its server. */
+  /** The bytes that fit between two servers, and between a publisher and its server. */
   readonly bufferBytes: number;
   /** Bytes that all connections of a server may hold. */
   readonly budgetBytes: number;
@@ -45,9 +45,9 @@ export interface Waiting {
   readonly pendingBytes: number;
   /** For each publisher the sizes of its messages, which it repeats. */
   readonly publishers: readonly (readonly number[])[];
-  /** How many of the publishers want a receipt for each message, the last ones. */
+  /** The number of publishers that want a receipt for each message; they are the last ones. */
   readonly asking: number;
-  /** What fits between a server and each reader. */
+  /** The bytes that fit between a server and each reader. */
   readonly readers: readonly number[];
   readonly steps: readonly Step[];
 }
@@ -70,7 +70,7 @@ const HANG_MS = STALL_MS + 2 * SWEEP_INTERVAL_MS;
 /** After this long nothing waits any more for frames that aren't complete. */
 const FRAME_MS = 1_500;
 
-/** What each process may have of the machine's memory. */
+/** Each process's share of the machine's memory. */
 const MEMORY_BYTES = 200_000_000;
 
 /** Nobody is closed for silence. */
@@ -82,9 +82,9 @@ interface Publisher {
   readonly number: number;
   readonly topic: string;
   readonly sizes: readonly number[];
-  /** Whether it wants receipts. */
+  /** True if it wants receipts. */
   readonly asks: boolean;
-  /** What is left of the frame that it's sending. */
+  /** The rest of the frame that it is sending. */
   rest: string;
   /** Frames that it has begun to send. */
   begun: number;
@@ -302,7 +302,7 @@ class Play {
     }
   }
 
-  /** What would be ended in a server goes on. */
+  /** A client that a server would end goes on. */
   #wakeOverdue(): void {
     for (const { overdue } of this.#beds) {
       for (const { path } of overdue.splice(0)) this.#bed(Number(path.slice(1))).hangs = false;

@@ -39,7 +39,7 @@ function memoryIn(memberships: string, limits: Record<string, string>): number |
   }
 }
 
-/** What the script prints for statements, on a system that has these programs and no `/proc`. */
+/** The script's output for statements, on a system that has these programs and no `/proc`. */
 function scriptWith(programs: Record<string, string>, ...args: string[]): string {
   const folder = mkdtempSync(join(tmpdir(), "hotwheels-facts-"));
   try {

@@ -19,7 +19,7 @@ export type Heard =
   | readonly ["authenticate", string]
   | readonly ["publish" | "publish for receipt", string, string];
 
-/** What came of a stream. */
+/** The result of a stream. */
 export interface Outcome {
   readonly heard: readonly Heard[];
   /** The code of the violation that ended it. */
@@ -93,7 +93,7 @@ export function decodeCut(
   return { heard: recorder.heard };
 }
 
-/** Whether a decoder takes the client for one of 2009 behind all of a stream cut at `cuts`. */
+/** True if a decoder takes the client for one of 2009 after a whole stream cut at `cuts`. */
 export function isLegacyCut(
   stream: Uint8Array,
   cuts: readonly number[] = [],

@@ -13,7 +13,7 @@ const utf8 = new TextEncoder();
 /** The MESSAGE of the 2009 bots. */
 export const EVENT = '{"topic":"events","event":"test_event","message_id":"","data":"test"}';
 
-/** What a stream of text, in UTF-8, leads to; the same in one chunk and byte by byte. */
+/** The result of a stream of text in UTF-8, which is the same in one chunk and byte by byte. */
 export function outcome(text: string): Outcome {
   const bytes = utf8.encode(text);
   const whole = decodeCut(bytes);

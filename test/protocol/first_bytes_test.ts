@@ -5,7 +5,7 @@ import { everyByte, latin1 } from "./client_stream.ts";
 
 const MARKER = "<regular-socket/>\0";
 
-/** What a stream tells, cut at these places. */
+/** The result of a stream that is cut at these places. */
 function verdict(text: string, cuts: readonly number[] = []): FirstBytesVerdict {
   const stream = latin1(text);
   const first = new FirstBytes();

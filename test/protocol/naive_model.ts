@@ -11,14 +11,14 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const WORDS = ["", "<regular-socket/>", "PING", "PONG"];
 const MARKER = "<regular-socket/>\0";
 
-/** What must come of a stream; `maybe` where the model can't tell "incomplete" from "malformed". */
+/** The expected result of a stream; `maybe` if the model can't tell "incomplete" from "malformed". */
 export type Expected = Outcome & { readonly maybe?: "bad_message" };
 
-/** What a client's whole stream says of it besides what it asks for. */
+/** The facts about a client that its whole stream shows, besides its requests. */
 export interface ModelManner {
   /** It began as clients of 2009 do, or has sent only the beginning of that. */
   readonly beganAsLegacy: boolean;
-  /** How many things it had asked for before it first did what no client of 2009 does. */
+  /** The number of its requests before it first did something that no client of 2009 does. */
   readonly askedBeforeNew: number;
   /** Its last MESSAGE isn't terminated. */
   readonly awaitsTerminator: boolean;
@@ -46,7 +46,7 @@ function isTopic(value: unknown): value is string {
   return length >= 1 && length <= 256;
 }
 
-/** How the object is spelled that is a frame's `data`, if it's an object: what a 0 can stand for. */
+/** The spelling of the object that is a frame's `data`, if it is one; a 0 can stand for it. */
 function spelledData(frame: string): string | undefined {
   for (let start = frame.indexOf("{", 1); start > 0; start = frame.indexOf("{", start + 1)) {
     for (let end = start; (end = frame.indexOf("}", end) + 1) > 0;) {

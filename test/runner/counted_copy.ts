@@ -8,13 +8,13 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Where processes leave what they have counted. */
+/** The folder where processes leave their counts. */
 export interface Counts {
   readonly deno: string;
   readonly bun: string;
 }
 
-/** Where the environment of a child is made, and what is put in there. */
+/** The place where a child's environment is made, and the text that is inserted there. */
 const PLACES = [
   // Workers start elsewhere than in the project's folder, where Bun finds its settings.
   { text: "env: runtimeEnvironment(),", start: "env: { ...runtimeEnvironment(), ", preloads: true },

@@ -9,10 +9,10 @@ import process from "node:process";
 import { PROJECT_ROOT } from "../../cli/program.ts";
 import { Processors } from "./processors.ts";
 
-/** How long what a job has started may hold on to its output. */
+/** Milliseconds that a job's children may keep its output open after it has ended. */
 const STRAY_PATIENCE_MS = 5_000;
 
-/** How often it is seen whether the processors have anything to do. */
+/** Milliseconds between two looks at the processors' idle time. */
 const LOOK_MS = 500;
 
 /** A processor is free where so much of the time is idle. */
@@ -23,17 +23,17 @@ const MOST_TIMES = 2;
 
 /** A command to run. */
 export interface Job {
-  /** What is printed in front of what it says. */
+  /** Printed in front of its output. */
   readonly title: string;
   readonly command: readonly string[];
-  /** How many of the slots it takes while it runs. */
+  /** The number of slots that it takes while it runs. */
   readonly slots: number;
 }
 
 /** A job that has ended. */
 export interface Finished<T extends Job> {
   readonly job: T;
-  /** Whether its exit status was 0. */
+  /** True if its exit status was 0. */
   readonly succeeded: boolean;
   readonly seconds: number;
 }
@@ -112,7 +112,7 @@ export class JobQueue<T extends Job> {
 
 /** A job's process, which keeps what it says to itself until it's its turn to speak. */
 class Started {
-  /** Whether it succeeded, when it has ended and all that it said has been read. */
+  /** Resolves with true if it succeeded, when it has ended and all its output is read. */
   readonly ended: Promise<boolean>;
   readonly #title: string;
   #held: Uint8Array[] | null = [];

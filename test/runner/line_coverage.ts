@@ -4,9 +4,9 @@
  * @module
  */
 
-/** What is known of a file's lines. */
+/** The coverage of a file's lines. */
 interface Lines {
-  /** How many lines there are that can run; 0 where that isn't known, since all did. */
+  /** The number of lines that can run; 0 if it isn't known because all did. */
   total: number;
   /** Those that ran in no process. */
   missed: ReadonlySet<number>;
@@ -96,7 +96,7 @@ function ownPath(path: string, root: string): string | null {
 /** Below this a file of the server's is named. */
 const LEAST_PERCENT = 85;
 
-/** What it amounts to, in two columns, for a terminal. */
+/** The result in two columns, for a terminal. */
 export function coverageText(
   { deno, bun }: { readonly deno: LineCoverage; readonly bun: LineCoverage },
 ): string {

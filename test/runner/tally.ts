@@ -16,7 +16,7 @@ export interface Failure {
   readonly lines: readonly string[];
 }
 
-/** How many tests of a run passed, and which failed. */
+/** The numbers of a run's tests, and the failures. */
 export interface Tally {
   readonly passed: number;
   readonly skipped: number;
@@ -26,7 +26,7 @@ export interface Tally {
 interface TestCase {
   readonly name: string;
   readonly outcome: "passed" | "skipped" | "failed";
-  /** What the report says of a failure. */
+  /** The report's text of a failure. */
   readonly failure: string;
 }
 

@@ -13,11 +13,11 @@ import { quote, UsageError } from "../../cli/command_line.ts";
 export interface TestFile {
   /** Its path from the project's folder. */
   readonly path: string;
-  /** Whether it, or a helper that it imports, starts a process or listens on a socket. */
+  /** True if it, or a helper that it imports, starts a process or listens on a socket. */
   readonly startsServers: boolean;
-  /** Whether it tries very many random cases. */
+  /** True if it tries very many random cases. */
   readonly isFuzz: boolean;
-  /** Whether it loads the machine by itself, or measures what such a load would spoil. */
+  /** True if it loads the machine by itself, or if such a load would spoil its measurements. */
   readonly isHeavy: boolean;
   /** The runtimes that run it: one suffices where the test's own has no part in what it proves. */
   readonly runtimes: readonly RuntimeName[];

@@ -13,7 +13,7 @@ import { Peer } from "./peer.ts";
 import { type Wire, type WireName, WIRES } from "./wires.ts";
 import type { Workload } from "./workload.ts";
 
-/** What the client is to do. */
+/** The client's order. */
 export interface ClientOrder {
   readonly workload: Workload;
   readonly wire: WireName;
@@ -24,7 +24,7 @@ export interface ClientOrder {
   readonly warmUps: number;
 }
 
-/** What it answers, as one line of JSON. */
+/** Its answer, as one line of JSON. */
 export type ClientAnswer =
   | { readonly roundsMs: readonly number[] }
   /** In words that follow the server's name. */
@@ -151,7 +151,7 @@ class Client {
     return tookMs;
   }
 
-  /** What is to be sent, in the order in which publishers take turns. */
+  /** The bytes to send, in the order in which publishers take turns. */
   #writes(): [Peer, Uint8Array][] {
     const { topicsEach, subscribers, messages, payloadBytes, messagesPerWrite } =
       this.#order.workload;
@@ -206,7 +206,7 @@ class Client {
     return peer.ask(frames, (said) => this.#wire.isSubscribed(said, expected));
   }
 
-  /** What it waits for, unless a connection is lost or it takes too long. */
+  /** The condition that it waits for, unless a connection is lost or it takes too long. */
   async #bounded<T>(what: string, done: Promise<T>): Promise<T> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const failed = new Promise<never>((_, reject) => {

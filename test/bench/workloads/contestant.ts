@@ -16,10 +16,10 @@ import { ProcessGroup } from "../../../cli/process_group.ts";
 import type { WireName } from "./wires.ts";
 import type { Workload } from "./workload.ts";
 
-/** How long a rival may take to listen. */
+/** Milliseconds for a rival to listen. */
 const START_PATIENCE_MS = 10_000;
 
-/** What the server allows one connection unless it's told. */
+/** The server's default limits for one connection. */
 const DEFAULT_MAX_TOPICS = 128;
 
 /** A server that runs. */

@@ -10,13 +10,13 @@ import { median } from "../../../bots/measures/statistics.ts";
 import { type Contestant, isRival } from "./contestant.ts";
 import { describeWorkload, type Workload } from "./workload.ts";
 
-/** What one server did with one workload. */
+/** The results of one server with one workload. */
 export interface Result {
   readonly workload: Workload;
   readonly contestant: Contestant;
   /** For each fresh server the median of its rounds, in milliseconds. */
   readonly passesMs: number[];
-  /** What went wrong, in words that follow the server's name. */
+  /** The failure, in words that follow the server's name. */
   readonly failures: string[];
 }
 
@@ -51,7 +51,7 @@ export function tableOf(results: readonly Result[]): string {
   return [line(head), line(rule), ...rows.map(line)].join("\n");
 }
 
-/** What went wrong, a line each. */
+/** The failures, one line each. */
 export function failureLines(results: readonly Result[]): string[] {
   return results.flatMap(({ workload, contestant, failures }) =>
     [...new Set(failures)].map((why) => `${workload.name}: ${contestant.name} ${why}`)

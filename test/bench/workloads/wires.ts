@@ -16,7 +16,7 @@ export interface Wire {
   readonly opening: string;
   /** Subscribes, and asks for a sign that this is done. */
   subscribe(topics: readonly string[]): string;
-  /** Whether what a server has said so far means that as many topics are subscribed to. */
+  /** True if the server's output so far means that as many topics are subscribed to. */
   isSubscribed(said: string, topics: number): boolean;
   /** Publishes a message with a payload of so many bytes. */
   publish(topic: string, payloadBytes: number): string;
@@ -24,7 +24,7 @@ export interface Wire {
 
 const END_CHARACTER = String.fromCharCode(END);
 
-/** What a payload is made of. */
+/** The characters of a payload. */
 function filling(bytes: number): string {
   return "x".repeat(bytes);
 }

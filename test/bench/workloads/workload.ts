@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What a client does in a round, and what ends it. */
+/** The work of a client in a round, and the end of the round. */
 export type Kind =
   /** Publishers send all messages; it ends with the last delivery. */
   | "deliver"
@@ -30,7 +30,7 @@ export interface Workload {
   readonly messagesPerWrite: number;
 }
 
-/** What most of them are like. */
+/** The usual values. */
 const USUAL = {
   kind: "deliver",
   topicsEach: 0,
@@ -75,7 +75,7 @@ function ofTopics(name: string, subscribers: number, topicsEach: number): Worklo
   });
 }
 
-/** How the sizes of a workload read in a table. */
+/** The sizes of a workload as text for a table. */
 export function describeWorkload(workload: Workload): string {
   const { kind, subscribers, topicsEach, publishers, messages, payloadBytes } = workload;
   const count = (value: number, one: string, many = `${one}s`) =>

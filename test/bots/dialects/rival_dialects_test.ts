@@ -28,7 +28,7 @@ interface Case {
   /** The frame around a payload, its length told truly. */
   readonly frame: (payload: Uint8Array) => Uint8Array;
   readonly kinds: Readonly<Record<string, string>>;
-  /** What isn't the frame of a message on this subscription, though its payload is right. */
+  /** Frames with the right payload that aren't messages of this subscription. */
   readonly wrong: readonly string[];
 }
 

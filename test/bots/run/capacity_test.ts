@@ -148,7 +148,7 @@ describe("the doctor's remedy, followed", () => {
   }
 });
 
-/** Where the doctor can't see a limit, it takes it for enough. */
+/** A limit that the doctor can't see counts as enough. */
 function skipReason(): string | false {
   return process.platform === "linux" ? false : "needs a limit that the doctor can see";
 }

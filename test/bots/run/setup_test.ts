@@ -9,7 +9,7 @@ import { measure } from "../../../bots/measure.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import { ScriptedServer } from "./scripted_server.ts";
 
-/** What no test gets to. */
+/** Parts that no test reaches. */
 const PATIENT = { stallMs: 600_000, retries: 20 };
 
 describe("setting up", () => {

@@ -54,7 +54,7 @@ describe("BufferPool", () => {
   });
 });
 
-/** What one client does next. */
+/** A client's next step. */
 type Step = { readonly client: number; readonly does: "sends" | "goes"; readonly bytes: number };
 
 /** A stream that is a client's alone: its bytes, its topics and its keys have its letter in them. */

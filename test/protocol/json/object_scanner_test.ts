@@ -19,7 +19,7 @@ function newScanner(): ObjectScanner {
   return new ObjectScanner(NAMES.map(memberName));
 }
 
-/** What a new scanner makes of `bytes` cut at `cuts`, and where a malformed byte stands. */
+/** A new scanner's result for `bytes` cut at `cuts`, and the place of a malformed byte. */
 function scan(bytes: Uint8Array, cuts: readonly number[] = []): { end: number; at: number } {
   const scanner = newScanner();
   let from = 0;

@@ -28,10 +28,10 @@ import { until } from "../../support/until.ts";
 
 const fixtures = fileURLToPath(import.meta.resolve("./fixtures/"));
 
-/** What a case's connections are made of. */
+/** The wires of a case's connections. */
 export type Wire = Address["transport"] | "tls";
 
-/** What not every runtime has. */
+/** Features that some runtimes lack. */
 export type Feature =
   | "accept errors"
   | "arrived bytes"
@@ -48,11 +48,11 @@ export type Feature =
   | "Unix files"
   | "waiting accepts";
 
-/** What the suite must know about a runtime. */
+/** The facts about a runtime that the suite needs. */
 export interface Capabilities {
   /** A peer that can abort. */
   dialRawPeer(runtime: Runtime, address: Address, tls?: TlsTrust): Promise<RawPeer>;
-  /** What it lacks, each with the reason; the cases that need it are reported as skipped. */
+  /** The features that it lacks, each with the reason; cases that need one are reported as skipped. */
   readonly lacks: Readonly<Partial<Record<Feature, string>>>;
 }
 
@@ -64,7 +64,7 @@ export interface Pair {
   readonly far: Side;
 }
 
-/** What it takes to connect over `wire` to a listener that is {@linkcode Bed.anywhere}. */
+/** The options to connect over `wire` to a listener that is {@linkcode Bed.anywhere}. */
 export function trustFor(wire: Wire): { tls?: TlsTrust } {
   return wire === "tls" ? { tls: trustIn(FIRST) } : {};
 }
@@ -130,7 +130,7 @@ export class Bed {
     return join(this.#folder, `${++this.#files}.sock`);
   }
 
-  /** Where to listen: a port of the system's choice, or a file. */
+  /** An address to listen on: a port of the system's choice, or a file. */
   anywhere(wire: Wire): ListenOptions {
     if (wire === "unix") return { transport: wire, path: this.path() };
     const options = { transport: "tcp", hostname: "127.0.0.1", port: 0 } as const;
@@ -232,7 +232,7 @@ export class Bed {
     }
   }
 
-  /** What any side saw that no connection may do. */
+  /** Breaches of the contract that any side saw. */
   breaches(): string[] {
     return this.#sides.flatMap((side) => side.breaches);
   }

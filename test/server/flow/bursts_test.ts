@@ -157,13 +157,13 @@ function numbersOf(client: JanusClient): number[] {
   return client.frames.map((frame) => Number(/"data":(\d+)/.exec(frame)?.[1]));
 }
 
-/** How late this process may be for its readers to be good ones, in milliseconds. */
+/** The most milliseconds that this process may be late for its readers to count as good ones. */
 const MAX_LATE_MS = 150;
 
-/** How often a burst is tried again that this process was too late for. */
+/** The most repetitions of a burst for which this process was too late. */
 const MAX_TRIES = 5;
 
-/** How late this process's loop is at most. */
+/** The greatest delay of this process's loop. */
 class Lateness {
   #lastMs = performance.now();
   #lateMs = 0;

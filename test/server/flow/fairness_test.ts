@@ -6,7 +6,7 @@ import { dataOf, MemoryBed } from "../../support/memory/memory_bed.ts";
 
 const KIB = 1_024;
 
-/** What a runtime reads of a connection at once. */
+/** The most bytes that a runtime reads from a connection at once. */
 const READ_BYTES = 32 * KIB;
 
 /** Clients that send without a pause, so many that what is read ahead of each is more than may wait in all. */
@@ -18,7 +18,7 @@ const MAX_TURNS_OF_CROWD = 1_000;
 const FLOODERS = 300;
 const TURNS_PER_MESSAGE = 20;
 
-/** What a turn reads at most, in small messages. */
+/** The most small messages that a turn reads. */
 const TURN = 1_024;
 
 describe("a client that says little", () => {

@@ -22,7 +22,7 @@ class Bench {
   readonly outbox: Outbox;
   readonly peer: MemoryPeer;
   readonly sent: Uint8Array[] = [];
-  /** What `drained` answered, call by call. */
+  /** The answers of `drained`, call by call. */
   readonly answers: boolean[] = [];
 
   private constructor(net: MemoryRuntime, outbox: (bench: Bench) => Outbox, peer: MemoryPeer) {

@@ -15,7 +15,7 @@ import { quiet, until } from "../../support/until.ts";
 /** Short enough for a test, long enough for a machine that is busy with others. */
 const SHORT = { pingAfterMs: 900, idleMs: 900 };
 
-/** What came before the server closed it, which it must do with `idle_timeout`. */
+/** The frames before the server closed it, which it must do with `idle_timeout`. */
 async function idledOut(client: JanusClient): Promise<{ how: ClientEnd; before: string[] }> {
   const { how, frames } = await client.closed();
   assertEquals(errorOf(frames.pop()).code, "idle_timeout");

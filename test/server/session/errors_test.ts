@@ -12,7 +12,7 @@ import {
   unstamp,
 } from "../../support/clients/janus_client.ts";
 
-/** What a client sends, by what is wrong with it. */
+/** Bytes that a client sends, by their fault. */
 type Cases = readonly (readonly [string, Uint8Array | string])[];
 
 const BAD_FRAMES: Cases = [

@@ -9,7 +9,7 @@ const MARKER = "<regular-socket/>\0";
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
 
-/** What a bot of 2009 says until it listens. */
+/** The frames of a bot of 2009 until it listens. */
 function subscribing(topic: string): string {
   return `${MARKER}PING\0${MARKER}{"action":"subscribe","data":"${topic}"}\0`;
 }
@@ -33,7 +33,7 @@ function unstamped(peer: MemoryPeer): string[] {
   return framesOf(peer).map((frame) => frame.startsWith("{") ? unstamp(frame).rest : frame);
 }
 
-/** How long from now on until the peer has had as many frames: as exact as the sweeps. */
+/** The time until the peer has had as many frames, as exact as the sweeps. */
 function timeUntil(bed: MemoryBed, peer: MemoryPeer, frames: number): number {
   let passedMs = 0;
   while (framesOf(peer).length < frames && passedMs < HOUR) {

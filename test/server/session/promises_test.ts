@@ -11,7 +11,7 @@ import {
 } from "../../support/clients/janus_client.ts";
 import { quiet, until } from "../../support/until.ts";
 
-/** What a publisher put into a message's `data`. */
+/** The `data` of a publisher's message. */
 function dataOf(frame: string): string {
   return (JSON.parse(frame) as { data: string }).data;
 }

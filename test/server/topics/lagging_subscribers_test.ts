@@ -25,7 +25,7 @@ class Bench {
     return new Subscription(topic, subscriber, 0, 0) as Behind;
   }
 
-  /** What waited for it is gone. */
+  /** Removes the bytes that waited for it. */
   catchUp({ subscriber }: Behind): void {
     const { gate } = subscriber;
     subscriber.pendingBytes = 0;

@@ -50,7 +50,7 @@ class Bench {
   }
 }
 
-/** What one subscriber is to get of one topic. */
+/** The messages that one subscriber must get from one topic. */
 interface Expectation {
   readonly subscriber: FakeSubscriber;
   readonly subscription: Subscription;
@@ -58,7 +58,7 @@ interface Expectation {
   isOver: boolean;
   /** It was cut off: it may miss the last of them. */
   isCut: boolean;
-  /** How many chunks it had when it left: it gets no more. */
+  /** The number of its chunks when it left: it gets no more. */
   chunksAtEnd: number;
 }
 
