@@ -17,7 +17,7 @@ interface Data {
 }
 
 describe("a flood of messages", () => {
-  it("is read no faster than its rate, and holds nobody else up", { timeout }, async () => {
+  it("is read no faster than its rate, and delays no other client", { timeout }, async () => {
     await underAttack(["--publish-rate", "1000"], async (bed) => {
       const reader = await bed.greeted();
       await reader.subscribe("t");
@@ -40,7 +40,7 @@ describe("a flood of messages", () => {
     }, { topic: "t" });
   });
 
-  it("of large messages is read no faster than its rate, and holds nobody else up", {
+  it("of large messages is read no faster than its rate, and delays no other client", {
     timeout,
   }, async () => {
     await underAttack(["--publish-bytes-rate", String(MIB)], async (bed) => {
@@ -81,7 +81,7 @@ describe("a flood of messages", () => {
 });
 
 describe("a flood of requests", () => {
-  it("is answered in turns, and holds nobody else up", { timeout }, async () => {
+  it("is answered in turns, and delays no other client", { timeout }, async () => {
     await underAttack([], async (bed) => {
       const askers = await bed.open(10, { counts: true });
       const each = 10_000;

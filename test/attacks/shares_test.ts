@@ -92,7 +92,7 @@ describe("a server that is full", { skip }, () => {
     });
   });
 
-  it("closes those first that do least, and nobody who does something", { timeout }, async () => {
+  it("closes those first that do least, and no active client", { timeout }, async () => {
     await underAttack(places(102), async (bed) => {
       const busy = await crowd(bed, "127.0.0.2", 30);
       for (const client of busy) {
@@ -114,7 +114,7 @@ describe("a server that is full", { skip }, () => {
     });
   });
 
-  it("closes nobody whose address holds no more than a share", { timeout }, async () => {
+  it("closes no client whose address holds no more than a share", { timeout }, async () => {
     await underAttack(places(202), async (bed) => {
       const few: JanusClient[] = [];
       for (let n = 0; n < 20; n++) few.push(...await crowd(bed, innocent(n).from, 3));
@@ -131,16 +131,20 @@ describe("a server that is full", { skip }, () => {
     });
   });
 
-  it("refuses who holds most already, and closes nobody for it", { timeout }, async () => {
-    await underAttack(places(102), async (bed) => {
-      const crowds = [...await crowd(bed, "127.0.0.2", 60), ...await crowd(bed, "127.0.0.3", 40)];
-      for (let i = 0; i < 200; i++) {
-        const { frames } = await knock(bed, i % 2 === 0 ? "127.0.0.2" : "127.0.0.3");
-        assertEquals(errorOf(frames[0]).message, "All 102 connections are taken");
-      }
-      assertEquals(openOf(crowds).length, 100);
-    });
-  });
+  it(
+    "refuses the address that holds most already, and closes no client for it",
+    { timeout },
+    async () => {
+      await underAttack(places(102), async (bed) => {
+        const crowds = [...await crowd(bed, "127.0.0.2", 60), ...await crowd(bed, "127.0.0.3", 40)];
+        for (let i = 0; i < 200; i++) {
+          const { frames } = await knock(bed, i % 2 === 0 ? "127.0.0.2" : "127.0.0.3");
+          assertEquals(errorOf(frames[0]).message, "All 102 connections are taken");
+        }
+        assertEquals(openOf(crowds).length, 100);
+      });
+    },
+  );
 
   it("closes clients of 2009 without a word", { timeout }, async () => {
     await underAttack(places(52), async (bed) => {

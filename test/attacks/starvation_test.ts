@@ -42,7 +42,7 @@ describe("frames that hold much and never end", () => {
       ["unfinished frames, again and again", 600],
     ] as const
   ) {
-    it(`stop nobody's publishing: ${mode}`, { timeout }, async () => {
+    it(`stop no client's publishing: ${mode}`, { timeout }, async () => {
       await underAttack(flags, async (bed) => {
         const sentBytes = await bed.attack(mode, clients, ATTACK_MS);
         assertGreater(sentBytes, 16 * MIB);

@@ -127,7 +127,7 @@ describe("the runbook", { skip: process.platform === "win32" && "needs a POSIX s
     assertEquals(userData.match(new RegExp(`"${COMMIT}"`, "g"))!.length, 2);
   });
 
-  it("opens the servers to the bots only, and SSH to whoever runs it", () => {
+  it("opens the servers to the bots only, and SSH to the operator", () => {
     const [rule] = find("authorize-security-group-ingress");
     assertStringIncludes(rule!, "FromPort=22,ToPort=22,IpRanges=[{CidrIp=198.51.100.7/32}]");
     assertStringIncludes(rule!, "FromPort=8081,ToPort=8082,UserIdGroupPairs=[{GroupId=sg-1}]");

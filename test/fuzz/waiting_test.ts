@@ -167,7 +167,7 @@ const slow: Waiting = {
   ],
 };
 
-describe("who waits for whom", () => {
+describe("a game of waiting", () => {
   it("again: a process that hangs", () => play(hung));
   it("again: a process that hangs and owes answers", () => play(unanswered));
   it("again: readers of another topic, beyond a link", () => play(slow));

@@ -128,7 +128,7 @@ describe("the runtime in memory", () => {
     assertEquals([sides[1]!.byteCount, ran], [5, true]);
   });
 
-  it("refuses a peer where nobody listens", () => {
+  it("refuses a peer at an address without a listener", () => {
     const net = new MemoryRuntime();
     assertThrows(
       () => net.dial({ transport: "tcp", hostname: "127.0.0.1", port: 1 }),

@@ -197,7 +197,7 @@ describe("the report's text", () => {
     assertEquals(runWith({}).invalid_because, ["2 of 4 bots never subscribed"]);
   });
 
-  it("has no latencies to show where nobody was good", () => {
+  it("has no latencies to show without a good bot", () => {
     const lines = linesOf(report([groupRound([0, 0])]));
     assertEquals(lines.slice(0, 3), [
       "verdict: FAILED: 2 of 2 bots did not get every message once, intact and in time",

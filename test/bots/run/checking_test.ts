@@ -202,7 +202,7 @@ describe("what a bot receives", () => {
 });
 
 describe("a connection that ends", () => {
-  it("makes its bot a missing one, and nobody waits for it", { timeout: 60_000 }, async () => {
+  it("makes its bot a missing one, and no other waits for it", { timeout: 60_000 }, async () => {
     const { report } = await play({
       onPublish({ message, subscribers: [gone, ...others] }) {
         gone!.end(

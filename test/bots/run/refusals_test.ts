@@ -79,7 +79,7 @@ describe("bots at a full server", PATIENCE, () => {
     ) assertStringIncludes(message, part);
   });
 
-  it("say so where nobody is let in", async () => {
+  it("say so where no bot is let in", async () => {
     const { message } = await assertRejects(
       () => play({ onConnect: (socket) => socket.end(FULL) }, { n: 10 }),
       EnvironmentError,

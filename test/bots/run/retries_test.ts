@@ -75,7 +75,7 @@ describe("a bot that tries for ever", PATIENCE, () => {
     });
   }
 
-  it("is bad in the round in which it had no connection, and nobody waits for it", async () => {
+  it("is bad in the round in which it had no connection, and no other bot waits for it", async () => {
     const { report } = await play({
       onPublish({ message, subscribers, round }) {
         const frame = stamp(message);

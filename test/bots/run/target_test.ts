@@ -51,7 +51,7 @@ describe("the target", () => {
     );
   });
 
-  it("is nowhere when the name is nobody's", async () => {
+  it("is nowhere when the name has no address", async () => {
     await assertRejects(
       () => find("127.0.0.1", { n: 1, host: "nobody.invalid", spread: 1 }),
       EnvironmentError,

@@ -48,7 +48,7 @@ async function assertDelivers(publisher: JanusClient, reader: JanusClient): Prom
 }
 
 describe("who may publish and subscribe", () => {
-  it("is everybody by default, with any key or none", async () => {
+  it("is every client by default, with any key or none", async () => {
     await withAccess({}, async (bed) => {
       const reader = await bed.subscribed("t");
       const publisher = await bed.greeted();

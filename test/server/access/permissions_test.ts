@@ -238,7 +238,7 @@ describe("Deno's permissions", { skip }, () => {
     }
   });
 
-  it("let nobody start a process or read a file out of a server's only process", {
+  it("let no code start a process or read a file in a server's only process", {
     timeout,
   }, async () => {
     for (const args of [[], ["--workers", "1"], ["--workers=1"]]) {
@@ -263,7 +263,7 @@ describe("Deno's permissions", { skip }, () => {
     assertEquals(others, ["runs this runtime", "knows the user's home"]);
   });
 
-  it("let nobody start a process or read a file out of a worker", { timeout }, async () => {
+  it("let no code start a process or read a file in a worker", { timeout }, async () => {
     await withWorkers("deno", 2, async (server) => {
       const [worker] = workersOf(server);
       const { stdout } = spawnSync("ps", ["-ww", "-o", "args=", "-p", String(worker)], {

@@ -70,7 +70,7 @@ function publishMany(client: JanusClient, topic: string, count: number): void {
 }
 
 describe(`a worker that hangs, on ${runtime}`, { skip: skipWorkers }, () => {
-  it("holds nobody up on the others for long, and gets what it's owed when it goes on", {
+  it("delays the others' clients only briefly, and gets what it's owed when it goes on", {
     timeout: 60_000,
   }, async () => {
     await withThreeWorkers([], async (server, pids) => {

@@ -119,7 +119,7 @@ describe("a receipt of several processes", () => {
     assertEquals(framesOf(publisher).map(receiptOf), [counts]);
   });
 
-  it("comes once, though nobody is subscribed in this process, or in none", async () => {
+  it("comes once, even without a subscriber in this process, or in any", async () => {
     const [first, second] = await MemoryBed.linked(2) as [MemoryBed, MemoryBed];
     second.subscribed(["there"]);
     const publisher = first.dial();
@@ -161,7 +161,7 @@ describe("a receipt of several processes", () => {
     assertEquals(told, [2]);
   });
 
-  it("makes its publisher wait where too many are owed, and nobody else", async () => {
+  it("makes its publisher wait where too many are owed, and no other", async () => {
     const [bed] = await MemoryBed.linked(1) as [MemoryBed];
     const worker = await FakeWorker.linkedWith(bed);
     const reader = bed.subscribed(["t"]);

@@ -46,7 +46,7 @@ for (const runtime of TESTED_RUNTIMES) {
       });
     });
 
-    it("counts nobody of a worker that dies before it has told", {
+    it("counts no subscriber of a worker that dies before it has told", {
       timeout: 60_000,
     }, async () => {
       await withWorkers(runtime, 2, async (server, target) => {

@@ -317,7 +317,7 @@ for (const runtime of TESTED_RUNTIMES) {
     });
 
     for (const workers of ["1", "2"]) {
-      it(`lets those publish whom its flags allow, with ${workers} workers`, async () => {
+      it(`lets the addresses publish that its flags allow, with ${workers} workers`, async () => {
         const directory = mkdtempSync("/tmp/hotwheels-test-");
         const path = `${directory}/keys`;
         writeFileSync(path, "\n  the key of old\nthe-new-key \n");
@@ -400,7 +400,7 @@ for (const runtime of TESTED_RUNTIMES) {
       });
     });
 
-    it("outlives whoever reads its log", async () => {
+    it("outlives the reader of its log", async () => {
       await withServer([], async (server) => {
         const { port } = server;
         server.closeOutput();

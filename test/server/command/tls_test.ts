@@ -85,7 +85,7 @@ async function withTls(
 for (const runtime of TESTED_RUNTIMES) {
   describe(`TLS on ${runtime}`, () => {
     for (const workers of [1, 2]) {
-      it(`serves and is renewed without losing anybody, workers: ${workers}`, {
+      it(`serves and is renewed without losing a client, workers: ${workers}`, {
         timeout: 60_000,
       }, async () => {
         await withTls(runtime, ["--workers", `${workers}`], async (bed) => {

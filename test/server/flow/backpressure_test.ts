@@ -162,7 +162,7 @@ describe("backpressure", () => {
     });
   }
 
-  it("pauses nobody for a reader that never reads", async () => {
+  it("pauses no publisher for a reader that never reads", async () => {
     const bed = await MemoryBed.start({ softPendingBytes: 64 * KIB });
     const stalled = bed.subscribed(["t"], { bufferBytes: 200 });
     stalled.stall();

@@ -34,7 +34,7 @@ describe("a queue of items that have a cost", () => {
     assertEquals([queue.size, queue.nextCost, queue.take()], [0, 0, undefined]);
   });
 
-  it("takes the one that is due first, whoever comes and leaves", () => {
+  it("takes the one that is due first, however items come and leave", () => {
     const step = fc.oneof(
       fc.record({ item: fc.nat(50), cost }),
       fc.record({ leaves: fc.nat(50) }),

@@ -33,7 +33,7 @@ describe("a gate", () => {
     assertEquals([resumed.length, resumed.includes(1_999)], [1_999, false]);
   });
 
-  it("lets those go on too for whom it opens while others still have to", () => {
+  it("lets waiters go on that come while others haven't had their turn", () => {
     const runtime = new MemoryRuntime({ turns: "manual" });
     const gate = new Gate(runtime);
     let resumed = 0;

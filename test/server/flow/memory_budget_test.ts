@@ -52,7 +52,7 @@ describe("a shared chunk", () => {
     assertEquals(budget.heldBytes, 0);
   });
 
-  it("is kept whole by whoever keeps a part of it, and counts once all the same", () => {
+  it("is kept whole by each holder of a part, and counts once", () => {
     const budget = new MemoryBudget(1_000_000, {});
     const whole = new SharedChunk(new Uint8Array(100), budget);
     const part = whole.slice(90, 100);

@@ -27,7 +27,7 @@ function numbersOf(client: JanusClient): number[] {
 }
 
 describe("the publish rate", () => {
-  it("slows a flood, loses none of it, and delays nobody else's message", async () => {
+  it("slows a flood, loses none of it, and delays no other client's message", async () => {
     await withServer({ publishRate: 500 }, async (bed) => {
       const reader = await bed.subscribed("t");
       const flooder = await bed.greeted();

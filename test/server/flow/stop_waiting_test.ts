@@ -7,7 +7,7 @@ import { quiet } from "../../support/until.ts";
 const KIB = 1024;
 
 describe("a stop while a publisher is made to wait", () => {
-  it("reads all that had arrived from it, and delivers it, before anybody is told", async () => {
+  it("reads all that had arrived from it, and delivers it, before it tells any client", async () => {
     const bed = await MemoryBed.start({ softPendingBytes: 64 * KIB }, {
       turns: "automatic",
       bufferBytes: 4 * KIB * KIB,

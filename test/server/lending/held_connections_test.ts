@@ -131,7 +131,7 @@ describe("a connection that may or may not have a place", () => {
     });
   });
 
-  it("is refused in about a second when nobody answers, and the next at once", async () => {
+  it("is refused in about a second without an answer, and the next at once", async () => {
     await withBed(ONE, async (bed) => {
       const client = await JanusClient.open(bed);
       await bed.claimed();

@@ -65,7 +65,7 @@ class Door {
 }
 
 describe("the admission that workers share", () => {
-  it("lets in all for whom both their address and the server have room", () => {
+  it("lets in all that their address and the server have room for", () => {
     eachSeed(20, (seed) => {
       const dice = diceOf(seed);
       const workers = 2 + dice(3);

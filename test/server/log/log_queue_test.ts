@@ -93,36 +93,40 @@ function isRunning(pid: number): boolean {
 
 for (const runtime of TESTED_RUNTIMES) {
   describe(`the server's log on ${runtime}`, () => {
-    it("holds up nobody when nobody reads it, not even its end", { timeout: 60_000 }, async () => {
-      const command = [...directCommand(runtime), "--host", "127.0.0.1", "--port", "0"];
-      const child = spawn("sh", ["-c", UNREAD, "sh", ...command], {
-        cwd: PROJECT_ROOT,
-        env: childEnvironment(),
-        stdio: ["ignore", "pipe", "inherit"],
-        detached: true,
-      });
-      let said = "";
-      child.stdout!.setEncoding("utf8").on("data", (text: string) => said += text);
-      try {
-        await until("it listens", () => said.includes("\n"), 30_000);
-        const [, port, pid] = /:(\d+) .* pid (\d+)/.exec(said) ?? [];
-        const target = { hostname: "127.0.0.1", port: Number(port) };
-        const reader = await JanusClient.subscribed(target, "t");
-        const publisher = await JanusClient.greeted(target);
-        for (let i = 0; i < 30; i++) {
-          const wrong = await JanusClient.greeted(target);
-          wrong.send("nonsense\0");
-          await wrong.closed();
-          await wrong.dispose();
-          publisher.send(publish(message("t", i)));
-          assertMatch(await reader.frame(), new RegExp(`"data":${i}}$`));
+    it(
+      "delays neither the server nor its end when its reader is gone",
+      { timeout: 60_000 },
+      async () => {
+        const command = [...directCommand(runtime), "--host", "127.0.0.1", "--port", "0"];
+        const child = spawn("sh", ["-c", UNREAD, "sh", ...command], {
+          cwd: PROJECT_ROOT,
+          env: childEnvironment(),
+          stdio: ["ignore", "pipe", "inherit"],
+          detached: true,
+        });
+        let said = "";
+        child.stdout!.setEncoding("utf8").on("data", (text: string) => said += text);
+        try {
+          await until("it listens", () => said.includes("\n"), 30_000);
+          const [, port, pid] = /:(\d+) .* pid (\d+)/.exec(said) ?? [];
+          const target = { hostname: "127.0.0.1", port: Number(port) };
+          const reader = await JanusClient.subscribed(target, "t");
+          const publisher = await JanusClient.greeted(target);
+          for (let i = 0; i < 30; i++) {
+            const wrong = await JanusClient.greeted(target);
+            wrong.send("nonsense\0");
+            await wrong.closed();
+            await wrong.dispose();
+            publisher.send(publish(message("t", i)));
+            assertMatch(await reader.frame(), new RegExp(`"data":${i}}$`));
+          }
+          for (const client of [reader, publisher]) await client.dispose();
+          process.kill(Number(pid), "SIGTERM");
+          await until("it has ended", () => !isRunning(Number(pid)), 30_000);
+        } finally {
+          process.kill(-child.pid!, "SIGKILL");
         }
-        for (const client of [reader, publisher]) await client.dispose();
-        process.kill(Number(pid), "SIGTERM");
-        await until("it has ended", () => !isRunning(Number(pid)), 30_000);
-      } finally {
-        process.kill(-child.pid!, "SIGKILL");
-      }
-    });
+      },
+    );
   });
 }

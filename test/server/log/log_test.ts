@@ -55,7 +55,7 @@ describe("the log", () => {
     assertEquals(levels, ["debug"]);
   });
 
-  it("tells as an error that the system lets nobody in", async () => {
+  it("reports as an error that the system refuses every connection", async () => {
     const levels = await levelsOf(() => {
       logEvents().onAcceptError(new TransportError("descriptors_exhausted", "none left"));
     });

@@ -135,7 +135,7 @@ describe("the memory ceiling", () => {
     bench.ceiling.stop();
   });
 
-  it("ends nobody before a collection has shown that it takes that", () => {
+  it("ends no client before a collection has shown that it must", () => {
     const bench = new Bench();
     bench.held = 100;
     bench.garbage = 200;
@@ -155,14 +155,14 @@ describe("the memory ceiling", () => {
     bench.ceiling.stop();
   });
 
-  it("ends nobody where clients hold next to nothing", () => {
+  it("ends no client where clients hold next to nothing", () => {
     const bench = new Bench();
     bench.held = 20;
     assertEquals(bench.look(390).some((what) => what.startsWith("evict")), false);
     bench.ceiling.stop();
   });
 
-  it("lets nobody wait for memory that doesn't come back, and refuses nobody for it", () => {
+  it("makes no client wait for memory that doesn't come back, and refuses none for it", () => {
     const bench = new Bench();
     bench.held = 1;
     const done = bench.look(395);
@@ -199,7 +199,7 @@ describe("the memory ceiling", () => {
     bench.ceiling.stop();
   });
 
-  it("holds nobody for longer than two seconds, whatever is held", () => {
+  it("holds no client for longer than two seconds, whatever is held", () => {
     const bench = new Bench();
     bench.held = 200;
     bench.hasHolders = false;
@@ -299,7 +299,7 @@ describe("a server near its memory's ceiling", () => {
     assertEquals(bed.server.counters.memoryEvictions, 1);
   });
 
-  it("ends nobody for a little that waits to be read", async () => {
+  it("ends no client for a little that waits to be read", async () => {
     const bed = await withStalledReader();
     const reader = bed.subscribed(["t"]);
     const small = bed.dial();

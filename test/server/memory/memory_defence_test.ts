@@ -47,7 +47,7 @@ describe("the server's memory", () => {
     assertEquals(bed.server.counters.subscriptions, 1);
   });
 
-  it("reads what had arrived of clients that are gone, though it reads nobody for want of memory", async () => {
+  it("reads what had arrived of clients that are gone, even while it reads no other for want of memory", async () => {
     const bed = await MemoryBed.start({ maxTotalPendingBytes: 1024 * KIB });
     const reader = bed.subscribed(["t"]);
     const slow = bed.subscribed(["slow"], { bufferBytes: 200 });
@@ -167,7 +167,7 @@ describe("the server's memory", () => {
     for (const reader of readers) assertEquals(dataOf(reader), upTo(100));
   });
 
-  it("isn't used up by frames that are never completed, and nobody waits for them", async () => {
+  it("isn't used up by frames that are never completed, and no client waits for them", async () => {
     const bed = await MemoryBed.start({ maxTotalPendingBytes: KIB * KIB + 2 * KIB });
     const reader = bed.subscribed(["t"]);
     const publisher = bed.dial();
@@ -191,7 +191,7 @@ describe("the server's memory", () => {
     assertEquals(new Set(bed.ended.map(({ reason }) => reason)), new Set(["frame_too_large"]));
   });
 
-  it("is nobody's for more than half of what unfinished frames may have, if others have some", async () => {
+  it("gives no address more than half of what unfinished frames may have, if others have some", async () => {
     const bed = await MemoryBed.start({ maxTotalPendingBytes: 10 * KIB * KIB });
     const half = `PUBLISH\0{"topic":"t","data":"${"x".repeat(60 * KIB)}`;
     const begin = (from: string) => {

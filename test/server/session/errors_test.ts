@@ -205,7 +205,7 @@ describe("errors", () => {
     });
   });
 
-  it("affects nobody else", async () => {
+  it("affects no other client", async () => {
     const others: JanusClient[] = [];
     for (let i = 0; i < 10; i++) others.push(await bed.subscribed("calm"));
     const publisher = await bed.greeted();

@@ -22,7 +22,7 @@ describe("the sweeps over many connections", () => {
     }
   });
 
-  it("miss nobody while others come and go", async () => {
+  it("miss no session while others come and go", async () => {
     const bed = await MemoryBed.start({
       idleMs: 4_000,
       maxConnectionsPerIp: 2 * MANY,

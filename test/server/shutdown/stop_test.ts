@@ -44,7 +44,7 @@ describe("a graceful stop", () => {
     });
   });
 
-  it("tells whoever is left, in whatever order others came and went", async () => {
+  it("tells all that are left, in whatever order others came and went", async () => {
     await withServer({}, async (bed) => {
       let clients: JanusClient[] = [];
       for (let round = 0; round < 4; round++) {

@@ -150,7 +150,7 @@ describe("publishing", () => {
     await assertDelivered(client, message("own", 1), message("own", 2));
   });
 
-  it("accepts what nobody is subscribed to", async () => {
+  it("accepts a message without subscribers", async () => {
     const publisher = await bed.greeted();
     const { messagesIn } = bed.server.counters;
     publisher.send(publish(message("nobody")).repeat(10));

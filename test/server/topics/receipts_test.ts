@@ -39,7 +39,7 @@ describe("a receipt", () => {
     });
   });
 
-  it("comes for a message that nobody is subscribed to, and only to who asked", async () => {
+  it("comes for a message without subscribers, and only to its publisher", async () => {
     await withServer({}, async (bed) => {
       const publisher = await bed.greeted();
       publisher.send(publish(message("t")) + publishForReceipt(message("t")) + subscribe("x"));
@@ -91,7 +91,7 @@ describe("a receipt", () => {
     }, { publishKeys: ["key"] });
   });
 
-  it("makes its publisher wait that doesn't take the last ones, and nobody else", async () => {
+  it("makes a publisher wait that doesn't take its receipts, and no other", async () => {
     const bed = await MemoryBed.start();
     const reader = bed.subscribed(["t"]);
     const count = 5_000;
@@ -157,7 +157,7 @@ describe("a receipt", () => {
     });
   });
 
-  it("counts nobody twice who leaves while it's being counted", async () => {
+  it("counts no subscriber twice that leaves during the count", async () => {
     const bed = await MemoryBed.start({}, { writesPerTurn: 1 });
     const readers = Array.from({ length: 150 }, () => bed.subscribed(["t"]));
     const publisher = bed.dial();
@@ -174,7 +174,7 @@ describe("a receipt", () => {
   });
 
   for (const answers of ["at once", "late"] as const) {
-    it(`adds up whoever comes and goes (writes end ${answers})`, async () => {
+    it(`adds up while subscribers come and go (writes end ${answers})`, async () => {
       const which = fc.nat(5);
       const step = fc.oneof(
         { weight: 4, arbitrary: fc.record({ publish: fc.integer({ min: 1, max: 300 }) }) },

@@ -38,7 +38,7 @@ describe("greeting and subscribing", () => {
     assert(Math.abs((mega! * 1e6 + seconds!) * 1e6 + micros! - before) < 60e6);
   });
 
-  it("greets once, before anything else, also whom it owes an ACK already", async () => {
+  it("greets once, before anything else, even before an ACK that is due", async () => {
     const client = bed.begin();
     client.send(subscribe("first") + publish(message("first")));
     assertMatch(await client.frame(), GREETING);

@@ -13,7 +13,7 @@ import {
 import { until } from "../../support/until.ts";
 
 describe("the limit of topics in all", () => {
-  it("stops a flood of topics over many connections, and costs nobody else anything", async () => {
+  it("stops a flood of topics over many connections, and costs no other client anything", async () => {
     await withServer({ maxTopicsTotal: 50 }, async (bed) => {
       const receiver = await bed.subscribed("mine");
       const flooders = await Promise.all(Array.from({ length: 20 }, () => bed.greeted()));
@@ -36,7 +36,7 @@ describe("the limit of topics in all", () => {
     });
   });
 
-  it("lets anybody subscribe to a topic that is there, and has room when one has gone", async () => {
+  it("lets every client subscribe to an existing topic, and has room when one has gone", async () => {
     await withServer({ maxTopicsTotal: 2 }, async (bed) => {
       const first = await bed.subscribed("a", "b");
       const second = await bed.subscribed("a", "b", "a");

@@ -93,7 +93,7 @@ describe("sockets between those who know a secret", { skip }, () => {
     await listener.close();
   });
 
-  it("let nobody in who doesn't know it, or says nothing of it", { timeout }, async () => {
+  it("admit no process that doesn't know the secret, or doesn't say it", { timeout }, async () => {
     const runtime = await detectRuntime();
     const address = { transport: "unix", path: someName() } as const;
     const near = collect();

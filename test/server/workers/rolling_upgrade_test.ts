@@ -40,7 +40,7 @@ function untilRolled(server: ServerCommand, rolls = 1): Promise<void> {
 }
 
 describe(`SIGUSR2 on ${runtime}`, { skip: skipWorkers }, () => {
-  it("replaces the workers one by one, and costs nobody anything but who is on them", {
+  it("replaces the workers one by one, and costs only their own clients a connection", {
     timeout,
   }, async () => {
     const server = await ServerCommand.listening(runtime, ["--workers", "2"]);

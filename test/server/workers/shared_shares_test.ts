@@ -98,7 +98,7 @@ for (const runtime of TESTED_RUNTIMES) {
       });
     });
 
-    it("close nobody whose address holds no more than a share", PATIENCE, async () => {
+    it("close no client whose address holds no more than a share", PATIENCE, async () => {
       await withCrowd(places, async (crowd) => {
         const few: JanusClient[] = [];
         for (let n = 0; n < 30; n++) few.push(...await crowd.come(4, `127.0.1.${n + 1}`));

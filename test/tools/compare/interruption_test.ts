@@ -52,7 +52,7 @@ describe("a comparison that a signal ends", () => {
       ["SIGHUP", 129, "deno"],
     ] as const
   ) {
-    it(`reports what is over, and leaves nobody behind: ${signal}`, {
+    it(`reports what is over, and leaves no process behind: ${signal}`, {
       ...PATIENCE,
       skip: leftTo(runtime),
     }, async () => {
@@ -169,7 +169,7 @@ describe("what else starts servers", () => {
     TESTED_RUNTIMES.some((runtime) => command.includes(runtime))
   );
   for (const [signal, script, ...args] of own) {
-    it(`leaves nobody behind: ${script} ${args.join(" ")}, ${signal}`, PATIENCE, async () => {
+    it(`leaves no process behind: ${script} ${args.join(" ")}, ${signal}`, PATIENCE, async () => {
       using command = startCommand(script, args);
       await until("a server runs", () => serversOf(command).length > 0, 60_000);
       await sleep(1000);

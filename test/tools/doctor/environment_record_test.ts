@@ -84,7 +84,7 @@ describe("EC2's metadata", () => {
     });
   });
 
-  it("is nothing where nobody listens, or the address is none", async () => {
+  it("is nothing without a listener, or without an address", async () => {
     const service = await MetadataService.start();
     const { endpoint } = service;
     await service.stop();

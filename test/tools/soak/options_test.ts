@@ -64,7 +64,7 @@ describe("the soak's command line", () => {
     });
   });
 
-  it("kills nobody where nobody would be left, or where the server isn't its own", () => {
+  it("kills no worker that is the only one, or another's", () => {
     assertEquals(options("--workers", "1"), {
       ...DEFAULTS,
       workers: 1,

@@ -126,7 +126,7 @@ describe("a comparison's conclusion", () => {
     assertStringIncludes(neither.conclusions[0]!, "there is no valid run of Deno or Bun.");
   });
 
-  it("has the ratio of the table, of the JSON and of the pictures, whoever is faster", () => {
+  it("has the ratio of the table, of the JSON and of the pictures, whichever is faster", () => {
     for (const value of [50, 80, 101, 104, 125, 300]) {
       const report = sampleReport({ 1000: { Deno: around(100), Bun: around(value) } });
       const { ratio } = report.sizes[0]!.comparisons[0]!;

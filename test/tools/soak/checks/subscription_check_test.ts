@@ -80,7 +80,7 @@ describe("a healthy subscription's check", () => {
     assertEquals(faults.counts, { missing: 1 });
   });
 
-  it("knows what nobody sent, or not so", () => {
+  it("knows messages that no client sent, or not so", () => {
     const { ledger, faults, lane, receive } = scene();
     receive(10);
     receive(0, { ...ledger.open("topic", 100), id: 7 });
