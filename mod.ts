@@ -7,12 +7,18 @@
  * @module
  */
 
-export { type RunningServer, serve, type ServeOptions } from "./server/serve.ts";
+export {
+  type CloseOptions,
+  type RunningServer,
+  serve,
+  type ServeAdminOptions,
+  type ServeOptions,
+} from "./server/serve.ts";
 export { type AccessOptions } from "./server/access/access.ts";
 export { type ServerEvents } from "./server/events.ts";
 export { type StopOptions } from "./server/server.ts";
 export { type SessionEnd } from "./server/session/session_end.ts";
-export { type Counters, type EndReason } from "./server/counters.ts";
+export { type Counters, type EndReason, type PauseCause } from "./server/counters.ts";
 export { type ClockEvent } from "./server/timing/timekeeper.ts";
 export { type CeilingEvent } from "./server/memory/memory_ceiling.ts";
 export { type CeilingStep, DEFAULT_LIMITS, type Limits } from "./server/limits.ts";

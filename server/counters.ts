@@ -15,6 +15,24 @@ export type EndReason =
   | "handshake_failed"
   | "connection_lost";
 
+/**
+ * The reason why a publisher is made to wait, by the gate at which it waits.
+ *
+ * - `rate`: it sends faster than one connection may.
+ * - `memory`: the memory for messages, or the process's memory, is short.
+ * - `receipts`: it is owed as many receipts as it may be, or doesn't take them.
+ * - `backlog`: more is collected for its topic than the fan-out has handed out.
+ * - `slow_subscribers`: subscribers of its topic are behind, and read.
+ * - `workers`: another process of the server makes it wait, or takes too little.
+ */
+export type PauseCause =
+  | "rate"
+  | "memory"
+  | "receipts"
+  | "backlog"
+  | "slow_subscribers"
+  | "workers";
+
 /** Counts of what a server has done so far, and of what it holds now. */
 export interface Counters {
   /** Connections that are open now, including those that are being closed. */
@@ -29,8 +47,12 @@ export interface Counters {
   subscriptions: number;
   /** Bytes read from clients. */
   bytesIn: number;
+  /** Bytes handed to clients' connections; with TLS, before they are encrypted. */
+  bytesOut: number;
   /** Messages accepted. */
   messagesIn: number;
+  /** Messages handed to subscribers: one for each message and subscriber. */
+  deliveries: number;
   /** Receipts given to publishers. */
   receipts: number;
   /** Messages that another process of the server accepted. */
@@ -45,6 +67,8 @@ export interface Counters {
   publisherPauses: number;
   /** How often of these because it published faster than one connection may. */
   ratePauses: number;
+  /** {@linkcode publisherPauses} by cause. */
+  readonly pauses: Record<PauseCause, number>;
   /** How often garbage was collected because memory was short. */
   collections: number;
   /** How often clients that send much were made to wait because memory was short. */
@@ -68,7 +92,9 @@ export function newCounters(): Counters {
     wrongKeys: 0,
     subscriptions: 0,
     bytesIn: 0,
+    bytesOut: 0,
     messagesIn: 0,
+    deliveries: 0,
     receipts: 0,
     messagesForwarded: 0,
     linkFailures: 0,
@@ -76,6 +102,7 @@ export function newCounters(): Counters {
     writes: 0,
     publisherPauses: 0,
     ratePauses: 0,
+    pauses: { rate: 0, memory: 0, receipts: 0, backlog: 0, slow_subscribers: 0, workers: 0 },
     collections: 0,
     memoryPauses: 0,
     memoryEvictions: 0,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { MIN_FRAME_LIMIT_BYTES } from "../protocol/client_decoder.ts";
 import { MAX_TOPIC_BYTES } from "../protocol/topic.ts";
 import { detectRuntime } from "../runtime/detect.ts";
@@ -6,6 +7,7 @@ import { descriptorLimit } from "../host/descriptor_limit.ts";
 import { usableMemory } from "../host/usable_memory.ts";
 import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access/access.ts";
+import type { AdminServer } from "./admin/admin_server.ts";
 import type { Counters } from "./counters.ts";
 import {
   acceptRateFor,
@@ -20,7 +22,31 @@ import {
 import { logEvents } from "./log/log.ts";
 import { unknownLimit } from "./preflight.ts";
 import type { ServerEvents } from "./events.ts";
-import { Server, type StopOptions } from "./server.ts";
+import { Server, type StopOptions, timeFault } from "./server.ts";
+
+/** The options of a server's admin port, which is HTTP: health, metrics, status, and a page. */
+export interface ServeAdminOptions {
+  /** The address to listen on; `127.0.0.1` unless given. */
+  readonly hostname?: string;
+  /** The port; 0, the default, lets the system choose. */
+  readonly port?: number;
+  /**
+   * Keys of which a client has to show one. Whoever reaches the port may read everything unless given, so
+   * give some for an address that other machines reach.
+   */
+  readonly keys?: readonly string[];
+  /** Topics that are counted by name in the metrics, 50 at most; none unless given. */
+  readonly metricsTopics?: readonly string[];
+}
+
+/** The options of a stop of {@linkcode RunningServer}. */
+export interface CloseOptions extends StopOptions {
+  /**
+   * Milliseconds for which the server goes on as before, while its admin port says that it isn't ready: for
+   * load balancers that look only now and then. 0 unless given.
+   */
+  readonly delayMs?: number;
+}
 
 /** The options of {@linkcode serve}. Each has a default. */
 export interface ServeOptions {
@@ -36,6 +62,8 @@ export interface ServeOptions {
   readonly access?: AccessOptions;
   /** Receives ended sessions, failed accepts and so on; they are logged unless given. */
   readonly events?: ServerEvents;
+  /** The admin port; there is none unless given. */
+  readonly admin?: ServeAdminOptions;
   /** The runtime to serve on; unless given, the one that runs this program. */
   readonly runtime?: Runtime;
 }
@@ -48,6 +76,8 @@ export interface RunningServer {
   readonly runtime: Runtime;
   /** The limits in force. */
   readonly limits: Limits;
+  /** The address of the admin port, such as `http://127.0.0.1:9100`; `undefined` without one. */
+  readonly adminUrl: string | undefined;
   /** Counts of what it has done so far. They are live, and must only be read. */
   readonly counters: Readonly<Counters>;
   /**
@@ -65,6 +95,12 @@ export interface RunningServer {
    */
   setAccess(access: AccessOptions): void;
   /**
+   * Uses other keys for the admin port from now on.
+   *
+   * @throws {TypeError} if there is no admin port with keys.
+   */
+  setAdminKeys(keys: readonly string[]): void;
+  /**
    * Stops gracefully: accepts no more connections, delivers what was accepted, tells clients
    * `server_shutdown` and after what time to come back, and closes them one by one over the time given.
    * Resolves when all connections are gone, within 10 s and that time. Idempotent: only the options of
@@ -72,7 +108,7 @@ export interface RunningServer {
    *
    * @throws {RangeError} (rejects) if the time isn't a finite number of milliseconds, 0 or more.
    */
-  close(options?: StopOptions): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /**
@@ -97,22 +133,70 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
   const server = new Server(runtime, limits, options.events ?? logEvents(), {
     access: options.access ?? {},
     descriptorLimit: descriptorLimit(),
+    telemetry: options.admin && { topics: options.admin.metricsTopics ?? [] },
   });
-  const address = await server.listen({
-    transport: "tcp",
-    hostname: options.hostname ?? "0.0.0.0",
-    port: options.port ?? 8081,
-    ...(options.tls === undefined ? {} : { tls: options.tls }),
-  });
+  const admin = options.admin && await openAdmin(server, { runtime, limits }, options.admin);
+  try {
+    const address = await server.listen({
+      transport: "tcp",
+      hostname: options.hostname ?? "0.0.0.0",
+      port: options.port ?? 8081,
+      ...(options.tls === undefined ? {} : { tls: options.tls }),
+    });
+    admin?.enter("serving");
+    return running(server, { address, runtime, limits, admin });
+  } catch (error) {
+    admin?.close();
+    throw error;
+  }
+}
+
+interface Serving {
+  readonly address: Address;
+  readonly runtime: Runtime;
+  readonly limits: Limits;
+  readonly admin: AdminServer | undefined;
+}
+
+function running(server: Server, { address, runtime, limits, admin }: Serving): RunningServer {
+  let delaying: Promise<void> | undefined;
+  const close = async ({ delayMs = 0, ...options }: CloseOptions = {}) => {
+    const fault = timeFault("delayMs", delayMs) ?? timeFault("drainMs", options.drainMs);
+    if (fault !== undefined) throw fault;
+    admin?.enter("draining");
+    await (delaying ??= delayMs > 0 ? sleep(delayMs) : Promise.resolve());
+    try {
+      await server.stop(options);
+    } finally {
+      admin?.close();
+    }
+  };
   return {
     address,
     runtime,
     limits,
+    adminUrl: admin?.url,
     counters: server.counters,
     renew: (identity) => server.renew(identity),
     setAccess: (access) => server.setAccess(access),
-    close: (options) => server.stop(options),
+    setAdminKeys(keys) {
+      if (admin === undefined) throw new TypeError("The server has no admin port");
+      admin.setKeys(keys);
+    },
+    close,
   };
+}
+
+/** Opens the admin port. Its modules are loaded only here, so that they cost nothing without one. */
+async function openAdmin(
+  server: Server,
+  { runtime, limits }: Pick<Serving, "runtime" | "limits">,
+  { hostname = "127.0.0.1", port = 0, keys }: ServeAdminOptions,
+): Promise<AdminServer> {
+  const { AdminServer } = await import("./admin/admin_server.ts");
+  const { LocalSource } = await import("./admin/local_source.ts");
+  const source = new LocalSource(server.telemetry!, limits);
+  return await AdminServer.open(source, { hostname, port, keys, runtime });
 }
 
 let isWarned = false;

@@ -1,3 +1,4 @@
+import { linkDescriptorsFor } from "../host/capacity.ts";
 import { ClientDecoder } from "../protocol/client_decoder.ts";
 import type {
   Address,
@@ -41,6 +42,9 @@ import { Holders } from "./shares/holders.ts";
 import { OtherProcesses } from "./shares/other_processes.ts";
 import { SlowKeys } from "./access/slow_keys.ts";
 import { Sweeper } from "./session/sweeper.ts";
+import { PassRecorder } from "./telemetry/pass_recorder.ts";
+import { Telemetry } from "./telemetry/telemetry.ts";
+import { WatchedTopics } from "./telemetry/watched_topics.ts";
 import { Timekeeper } from "./timing/timekeeper.ts";
 import { TokenSource } from "./access/token_source.ts";
 import { TopicRegistry } from "./topics/topic_registry.ts";
@@ -53,6 +57,18 @@ export interface StopOptions {
    * served as ever until it is told. Unless given, a second for every 5,000 connections, and four at most.
    */
   readonly drainMs?: number;
+}
+
+/** The settings of a server's telemetry. */
+export interface TelemetryOptions {
+  /** Topics that are counted by name. */
+  readonly topics: readonly string[];
+}
+
+/** The fault of an option that is a time in milliseconds; `undefined` if it has none, or isn't given. */
+export function timeFault(name: string, ms: number | undefined): RangeError | undefined {
+  if (ms === undefined || ms >= 0 && ms < Infinity) return undefined;
+  return new RangeError(`${name} must be a number of milliseconds from 0 on, not ${ms}`);
 }
 
 /** A Janus server on one runtime: accepts connections and fans messages out to subscribers. */
@@ -83,6 +99,8 @@ export class Server {
 
   /** The links to the server's other processes; `undefined` if it has only one process. */
   readonly mesh: Mesh | undefined;
+  /** What it knows of itself, for its operator; `undefined` unless asked for. */
+  readonly telemetry: Telemetry | undefined;
   /** The addresses' shares on these; `undefined` if it has only one process. */
   readonly others: OtherProcesses | undefined;
 
@@ -101,7 +119,10 @@ export class Server {
       access = {},
       lending,
       descriptorLimit,
+      telemetry,
     }: {
+      /** Makes the server measure its passes and so on, for an admin port; it doesn't unless given. */
+      readonly telemetry?: TelemetryOptions | undefined;
       /** The descriptors that the process may have; enough for the limits unless given. */
       readonly descriptorLimit?: number | undefined;
       /** The access rules; every client may publish and subscribe unless given. */
@@ -165,7 +186,10 @@ export class Server {
       clock,
       sessions: this.#sessions,
       displacement: this.#displacement,
-      onHeldGone: () => counters.connections--,
+      onHeldGone: () => {
+        counters.connections--;
+        counters.ended.connection_lost++;
+      },
     }, lending);
     this.#admission = this.#shared?.admission ??
       new LocalAdmission(
@@ -178,11 +202,17 @@ export class Server {
     this.#timekeeper = timekeeper;
     const { timestamps } = timekeeper;
     const tokens = new TokenSource();
+    const dueWrites = new DueWrites(this.#scheduler);
+    const watched = telemetry && new WatchedTopics(telemetry.topics);
+    const passes = watched &&
+      new PassRecorder({ dueWrites, watched, epochMicros: () => timekeeper.micros });
     const topics = new TopicRegistry(
       {
         runtime,
         budget,
         scheduler: this.#scheduler,
+        counters,
+        passes,
         maxPendingBytes: limits.maxPendingBytes,
       },
       limits.maxTopicsTotal,
@@ -201,6 +231,8 @@ export class Server {
       copies: false,
       limits,
       clock,
+      // Bytes for other processes aren't sent to clients.
+      counters: { bytesOut: 0 },
       // A budget of its own: otherwise processes that are short of memory would wait for each other for ever.
       budget: new MemoryBudget(limits.maxTotalPendingBytes, {}),
       buffers: this.#memory.buffers,
@@ -255,7 +287,7 @@ export class Server {
       inputDefence: this.#memory.input,
       ceiling: this.#memory.ceiling,
       replies: new Replies(),
-      dueWrites: new DueWrites(this.#scheduler),
+      dueWrites,
       receiptDesk: new ReceiptDesk({ runtime, budget, clock, scheduler: this.#scheduler }),
       throttle,
       access: new AccessRules(access),
@@ -264,12 +296,14 @@ export class Server {
       borrower: this.#shared?.borrower,
       slowKeys: this.#slowKeys,
       backplane: this.mesh,
+      watchedTopics: watched,
       newDecoder: () => new ClientDecoder(limits, this.#memory.buffers),
       newToken: () => tokens.next(),
       onThrottled: (remoteAddress, remotePort) =>
         events.onThrottled?.(remoteAddress, remotePort, limits.publishRate),
       onEnding: (end) => {
         counters.ended[end.reason]++;
+        this.telemetry?.noteEnd(end);
         events.onSessionEnd(end);
       },
       onGone: (session) => {
@@ -279,6 +313,18 @@ export class Server {
         counters.connections--;
       },
     };
+    this.telemetry = passes && new Telemetry({
+      counters,
+      sessions: this.#sessions,
+      topics,
+      scheduler: this.#scheduler,
+      passes,
+      watched: passes.watched,
+      descriptorLimit,
+      heldBytes: () => budget.heldBytes + budget.standingBytes,
+      residentBytes: () => runtime.residentBytes,
+      linkDescriptors: lending === undefined ? 0 : linkDescriptorsFor(lending.workers),
+    });
   }
 
   /** Borrows permits of the limits that all processes share; `undefined` if there is only one process. */
@@ -324,6 +370,7 @@ export class Server {
       beforeAccept: () => this.#acceptGate.untilOpen(),
     }, (connection) => this.#accept(connection));
     this.#sweeper.start(() => this.#afterSweep());
+    this.telemetry?.start();
     return this.#listener.address;
   }
 
@@ -366,10 +413,8 @@ export class Server {
    * @throws {RangeError} (rejects) if `drainMs` is negative or not finite.
    */
   stop({ drainMs }: StopOptions = {}): Promise<void> {
-    if (drainMs !== undefined && !(drainMs >= 0 && drainMs < Infinity)) {
-      const message = `drainMs must be a number of milliseconds from 0 on, not ${drainMs}`;
-      return Promise.reject(new RangeError(message));
-    }
+    const fault = timeFault("drainMs", drainMs);
+    if (fault !== undefined) return Promise.reject(fault);
     return this.#stopping ??= this.#stop(drainMs);
   }
 
@@ -441,6 +486,7 @@ export class Server {
     this.#shared?.held.destroy();
     while (this.counters.connections > 0) await this.#lameDuck.nextTurn();
     this.#sweeper.stop();
+    this.telemetry?.stop();
     this.#memory.stop();
     await this.#lameDuck.awaitTaken();
     await this.mesh?.close();

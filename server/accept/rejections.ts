@@ -53,7 +53,9 @@ export class Rejections implements RejectionHost {
   }
 
   frameFor(detail: string): Uint8Array {
-    return encodeError(this.#context.timestamps.next(), CODE, detail);
+    const frame = encodeError(this.#context.timestamps.next(), CODE, detail);
+    this.#context.counters.bytesOut += frame.byteLength;
+    return frame;
   }
 
   moved(

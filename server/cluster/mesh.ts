@@ -40,7 +40,7 @@ export class Mesh implements Backplane {
 
   constructor(host: MeshHost) {
     this.#host = host;
-    this.#gate = new Gate(host.runtime);
+    this.#gate = new Gate(host.runtime, "workers");
     this.#holds = new TopicHolds(host.runtime);
     this.#context = { ...host, linkName: "", isPrompt: false };
   }

@@ -94,7 +94,7 @@ export class ReceiptQueue {
    * after `STALL_MS`. None of them waits for a publisher.
    */
   get gate(): Gate | undefined {
-    return this.isFull ? this.#gate ??= new Gate(this.#desk.runtime) : undefined;
+    return this.isFull ? this.#gate ??= new Gate(this.#desk.runtime, "receipts") : undefined;
   }
 
   /** Adds a receipt for the message with this timestamp. */

@@ -36,7 +36,7 @@ export class TopicHolds {
   hold(topic: string, holder: TopicHolder): void {
     let hold = this.#holds.get(topic);
     if (hold === undefined) {
-      hold = { gate: new Gate(this.#runtime), holders: new Set() };
+      hold = { gate: new Gate(this.#runtime, "workers"), holders: new Set() };
       this.#holds.set(topic, hold);
     }
     hold.holders.add(holder);

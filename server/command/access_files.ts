@@ -29,6 +29,19 @@ export function readAccess(options: ServerOptions, warn: (line: string) => void)
   };
 }
 
+/**
+ * Reads the keys of the admin port; `undefined` without a file of them.
+ *
+ * @param warn Receives one line for each weakness of the file.
+ * @throws {EnvironmentError} if the file can't be read, is empty, or holds something else.
+ */
+export function readAdminKeys(
+  { adminKeyFile }: ServerOptions,
+  warn: (line: string) => void,
+): string[] | undefined {
+  return adminKeyFile === undefined ? undefined : readKeys(adminKeyFile, warn);
+}
+
 /** The keys in a file. */
 function readKeys(path: string, warn: (line: string) => void): string[] {
   const keys = readKeyFile(`the keys in ${quote(path)}`, path);

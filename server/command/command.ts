@@ -6,6 +6,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { renounceChildren } from "../../cli/child.ts";
 import { counted } from "../../cli/counted.ts";
 import { answer, print } from "../../cli/command.ts";
@@ -19,7 +20,8 @@ import { addressText } from "../../runtime/transport_error.ts";
 import { type Address, type Runtime, TransportError } from "../../runtime/types.ts";
 import { EnvironmentSettings } from "../../cli/settings/environment.ts";
 import { configurationText } from "./print_config.ts";
-import { readAccess } from "./access_files.ts";
+import type { AdminSource } from "../admin/source.ts";
+import { readAccess, readAdminKeys } from "./access_files.ts";
 import { listenFor } from "../../cli/early_signals.ts";
 import { type Limits, ownConnectionsFor, workerLimits } from "../limits.ts";
 import { configureLog } from "../log/log.ts";
@@ -103,7 +105,7 @@ function limitsOf({ limits, workers }: ServerOptions): Limits {
 }
 
 async function runAlone(options: ServerOptions): Promise<number> {
-  const { host, port, tls, drainMs } = options;
+  const { host, port, tls, drainMs, drainDelayMs, metricsTopics } = options;
   demandDescriptors(1);
   // The command may have more permissions than a single process needs.
   renounceChildren();
@@ -115,21 +117,33 @@ async function runAlone(options: ServerOptions): Promise<number> {
   const signal = firstSignal();
   const runtime = await detectRuntime();
   const identity = tls === undefined ? {} : { tls: await readIdentity(runtime, tls, warnOf) };
-  const server = await serve({ hostname: host, port, limits, access, runtime, ...identity });
+  const keys = readAdminKeys(options, warnOf);
+  const admin = options.admin &&
+    { ...options.admin, metricsTopics, ...(keys === undefined ? {} : { keys }) };
+  const server = await serve({
+    hostname: host,
+    port,
+    limits,
+    access,
+    runtime,
+    ...identity,
+    ...(admin === undefined ? {} : { admin }),
+  });
   const reloader = reloadOnHangups(runtime, options, server);
   listenFor("SIGUSR2", sayThatNothingRolls);
-  announce(server.address, server.runtime, server.limits, "");
+  announce(server, "");
   const name = await signal;
   reloader.stop();
   const { connections } = server.counters;
-  const patienceMs = STOP_WITHIN_MS + (drainMs ?? 0) - LAST_MOMENTS_MS;
-  const stop = () => within(patienceMs, server.close(drainMs === undefined ? {} : { drainMs }));
-  await logStop(name, `draining ${counted(connections, "connection")}`, stop, drainMs);
+  const patienceMs = STOP_WITHIN_MS + drainDelayMs + (drainMs ?? 0) - LAST_MOMENTS_MS;
+  const close = { delayMs: drainDelayMs, ...(drainMs === undefined ? {} : { drainMs }) };
+  const stop = () => within(patienceMs, server.close(close));
+  await logStop(name, `draining ${counted(connections, "connection")}`, stop, options);
   return 0;
 }
 
 async function runWorkers(options: ServerOptions): Promise<number> {
-  const { workers, host, port, logLevel, logFormat, tls, drainMs } = options;
+  const { workers, host, port, logLevel, logFormat, tls, drainMs, drainDelayMs } = options;
   const warnOf = warner(options);
   demandDescriptors(workers);
   const runtime = await detectRuntime();
@@ -140,13 +154,16 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     hostname: host,
     port,
     tls: tls === undefined ? null : await readIdentity(runtime, tls, warnOf),
+    totalLimits: limits,
     limits: workerLimits(limits, workers),
     maxOwnConnections: ownConnectionsFor(limits, descriptorLimit(), workers),
     access: readAccess(options, warnOf),
     logLevel,
     logFormat,
+    telemetry: options.admin === undefined ? null : { topics: options.metricsTopics },
     drainMs: drainMs ?? null,
   }, logger);
+  const admin = await openAdmin(runtime, options, supervisor.source);
   const signal = firstSignal(() => supervisor.kill());
   const starting = supervisor.start();
   const started = await Promise.race([starting, signal]);
@@ -157,24 +174,43 @@ async function runWorkers(options: ServerOptions): Promise<number> {
       started,
       `ending ${workers} workers that start`,
       () => supervisor.stop(),
-      drainMs,
+      { ...options, drainDelayMs: 0 },
     );
     return 0;
   }
   // This process may start others, so it must not be reachable: only workers speak with clients.
   renounce({ name: "net" });
-  const reloader = reloadOnHangups(runtime, options, supervisor);
+  const reloader = reloadOnHangups(runtime, options, {
+    renew: (identity) => supervisor.renew(identity),
+    setAccess: (access) => supervisor.setAccess(access),
+    setAdminKeys: (keys) => admin?.setKeys(keys),
+  });
   listenFor("SIGUSR2", () => supervisor.roll());
-  announce(started, runtime, limits, `${workers} workers, `);
+  admin?.enter("serving");
+  announce({ address: started, runtime, limits, adminUrl: admin?.url }, `${workers} workers, `);
   const gaveUp = supervisor.gaveUp.then((reason) => ({ reason }));
   const end = await Promise.race([signal, gaveUp]);
   reloader.stop();
+  admin?.enter("draining");
   if (typeof end === "object") {
     await supervisor.stop();
     throw new EnvironmentError(`${end.reason}: giving up`);
   }
-  await logStop(end, `draining ${workers} workers`, () => supervisor.stop(), drainMs);
+  supervisor.prepareStop();
+  const stop = async () => {
+    if (drainDelayMs > 0) await Promise.race([sleep(drainDelayMs), gaveUp]);
+    await supervisor.stop();
+  };
+  await logStop(end, `draining ${workers} workers`, stop, options);
   return 0;
+}
+
+/** Opens the admin port, if the command line has one. Its modules are loaded only then. */
+async function openAdmin(runtime: Runtime, options: ServerOptions, source: AdminSource) {
+  if (options.admin === undefined) return undefined;
+  const { AdminServer } = await import("../admin/admin_server.ts");
+  const keys = readAdminKeys(options, warner(options));
+  return await AdminServer.open(source, { ...options.admin, keys, runtime });
 }
 
 /**
@@ -186,16 +222,25 @@ async function logStop(
   signal: StopSignal,
   what: string,
   stop: () => Promise<void>,
-  drainMs = 0,
+  { drainMs = 0, drainDelayMs }: ServerOptions,
 ): Promise<void> {
   const logger = getLogger("hotwheels");
   const beganMs = performance.now();
   const most = (STOP_WITHIN_MS + drainMs) / 1000;
-  logger.info("got {signal}: {text.what}, within {within_s} s", {
-    signal,
-    within_s: most,
-    [TEXT]: { what },
-  });
+  if (drainDelayMs === 0) {
+    logger.info("got {signal}: {text.what}, within {within_s} s", {
+      signal,
+      within_s: most,
+      [TEXT]: { what },
+    });
+  } else {
+    logger.info("got {signal}: serving on for {delay_s} s; then {text.what}, within {within_s} s", {
+      signal,
+      delay_s: drainDelayMs / 1000,
+      within_s: most,
+      [TEXT]: { what },
+    });
+  }
   await stop();
   const tookMs = Math.round(performance.now() - beganMs);
   logger.info("stopped after {text.seconds} s", {
@@ -213,10 +258,18 @@ async function within(ms: number, stopping: Promise<void>): Promise<void> {
   if (isLate) getLogger("hotwheels").error("the stop took too long: what still waits is dropped");
 }
 
-function announce(address: Address, runtime: Runtime, limits: Limits, workers: string): void {
+interface Announced {
+  readonly address: Address;
+  readonly runtime: Runtime;
+  readonly limits: Limits;
+  readonly adminUrl: string | undefined;
+}
+
+function announce({ address, runtime, limits, adminUrl }: Announced, workers: string): void {
   const what = `${runtime.name} ${runtime.version}, pid ${process.pid}`;
   const most = `${workers}at most ${limits.maxConnections} connections`;
-  say(`hotwheels listening on ${addressText(address)} (${what}, ${most})`);
+  const admin = adminUrl === undefined ? "" : `, admin on ${adminUrl}`;
+  say(`hotwheels listening on ${addressText(address)} (${what}, ${most}${admin})`);
 }
 
 function reloadOnHangups(

@@ -20,6 +20,7 @@ import { parseCidr } from "../access/cidr.ts";
 import { DEFAULT_LIMITS, type Limits, minMemoryBytes } from "../limits.ts";
 import { LOG_FORMATS, type LogFormat } from "../log/format.ts";
 import { LOG_LEVELS, type LogLevel } from "../log/log.ts";
+import { type AdminCommandOptions, adminOptions } from "./admin_options.ts";
 import type { TlsFiles } from "./tls_files.ts";
 
 /** The parsed command line. */
@@ -34,7 +35,7 @@ export type ServerCommand =
   | Question;
 
 /** The options of a server's command line. */
-export interface ServerOptions {
+export interface ServerOptions extends AdminCommandOptions {
   readonly host: string;
   readonly port: number;
   /** The number of processes that share the port. */
@@ -54,6 +55,8 @@ export interface ServerOptions {
   readonly subscribeKeyFile: string | undefined;
   /** Milliseconds over which a stop closes the connections; `undefined` for the default. */
   readonly drainMs: number | undefined;
+  /** Milliseconds for which the server goes on before a stop, while it says that it isn't ready. */
+  readonly drainDelayMs: number;
   /** The limits that the command line sets. */
   readonly limits: Partial<Limits>;
 }
@@ -94,6 +97,10 @@ export const VALUE_FLAGS = [
   "idle-timeout",
   "legacy-idle-timeout",
   "drain-seconds",
+  "drain-delay",
+  "admin",
+  "admin-key-file",
+  "metrics-topics",
 ] as const;
 
 export type ValueFlag = typeof VALUE_FLAGS[number];
@@ -106,6 +113,7 @@ const FILE_FLAGS = [
   "subscribe-from-file",
   "publish-key-file",
   "subscribe-key-file",
+  "admin-key-file",
 ] as const satisfies readonly ValueFlag[];
 
 /** An hour. A longer time is most likely a mistake. */
@@ -209,10 +217,23 @@ Deadlines, such as 800ms, 5s, 5m or 1h:
                        a subscriber that began with <regular-socket/> is closed
                        after so much silence, without a word (default: never)
 
+Watching it (see docs/operating.md):
+  --admin HOST:PORT    answer HTTP there: /metrics for Prometheus, /livez and
+                       /readyz. PORT alone means 127.0.0.1, and :0 lets the
+                       system choose (default: nowhere)
+  --admin-key-file FILE
+                       keys, one on each line, of which its clients must show
+                       one; needed for an address that other machines reach
+  --metrics-topics TOPIC,...
+                       topics that /metrics counts by name, 50 at most
+
 Stopping:
   --drain-seconds N    how long it takes to close all connections, one by one
                        (default: a second for every 5000 of them, and 4 at most;
                        0 closes them at once)
+  --drain-delay N      seconds for which the server goes on accepting after the
+                       signal, while /readyz says that it's stopping, for load
+                       balancers that look only now and then (default 0)
 
 Configuration:
   --config FILE        flags in a file: JSON with comments, an object such as
@@ -243,8 +264,8 @@ no other client is affected. A client of 2009, which begins with
 
 SIGINT or SIGTERM stops gracefully: the server accepts no more connections,
 delivers what it has accepted, tells clients server_shutdown and when to come
-back, and ends with status 0, within 10 s and --drain-seconds. A second signal,
-half a second later or more, ends it at once.
+back, and ends with status 0, within 10 s, --drain-seconds and --drain-delay. A
+second signal, half a second later or more, ends it at once.
 
 SIGHUP reads the files of keys, addresses and the certificate again, and does
 nothing else. New connections get the new rules, live ones keep what they have.
@@ -300,6 +321,8 @@ export function parseCommand(
     publishKeyFile: line.text("publish-key-file"),
     subscribeKeyFile: line.text("subscribe-key-file"),
     drainMs: seconds(line, "drain-seconds", MAX_DRAIN_SECONDS),
+    drainDelayMs: seconds(line, "drain-delay", MAX_DRAIN_SECONDS) ?? 0,
+    ...adminOptions(line),
     limits: parseLimits(line),
   };
   checkMemory(options);

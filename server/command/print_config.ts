@@ -1,3 +1,4 @@
+import { addressText } from "../../runtime/transport_error.ts";
 import type { Limits } from "../limits.ts";
 import type { ServerOptions, ValueFlag } from "./options.ts";
 
@@ -46,6 +47,11 @@ const VALUES: Readonly<Record<Exclude<ValueFlag, "config">, (of: Configuration) 
   "idle-timeout": ({ limits }) => timeText(limits.idleMs),
   "legacy-idle-timeout": ({ limits }) => timeText(limits.legacyIdleMs),
   "drain-seconds": ({ options: { drainMs } }) => drainMs === undefined ? undefined : drainMs / 1000,
+  "drain-delay": ({ options }) => options.drainDelayMs / 1000,
+  "admin": ({ options }) => options.admin && addressText({ transport: "tcp", ...options.admin }),
+  "admin-key-file": ({ options }) => options.adminKeyFile,
+  "metrics-topics": ({ options: { metricsTopics } }) =>
+    metricsTopics.length === 0 ? undefined : metricsTopics,
   "log-level": ({ options }) => options.logLevel,
   "log-format": ({ options }) => options.logFormat,
 };

@@ -1,6 +1,6 @@
 import type { Logger } from "@logtape/logtape";
 import type { Runtime, TlsIdentity } from "../../runtime/types.ts";
-import { readAccess } from "./access_files.ts";
+import { readAccess, readAdminKeys } from "./access_files.ts";
 import type { AccessOptions } from "../access/access.ts";
 import type { ServerOptions } from "./options.ts";
 import { readIdentity } from "./tls_files.ts";
@@ -12,6 +12,8 @@ export interface Reloadable {
   renew(identity: TlsIdentity): Promise<void>;
   /** See `RunningServer.setAccess`. */
   setAccess(access: AccessOptions): void | Promise<void>;
+  /** See `RunningServer.setAdminKeys`. */
+  setAdminKeys(keys: readonly string[]): void;
 }
 
 /**
@@ -60,7 +62,8 @@ export class Reloader {
     const { publishFromFile, subscribeFromFile } = this.#options;
     const accessFiles = [publishKeyFile, subscribeKeyFile, publishFromFile, subscribeFromFile];
     const readsAccess = accessFiles.some((file) => file !== undefined);
-    if (tls === undefined && !readsAccess) {
+    const { adminKeyFile } = this.#options;
+    if (tls === undefined && !readsAccess && adminKeyFile === undefined) {
       this.#logger.info("got SIGHUP: there are no files to read again");
     }
     if (tls !== undefined) {
@@ -71,6 +74,11 @@ export class Reloader {
     if (readsAccess) {
       await this.#change("keys and addresses are", "the old ones stay", () => {
         return this.#server.setAccess(readAccess(this.#options, warn));
+      });
+    }
+    if (adminKeyFile !== undefined) {
+      await this.#change("the admin port's keys are", "the old ones stay", () => {
+        this.#server.setAdminKeys(readAdminKeys(this.#options, warn)!);
       });
     }
   }

@@ -17,6 +17,11 @@ export class DueWrites implements SlicedTask {
   readonly #scheduler: FairScheduler;
   readonly #connections = new Fifo<DueConnection>();
   #isScheduled = false;
+  /** How many connections were ever added, and how many of them written to. */
+  #added = 0;
+  #written = 0;
+  /** Calls that wait until so many are written to. */
+  readonly #followers = new Fifo<{ readonly behind: number; readonly call: () => void }>();
 
   constructor(scheduler: FairScheduler) {
     this.#scheduler = scheduler;
@@ -25,9 +30,16 @@ export class DueWrites implements SlicedTask {
   /** Writes to the connection in its turn. Call it for the first piece that is left there. */
   add(connection: DueConnection): void {
     this.#connections.push(connection);
+    this.#added++;
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     this.#scheduler.schedule(this);
+  }
+
+  /** Calls back once all connections are written to that were added before: at once if none is left. */
+  follow(call: () => void): void {
+    if (this.#connections.size === 0) call();
+    else this.#followers.push({ behind: this.#added, call });
   }
 
   get hasMore(): boolean {
@@ -43,6 +55,17 @@ export class DueWrites implements SlicedTask {
       writes++;
     }
     this.#isScheduled = this.#connections.size > 0;
+    this.#written += writes;
+    if (this.#followers.size > 0) this.#callFollowers();
     return writes;
+  }
+
+  #callFollowers(): void {
+    for (;;) {
+      const follower = this.#followers.peek();
+      if (follower === undefined || follower.behind > this.#written) return;
+      this.#followers.shift();
+      follower.call();
+    }
   }
 }

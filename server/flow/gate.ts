@@ -1,4 +1,5 @@
 import type { Runtime } from "../../runtime/types.ts";
+import type { PauseCause } from "../counters.ts";
 
 /** A connection that isn't read until a gate opens. */
 export interface Waiter {
@@ -18,13 +19,16 @@ const RESUMED_PER_TURN = 512;
 
 /** Makes publishers wait while a subscriber, a topic or the memory can't take more. */
 export class Gate implements WaitingPlace {
+  /** The reason why publishers wait here. */
+  readonly cause: PauseCause;
   readonly #runtime: Runtime;
   #waiters: Set<Waiter> | undefined;
   /** The waiters that may go on but haven't had their turn yet. */
   #leaving: Set<Waiter> | undefined;
 
-  constructor(runtime: Runtime) {
+  constructor(runtime: Runtime, cause: PauseCause) {
     this.#runtime = runtime;
+    this.cause = cause;
   }
 
   wait(waiter: Waiter): void {

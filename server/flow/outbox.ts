@@ -1,4 +1,5 @@
 import type { Connection } from "../../runtime/types.ts";
+import type { Counters } from "../counters.ts";
 import { type Limits, STALL_MS } from "../limits.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import { SharedChunk } from "./shared_chunk.ts";
@@ -30,6 +31,8 @@ export interface OutboxContext {
   readonly clock: CoarseClock;
   /** True if connections may copy the chunk in flight, as TLS does; the copies are counted only then. */
   readonly copies: boolean;
+  /** Counts the bytes that are handed to connections. */
+  readonly counters: Pick<Counters, "bytesOut">;
 }
 
 /** The peer's progress with the bytes that wait for it. */
@@ -91,6 +94,7 @@ export class Outbox {
   /** Sends the chunk after everything that waits. Returns true if nothing waits now. */
   send(chunk: SharedChunk): boolean {
     if (this.isEmpty) {
+      this.#context.counters.bytesOut += chunk.bytes.byteLength;
       if (this.#connection.write(chunk.bytes)) return true;
       this.#progressMs = this.#context.clock.nowMs;
       this.#putInFlight(chunk);
@@ -136,6 +140,7 @@ export class Outbox {
   #writeQueue(): boolean {
     while (this.#queue !== undefined) {
       const chunk = this.#takeNext(this.#queue);
+      this.#context.counters.bytesOut += chunk.bytes.byteLength;
       if (!this.#connection.write(chunk.bytes)) {
         this.#progressMs = this.#context.clock.nowMs;
         this.#putInFlight(chunk);

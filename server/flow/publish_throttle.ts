@@ -18,7 +18,7 @@ export class PublishThrottle {
     { publishRate, publishBytesRate }: Pick<Limits, "publishRate" | "publishBytesRate">,
     clock: CoarseClock,
   ) {
-    this.gate = new Gate(runtime);
+    this.gate = new Gate(runtime, "rate");
     this.#messageRate = publishRate === undefined ? undefined : rateOf(publishRate);
     this.#byteRate = rateOf(publishBytesRate);
     this.#clock = clock;

@@ -60,7 +60,7 @@ export class MemoryDefence {
       clock,
       isMemoryShort: () => this.ceiling.holdsBulk,
     });
-    this.gate = new Gate(runtime);
+    this.gate = new Gate(runtime, "memory");
     this.buffers = new BufferPool(limits.maxTotalPendingBytes * UNFINISHED_CRITICAL_SHARE);
     this.#eviction = new Eviction({
       runtime,

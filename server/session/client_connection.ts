@@ -61,7 +61,7 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
   /** Ends all subscriptions; `deliverRest` delivers what was accepted so far first. */
   protected abstract leaveTopics(deliverRest: boolean): void;
   /** Names of the client's topics, the oldest subscription first. */
-  protected abstract get topicNames(): readonly string[];
+  abstract get topicNames(): readonly string[];
   /** Drops the bytes that arrived but weren't read, and frees their memory. */
   protected abstract stopListening(): void;
 
@@ -83,6 +83,11 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
   /** Time on the coarse clock at which the peer last took a byte of what waits for it. */
   get progressMs(): number {
     return this.#outbox.progressMs;
+  }
+
+  /** Milliseconds since the connection was accepted, on the coarse clock. */
+  get ageMs(): number {
+    return this.context.clock.nowMs - this.#acceptedMs;
   }
 
   /** True while the server reads the client's frames. */
@@ -158,7 +163,7 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
 
   get gate(): Gate | undefined {
     if (this.#state !== "open" || !this.#outbox.holdsPublishers()) return undefined;
-    return this.#lagGate ??= new Gate(this.context.runtime);
+    return this.#lagGate ??= new Gate(this.context.runtime, "slow_subscribers");
   }
 
   get hasUnsent(): boolean {
@@ -231,6 +236,11 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
       case "gone":
         return;
     }
+  }
+
+  /** Milliseconds since the client took a byte of what waits for it; 0 if nothing does. */
+  get stalledMs(): number {
+    return this.#outbox.isEmpty ? 0 : this.context.clock.nowMs - this.#outbox.progressMs;
   }
 
   /** True if bytes wait for the client and it has taken none for `ms` milliseconds. */
@@ -396,7 +406,7 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
       pendingBytes,
       topic: topics[0],
       topicCount: topics.length,
-      ageMs: this.context.clock.nowMs - this.#acceptedMs,
+      ageMs: this.ageMs,
       detail,
     });
   }

@@ -1,6 +1,7 @@
 import { type ReadTask, UNITS_PER_PIECE } from "../flow/fair_reader.ts";
 import { Fifo } from "../timing/fifo.ts";
-import type { Gate, WaitingPlace } from "../flow/gate.ts";
+import { Gate, type WaitingPlace } from "../flow/gate.ts";
+import type { PauseCause } from "../counters.ts";
 import { siteOf } from "../access/ip_address.ts";
 import { READ_AHEAD_BYTES, SMALL_FRAME_BYTES } from "../limits.ts";
 import type { Publisher } from "./publisher.ts";
@@ -141,6 +142,11 @@ export class Inbound implements Applicant, ReadTask {
 
   get broughtBytes(): number {
     return this.#broughtBytes;
+  }
+
+  /** The reason why the client waits at a gate; `undefined` if it doesn't. */
+  get pauseCause(): PauseCause | undefined {
+    return this.#waitsAt instanceof Gate ? this.#waitsAt.cause : undefined;
   }
 
   /** True if bytes that arrive now have to wait. */
@@ -369,6 +375,7 @@ export class Inbound implements Applicant, ReadTask {
     const { counters, throttle } = this.#context;
     this.#stopAt(gate);
     counters.publisherPauses++;
+    counters.pauses[gate.cause]++;
     if (gate === throttle.gate) this.#noteThrottled();
     return false;
   }

@@ -1,4 +1,5 @@
 import type { Connection, ConnectionHandler, TransportEnd } from "../../runtime/types.ts";
+import type { PauseCause } from "../counters.ts";
 import type { ClientDecoder } from "../../protocol/client_decoder.ts";
 import type { ClientFrames } from "../../protocol/client_frames.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
@@ -81,6 +82,11 @@ export abstract class InboundConnection extends ClientConnection
   /** True if the connection isn't read at the moment, or bytes of it wait. */
   get isWaiting(): boolean {
     return (this.flags & PAUSED) !== 0 || (this.#inbound?.isWaiting ?? false);
+  }
+
+  /** The reason why the client, as a publisher, waits; `undefined` if it doesn't. */
+  get pauseCause(): PauseCause | undefined {
+    return this.#inbound?.pauseCause;
   }
 
   /** Bytes that are kept for this client: output that waits, input, and owed receipts. */

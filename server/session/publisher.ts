@@ -82,7 +82,7 @@ export class Publisher implements Receiver {
   /** Accepts a message. Its bytes are copied. */
   publish(name: string, message: Uint8Array): void {
     const { topics, backplane } = this.#context;
-    const micros = this.#accept();
+    const micros = this.#accept(name);
     backplane?.forward(name, micros, message);
     this.#follow(name, topics.publish(name, micros, message, undefined));
   }
@@ -90,7 +90,7 @@ export class Publisher implements Receiver {
   /** As {@linkcode publish}, and sends the client a receipt once the message's fate is known. */
   publishForReceipt(name: string, message: Uint8Array): void {
     const { topics, backplane, receiptDesk } = this.#context;
-    const micros = this.#accept();
+    const micros = this.#accept(name);
     this.#receipts ??= new ReceiptQueue(receiptDesk, () => this.#onReceiptsReady());
     const owed = this.#receipts.owe(micros);
     backplane?.forwardForReceipt(name, message, owed);
@@ -104,14 +104,15 @@ export class Publisher implements Receiver {
   #gateOfUntaken(): Gate | undefined {
     const { isOpen, pendingBytes } = this.#session;
     if (!isOpen || pendingBytes < MAX_UNTAKEN_BYTES) return undefined;
-    return this.#untakenGate ??= new Gate(this.#context.runtime);
+    return this.#untakenGate ??= new Gate(this.#context.runtime, "receipts");
   }
 
   /** Counts a message as accepted, and returns its timestamp in microseconds since the Unix epoch. */
-  #accept(): number {
-    const { timestamps, counters, clock } = this.#context;
+  #accept(name: string): number {
+    const { timestamps, counters, clock, watchedTopics } = this.#context;
     this.#publishedMs = clock.nowMs;
     counters.messagesIn++;
+    watchedTopics?.countMessage(name);
     return timestamps.next();
   }
 

@@ -266,7 +266,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     return this.#subscriptions.length > 1;
   }
 
-  protected get topicNames(): readonly string[] {
+  get topicNames(): readonly string[] {
     return this.#subscriptions.map(({ topic }) => topic.name);
   }
 

@@ -49,6 +49,11 @@ export interface InputGuard {
   readOn(session: HeldBackSession): void;
 }
 
+/** Counts the messages that are accepted for some topics. */
+export interface MessageCounter {
+  countMessage(topic: string): void;
+}
+
 /** The parts of the server that sessions use; one object for all of them. */
 export interface SessionContext extends OutboxContext {
   readonly runtime: Runtime;
@@ -82,6 +87,8 @@ export interface SessionContext extends OutboxContext {
   readonly borrower: WaitingPlace | undefined;
   /** Clients whose address has sent too many wrong keys wait here. */
   readonly slowKeys: SlowKeys;
+  /** Counts the messages of some topics; absent if there are none of these. */
+  readonly watchedTopics: MessageCounter | undefined;
   newDecoder(): ClientDecoder;
   newToken(): string;
   /** Called when a client exceeds its publish rate for the first time. */

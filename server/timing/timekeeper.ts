@@ -31,6 +31,11 @@ export class Timekeeper {
     this.timestamps = new TimestampIssuer(() => clock.micros);
   }
 
+  /** Microseconds since the Unix epoch, on the clock of the timestamps. */
+  get micros(): number {
+    return this.#clock.micros;
+  }
+
   /**
    * Checks whether the system's clock has been set. To be called some times a second.
    *

@@ -2,6 +2,14 @@ import { splicedLength, spliceMessage } from "../../protocol/encoder.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 
+/** The acceptance of the messages of a batch. */
+export interface Acceptance {
+  /** The least timestamp of its messages, in microseconds since the Unix epoch. */
+  readonly micros: number;
+  /** When this process got the first of them, in milliseconds on a monotonic clock. */
+  readonly sinceMs: number;
+}
+
 /** Messages of one topic, encoded once, which each subscriber gets in one write. */
 export class Batch {
   /** The number of the first message, counted from the topic's first. */
@@ -10,14 +18,26 @@ export class Batch {
   readonly end: number;
   /** All of its messages. */
   readonly chunk: SharedChunk;
+  /** The acceptance of its messages; counted only if passes are observed. */
+  readonly accepted: Acceptance;
+  /** Subscribers to whom it was handed so far. */
+  reached = 0;
+  /** True if a connection keeps a part of it for a later write, together with other topics' parts. */
+  hasLeftPieces = false;
   /** The offset of each message's end in the chunk. */
   readonly #ends: readonly number[];
 
-  constructor(first: number, ends: readonly number[], chunk: SharedChunk) {
+  constructor(
+    first: number,
+    ends: readonly number[],
+    chunk: SharedChunk,
+    accepted: Acceptance = { micros: 0, sinceMs: 0 },
+  ) {
     this.first = first;
     this.end = first + ends.length;
     this.#ends = ends;
     this.chunk = chunk;
+    this.accepted = accepted;
   }
 
   /** The messages from number `next` on, which must be below {@linkcode end}. */
@@ -43,6 +63,7 @@ export class Collection {
   #length = 0;
   #ends: number[] = [];
   #first = 0;
+  #accepted: Acceptance | undefined;
 
   constructor(budget: MemoryBudget) {
     this.#budget = budget;
@@ -68,6 +89,18 @@ export class Collection {
     return this.#buffer?.slice(this.#startOf(next), this.#length) ?? new Uint8Array(0);
   }
 
+  /**
+   * Notes that a message is about to be appended.
+   *
+   * @param micros Its timestamp.
+   * @param readMs A monotonic clock in milliseconds.
+   */
+  noteAccepted(micros: number, readMs: () => number): void {
+    const accepted = this.#accepted;
+    if (accepted === undefined) this.#accepted = { micros, sinceMs: readMs() };
+    else if (micros < accepted.micros) this.#accepted = { ...accepted, micros };
+  }
+
   /** Encodes a message after the others. `message` is copied. */
   append(micros: number, message: Uint8Array): void {
     const needed = this.#length + splicedLength(message.byteLength);
@@ -83,11 +116,13 @@ export class Collection {
     const bytes = buffer.byteLength > this.#length * MAX_SLACK
       ? buffer.slice(0, this.#length)
       : buffer.subarray(0, this.#length);
-    const batch = new Batch(this.#first, this.#ends, new SharedChunk(bytes, this.#budget));
+    const chunk = new SharedChunk(bytes, this.#budget);
+    const batch = new Batch(this.#first, this.#ends, chunk, this.#accepted);
     batch.chunk.retain();
     this.#budget.release(buffer.byteLength);
     this.#first = batch.end;
     this.#ends = [];
+    this.#accepted = undefined;
     this.#buffer = undefined;
     this.#length = 0;
     return batch;

@@ -1,6 +1,7 @@
+import type { Counters } from "../counters.ts";
 import { Batch, Collection, MAX_COPIED_REST_BYTES } from "./batch.ts";
 import { Gate } from "../flow/gate.ts";
-import { MAX_COLLECTED_BYTES, maxBatchBytesFor, SUBSCRIPTION_BYTES } from "../limits.ts";
+import { MAX_COLLECTED_BYTES, SUBSCRIPTION_BYTES } from "../limits.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { Receipts, type ReceiptTaker } from "./receipts.ts";
@@ -35,13 +36,28 @@ export class Subscription implements SubscriberPlace {
   }
 }
 
+/** Measures passes; see `PassRecorder`. */
+export interface PassObserver {
+  /** A monotonic clock, in milliseconds. */
+  readonly readMs: () => number;
+  /** Called once for each pass that reached somebody, when the batch was handed to all subscribers. */
+  observe(batch: Batch): void;
+  /** Called for each slice of a pass over a topic's subscribers. */
+  countDeliveries(topic: string, messages: number): void;
+}
+
 /** The parts of the server that topics use; all topics share one object. */
 export interface TopicContext {
+  readonly counters: Pick<Counters, "deliveries">;
+  /** Absent if nobody wants to know how long passes take. */
+  readonly passes: PassObserver | undefined;
   readonly runtime: Runtime;
   readonly budget: MemoryBudget;
   readonly scheduler: FairScheduler;
   /** The most bytes that may wait for one subscriber. */
   readonly maxPendingBytes: number;
+  /** Bytes of a batch; see `maxBatchBytesFor`. */
+  readonly maxBatchBytes: number;
   /** Called when the topic has no subscribers any more. */
   onVanish(topic: Topic): void;
 }
@@ -72,7 +88,8 @@ export class Topic implements SlicedTask {
   #backlogGate: Gate | undefined;
   /** Created when a subscriber first falls behind. */
   #lagging: LaggingSubscribers | undefined;
-  readonly #maxBatchBytes: number;
+  /** Messages handed to subscribers so far: one for each message and subscriber. */
+  deliveries = 0;
   /** Created by the first message whose publisher asks for a receipt. */
   #receipts: Receipts | undefined;
   /** The number of subscriptions counted for receipts after the pass; -1 before the pass is over. */
@@ -82,7 +99,6 @@ export class Topic implements SlicedTask {
     this.name = name;
     this.#context = context;
     this.#collection = new Collection(context.budget);
-    this.#maxBatchBytes = maxBatchBytesFor(context.maxPendingBytes);
   }
 
   get subscriberCount(): number {
@@ -97,7 +113,9 @@ export class Topic implements SlicedTask {
   /** Accepts a message, which all present subscribers will get. `message` is copied. */
   publish(micros: number, message: Uint8Array): void {
     const collection = this.#collection;
-    if (collection.byteLength + message.byteLength > this.#maxBatchBytes) this.#seal();
+    const { maxBatchBytes, passes } = this.#context;
+    if (collection.byteLength + message.byteLength > maxBatchBytes) this.#seal();
+    if (passes !== undefined) collection.noteAccepted(micros, passes.readMs);
     collection.append(micros, message);
     if (!this.#isScheduled) {
       this.#isScheduled = true;
@@ -115,7 +133,7 @@ export class Topic implements SlicedTask {
   /** The gate at which publishers of this topic must wait; `undefined` if they needn't. */
   get gate(): Gate | undefined {
     if (this.#collection.byteLength + this.#sealedBytes > MAX_COLLECTED_BYTES) {
-      return this.#backlogGate ??= new Gate(this.#context.runtime);
+      return this.#backlogGate ??= new Gate(this.#context.runtime, "backlog");
     }
     return this.#lagging?.gate;
   }
@@ -173,12 +191,15 @@ export class Topic implements SlicedTask {
     const start = this.#cursor;
     const mayWait = this.#mayWait;
     let pieces = 0;
+    let messages = 0;
     let i = start;
     for (; i < stop; i++) {
       const subscription = subscriptions[i] as Subscription;
       const { next } = subscription;
       if (next >= end || subscription.index < 0) continue;
       subscription.next = end;
+      messages += end - next;
+      batch.reached++;
       const { subscriber } = subscription;
       const lag = subscriber.deliver(
         next === first ? chunk : batch.chunkFrom(next),
@@ -189,7 +210,10 @@ export class Topic implements SlicedTask {
       else this.#noteBehind(subscription, lag);
     }
     this.#cursor = i;
+    this.#countDeliveries(messages);
+    if (pieces > 0) batch.hasLeftPieces = true;
     if (i >= this.#passLength) {
+      if (batch.reached > 0) this.#context.passes?.observe(batch);
       if (this.#receipts?.owesBelow(end)) {
         // Count from the next turn on: some runtimes report the result of a write one turn later.
         this.#counted = 0;
@@ -301,13 +325,22 @@ export class Topic implements SlicedTask {
     for (const batch of rest) {
       if (subscription.next >= batch.end || subscription.index < 0) continue;
       const chunk = batch.chunkFrom(subscription.next);
+      this.#countDeliveries(batch.end - subscription.next);
       subscription.next = batch.end;
       subscription.subscriber.deliver(chunk, false);
     }
     if (subscription.next >= collection.next || subscription.index < 0) return;
     const copy = new SharedChunk(collection.copyFrom(subscription.next), this.#context.budget);
+    this.#countDeliveries(collection.next - subscription.next);
     subscription.next = collection.next;
     subscription.subscriber.deliver(copy, false);
+  }
+
+  #countDeliveries(messages: number): void {
+    this.deliveries += messages;
+    const { counters, passes } = this.#context;
+    counters.deliveries += messages;
+    passes?.countDeliveries(this.name, messages);
   }
 
   #vanishIfEmpty(): void {

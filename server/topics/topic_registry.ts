@@ -1,5 +1,5 @@
 import type { Room } from "../access/admission.ts";
-import { TOPIC_BYTES } from "../limits.ts";
+import { maxBatchBytesFor, TOPIC_BYTES } from "../limits.ts";
 import { NOBODY, type ReceiptTaker } from "./receipts.ts";
 import { type Subscription, Topic, type TopicContext } from "./topic.ts";
 import type { Subscriber } from "./subscriber.ts";
@@ -26,7 +26,7 @@ export class TopicRegistry {
    * @param places Counts them together with other processes' topics, if given.
    */
   constructor(
-    context: Omit<TopicContext, "onVanish">,
+    context: Omit<TopicContext, "onVanish" | "maxBatchBytes">,
     maxTopics = Infinity,
     places: TopicPlaces | undefined = undefined,
   ) {
@@ -34,6 +34,7 @@ export class TopicRegistry {
     this.#places = places;
     this.#context = {
       ...context,
+      maxBatchBytes: maxBatchBytesFor(context.maxPendingBytes),
       onVanish: (topic) => {
         // A new topic may have its name by now.
         if (this.#topics.get(topic.name) !== topic) return;
@@ -47,6 +48,11 @@ export class TopicRegistry {
   /** The number of topics with subscribers. */
   get size(): number {
     return this.#topics.size;
+  }
+
+  /** All of them. Topics may come and go while a caller goes on with it. */
+  all(): Iterable<Topic> {
+    return this.#topics.values();
   }
 
   /** The topic of that name, if it has subscribers. */

@@ -12,13 +12,16 @@ import type { Census } from "../shares/census.ts";
 import type { Limits } from "../limits.ts";
 import type { LogFormat } from "../log/format.ts";
 import type { LogLevel } from "../log/log.ts";
+import type { Inspection } from "../telemetry/inspection.ts";
+import type { ProcessReport } from "../telemetry/report.ts";
+import type { TelemetryOptions } from "../server.ts";
 
 /**
  * The version of these messages. A rolling upgrade starts workers from what is on disk by then, while their
  * supervisor and the other workers are older. Raise it with each change in this module, or in what workers
  * send each other, that the other side wouldn't understand. A worker of another version ends the roll.
  */
-export const CONTROL_VERSION = 4;
+export const CONTROL_VERSION = 5;
 
 /** An order of a supervisor to a worker. */
 export type Order =
@@ -38,6 +41,8 @@ export type Order =
     readonly maxOwnConnections: number;
     readonly logLevel: LogLevel;
     readonly logFormat: LogFormat;
+    /** Makes it report what it counts; `null` if there is no admin port. */
+    readonly telemetry: TelemetryOptions | null;
     /**
      * Milliseconds over which it closes its clients' connections when it stops; `null` for the default.
      */
@@ -67,6 +72,8 @@ export type Order =
   | { readonly do: "drain" }
   /** Tell the clients, close their connections, and end. */
   | { readonly do: "stop" }
+  /** Look at your sessions and topics. The answer is the {@linkcode Inspection}. */
+  | { readonly do: "inspect" }
   /** Answer, as a sign of life. */
   | { readonly do: "ping" };
 
@@ -87,14 +94,19 @@ export type CensusMessage =
   /** The censuses of the other workers, for which the worker has asked. */
   | { readonly census: readonly Census[] };
 
+/** The answer to an order. */
+export type OrderAnswer = Address | Inspection | null;
+
 /** A message of a worker to its supervisor. */
 export type Report =
-  | { readonly id: number; readonly done: Address | null }
+  | { readonly id: number; readonly done: OrderAnswer }
   | { readonly id: number; readonly failed: string }
   /** Its claims on the limits that hold for all workers. */
   | { readonly claims: readonly Claim[] }
   /** Its census, and whether it wants those of the others. */
   | { readonly census: Census; readonly asks: boolean }
+  /** What it has counted so far. */
+  | { readonly telemetry: ProcessReport }
   /** Another worker gives no sign of life, and publishers wait for it. */
   | { readonly overdue: OverdueProcess }
   /** The link to another worker is down, and can't be restored. */

@@ -12,6 +12,7 @@ import { RestartSchedule } from "./restart_schedule.ts";
 import { RollingUpgrade } from "./rolling_upgrade.ts";
 import { CensusTaker } from "../shares/census_taker.ts";
 import { STOP_PATIENCE_MS, stopWorkers, TAKING_PATIENCE_MS } from "./stop_workers.ts";
+import { SupervisedSource } from "./supervised_source.ts";
 import { Timekeeper } from "../timing/timekeeper.ts";
 import { type SupervisorPlan, WorkerLauncher } from "./worker_launcher.ts";
 import type { WorkerProcess } from "./worker_process.ts";
@@ -45,6 +46,10 @@ export class Supervisor {
   /** The worker that a roll replaces, from before its successor starts until it is gone. */
   #succeeded: WorkerProcess | undefined;
   readonly #lender: Lender<WorkerProcess>;
+  /** What its admin port shows; it has something to show only if the plan has telemetry. */
+  readonly source: SupervisedSource;
+  /** True once signals to workers mean that all shall stop. */
+  #isAboutToStop = false;
   readonly #censusTaker = new CensusTaker<WorkerProcess>();
   /** Issues no timestamps. It knows where the workers' timestamps stand, for workers to come. */
   readonly #timekeeper = new Timekeeper();
@@ -57,6 +62,13 @@ export class Supervisor {
     this.#settings = new WorkerSettings({ tls: plan.tls, access: plan.access }, logger);
     this.#logger = logger;
     this.#names = Array.from({ length: plan.workers }, (_, index) => `worker-${index + 1}`);
+    this.source = new SupervisedSource({
+      runtime,
+      limits: plan.totalLimits,
+      metricsTopics: plan.telemetry?.topics ?? [],
+      names: this.#names,
+      workers: this.#workers,
+    });
     this.gaveUp = new Promise((resolve) => this.#giveUp = resolve);
     this.#lender = new Lender(runtime, termsOf(plan.limits), plan.workers);
     this.#liveness = new LivenessMonitor(this.#workers, logger);
@@ -68,6 +80,7 @@ export class Supervisor {
       workers: this.#workers,
       events: {
         onSignal: (worker) => void this.#replace(worker),
+        onTelemetry: (worker, report) => this.source.take(worker, report),
         onCensus: (worker, census, asks) => this.#censusTaker.take(worker, census, asks),
         onOverdue: (overdue) => void this.#liveness.examine(overdue),
         onUnreachable: (reporter, process) => this.#liveness.separate(reporter, process),
@@ -127,6 +140,11 @@ export class Supervisor {
     this.#upgrade.request();
   }
 
+  /** To be called some time before {@linkcode stop}: a signal to a worker is no wish for a new one then. */
+  prepareStop(): void {
+    this.#isAboutToStop = true;
+  }
+
   /**
    * Stops all workers gracefully; resolves when they have ended, within 10 s and the plan's drain.
    * Idempotent.
@@ -182,6 +200,7 @@ export class Supervisor {
    */
   async #restart(name: string, what: string, servedMs: number): Promise<void> {
     const waitMs = this.#restarts.noteDeath(name, servedMs);
+    this.source.restarts++;
     if (this.#workers.size === 0 && this.#restarts.isHopeless(this.#names)) {
       this.#giveUp(`no worker is left and none can be started, the last one, ${name}, ${what}`);
       return;
@@ -220,7 +239,7 @@ export class Supervisor {
   /** Ends one worker gracefully, because it got a signal, and lets a new one take its place. */
   async #replace(worker: WorkerProcess): Promise<void> {
     await sleep(GROUP_SIGNAL_MS);
-    if (this.#isStopping || worker.phase === "leaving") return;
+    if (this.#isAboutToStop || this.#isStopping || worker.phase === "leaving") return;
     this.#logger.info("{worker} was asked to end; a new one follows", { worker: worker.name });
     await this.#end(worker);
   }

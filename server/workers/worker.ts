@@ -12,19 +12,20 @@ import process from "node:process";
 import { counted } from "../../cli/counted.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
 import { descriptorLimit } from "../../host/descriptor_limit.ts";
-import type { Address } from "../../runtime/types.ts";
 import {
   type CensusMessage,
   CONTROL_VERSION,
   type LedgerMessage,
   type NumberedOrder,
   type Order,
+  type OrderAnswer,
   type Report,
 } from "./control.ts";
 import { configureLog, logDropped, logEvents, logLink } from "../log/log.ts";
 import type { LogQueue } from "../log/log_queue.ts";
 import { ProvenSockets } from "./proven_sockets.ts";
 import { Server, type StopOptions } from "../server.ts";
+import { REPORT_INTERVAL_MS } from "../telemetry/limits.ts";
 import { Timekeeper } from "../timing/timekeeper.ts";
 import { TEXT } from "../log/format.ts";
 
@@ -79,6 +80,12 @@ function onSilence(): void {
   else void leave();
 }
 
+/** Tells the supervisor what was counted, if it wants to know. */
+function reportTelemetry(): void {
+  const { telemetry } = server ?? {};
+  if (telemetry !== undefined) report({ telemetry: telemetry.report() });
+}
+
 async function leave(): Promise<void> {
   await server?.stop(stopOptions);
   await log?.flushed(LAST_LINES_MS);
@@ -89,7 +96,7 @@ function report(report: Report): void {
   if (process.connected) process.send?.(report);
 }
 
-async function obey(order: Order): Promise<Address | null> {
+async function obey(order: Order): Promise<OrderAnswer> {
   switch (order.do) {
     case "start": {
       if (order.version !== CONTROL_VERSION) throw new Error(versionMismatch(order.version));
@@ -108,6 +115,7 @@ async function obey(order: Order): Promise<Address | null> {
         onDropped: (process) => logDropped(logger as Logger, process),
         onUnreachable: (unreachable) => report({ unreachable }),
         descriptorLimit: descriptorLimit(),
+        telemetry: order.telemetry ?? undefined,
         lending: {
           workers,
           maxOwnConnections,
@@ -115,6 +123,7 @@ async function obey(order: Order): Promise<Address | null> {
           sendCensus: (census, asks) => report({ census, asks }),
         },
       });
+      if (order.telemetry !== null) setInterval(reportTelemetry, REPORT_INTERVAL_MS);
       await server.mesh?.listen(order.socketPath);
       return null;
     }
@@ -146,7 +155,10 @@ async function obey(order: Order): Promise<Address | null> {
       return null;
     case "stop":
       await server?.stop(stopOptions);
+      reportTelemetry();
       return null;
+    case "inspect":
+      return await server?.telemetry?.inspect() ?? null;
     case "ping":
       return null;
   }

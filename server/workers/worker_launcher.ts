@@ -5,6 +5,7 @@ import { CONTROL_VERSION } from "./control.ts";
 import type { Limits } from "../limits.ts";
 import type { LogFormat } from "../log/format.ts";
 import type { LogLevel } from "../log/log.ts";
+import type { TelemetryOptions } from "../server.ts";
 import { Slots } from "./slots.ts";
 import type { Timekeeper } from "../timing/timekeeper.ts";
 import { type WorkerEvents, WorkerProcess } from "./worker_process.ts";
@@ -16,12 +17,16 @@ export interface SupervisorPlan extends Settings {
   readonly hostname: string;
   /** 0 lets the system choose; all workers share what it chose. */
   readonly port: number;
+  /** The limits of all workers together. */
+  readonly totalLimits: Limits;
   /** The limits of each worker; those of connections, rates and topics hold for all together. */
   readonly limits: Limits;
   /** The connections that one worker's descriptors allow. */
   readonly maxOwnConnections: number;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  /** Makes the workers report what they count; `null` without an admin port. */
+  readonly telemetry: TelemetryOptions | null;
   /** Milliseconds over which workers close their connections when they stop; see `Order`. */
   readonly drainMs: number | null;
 }
@@ -152,7 +157,7 @@ export class WorkerLauncher {
 
   async #begin(worker: WorkerProcess): Promise<void> {
     const { plan, timekeeper } = this.#host;
-    const { limits, workers, maxOwnConnections, logLevel, logFormat, drainMs } = plan;
+    const { limits, workers, maxOwnConnections, logLevel, logFormat, telemetry, drainMs } = plan;
     const { name, socketPath } = worker;
     await worker.order({
       do: "start",
@@ -165,6 +170,7 @@ export class WorkerLauncher {
       maxOwnConnections,
       logLevel,
       logFormat,
+      telemetry,
       drainMs,
       timestampsAfter: timekeeper.timestamps.next(),
     });

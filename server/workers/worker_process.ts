@@ -4,9 +4,11 @@ import { ChildCalls } from "../../cli/child_calls.ts";
 import { SERVER_MEMORY_FLAGS } from "../../cli/deno_flags.ts";
 import type { Address, Runtime } from "../../runtime/types.ts";
 import type { OverdueProcess, UnreachableProcess } from "../cluster/backplane.ts";
-import type { CensusMessage, LedgerMessage, Order, Report } from "./control.ts";
+import type { CensusMessage, LedgerMessage, Order, OrderAnswer, Report } from "./control.ts";
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";
+import type { Inspection } from "../telemetry/inspection.ts";
+import type { ProcessReport } from "../telemetry/report.ts";
 
 /** Says how a worker's process ended: `with status 1`, `by SIGKILL`. */
 export type Death = string;
@@ -17,6 +19,8 @@ export interface WorkerEvents {
   onSignal(worker: WorkerProcess): void;
   /** It claims permits of the limits that hold for all workers. */
   onClaims(worker: WorkerProcess, claims: readonly Claim[]): void;
+  /** It says what it has counted. */
+  onTelemetry(worker: WorkerProcess, report: ProcessReport): void;
   /** It says that another worker gives no sign of life. */
   onOverdue(overdue: OverdueProcess): void;
   /** It says that it can't be linked with another worker any more. */
@@ -46,7 +50,7 @@ export class WorkerProcess {
   /** Resolves when the process has ended. */
   readonly ended: Promise<Death>;
   readonly #child: ChildProcess;
-  readonly #calls: ChildCalls<Order, Address | null>;
+  readonly #calls: ChildCalls<Order, OrderAnswer>;
   #hasEnded = false;
 
   constructor(name: string, socketPath: string, child: ChildProcess, events: WorkerEvents) {
@@ -55,7 +59,8 @@ export class WorkerProcess {
     this.#child = child;
     this.#calls = new ChildCalls(child);
     child.on("message", (report: Report) => {
-      if ("census" in report) events.onCensus(this, report.census, report.asks);
+      if ("telemetry" in report) events.onTelemetry(this, report.telemetry);
+      else if ("census" in report) events.onCensus(this, report.census, report.asks);
       else if ("claims" in report) events.onClaims(this, report.claims);
       else if ("overdue" in report) events.onOverdue(report.overdue);
       else if ("unreachable" in report) events.onUnreachable(this, report.unreachable);
@@ -110,8 +115,17 @@ export class WorkerProcess {
    *
    * @throws {Error} (rejects) if the worker can't do it, or ends before it has.
    */
-  order(order: Order): Promise<Address | null> {
-    return this.#calls.make(order);
+  order(order: Exclude<Order, { do: "inspect" }>): Promise<Address | null> {
+    return this.#calls.make(order) as Promise<Address | null>;
+  }
+
+  /**
+   * Asks for the lists of its sessions and topics. A worker without telemetry must not be asked.
+   *
+   * @throws {Error} (rejects) if the worker ends before it has answered.
+   */
+  inspect(): Promise<Inspection> {
+    return this.#calls.make({ do: "inspect" }) as Promise<Inspection>;
   }
 
   /** Sends the ledger's notices. */

@@ -14,6 +14,9 @@ export interface Settings {
   readonly access: AccessOptions;
 }
 
+/** An order that changes them. */
+type SettingsOrder = Extract<Order, { do: "renew" | "set_access" }>;
+
 /** Milliseconds for which a change of settings waits for workers that don't answer. */
 const ANSWER_PATIENCE_MS = 5_000;
 
@@ -66,7 +69,7 @@ export class WorkerSettings {
   }
 
   async #tellAll(
-    order: Order,
+    order: SettingsOrder,
     isCurrent: () => boolean,
     workers: Iterable<WorkerProcess>,
   ): Promise<void> {
@@ -82,7 +85,11 @@ export class WorkerSettings {
   }
 
   /** Tells a worker until it has followed or ended, or there are newer settings. */
-  async #tell(worker: WorkerProcess, order: Order, isCurrent: () => boolean): Promise<void> {
+  async #tell(
+    worker: WorkerProcess,
+    order: SettingsOrder,
+    isCurrent: () => boolean,
+  ): Promise<void> {
     for (let waitMs = FIRST_RETRY_MS;; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
       try {
         await worker.order(order);

@@ -38,7 +38,15 @@ class Sink implements Subscriber {
 function registryOn(net: MemoryRuntime): TopicRegistry {
   const budget = new MemoryBudget(2 ** 30, {});
   const scheduler = new FairScheduler(net);
-  return new TopicRegistry({ runtime: net, budget, scheduler, maxPendingBytes: 2 ** 23 });
+  const counters = { deliveries: 0 };
+  return new TopicRegistry({
+    runtime: net,
+    budget,
+    scheduler,
+    counters,
+    passes: undefined,
+    maxPendingBytes: 2 ** 23,
+  });
 }
 
 function subscribeCase(): Case {

@@ -31,12 +31,15 @@ export class ServerProcess {
   readonly port: number;
   /** The ID of the server's own process, not of the task runner. */
   readonly pid: number;
+  /** The address of its admin port, as a URL; `undefined` if it has none. */
+  readonly adminUrl: string | undefined;
   readonly #group: ProcessGroup;
 
-  private constructor(group: ProcessGroup, port: number, pid: number) {
+  private constructor(group: ProcessGroup, { port, pid, adminUrl }: Announcement) {
     this.#group = group;
     this.port = port;
     this.pid = pid;
+    this.adminUrl = adminUrl;
   }
 
   /**
@@ -64,8 +67,7 @@ export class ServerProcess {
       stdio: ["ignore", "pipe", "inherit"],
     });
     onSpawn(group);
-    const [port, pid] = await announced(group, runtime);
-    return new ServerProcess(group, port, pid);
+    return new ServerProcess(group, await announced(group, runtime));
   }
 
   /** Asks the server to stop, without waiting. May be called more than once. */
@@ -94,8 +96,15 @@ export class ServerProcess {
   }
 }
 
-/** Waits for the line in which a server says that it listens, and returns its port and process ID. */
-function announced(group: ProcessGroup, runtime: RuntimeName): Promise<[number, number]> {
+/** What a server says when it listens. */
+interface Announcement {
+  readonly port: number;
+  readonly pid: number;
+  readonly adminUrl: string | undefined;
+}
+
+/** Waits for the line in which a server says that it listens. */
+function announced(group: ProcessGroup, runtime: RuntimeName): Promise<Announcement> {
   const child: ChildProcess = group.child;
   return new Promise((resolve, reject) => {
     const fail = (how: string) => {
@@ -109,10 +118,11 @@ function announced(group: ProcessGroup, runtime: RuntimeName): Promise<[number, 
     let said = "";
     child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       said += text;
-      const match = /listening on \S+:(\d+) \(.*?pid (\d+)/.exec(said);
+      const match = /listening on \S+:(\d+) \(.*?pid (\d+)(?:[^)]*?, admin on ([^)]+))?[^)]*\)/
+        .exec(said);
       if (match === null) return;
       clearTimeout(timer);
-      resolve([Number(match[1]), Number(match[2])]);
+      resolve({ port: Number(match[1]), pid: Number(match[2]), adminUrl: match[3] });
     });
     child.once("error", (error) => fail(error.message));
     child.once("exit", (status, signal) => fail(`it ended with ${status ?? signal}`));

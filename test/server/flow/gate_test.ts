@@ -6,7 +6,7 @@ import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
 describe("a gate", () => {
   it("lets all who wait go on, some at a time", () => {
     const runtime = new MemoryRuntime({ turns: "manual" });
-    const gate = new Gate(runtime);
+    const gate = new Gate(runtime, "memory");
     let resumed = 0;
     const waiters = Array.from({ length: 5_000 }, () => ({ resume: () => resumed++ }));
     for (const waiter of waiters) gate.wait(waiter);
@@ -22,7 +22,7 @@ describe("a gate", () => {
 
   it("calls none that has left while its turn was still to come", () => {
     const runtime = new MemoryRuntime({ turns: "manual" });
-    const gate = new Gate(runtime);
+    const gate = new Gate(runtime, "memory");
     const resumed: number[] = [];
     const waiters = Array.from({ length: 2_000 }, (_, i) => ({ resume: () => resumed.push(i) }));
     for (const waiter of waiters) gate.wait(waiter);
@@ -35,7 +35,7 @@ describe("a gate", () => {
 
   it("lets waiters go on that come while others haven't had their turn", () => {
     const runtime = new MemoryRuntime({ turns: "manual" });
-    const gate = new Gate(runtime);
+    const gate = new Gate(runtime, "memory");
     let resumed = 0;
     for (let i = 0; i < 2_000; i++) gate.wait({ resume: () => resumed++ });
     gate.open();
@@ -48,7 +48,7 @@ describe("a gate", () => {
 
   it("keeps who comes back to it for the next time", () => {
     const runtime = new MemoryRuntime({ turns: "manual" });
-    const gate = new Gate(runtime);
+    const gate = new Gate(runtime, "memory");
     let resumed = 0;
     const waiter = {
       resume: () => {

@@ -58,7 +58,14 @@ class Bench {
     const all: Limits = completeLimits({ maxConnections: 1, ...limits });
     const bench: Bench = new Bench(
       net,
-      ({ budget, clock }) => new Outbox(connection!, { limits: all, budget, clock, copies: true }),
+      ({ budget, clock }) =>
+        new Outbox(connection!, {
+          limits: all,
+          budget,
+          clock,
+          copies: true,
+          counters: { bytesOut: 0 },
+        }),
       peer,
     );
     return bench;

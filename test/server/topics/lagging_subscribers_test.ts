@@ -19,7 +19,7 @@ class Bench {
   behind(pendingBytes: number): Behind {
     const subscriber = new FakeSubscriber();
     subscriber.pendingBytes = pendingBytes;
-    subscriber.gate = new Gate(this.net);
+    subscriber.gate = new Gate(this.net, "slow_subscribers");
     // It's nobody's business here.
     const topic = undefined as unknown as Topic;
     return new Subscription(topic, subscriber, 0, 0) as Behind;

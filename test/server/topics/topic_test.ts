@@ -17,6 +17,7 @@ class Bench {
   readonly net: MemoryRuntime;
   readonly scheduler: FairScheduler;
   readonly budget = new MemoryBudget(Number.MAX_SAFE_INTEGER, {});
+  readonly counters = { deliveries: 0 };
   readonly topics: TopicRegistry;
   #micros = 1e15;
   /** The number of the next message. */
@@ -29,6 +30,8 @@ class Bench {
       runtime: this.net,
       budget: this.budget,
       scheduler: this.scheduler,
+      counters: this.counters,
+      passes: undefined,
       maxPendingBytes: DEFAULT_LIMITS.maxPendingBytes,
     });
   }

@@ -1,0 +1,33 @@
+import { STANDSTILL_MS } from "../telemetry/limits.ts";
+import type { AdminSource } from "./source.ts";
+
+/** The phases of a server: it isn't ready before it serves, nor from the first moment of its stop on. */
+export type ServerPhase = "starting" | "serving" | "draining";
+
+/** The answer of `/livez` and `/readyz`. */
+export interface Health {
+  readonly isFine: boolean;
+  /** Sentences that say why not. */
+  readonly reasons: readonly string[];
+}
+
+/**
+ * Whether the server is alive: its event loop has turned within the last second. With workers it is that of
+ * the supervisor, which ends and replaces a worker that stands still; so one of these is no reason to end all.
+ *
+ * @param sinceTurnMs Milliseconds since the loop that answers last turned before it answered.
+ */
+export function liveness(sinceTurnMs: number): Health {
+  if (sinceTurnMs < STANDSTILL_MS) return { isFine: true, reasons: [] };
+  const seconds = (sinceTurnMs / 1000).toFixed(1);
+  return { isFine: false, reasons: [`the event loop stood still for ${seconds} s`] };
+}
+
+/** Whether new connections should come: the server accepts, doesn't stop, and all its workers are up. */
+export function readiness(phase: ServerPhase, source: AdminSource): Health {
+  if (phase === "draining") return { isFine: false, reasons: ["the server is stopping"] };
+  if (phase === "starting") return { isFine: false, reasons: ["the server is starting"] };
+  const reasons = source.workers.filter(({ isUp }) => !isUp)
+    .map(({ name, trouble }) => `${name} ${trouble}`);
+  return { isFine: reasons.length === 0, reasons };
+}
