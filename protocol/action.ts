@@ -16,12 +16,20 @@ import {
   type ScannedMember,
 } from "./json/object_scanner.ts";
 import { describeBytes } from "./json/printable.ts";
+import { readResume, type ResumeRequest } from "./resume.ts";
 import { readTopic } from "./topic_member.ts";
 
 /** A decoded action frame. */
 export type Action =
   | {
-    readonly action: "subscribe" | "unsubscribe";
+    readonly action: "subscribe";
+    /** Valid and decoded. */
+    readonly topic: string;
+    /** Where the subscription begins, if the client says so. */
+    readonly resume: ResumeRequest | undefined;
+  }
+  | {
+    readonly action: "unsubscribe";
     /** Valid and decoded. */
     readonly topic: string;
   }
@@ -43,9 +51,10 @@ export const MAX_SPELLED_KEY_BYTES = 1024;
 
 const AUTHENTICATE = "authenticate";
 
-const MEMBERS = [memberName("action"), memberName("data")];
+const MEMBERS = [memberName("action"), memberName("data"), memberName("resume")];
 const ACTION = 0;
 const DATA = 1;
+const RESUME = 2;
 
 /**
  * Decodes a whole frame, `bytes` from `start` to `end`, that is none of the protocol's plain words.
@@ -84,7 +93,16 @@ export function decodeAction(bytes: Uint8Array, start: number, end: number): Act
     throw badFrame(`Unknown action ${describeBytes(bytes, origin + from + 1, origin + to - 1)}`);
   }
   const data = scanner.member(DATA);
-  return { action, topic: readTopic(bytes, origin, data, "bad_frame", "The data of an action") };
+  const topic = readTopic(bytes, origin, data, "bad_frame", "The data of an action");
+  if (action === "unsubscribe") return { action, topic };
+  const resume = scanner.member(RESUME);
+  return {
+    action,
+    topic,
+    resume: resume.isPresent
+      ? readResume(bytes, origin + resume.start, origin + resume.end)
+      : undefined,
+  };
 }
 
 function readMessage(bytes: Uint8Array, origin: number, member: ScannedMember): Action {

@@ -111,7 +111,7 @@ export class ClientDecoder {
   /**
    * True if the client is one of 2009, as far as is known: it began with `<regular-socket/>`, or has sent
    * nothing but the beginning of that, and has done nothing new since (`authenticate`, a publish for a
-   * receipt, a terminated MESSAGE or `PONG`). It may still be read when {@linkcode push} has thrown.
+   * receipt, a terminated MESSAGE, a subscribe with `resume` or `PONG`). It may still be read when {@linkcode push} has thrown.
    */
   get isLegacy(): boolean {
     if (this.#client !== UNKNOWN) return this.#client === OF_2009;
@@ -226,10 +226,12 @@ export class ClientDecoder {
     } else {
       const frame = decodeAction(bytes, start, end);
       // Clients of 2009 only subscribe and unsubscribe.
-      if (frame.action === "authenticate" || frame.action === "publish") this.#client = OF_TODAY;
+      const isLegacy = frame.action === "unsubscribe" ||
+        frame.action === "subscribe" && frame.resume === undefined;
+      if (!isLegacy) this.#client = OF_TODAY;
       if (frame.action === "authenticate") sink.onAuthenticate(frame.key);
       else if (frame.action === "publish") sink.onPublishForReceipt(frame.topic, frame.message);
-      else if (frame.action === "subscribe") sink.onSubscribe(frame.topic);
+      else if (frame.action === "subscribe") sink.onSubscribe(frame.topic, frame.resume);
       else sink.onUnsubscribe(frame.topic);
     }
   }

@@ -5,6 +5,7 @@
  */
 
 import { CLIENT_TERMINATOR, utf8Bytes } from "./framing/frames.ts";
+import type { ResumeRequest } from "./resume.ts";
 import { topicProblem } from "./topic.ts";
 
 /** The marker that clients of 2009 send before every frame, terminator included. Shared: never write to it. */
@@ -41,6 +42,20 @@ export function encodeSubscribe(topic: string): Uint8Array {
 }
 
 /**
+ * A subscribe frame that says where the subscription begins, in a buffer of its own.
+ *
+ * @throws {RangeError} if the topic isn't valid. What it asks for isn't checked.
+ */
+export function encodeResumingSubscribe(topic: string, request: ResumeRequest): Uint8Array {
+  const resume = request.from === "new"
+    ? {}
+    : request.from === "last"
+    ? { last: request.count }
+    : { at: Object.fromEntries(request.position) };
+  return encodeTopicAction("subscribe", topic, resume);
+}
+
+/**
  * An unsubscribe frame, in a buffer of its own.
  *
  * @throws {RangeError} if the topic isn't valid.
@@ -54,14 +69,14 @@ export function encodeAuthenticate(key: string): Uint8Array {
   return encodeAction("authenticate", key);
 }
 
-function encodeTopicAction(action: string, topic: string): Uint8Array {
+function encodeTopicAction(action: string, topic: string, resume?: object): Uint8Array {
   const problem = topicProblem(topic);
   if (problem !== undefined) throw new RangeError(`The topic ${problem}`);
-  return encodeAction(action, topic);
+  return encodeAction(action, topic, resume);
 }
 
-function encodeAction(action: string, data: string): Uint8Array {
-  return utf8Bytes(JSON.stringify({ action, data }) + "\0");
+function encodeAction(action: string, data: string, resume?: object): Uint8Array {
+  return utf8Bytes(JSON.stringify({ action, data, resume }) + "\0");
 }
 
 /** The options of a publish. */

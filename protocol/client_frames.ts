@@ -4,14 +4,17 @@
  * @module
  */
 
+import type { ResumeRequest } from "./resume.ts";
+
 /** The callbacks for a client's requests, called in the order of the requests. */
 export interface ClientFrames {
   /**
    * The client subscribes, perhaps to a topic that it's subscribed to already.
    *
    * @param topic A valid topic, decoded.
+   * @param resume Where the subscription begins, if the client says so.
    */
-  onSubscribe(topic: string): void;
+  onSubscribe(topic: string, resume: ResumeRequest | undefined): void;
   /**
    * The client unsubscribes, perhaps from a topic that it isn't subscribed to.
    *

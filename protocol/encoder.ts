@@ -6,6 +6,7 @@
 
 import type { ErrorCode } from "./errors.ts";
 import { SERVER_TERMINATOR, utf8Bytes } from "./framing/frames.ts";
+import type { Position, ResumeReason } from "./resume.ts";
 import { MAX_TIMESTAMP_BYTES, writeTimestamp } from "./timestamp.ts";
 
 /** The reply to a subscribe, terminator included. Shared: never write to it. */
@@ -49,6 +50,45 @@ export function encodeError(
 ): Uint8Array {
   const error = JSON.stringify({ code, message, retry_after_ms: retryAfterMs });
   return encodeStamped(micros, `"error":${error}}`);
+}
+
+/** The answer to a subscribe with `resume`. */
+export interface ResumeAnswer {
+  readonly topic: string;
+  readonly reason: ResumeReason;
+  /** The number of stored messages that follow the `ACK`. */
+  readonly missed: number;
+  /** The position in front of these. */
+  readonly at: Position;
+  /** Origins that published to the topic and died, with what only they had, behind the client's position. */
+  readonly crashed: readonly string[];
+}
+
+/**
+ * The answer to a subscribe with `resume`, which comes before its `ACK`, in a buffer of its own.
+ *
+ * @param micros A timestamp of the server's issuer.
+ */
+export function encodeResume(micros: number, answer: ResumeAnswer): Uint8Array {
+  const { topic, reason, missed, at, crashed } = answer;
+  const resume = JSON.stringify({
+    topic,
+    recovered: reason === "ok",
+    reason,
+    missed,
+    at: Object.fromEntries(at),
+    crashed: crashed.length === 0 ? undefined : crashed,
+  });
+  return encodeStamped(micros, `"resume":${resume}}`);
+}
+
+/**
+ * Says which process accepted a topic's messages that follow, in a buffer of its own.
+ *
+ * @param micros A timestamp of the server's issuer.
+ */
+export function encodeFrom(micros: number, topic: string, origin: string): Uint8Array {
+  return encodeStamped(micros, `"from":${JSON.stringify({ topic, origin })}}`);
 }
 
 /** The counts of a receipt, in the receipt's order. */

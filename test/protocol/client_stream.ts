@@ -9,12 +9,14 @@ import { assertEquals } from "@std/assert";
 import { ClientDecoder } from "../../protocol/client_decoder.ts";
 import type { ClientFrames } from "../../protocol/client_frames.ts";
 import { type ErrorCode, ProtocolError } from "../../protocol/errors.ts";
+import type { ResumeRequest } from "../../protocol/resume.ts";
 
 export const DEFAULT_LIMITS = { maxFrameBytes: 64 * 1024 };
 
 /** One call of the sink: what was asked, the topic, and for a publish the bytes one character each. */
 export type Heard =
   | readonly ["subscribe", string]
+  | readonly ["resume", string, ResumeRequest]
   | readonly ["unsubscribe", string]
   | readonly ["authenticate", string]
   | readonly ["publish" | "publish for receipt", string, string];
@@ -41,8 +43,8 @@ export function asLatin1(bytes: Uint8Array): string {
 /** Writes down what it hears. */
 export class Recorder implements ClientFrames {
   readonly heard: Heard[] = [];
-  onSubscribe(topic: string): void {
-    this.heard.push(["subscribe", topic]);
+  onSubscribe(topic: string, resume: ResumeRequest | undefined): void {
+    this.heard.push(resume === undefined ? ["subscribe", topic] : ["resume", topic, resume]);
   }
   onUnsubscribe(topic: string): void {
     this.heard.push(["unsubscribe", topic]);
