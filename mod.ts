@@ -23,6 +23,7 @@ export { type ClockEvent } from "./server/timing/timekeeper.ts";
 export { type CeilingEvent } from "./server/memory/memory_ceiling.ts";
 export { type CeilingStep, DEFAULT_LIMITS, type Limits } from "./server/limits.ts";
 export { type ErrorCode } from "./protocol/errors.ts";
+export { type ResumeReason } from "./protocol/resume.ts";
 export {
   type Accept,
   type Address,

@@ -7,7 +7,7 @@
 import type { ErrorCode } from "./errors.ts";
 import { SERVER_TERMINATOR, utf8Bytes } from "./framing/frames.ts";
 import type { Position, ResumeReason } from "./resume.ts";
-import { MAX_TIMESTAMP_BYTES, writeTimestamp } from "./timestamp.ts";
+import { MAX_TIMESTAMP_BYTES, readTimestamp, writeTimestamp } from "./timestamp.ts";
 
 /** The reply to a subscribe, terminator included. Shared: never write to it. */
 export const ACK: Uint8Array = utf8Bytes("ACK\x01");
@@ -163,6 +163,15 @@ function encodeStamped(micros: number, members: string): Uint8Array {
   const object = utf8Bytes("{" + members);
   const frame = new Uint8Array(splicedLength(object.length));
   return frame.subarray(0, spliceMessage(frame, 0, micros, object));
+}
+
+/**
+ * The timestamp of a frame that the server has encoded, in microseconds since the Unix epoch.
+ *
+ * @param offset The offset at which the frame begins.
+ */
+export function timestampOf(bytes: Uint8Array, offset: number): number {
+  return readTimestamp(bytes, offset + PREFIX.length);
 }
 
 /** The most bytes that {@linkcode spliceMessage} writes for a MESSAGE of `messageBytes` bytes. */

@@ -93,6 +93,27 @@ function writeDecimal(value: number, target: Uint8Array, offset: number): number
 }
 
 /**
+ * Reads a timestamp that {@linkcode writeTimestamp} wrote. Allocates nothing, and checks nothing.
+ *
+ * @param offset The offset of its opening bracket.
+ * @returns microseconds since the epoch.
+ */
+export function readTimestamp(bytes: Uint8Array, offset: number): number {
+  let total = 0;
+  let part = 0;
+  for (let pos = offset + 1;; pos++) {
+    const byte = bytes[pos]!;
+    if (byte >= 0x30 && byte <= 0x39) {
+      part = part * 10 + byte - 0x30;
+      continue;
+    }
+    total = total * 1_000_000 + part;
+    if (byte !== 0x2c) return total;
+    part = 0;
+  }
+}
+
+/**
  * Reads a timestamp from decoded JSON.
  *
  * @returns microseconds since the epoch, or `undefined` if `value` isn't an array of three whole

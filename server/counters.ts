@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../protocol/errors.ts";
+import type { ResumeReason } from "../protocol/resume.ts";
 
 /**
  * The reason why a session ended: one of the protocol's error table, or one without an error frame.
@@ -79,6 +80,16 @@ export interface Counters {
   memoryRefusals: number;
   /** Accepts that failed. */
   acceptErrors: number;
+  /** Messages given to subscribers from the history. */
+  messagesReplayed: number;
+  /** Bytes that the history holds now. */
+  historyBytes: number;
+  /** Messages that the history holds now. */
+  historyMessages: number;
+  /** Topics of which the history holds messages now. */
+  historyTopics: number;
+  /** Subscribes with `resume` by the reason of their answer. */
+  readonly resumes: Record<ResumeReason, number>;
   /** Ended sessions by reason. */
   readonly ended: Record<EndReason, number>;
 }
@@ -108,6 +119,11 @@ export function newCounters(): Counters {
     memoryEvictions: 0,
     memoryRefusals: 0,
     acceptErrors: 0,
+    messagesReplayed: 0,
+    historyBytes: 0,
+    historyMessages: 0,
+    historyTopics: 0,
+    resumes: { new: 0, ok: 0, off: 0, too_old: 0, unknown_origin: 0, gap: 0 },
     ended: {
       bad_frame: 0,
       bad_message: 0,

@@ -10,7 +10,10 @@ import { maxConnectionsFor } from "../host/capacity.ts";
 
 export { connectionsPerIpFor, maxConnectionsFor } from "../host/capacity.ts";
 
-/** The limits of one server. All are positive integers. A limit that is `undefined` doesn't hold. */
+/**
+ * The limits of one server: positive integers, but for those in {@linkcode SPECIAL_LIMITS}. A limit that is
+ * `undefined` doesn't hold.
+ */
 export interface Limits {
   /**
    * Connections at once, subscribers and publishers together. One more is told
@@ -110,7 +113,31 @@ export interface Limits {
    * are gone.
    */
   readonly legacyIdleMs: number | undefined;
+  /**
+   * Milliseconds for which messages are stored for subscribers that come back; 0 stores none. 60 s: a tunnel,
+   * a restart, or a wait as long as `retry_after_ms` says.
+   */
+  readonly historyMs: number;
+  /** Messages of one topic that are stored. 1,000: as many as a client may ask for by their number. */
+  readonly historyMessages: number;
+  /** Bytes of one topic's messages that are stored. 1 MiB: as much as may wait for one reader for long. */
+  readonly historyBytes: number;
+  /**
+   * Bytes of memory for all that is stored. 64 MiB: a quarter of {@linkcode maxTotalPendingBytes}, within
+   * which it counts; it is the first thing that is given up.
+   */
+  readonly historyTotalBytes: number;
+  /** The topics of which messages are stored; `*` stands for any run of characters. All by default. */
+  readonly historyTopics: readonly string[];
 }
+
+/** Limits that aren't positive whole numbers; the others are. */
+export const SPECIAL_LIMITS: readonly (keyof Limits)[] = [
+  "publishRate",
+  "legacyIdleMs",
+  "historyMs",
+  "historyTopics",
+];
 
 /**
  * The default of {@linkcode Limits.maxMemoryBytes} if the machine's memory isn't known: enough for 20,000
@@ -139,7 +166,40 @@ export const DEFAULT_LIMITS: Omit<
   pingAfterMs: 30_000,
   idleMs: 30_000,
   legacyIdleMs: undefined,
+  historyMs: 60_000,
+  historyMessages: 1_000,
+  historyBytes: 1024 * 1024,
+  historyTotalBytes: 64 * 1024 * 1024,
+  historyTopics: ["*"],
 };
+
+/**
+ * Bytes a second that clients of one address may have replayed of the history, since 60 bytes ask for
+ * {@linkcode Limits.historyBytes}; a subscribe that would begin beyond that waits. 64 MiB: a tenth of what one
+ * core can send.
+ */
+export const REPLAY_BYTES_PER_SECOND = 64 * 1024 * 1024;
+
+/**
+ * Bytes that may be replayed at once for one address: 20,000 clients behind one address come back after a
+ * deploy, and each has missed 25 KB.
+ */
+export const REPLAY_BURST_BYTES = 512 * 1024 * 1024;
+
+/** Bytes that each resume counts as besides what it replays: a search, a position, and two more frames. */
+export const RESUME_BYTES = 2_048;
+
+/**
+ * Milliseconds for which a subscribe with `resume` waits for another process: for messages that the client
+ * has had from there and this process hasn't, or until it's known whether a process has died.
+ */
+export const RESUME_PATIENCE_MS = 2_000;
+
+/** Bytes that a stored batch costs besides its content, on Deno: six objects and places in two lists. */
+export const HISTORY_BATCH_BYTES = 400;
+
+/** Bytes that a topic with stored messages costs besides its name and its batches. */
+export const HISTORY_LOG_BYTES = 700;
 
 /**
  * Milliseconds for which a key waits if its address has shown too many wrong ones. A right key waits as
@@ -176,8 +236,9 @@ export const REPORT_INTERVAL_MS = 1_000;
  */
 export function workerLimits(limits: Limits, workers: number): Limits {
   const maxTotalPendingBytes = Math.max(1, Math.floor(limits.maxTotalPendingBytes / workers));
+  const historyTotalBytes = Math.max(1, Math.floor(limits.historyTotalBytes / workers));
   const maxMemoryBytes = Math.floor((limits.maxMemoryBytes - SUPERVISOR_BYTES) / workers);
-  return { ...limits, maxTotalPendingBytes, maxMemoryBytes };
+  return { ...limits, maxTotalPendingBytes, maxMemoryBytes, historyTotalBytes };
 }
 
 /**

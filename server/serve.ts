@@ -18,6 +18,7 @@ import {
   maxMemoryFor,
   maxTotalPendingFor,
   minMemoryBytes,
+  SPECIAL_LIMITS,
 } from "./limits.ts";
 import { logEvents } from "./log/log.ts";
 import { unknownLimit } from "./preflight.ts";
@@ -224,6 +225,13 @@ export function attainable(given: Partial<Limits> = {}, workers = 1): Partial<Li
   return { ...given, maxConnections: Math.min(given.maxConnections, most) };
 }
 
+/** True for a limit's value that is allowed although it isn't a positive whole number. */
+function isSpecial(name: keyof Limits, value: unknown): boolean {
+  if (!SPECIAL_LIMITS.includes(name)) return false;
+  if (name === "historyTopics") return Array.isArray(value);
+  return value === undefined || name === "historyMs" && value === 0;
+}
+
 /**
  * The given limits, and the defaults for all others.
  *
@@ -246,7 +254,7 @@ export function completeLimits(given: Partial<Limits> = {}, workers = 1): Limits
   };
   // The given limits first, since defaults that follow from a wrong one are wrong too.
   for (const [name, value] of Object.entries({ ...given, ...limits })) {
-    if (value === undefined && (name === "legacyIdleMs" || name === "publishRate")) continue;
+    if (isSpecial(name as keyof Limits, value)) continue;
     if (Number.isSafeInteger(value) && (value as number) > 0) continue;
     throw new RangeError(`The limit ${name} must be a positive whole number, not ${value}`);
   }

@@ -29,6 +29,11 @@ import type { LinkState } from "./cluster/link_dialler.ts";
 import { MemoryBudget } from "./flow/memory_budget.ts";
 import { MemoryDefence } from "./memory/memory_defence.ts";
 import { Mesh } from "./cluster/mesh.ts";
+import { CatchUps } from "./topics/catch_ups.ts";
+import { History } from "./history/history.ts";
+import { Origins } from "./history/origins.ts";
+import { ReplayThrottle } from "./access/replay_throttle.ts";
+import { Tagging } from "./history/tagging.ts";
 import { ReceiptDesk } from "./topics/receipt_desk.ts";
 import { Replies } from "./session/replies.ts";
 import { PublishThrottle } from "./flow/publish_throttle.ts";
@@ -91,6 +96,9 @@ export class Server {
   readonly #acceptGate: AcceptGate;
   readonly #slowKeys: SlowKeys;
   readonly #timekeeper: Timekeeper;
+  readonly #history: History;
+  readonly #tagging: Tagging;
+  readonly #replays: ReplayThrottle;
   #listener: Listener | undefined;
   #isSecure = false;
   #renewing: Promise<void> = Promise.resolve();
@@ -161,8 +169,17 @@ export class Server {
       clock,
       readMs,
       onMemory: (event) => events.onMemory?.(event),
+      giveUpHistory: (bytes) => this.#history.giveUp(bytes),
     });
     const { budget } = this.#memory;
+    const { timestamps } = timekeeper;
+    const origins = new Origins(timestamps.next());
+    // Workers don't tell each other yet who accepted a message.
+    const historyLimits = hasMesh ? { ...limits, historyMs: 0 } : limits;
+    this.#history = new History({ limits: historyLimits, budget, clock, origins, counters });
+    this.#tagging = new Tagging(budget, timestamps);
+    const catchUps = new CatchUps(runtime, this.#scheduler, counters);
+    this.#replays = new ReplayThrottle(runtime, clock, lending?.workers ?? 1);
     const reading = new FairReader(runtime, readMs);
     this.others = lending && new OtherProcesses({
       holders: this.#holders,
@@ -200,7 +217,6 @@ export class Server {
       );
     this.#slowKeys = new SlowKeys(clock, lending?.workers ?? 1);
     this.#timekeeper = timekeeper;
-    const { timestamps } = timekeeper;
     const tokens = new TokenSource();
     const dueWrites = new DueWrites(this.#scheduler);
     const watched = telemetry && new WatchedTopics(telemetry.topics);
@@ -214,6 +230,11 @@ export class Server {
         counters,
         passes,
         maxPendingBytes: limits.maxPendingBytes,
+        origins,
+        history: this.#history,
+        tagging: this.#tagging,
+        catchUps,
+        hasOtherOrigins: hasMesh,
       },
       limits.maxTopicsTotal,
       this.#shared?.topicPlaces,
@@ -241,7 +262,7 @@ export class Server {
         // Messages that are accepted here from now on are later, even if this process notices later than the
         // other one that the system's clock was set.
         timestamps.raise(micros);
-        return topics.publish(name, micros, message, taker);
+        return topics.publish(origins.own, name, micros, message, taker);
       },
       publishingGate: () => this.#memory.isPublishingHeld ? this.#memory.gate : undefined,
       onLinkFailure: (error) => {
@@ -281,6 +302,9 @@ export class Server {
       counters,
       budget,
       timestamps,
+      origins,
+      catchUps,
+      replays: this.#replays,
       topics,
       budgetGate: this.#memory.gate,
       reading,
@@ -461,6 +485,9 @@ export class Server {
     this.#acceptGate.sweep();
     this.#admission.sweep();
     this.#slowKeys.sweep();
+    this.#replays.sweep();
+    this.#history.sweep();
+    this.#tagging.sweep();
     this.others?.sweep();
     this.mesh?.sweep();
     this.#context.throttle.gate.open();

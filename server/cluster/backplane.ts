@@ -1,4 +1,5 @@
-import type { Gate } from "../flow/gate.ts";
+import type { Position } from "../../protocol/resume.ts";
+import type { Gate, WaitingPlace } from "../flow/gate.ts";
 import type { OwedReceipt } from "./owed_receipts.ts";
 
 /** Another process of the server that gives no sign of life, while more waits for it than may. */
@@ -53,4 +54,9 @@ export interface Backplane {
   readonly gate: Gate | undefined;
   /** The gate where a topic's publishers should wait for its readers in other processes, if they should. */
   gateOf(topic: string): Gate | undefined;
+  /**
+   * The place where a client waits that has come back from another process with this position, until this
+   * process knows as much; `undefined` if it does.
+   */
+  placeBehind(position: Position): WaitingPlace | undefined;
 }

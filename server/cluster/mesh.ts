@@ -1,6 +1,7 @@
 import type { Listener } from "../../runtime/types.ts";
 import type { Backplane } from "./backplane.ts";
-import { Gate } from "../flow/gate.ts";
+import type { Position } from "../../protocol/resume.ts";
+import { Gate, type WaitingPlace } from "../flow/gate.ts";
 import { IncomingLink, type MeshHost } from "./incoming_link.ts";
 import { MAX_BATCH_BYTES } from "../limits.ts";
 import { LinkCarrier } from "./link_carrier.ts";
@@ -144,6 +145,10 @@ export class Mesh implements Backplane {
 
   gateOf(topic: string): Gate | undefined {
     return this.#holds.gateOf(topic);
+  }
+
+  placeBehind(_: Position): WaitingPlace | undefined {
+    return undefined;
   }
 
   /** Acts on deadlines that have passed. To be called about once a sweep. */

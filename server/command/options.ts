@@ -96,6 +96,11 @@ export const VALUE_FLAGS = [
   "ping-after",
   "idle-timeout",
   "legacy-idle-timeout",
+  "history-time",
+  "history-messages",
+  "history-bytes",
+  "history-total-bytes",
+  "history-topics",
   "drain-seconds",
   "drain-delay",
   "admin",
@@ -217,6 +222,18 @@ Deadlines, such as 800ms, 5s, 5m or 1h:
                        a subscriber that began with <regular-socket/> is closed
                        after so much silence, without a word (default: never)
 
+History, for subscribers that come back (not with --workers yet):
+  --history-time TIME  messages are stored for so long (default 60s; 0 stores
+                       none)
+  --history-messages N messages of one topic that are stored (default 1000)
+  --history-bytes B    bytes of one topic that are stored (default 1048576)
+  --history-total-bytes B
+                       memory for all stored messages in bytes, of which each
+                       worker has its share (default 67108864). It counts within
+                       --max-total-pending-bytes, and is given up first
+  --history-topics PATTERN,...
+                       the topics whose messages are stored; * stands for any
+                       run of characters (default *)
 Watching it (see docs/operating.md):
   --admin HOST:PORT    answer HTTP there: /metrics for Prometheus, /livez and
                        /readyz. PORT alone means 127.0.0.1, and :0 lets the
@@ -356,6 +373,11 @@ function parseLimits(line: Line): Partial<Limits> {
     pingAfterMs: milliseconds(line, "ping-after"),
     idleMs: milliseconds(line, "idle-timeout"),
     legacyIdleMs: milliseconds(line, "legacy-idle-timeout"),
+    historyMs: historyTime(line),
+    historyMessages: line.number("history-messages", 1, 100_000_000),
+    historyBytes: line.number("history-bytes", 1, 64 * GIB),
+    historyTotalBytes: line.number("history-total-bytes", 1, 1024 * GIB),
+    historyTopics: patterns(line),
   });
   const { maxFrameBytes, maxPendingBytes } = { ...DEFAULT_LIMITS, ...limits };
   if (maxPendingBytes < maxFrameBytes) {
@@ -387,6 +409,22 @@ function seconds(line: Line, name: ValueFlag, max: number): number | undefined {
 function milliseconds(line: Line, name: ValueFlag): number | undefined {
   const time = line.duration(name);
   return time === undefined ? undefined : Math.ceil(time);
+}
+
+/** The time for which messages are stored, which may be none. */
+function historyTime(line: Line): number | undefined {
+  const isNone = /^0(?:ms|s|m|h)?$/.test(line.text("history-time") ?? "");
+  return isNone ? 0 : milliseconds(line, "history-time");
+}
+
+function patterns(line: Line): string[] | undefined {
+  const patterns = line.text("history-topics")?.split(",");
+  if (!patterns?.includes("")) return patterns;
+  const name = line.nameOf("history-topics");
+  const text = quote(line.text("history-topics") as string);
+  throw new UsageError(
+    `${name} must list topics such as news,chat.* without an empty one, not ${text}`,
+  );
 }
 
 /** A flag's blocks of addresses, separated by commas. */

@@ -17,18 +17,15 @@ export interface WaitingPlace {
 /** The most waiters that go on in one turn, in about 1 ms: thousands may have waited at one gate. */
 const RESUMED_PER_TURN = 512;
 
-/** Makes publishers wait while a subscriber, a topic or the memory can't take more. */
-export class Gate implements WaitingPlace {
-  /** The reason why publishers wait here. */
-  readonly cause: PauseCause;
+/** A place where any number may wait until it opens. */
+export class WaitingRoom implements WaitingPlace {
   readonly #runtime: Runtime;
   #waiters: Set<Waiter> | undefined;
   /** The waiters that may go on but haven't had their turn yet. */
   #leaving: Set<Waiter> | undefined;
 
-  constructor(runtime: Runtime, cause: PauseCause) {
+  constructor(runtime: Runtime) {
     this.#runtime = runtime;
-    this.cause = cause;
   }
 
   wait(waiter: Waiter): void {
@@ -64,5 +61,16 @@ export class Gate implements WaitingPlace {
       waiter.resume();
     }
     this.#leaving = undefined;
+  }
+}
+
+/** Makes publishers wait while a subscriber, a topic or the memory can't take more. */
+export class Gate extends WaitingRoom {
+  /** The reason why publishers wait here. */
+  readonly cause: PauseCause;
+
+  constructor(runtime: Runtime, cause: PauseCause) {
+    super(runtime);
+    this.cause = cause;
   }
 }

@@ -20,6 +20,12 @@ export interface BudgetEvents {
   onInputCritical?(): void;
   /** There is room for input again. */
   onInputRelaxed?(): void;
+  /**
+   * The history has too little room beside the bytes that wait for readers.
+   *
+   * @param bytes The bytes of the history that must be given up, now.
+   */
+  onHistoryTooLarge?(bytes: number): void;
 }
 
 /**
@@ -38,6 +44,7 @@ export class MemoryBudget {
   #unfinishedBytes = 0;
   #deferredBytes = 0;
   #standingBytes = 0;
+  #historyBytes = 0;
   /** The bytes that are left beside the standing ones. */
   #freeBytes: number;
   #isTight = false;
@@ -62,6 +69,11 @@ export class MemoryBudget {
   /** Bytes that wait for readers. */
   get outputBytes(): number {
     return this.#outputBytes;
+  }
+
+  /** Bytes that only the history holds. They take what the others leave, and are the first to be given up. */
+  get historyBytes(): number {
+    return this.#historyBytes;
   }
 
   /** True if more than half of the room is taken. */
@@ -126,6 +138,7 @@ export class MemoryBudget {
   /** Counts bytes that wait for readers. */
   hold(bytes: number): void {
     this.#outputBytes += bytes;
+    if (this.#historyBytes > 0) this.#judgeHistory();
     this.#judgeOutput();
   }
 
@@ -155,6 +168,18 @@ export class MemoryBudget {
     this.#judgeInput();
   }
 
+  /** Counts bytes that only the history holds, more than before or less. */
+  countHistory(bytes: number): void {
+    this.#historyBytes += bytes;
+    if (bytes > 0) this.#judgeHistory();
+  }
+
+  #judgeHistory(): void {
+    const room = Math.max(0, this.#freeBytes * TIGHT_BUDGET_SHARE - this.heldBytes);
+    if (this.#historyBytes <= room) return;
+    this.#events.onHistoryTooLarge?.(this.#historyBytes - room);
+  }
+
   #judgeOutput(): void {
     if (this.#isTight) {
       if (this.#outputBytes >= this.#freeBytes * RELAXED_BUDGET_SHARE) return;
@@ -167,6 +192,7 @@ export class MemoryBudget {
   }
 
   #judgeInput(): void {
+    if (this.#historyBytes > 0) this.#judgeHistory();
     if (this.#isInputCritical) {
       const inputBytes = this.#unfinishedBytes + this.#deferredBytes;
       if (inputBytes >= this.#freeBytes * RELAXED_INPUT_SHARE) return;

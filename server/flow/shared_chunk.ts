@@ -13,6 +13,7 @@ export class SharedChunk {
   /** The chunk whose memory this one shares; it is kept as long as this one. */
   readonly #whole: SharedChunk | undefined;
   #holders = 0;
+  #isStored = false;
 
   constructor(bytes: Uint8Array, budget: MemoryBudget, whole?: SharedChunk) {
     this.bytes = bytes;
@@ -28,14 +29,32 @@ export class SharedChunk {
   /** Adds a holder: an outbox, or the pass that delivers it. */
   retain(): void {
     if (this.#holders++ > 0) return;
-    if (this.#whole !== undefined) this.#whole.retain();
-    else this.#budget.hold(this.bytes.byteLength + CHUNK_OVERHEAD_BYTES);
+    if (this.#whole !== undefined) return this.#whole.retain();
+    if (this.#isStored) this.#budget.countHistory(-this.#costBytes);
+    this.#budget.hold(this.#costBytes);
   }
 
   /** Removes a holder. Call it once for each {@linkcode retain}. */
   release(): void {
     if (--this.#holders > 0) return;
-    if (this.#whole !== undefined) this.#whole.release();
-    else this.#budget.release(this.bytes.byteLength + CHUNK_OVERHEAD_BYTES);
+    if (this.#whole !== undefined) return this.#whole.release();
+    this.#budget.release(this.#costBytes);
+    if (this.#isStored) this.#budget.countHistory(this.#costBytes);
+  }
+
+  /** Stores it in a history, once, until {@linkcode discard}. While it has holders it counts as theirs. */
+  store(): void {
+    this.#isStored = true;
+    if (this.#holders === 0) this.#budget.countHistory(this.#costBytes);
+  }
+
+  /** Ends {@linkcode store}. */
+  discard(): void {
+    this.#isStored = false;
+    if (this.#holders === 0) this.#budget.countHistory(-this.#costBytes);
+  }
+
+  get #costBytes(): number {
+    return this.bytes.byteLength + CHUNK_OVERHEAD_BYTES;
   }
 }

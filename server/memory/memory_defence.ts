@@ -27,6 +27,8 @@ export interface MemoryDefenceHost {
   readonly clock: CoarseClock;
   /** A monotonic clock, in milliseconds. */
   readonly readMs: () => number;
+  /** Gives up so many bytes of the history, at once. */
+  giveUpHistory(bytes: number): void;
   /** See {@linkcode CeilingEvent}. */
   onMemory(event: CeilingEvent): void;
 }
@@ -52,6 +54,7 @@ export class MemoryDefence {
       onRelaxed: () => this.#openGate(),
       onInputCritical: () => this.input.onCritical(),
       onInputRelaxed: () => this.input.onRelaxed(),
+      onHistoryTooLarge: (bytes) => host.giveUpHistory(bytes),
     });
     this.input = new InputDefence({
       runtime,
@@ -76,6 +79,8 @@ export class MemoryDefence {
       standingBytes: () => this.budget.standingBytes + sessions.size * CONNECTION_BYTES,
       giveBack: () => {
         this.buffers.clear();
+        // Half of it each time: the garbage may be more than enough.
+        host.giveUpHistory(this.budget.historyBytes / 2);
         runtime.giveBack();
       },
       hold: () => this.input.holdAll(),

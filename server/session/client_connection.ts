@@ -161,6 +161,11 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     return this.#outbox.hasTakenSome ? "behind" : "behind_unproven";
   }
 
+  fallBehind(): void {
+    if (this.#state !== "open") return;
+    this.#evict("Older messages that were still to come are no longer stored", false);
+  }
+
   get gate(): Gate | undefined {
     if (this.#state !== "open" || !this.#outbox.holdsPublishers()) return undefined;
     return this.#lagGate ??= new Gate(this.context.runtime, "slow_subscribers");
@@ -180,6 +185,8 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
 
   onDrain(): void {
     const isEmpty = this.#outbox.drained();
+    const { catchUps } = this.context;
+    if (!catchUps.isEmpty && !this.hasUnsent) catchUps.onDrain(this);
     if (this.#lagGate !== undefined && this.#outbox.hasCaughtUp) this.#openLagGate();
     if (isEmpty) this.#closeIfDue();
   }

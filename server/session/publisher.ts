@@ -81,20 +81,20 @@ export class Publisher implements Receiver {
 
   /** Accepts a message. Its bytes are copied. */
   publish(name: string, message: Uint8Array): void {
-    const { topics, backplane } = this.#context;
+    const { topics, backplane, origins } = this.#context;
     const micros = this.#accept(name);
     backplane?.forward(name, micros, message);
-    this.#follow(name, topics.publish(name, micros, message, undefined));
+    this.#follow(name, topics.publish(origins.own, name, micros, message, undefined));
   }
 
   /** As {@linkcode publish}, and sends the client a receipt once the message's fate is known. */
   publishForReceipt(name: string, message: Uint8Array): void {
-    const { topics, backplane, receiptDesk } = this.#context;
+    const { topics, backplane, receiptDesk, origins } = this.#context;
     const micros = this.#accept(name);
     this.#receipts ??= new ReceiptQueue(receiptDesk, () => this.#onReceiptsReady());
     const owed = this.#receipts.owe(micros);
     backplane?.forwardForReceipt(name, message, owed);
-    this.#follow(name, topics.publish(name, micros, message, owed));
+    this.#follow(name, topics.publish(origins.own, name, micros, message, owed));
   }
 
   /**
@@ -109,11 +109,11 @@ export class Publisher implements Receiver {
 
   /** Counts a message as accepted, and returns its timestamp in microseconds since the Unix epoch. */
   #accept(name: string): number {
-    const { timestamps, counters, clock, watchedTopics } = this.#context;
+    const { timestamps, counters, clock, origins, watchedTopics } = this.#context;
     this.#publishedMs = clock.nowMs;
     counters.messagesIn++;
     watchedTopics?.countMessage(name);
-    return timestamps.next();
+    return origins.own.micros = timestamps.next();
   }
 
   #follow(name: string, topic: Topic | undefined): void {

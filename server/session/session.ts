@@ -8,10 +8,12 @@ import {
   SWEEP_INTERVAL_MS,
   TOPIC_BYTES,
 } from "../limits.ts";
-import type { Subscription } from "../topics/topic.ts";
+import type { ResumeRequest } from "../../protocol/resume.ts";
+import type { Subscription } from "../topics/subscription.ts";
 import { checkPublish, checkSubscribe, KeyCheck } from "./client_checks.ts";
 import { InboundConnection } from "./inbound_connection.ts";
 import { Publisher, type PublishingSession } from "./publisher.ts";
+import { Resuming } from "./resuming.ts";
 import { subscribe, unsubscribe, unsubscribeAll } from "./subscribing.ts";
 
 /** A request costs as much time as a message of so many bytes, since its reply takes a write. */
@@ -60,7 +62,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     }
     if (this.inbound?.publisher !== undefined) return DOES_SOMETHING;
     if (this.#subscriptions.length === 0) return WANTS_NOTHING;
-    return this.#subscriptions.some(({ next, since }) => next > since)
+    return this.#subscriptions.some(({ messageCount }) => messageCount > 0)
       ? DOES_SOMETHING
       : GETS_NOTHING;
   }
@@ -121,11 +123,13 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     return this.context.reading.unitsLeft <= 0;
   }
 
-  onSubscribe(name: string): void {
+  onSubscribe(name: string, resume: ResumeRequest | undefined): void {
     this.#countRequest();
     if (!this.isOpen) return;
     checkSubscribe(name, this.flags, this.context.limits);
-    this.settle(() => this.#subscribe(name));
+    if (resume === undefined) return this.settle(() => this.#subscribe(name));
+    const resuming = new Resuming(name, resume, this.context.clock.nowMs);
+    this.settle(() => this.#resume(resuming));
   }
 
   onUnsubscribe(name: string): void {
@@ -163,12 +167,27 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     this.context.reading.countFrame(0);
   }
 
-  /** @returns The place to wait at, if it isn't known yet whether there is room for the topic. */
+  /** @returns The place to wait at, if the client can't be subscribed yet. */
   #subscribe(name: string): WaitingPlace | undefined {
     const subscriptions = subscribe(this.#subscriptions, name, this, this.context);
-    if (subscriptions === undefined) return this.context.borrower;
+    if (!Array.isArray(subscriptions)) return subscriptions;
     this.#subscriptions = subscriptions;
     this.send(ACK);
+    return undefined;
+  }
+
+  /** @returns The place to wait at, if the client can't be subscribed yet. */
+  #resume(resuming: Resuming): WaitingPlace | undefined {
+    const resumed = resuming.attempt(this.#subscriptions, this, this.context);
+    if (!("replies" in resumed)) return resumed;
+    const { subscriptions, replaced, owesRest, replies } = resumed;
+    this.#subscriptions = subscriptions;
+    if (replaced !== undefined) {
+      // The rest may be delivered: earlier replies must come before it.
+      this.flushReplies();
+      replaced.topic.unsubscribe(replaced, owesRest);
+    }
+    for (const reply of replies) this.send(reply);
     return undefined;
   }
 
@@ -250,7 +269,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
   /** Number of messages that its current subscriptions have brought it. */
   get #sentMessages(): number {
     let count = 0;
-    for (const { next, since } of this.#subscriptions) count += next - since;
+    for (const { messageCount } of this.#subscriptions) count += messageCount;
     return count;
   }
 
@@ -272,7 +291,11 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
 
   protected leaveTopics(deliverRest: boolean): void {
     // Settled receipts come before the error frame; sending them may end the session harder.
-    if (deliverRest) this.inbound?.publisher?.giveReceipts();
+    const { catchUps } = this.context;
+    if (deliverRest) {
+      this.inbound?.publisher?.giveReceipts();
+      catchUps.finish(this);
+    } else catchUps.drop(this);
     const subscriptions = this.#subscriptions;
     this.#subscriptions = NO_SUBSCRIPTIONS;
     unsubscribeAll(subscriptions, deliverRest, this.context);

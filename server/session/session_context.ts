@@ -3,6 +3,7 @@ import type { TimestampIssuer } from "../../protocol/timestamp.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import type { AccessRules } from "../access/access.ts";
 import type { Admission } from "../access/admission.ts";
+import type { ReplayThrottle } from "../access/replay_throttle.ts";
 import type { Backplane } from "../cluster/backplane.ts";
 import type { Counters } from "../counters.ts";
 import type { DueWrites } from "../flow/due_writes.ts";
@@ -17,6 +18,8 @@ import type { SessionEnd } from "./session_end.ts";
 import type { Displacement } from "../shares/displacement.ts";
 import type { Occupant } from "../shares/holder.ts";
 import type { SlowKeys } from "../access/slow_keys.ts";
+import type { CatchUps } from "../topics/catch_ups.ts";
+import type { Origins } from "../history/origins.ts";
 import type { TopicRegistry } from "../topics/topic_registry.ts";
 
 /** The watch over the process's memory, as sessions use it. */
@@ -59,6 +62,11 @@ export interface SessionContext extends OutboxContext {
   readonly runtime: Runtime;
   readonly topics: TopicRegistry;
   readonly timestamps: TimestampIssuer;
+  readonly origins: Origins;
+  /** The subscriptions that get older messages from the history. */
+  readonly catchUps: CatchUps;
+  /** Bounds what is replayed of the history for one address. */
+  readonly replays: ReplayThrottle;
   readonly counters: Counters;
   /** Keeps the process's memory below its limit. */
   readonly ceiling: MemoryWatch;

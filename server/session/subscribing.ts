@@ -1,6 +1,8 @@
 import { ProtocolError } from "../../protocol/errors.ts";
 import type { SessionContext } from "./session_context.ts";
-import type { Subscription, Topic } from "../topics/topic.ts";
+import type { WaitingPlace } from "../flow/gate.ts";
+import type { Subscription } from "../topics/subscription.ts";
+import type { Topic } from "../topics/topic.ts";
 import type { Subscriber } from "../topics/subscriber.ts";
 
 /**
@@ -14,41 +16,64 @@ const MAX_EXACT = 8;
  * Subscribes a client to one more topic. Does nothing if the client is subscribed to it already.
  *
  * @param subscriptions The client's current subscriptions; added to in place if they are many.
- * @returns The client's new subscriptions, the same array or another. `undefined` if it isn't known yet
- * whether there is room for the topic.
+ * @returns The client's new subscriptions, the same array or another; or the place to wait at, if it isn't
+ * known yet whether there is room for the topic, or older messages of it still come to the client.
  * @throws {ProtocolError} `too_many_topics`.
  */
 export function subscribe(
   subscriptions: Subscription[],
   name: string,
   subscriber: Subscriber & { readonly remoteAddress: string },
-  { topics, limits, counters, displacement }: SessionContext,
-): Subscription[] | undefined {
+  context: SessionContext,
+): Subscription[] | WaitingPlace {
+  const { topics, counters, catchUps } = context;
   if (isSubscribed(subscriptions, topics.find(name), subscriber)) return subscriptions;
-  if (subscriptions.length >= limits.maxTopics) {
-    throw new ProtocolError(
-      "too_many_topics",
-      `At most ${limits.maxTopics} topics on one connection`,
-    );
+  const place = catchUps.placeOf(subscriber, name) ??
+    mustHaveRoom(subscriptions, name, subscriber.remoteAddress, context);
+  if (place !== undefined) return place;
+  counters.subscriptions++;
+  return addSubscription(subscriptions, topics.subscribe(name, subscriber));
+}
+
+/** Adds to an array of few subscriptions in a new array, to one of many in place. */
+export function addSubscription(
+  subscriptions: Subscription[],
+  subscription: Subscription,
+): Subscription[] {
+  if (subscriptions.length < MAX_EXACT) return subscriptions.concat([subscription]);
+  subscriptions.push(subscription);
+  return subscriptions;
+}
+
+/**
+ * Makes room for a topic that a client isn't subscribed to.
+ *
+ * @returns The place to wait at, if it isn't known yet whether there is room.
+ * @throws {ProtocolError} `too_many_topics`.
+ */
+export function mustHaveRoom(
+  subscriptions: readonly Subscription[],
+  name: string,
+  remoteAddress: string,
+  { topics, limits, displacement, borrower }: SessionContext,
+): WaitingPlace | undefined {
+  const { maxTopics, maxTopicsTotal } = limits;
+  if (subscriptions.length >= maxTopics) {
+    throw new ProtocolError("too_many_topics", `At most ${maxTopics} topics on one connection`);
   }
-  const { maxTopicsTotal } = limits;
   const room = displacement.makeRoomForTopic(
-    subscriber.remoteAddress,
+    remoteAddress,
     maxTopicsTotal,
     () => topics.roomFor(name),
   );
-  if (room === "unsettled") return undefined;
+  if (room === "unsettled") return borrower;
   if (room === "none") {
     throw new ProtocolError(
       "too_many_topics",
       `All ${maxTopicsTotal} topics of the server are taken`,
     );
   }
-  counters.subscriptions++;
-  const subscription = topics.subscribe(name, subscriber);
-  if (subscriptions.length < MAX_EXACT) return subscriptions.concat([subscription]);
-  subscriptions.push(subscription);
-  return subscriptions;
+  return undefined;
 }
 
 /** Searches the client's topics or the topic's subscribers, whichever are fewer. */

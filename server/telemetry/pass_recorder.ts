@@ -1,5 +1,5 @@
 import type { DueWrites } from "../flow/due_writes.ts";
-import type { Batch } from "../topics/batch.ts";
+import type { Batch } from "../history/batch.ts";
 import type { PassObserver } from "../topics/topic.ts";
 import { Fifo } from "../timing/fifo.ts";
 import { Histogram } from "./histogram.ts";

@@ -1,5 +1,3 @@
-import type { Subscriber } from "./subscriber.ts";
-
 /** The numbers of subscribers that a message has reached, and not. */
 export interface Receipt {
   /** The subscribers when it was accepted; the sum of the other three. */
@@ -55,20 +53,21 @@ export class Receipts {
   /**
    * Counts a subscriber who has been given every message below a number.
    *
+   * @param isQueued Whether something still waits for it.
    * @param since The first message that it was to get.
    */
-  count(subscriber: Subscriber, since: number, end: number): void {
+  count(isQueued: boolean, since: number, end: number): void {
     const entry = this.#awaited[this.#firstFrom(since)];
     if (entry === undefined || entry.number >= end) return;
-    if (subscriber.hasUnsent) entry.queued++;
+    if (isQueued) entry.queued++;
     else entry.written++;
   }
 
   /** Counts a subscriber who leaves, and who has been given every message from a number on. */
-  countLeaver(subscriber: Subscriber, since: number): void {
+  countLeaver(isQueued: boolean, since: number): void {
     for (let i = this.#firstFrom(since); i < this.#awaited.length; i++) {
       const entry = this.#awaited[i] as Awaited;
-      if (subscriber.hasUnsent) entry.queuedForLeavers++;
+      if (isQueued) entry.queuedForLeavers++;
       else entry.writtenToLeavers++;
     }
   }

@@ -26,6 +26,8 @@ export interface Subscriber {
    * @returns Whether it keeps up, with this chunk included.
    */
   deliver(chunk: SharedChunk, mayWait: boolean): Lag;
+  /** Ends it, because older messages that it was about to get are no longer stored. */
+  fallBehind(): void;
   /** The gate for its topics' publishers, while it is behind but making progress. */
   readonly gate: Gate | undefined;
   /** The number of delivered bytes that still wait. */

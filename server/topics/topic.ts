@@ -1,13 +1,28 @@
 import type { Counters } from "../counters.ts";
-import { Batch, Collection, MAX_COPIED_REST_BYTES } from "./batch.ts";
+import type { ResumeRequest } from "../../protocol/resume.ts";
+import { type Batch, Collection, MAX_COPIED_REST_BYTES, type Stretch } from "../history/batch.ts";
+import type { History } from "../history/history.ts";
+import type { Origin, Origins } from "../history/origins.ts";
+import {
+  findBehind,
+  findLast,
+  type Found,
+  fromNowOn,
+  type SearchedTopic,
+} from "../history/search.ts";
+import type { TaggedBatch, Tagging } from "../history/tagging.ts";
+import type { Floors, TopicLog, Trace } from "../history/topic_log.ts";
+import type { CatchUpSource } from "./catch_up.ts";
+import type { CatchUps } from "./catch_ups.ts";
+import { type SubscribedTopic, Subscription } from "./subscription.ts";
 import { Gate } from "../flow/gate.ts";
 import { MAX_COLLECTED_BYTES, SUBSCRIPTION_BYTES } from "../limits.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
 import type { Runtime } from "../../runtime/types.ts";
-import { Receipts, type ReceiptTaker } from "./receipts.ts";
+import { NOBODY, Receipts, type ReceiptTaker } from "./receipts.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 import { LaggingSubscribers } from "./lagging_subscribers.ts";
-import type { Lag, Subscriber, SubscriberPlace } from "./subscriber.ts";
+import type { Lag, Subscriber } from "./subscriber.ts";
 import type { FairScheduler, SlicedTask } from "../timing/fair_scheduler.ts";
 
 /** The number of subscribers that are counted for receipts in the time of one write. */
@@ -16,25 +31,7 @@ const SUBSCRIBERS_PER_WRITE = 64;
 /** The cost of leaving a chunk for a later write, in writes: it has no system call. */
 const WRITES_PER_PIECE = 1 / 8;
 
-/** The subscription of one subscriber to one topic. */
-export class Subscription implements SubscriberPlace {
-  readonly topic: Topic;
-  readonly subscriber: Subscriber;
-  /** The number of the next message for it. */
-  next: number;
-  /** The number of the first message for it. */
-  readonly since: number;
-  /** Its index in the topic's subscriptions; -1 once it has ended. */
-  index: number;
-
-  constructor(topic: Topic, subscriber: Subscriber, next: number, index: number) {
-    this.topic = topic;
-    this.subscriber = subscriber;
-    this.next = next;
-    this.since = next;
-    this.index = index;
-  }
-}
+const NO_TRACES: ReadonlyMap<Origin, Trace> = new Map();
 
 /** Measures passes; see `PassRecorder`. */
 export interface PassObserver {
@@ -58,7 +55,15 @@ export interface TopicContext {
   readonly maxPendingBytes: number;
   /** Bytes of a batch; see `maxBatchBytesFor`. */
   readonly maxBatchBytes: number;
-  /** Called when the topic has no subscribers any more. */
+  readonly origins: Origins;
+  readonly history: History;
+  readonly tagging: Tagging;
+  readonly catchUps: CatchUps;
+  /** True if other processes serve the same topics, so that passes bring messages of several origins. */
+  readonly hasOtherOrigins: boolean;
+  /** Called when the topic has its first subscriber. */
+  onSubscribed(topic: Topic): void;
+  /** Called when the topic has no subscribers any more, and nothing to pass on. */
   onVanish(topic: Topic): void;
 }
 
@@ -70,7 +75,7 @@ export interface TopicContext {
  * messages that it has had, so that clients may subscribe and unsubscribe at any moment, even in the
  * middle of a pass, and no other subscriber misses a message or gets one twice.
  */
-export class Topic implements SlicedTask {
+export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchUpSource {
   readonly name: string;
   readonly #context: TopicContext;
   readonly #collection: Collection;
@@ -92,17 +97,31 @@ export class Topic implements SlicedTask {
   deliveries = 0;
   /** Created by the first message whose publisher asks for a receipt. */
   #receipts: Receipts | undefined;
+  /** Its stored messages; absent before the first one. */
+  #log: TopicLog | undefined;
+  /** The number of subscriptions that want to know their messages' origins. */
+  #taggedCount = 0;
+  /** The pass's batch for these; absent if passes need no tags. */
+  #taggedPass: TaggedBatch | undefined;
+  #hasHadSubscribers = false;
   /** The number of subscriptions counted for receipts after the pass; -1 before the pass is over. */
   #counted = -1;
 
   constructor(name: string, context: TopicContext) {
     this.name = name;
     this.#context = context;
-    this.#collection = new Collection(context.budget);
+    const { history } = context;
+    if (history.find(name) !== undefined) this.#log = history.use(name);
+    this.#collection = new Collection(context.budget, this.#log?.end ?? 0);
   }
 
   get subscriberCount(): number {
     return this.#subscriptions.length - this.#endedInPass;
+  }
+
+  /** False if it exists only to store what is published to it. */
+  get hasHadSubscribers(): boolean {
+    return this.#hasHadSubscribers;
   }
 
   /** True if the subscriber has a subscription. Looks at all subscriptions. */
@@ -111,12 +130,12 @@ export class Topic implements SlicedTask {
   }
 
   /** Accepts a message, which all present subscribers will get. `message` is copied. */
-  publish(micros: number, message: Uint8Array): void {
+  publish(origin: Origin, micros: number, message: Uint8Array): void {
     const collection = this.#collection;
     const { maxBatchBytes, passes } = this.#context;
     if (collection.byteLength + message.byteLength > maxBatchBytes) this.#seal();
     if (passes !== undefined) collection.noteAccepted(micros, passes.readMs);
-    collection.append(micros, message);
+    collection.append(origin, micros, message);
     if (!this.#isScheduled) {
       this.#isScheduled = true;
       this.#context.scheduler.schedule(this);
@@ -124,10 +143,18 @@ export class Topic implements SlicedTask {
   }
 
   /** The same, and answers `taker` with the message's receipt after its pass. */
-  publishForReceipt(micros: number, message: Uint8Array, taker: ReceiptTaker): void {
-    this.#receipts ??= new Receipts();
-    this.#receipts.owe(this.#collection.next, this.subscriberCount, taker);
-    this.publish(micros, message);
+  publishForReceipt(
+    origin: Origin,
+    micros: number,
+    message: Uint8Array,
+    taker: ReceiptTaker,
+  ): void {
+    if (this.subscriberCount === 0) taker.take(NOBODY);
+    else {
+      this.#receipts ??= new Receipts();
+      this.#receipts.owe(this.#collection.end, this.subscriberCount, taker);
+    }
+    this.publish(origin, micros, message);
   }
 
   /** The gate at which publishers of this topic must wait; `undefined` if they needn't. */
@@ -140,12 +167,98 @@ export class Topic implements SlicedTask {
 
   /** Subscribes to every message that is accepted from now on. */
   subscribe(subscriber: Subscriber): Subscription {
+    return this.#subscribe(subscriber, false);
+  }
+
+  #subscribe(subscriber: Subscriber, isTagged: boolean): Subscription {
     const index = this.#subscriptions.length;
-    const subscription = new Subscription(this, subscriber, this.#collection.next, index);
+    const { end } = this.#collection;
+    const subscription = new Subscription(this, subscriber, end, index, isTagged);
     this.#subscriptions.push(subscription);
+    if (isTagged) this.#taggedCount++;
     this.#context.budget.countStanding(SUBSCRIPTION_BYTES);
     if (index === 0) subscriber.holder?.addTopic();
+    if (!this.#hasHadSubscribers) {
+      this.#hasHadSubscribers = true;
+      this.#context.onSubscribed(this);
+    }
     return subscription;
+  }
+
+  /** Finds where a subscription must begin to get what a client asks for. */
+  search(request: ResumeRequest): Found {
+    const { history, origins } = this.#context;
+    if (request.from === "last") return findLast(this, request.count, origins);
+    if (request.from === "new") return fromNowOn("new", this.end, origins);
+    if (!history.keeps(this.name)) return fromNowOn("off", this.end, origins);
+    return findBehind(this, request.position, origins);
+  }
+
+  /** Subscribes to the messages from where {@linkcode search} found, which must have been just before. */
+  resume(subscriber: Subscriber, found: Found): Subscription {
+    const subscription = this.#subscribe(subscriber, true);
+    if (found.missed === 0) return subscription;
+    const isLevel = found.next >= this.levelFrom && found.next === found.cleanFrom;
+    const isTold = this.untaggedOrigin === undefined || this.untaggedOrigin === found.origin;
+    if (isLevel && isTold) subscription.join(found.next);
+    else this.#context.catchUps.begin(subscription, this, found);
+    return subscription;
+  }
+
+  // As the topic that is searched, and whose log is read.
+
+  get log(): TopicLog | undefined {
+    // A subscription that has left may read on when the topic has vanished.
+    return this.#log ?? this.#context.history.find(this.name);
+  }
+
+  get first(): number {
+    const { log } = this;
+    return log === undefined || log.isEmpty ? this.#collection.first : log.first;
+  }
+
+  get end(): number {
+    return this.#collection.end;
+  }
+
+  get traces(): ReadonlyMap<Origin, Trace> {
+    return this.log?.traces ?? NO_TRACES;
+  }
+
+  get floors(): Floors {
+    return this.log?.floors ?? this.#context.history.floors;
+  }
+
+  *newestFirst(): Generator<Stretch> {
+    if (this.#collection.byteLength > 0) yield this.#collection;
+    if (this.log !== undefined) yield* this.log.newestFirst();
+  }
+
+  get collectedFrom(): number {
+    return this.#collection.first;
+  }
+
+  get levelFrom(): number {
+    if (this.#pass !== undefined) return this.#pass.end;
+    return this.#sealed[0]?.first ?? this.#collection.first;
+  }
+
+  get untaggedOrigin(): Origin | undefined {
+    const { hasOtherOrigins, origins } = this.#context;
+    return hasOtherOrigins ? undefined : origins.own;
+  }
+
+  seal(): void {
+    this.#seal();
+  }
+
+  tag(origin: Origin): SharedChunk {
+    const { tagging, budget } = this.#context;
+    return new SharedChunk(tagging.tag(this.name, origin), budget);
+  }
+
+  tagged(batch: Batch): TaggedBatch {
+    return this.#context.tagging.tagged(batch, this.name);
   }
 
   /**
@@ -155,12 +268,14 @@ export class Topic implements SlicedTask {
    */
   unsubscribe(subscription: Subscription, deliverRest: boolean): void {
     if (subscription.index < 0) return;
-    if (deliverRest) this.#deliverRest(subscription);
+    if (subscription.isCatchingUp) this.#leaveCatchingUp(subscription, deliverRest);
+    else if (deliverRest) this.#deliverRest(subscription);
     // Delivering may have ended it.
     const { index } = subscription;
     if (index < 0) return;
     if (deliverRest) this.#countLeaver(subscription);
     subscription.index = -1;
+    if (subscription.isTagged) this.#taggedCount--;
     this.#context.budget.countStanding(-SUBSCRIPTION_BYTES);
     this.#lagging?.forget(subscription);
     if (this.#pass !== undefined && index < this.#passLength) {
@@ -190,6 +305,7 @@ export class Topic implements SlicedTask {
     const stop = Math.min(this.#cursor + budget, this.#passLength);
     const start = this.#cursor;
     const mayWait = this.#mayWait;
+    const tagged = this.#taggedPass;
     let pieces = 0;
     let messages = 0;
     let i = start;
@@ -201,10 +317,9 @@ export class Topic implements SlicedTask {
       messages += end - next;
       batch.reached++;
       const { subscriber } = subscription;
-      const lag = subscriber.deliver(
-        next === first ? chunk : batch.chunkFrom(next),
-        mayWait,
-      );
+      const lag = tagged !== undefined && subscription.isTagged
+        ? deliverAll(subscriber, tagged.chunksFrom(next), mayWait)
+        : subscriber.deliver(next === first ? chunk : batch.chunkFrom(next), mayWait);
       if (lag === "keeps_up") continue;
       if (lag === "is_due") pieces++;
       else this.#noteBehind(subscription, lag);
@@ -236,6 +351,9 @@ export class Topic implements SlicedTask {
     this.#pass = batch;
     this.#passLength = this.#subscriptions.length;
     this.#cursor = 0;
+    const wantsTags = this.#taggedCount > 0 && this.#context.hasOtherOrigins;
+    this.#taggedPass = wantsTags ? this.tagged(batch) : undefined;
+    this.#taggedPass?.chunk.retain();
     this.#mayWait = !this.#receipts?.owesBelow(batch.end);
     this.#lagging?.beginPass();
     return batch;
@@ -261,6 +379,11 @@ export class Topic implements SlicedTask {
   #endPass(batch: Batch): void {
     this.#pass = undefined;
     batch.chunk.release();
+    if (this.#taggedPass !== undefined) {
+      this.#taggedPass.chunk.release();
+      this.#taggedPass = undefined;
+      this.#context.tagging.forget(batch);
+    }
     this.#lagging?.endPass();
     if (this.#endedInPass > 0) this.#removeEnded();
     this.#isScheduled = this.#sealed.length > 0 || this.#collection.byteLength > 0;
@@ -276,8 +399,9 @@ export class Topic implements SlicedTask {
     const start = this.#counted;
     const stop = Math.min(start + budget * SUBSCRIBERS_PER_WRITE, this.#passLength);
     for (let i = start; i < stop; i++) {
-      const { index, subscriber, since } = subscriptions[i] as Subscription;
-      if (index >= 0) receipts.count(subscriber, since, batch.end);
+      const subscription = subscriptions[i] as Subscription;
+      const { index, subscriber, since, isCatchingUp } = subscription;
+      if (index >= 0) receipts.count(subscriber.hasUnsent || isCatchingUp, since, batch.end);
     }
     this.#counted = stop;
     if (stop >= this.#passLength) {
@@ -288,10 +412,10 @@ export class Topic implements SlicedTask {
     return Math.max(1, Math.ceil((stop - start) / SUBSCRIBERS_PER_WRITE));
   }
 
-  #countLeaver({ subscriber, since, index }: Subscription): void {
+  #countLeaver({ subscriber, since, index, isCatchingUp }: Subscription): void {
     const isCounted = this.#pass !== undefined && index < this.#counted;
     const from = isCounted ? Math.max(since, (this.#pass as Batch).end) : since;
-    this.#receipts?.countLeaver(subscriber, from);
+    this.#receipts?.countLeaver(subscriber.hasUnsent || isCatchingUp, from);
   }
 
   /** Counts the topic for the address of its new first subscriber, since the first one has ended. */
@@ -313,27 +437,41 @@ export class Topic implements SlicedTask {
     if (batch === undefined) return;
     this.#sealed.push(batch);
     this.#sealedBytes += batch.chunk.bytes.byteLength;
+    const { history } = this.#context;
+    this.#log ??= history.use(this.name);
+    if (this.#log !== undefined) history.store(this.#log, batch);
+  }
+
+  #leaveCatchingUp(subscription: Subscription, deliverRest: boolean): void {
+    if (deliverRest) this.#seal();
+    this.#context.catchUps.leave(subscription, deliverRest ? this.#collection.end : undefined);
   }
 
   #deliverRest(subscription: Subscription): void {
     const collection = this.#collection;
-    if (subscription.next >= collection.next) return;
+    if (subscription.next >= collection.end) return;
     // Sealing for each leaver would make a pass over all subscribers for each message.
     const isCopied = collection.bytesFrom(subscription.next) <= MAX_COPIED_REST_BYTES;
     if (!isCopied) this.#seal();
+    const isTagged = subscription.isTagged && this.#context.hasOtherOrigins;
     const rest = this.#pass === undefined ? [...this.#sealed] : [this.#pass, ...this.#sealed];
     for (const batch of rest) {
       if (subscription.next >= batch.end || subscription.index < 0) continue;
-      const chunk = batch.chunkFrom(subscription.next);
       this.#countDeliveries(batch.end - subscription.next);
+      const chunks = isTagged
+        ? this.tagged(batch).chunksFrom(subscription.next)
+        : [batch.chunkFrom(subscription.next)];
       subscription.next = batch.end;
-      subscription.subscriber.deliver(chunk, false);
+      deliverAll(subscription.subscriber, chunks, false);
     }
-    if (subscription.next >= collection.next || subscription.index < 0) return;
-    const copy = new SharedChunk(collection.copyFrom(subscription.next), this.#context.budget);
-    this.#countDeliveries(collection.next - subscription.next);
-    subscription.next = collection.next;
-    subscription.subscriber.deliver(copy, false);
+    if (subscription.next >= collection.end || subscription.index < 0) return;
+    const { budget, tagging } = this.#context;
+    const copy = isTagged
+      ? tagging.copyFrom(collection, subscription.next, this.name)
+      : collection.copyFrom(subscription.next);
+    this.#countDeliveries(collection.end - subscription.next);
+    subscription.next = collection.end;
+    subscription.subscriber.deliver(new SharedChunk(copy, budget), false);
   }
 
   #countDeliveries(messages: number): void {
@@ -345,7 +483,7 @@ export class Topic implements SlicedTask {
 
   #vanishIfEmpty(): void {
     if (this.#subscriptions.length > 0) return;
-    // No subscriber is left for the collected messages.
+    // No subscriber is left for the collected messages; they are only stored.
     this.#seal();
     for (const batch of this.#sealed) batch.chunk.release();
     this.#sealed = [];
@@ -353,5 +491,19 @@ export class Topic implements SlicedTask {
     this.#backlogGate?.open();
     this.#receipts?.settle(Infinity);
     this.#context.onVanish(this);
+    if (this.#log === undefined) return;
+    this.#context.history.leave(this.#log);
+    this.#log = undefined;
   }
+}
+
+/** Delivers chunks one after the other. @returns How the subscriber keeps up, with all of them included. */
+function deliverAll(
+  subscriber: Subscriber,
+  chunks: readonly SharedChunk[],
+  mayWait: boolean,
+): Lag {
+  let lag: Lag = "keeps_up";
+  for (const chunk of chunks) lag = subscriber.deliver(chunk, mayWait);
+  return lag;
 }

@@ -1,7 +1,9 @@
 import type { Room } from "../access/admission.ts";
 import { maxBatchBytesFor, TOPIC_BYTES } from "../limits.ts";
 import { NOBODY, type ReceiptTaker } from "./receipts.ts";
-import { type Subscription, Topic, type TopicContext } from "./topic.ts";
+import type { Origin } from "../history/origins.ts";
+import type { Subscription } from "./subscription.ts";
+import { Topic, type TopicContext } from "./topic.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /** Counts places for topics. */
@@ -14,19 +16,24 @@ export interface TopicPlaces {
   giveBack(): void;
 }
 
-/** The topics that have subscribers. A topic without subscribers isn't kept, and costs nothing. */
+/**
+ * The topics that have subscribers. A topic without subscribers is here only until its messages are stored,
+ * and isn't counted; if none are to be stored, it is never here.
+ */
 export class TopicRegistry {
   readonly #topics = new Map<string, Topic>();
   readonly #context: TopicContext;
   readonly #maxTopics: number;
   readonly #places: TopicPlaces | undefined;
+  /** The number of topics with subscribers. */
+  #size = 0;
 
   /**
    * @param maxTopics The most topics; unlimited unless given.
    * @param places Counts them together with other processes' topics, if given.
    */
   constructor(
-    context: Omit<TopicContext, "onVanish" | "maxBatchBytes">,
+    context: Omit<TopicContext, "onSubscribed" | "onVanish" | "maxBatchBytes">,
     maxTopics = Infinity,
     places: TopicPlaces | undefined = undefined,
   ) {
@@ -35,11 +42,21 @@ export class TopicRegistry {
     this.#context = {
       ...context,
       maxBatchBytes: maxBatchBytesFor(context.maxPendingBytes),
+      onSubscribed: ({ name }) => {
+        this.#size++;
+        context.budget.countStanding(bytesOf(name));
+        context.history.countSubscribedTopics(1);
+        this.#places?.take();
+      },
       onVanish: (topic) => {
+        const { name, hasHadSubscribers } = topic;
         // A new topic may have its name by now.
-        if (this.#topics.get(topic.name) !== topic) return;
-        this.#topics.delete(topic.name);
-        context.budget.countStanding(-bytesOf(topic.name));
+        if (this.#topics.get(name) !== topic) return;
+        this.#topics.delete(name);
+        if (!hasHadSubscribers) return;
+        this.#size--;
+        context.budget.countStanding(-bytesOf(name));
+        context.history.countSubscribedTopics(-1);
         this.#places?.giveBack();
       },
     };
@@ -47,55 +64,61 @@ export class TopicRegistry {
 
   /** The number of topics with subscribers. */
   get size(): number {
-    return this.#topics.size;
+    return this.#size;
   }
 
-  /** All of them. Topics may come and go while a caller goes on with it. */
-  all(): Iterable<Topic> {
-    return this.#topics.values();
+  /** All topics with subscribers. Topics may come and go while a caller goes on with it. */
+  *all(): Generator<Topic> {
+    for (const topic of this.#topics.values()) if (topic.hasHadSubscribers) yield topic;
   }
 
-  /** The topic of that name, if it has subscribers. */
+  /** The topic of that name, if it has subscribers, or messages that are about to be stored. */
   find(name: string): Topic | undefined {
     return this.#topics.get(name);
   }
 
   /** True if a client may subscribe to a topic of that name: always if it exists. */
   roomFor(name: string): Room {
-    if (this.#topics.has(name)) return "free";
+    if (this.#topics.get(name)?.hasHadSubscribers) return "free";
     if (this.#places !== undefined) return this.#places.room();
-    return this.#topics.size < this.#maxTopics ? "free" : "none";
+    return this.#size < this.#maxTopics ? "free" : "none";
   }
 
   /**
    * Hands a message to the topic's subscribers. It is copied.
    *
+   * @param origin The process that accepted it.
    * @param taker Gets the message's receipt, maybe at once; absent if no receipt was asked for.
-   * @returns The topic, if it has subscribers.
+   * @returns The topic, if it has subscribers or stores the message.
    */
   publish(
+    origin: Origin,
     name: string,
     micros: number,
     message: Uint8Array,
     taker: ReceiptTaker | undefined,
   ): Topic | undefined {
-    const topic = this.#topics.get(name);
-    if (taker === undefined) topic?.publish(micros, message);
+    const topic = this.#topics.get(name) ??
+      (this.#context.history.keeps(name) ? this.open(name) : undefined);
+    if (taker === undefined) topic?.publish(origin, micros, message);
     else if (topic === undefined) taker.take(NOBODY);
-    else topic.publishForReceipt(micros, message, taker);
+    else topic.publishForReceipt(origin, micros, message, taker);
     return topic;
   }
 
-  /** Subscribes to a topic, which is created with its first subscriber. */
+  /** Subscribes to a topic. */
   subscribe(name: string, subscriber: Subscriber): Subscription {
+    return this.open(name).subscribe(subscriber);
+  }
+
+  /** The topic of that name, which is about to be subscribed or published to. */
+  open(name: string): Topic {
     let topic = this.#topics.get(name);
     if (topic === undefined) {
       topic = new Topic(name, this.#context);
       this.#topics.set(name, topic);
-      this.#context.budget.countStanding(bytesOf(name));
-      this.#places?.take();
     }
-    return topic.subscribe(subscriber);
+    return topic;
   }
 }
 

@@ -7,14 +7,12 @@
 import { encodePublish, encodeSubscribe, REGULAR_SOCKET } from "../../protocol/client_encoder.ts";
 import { TimestampIssuer } from "../../protocol/timestamp.ts";
 import { completeLimits } from "../../server/serve.ts";
-import { MemoryBudget } from "../../server/flow/memory_budget.ts";
 import { Server } from "../../server/server.ts";
 import type { Lag, Subscriber } from "../../server/topics/subscriber.ts";
-import { TopicRegistry } from "../../server/topics/topic_registry.ts";
-import { FairScheduler } from "../../server/timing/fair_scheduler.ts";
 import { join } from "../support/bytes.ts";
 import type { MemoryPeer } from "../support/memory/memory_peer.ts";
 import { MemoryRuntime } from "../support/memory/memory_runtime.ts";
+import { topicsInMemory } from "../support/memory/topics_in_memory.ts";
 import type { Case } from "./cases.ts";
 
 const SUBSCRIBERS = 10_000;
@@ -29,28 +27,15 @@ class Sink implements Subscriber {
   readonly gate = undefined;
   readonly pendingBytes = 0;
   bytes = 0;
+  fallBehind(): void {}
   deliver(chunk: { readonly bytes: Uint8Array }): Lag {
     this.bytes += chunk.bytes.length;
     return "keeps_up";
   }
 }
 
-function registryOn(net: MemoryRuntime): TopicRegistry {
-  const budget = new MemoryBudget(2 ** 30, {});
-  const scheduler = new FairScheduler(net);
-  const counters = { deliveries: 0 };
-  return new TopicRegistry({
-    runtime: net,
-    budget,
-    scheduler,
-    counters,
-    passes: undefined,
-    maxPendingBytes: 2 ** 23,
-  });
-}
-
 function subscribeCase(): Case {
-  const registry = registryOn(new MemoryRuntime({ turns: "manual" }));
+  const { topics: registry } = topicsInMemory(new MemoryRuntime({ turns: "manual" }));
   const sinks = Array.from({ length: SUBSCRIBERS }, () => new Sink());
   return {
     name: `subscribe ${SUBSCRIBERS} to one topic and unsubscribe them`,
@@ -66,7 +51,8 @@ function subscribeCase(): Case {
 
 function passCase(publishes: number): Case {
   const net = new MemoryRuntime({ turns: "manual", writesPerTurn: 256 });
-  const registry = registryOn(net);
+  // As in a server, what was passed on is stored.
+  const { topics: registry, origins } = topicsInMemory(net, { history: { historyMs: 60_000 } });
   const sink = new Sink();
   for (let i = 0; i < SUBSCRIBERS; i++) registry.subscribe("events", sink);
   const topic = registry.find("events");
@@ -77,7 +63,7 @@ function passCase(publishes: number): Case {
     count: SUBSCRIBERS,
     run() {
       sink.bytes = 0;
-      for (let i = 0; i < publishes; i++) topic?.publish(issuer.next(), MESSAGE);
+      for (let i = 0; i < publishes; i++) topic?.publish(origins.own, issuer.next(), MESSAGE);
       net.settle();
       if (sink.bytes < SUBSCRIBERS * publishes * MESSAGE.length) throw new Error("bytes are lost");
     },

@@ -260,8 +260,9 @@ describe("the connection limit", () => {
     const limits = workerLimits(whole, 4);
     assertEquals(limits.maxTotalPendingBytes, DEFAULT_LIMITS.maxTotalPendingBytes / 4);
     assertEquals(limits.maxMemoryBytes, Math.floor((whole.maxMemoryBytes - SUPERVISOR_BYTES) / 4));
-    const { maxTotalPendingBytes, maxMemoryBytes } = limits;
-    assertEquals(limits, { ...whole, maxTotalPendingBytes, maxMemoryBytes });
+    assertEquals(limits.historyTotalBytes, DEFAULT_LIMITS.historyTotalBytes / 4);
+    const { maxTotalPendingBytes, maxMemoryBytes, historyTotalBytes } = limits;
+    assertEquals(limits, { ...whole, maxTotalPendingBytes, maxMemoryBytes, historyTotalBytes });
     assertEquals(ownConnectionsFor(limits, 364, 2), 296);
     // Those that wait to be admitted have descriptors too.
     assertEquals(ownConnectionsFor(limits, 20_000, 2), 19_932);
@@ -286,6 +287,8 @@ describe("the limits of an embedded server", () => {
   for (const value of [0, -1, 1.5, NaN, Infinity, "8" as unknown as number]) {
     it(`can't be ${value}`, async () => {
       for (const name of Object.keys(DEFAULT_LIMITS)) {
+        // No time at all turns the history off.
+        if (name === "historyMs" && value === 0) continue;
         const limits = { [name]: value };
         const error = await assertRejects(
           () => serve({ hostname: "127.0.0.1", port: 0, limits }),

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import { Gate } from "../../../server/flow/gate.ts";
 import { LaggingSubscribers } from "../../../server/topics/lagging_subscribers.ts";
-import { Subscription, type Topic } from "../../../server/topics/topic.ts";
+import { type SubscribedTopic, Subscription } from "../../../server/topics/subscription.ts";
 import { FakeSubscriber } from "../../support/memory/fake_subscriber.ts";
 import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
 import { until } from "../../support/until.ts";
@@ -21,8 +21,8 @@ class Bench {
     subscriber.pendingBytes = pendingBytes;
     subscriber.gate = new Gate(this.net, "slow_subscribers");
     // It's nobody's business here.
-    const topic = undefined as unknown as Topic;
-    return new Subscription(topic, subscriber, 0, 0) as Behind;
+    const topic = undefined as unknown as SubscribedTopic;
+    return new Subscription(topic, subscriber, 0, 0, false) as Behind;
   }
 
   /** Removes the bytes that waited for it. */

@@ -1,14 +1,16 @@
 import { assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
 import * as fc from "fast-check";
 import { describe, it } from "node:test";
-import { CHUNK_OVERHEAD_BYTES, DEFAULT_LIMITS, MAX_BATCH_BYTES } from "../../../server/limits.ts";
-import { MemoryBudget } from "../../../server/flow/memory_budget.ts";
+import { CHUNK_OVERHEAD_BYTES, MAX_BATCH_BYTES } from "../../../server/limits.ts";
+import type { MemoryBudget } from "../../../server/flow/memory_budget.ts";
 import type { SharedChunk } from "../../../server/flow/shared_chunk.ts";
-import type { Subscription } from "../../../server/topics/topic.ts";
-import { TopicRegistry } from "../../../server/topics/topic_registry.ts";
-import { FairScheduler } from "../../../server/timing/fair_scheduler.ts";
+import type { Subscription } from "../../../server/topics/subscription.ts";
+import type { TopicRegistry } from "../../../server/topics/topic_registry.ts";
+import type { FairScheduler } from "../../../server/timing/fair_scheduler.ts";
 import { FakeSubscriber } from "../../support/memory/fake_subscriber.ts";
+import type { Origins } from "../../../server/history/origins.ts";
 import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
+import { topicsInMemory } from "../../support/memory/topics_in_memory.ts";
 
 const encoder = new TextEncoder();
 
@@ -16,31 +18,30 @@ const encoder = new TextEncoder();
 class Bench {
   readonly net: MemoryRuntime;
   readonly scheduler: FairScheduler;
-  readonly budget = new MemoryBudget(Number.MAX_SAFE_INTEGER, {});
-  readonly counters = { deliveries: 0 };
+  readonly budget: MemoryBudget;
+  readonly counters: { readonly deliveries: number };
   readonly topics: TopicRegistry;
+  readonly #origins: Origins;
   #micros = 1e15;
   /** The number of the next message. */
   next = 0;
 
   constructor(writesPerTurn = 16) {
     this.net = new MemoryRuntime({ turns: "manual", writesPerTurn });
-    this.scheduler = new FairScheduler(this.net);
-    this.topics = new TopicRegistry({
-      runtime: this.net,
-      budget: this.budget,
-      scheduler: this.scheduler,
-      counters: this.counters,
-      passes: undefined,
-      maxPendingBytes: DEFAULT_LIMITS.maxPendingBytes,
-    });
+    const { scheduler, budget, topics, origins, counters } = topicsInMemory(this.net);
+    this.scheduler = scheduler;
+    this.budget = budget;
+    this.topics = topics;
+    this.#origins = origins;
+    this.counters = counters;
   }
 
   /** Accepts a message, and returns its number. */
   publish(topic: string, paddingBytes = 0): number {
     const n = this.next++;
     const padding = paddingBytes === 0 ? "" : `,"p":"${"p".repeat(paddingBytes)}"`;
-    this.topics.find(topic)?.publish(this.#micros++, encoder.encode(`{"n":${n}${padding}}`));
+    const message = encoder.encode(`{"n":${n}${padding}}`);
+    this.topics.find(topic)?.publish(this.#origins.own, this.#micros++, message);
     return n;
   }
 

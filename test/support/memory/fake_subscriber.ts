@@ -24,6 +24,13 @@ export class FakeSubscriber implements Subscriber {
   /** Done from inside {@linkcode deliver}, once the chunk is written down. */
   reaction: () => void = () => {};
 
+  /** Whether it was told that it fell behind. */
+  isBehind = false;
+
+  fallBehind(): void {
+    this.isBehind = true;
+  }
+
   deliver(chunk: SharedChunk): Lag {
     this.chunkCount++;
     const frames = decoder.decode(chunk.bytes).split("\x01");

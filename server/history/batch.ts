@@ -1,6 +1,7 @@
-import { splicedLength, spliceMessage } from "../../protocol/encoder.ts";
+import { splicedLength, spliceMessage, timestampOf } from "../../protocol/encoder.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
+import type { Origin } from "./origins.ts";
 
 /** The acceptance of the messages of a batch. */
 export interface Acceptance {
@@ -10,12 +11,42 @@ export interface Acceptance {
   readonly sinceMs: number;
 }
 
-/** Messages of one topic, encoded once, which each subscriber gets in one write. */
-export class Batch {
-  /** The number of the first message, counted from the topic's first. */
+/** Successive messages of a topic that one origin accepted. */
+export interface Run {
+  readonly origin: Origin;
+  /** The number of the first one. The run ends before the next run, or with its stretch. */
+  readonly first: number;
+}
+
+/** Successive messages of a topic, encoded. Each message has a number, one more than the one before. */
+export interface Stretch {
+  /** The number of the first message. */
   readonly first: number;
   /** The number behind the last message. */
   readonly end: number;
+  /** At least one, in the order of the messages. */
+  readonly runs: readonly Run[];
+  /** The encoded messages, from offset 0 on. Only read. */
+  readonly bytes: Uint8Array;
+  /** The offset at which a message begins; for {@linkcode end} the offset behind the last. */
+  offsetOf(number: number): number;
+}
+
+/** The timestamp of a message, in microseconds since the Unix epoch. */
+export function microsOf(stretch: Stretch, number: number): number {
+  return timestampOf(stretch.bytes, stretch.offsetOf(number));
+}
+
+/** The number behind the last message of a stretch's run. */
+export function endOfRun({ runs, end }: Stretch, index: number): number {
+  return runs[index + 1]?.first ?? end;
+}
+
+/** Messages of one topic, encoded once, which each subscriber gets in one write. */
+export class Batch implements Stretch {
+  readonly first: number;
+  readonly end: number;
+  readonly runs: readonly Run[];
   /** All of its messages. */
   readonly chunk: SharedChunk;
   /** The acceptance of its messages; counted only if passes are observed. */
@@ -30,20 +61,36 @@ export class Batch {
   constructor(
     first: number,
     ends: readonly number[],
+    runs: readonly Run[],
     chunk: SharedChunk,
     accepted: Acceptance = { micros: 0, sinceMs: 0 },
   ) {
     this.first = first;
     this.end = first + ends.length;
+    this.runs = runs;
     this.#ends = ends;
     this.chunk = chunk;
     this.accepted = accepted;
   }
 
+  get bytes(): Uint8Array {
+    return this.chunk.bytes;
+  }
+
+  offsetOf(number: number): number {
+    return this.#ends[number - this.first - 1] ?? 0;
+  }
+
   /** The messages from number `next` on, which must be below {@linkcode end}. */
   chunkFrom(next: number): SharedChunk {
     if (next <= this.first) return this.chunk;
-    return this.chunk.slice(this.#ends[next - this.first - 1] ?? 0, this.chunk.bytes.byteLength);
+    return this.chunk.slice(this.offsetOf(next), this.chunk.bytes.byteLength);
+  }
+
+  /** The messages from number `from` to before number `to`. */
+  chunkOf(from: number, to: number): SharedChunk {
+    if (to === this.end) return this.chunkFrom(from);
+    return this.chunk.slice(this.offsetOf(from), this.offsetOf(to));
   }
 }
 
@@ -53,20 +100,47 @@ export class Batch {
  */
 export const MAX_COPIED_REST_BYTES = 4 * 1024;
 
+const NOTHING = new Uint8Array(0);
+
 /** A buffer larger than this many times its content is copied to one that fits before it is kept. */
 const MAX_SLACK = 1.25;
 
 /** Collects a topic's messages until its next pass begins. */
-export class Collection {
+export class Collection implements Stretch {
   readonly #budget: MemoryBudget;
   #buffer: Uint8Array | undefined;
   #length = 0;
   #ends: number[] = [];
-  #first = 0;
   #accepted: Acceptance | undefined;
+  #runs: Run[] = [];
+  #lastOrigin: Origin | undefined;
+  #first: number;
 
-  constructor(budget: MemoryBudget) {
+  /** @param first The number of the first message to arrive. */
+  constructor(budget: MemoryBudget, first: number) {
     this.#budget = budget;
+    this.#first = first;
+  }
+
+  get first(): number {
+    return this.#first;
+  }
+
+  /** The number of the next message to arrive. */
+  get end(): number {
+    return this.#first + this.#ends.length;
+  }
+
+  get runs(): readonly Run[] {
+    return this.#runs;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#buffer ?? NOTHING;
+  }
+
+  offsetOf(number: number): number {
+    return this.#ends[number - this.#first - 1] ?? 0;
   }
 
   /** The number of bytes collected. */
@@ -74,19 +148,14 @@ export class Collection {
     return this.#length;
   }
 
-  /** The number of the next message to arrive. */
-  get next(): number {
-    return this.#first + this.#ends.length;
-  }
-
   /** The number of bytes of the messages from number `next` on. */
   bytesFrom(next: number): number {
-    return this.#length - this.#startOf(next);
+    return this.#length - this.offsetOf(next);
   }
 
   /** A copy of the messages from number `next` on, which stay collected too. */
   copyFrom(next: number): Uint8Array {
-    return this.#buffer?.slice(this.#startOf(next), this.#length) ?? new Uint8Array(0);
+    return this.bytes.slice(this.offsetOf(next), this.#length);
   }
 
   /**
@@ -102,10 +171,14 @@ export class Collection {
   }
 
   /** Encodes a message after the others. `message` is copied. */
-  append(micros: number, message: Uint8Array): void {
+  append(origin: Origin, micros: number, message: Uint8Array): void {
     const needed = this.#length + splicedLength(message.byteLength);
     if (this.#buffer === undefined || this.#buffer.byteLength < needed) this.#grow(needed);
     this.#length = spliceMessage(this.#buffer as Uint8Array, this.#length, micros, message);
+    if (origin !== this.#lastOrigin) {
+      this.#lastOrigin = origin;
+      this.#runs.push({ origin, first: this.end });
+    }
     this.#ends.push(this.#length);
   }
 
@@ -117,19 +190,17 @@ export class Collection {
       ? buffer.slice(0, this.#length)
       : buffer.subarray(0, this.#length);
     const chunk = new SharedChunk(bytes, this.#budget);
-    const batch = new Batch(this.#first, this.#ends, chunk, this.#accepted);
+    const batch = new Batch(this.#first, this.#ends, this.#runs, chunk, this.#accepted);
     batch.chunk.retain();
     this.#budget.release(buffer.byteLength);
     this.#first = batch.end;
     this.#ends = [];
     this.#accepted = undefined;
+    this.#runs = [];
+    this.#lastOrigin = undefined;
     this.#buffer = undefined;
     this.#length = 0;
     return batch;
-  }
-
-  #startOf(number: number): number {
-    return this.#ends[number - this.#first - 1] ?? 0;
   }
 
   #grow(needed: number): void {

@@ -1,0 +1,241 @@
+import { type Batch, endOfRun, microsOf } from "./batch.ts";
+import type { Origin } from "./origins.ts";
+
+/** Dropped batches stay in front of the array until there are so many, and they are the larger part. */
+const MIN_COMPACTION = 32;
+
+/** A topic's limits on its log. */
+export interface LogLimits {
+  readonly historyMessages: number;
+  readonly historyBytes: number;
+}
+
+/** A stored batch, in its log and among all stored batches. Only the log and the history write to it. */
+export class StoredBatch {
+  readonly log: TopicLog;
+  readonly batch: Batch;
+  /** The time on the coarse clock from which its age counts. */
+  readonly sinceMs: number;
+  /** Its neighbours among all stored batches, by age. */
+  older: StoredBatch | undefined;
+  newer: StoredBatch | undefined;
+
+  constructor(log: TopicLog, batch: Batch, sinceMs: number) {
+    this.log = log;
+    this.batch = batch;
+    this.sinceMs = sinceMs;
+  }
+}
+
+/** What a log knows of one origin's messages in its topic. */
+export interface Trace {
+  /** The timestamp of the origin's newest message that was stored. */
+  last: number;
+  /** The timestamp of its newest message that is no longer stored; -1 if none is. */
+  dropped: number;
+}
+
+/** For each origin a timestamp up to which messages may be missing. */
+export type Floors = ReadonlyMap<Origin, number>;
+
+/**
+ * The messages of one topic that are stored, in the order of this process: sealed batches as the fan-out made
+ * them. It answers exactly which of its last `historyMessages` messages, in `historyBytes`, are there; memory
+ * is freed by whole batches.
+ */
+export class TopicLog {
+  readonly topic: string;
+  /** Messages of the topic from before it had this log; see {@linkcode Floors}. */
+  readonly floors: Floors;
+  /** The topics that use it now: while there is one, it isn't forgotten. */
+  users = 0;
+  readonly #traces = new Map<Origin, Trace>();
+  #stored: StoredBatch[] = [];
+  #head = 0;
+  /** The number of the first message that counts as stored. */
+  #first: number;
+  #end: number;
+  /** Bytes of the messages that count as stored. */
+  #bytes = 0;
+
+  constructor(topic: string, floors: Floors) {
+    this.topic = topic;
+    this.floors = floors;
+    this.#first = this.#end = 0;
+  }
+
+  /** The number of the oldest message that counts as stored. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** The number behind the newest stored message. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** The number of stored messages. */
+  get size(): number {
+    return this.#end - this.#first;
+  }
+
+  get isEmpty(): boolean {
+    return this.#head === this.#stored.length;
+  }
+
+  /** The oldest stored batch. */
+  get oldest(): StoredBatch | undefined {
+    return this.#stored[this.#head];
+  }
+
+  /** All origins that have published to the topic, as far as is known. */
+  get traces(): ReadonlyMap<Origin, Trace> {
+    return this.#traces;
+  }
+
+  /** The stored batches, the newest first. Nothing may be stored or dropped meanwhile. */
+  *newestFirst(): Generator<Batch> {
+    for (let i = this.#stored.length - 1; i >= this.#head; i--) {
+      yield (this.#stored[i] as StoredBatch).batch;
+    }
+  }
+
+  /** The stored batches, the oldest first, in a new array. */
+  list(): StoredBatch[] {
+    return this.#stored.slice(this.#head);
+  }
+
+  /** The stored batch that has the message of this number, if it is there. */
+  batchWith(number: number): Batch | undefined {
+    let low = this.#head;
+    let high = this.#stored.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const { batch } = this.#stored[middle] as StoredBatch;
+      if (number < batch.first) high = middle;
+      else if (number >= batch.end) low = middle + 1;
+      else return batch;
+    }
+    return undefined;
+  }
+
+  /** Adds a batch behind the others. */
+  append(stored: StoredBatch): void {
+    const { batch } = stored;
+    if (this.isEmpty) this.#first = batch.first;
+    this.#stored.push(stored);
+    this.#end = batch.end;
+    this.#bytes += batch.bytes.byteLength;
+    for (let i = 0; i < batch.runs.length; i++) this.#note(batch, i);
+  }
+
+  /**
+   * Adds older batches in front of the others.
+   *
+   * @param stored The oldest first; the last one must end where the log begins.
+   */
+  prepend(stored: readonly StoredBatch[]): void {
+    const [oldest] = stored;
+    if (oldest === undefined) return;
+    if (this.isEmpty) this.#end = (stored.at(-1) as StoredBatch).batch.end;
+    this.#stored = [...stored, ...this.#stored.slice(this.#head)];
+    this.#head = 0;
+    this.#first = oldest.batch.first;
+    for (const { batch } of stored) {
+      this.#bytes += batch.bytes.byteLength;
+      for (let i = 0; i < batch.runs.length; i++) this.#note(batch, i);
+    }
+  }
+
+  /** Notes what another process, or this one before it stopped, knew of an origin. */
+  addTrace(origin: Origin, last: number, dropped: number): void {
+    const trace = this.#traceOf(origin);
+    trace.last = Math.max(trace.last, last);
+    trace.dropped = Math.max(trace.dropped, dropped);
+  }
+
+  /**
+   * Lets go what is beyond the limits.
+   *
+   * @returns The oldest batch if none of its messages counts as stored any more, so that it must be dropped;
+   * to be called again then.
+   */
+  trim(limits: LogLimits): StoredBatch | undefined {
+    const { historyMessages, historyBytes } = limits;
+    if (this.size > historyMessages) this.#moveFirst(this.#end - historyMessages);
+    while (this.#bytes > historyBytes) {
+      this.#moveFirst(this.#firstWithout(this.#bytes - historyBytes));
+    }
+    const oldest = this.#stored[this.#head];
+    return oldest !== undefined && oldest.batch.end <= this.#first ? oldest : undefined;
+  }
+
+  /** Drops the oldest batch, which must be there. */
+  dropOldest(): void {
+    const { batch } = this.#stored[this.#head] as StoredBatch;
+    if (this.#first < batch.end) this.#moveFirst(batch.end);
+    this.#stored[this.#head++] = undefined as unknown as StoredBatch;
+    if (this.#head === this.#stored.length) {
+      this.#stored.length = this.#head = 0;
+    } else if (this.#head >= MIN_COMPACTION && this.#head * 2 >= this.#stored.length) {
+      this.#stored.splice(0, this.#head);
+      this.#head = 0;
+    }
+  }
+
+  /** The number of the first message behind so many surplus bytes, or the end of the oldest batch. */
+  #firstWithout(surplusBytes: number): number {
+    const { batch } = this.#stored[this.#indexOfFirst()] as StoredBatch;
+    return firstBehind(batch, batch.offsetOf(Math.max(this.#first, batch.first)) + surplusBytes);
+  }
+
+  /** The index of the oldest batch of which a message counts as stored. */
+  #indexOfFirst(): number {
+    let index = this.#head;
+    while ((this.#stored[index] as StoredBatch).batch.end <= this.#first) index++;
+    return index;
+  }
+
+  #moveFirst(first: number): void {
+    for (let i = this.#indexOfFirst(); i < this.#stored.length; i++) {
+      const { batch } = this.#stored[i] as StoredBatch;
+      if (batch.first >= first) break;
+      const from = Math.max(batch.first, this.#first);
+      this.#bytes -= batch.offsetOf(Math.min(batch.end, first)) - batch.offsetOf(from);
+      for (let run = 0; run < batch.runs.length; run++) {
+        const { origin, first: runFirst } = batch.runs[run]!;
+        const runEnd = Math.min(endOfRun(batch, run), first);
+        if (runEnd <= runFirst || runEnd <= from) continue;
+        const trace = this.#traceOf(origin);
+        trace.dropped = Math.max(trace.dropped, microsOf(batch, runEnd - 1));
+      }
+    }
+    this.#first = first;
+  }
+
+  #note(batch: Batch, run: number): void {
+    const trace = this.#traceOf(batch.runs[run]!.origin);
+    trace.last = Math.max(trace.last, microsOf(batch, endOfRun(batch, run) - 1));
+  }
+
+  #traceOf(origin: Origin): Trace {
+    let trace = this.#traces.get(origin);
+    if (trace === undefined) {
+      trace = { last: -1, dropped: -1 };
+      this.#traces.set(origin, trace);
+    }
+    return trace;
+  }
+}
+
+/** The number of the first message of a batch that begins at offset `bytes` or behind it. */
+function firstBehind(batch: Batch, bytes: number): number {
+  let low = batch.first;
+  let high = batch.end;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (batch.offsetOf(middle) >= bytes) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

@@ -1,0 +1,150 @@
+import { type Batch, endOfRun } from "../history/batch.ts";
+import type { Origin } from "../history/origins.ts";
+import { firstAfter, type Found } from "../history/search.ts";
+import type { TaggedBatch } from "../history/tagging.ts";
+import type { TopicLog } from "../history/topic_log.ts";
+import type { WaitingRoom } from "../flow/gate.ts";
+import type { SharedChunk } from "../flow/shared_chunk.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** What a subscription that catches up needs of its topic. */
+export interface CatchUpSource {
+  /** Absent if nothing is stored. */
+  readonly log: TopicLog | undefined;
+  /** The number of the first message that isn't sealed. */
+  readonly collectedFrom: number;
+  /** The number of the first message that the next pass over the topic brings. */
+  readonly levelFrom: number;
+  /** The origin of messages that come without a `from` frame in passes; absent if they have one. */
+  readonly untaggedOrigin: Origin | undefined;
+  /** Seals what is collected, so that the log has it. */
+  seal(): void;
+  /** A `from` frame, in a chunk of its own. */
+  tag(origin: Origin): SharedChunk;
+  tagged(batch: Batch): TaggedBatch;
+}
+
+/**
+ * Gives a subscription what its topic's log has for it, a chunk at a time as the subscriber takes them, until
+ * passes can go on. Its subscriber shares the chunks with all others that read the log.
+ */
+export class CatchUp {
+  readonly subscription: Subscription;
+  readonly #source: CatchUpSource;
+  readonly #cleanFrom: number;
+  readonly #had: ReadonlyMap<Origin, number>;
+  #next: number;
+  /** The number behind its last message, if the subscription has ended. */
+  #end = Infinity;
+  #lastOrigin: Origin | undefined;
+  #isOver = false;
+  /** True while it waits until its subscriber has taken what it was given; only its owner writes it. */
+  isWaiting = false;
+  /** A client that subscribes to the topic anew waits here. */
+  readonly gate: WaitingRoom;
+
+  constructor(subscription: Subscription, source: CatchUpSource, found: Found, gate: WaitingRoom) {
+    this.subscription = subscription;
+    this.#source = source;
+    this.#next = found.next;
+    this.#cleanFrom = found.cleanFrom;
+    this.#had = found.had;
+    this.#lastOrigin = found.origin;
+    this.gate = gate;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Lets it go on until message number `end` after its subscription has ended. */
+  detach(end: number): void {
+    this.#end = end;
+  }
+
+  /** Ends it. */
+  stop(): void {
+    this.#isOver = true;
+    this.gate.open();
+  }
+
+  /**
+   * Gives the subscriber the next piece.
+   *
+   * @returns The number of its messages; 0 if it is over now.
+   */
+  step(): number {
+    const source = this.#source;
+    while (!this.#isOver) {
+      if (this.#next >= this.#end) {
+        this.stop();
+        break;
+      }
+      if (this.#end === Infinity && this.#isLevel) {
+        this.#join();
+        break;
+      }
+      const batch = source.log?.batchWith(this.#next);
+      if (batch !== undefined) {
+        const count = this.#give(batch);
+        if (count > 0) return count;
+      } else if (this.#next >= source.collectedFrom) {
+        source.seal();
+      } else {
+        this.stop();
+        this.subscription.subscriber.fallBehind();
+      }
+    }
+    return 0;
+  }
+
+  get #isLevel(): boolean {
+    return this.#next >= this.#source.levelFrom && this.#next >= this.#cleanFrom;
+  }
+
+  #join(): void {
+    const { untaggedOrigin } = this.#source;
+    if (untaggedOrigin !== undefined) this.#tell(untaggedOrigin);
+    // Telling may have ended the subscriber.
+    if (this.#isOver) return;
+    this.stop();
+    this.subscription.join(this.#next);
+  }
+
+  #give(batch: Batch): number {
+    const from = this.#next;
+    const { runs } = batch;
+    let run = runs.length - 1;
+    while (runs[run]!.first > from) run--;
+    const { origin } = runs[run]!;
+    const runEnd = endOfRun(batch, run);
+    if (from < this.#cleanFrom) {
+      const begin = firstAfter(batch, from, runEnd, this.#had.get(origin) ?? -1);
+      this.#next = runEnd;
+      if (begin < runEnd) this.#giveRun(batch, origin, begin, runEnd);
+      return runEnd - begin;
+    }
+    this.#next = batch.end;
+    if (runEnd === batch.end) this.#giveRun(batch, origin, from, runEnd);
+    else {
+      this.#lastOrigin = runs.at(-1)!.origin;
+      for (const chunk of this.#source.tagged(batch).chunksFrom(from)) this.#deliver(chunk);
+    }
+    return batch.end - from;
+  }
+
+  #giveRun(batch: Batch, origin: Origin, from: number, to: number): void {
+    this.#tell(origin);
+    this.#deliver(batch.chunkOf(from, to));
+  }
+
+  #tell(origin: Origin): void {
+    if (origin === this.#lastOrigin) return;
+    this.#lastOrigin = origin;
+    this.#deliver(this.#source.tag(origin));
+  }
+
+  #deliver(chunk: SharedChunk): void {
+    if (!this.#isOver) this.subscription.subscriber.deliver(chunk, false);
+  }
+}

@@ -1,0 +1,65 @@
+import type { Subscriber, SubscriberPlace } from "./subscriber.ts";
+
+/** The topic of a subscription. */
+export interface SubscribedTopic {
+  readonly name: string;
+  readonly subscriberCount: number;
+  /**
+   * Ends a subscription.
+   *
+   * @param deliverRest True to deliver the messages accepted so far: at once, or as they come from history.
+   */
+  unsubscribe(subscription: Subscription, deliverRest: boolean): void;
+}
+
+/** The next message of a subscription whose messages come from the history for now: no pass has it. */
+const FROM_HISTORY = Infinity;
+
+/** The subscription of one subscriber to one topic. */
+export class Subscription implements SubscriberPlace {
+  readonly topic: SubscribedTopic;
+  readonly subscriber: Subscriber;
+  /** The number of the message that it gets next from a pass. */
+  next: number;
+  /** The number of the first message accepted after it began. */
+  readonly since: number;
+  /** Its index among the topic's subscriptions; -1 once it has ended. */
+  index: number;
+  /** True if the subscriber wants to know which process accepted each message. */
+  readonly isTagged: boolean;
+
+  constructor(
+    topic: SubscribedTopic,
+    subscriber: Subscriber,
+    next: number,
+    index: number,
+    isTagged: boolean,
+  ) {
+    this.topic = topic;
+    this.subscriber = subscriber;
+    this.next = next;
+    this.since = next;
+    this.index = index;
+    this.isTagged = isTagged;
+  }
+
+  /** True while it gets older messages from the history, and isn't part of passes. */
+  get isCatchingUp(): boolean {
+    return this.next === FROM_HISTORY;
+  }
+
+  /** Takes it out of the passes until {@linkcode join}. */
+  beginCatchingUp(): void {
+    this.next = FROM_HISTORY;
+  }
+
+  /** Gets its messages from passes, from number `next` on. */
+  join(next: number): void {
+    this.next = next;
+  }
+
+  /** Number of messages that passes have brought it, about. */
+  get messageCount(): number {
+    return this.isCatchingUp ? 1 : Math.max(0, this.next - this.since);
+  }
+}
