@@ -5,6 +5,7 @@
  */
 
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
+import { TransportError } from "../../../runtime/types.ts";
 import { assertBytes, pattern } from "../../support/bytes.ts";
 import type { Side } from "../../support/side.ts";
 import { quiet, until } from "../../support/until.ts";
@@ -279,7 +280,7 @@ export function endingCases(cases: Cases, wire: Wire): void {
     }, bed.anywhere(wire));
     // There is no handshake with one that is gone.
     await bed.connect({ ...listener.address, ...trustFor(wire) }).catch((error) => {
-      if (wire !== "tls") throw error;
+      if (!(error instanceof TransportError) || error.code !== "handshake_failed") throw error;
     });
     await until("it is accepted", () => destroyed !== undefined);
     await closed(destroyed!);

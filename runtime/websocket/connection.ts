@@ -1,0 +1,572 @@
+/**
+ * WebSocket as a layer upon any connection, plain or TLS, on either side.
+ *
+ * @module
+ */
+
+import {
+  type Connection,
+  type ConnectionHandler,
+  type TransportEnd,
+  TransportError,
+} from "../types.ts";
+import { closePayload, encodeFrame, encodeMasked, OPCODES } from "./frames.ts";
+import {
+  CLOSE_CODES,
+  type FrameReader,
+  type FrameSink,
+  WebSocketViolation,
+} from "./frame_reader.ts";
+
+/** Milliseconds to tell a peer why its handshake failed. */
+const LAST_WORD_MS = 1_000;
+
+/** The most bytes of pongs that wait for a chunk in flight; of more than that, the last one is kept. */
+const MAX_PONG_BYTES = 1_024;
+
+/** The most frames a second without payload of a message, control frames among them. */
+const MAX_IDLE_FRAMES = 1_000;
+
+/** Whoever owns a {@linkcode WebSocketConnection}: a {@linkcode ConnectionHandler} that may know what it is. */
+export interface WebSocketHandler extends ConnectionHandler {
+  /**
+   * A message has ended whose last byte isn't 0. Messages that end in 0 may be delivered several at once,
+   * without a call.
+   */
+  onMessageEnd?(): void;
+  /** The peer has sent a ping or a pong. */
+  onSignOfLife?(): void;
+  /**
+   * The peer broke the rules of WebSocket. Nothing of what it sends is read any more. The owner may still
+   * write, and should `close()`; without this method the connection does so itself.
+   */
+  onViolation?(message: string): void;
+}
+
+/** The handshake of one side. */
+export interface Handshake {
+  /** Bytes that are sent first; absent if the peer begins. */
+  readonly opening?: Uint8Array;
+  /** The bytes of memory that it holds. */
+  readonly heldBytes: number;
+  /**
+   * Takes received bytes.
+   *
+   * @returns Absent if more have to come; else the number of bytes of this chunk that it took, and what is
+   * to be sent before anything else.
+   * @throws {Error} if the handshake has failed. Its `answer`, if any, is sent before the end.
+   */
+  push(chunk: Uint8Array): { readonly taken: number; readonly answer?: Uint8Array } | undefined;
+}
+
+/** What the connections of one side share. */
+export interface WebSocketSide {
+  /** True if frames must be masked when they are sent. */
+  readonly isClient: boolean;
+  newHandshake(): Handshake;
+  /** Takes a reader at rest. */
+  borrowReader(): FrameReader;
+  /** Takes it back, at rest. */
+  giveReaderBack(reader: FrameReader): void;
+}
+
+/**
+ * `opening` during the handshake; `failing` while the peer is told that it has failed; `closing` from
+ * `close()` on; `closed` once the close frame is sent; `gone` once the connection beneath is given up, or
+ * has ended.
+ */
+type State = "opening" | "failing" | "open" | "closing" | "closed" | "gone";
+
+/** What the connection beneath has in flight: a chunk of the owner's, or pongs and the like. */
+type Flight = "nothing" | "chunk" | "own";
+
+/** The frames without payload that a peer has sent lately. */
+interface IdleFrames {
+  sinceMs: number;
+  count: number;
+}
+
+/**
+ * A connection that speaks WebSocket over another one, of which it is the owner.
+ *
+ * A server's chunks must be whole frames already, as `encodeFrame` makes them: so one buffer serves all
+ * connections. A client's chunks are any bytes; each is sent as one binary message. What the peer's messages
+ * contain is delivered as one stream of bytes.
+ */
+export class WebSocketConnection implements Connection, ConnectionHandler, FrameSink {
+  readonly #plain: Connection;
+  readonly #side: WebSocketSide;
+  #handler: WebSocketHandler | undefined;
+  #state: State = "opening";
+  /** Only during the handshake. */
+  #handshake: Handshake | undefined;
+  #reader: FrameReader | undefined;
+  #flight: Flight = "nothing";
+  /** The owner's chunk that waits for own bytes in flight. */
+  #waiting: Uint8Array | undefined;
+  /** Own bytes that wait for a chunk in flight. */
+  #own: Uint8Array | undefined;
+  #isPaused = false;
+  /** The received bytes that weren't read yet when reading was paused. */
+  #rest: Uint8Array | undefined;
+  #ending: Ending | undefined;
+  #idleFrames: IdleFrames | undefined;
+
+  constructor(plain: Connection, side: WebSocketSide) {
+    this.#plain = plain;
+    this.#side = side;
+    this.#handshake = side.newHandshake();
+  }
+
+  /** Takes the owner. To be called before anything can have happened. */
+  start(handler: WebSocketHandler): void {
+    this.#handler = handler;
+    const opening = this.#handshake?.opening;
+    if (opening !== undefined) this.#sendOwn(opening);
+  }
+
+  /** Hands the connection to another owner. To be called from inside `onSecure`. */
+  handTo(handler: WebSocketHandler): void {
+    this.#handler = handler;
+  }
+
+  get remoteAddress(): string {
+    return this.#plain.remoteAddress;
+  }
+
+  get remotePort(): number {
+    return this.#plain.remotePort;
+  }
+
+  get unsentBytes(): number {
+    if (this.#state === "gone") return 0;
+    if (this.#waiting !== undefined) return this.#waiting.length;
+    return this.#flight === "chunk" ? this.#plain.unsentBytes : 0;
+  }
+
+  get copiedBytes(): number {
+    return this.#plain.copiedBytes ?? 0;
+  }
+
+  get heldBytes(): number {
+    if (this.#state === "gone") return 0;
+    return (this.#plain.heldBytes ?? 0) + (this.#rest?.length ?? 0) +
+      (this.#handshake?.heldBytes ?? 0);
+  }
+
+  get hasUndelivered(): boolean {
+    return this.#rest !== undefined || (this.#plain.hasUndelivered ?? false);
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused || this.#state !== "open" || this.#isDeaf;
+  }
+
+  /** True once nothing counts that the peer sends. */
+  get #isDeaf(): boolean {
+    return this.#ending?.isDeaf ?? false;
+  }
+
+  /**
+   * Sets the code and the reason with which `close()` closes; 1000 unless set. Does nothing after a
+   * violation, which has a code of its own.
+   *
+   * @param reason A word for the peer's developer, 123 bytes at most.
+   */
+  closeWith(code: number, reason: string): void {
+    const ending = this.#ending ??= new Ending();
+    if (ending.isOfViolation) return;
+    ending.code = code;
+    ending.reason = reason;
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#state !== "open" && this.#state !== "opening") return false;
+    if (this.#ending !== undefined && !this.#ending.takesWrites) return false;
+    if (this.#flight === "chunk" || this.#waiting !== undefined) {
+      throw new Error("write() while another chunk is in flight");
+    }
+    if (chunk.length === 0) return true;
+    const bytes = this.#side.isClient ? encodeMasked(OPCODES.binary, chunk) : chunk;
+    if (this.#state === "opening" || this.#flight === "own") {
+      this.#waiting = bytes;
+      return false;
+    }
+    if (this.#own !== undefined) return this.#writeBehindOwn(bytes);
+    return this.#writeChunk(bytes);
+  }
+
+  #writeChunk(bytes: Uint8Array): boolean {
+    if (this.#plain.write(bytes)) return true;
+    this.#flight = "chunk";
+    return false;
+  }
+
+  /** Sends own bytes that were kept for the next chunk, such as a handshake's answer, in one write with it. */
+  #writeBehindOwn(bytes: Uint8Array): boolean {
+    const own = this.#own!;
+    this.#own = undefined;
+    return this.#writeChunk(join(own, bytes));
+  }
+
+  #sendOwn(bytes: Uint8Array): void {
+    if (!this.#plain.write(bytes)) this.#flight = "own";
+  }
+
+  pauseReading(): void {
+    if (this.#state !== "open" && this.#state !== "opening") return;
+    this.#isPaused = true;
+    // A handshake must be read.
+    if (this.#state === "open") this.#plain.pauseReading();
+  }
+
+  resumeReading(): void {
+    if (!this.#isPaused || this.#state !== "open" && this.#state !== "opening") return;
+    this.#isPaused = false;
+    if (this.#rest === undefined && !this.#ending?.isEndHeld) this.#plain.resumeReading();
+    else queueMicrotask(() => this.#readOn());
+  }
+
+  close(): void {
+    if (this.#state === "opening") {
+      // The peer can be told after the handshake only.
+      (this.#ending ??= new Ending()).isClosing = true;
+      return;
+    }
+    if (this.#state !== "open") return;
+    this.#state = "closing";
+    this.#rest = undefined;
+    const end = this.#ending?.plainEnd;
+    if (end !== undefined) return queueMicrotask(() => this.#finish(end.why, end.cause));
+    this.#closeIfSent();
+    if (this.#isPaused) {
+      this.#isPaused = false;
+      this.#plain.resumeReading();
+    }
+  }
+
+  /** Sends the close frame and ends, once nothing else is in flight. */
+  #closeIfSent(): void {
+    if (this.#flight !== "nothing") return;
+    this.#state = "closed";
+    const bytes = this.#closeFrame();
+    if (this.#own === undefined) this.#sendOwn(bytes);
+    else this.#writeBehindOwn(bytes);
+    this.#plain.close();
+  }
+
+  #closeFrame(): Uint8Array {
+    const { code = CLOSE_CODES.normal, reason = "", peerClose } = this.#ending ?? {};
+    // A peer that has closed gets its own code back.
+    const payload = peerClose === undefined
+      ? closePayload(code, reason)
+      : closePayload(peerClose.code);
+    return this.#side.isClient
+      ? encodeMasked(OPCODES.close, payload)
+      : encodeFrame(OPCODES.close, payload);
+  }
+
+  takeArrived(): number {
+    return 0;
+  }
+
+  release(): void {
+    if (this.#state === "open" && this.#flight === "nothing") this.#sendOwn(this.#closeFrame());
+    this.#giveUp(() => this.#plain.release());
+  }
+
+  destroy(): void {
+    this.#giveUp(() => this.#plain.destroy());
+  }
+
+  #giveUp(free: () => void): void {
+    if (this.#state === "gone") return;
+    const hasEnded = this.#ending?.plainEnd !== undefined;
+    free();
+    this.#free();
+    // Unless it is told already, the connection beneath will say when the descriptor is free.
+    if (hasEnded) queueMicrotask(() => this.#handler?.onClose("destroyed"));
+    else (this.#ending ??= new Ending()).isLeaving = true;
+  }
+
+  #free(): void {
+    this.#state = "gone";
+    this.#handshake = undefined;
+    this.#waiting = this.#own = this.#rest = undefined;
+    this.#reader = undefined;
+    clearTimeout(this.#ending?.failure?.timer);
+  }
+
+  #finish(why: TransportEnd, cause?: Error): void {
+    if (this.#state === "gone") return;
+    this.#free();
+    this.#handler?.onClose(why, cause);
+  }
+
+  // Called by the connection beneath.
+
+  site(): string {
+    return this.#handler?.site?.() ?? this.remoteAddress;
+  }
+
+  isLight(): boolean {
+    return this.#handler?.isLight?.() ?? false;
+  }
+
+  onData(chunk: Uint8Array): void {
+    if (this.#state === "opening") return this.#readHandshake(chunk);
+    if (this.#state !== "open" || this.#isDeaf) return;
+    const rest = this.#rest;
+    if (rest === undefined && !this.#isPaused) return this.#read(chunk);
+    this.#rest = rest === undefined ? chunk.slice() : join(rest, chunk);
+    this.#handler?.onHeld?.();
+  }
+
+  onHeld(): void {
+    this.#handler?.onHeld?.();
+  }
+
+  onDrain(): void {
+    const flight = this.#flight;
+    this.#flight = "nothing";
+    if (this.#state === "failing" || this.#state === "gone" || flight === "nothing") return;
+    const own = this.#own;
+    this.#own = undefined;
+    if (own !== undefined) this.#sendOwn(own);
+    let isSent = flight === "chunk";
+    const waiting = this.#waiting;
+    if (waiting !== undefined && this.#flight === "nothing" && this.#state !== "opening") {
+      this.#waiting = undefined;
+      isSent = this.#writeChunk(waiting);
+    }
+    if (this.#state === "closing" && this.#waiting === undefined) this.#closeIfSent();
+    if (isSent) this.#handler?.onDrain();
+  }
+
+  onEnd(): void {
+    if (this.#state === "opening") return this.#failed(new Error("the peer ended the connection"));
+    if (this.#state !== "open") return;
+    const ending = this.#ending ??= new Ending();
+    if (this.#isPaused || this.#rest !== undefined) ending.isEndHeld = true;
+    else this.#tellEnd(ending);
+  }
+
+  #tellEnd(ending: Ending): void {
+    ending.isEndHeld = false;
+    ending.isDeaf = true;
+    if (ending.isEndTold) return;
+    ending.isEndTold = true;
+    this.#handler?.onEnd();
+  }
+
+  onClose(why: TransportEnd, cause?: Error): void {
+    const ending = this.#ending;
+    if (ending?.isLeaving) return this.#handler?.onClose("destroyed");
+    if (this.#state === "failing") return this.#endFailure();
+    if (this.#state === "opening") {
+      return this.#finish(
+        "reset",
+        handshakeError(cause ?? new Error("the peer closed the connection")),
+      );
+    }
+    if (this.#state === "open" && this.#rest !== undefined) {
+      // What came before has to be delivered first.
+      (this.#ending ??= new Ending()).plainEnd = { why, cause };
+      return;
+    }
+    this.#finish(why, cause);
+  }
+
+  // The handshake.
+
+  #readHandshake(chunk: Uint8Array): void {
+    const handshake = this.#handshake!;
+    let outcome;
+    try {
+      outcome = handshake.push(chunk);
+    } catch (error) {
+      return this.#failed(error as Error & { readonly answer?: Uint8Array });
+    }
+    if (outcome === undefined) return this.#handler?.onHeld?.();
+    this.#handshake = undefined;
+    this.#state = "open";
+    this.#own = outcome.answer;
+    if (this.#isPaused) this.#plain.pauseReading();
+    this.#handler?.onHeld?.();
+    if (!this.#ending?.isClosing) this.#handler?.onSecure?.();
+    this.#afterHandshake();
+    if (outcome.taken < chunk.length) this.onData(chunk.subarray(outcome.taken));
+  }
+
+  /** Sends what was kept during the handshake. The owner may have written, or ended it. */
+  #afterHandshake(): void {
+    if (this.#flight !== "nothing" || this.#state !== "open") return;
+    const own = this.#own;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting === undefined) {
+      this.#own = undefined;
+      if (own !== undefined) this.#sendOwn(own);
+    } else if (own === undefined ? this.#writeChunk(waiting) : this.#writeBehindOwn(waiting)) {
+      this.#handler?.onDrain();
+    }
+    if (this.#ending?.isClosing) this.close();
+  }
+
+  /** The handshake has failed: tells the peer, if there's anything to tell, and ends the connection. */
+  #failed(error: Error & { readonly answer?: Uint8Array }): void {
+    this.#state = "failing";
+    this.#handshake = undefined;
+    this.#waiting = undefined;
+    this.#plain.resumeReading();
+    if (error.answer !== undefined) this.#plain.write(error.answer);
+    this.#plain.close();
+    const timer = setTimeout(() => this.#plain.destroy(), LAST_WORD_MS);
+    (this.#ending ??= new Ending()).failure = { error, timer };
+  }
+
+  #endFailure(): void {
+    this.#finish("reset", handshakeError(this.#ending!.failure!.error));
+  }
+
+  // What the peer sends.
+
+  #read(chunk: Uint8Array): void {
+    const reader = this.#reader ?? this.#side.borrowReader();
+    let taken = chunk.length;
+    try {
+      taken = reader.push(chunk, this);
+    } catch (error) {
+      this.#reader = undefined;
+      if (!(error instanceof WebSocketViolation)) throw error;
+      return this.#refuse(error);
+    }
+    this.#reader = undefined;
+    if (this.#state !== "open") return;
+    if (reader.isAtRest) {
+      this.#side.giveReaderBack(reader);
+    } else this.#reader = reader;
+    if (taken === chunk.length || this.#isDeaf) return;
+    this.#rest = chunk.slice(taken);
+    this.#handler?.onHeld?.();
+  }
+
+  /** Reads what was left when reading was paused, unless it's paused again. */
+  #readOn(): void {
+    if (this.#state !== "open" || this.#isPaused) return;
+    const rest = this.#rest;
+    if (rest !== undefined) {
+      this.#rest = undefined;
+      if (!this.#isDeaf) this.#read(rest);
+      if (this.#state !== "open") return;
+      this.#handler?.onHeld?.();
+      if (this.#isPaused || this.#rest !== undefined) return;
+    }
+    const ending = this.#ending;
+    if (ending?.isEndHeld) this.#tellEnd(ending);
+    if (this.#state !== "open") return;
+    if (ending?.plainEnd !== undefined) this.#finish(ending.plainEnd.why, ending.plainEnd.cause);
+    else this.#plain.resumeReading();
+  }
+
+  #refuse({ closeCode, message }: WebSocketViolation): void {
+    if (this.#state !== "open") return;
+    this.closeWith(closeCode, message);
+    const ending = this.#ending!;
+    if (ending.isOfViolation) return;
+    ending.isOfViolation = ending.isDeaf = true;
+    this.#rest = undefined;
+    if (this.#handler?.onViolation !== undefined) this.#handler.onViolation(message);
+    else this.close();
+  }
+
+  onPayload(bytes: Uint8Array): void {
+    if (this.#state === "open") this.#handler?.onData(bytes);
+  }
+
+  onMessageEnd(): void {
+    if (this.#state === "open") this.#handler?.onMessageEnd?.();
+  }
+
+  onIdleFrame(): void {
+    const nowMs = performance.now();
+    const idle = this.#idleFrames ??= { sinceMs: nowMs, count: 0 };
+    if (++idle.count <= MAX_IDLE_FRAMES) return;
+    if (nowMs - idle.sinceMs < 1_000) {
+      throw new WebSocketViolation(
+        CLOSE_CODES.policy,
+        `More than ${MAX_IDLE_FRAMES} control frames or empty fragments in a second`,
+      );
+    }
+    idle.sinceMs = nowMs;
+    idle.count = 1;
+  }
+
+  onPing(payload: Uint8Array): void {
+    this.#handler?.onSignOfLife?.();
+    if (this.#state !== "open" || this.#ending?.plainEnd !== undefined) return;
+    const pong = this.#side.isClient
+      ? encodeMasked(OPCODES.pong, payload)
+      : encodeFrame(OPCODES.pong, payload);
+    if (this.#flight === "nothing") return this.#sendOwn(pong);
+    // One that is due may be left out when another follows.
+    const own = this.#own;
+    const hasRoom = own !== undefined && own.length + pong.length <= MAX_PONG_BYTES;
+    this.#own = hasRoom ? join(own, pong) : pong;
+  }
+
+  onPong(): void {
+    this.#handler?.onSignOfLife?.();
+  }
+
+  onPeerClose(code: number | undefined): void {
+    if (this.#state !== "open") return;
+    const ending = this.#ending ??= new Ending();
+    ending.peerClose = { code };
+    ending.isDeaf = true;
+    if (this.#isPaused) ending.isEndHeld = true;
+    else this.#tellEnd(ending);
+  }
+}
+
+/** The error that ends a connection whose handshake failed. */
+function handshakeError(cause: Error): TransportError {
+  if (cause instanceof TransportError) return cause;
+  const message = `no WebSocket: the handshake failed (${cause.message})`;
+  return new TransportError("handshake_failed", message, { cause });
+}
+
+function join(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const joined = new Uint8Array(first.length + second.length);
+  joined.set(first);
+  joined.set(second, first.length);
+  return joined;
+}
+
+/** What is known of a connection's end; most connections have none yet. */
+class Ending {
+  code: number | undefined;
+  reason: string | undefined;
+  /** The peer broke the rules: the code is that of the violation. */
+  isOfViolation = false;
+  /** Nothing counts that the peer sends from now on. */
+  isDeaf = false;
+  /** The owner knows that the peer has ended. */
+  isEndTold = false;
+  /** The peer's end came while reading was paused. */
+  isEndHeld = false;
+  /** The connection was given up; the owner is told when the descriptor is free. */
+  isLeaving = false;
+  /** The owner has closed during the handshake. */
+  isClosing = false;
+  /** The peer's close frame. */
+  peerClose: { readonly code: number | undefined } | undefined;
+  /** The end of the connection beneath, while bytes from before it are still to be delivered. */
+  plainEnd: { readonly why: TransportEnd; readonly cause: Error | undefined } | undefined;
+  /** The reason for a failed handshake, while the peer is being told. */
+  failure: { readonly error: Error; readonly timer: ReturnType<typeof setTimeout> } | undefined;
+
+  get takesWrites(): boolean {
+    return !this.isClosing && this.plainEnd === undefined;
+  }
+}
