@@ -51,7 +51,13 @@ function refusal(error: unknown): string | null {
  * @throws {EnvironmentError} if standard output can't be written.
  */
 export function answer({ does }: Question, help: string): number {
-  return print(does === "help" ? help.trimEnd() : manifest.version);
+  return print(does === "help" ? help.trimEnd() : `${manifest.version} (${runtimeText()})`);
+}
+
+/** The runtime that runs this program, with its version. */
+function runtimeText(): string {
+  const { deno, bun } = process.versions;
+  return deno === undefined ? `bun ${bun}` : `deno ${deno}`;
 }
 
 /**

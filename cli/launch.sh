@@ -58,22 +58,30 @@ find_deno() {
   [ -n "$deno" ] || fail "there is no deno in node_modules or on the PATH; \`npm ci\` installs it"
 }
 
-# value_of FLAG ARGUMENT ...: the flag's value: the last one of the command line, or else, if the program
-# takes settings, that of the environment, or that of the file of settings.
+# value_of FLAG ARGUMENT ...: the flag's value: the one of the command line, or a comma between several; or
+# else, if the program takes settings, that of the environment, or that of the file of settings.
 value_of() {
   flag=$1
   shift
   value=
+  comma=
   while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    one=
     case $1 in
-      "--$flag="*) value=${1#*=} ;;
-      "--$flag") value=${2:-} ;;
+      "--$flag="*) one=${1#*=} ;;
+      "--$flag") one=${2:-} ;;
     esac
+    case $one in
+      '' | -) ;;
+      *) value=$value${value:+,}$one ;;
+    esac
+    case $one in *,*) comma=$one ;; esac
     shift
   done
   [ -z "$value" ] && [ -n "$settings" ] || return 0
   value=$(printenv "HOTWHEELS_$(printf %s "$flag" | tr 'a-z-' 'A-Z_')" || :)
   [ -n "$value" ] || value=$(printf %s "$filed" | sed -n "s/^$flag=//p")
+  case $value in *,*) comma=$value ;; esac
 }
 
 # files_of FLAG,... ARGUMENT ...: the files behind these flags, as Deno wants a list.
@@ -84,11 +92,9 @@ files_of() {
   IFS=,
   for flag in $flags; do
     value_of "$flag" "$@"
-    case $value in
-      '' | -) ;;
-      *,*) fail "--$flag \"$value\": Deno allows no path with a comma; rename the file, or link to it" ;;
-      *) files=$files${files:+,}$value ;;
-    esac
+    [ -z "$comma" ] ||
+      fail "--$flag \"$comma\": Deno allows no path with a comma; rename the file, or link to it"
+    [ -z "$value" ] || files=$files${files:+,}$value
   done
   unset IFS
 }

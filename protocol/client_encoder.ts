@@ -79,6 +79,16 @@ function encodeAction(action: string, data: string, resume?: object): Uint8Array
   return utf8Bytes(JSON.stringify({ action, data, resume }) + "\0");
 }
 
+/**
+ * A request to publish a MESSAGE and to send a receipt for it, in a buffer of its own.
+ *
+ * @param messageJson The JSON text of an object with a `topic` and without a `timestamp`. It's copied
+ * unchecked; the server checks it.
+ */
+export function encodePublishForReceipt(messageJson: string): Uint8Array {
+  return utf8Bytes(`{"action":"publish","data":${messageJson}}\0`);
+}
+
 /** The options of a publish. */
 export interface PublishOptions {
   /** True terminates MESSAGE, so that the server keeps the connection and more can follow. */

@@ -8,7 +8,17 @@ import { PROJECT_ROOT } from "../cli/program.ts";
 const MOST_FILES = 16;
 
 /** The rooms of the drawing; they import no others. */
-const TOPS = ["protocol", "runtime", "cli", "host", "server", "mod.ts", "bots", "tools"];
+const TOPS = [
+  "protocol",
+  "runtime",
+  "cli",
+  "host",
+  "server",
+  "mod.ts",
+  "bots",
+  "commands",
+  "tools",
+];
 
 const IMPORT = /(?:^|\n)\s*(?:import|export)\b[^;"]*?"(\.[^"]+\.ts)"|\bimport\(\s*"(\.[^"]+\.ts)"/g;
 

@@ -10,6 +10,8 @@ import { TESTED_RUNTIMES } from "./support/processes/tested_runtimes.ts";
 const SCRIPTS: Readonly<Record<string, string>> = {
   "serve": "server/main.ts",
   "bots": "bots/main.ts",
+  "pub": "commands/pub.ts",
+  "sub": "commands/sub.ts",
   "doctor": "tools/doctor/main.ts",
   "two-hosts": "tools/two_hosts/main.ts",
   "compare": "tools/compare/main.ts",

@@ -183,7 +183,12 @@ describe("the bots' command", () => {
     assertEquals([help.status, help.stderr], [0, ""]);
     assertStringIncludes(help.stdout, "--rounds R");
     const { version } = JSON.parse(readFileSync(join(PROJECT_ROOT, "package.json"), "utf8"));
-    assertEquals(await bots("--version"), { status: 0, stdout: `${version}\n`, stderr: "" });
+    const runtime = "deno" in process.versions ? "deno" : "bun";
+    assertEquals(await bots("--version"), {
+      status: 0,
+      stdout: `${version} (${runtime} ${process.versions[runtime]})\n`,
+      stderr: "",
+    });
   });
 
   it("writes the report as JSON to a file, or alone to standard output", PATIENCE, async () => {

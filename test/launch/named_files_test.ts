@@ -115,6 +115,15 @@ describe("a task's files", { skip }, () => {
     assertMatch(said, /^launch\.sh: --tls-key "a,key\.key": [^\n]*comma[^\n]*\n$/);
   });
 
+  it("are all read where one flag names several", { timeout }, async () => {
+    const files = "--publish-key-file keys --subscribe-key-file 'other keys'";
+    await whileServing(`deno task -q serve ${files}`, async (port) => {
+      const both = "--key-file keys --key-file='other keys'";
+      const { said } = await run(`deno task -q bots 5 127.0.0.1 ${port} ${both}`);
+      assertStringIncludes(said, "good: 5, bad: 0");
+    });
+  });
+
   it("that aren't there, or hold something else, are told in a line", { timeout }, async () => {
     for (
       const [flags, name] of [

@@ -201,12 +201,12 @@ for (const runtime of TESTED_RUNTIMES) {
       assertMatch(stdout, /bun run server\/main\.ts/);
     });
 
-    it("prints its version", async () => {
+    it("prints its version, and the runtime's", async () => {
       const { version } = JSON.parse(readFileSync(`${PROJECT_ROOT}deno.json`, "utf8"));
       assertEquals(await run(runtime, ["--version"]), {
         status: 0,
         signal: null,
-        stdout: `${version}\n`,
+        stdout: `${version} (${runtime} ${findProgram(runtime).version})\n`,
         stderr: "",
       });
     });

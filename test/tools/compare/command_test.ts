@@ -52,7 +52,11 @@ describe("the comparison's command", () => {
     assertEquals([help.status, help.stderr], [0, ""]);
     assertStringIncludes(help.stdout, "--bots-runtime R");
     const { version } = JSON.parse(readFileSync(join(PROJECT_ROOT, "package.json"), "utf8"));
-    assertEquals((await startCompare(["--version"]).ended).stdout, `${version}\n`);
+    const runtime = "deno" in process.versions ? "deno" : "bun";
+    assertEquals(
+      (await startCompare(["--version"]).ended).stdout,
+      `${version} (${runtime} ${process.versions[runtime]})\n`,
+    );
   });
 
   it("makes a report again from its JSON", PATIENCE, async () => {
