@@ -4,6 +4,7 @@
 #
 #   sh cli/launch.sh [--nohup] [OPTION ...] COMMAND [ARGUMENT ...]       COMMAND is one of Deno's
 #
+#   --deno=PROGRAM         Deno's own program; it is looked for unless given
 #   --nohup                no SIGHUP or SIGUSR2 ends the program before it can listen for that
 #   --facts, --facts=all   pass on what host/facts.sh finds out
 #   --settings             flags may be variables of the environment, and in the file of --config, too
@@ -18,6 +19,10 @@
 # stands where the user stood, so that relative paths mean what the user meant.
 set -eu
 
+deno=
+case ${1:-} in
+  --deno=*) deno=${1#*=} && shift ;;
+esac
 # Before anything else takes time.
 if [ "${1:-}" = --nohup ]; then
   trap '' HUP USR2
@@ -140,7 +145,7 @@ while :; do
   shift
 done
 
-find_deno
+[ -n "$deno" ] || find_deno
 command=$1
 shift
 

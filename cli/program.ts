@@ -20,6 +20,12 @@ export type RuntimeName = typeof RUNTIME_NAMES[number];
 /** The project's folder, with a slash behind it. */
 export const PROJECT_ROOT = fileURLToPath(import.meta.resolve("../"));
 
+/**
+ * Deno's arguments for a task of the project, whose folder has to be the working directory. Where the
+ * project is a package in `node_modules`, Deno doesn't look for its configuration by itself.
+ */
+export const DENO_TASK = ["task", "-q", "--config", "deno.json"] as const;
+
 /** The program of a runtime. */
 export interface Program {
   readonly path: string;
@@ -65,7 +71,7 @@ export function findProgram(name: RuntimeName): Program {
   }
   demand({ name: "run" });
   throw new EnvironmentError(
-    `${name} is neither in node_modules nor on the PATH; \`npm ci\` installs it`,
+    `${name} is neither in node_modules nor on the PATH; \`npm install ${name}\` installs it`,
   );
 }
 
@@ -77,6 +83,8 @@ function candidates(name: RuntimeName): string[] {
   );
   return [
     `${modules}/.bin/${name}`,
+    // Beside the project, where that is a package.
+    `${PROJECT_ROOT}../../.bin/${name}`,
     // In a flat node_modules, or where Deno or pnpm put indirect dependencies.
     ...["", "/.deno/node_modules", "/.pnpm/node_modules"].flatMap((folder) =>
       platformPackages(name).map((path) => `${modules}${folder}/${path}`)

@@ -100,6 +100,7 @@ export const HELP = `Hotwheels bots: connect n clients, publish one message, and
 the last of them has it.
 
 Usage:
+  hotwheels bots [n] [host] [port] [flags]
   deno task -q bots [n] [host] [port] [flags]
   bun run bots/main.ts [n] [host] [port] [flags]
 

@@ -132,6 +132,7 @@ const GIB = 1024 * MIB;
 export const HELP = `Hotwheels: a Janus publish/subscribe server over TCP.
 
 Usage:
+  hotwheels serve [flags]
   deno task -q serve [flags]
   bun run server/main.ts [flags]
 

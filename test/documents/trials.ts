@@ -36,12 +36,18 @@ const FEW = "100";
 
 /** The first that matches counts. */
 const RULES: readonly Rule[] = [
-  because(/^(?:npm ci|deno install|bun install)$/, "the checkout has what it leaves"),
+  because(/^(?:npm ci|npm install|deno install|bun install)$/, "the checkout has what it leaves"),
   because(/^(?:sudo|ulimit) /, "it changes what the system allows, as root"),
   because(
     /^systemctl /,
     "it takes the unit installed; test/server/workers/rolling_upgrade_test.ts signals",
   ),
+  because(
+    /^(?:npm install hotwheels|npm pack$|(?:npx )?hotwheels\b|eval )/,
+    "it takes the package installed; test/launch/package_test.ts plays it",
+  ),
+  because(/^deno task(?: -q)? sub /, "it waits; test/commands/pub_sub_test.ts publishes to it"),
+  because(/^deno task(?: -q)? pub$/, "it is part of a command"),
   because(/ two-hosts/, "it takes root; test/tools/two_hosts/two_hosts_test.ts plays it"),
   because(/ --storm/, "its server is to be restarted; test/bots/storm/command_test.ts does that"),
   because(/nats:\/\/|redis:\/\//, "it needs their servers; test/bots/run/rivals_test.ts has some"),
@@ -96,6 +102,7 @@ const RULES: readonly Rule[] = [
   ends(/^(?:deno task(?: -q)? doctor|bun run tools\/doctor\/main\.ts)\b/, (text) => {
     return fewer(text, / (?:\d+|\[n\])/);
   }),
+  ends(/^deno task(?: -q)? pub /, (text, { port }) => `${text} --host 127.0.0.1 --port ${port}`),
   ends(/\bbench:fanout$|\bfanout\.ts$/, (text) => {
     return `${text} --cases 20x1x4 --workers 1 --passes 1 --rounds 1`;
   }),

@@ -37,7 +37,7 @@ const HEAVY = new RegExp(
 
 /** They try shell scripts, Deno's sandbox, or one runtime's program, by processes of their own. */
 const ONCE = new RegExp(
-  "^test/(?:launch/(?:named_files|sandbox)_|server/access/permissions_|deploy/runbook_|runtime/bundled_)",
+  "^test/(?:launch/(?:named_files|sandbox|package)_|server/access/permissions_|deploy/runbook_|runtime/bundled_)",
 );
 
 /** They compute much, and reach no runtime; Bun takes less time for it. */

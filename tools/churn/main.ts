@@ -21,6 +21,7 @@ const HELP = `Hotwheels churn: makes and closes connections, and checks that the
 memory stays where it was.
 
 Usage:
+  hotwheels churn [n] [flags]
   deno task -q churn [n] [flags]
   bun run tools/churn/main.ts [n] [flags]
 

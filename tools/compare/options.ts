@@ -83,6 +83,7 @@ export const HELP = `Hotwheels compare: measures which server reaches its last s
 how much, and how certain that is.
 
 Usage:
+  hotwheels compare [n] [flags]
   deno task -q compare [n] [flags]
   bun run tools/compare/main.ts [n] [flags]
 

@@ -23,6 +23,7 @@ const HELP = `Hotwheels demo: starts the server on Deno and on Bun in turn, and 
 against each.
 
 Usage:
+  hotwheels demo [n]
   deno task -q demo [n]
   bun run tools/demo/main.ts [n]
 

@@ -20,6 +20,7 @@ const HELP = `Hotwheels doctor: checks whether this machine can hold n clients, 
 commands that help if it can't.
 
 Usage:
+  hotwheels doctor [n] [flags]
   deno task -q doctor [n] [flags]
   bun run tools/doctor/main.ts [n] [flags]
 

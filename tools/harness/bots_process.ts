@@ -8,6 +8,7 @@ import { EnvironmentError } from "../../cli/command_line.ts";
 import { ProcessGroup } from "../../cli/process_group.ts";
 import {
   childEnvironment,
+  DENO_TASK,
   type Program,
   PROJECT_ROOT,
   type RuntimeName,
@@ -38,7 +39,7 @@ export function runBots(run: BotsRun): Promise<BotsReport> {
   const command = [
     ...run.prefix ?? [],
     run.program.path,
-    ...(run.runtime === "deno" ? ["task", "-q", "bots"] : ["run", "bots/main.ts"]),
+    ...(run.runtime === "deno" ? [...DENO_TASK, "bots"] : ["run", "bots/main.ts"]),
     ...run.args.map(String),
     ...["--json", "-"],
   ];

@@ -5,6 +5,7 @@ import { EnvironmentError } from "../../cli/command_line.ts";
 import { ProcessGroup } from "../../cli/process_group.ts";
 import {
   childEnvironment,
+  DENO_TASK,
   type Program,
   PROJECT_ROOT,
   type RuntimeName,
@@ -59,7 +60,7 @@ export class ServerProcess {
   ): Promise<ServerProcess> {
     const start = runtime === "bun"
       ? directCommand(runtime, program)
-      : [program.path, "task", "-q", "serve"];
+      : [program.path, ...DENO_TASK, "serve"];
     const command = [...prefix, ...start, "--port", "0", ...flags];
     const group = ProcessGroup.spawn(command, {
       cwd: PROJECT_ROOT,

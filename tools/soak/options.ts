@@ -95,6 +95,7 @@ export const HELP = `Hotwheels soak: attacks a server in every way at once, and 
 client is harmed.
 
 Usage:
+  hotwheels soak [flags]
   deno task -q soak [flags]
   bun run tools/soak/main.ts [flags]
 

@@ -19,6 +19,7 @@ import { Cleanup } from "../harness/cleanup.ts";
 import { checkFolder, reportFolder } from "../compare/write_reports.ts";
 import {
   childEnvironment,
+  DENO_TASK,
   findProgram,
   PROJECT_ROOT,
   type RuntimeName,
@@ -117,7 +118,7 @@ async function compare(
     }
     const program = findProgram(botsRuntime).path;
     const command = botsRuntime === "deno"
-      ? ["task", "-q", "compare"]
+      ? [...DENO_TASK, "compare"]
       : ["run", "tools/compare/main.ts"];
     const flags = [String(n), ...targets, ...compareArguments];
     return await succeeds([...onHost(hosts.bots), program, ...command, ...flags], cleanup);

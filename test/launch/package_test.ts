@@ -1,0 +1,266 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { spawn, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import process from "node:process";
+import { after, before, describe, it } from "node:test";
+import { findProgram, PROJECT_ROOT, RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
+import { Checkout } from "../support/processes/checkout.ts";
+import { CommandProcess, type Ended } from "../support/processes/command_process.ts";
+import { until } from "../support/until.ts";
+
+const timeout = 120_000;
+
+/** Milliseconds for an installation, after which it is made by hand. */
+const INSTALL_PATIENCE_MS = 30_000;
+
+const skip = spawnSync("npm", ["--version"]).status === 0 ? false : "there is no npm here";
+
+describe("the package that npm packs", { skip }, () => {
+  const scratch = realpathSync(mkdtempSync(join(tmpdir(), "hotwheels-package-")));
+  /** The user's project: nothing is in it but what the package's installation left. */
+  const folder = join(scratch, "project");
+  let files: readonly string[] = [];
+
+  before(() => {
+    const checkout = new Checkout("npm");
+    try {
+      const options = { cwd: checkout.folder, env: checkout.env, encoding: "utf8" } as const;
+      const packed = spawnSync("npm", ["pack", "--json", "--pack-destination", scratch], options);
+      assertEquals(packed.status, 0, packed.stderr);
+    } finally {
+      checkout.dispose();
+    }
+    const archive = join(scratch, readdirSync(scratch).find((name) => name.endsWith(".tgz"))!);
+    files = spawnSync("tar", ["-tzf", archive], { encoding: "utf8" }).stdout.trim().split("\n");
+    install(archive);
+  }, { timeout });
+
+  after(() => rmSync(scratch, { recursive: true }));
+
+  /** Installs the archive with npm; where there is no registry, as npm does. */
+  function install(archive: string): void {
+    mkdirSync(folder);
+    writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
+    const args = ["install", "--prefer-offline", "--no-audit", "--no-fund", archive];
+    const options = { cwd: folder, timeout: INSTALL_PATIENCE_MS } as const;
+    if (spawnSync("npm", args, options).status === 0) return;
+    const modules = join(folder, "node_modules");
+    rmSync(modules, { recursive: true, force: true });
+    mkdirSync(join(modules, ".bin"), { recursive: true });
+    spawnSync("tar", ["-xzf", archive, "-C", modules]);
+    spawnSync("mv", [join(modules, "package"), join(modules, "hotwheels")]);
+    symlinkSync("../hotwheels/dist/cli/hotwheels.sh", join(modules, ".bin", "hotwheels"));
+    const lock = JSON.parse(readFileSync(join(PROJECT_ROOT, "package-lock.json"), "utf8")) as {
+      packages: Record<string, { dev?: boolean }>;
+    };
+    for (const [path, { dev }] of Object.entries(lock.packages)) {
+      if (path === "" || dev === true) continue;
+      mkdirSync(join(folder, path, ".."), { recursive: true });
+      symlinkSync(join(PROJECT_ROOT, path), join(folder, path));
+    }
+  }
+
+  /** A PATH with these runtimes, and with no others. */
+  function pathWith(...names: readonly RuntimeName[]): string {
+    const programs = join(scratch, `programs-${names.join("-")}`);
+    if (!existsSync(programs)) {
+      mkdirSync(programs);
+      for (const name of names) symlinkSync(findProgram(name).path, join(programs, name));
+    }
+    const others = (process.env["PATH"] ?? "").split(delimiter)
+      .filter((path) => !["deno", "bun"].some((name) => existsSync(join(path, name))));
+    return [programs, join(folder, "node_modules", ".bin"), ...others].join(delimiter);
+  }
+
+  function start(command: string, PATH = pathWith("deno", "bun")): CommandProcess {
+    const child = spawn("sh", ["-c", `exec ${command}`], {
+      cwd: folder,
+      env: { PATH, HOME: process.env["HOME"], NO_COLOR: "1" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    return new CommandProcess(child);
+  }
+
+  function run(command: string, PATH?: string): Promise<Ended> {
+    return start(command, PATH).ended;
+  }
+
+  it("has what its user needs, and nothing of the workshop", () => {
+    const manifest = JSON.parse(
+      readFileSync(join(folder, "node_modules", "hotwheels", "package.json"), "utf8"),
+    );
+    assertEquals(manifest.private, undefined);
+    const odd = files.filter((name) => !/^package\/(?:dist\/|[^/]+$)/.test(name));
+    assertEquals(odd, []);
+    const wrong = files.filter((name) =>
+      /\.(?:ts|key|crt)$|_test\b/.test(name.replace(/\.d\.ts$/, ""))
+    );
+    assertEquals(wrong, []);
+    for (const name of ["README.md", "LICENSE", "dist/mod.js", "dist/mod.d.ts"]) {
+      assert(files.includes(`package/${name}`), name);
+    }
+    // Only what others may import has types.
+    const types = files.filter((name) => name.endsWith(".d.ts"));
+    assert(types.length < 20, types.join());
+    const modules = readdirSync(join(folder, "node_modules"));
+    assertEquals(
+      ["bun", "deno", "typescript", "fast-check"].filter((m) => modules.includes(m)),
+      [],
+    );
+  });
+
+  for (const runtime of RUNTIME_NAMES) {
+    it(`serves bots on ${runtime}, and carries a message between shells`, { timeout }, async () => {
+      const server = start(
+        `node_modules/.bin/hotwheels serve --runtime ${runtime} --host 127.0.0.1 --port 0 --workers 2`,
+      );
+      try {
+        await until("it listens", () => server.stdout.includes("\n"), 30_000);
+        const [, port, by] = /:(\d+) \((\w+) \S+ pid \d+, 2 workers/.exec(server.stdout) ?? [];
+        assertEquals(by, runtime, server.stdout);
+        const at = `--host 127.0.0.1 --port ${port} --runtime ${runtime}`;
+        const bots = await run(`npx hotwheels bots 100 127.0.0.1 ${port} --runtime=${runtime}`);
+        assertStringIncludes(bots.stdout, "good: 100, bad: 0", bots.stderr);
+        assertMatch(bots.stderr, new RegExp(`^hotwheels: on ${runtime} [\\d.]+\\n`));
+        const listener = start(`npx hotwheels sub t --count 1 ${at}`);
+        await until("it has subscribed", () => listener.stderr.includes("subscribed"), 30_000);
+        const published = await run(`npx hotwheels pub t '{"a":1}' ${at}`);
+        assertEquals(published, { status: 0, stdout: "", stderr: "" });
+        assertEquals((await listener.ended).stdout, '{"a":1}\n');
+      } finally {
+        server.signal("SIGTERM");
+      }
+      assertEquals((await server.ended).status, 0);
+    });
+
+    it(`is a library on ${runtime}, with types`, { timeout }, async () => {
+      writeFileSync(
+        join(folder, "program.ts"),
+        `import { type RunningServer, serve } from "hotwheels";
+        const limits = { maxConnections: 10 };
+        const server: RunningServer = await serve({ hostname: "127.0.0.1", port: 0, limits });
+        console.log(server.runtime.name, server.counters.connections);
+        await server.close();`,
+      );
+      const program = await run(
+        `${runtime === "bun" ? "bun run" : "deno run -q --allow-net"} program.ts`,
+      );
+      assertEquals([program.stdout, program.status], [`${runtime} 0\n`, 0], program.stderr);
+      const check = runtime === "bun" ? "bun check" : "deno check -q";
+      // Each runtime's own checker sees the types, so it finds what is wrong.
+      writeFileSync(
+        join(folder, "wrong.ts"),
+        'import { serve } from "hotwheels";\nawait serve({ port: "8081" });\n',
+      );
+      writeFileSync(
+        join(folder, "tsconfig.json"),
+        JSON.stringify({
+          compilerOptions: { module: "NodeNext", strict: true, noEmit: true, types: [] },
+          files: ["program.ts"],
+        }),
+      );
+      const right = await run(runtime === "bun" ? check : `${check} program.ts`);
+      // A type of the console and a top-level await are all that a program of Bun's own lacks here.
+      const found = `${right.stdout}${right.stderr}`.match(/TS\d+/g) ?? [];
+      assertEquals(found.filter((code) => code !== "TS2584"), [], right.stdout + right.stderr);
+      const wrong = await run(`deno check -q wrong.ts`);
+      assertMatch(wrong.stdout + wrong.stderr, /TS2322/);
+      rmSync(join(folder, "tsconfig.json"));
+    });
+  }
+
+  it(
+    "runs on Bun if that is here, else on Deno, else on what npm fetches",
+    { timeout },
+    async () => {
+      const version = (path: string) => run("hotwheels --version", path);
+      const said = (name: RuntimeName) =>
+        `hotwheels 0.1.0 (${name} ${findProgram(name).version})\n`;
+      assertEquals((await version(pathWith("deno", "bun"))).stdout, said("bun"));
+      assertEquals((await version(pathWith("deno"))).stdout, said("deno"));
+      const asked = await run("hotwheels --runtime deno --version", pathWith("deno", "bun"));
+      assertEquals(asked.stdout, said("deno"));
+      // In npm's place something that fetches nothing, and tells where the program is.
+      const programs = join(scratch, "npm");
+      mkdirSync(programs);
+      const npm = `#!/bin/sh\necho "$*" >&2\necho ${findProgram("bun").path}\n`;
+      writeFileSync(join(programs, "npm"), npm);
+      chmodSync(join(programs, "npm"), 0o755);
+      const fetched = await version([programs, pathWith()].join(delimiter));
+      assertEquals(fetched.stdout, said("bun"), fetched.stderr);
+      assertMatch(fetched.stderr, /^hotwheels: there is no bun here; npm fetches bun [\d.]+\n/);
+      assertMatch(fetched.stderr, /^exec --yes --package=bun@[\d.]+ /m);
+    },
+  );
+
+  it("says in one line what is wrong with its command line", { timeout }, async () => {
+    for (
+      const [args, words] of [
+        ["", /^hotwheels: which command\? hotwheels --help lists them\n$/],
+        ["srve", /^hotwheels: there is no command "srve"; did you mean serve\?\n$/],
+        ["xyzzy", /^hotwheels: there is no command "xyzzy"; hotwheels --help lists them\n$/],
+        ["--runtime node serve", /^hotwheels: --runtime must be deno or bun, not "node"\n$/],
+        ["serve --runtime", /^hotwheels: --runtime needs a value: deno or bun\n$/],
+        ["completion ksh", /^hotwheels: completion is for bash, zsh or fish, not "ksh"\n$/],
+        ["serve --prot 1", /^hotwheels: there is no flag "--prot"; did you mean --port\?\n$/],
+      ] as const
+    ) {
+      const { status, stdout, stderr } = await run(`hotwheels ${args}`);
+      assertEquals([status, stdout], [2, ""], args);
+      assertMatch(stderr, words);
+    }
+    const help = await run("hotwheels --help");
+    assertEquals([help.status, help.stderr], [0, ""]);
+    assertEquals(help.stdout.split("\n").filter((line) => line.length > 80), []);
+  });
+
+  const hasBash = spawnSync("bash", ["--version"]).status === 0 ? false : "there is no bash here";
+  it("completes commands and their flags in bash", { timeout, skip: hasBash }, async () => {
+    writeFileSync(
+      join(folder, "complete.bash"),
+      `eval "$(hotwheels completion bash)"
+      for words in "hotwheels s" "hotwheels serve --log-" "hotwheels completion f"; do
+        COMP_WORDS=($words)
+        COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
+        _hotwheels
+        echo "\${COMPREPLY[*]}"
+      done`,
+    );
+    const { stdout } = await run("bash complete.bash");
+    const [commands, flags, shells] = stdout.split("\n").map((line) => line.split(" ").sort());
+    assertEquals(commands, ["serve", "soak", "sub"]);
+    assertEquals(flags, ["--log-format", "--log-level"]);
+    assertEquals(shells, ["fish"]);
+  });
+});
+
+describe("the package for JSR", () => {
+  it("publishes, with the library and nothing else", { timeout }, () => {
+    const args = ["publish", "--dry-run", "--allow-dirty", "--token", "none"];
+    const options = { cwd: PROJECT_ROOT, encoding: "utf8" } as const;
+    const { status, stderr } = spawnSync(findProgram("deno").path, args, options);
+    assertEquals(status, 0, stderr);
+    const root = `file://${PROJECT_ROOT}`;
+    const names = [...stderr.matchAll(/file:\/\/(\S+) \(/g)].map(([, path]) => `file://${path}`);
+    const tops = new Set(names.map((name) => name.slice(root.length).split("/")[0]));
+    assertEquals(
+      [...tops].filter((top) => /^(?:test|docs|deploy|bots|tools|dist|node_modules)$/.test(top!)),
+      [],
+    );
+    assert(tops.has("mod.ts") && tops.has("server"), stderr);
+    assertEquals(stderr.match(/warning/gi), null, stderr);
+  });
+});
