@@ -23,6 +23,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   "bench:beside": "test/bench/beside.ts",
   "bench:stalled": "test/bench/stalled.ts",
   "bench:workloads": "test/bench/workloads.ts",
+  "build:executable": "tools/packaging/build_executable.ts",
   "build:package": "tools/packaging/build_package.ts",
   "test": "test/run.ts",
   "ok": "test/run.ts",

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -36,7 +36,17 @@ describe("a program whose modules are all in one file", { skip }, () => {
   }
 
   before(() => {
-    build("--compile", "server/main.ts", "--outfile", join(folder, "server"));
+    const command = ["task", "-q", "build:executable", "--runtime", "bun", "--out", folder];
+    const made = spawnSync(findProgram("deno").path, command, {
+      cwd: PROJECT_ROOT,
+      env: childEnvironment(),
+      encoding: "utf8",
+    });
+    assertEquals(
+      [made.status, made.stdout],
+      [0, `${join(folder, "hotwheels-bun")}\n`],
+      made.stderr,
+    );
     build("--compile", "bots/main.ts", "--outfile", join(folder, "bots"));
     build("--target", "bun", "server/main.ts", "--outfile", join(folder, "server.js"));
   }, { timeout });
@@ -44,7 +54,7 @@ describe("a program whose modules are all in one file", { skip }, () => {
   after(() => rmSync(folder, { recursive: true }));
 
   const servers = {
-    executable: [join(folder, "server")],
+    executable: [join(folder, "hotwheels-bun")],
     bundle: [bun, join(folder, "server.js")],
   };
   for (const [what, command] of Object.entries(servers)) {
@@ -55,9 +65,9 @@ describe("a program whose modules are all in one file", { skip }, () => {
         await until("it listens", () => server.stdout.includes("\n"), 30_000);
         const [, port, pid] = /:(\d+) \(.*pid (\d+), 2 workers/.exec(server.stdout) ?? [];
         assertEquals(workersOf({ pid: Number(pid) }).length, 2);
-        const args = ["100", "127.0.0.1", port!, "--processes", "2"];
+        const args = ["1000", "127.0.0.1", port!, "--processes", "2"];
         const bots = await start(join(folder, "bots"), ...args).ended;
-        assertStringIncludes(bots.stdout, "good: 100, bad: 0", bots.stderr);
+        assertStringIncludes(bots.stdout, "good: 1000, bad: 0", bots.stderr);
       } finally {
         server.signal("SIGTERM");
       }
@@ -65,8 +75,19 @@ describe("a program whose modules are all in one file", { skip }, () => {
     });
   }
 
+  it("takes its settings from the environment, and from no file that lies where it is started", {
+    timeout,
+  }, async () => {
+    writeFileSync(join(folder, ".env"), "HOTWHEELS_PORT=1\nHOTWHEELS_NONE=1\n");
+    const command = `HOTWHEELS_WORKERS=3 exec ./hotwheels-bun --print-config`;
+    const { status, stdout, stderr } = await start("sh", "-c", command).ended;
+    assertEquals([status, stderr], [0, ""]);
+    assertMatch(stdout, /"port": 8081, \/\/ default\n {2}"workers": 3, \/\/ HOTWHEELS_WORKERS\n/);
+  });
+
   it("takes no argument for its own that isn't one", { timeout }, async () => {
-    const { status, stderr } = await start(join(folder, "server"), "--as-child-process").ended;
+    const { status, stderr } = await start(join(folder, "hotwheels-bun"), "--as-child-process")
+      .ended;
     assertEquals(status, 2);
     assertMatch(stderr, /^hotwheels: there is no flag "--as-child-process"[^\n]*\n$/);
   });
