@@ -5,7 +5,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { levenshteinDistance } from "@std/text/levenshtein-distance";
+import leven from "leven";
 
 /** The command line is wrong. The message is one line that names the value and the remedy. */
 export class UsageError extends Error {
@@ -186,7 +186,7 @@ function unmark(arg: string): string {
 /** The known name that is closest to an unknown one, if it is close enough: mistyped, or cut short. */
 export function nearest(typed: string, names: readonly string[]): string | undefined {
   const distanceOf = (name: string) =>
-    typed.length > 2 && name.startsWith(typed) ? 0 : levenshteinDistance(typed, name);
+    typed.length > 2 && name.startsWith(typed) ? 0 : leven(typed, name);
   const [near] = names.toSorted((a, b) => distanceOf(a) - distanceOf(b));
   const most = typed.length < 3 ? 1 : Math.max(2, Math.floor(typed.length / 3));
   return near !== undefined && typed.length > 1 && distanceOf(near) <= most ? near : undefined;

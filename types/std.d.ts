@@ -69,10 +69,6 @@ declare module "@std/jsonc/parse" {
   export function parse(text: string): unknown;
 }
 
-declare module "@std/text/levenshtein-distance" {
-  export function levenshteinDistance(str1: string, str2: string): number;
-}
-
 declare module "@std/yaml/parse" {
   export function parse(content: string): unknown;
 }
