@@ -47,11 +47,12 @@ const RULES: readonly Rule[] = [
     "it takes the package installed; test/launch/package_test.ts plays it",
   ),
   because(/^deno task(?: -q)? sub /, "it waits; test/commands/pub_sub_test.ts publishes to it"),
+  because(/ build:executable$/, "test/runtime/bundled_test.ts builds it"),
   because(/^deno task(?: -q)? pub$/, "it is part of a command"),
   because(/ two-hosts/, "it takes root; test/tools/two_hosts/two_hosts_test.ts plays it"),
   because(/ --storm/, "its server is to be restarted; test/bots/storm/command_test.ts does that"),
   because(/nats:\/\/|redis:\/\//, "it needs their servers; test/bots/run/rivals_test.ts has some"),
-  because(/^(?:bun build --compile|deno task)$/, "it is part of a command"),
+  because(/^(?:bun build --compile|deno compile|deno task)$/, "it is part of a command"),
   because(/^deno run server\/main\.ts$/, "it can't serve; test/launch/sandbox_test.ts hears why"),
   because(
     /^deno task(?: -q)? (?:ok|coverage(?: \S+| \[path …\])?|test:watch \S+)$/,
@@ -112,7 +113,6 @@ const RULES: readonly Rule[] = [
     return `${text} --workloads 1-to-1,ping-pong --divide 50 --servers bun --passes 1 --rounds 1`;
   }),
   ends(/\bbench$/, (text) => `${text} --ms 1`),
-  ends(/^bun build /, (text) => text),
   ends(/^openssl /, (text) => `${text} 2>/dev/null`),
   {
     matches: /\| nc .*\btr\b/,

@@ -63,7 +63,12 @@ function main(args: readonly string[]): number {
   line.upTo(0, "there are only flags");
   const runtime = line.choice("runtime", RUNTIME_NAMES);
   const folder = resolve(line.text("out") ?? "build");
-  mkdirSync(folder, { recursive: true });
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new EnvironmentError(`can't make the folder of --out: ${message}`, { cause });
+  }
   const problems: string[] = [];
   const runtimes = runtime === undefined ? RUNTIME_NAMES : [runtime];
   for (const name of runtimes) {
@@ -87,10 +92,12 @@ function build(name: RuntimeName, file: string): string | undefined {
     console.log(file);
     return undefined;
   }
-  const [first = "it failed"] = stderr.split("\n").filter((line) => /error/i.test(line));
+  const lines = stderr.split("\n");
+  // Deno lists its causes, and the last one is the reason.
+  const cause = lines.findLast((line) => /^\s*\d+: [^<]/.test(line))?.replace(/^\s*\d+: /, "");
+  const reason = cause ?? lines.find((line) => /error/i.test(line)) ?? "it failed without a word";
   const isOffline = name === "deno" && /lookup|connect|fetch|download/i.test(stderr);
-  const remedy = isOffline
-    ? "; its base binary can't be fetched here, DENORT_BIN may name one"
-    : "";
-  return first.replace(/^error: /, "") + remedy;
+  return isOffline
+    ? `its base binary can't be fetched (${reason}), and DENORT_BIN names none`
+    : reason.replace(/^error: /, "");
 }
