@@ -25,6 +25,12 @@ export interface ServerEvents {
    * The system's clock was set by more than a second, or has caught up with the timestamps.
    */
   onClock?(event: ClockEvent): void;
+  /**
+   * A hook of the program has thrown, or hasn't decided in time; the client was refused.
+   *
+   * @param action The hook: `publish` or `subscribe`.
+   */
+  onHookFailure?(action: "publish" | "subscribe", error: unknown): void;
   /** An accept failed; the server goes on. */
   onAcceptError(error: TransportError): void;
 }

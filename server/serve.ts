@@ -22,8 +22,10 @@ import {
 } from "./limits.ts";
 import { logEvents } from "./log/log.ts";
 import { unknownLimit } from "./preflight.ts";
+import type { Message, PublishReceipt } from "./embedding/local_publisher.ts";
+import type { TopicHooks } from "./embedding/topic_permits.ts";
 import type { ServerEvents } from "./events.ts";
-import { Server, type StopOptions, timeFault } from "./server.ts";
+import { Server, type StopOptions, timeFault, type TopicCounts } from "./server.ts";
 
 /** The options of a server's admin port, which is HTTP: health, metrics, status, and a page. */
 export interface ServeAdminOptions {
@@ -63,6 +65,11 @@ export interface ServeOptions {
   readonly access?: AccessOptions;
   /** Receives ended sessions, failed accepts and so on; they are logged unless given. */
   readonly events?: ServerEvents;
+  /**
+   * The program's say about which client may publish and subscribe to which topic, beside `access`; see
+   * {@linkcode TopicHooks}.
+   */
+  readonly on?: TopicHooks;
   /** The admin port; there is none unless given. */
   readonly admin?: ServeAdminOptions;
   /** The runtime to serve on; unless given, the one that runs this program. */
@@ -81,6 +88,21 @@ export interface RunningServer {
   readonly adminUrl: string | undefined;
   /** Counts of what it has done so far. They are live, and must only be read. */
   readonly counters: Readonly<Counters>;
+  /**
+   * Publishes a message, after those of earlier calls. It waits for readers and for memory as clients do; a
+   * program that awaits each promise, or every hundredth, publishes as fast as the readers read.
+   *
+   * @param message An object, or its JSON text; see {@linkcode Message}. It is copied before this returns.
+   * @returns What became of the message, when it has been handed to all subscribers.
+   * @throws {RangeError} (rejects) if the message isn't valid, or if more than `limits.maxPendingBytes` of
+   * earlier messages wait.
+   * @throws {Error} (rejects) if the server stops before the message's fate is known.
+   */
+  publish(message: Message): Promise<PublishReceipt>;
+  /**
+   * Counts of each topic that has subscribers now. Topics may come and go while the program goes on with it.
+   */
+  topics(): Iterable<TopicCounts>;
   /**
    * Uses another TLS identity from the next handshake on; live connections keep theirs.
    *
@@ -135,6 +157,7 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
     access: options.access ?? {},
     descriptorLimit: descriptorLimit(),
     telemetry: options.admin && { topics: options.admin.metricsTopics ?? [] },
+    topicHooks: options.on,
   });
   const admin = options.admin && await openAdmin(server, { runtime, limits }, options.admin);
   try {
@@ -178,6 +201,8 @@ function running(server: Server, { address, runtime, limits, admin }: Serving): 
     limits,
     adminUrl: admin?.url,
     counters: server.counters,
+    publish: (message) => server.publish(message),
+    topics: () => server.topics(),
     renew: (identity) => server.renew(identity),
     setAccess: (access) => server.setAccess(access),
     setAdminKeys(keys) {

@@ -26,6 +26,8 @@ import { type LendingOptions, SharedLimits } from "./lending/shared_limits.ts";
 import { type Limits, STOP_DEADLINE_MS } from "./limits.ts";
 import type { ServerEvents } from "./events.ts";
 import type { LinkState } from "./cluster/link_dialler.ts";
+import { LocalPublisher, type Message, type PublishReceipt } from "./embedding/local_publisher.ts";
+import { type TopicHooks, TopicPermits } from "./embedding/topic_permits.ts";
 import { MemoryBudget } from "./flow/memory_budget.ts";
 import { MemoryDefence } from "./memory/memory_defence.ts";
 import { Mesh } from "./cluster/mesh.ts";
@@ -64,6 +66,16 @@ export interface StopOptions {
   readonly drainMs?: number;
 }
 
+/** A topic with subscribers, and its counts. */
+export interface TopicCounts {
+  /** The topic's name. */
+  readonly topic: string;
+  /** Subscribers now. */
+  readonly subscribers: number;
+  /** Messages handed to subscribers since the topic has some: one for each message and subscriber. */
+  readonly deliveries: number;
+}
+
 /** The settings of a server's telemetry. */
 export interface TelemetryOptions {
   /** Topics that are counted by name. */
@@ -99,6 +111,7 @@ export class Server {
   readonly #history: History;
   readonly #tagging: Tagging;
   readonly #replays: ReplayThrottle;
+  #ownPublisher: LocalPublisher | undefined;
   #listener: Listener | undefined;
   #isSecure = false;
   #renewing: Promise<void> = Promise.resolve();
@@ -128,7 +141,10 @@ export class Server {
       lending,
       descriptorLimit,
       telemetry,
+      topicHooks,
     }: {
+      /** The host program's say about topics. */
+      readonly topicHooks?: TopicHooks | undefined;
       /** Makes the server measure its passes and so on, for an admin port; it doesn't unless given. */
       readonly telemetry?: TelemetryOptions | undefined;
       /** The descriptors that the process may have; enough for the limits unless given. */
@@ -319,6 +335,9 @@ export class Server {
       displacement: this.#displacement,
       borrower: this.#shared?.borrower,
       slowKeys: this.#slowKeys,
+      topicSay: topicHooks && new TopicPermits(runtime, topicHooks, (action, error) => {
+        events.onHookFailure?.(action, error);
+      }),
       backplane: this.mesh,
       watchedTopics: watched,
       newDecoder: () => new ClientDecoder(limits, this.#memory.buffers),
@@ -354,6 +373,21 @@ export class Server {
   /** Borrows permits of the limits that all processes share; `undefined` if there is only one process. */
   get borrower(): Borrower | undefined {
     return this.#shared?.borrower;
+  }
+
+  /**
+   * Publishes a message of the host program; see {@linkcode LocalPublisher.publish}.
+   */
+  publish(message: Message): Promise<PublishReceipt> {
+    if (this.#draining !== undefined) return Promise.reject(new Error("The server stops"));
+    return (this.#ownPublisher ??= new LocalPublisher(this.#context)).publish(message);
+  }
+
+  /** The topics that have subscribers now. */
+  *topics(): Generator<TopicCounts> {
+    for (const { name, subscriberCount, deliveries } of this.#context.topics.all()) {
+      yield { topic: name, subscribers: subscriberCount, deliveries };
+    }
   }
 
   /** Topics that have subscribers now. */
@@ -495,6 +529,7 @@ export class Server {
   }
 
   async #drain(): Promise<void> {
+    this.#ownPublisher?.stop();
     this.mesh?.hurry();
     await this.#listener?.close();
     this.#rejections.tellAll();
@@ -512,6 +547,7 @@ export class Server {
     this.#rejections.destroy();
     this.#shared?.held.destroy();
     while (this.counters.connections > 0) await this.#lameDuck.nextTurn();
+    this.#ownPublisher?.end();
     this.#sweeper.stop();
     this.telemetry?.stop();
     this.#memory.stop();

@@ -165,6 +165,11 @@ export function logEvents(
       // Several processes have one clock, and their supervisor logs its events.
       if (processes === 1) logClock(logger, event);
     },
+    onHookFailure(action, error) {
+      if (!remarkable.admits("hook failed")) return;
+      const fields = { action, error: error instanceof Error ? error.message : String(error) };
+      logger.error("the hook for {action} failed, and the client is refused: {error}", fields);
+    },
     onAcceptError(error) {
       const text = "a connection could not be accepted: {error}";
       const { code, message } = error;

@@ -14,6 +14,7 @@ import { checkPublish, checkSubscribe, KeyCheck } from "./client_checks.ts";
 import { InboundConnection } from "./inbound_connection.ts";
 import { Publisher, type PublishingSession } from "./publisher.ts";
 import { Resuming } from "./resuming.ts";
+import type { PendingDecision } from "./session_context.ts";
 import { subscribe, unsubscribe, unsubscribeAll } from "./subscribing.ts";
 
 /** A request costs as much time as a message of so many bytes, since its reply takes a write. */
@@ -127,9 +128,11 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     this.#countRequest();
     if (!this.isOpen) return;
     checkSubscribe(name, this.flags, this.context.limits);
-    if (resume === undefined) return this.settle(() => this.#subscribe(name));
+    if (resume === undefined) {
+      return this.settle(() => this.#placeOfSay(name) ?? this.#subscribe(name));
+    }
     const resuming = new Resuming(name, resume, this.context.clock.nowMs);
-    this.settle(() => this.#resume(resuming));
+    this.settle(() => this.#placeOfSay(name) ?? this.#resume(resuming));
   }
 
   onUnsubscribe(name: string): void {
@@ -143,24 +146,62 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     this.#countRequest();
     if (!this.isOpen) return;
     const check = new KeyCheck(key, this.remoteAddress, this.context);
-    this.settle(() => this.#authenticate(check));
+    this.settle(() => this.#authenticate(check, key));
   }
 
   onPublish(name: string, message: Uint8Array): void {
     this.#countMessage(message);
-    if (this.isOpen) this.#publisherTo(name).publish(name, message);
+    if (!this.isOpen) return;
+    const publisher = this.#publisherTo(name);
+    const pending = this.context.topicSay?.look(this, "publish", name);
+    if (pending === undefined) return publisher.publish(name, message);
+    this.#publishLater(name, message, pending, (copy) => publisher.publish(name, copy));
   }
 
   onPublishForReceipt(name: string, message: Uint8Array): void {
     this.#countMessage(message);
     if (!this.isOpen) return;
     const publisher = this.#publisherTo(name);
+    const pending = this.context.topicSay?.look(this, "publish", name);
+    if (pending === undefined) return this.#publishForReceipt(publisher, name, message);
+    this.#publishLater(name, message, pending, (copy) => {
+      if (this.isOpen) this.#publishForReceipt(publisher, name, copy);
+      else publisher.publish(name, copy);
+    });
+  }
+
+  #publishForReceipt(publisher: Publisher, name: string, message: Uint8Array): void {
     const inbound = this.inboundSide;
     // A client that is gone can't get a receipt any more, and won't wait.
     const isLost = inbound.isReadingRest && publisher.isOwedEnough;
     if (isLost) return publisher.publish(name, message);
     publisher.publishForReceipt(name, message);
     if (publisher.isOwedEnough) inbound.endPiece();
+  }
+
+  /**
+   * Publishes once the host program allows it, also if the client is gone by then: what it sent before
+   * counts. Until then nothing behind the message is read.
+   */
+  #publishLater(
+    name: string,
+    message: Uint8Array,
+    pending: PendingDecision,
+    publish: (copy: Uint8Array) => void,
+  ): void {
+    const { budget, topicSay } = this.context;
+    const copy = message.slice();
+    budget.countDeferred(copy.byteLength);
+    pending.whenDecided((isAllowed) => {
+      budget.countDeferred(-copy.byteLength);
+      if (isAllowed) publish(copy);
+    });
+    this.inboundSide.waitFor(() => topicSay?.look(this, "publish", name), pending);
+  }
+
+  /** @returns The place to wait at, if the host program hasn't decided yet about a subscription. */
+  #placeOfSay(name: string): WaitingPlace | undefined {
+    return this.context.topicSay?.look(this, "subscribe", name);
   }
 
   onIdleFrame(): void {
@@ -192,9 +233,10 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
   }
 
   /** @returns The place to wait at, if the key can't be checked yet. */
-  #authenticate(check: KeyCheck): WaitingPlace | undefined {
+  #authenticate(check: KeyCheck, key: string): WaitingPlace | undefined {
     const answer = check.look();
     if (typeof answer === "object") return answer;
+    this.context.topicSay?.noteKey(this, key);
     this.flags |= answer;
     this.send(ACK);
     return undefined;

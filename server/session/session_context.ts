@@ -57,6 +57,35 @@ export interface MessageCounter {
   countMessage(topic: string): void;
 }
 
+/** A decision about a client and a topic that isn't made yet. */
+export interface PendingDecision extends WaitingPlace {
+  /** Calls `act` when it is made, before clients that wait go on. */
+  whenDecided(act: (isAllowed: boolean) => void): void;
+}
+
+/** The host program's say about topics. */
+export interface TopicSay {
+  /** Notes that a client has shown a right key. */
+  noteKey(client: Client, key: string): void;
+  /**
+   * Looks whether a client may do something with a topic.
+   *
+   * @returns `undefined` if it may, or the place to wait at before the next call.
+   * @throws {ProtocolError} `forbidden`, if it may not.
+   */
+  look(
+    client: Client,
+    action: "publish" | "subscribe",
+    topic: string,
+  ): PendingDecision | undefined;
+}
+
+/** A client's address. */
+interface Client {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+}
+
 /** The parts of the server that sessions use; one object for all of them. */
 export interface SessionContext extends OutboxContext {
   readonly runtime: Runtime;
@@ -87,6 +116,8 @@ export interface SessionContext extends OutboxContext {
   readonly backplane: Backplane | undefined;
   /** Permissions to publish and subscribe; replaced by another object when the rules change. */
   readonly access: AccessRules;
+  /** Decides beside `access` about single topics; absent if the host program leaves that to `access`. */
+  readonly topicSay: TopicSay | undefined;
   /** Remembers the clients' addresses, and counts what each has done. */
   readonly admission: Admission;
   /** Makes room for a client by ending another. */

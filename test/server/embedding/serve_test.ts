@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { DEFAULT_LIMITS, type EndReason, serve, TransportError } from "../../mod.ts";
-import { acceptRateFor, connectionsPerIpFor, maxTotalPendingFor } from "../../server/limits.ts";
-import { Fixture } from "../support/processes/fixture.ts";
-import { JanusClient, message, publish } from "../support/clients/janus_client.ts";
-import { until } from "../support/until.ts";
+import { DEFAULT_LIMITS, type EndReason, serve, TransportError } from "../../../mod.ts";
+import { acceptRateFor, connectionsPerIpFor, maxTotalPendingFor } from "../../../server/limits.ts";
+import { Fixture } from "../../support/processes/fixture.ts";
+import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
+import { until } from "../../support/until.ts";
 
 describe("an embedded server", () => {
   it("tells where it listens, on what, with which limits", async () => {
@@ -98,7 +98,7 @@ describe("an embedded server", () => {
   });
 
   it("leaves the program nothing to wait for once it's closed", { timeout: 20_000 }, async () => {
-    const program = new Fixture(fileURLToPath(import.meta.resolve("./fixtures/embedded.ts")));
+    const program = new Fixture(fileURLToPath(import.meta.resolve("../fixtures/embedded.ts")));
     try {
       assertEquals(await program.line(), "closed");
       await program.exited;
