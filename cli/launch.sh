@@ -149,6 +149,16 @@ done
 command=$1
 shift
 
+# A service manager that wants to hear from the server: a program passes that on, since Deno has no way to.
+if [ -n "$settings" ] && [ -n "${NOTIFY_SOCKET:-}" ]; then
+  notify=$(command -v systemd-notify || :)
+  if [ -n "$notify" ]; then
+    facts="$facts HOTWHEELS_NOTIFY=$notify"
+    set -- "--allow-run=$notify" \
+      --allow-env=NOTIFY_SOCKET,WATCHDOG_USEC,WATCHDOG_PID,NODE_V8_COVERAGE "$@"
+  fi
+fi
+
 if [ "$command" = run ]; then
   [ -z "$settings" ] || read_settings "$@"
   if has_workers "$@"; then

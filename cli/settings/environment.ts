@@ -17,7 +17,7 @@ const PREFIX = "HOTWHEELS_";
 const NAMES_VARIABLE = "HOTWHEELS_NAMES";
 
 /** Variables that the project's own scripts set. */
-const OWN = ["NOFILE", "FACTS", "NAMES", "RUNTIME", "FLAGS"].map((name) => PREFIX + name);
+const OWN = ["NOFILE", "FACTS", "NAMES", "RUNTIME", "FLAGS", "NOTIFY"].map((name) => PREFIX + name);
 
 /** Variables that Kubernetes, and Docker's links, set in each container for a service `hotwheels`. */
 const SERVICE_LINK = /_SERVICE_(?:HOST|PORT(?:_\w+)?)$|_PORT_\d+_(?:TCP|UDP)(?:_\w+)?$/;

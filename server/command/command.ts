@@ -29,6 +29,7 @@ import { HELP, parseCommand, type ServerOptions, VALUE_FLAGS } from "./options.t
 import { demandDescriptors, serverWarnings } from "../preflight.ts";
 import { type Reloadable, Reloader } from "./reload.ts";
 import { attainable, completeLimits, serve } from "../serve.ts";
+import { ServiceManager } from "./service_manager.ts";
 import { Supervisor } from "../workers/supervisor.ts";
 import { readIdentity } from "./tls_files.ts";
 import { TEXT } from "../log/format.ts";
@@ -107,8 +108,9 @@ function limitsOf({ limits, workers }: ServerOptions): Limits {
 async function runAlone(options: ServerOptions): Promise<number> {
   const { host, port, tls, drainMs, drainDelayMs, metricsTopics } = options;
   demandDescriptors(1);
+  const manager = new ServiceManager();
   // The command may have more permissions than a single process needs.
-  renounceChildren();
+  if (!manager.isThere) renounceChildren();
   renounce({ name: "write" });
   const limits = limitsOf(options);
   const warnOf = warner(options);
@@ -129,22 +131,23 @@ async function runAlone(options: ServerOptions): Promise<number> {
     ...identity,
     ...(admin === undefined ? {} : { admin }),
   });
-  const reloader = reloadOnHangups(runtime, options, server);
+  const reloader = reloadOnHangups(runtime, options, server, manager);
   listenFor("SIGUSR2", sayThatNothingRolls);
-  announce(server, "");
+  manager.ready(announce(server, ""));
   const name = await signal;
   reloader.stop();
   const { connections } = server.counters;
   const patienceMs = STOP_WITHIN_MS + drainDelayMs + (drainMs ?? 0) - LAST_MOMENTS_MS;
   const close = { delayMs: drainDelayMs, ...(drainMs === undefined ? {} : { drainMs }) };
   const stop = () => within(patienceMs, server.close(close));
-  await logStop(name, `draining ${counted(connections, "connection")}`, stop, options);
+  await logStop(name, `draining ${counted(connections, "connection")}`, stop, options, manager);
   return 0;
 }
 
 async function runWorkers(options: ServerOptions): Promise<number> {
   const { workers, host, port, logLevel, logFormat, tls, drainMs, drainDelayMs } = options;
   const warnOf = warner(options);
+  const manager = new ServiceManager();
   demandDescriptors(workers);
   const runtime = await detectRuntime();
   const limits = limitsOf(options);
@@ -175,6 +178,7 @@ async function runWorkers(options: ServerOptions): Promise<number> {
       `ending ${workers} workers that start`,
       () => supervisor.stop(),
       { ...options, drainDelayMs: 0 },
+      manager,
     );
     return 0;
   }
@@ -184,10 +188,11 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     renew: (identity) => supervisor.renew(identity),
     setAccess: (access) => supervisor.setAccess(access),
     setAdminKeys: (keys) => admin?.setKeys(keys),
-  });
+  }, manager);
   listenFor("SIGUSR2", () => supervisor.roll());
   admin?.enter("serving");
-  announce({ address: started, runtime, limits, adminUrl: admin?.url }, `${workers} workers, `);
+  const serving = { address: started, runtime, limits, adminUrl: admin?.url };
+  manager.ready(announce(serving, `${workers} workers, `));
   const gaveUp = supervisor.gaveUp.then((reason) => ({ reason }));
   const end = await Promise.race([signal, gaveUp]);
   reloader.stop();
@@ -201,7 +206,7 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     if (drainDelayMs > 0) await Promise.race([sleep(drainDelayMs), gaveUp]);
     await supervisor.stop();
   };
-  await logStop(end, `draining ${workers} workers`, stop, options);
+  await logStop(end, `draining ${workers} workers`, stop, options, manager);
   return 0;
 }
 
@@ -223,7 +228,9 @@ async function logStop(
   what: string,
   stop: () => Promise<void>,
   { drainMs = 0, drainDelayMs }: ServerOptions,
+  manager: ServiceManager,
 ): Promise<void> {
+  manager.stopping(STOP_WITHIN_MS + drainMs + drainDelayMs);
   const logger = getLogger("hotwheels");
   const beganMs = performance.now();
   const most = (STOP_WITHIN_MS + drainMs) / 1000;
@@ -247,6 +254,7 @@ async function logStop(
     took_ms: tookMs,
     [TEXT]: { seconds: (tookMs / 1000).toFixed(1) },
   });
+  await manager.end();
 }
 
 /** Waits for a stop, for so many milliseconds at most; the process then ends anyway. */
@@ -265,19 +273,23 @@ interface Announced {
   readonly adminUrl: string | undefined;
 }
 
-function announce({ address, runtime, limits, adminUrl }: Announced, workers: string): void {
+/** Says that the server listens, and returns where. */
+function announce({ address, runtime, limits, adminUrl }: Announced, workers: string): string {
   const what = `${runtime.name} ${runtime.version}, pid ${process.pid}`;
   const most = `${workers}at most ${limits.maxConnections} connections`;
   const admin = adminUrl === undefined ? "" : `, admin on ${adminUrl}`;
-  say(`hotwheels listening on ${addressText(address)} (${what}, ${most}${admin})`);
+  const listening = `listening on ${addressText(address)} (${what}, ${most}${admin})`;
+  say(`hotwheels ${listening}`);
+  return listening;
 }
 
 function reloadOnHangups(
   runtime: Runtime,
   options: ServerOptions,
   server: Reloadable,
+  manager: ServiceManager,
 ): Reloader {
-  const reloader = new Reloader(runtime, options, server, getLogger("hotwheels"));
+  const reloader = new Reloader(runtime, options, server, getLogger("hotwheels"), manager);
   listenFor("SIGHUP", () => reloader.reload());
   return reloader;
 }

@@ -3,6 +3,7 @@ import type { Runtime, TlsIdentity } from "../../runtime/types.ts";
 import { readAccess, readAdminKeys } from "./access_files.ts";
 import type { AccessOptions } from "../access/access.ts";
 import type { ServerOptions } from "./options.ts";
+import type { ServiceManager } from "./service_manager.ts";
 import { readIdentity } from "./tls_files.ts";
 import { TEXT } from "../log/format.ts";
 
@@ -29,8 +30,17 @@ export class Reloader {
   /** True if it was asked again meanwhile: what it has read may be old by now. */
   #isAskedAgain = false;
   #isStopped = false;
+  readonly #manager: ServiceManager;
 
-  constructor(runtime: Runtime, options: ServerOptions, server: Reloadable, logger: Logger) {
+  /** @param manager Hears when files are being read, and when they have been. */
+  constructor(
+    runtime: Runtime,
+    options: ServerOptions,
+    server: Reloadable,
+    logger: Logger,
+    manager: ServiceManager,
+  ) {
+    this.#manager = manager;
     this.#runtime = runtime;
     this.#options = options;
     this.#server = server;
@@ -49,10 +59,12 @@ export class Reloader {
   }
 
   async #reloadAll(): Promise<void> {
+    this.#manager.reloading();
     while (this.#isAskedAgain && !this.#isStopped) {
       this.#isAskedAgain = false;
       await this.#reloadOnce();
     }
+    if (!this.#isStopped) this.#manager.reloaded();
     this.#reloading = undefined;
   }
 
