@@ -84,7 +84,7 @@ export interface RunningServer {
   readonly runtime: Runtime;
   /** The limits in force. */
   readonly limits: Limits;
-  /** The address of the admin port, such as `http://127.0.0.1:9100`; `undefined` without one. */
+  /** The address of the admin port, such as `http://127.0.0.1:8082`; `undefined` without one. */
   readonly adminUrl: string | undefined;
   /** Counts of what it has done so far. They are live, and must only be read. */
   readonly counters: Readonly<Counters>;

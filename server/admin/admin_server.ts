@@ -18,6 +18,8 @@ import {
   REQUEST_DEADLINE_MS,
 } from "./limits.ts";
 import { Metrics, type RuntimeInfo } from "./metrics.ts";
+import { type ServerHealth, Status } from "./status.ts";
+import { PAGE, PAGE_POLICY } from "./page/live_page.ts";
 import type { AdminSource } from "./source.ts";
 
 /** The options of an admin port. */
@@ -38,18 +40,11 @@ const COMMON_HEADERS = {
 const TEXT = "text/plain; charset=utf-8";
 const JSON_TYPE = "application/json; charset=utf-8";
 
-/** Requests that one connection may make while the first isn't answered; node:http keeps them waiting. */
+/** The answers to what isn't a request, by the error's code. */
 const ERROR_STATUS: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
   ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
 };
-
-/** A request that is answered. */
-export interface AdminRequest {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly query: URLSearchParams;
-}
 
 /**
  * The server's port for those who operate it: HTTP, GET and HEAD only, and nothing that it answers changes
@@ -63,6 +58,7 @@ export class AdminServer {
   readonly #server: Server;
   readonly #isOnLoopback: boolean;
   readonly #metrics: Metrics;
+  readonly #status: Status;
   #keys: AdminKeys | undefined;
   #address: AdminAddress;
   #phase: ServerPhase = "starting";
@@ -70,6 +66,7 @@ export class AdminServer {
   private constructor(source: AdminSource, { hostname, port, keys, runtime }: AdminOptions) {
     this.#source = source;
     this.#metrics = new Metrics(source, runtime);
+    this.#status = new Status(source, runtime);
     this.#isOnLoopback = isLoopback(hostname);
     this.#address = { hostname, port };
     this.#server = createServer({
@@ -186,11 +183,20 @@ export class AdminServer {
     if (path === "/readyz") return sendHealth(response, readiness(this.#phase, this.#source));
     if (!await this.#admits(request, response, query)) return;
     switch (path) {
+      case "/":
+        response.setHeader("content-security-policy", PAGE_POLICY);
+        return send(response, 200, "text/html; charset=utf-8", PAGE);
       case "/metrics":
         return send(response, 200, this.#metrics.contentType, await this.#metrics.text());
+      case "/status.json":
+        return send(response, 200, JSON_TYPE, await this.#status.text(() => this.#health));
       default:
         return send(response, 404, TEXT, "there is no such page\n");
     }
+  }
+
+  get #health(): ServerHealth {
+    return { phase: this.#phase, ready: readiness(this.#phase, this.#source) };
   }
 
   get #sinceTurnMs(): number {

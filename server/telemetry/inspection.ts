@@ -11,7 +11,7 @@ import type { SessionTable } from "../session/session_table.ts";
 import type { FairScheduler, SlicedTask } from "../timing/fair_scheduler.ts";
 import type { Topic } from "../topics/topic.ts";
 import type { TopicRegistry } from "../topics/topic_registry.ts";
-import { LISTED, LISTED_TOPICS_OF_ONE, LOOKS_PER_WRITE } from "./limits.ts";
+import { LISTED, LISTED_TOPICS_OF_ONE, LOOKS_PER_WRITE, MUCH_PENDING_BYTES } from "./limits.ts";
 import type { PassRecord } from "./pass_recorder.ts";
 import { TopList } from "./top_list.ts";
 
@@ -130,7 +130,9 @@ class Surveyor implements SlicedTask {
   #lookAt(session: Session | undefined): void {
     if (session === undefined) return;
     const { pendingBytes, pauseCause } = session;
-    if (pendingBytes > 0 && session.topicCount > 0) this.#slow.offer(session, pendingBytes);
+    // Something may wait for a moment for everybody.
+    const isSlow = pendingBytes >= MUCH_PENDING_BYTES || pendingBytes > 0 && session.stalledMs > 0;
+    if (isSlow && session.topicCount > 0) this.#slow.offer(session, pendingBytes);
     if (pauseCause === undefined) return;
     this.#pausedByGate[pauseCause] = (this.#pausedByGate[pauseCause] ?? 0) + 1;
     if (this.#paused.length < LISTED) this.#paused.push(session);

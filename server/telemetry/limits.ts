@@ -97,6 +97,9 @@ export const LISTED = 100;
 /** The most topics named of one subscriber in such a list. */
 export const LISTED_TOPICS_OF_ONE = 8;
 
+/** Bytes that wait for a subscriber that make it a slow one, even if it takes some all the time. */
+export const MUCH_PENDING_BYTES = 64 * 1024;
+
 /** Topics whose counts `--metrics-topics` adds. Each is several time series for ever. */
 export const MAX_WATCHED_TOPICS = 50;
 

@@ -1,0 +1,45 @@
+/**
+ * The live page, as one HTML file that needs nothing else: its charts are drawn by uPlot, whose script is in
+ * it, and its content security policy allows these scripts and styles and no others.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import uplotScript from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
+import uplotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
+import template from "./page.html" with { type: "text" };
+import pageScript from "./page.js" with { type: "text" };
+import pageStyle from "./page.css" with { type: "text" };
+
+/** The page's text. */
+export const PAGE: string = [
+  ["style", "UPLOT_STYLE", uplotStyle],
+  ["style", "PAGE_STYLE", pageStyle],
+  ["script", "UPLOT_SCRIPT", uplotScript],
+  ["script", "PAGE_SCRIPT", pageScript],
+].reduce(
+  // The policy's hashes are of all that stands between the tags.
+  (page, [tag, place, text]) =>
+    page.replace(
+      new RegExp(`<${tag}>\\s*/\\*${place}\\*/\\s*</${tag}>`),
+      () => `<${tag}>${text}</${tag}>`,
+    ),
+  template,
+);
+
+/** Its `Content-Security-Policy`. */
+export const PAGE_POLICY: string = [
+  "default-src 'none'",
+  `script-src ${hashOf(uplotScript)} ${hashOf(pageScript)}`,
+  `style-src ${hashOf(uplotStyle)} ${hashOf(pageStyle)}`,
+  "connect-src 'self'",
+  "img-src data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+function hashOf(text: string): string {
+  return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+}
