@@ -182,7 +182,8 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     );
     return 0;
   }
-  // This process may start others, so it must not be reachable: only workers speak with clients.
+  // This process may start others, so it must not be reachable: only workers speak with clients. The admin
+  // port, if there is one, is open already.
   renounce({ name: "net" });
   const reloader = reloadOnHangups(runtime, options, {
     renew: (identity) => supervisor.renew(identity),
