@@ -13,6 +13,7 @@ export {
   serve,
   type ServeAdminOptions,
   type ServeOptions,
+  type ServeWebSocketOptions,
 } from "./server/serve.ts";
 export { type AccessOptions } from "./server/access/access.ts";
 export { type ServerEvents } from "./server/events.ts";

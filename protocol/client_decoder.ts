@@ -20,6 +20,8 @@ import { readTopic } from "./topic_member.ts";
 export interface ClientDecoderLimits {
   /** The longest frame or MESSAGE, in bytes without its terminator; at least {@linkcode MIN_FRAME_LIMIT_BYTES}. */
   readonly maxFrameBytes: number;
+  /** True if MESSAGE counts only when its terminator is there; otherwise when its object is complete. */
+  readonly demandsTerminator?: boolean;
 }
 
 /** The least frame limit: room for the protocol's words and a subscribe to a short topic. */
@@ -38,7 +40,7 @@ const BEFORE_MESSAGE = 1;
 const MARKER = 2;
 /** Between MESSAGE's brackets. */
 const IN_MESSAGE = 3;
-/** MESSAGE is published, its terminator hasn't come. */
+/** MESSAGE is complete, its terminator hasn't come. */
 const AFTER_MESSAGE = 4;
 /** Nothing is decoded any more. */
 const DISCARDED = 5;
@@ -78,7 +80,8 @@ interface SpelledTopic {
  *   A frame that is both too long and malformed is refused for whatever shows first.
  */
 export class ClientDecoder {
-  readonly #maxFrameBytes: number;
+  /** Kept whole, since a field more would cost each idle connection memory. */
+  readonly #limits: ClientDecoderLimits;
   readonly #pool: BufferPool;
   #mode = FRAME;
   /** Bytes of whitespace, or of the marker, in the modes that count them. */
@@ -99,7 +102,7 @@ export class ClientDecoder {
         `The frame limit must be a whole number of at least ${MIN_FRAME_LIMIT_BYTES} bytes, not ${maxFrameBytes}`,
       );
     }
-    this.#maxFrameBytes = maxFrameBytes;
+    this.#limits = limits;
     this.#pool = pool;
   }
 
@@ -130,7 +133,12 @@ export class ClientDecoder {
    * publisher, which never sends one. Whitespace behind MESSAGE changes nothing.
    */
   get awaitsTerminator(): boolean {
-    return this.#mode === AFTER_MESSAGE;
+    return this.#mode === AFTER_MESSAGE && !this.#limits.demandsTerminator;
+  }
+
+  /** True if a MESSAGE is complete but for its terminator, which is demanded. */
+  get lacksTerminator(): boolean {
+    return this.#mode === AFTER_MESSAGE && this.#limits.demandsTerminator === true;
   }
 
   /**
@@ -171,7 +179,7 @@ export class ClientDecoder {
           pos = this.#continueMessage(chunk, pos, sink);
           break;
         case AFTER_MESSAGE:
-          pos = this.#scanAfterMessage(chunk, pos);
+          pos = this.#scanAfterMessage(chunk, pos, sink);
           break;
         case DISCARDED:
           return end;
@@ -187,7 +195,7 @@ export class ClientDecoder {
     const isComplete = terminator !== -1;
     const end = isComplete ? terminator : chunk.length;
     const held = this.#partial;
-    if ((held?.length ?? 0) + end - pos > this.#maxFrameBytes) {
+    if ((held?.length ?? 0) + end - pos > this.#limits.maxFrameBytes) {
       // A frame that is too long isn't the marker, though it may begin like it.
       if (this.#client === UNKNOWN) this.#client = OF_TODAY;
       throw this.#tooLarge("A frame");
@@ -280,10 +288,12 @@ export class ClientDecoder {
   #beginMessage(chunk: Uint8Array, pos: number, sink: ClientFrames): number {
     const scanner = this.#scanner ??= new ObjectScanner(MESSAGE_MEMBERS, this.#pool);
     scanner.begin();
-    const limit = Math.min(chunk.length, pos + this.#maxFrameBytes);
+    const limit = Math.min(chunk.length, pos + this.#limits.maxFrameBytes);
     const end = scanner.scan(chunk, pos, limit);
     if (end >= 0) {
-      this.#publish(chunk, pos, end, sink);
+      this.#enterAfterMessage();
+      if (this.#mayPublish(chunk, end)) this.#publish(chunk, pos, end, sink);
+      else this.#hold(chunk, pos, end);
       return end;
     }
     if (end === MALFORMED) throw this.#malformed(chunk, pos);
@@ -295,7 +305,7 @@ export class ClientDecoder {
   #continueMessage(chunk: Uint8Array, pos: number, sink: ClientFrames): number {
     const scanner = this.#scanner!;
     const held = this.#partial!.length;
-    const room = this.#maxFrameBytes - held;
+    const room = this.#limits.maxFrameBytes - held;
     if (room === 0) throw this.#tooLarge("MESSAGE");
     // No object contains a NUL. Searching for it avoids copying the frames behind this one.
     const terminator = chunk.indexOf(CLIENT_TERMINATOR, pos);
@@ -304,20 +314,37 @@ export class ClientDecoder {
     const objectEnd = scanner.scan(partial.bytes, held, partial.length);
     if (objectEnd === MALFORMED) throw this.#malformed(partial.bytes, 0);
     if (objectEnd === INCOMPLETE) return end;
+    const objectEndInChunk = pos + objectEnd - held;
+    this.#enterAfterMessage();
+    if (this.#mayPublish(chunk, objectEndInChunk)) this.#publishHeld(objectEnd, sink);
+    else partial.truncate(objectEnd);
+    return objectEndInChunk;
+  }
+
+  /** True if MESSAGE needs no terminator, or its own is the next byte. */
+  #mayPublish(chunk: Uint8Array, end: number): boolean {
+    return !this.#limits.demandsTerminator || chunk[end] === CLIENT_TERMINATOR;
+  }
+
+  /** Publishes MESSAGE, which was held and ends at offset `end`. */
+  #publishHeld(end: number, sink: ClientFrames): void {
+    const partial = this.#partial!;
     this.#partial = undefined;
     try {
-      this.#publish(partial.bytes, 0, objectEnd, sink);
+      this.#publish(partial.bytes, 0, end, sink);
     } finally {
       partial.release();
     }
-    return pos + objectEnd - held;
+  }
+
+  #enterAfterMessage(): void {
+    this.#mode = AFTER_MESSAGE;
+    this.#run = 0;
   }
 
   #publish(bytes: Uint8Array, start: number, end: number, sink: ClientFrames): void {
     const scanner = this.#scanner!;
     const topic = this.#readTopic(bytes, start, topicMember(scanner));
-    this.#mode = AFTER_MESSAGE;
-    this.#run = 0;
     sink.onPublish(topic, bytes.subarray(start, end));
   }
 
@@ -339,11 +366,12 @@ export class ClientDecoder {
     return topic;
   }
 
-  #scanAfterMessage(chunk: Uint8Array, pos: number): number {
+  #scanAfterMessage(chunk: Uint8Array, pos: number, sink: ClientFrames): number {
     const byte = chunk[pos]!;
     if (byte === CLIENT_TERMINATOR) {
       this.#mode = FRAME;
       this.#client = OF_TODAY;
+      if (this.#partial !== undefined) this.#publishLate(this.#partial, sink);
     } else if (isJsonSpace(byte)) this.#countSpace();
     else {
       throw new ProtocolError(
@@ -354,13 +382,23 @@ export class ClientDecoder {
     return pos + 1;
   }
 
+  /** Publishes a MESSAGE that was held until its terminator came. What was scanned of it is forgotten. */
+  #publishLate({ bytes, length }: FrameBuffer, sink: ClientFrames): void {
+    const scanner = this.#scanner ??= new ObjectScanner(MESSAGE_MEMBERS, this.#pool);
+    scanner.begin();
+    scanner.scan(bytes, 0, length);
+    this.#publishHeld(length, sink);
+  }
+
   /** Counts a byte of whitespace around MESSAGE. */
   #countSpace(): void {
-    if (++this.#run > this.#maxFrameBytes) throw this.#tooLarge("The whitespace around MESSAGE");
+    if (++this.#run > this.#limits.maxFrameBytes) {
+      throw this.#tooLarge("The whitespace around MESSAGE");
+    }
   }
 
   #hold(chunk: Uint8Array, from: number, to: number): FrameBuffer {
-    const partial = this.#partial ??= new FrameBuffer(this.#maxFrameBytes, this.#pool);
+    const partial = this.#partial ??= new FrameBuffer(this.#limits.maxFrameBytes, this.#pool);
     partial.append(chunk, from, to);
     return partial;
   }
@@ -375,7 +413,7 @@ export class ClientDecoder {
   #tooLarge(what: string): ProtocolError {
     return new ProtocolError(
       "frame_too_large",
-      `${what} is longer than ${this.#maxFrameBytes} bytes`,
+      `${what} is longer than ${this.#limits.maxFrameBytes} bytes`,
     );
   }
 }

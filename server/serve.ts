@@ -27,6 +27,18 @@ import type { TopicHooks } from "./embedding/topic_permits.ts";
 import type { ServerEvents } from "./events.ts";
 import { Server, type StopOptions, timeFault, type TopicCounts } from "./server.ts";
 
+/** The options of a server's port for WebSockets, which speaks TLS if the other port does. */
+export interface ServeWebSocketOptions {
+  /** The port, on the same address as the other one; 0, the default, lets the system choose. */
+  readonly port?: number;
+  /**
+   * Pages that may connect: origins such as `https://example.com`, hosts such as `example.com`, or `*` for all.
+   * Unless given, pages of the host to which they connect, from any of its ports. Other programs than
+   * browsers may connect in any case.
+   */
+  readonly origins?: readonly string[];
+}
+
 /** The options of a server's admin port, which is HTTP: health, metrics, status, and a page. */
 export interface ServeAdminOptions {
   /** The address to listen on; `127.0.0.1` unless given. */
@@ -70,6 +82,8 @@ export interface ServeOptions {
    * {@linkcode TopicHooks}.
    */
   readonly on?: TopicHooks;
+  /** The port for WebSockets; there is none unless given. */
+  readonly webSocket?: ServeWebSocketOptions;
   /** The admin port; there is none unless given. */
   readonly admin?: ServeAdminOptions;
   /** The runtime to serve on; unless given, the one that runs this program. */
@@ -80,6 +94,8 @@ export interface ServeOptions {
 export interface RunningServer {
   /** The address on which it listens. */
   readonly address: Address;
+  /** The address on which it listens for WebSockets; `undefined` if it doesn't. */
+  readonly webSocketAddress: Address | undefined;
   /** The runtime on which it runs. */
   readonly runtime: Runtime;
   /** The limits in force. */
@@ -146,7 +162,7 @@ export interface RunningServer {
  * ```
  *
  * @throws {RangeError} (rejects) if a limit isn't a positive whole number, or is one with which the protocol
- * can't work, or if an address or key of `access` isn't valid.
+ * can't work, or if an address or key of `access`, or an origin, isn't valid.
  * @throws {TransportError} (rejects) if the server can't listen on the address.
  */
 export async function serve(options: ServeOptions = {}): Promise<RunningServer> {
@@ -161,14 +177,17 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
   });
   const admin = options.admin && await openAdmin(server, { runtime, limits }, options.admin);
   try {
-    const address = await server.listen({
+    const where = {
       transport: "tcp",
       hostname: options.hostname ?? "0.0.0.0",
-      port: options.port ?? 8081,
       ...(options.tls === undefined ? {} : { tls: options.tls }),
-    });
+    } as const;
+    const address = await server.listen({ ...where, port: options.port ?? 8081 });
+    const { webSocket } = options;
+    const webSocketAddress = webSocket &&
+      await server.listenForWebSockets({ ...where, port: webSocket.port ?? 0 }, webSocket.origins);
     admin?.enter("serving");
-    return running(server, { address, runtime, limits, admin });
+    return running(server, { address, webSocketAddress, runtime, limits, admin });
   } catch (error) {
     admin?.close();
     throw error;
@@ -177,12 +196,16 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
 
 interface Serving {
   readonly address: Address;
+  readonly webSocketAddress: Address | undefined;
   readonly runtime: Runtime;
   readonly limits: Limits;
   readonly admin: AdminServer | undefined;
 }
 
-function running(server: Server, { address, runtime, limits, admin }: Serving): RunningServer {
+function running(
+  server: Server,
+  { address, webSocketAddress, runtime, limits, admin }: Serving,
+): RunningServer {
   let delaying: Promise<void> | undefined;
   const close = async ({ delayMs = 0, ...options }: CloseOptions = {}) => {
     const fault = timeFault("delayMs", delayMs) ?? timeFault("drainMs", options.drainMs);
@@ -197,6 +220,7 @@ function running(server: Server, { address, runtime, limits, admin }: Serving): 
   };
   return {
     address,
+    webSocketAddress,
     runtime,
     limits,
     adminUrl: admin?.url,

@@ -1,6 +1,7 @@
 import { linkDescriptorsFor } from "../host/capacity.ts";
 import { ClientDecoder } from "../protocol/client_decoder.ts";
 import type {
+  Accept,
   Address,
   Connection,
   ConnectionHandler,
@@ -9,6 +10,9 @@ import type {
   Runtime,
   TlsIdentity,
 } from "../runtime/types.ts";
+import type { WebSocketConnection } from "../runtime/websocket/connection.ts";
+import { acceptWebSockets } from "../runtime/websocket/layer.ts";
+import { OriginRules } from "../runtime/websocket/origins.ts";
 import { AcceptGate } from "./accept/accept_gate.ts";
 import { type AccessOptions, AccessRules } from "./access/access.ts";
 import { AddressTable } from "./access/address_table.ts";
@@ -41,6 +45,7 @@ import { Replies } from "./session/replies.ts";
 import { PublishThrottle } from "./flow/publish_throttle.ts";
 import { Rejections } from "./accept/rejections.ts";
 import { Session } from "./session/session.ts";
+import { WebSocketSession } from "./session/web_socket_session.ts";
 import type { SessionContext } from "./session/session_context.ts";
 import { SessionTable } from "./session/session_table.ts";
 import { Displacement } from "./shares/displacement.ts";
@@ -112,7 +117,7 @@ export class Server {
   readonly #tagging: Tagging;
   readonly #replays: ReplayThrottle;
   #ownPublisher: LocalPublisher | undefined;
-  #listener: Listener | undefined;
+  readonly #listeners: Listener[] = [];
   #isSecure = false;
   #renewing: Promise<void> = Promise.resolve();
   #draining: Promise<void> | undefined;
@@ -310,6 +315,7 @@ export class Server {
       reading,
       mesh: this.mesh,
     });
+    const strictLimits = { ...limits, demandsTerminator: true };
     this.#context = {
       copies: false,
       runtime,
@@ -340,7 +346,8 @@ export class Server {
       }),
       backplane: this.mesh,
       watchedTopics: watched,
-      newDecoder: () => new ClientDecoder(limits, this.#memory.buffers),
+      newDecoder: (demandsTerminators) =>
+        new ClientDecoder(demandsTerminators ? strictLimits : limits, this.#memory.buffers),
       newToken: () => tokens.next(),
       onThrottled: (remoteAddress, remotePort) =>
         events.onThrottled?.(remoteAddress, remotePort, limits.publishRate),
@@ -418,7 +425,34 @@ export class Server {
    */
   async listen(options: ListenOptions): Promise<Address> {
     this.#isSecure = this.#context.copies = options.tls !== undefined;
-    this.#listener = await this.#runtime.listen({
+    const address = await this.#open(options, (connection) => this.#accept(connection, undefined));
+    this.#sweeper.start(() => this.#afterSweep());
+    this.telemetry?.start();
+    return address;
+  }
+
+  /**
+   * Begins to accept WebSockets, on an address of their own. To be called once, after {@linkcode listen},
+   * with TLS if that had TLS.
+   *
+   * @param origins The pages that may connect; see {@linkcode OriginRules}.
+   * @returns The address on which it listens.
+   * @throws {RangeError} (rejects) if an origin isn't valid.
+   * @throws {TransportError} (rejects) if it can't listen there.
+   */
+  async listenForWebSockets(
+    options: ListenOptions,
+    origins: readonly string[] | undefined,
+  ): Promise<Address> {
+    const accept = acceptWebSockets(
+      new OriginRules(origins),
+      (connection) => this.#accept(connection, connection),
+    );
+    return await this.#open(options, accept);
+  }
+
+  async #open(options: ListenOptions, accept: Accept): Promise<Address> {
+    const listener = await this.#runtime.listen({
       ...options,
       onAcceptError: (error) => {
         (this.counters as Counters).acceptErrors++;
@@ -426,10 +460,9 @@ export class Server {
         this.#events.onAcceptError(error);
       },
       beforeAccept: () => this.#acceptGate.untilOpen(),
-    }, (connection) => this.#accept(connection));
-    this.#sweeper.start(() => this.#afterSweep());
-    this.telemetry?.start();
-    return this.#listener.address;
+    }, accept);
+    this.#listeners.push(listener);
+    return listener.address;
   }
 
   /**
@@ -440,7 +473,9 @@ export class Server {
   renew(identity: TlsIdentity): Promise<void> {
     // A listener takes one identity at a time.
     return this.#renewing = this.#renewing.catch(() => {}).then(async () => {
-      if (this.#draining === undefined) await this.#listener?.renew(identity);
+      for (const listener of this.#listeners) {
+        if (this.#draining === undefined) await listener.renew(identity);
+      }
     });
   }
 
@@ -476,37 +511,47 @@ export class Server {
     return this.#stopping ??= this.#stop(drainMs);
   }
 
-  #accept(connection: Connection): ConnectionHandler {
+  /** @param webSocket The connection, if it is a WebSocket. */
+  #accept(connection: Connection, webSocket: WebSocketConnection | undefined): ConnectionHandler {
     const counters: Counters = this.counters;
     counters.accepted++;
     counters.connections++;
-    const handler = this.#admit(connection);
+    const handler = this.#admit(connection, webSocket);
     this.#acceptGate.accepted();
     return handler;
   }
 
-  #admit(connection: Connection): ConnectionHandler {
+  #admit(connection: Connection, webSocket: WebSocketConnection | undefined): ConnectionHandler {
     const answer = this.#memory.refuse() ??
       this.#admission.admit(connection.remoteAddress, this.#acceptGate.refusal);
-    if (answer === undefined || !("retry" in answer)) return this.#settle(connection, answer);
+    if (answer === undefined || !("retry" in answer)) {
+      return this.#settle(connection, webSocket, answer);
+    }
     return (this.#shared?.held as HeldConnections).hold(
       connection,
       answer,
-      (refusal) => this.#settle(connection, refusal),
+      (refusal) => this.#settle(connection, webSocket, refusal),
     );
   }
 
   /** Begins a session, or refuses the connection. */
-  #settle(connection: Connection, refusal: Refusal | undefined): ConnectionHandler {
+  #settle(
+    connection: Connection,
+    webSocket: WebSocketConnection | undefined,
+    refusal: Refusal | undefined,
+  ): ConnectionHandler {
+    const hasHandshake = this.#isSecure || webSocket !== undefined;
     if (refusal !== undefined) {
       if (refusal.isOfAddress) (this.counters as Counters).refusedByAddress++;
-      return this.#rejections.reject(connection, refusal, this.#isSecure);
+      return this.#rejections.reject(connection, refusal, hasHandshake);
     }
-    const session = new Session(connection, this.#context);
+    const session = webSocket === undefined
+      ? new Session(connection, this.#context)
+      : new WebSocketSession(webSocket, this.#context);
     this.#sessions.add(session);
     if (this.#memory.ceiling.holdsBulk) this.#memory.input.holdBack(session);
     this.#holders.add(session);
-    if (this.#isSecure) session.awaitHandshake();
+    if (hasHandshake) session.awaitHandshake();
     else session.greet();
     return session;
   }
@@ -531,7 +576,7 @@ export class Server {
   async #drain(): Promise<void> {
     this.#ownPublisher?.stop();
     this.mesh?.hurry();
-    await this.#listener?.close();
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.#rejections.tellAll();
     const { throttle } = this.#context;
     throttle.lift();

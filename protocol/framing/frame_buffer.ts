@@ -54,6 +54,11 @@ export class FrameBuffer {
     this.#length = length;
   }
 
+  /** Drops the bytes from offset `length` on. */
+  truncate(length: number): void {
+    this.#length = length;
+  }
+
   /** Makes room for a frame of known length, so that the buffer needn't grow. */
   reserve(length: number): void {
     this.#room(length);

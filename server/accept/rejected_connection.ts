@@ -5,7 +5,7 @@ import { CLOSE_LINGER_MS, FIRST_BYTES_MS, REFUSED_HANDSHAKE_MS } from "../limits
 /**
  * The phases of a refused connection, in their order.
  *
- * - `securing`: waits for the TLS handshake.
+ * - `securing`: waits for the connection's handshake: that of TLS, that of a WebSocket, or both.
  * - `undecided`: waits for the first bytes, which show whether the client is of 2009.
  * - `telling`: the error frame is on its way to the kernel.
  * - `closing`: our side is closed; waits for the peer to close its own.
@@ -17,8 +17,8 @@ export type RejectionPhase = "securing" | "undecided" | "telling" | "closing" | 
 export interface RejectionHost {
   /** The coarse clock, in milliseconds. */
   readonly nowMs: number;
-  /** Makes an error frame whose message is `detail`. */
-  frameFor(detail: string): Uint8Array;
+  /** Makes an error frame whose message is `detail`, in the connection's form. */
+  frameFor(detail: string, connection: Connection): Uint8Array;
   /** Called when the connection goes into another phase; with `undefined` when it is closed. */
   moved(
     rejected: RejectedConnection,
@@ -46,7 +46,7 @@ export class RejectedConnection implements ConnectionHandler {
 
   /**
    * @param detail One sentence that says why there is no room.
-   * @param phase `securing` with TLS, `undecided` without.
+   * @param phase `securing` with a handshake, `undecided` without.
    */
   constructor(
     connection: Connection,
@@ -68,7 +68,7 @@ export class RejectedConnection implements ConnectionHandler {
   /** Sends the error frame, and closes after it. Only an undecided connection is told. */
   tell(): void {
     if (this.#phase !== "undecided") return;
-    const isSent = this.#connection.write(this.#host.frameFor(this.#detail));
+    const isSent = this.#connection.write(this.#host.frameFor(this.#detail, this.#connection));
     this.#connection.close();
     if (!isSent) this.#enter("telling");
     else this.#closed();

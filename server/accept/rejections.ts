@@ -1,6 +1,9 @@
 import { encodeError } from "../../protocol/encoder.ts";
 import type { TimestampIssuer } from "../../protocol/timestamp.ts";
 import type { Connection, ConnectionHandler } from "../../runtime/types.ts";
+import { WebSocketConnection } from "../../runtime/websocket/connection.ts";
+import { toMessages } from "../flow/messages.ts";
+import { closeCodeFor } from "../session/close_codes.ts";
 import type { Refusal } from "../access/admission.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import type { Counters } from "../counters.ts";
@@ -11,7 +14,7 @@ import {
 } from "./rejected_connection.ts";
 import type { ServerEvents } from "../events.ts";
 
-/** Milliseconds for which a TLS handshake may keep a descriptor that is wanted. */
+/** Milliseconds for which a handshake may keep a descriptor that is wanted. */
 const WANTED_HANDSHAKE_MS = 1_000;
 
 const CODE = "too_many_connections";
@@ -52,8 +55,9 @@ export class Rejections implements RejectionHost {
     return this.#context.clock.nowMs;
   }
 
-  frameFor(detail: string): Uint8Array {
-    const frame = encodeError(this.#context.timestamps.next(), CODE, detail);
+  frameFor(detail: string, connection: Connection): Uint8Array {
+    const error = encodeError(this.#context.timestamps.next(), CODE, detail);
+    const frame = connection instanceof WebSocketConnection ? toMessages(error) : error;
     this.#context.counters.bytesOut += frame.byteLength;
     return frame;
   }
@@ -75,13 +79,16 @@ export class Rejections implements RejectionHost {
   /**
    * Takes over a connection: waits for its first bytes, tells the client why it is refused, and closes.
    *
-   * @param isSecure True if a TLS handshake has to be done first.
+   * @param hasHandshake True if a handshake has to be done first.
    */
   reject(
     connection: Connection,
     { detail, isNews }: Refusal,
-    isSecure: boolean,
+    hasHandshake: boolean,
   ): ConnectionHandler {
+    if (connection instanceof WebSocketConnection) {
+      connection.closeWith(closeCodeFor(CODE), CODE);
+    }
     const { counters, events } = this.#context;
     counters.ended[CODE]++;
     const { remoteAddress, remotePort } = connection;
@@ -89,7 +96,7 @@ export class Rejections implements RejectionHost {
     if (isNews) {
       events.onSessionEnd({ ...nothing, remoteAddress, remotePort, reason: CODE, detail });
     }
-    const phase = isSecure ? "securing" : "undecided";
+    const phase = hasHandshake ? "securing" : "undecided";
     const rejected = new RejectedConnection(connection, detail, phase, this);
     this.#size++;
     this.#inPhase[phase].add(rejected);

@@ -106,7 +106,7 @@ function limitsOf({ limits, workers }: ServerOptions): Limits {
 }
 
 async function runAlone(options: ServerOptions): Promise<number> {
-  const { host, port, tls, drainMs, drainDelayMs, metricsTopics } = options;
+  const { host, port, webSocket, tls, drainMs, drainDelayMs, metricsTopics } = options;
   demandDescriptors(1);
   const manager = new ServiceManager();
   // The command may have more permissions than a single process needs.
@@ -129,11 +129,12 @@ async function runAlone(options: ServerOptions): Promise<number> {
     access,
     runtime,
     ...identity,
+    ...(webSocket === undefined ? {} : { webSocket }),
     ...(admin === undefined ? {} : { admin }),
   });
   const reloader = reloadOnHangups(runtime, options, server, manager);
   listenFor("SIGUSR2", sayThatNothingRolls);
-  manager.ready(announce(server, ""));
+  manager.ready(announce(server, "", options));
   const name = await signal;
   reloader.stop();
   const { connections } = server.counters;
@@ -145,7 +146,8 @@ async function runAlone(options: ServerOptions): Promise<number> {
 }
 
 async function runWorkers(options: ServerOptions): Promise<number> {
-  const { workers, host, port, logLevel, logFormat, tls, drainMs, drainDelayMs } = options;
+  const { workers, host, port, webSocket, logLevel, logFormat, tls, drainMs, drainDelayMs } =
+    options;
   const warnOf = warner(options);
   const manager = new ServiceManager();
   demandDescriptors(workers);
@@ -156,6 +158,9 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     workers,
     hostname: host,
     port,
+    webSocket: webSocket === undefined
+      ? null
+      : { port: webSocket.port, origins: webSocket.origins ?? null },
     tls: tls === undefined ? null : await readIdentity(runtime, tls, warnOf),
     totalLimits: limits,
     limits: workerLimits(limits, workers),
@@ -192,8 +197,9 @@ async function runWorkers(options: ServerOptions): Promise<number> {
   }, manager);
   listenFor("SIGUSR2", () => supervisor.roll());
   admin?.enter("serving");
-  const serving = { address: started, runtime, limits, adminUrl: admin?.url };
-  manager.ready(announce(serving, `${workers} workers, `));
+  const { webSocketAddress } = supervisor;
+  const serving = { address: started, webSocketAddress, runtime, limits, adminUrl: admin?.url };
+  manager.ready(announce(serving, `${workers} workers, `, options));
   const gaveUp = supervisor.gaveUp.then((reason) => ({ reason }));
   const end = await Promise.race([signal, gaveUp]);
   reloader.stop();
@@ -271,15 +277,24 @@ interface Announced {
   readonly address: Address;
   readonly runtime: Runtime;
   readonly limits: Limits;
+  readonly webSocketAddress: Address | undefined;
   readonly adminUrl: string | undefined;
 }
 
 /** Says that the server listens, and returns where. */
-function announce({ address, runtime, limits, adminUrl }: Announced, workers: string): string {
+function announce(
+  { address, runtime, limits, webSocketAddress, adminUrl }: Announced,
+  workers: string,
+  { tls }: ServerOptions,
+): string {
   const what = `${runtime.name} ${runtime.version}, pid ${process.pid}`;
   const most = `${workers}at most ${limits.maxConnections} connections`;
   const admin = adminUrl === undefined ? "" : `, admin on ${adminUrl}`;
-  const listening = `listening on ${addressText(address)} (${what}, ${most}${admin})`;
+  const scheme = tls === undefined ? "ws" : "wss";
+  const webSocket = webSocketAddress === undefined
+    ? ""
+    : `, WebSocket on ${scheme}://${addressText(webSocketAddress)}`;
+  const listening = `listening on ${addressText(address)} (${what}, ${most}${webSocket}${admin})`;
   say(`hotwheels ${listening}`);
   return listening;
 }

@@ -20,6 +20,7 @@ import { parseCidr } from "../access/cidr.ts";
 import { DEFAULT_LIMITS, type Limits, minMemoryBytes } from "../limits.ts";
 import { LOG_FORMATS, type LogFormat } from "../log/format.ts";
 import { LOG_LEVELS, type LogLevel } from "../log/log.ts";
+import { type WebSocketOptions, webSocketOptions } from "./web_socket_options.ts";
 import { type AdminCommandOptions, adminOptions } from "./admin_options.ts";
 import type { TlsFiles } from "./tls_files.ts";
 
@@ -38,6 +39,8 @@ export type ServerCommand =
 export interface ServerOptions extends AdminCommandOptions {
   readonly host: string;
   readonly port: number;
+  /** The port for WebSockets; `undefined` for none. */
+  readonly webSocket: WebSocketOptions | undefined;
   /** The number of processes that share the port. */
   readonly workers: number;
   /** The files of the certificate and its key; `undefined` for plain TCP. */
@@ -66,6 +69,8 @@ export const VALUE_FLAGS = [
   "config",
   "host",
   "port",
+  "ws-port",
+  "ws-origins",
   "workers",
   "tls-cert",
   "tls-key",
@@ -140,6 +145,13 @@ Where:
   --host HOST          the address to listen on (default 0.0.0.0, every IPv4
                        interface; :: for IPv6 too)
   --port PORT          the port (default 8081; 0 lets the system choose one)
+  --ws-port PORT       accept WebSockets there too (default: none; 0 lets the
+                       system choose one). With --tls-cert they are wss://
+  --ws-origins ORIGIN,...
+                       web pages that may connect there, such as
+                       https://example.com, example.com for any scheme, or * for
+                       all (default: pages of the same host, from any port).
+                       Programs that aren't browsers may in any case
   --workers N          share the port among N processes (default 1), or auto for
                        one a core; 64 at most, either way. Each has a descriptor
                        limit of its own. Linux only; elsewhere one serves
@@ -326,9 +338,11 @@ export function parseCommand(
     const names = VALUE_FLAGS.filter((flag) => flag !== "config");
     line.fallBackOn(new SettingsFile(file, { names, files: FILE_FLAGS }));
   }
+  const port = line.number("port", 0, 65_535) ?? 8081;
   const options: ServerOptions = {
     host: hostName(line),
-    port: line.number("port", 0, 65_535) ?? 8081,
+    port,
+    webSocket: webSocketOptions(line, port),
     workers: workerCount(line),
     tls: tlsFiles(line),
     logLevel: line.choice("log-level", LOG_LEVELS) ?? "info",

@@ -18,6 +18,8 @@ type Value = string | number | readonly string[] | undefined;
 const VALUES: Readonly<Record<Exclude<ValueFlag, "config">, (of: Configuration) => Value>> = {
   "host": ({ options }) => options.host,
   "port": ({ options }) => options.port,
+  "ws-port": ({ options }) => options.webSocket?.port,
+  "ws-origins": ({ options }) => options.webSocket?.origins,
   "workers": ({ options }) => options.workers,
   "tls-cert": ({ options }) => options.tls?.cert,
   "tls-key": ({ options }) => options.tls?.key,

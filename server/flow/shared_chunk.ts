@@ -1,5 +1,6 @@
 import { CHUNK_OVERHEAD_BYTES } from "../limits.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
+import { toMessages } from "./messages.ts";
 
 /**
  * Bytes for one or many connections. The budget counts them once, from the moment when the first outbox
@@ -14,6 +15,8 @@ export class SharedChunk {
   readonly #whole: SharedChunk | undefined;
   #holders = 0;
   #isStored = false;
+  /** The same for WebSockets, if it was asked for. It's held as long as this chunk is. */
+  #messages: SharedChunk | undefined;
 
   constructor(bytes: Uint8Array, budget: MemoryBudget, whole?: SharedChunk) {
     this.bytes = bytes;
@@ -26,9 +29,22 @@ export class SharedChunk {
     return new SharedChunk(this.bytes.subarray(start, end), this.#budget, this);
   }
 
+  /**
+   * The same bytes as whole WebSocket messages. They are made when they are first asked for, and shared like
+   * these. A chunk that is only stored doesn't keep them.
+   */
+  asMessages(): SharedChunk {
+    if (this.#messages !== undefined) return this.#messages;
+    const messages = new SharedChunk(toMessages(this.bytes), this.#budget);
+    if (this.#holders > 0) messages.retain();
+    else if (this.#isStored) return messages;
+    return this.#messages = messages;
+  }
+
   /** Adds a holder: an outbox, or the pass that delivers it. */
   retain(): void {
     if (this.#holders++ > 0) return;
+    this.#messages?.retain();
     if (this.#whole !== undefined) return this.#whole.retain();
     if (this.#isStored) this.#budget.countHistory(-this.#costBytes);
     this.#budget.hold(this.#costBytes);
@@ -37,6 +53,7 @@ export class SharedChunk {
   /** Removes a holder. Call it once for each {@linkcode retain}. */
   release(): void {
     if (--this.#holders > 0) return;
+    if (this.#messages !== undefined) this.#releaseMessages();
     if (this.#whole !== undefined) return this.#whole.release();
     this.#budget.release(this.#costBytes);
     if (this.#isStored) this.#budget.countHistory(this.#costBytes);
@@ -45,13 +62,20 @@ export class SharedChunk {
   /** Stores it in a history, once, until {@linkcode discard}. While it has holders it counts as theirs. */
   store(): void {
     this.#isStored = true;
-    if (this.#holders === 0) this.#budget.countHistory(this.#costBytes);
+    if (this.#holders > 0) return;
+    this.#messages = undefined;
+    this.#budget.countHistory(this.#costBytes);
   }
 
   /** Ends {@linkcode store}. */
   discard(): void {
     this.#isStored = false;
     if (this.#holders === 0) this.#budget.countHistory(-this.#costBytes);
+  }
+
+  #releaseMessages(): void {
+    this.#messages?.release();
+    if (this.#isStored) this.#messages = undefined;
   }
 
   get #costBytes(): number {

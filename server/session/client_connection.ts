@@ -15,7 +15,7 @@ import type { Lag, Subscriber } from "../topics/subscriber.ts";
 const HOARDED_HANDSHAKE = "Memory is too short for a handshake that takes so long";
 
 /**
- * - `securing`: waits for the TLS handshake (with TLS only).
+ * - `securing`: waits for the connection's handshake: that of TLS, that of a WebSocket, or both.
  * - `open`: reads and writes.
  * - `ending`: reads no more; queued bytes still go out.
  * - `yielding`: as `ending`, but doesn't wait for the peer, since another client needs the descriptor.
@@ -100,7 +100,7 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     return this.#state === "open" || this.#state === "securing";
   }
 
-  /** Begins with the TLS handshake: no frame is sent or read before it has succeeded. */
+  /** Begins with the connection's handshake: no frame is sent or read before it has succeeded. */
   awaitHandshake(): void {
     this.#setState("securing");
   }
@@ -136,8 +136,14 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     if (bytes !== undefined && this.#state === "open") this.#sendNow(bytes);
   }
 
+  /** The form in which frames go to the connection. */
+  protected wireForm(frames: Uint8Array): Uint8Array {
+    return frames;
+  }
+
   #sendNow(bytes: Uint8Array): void {
-    if (this.#outbox.send(new SharedChunk(bytes, this.context.budget))) return;
+    const chunk = new SharedChunk(this.wireForm(bytes), this.context.budget);
+    if (this.#outbox.send(chunk)) return;
     if (this.#state === "open") this.#enforceLimit();
   }
 
@@ -219,7 +225,7 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
       case "securing": {
         const { idleMs } = this.context.limits;
         if (nowMs - this.stateSinceMs >= idleMs) {
-          this.end("idle_timeout", `No TLS handshake within ${idleMs / 1000} s`);
+          this.end("idle_timeout", `No handshake within ${idleMs / 1000} s`);
         }
         return;
       }
@@ -400,12 +406,16 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     this.#evict(`${pendingBytes} bytes wait, ${maxPendingBytes} may`, false);
   }
 
+  /** Called once, when the session begins to end. */
+  protected onEnding(_reason: EndReason): void {}
+
   #reportEnd(
     reason: EndReason,
     pendingBytes: number,
     topics: readonly string[],
     detail: string,
   ): void {
+    this.onEnding(reason);
     this.context.onEnding({
       remoteAddress: this.remoteAddress,
       remotePort: this.remotePort,

@@ -31,6 +31,9 @@ const STREAM_MEMORY_TURNS = 32;
  */
 export type Attempt = () => WaitingPlace | undefined;
 
+/** Stands among deferred bytes where a message of a WebSocket ends. It counts as one byte. */
+const MESSAGE_END = new Uint8Array(1);
+
 /** The session, as the inbound side of its connection uses it. */
 export interface InboundSession {
   readonly remoteAddress: string;
@@ -50,6 +53,8 @@ export interface InboundSession {
    * @returns Bytes taken; the whole chunk once the session has ended.
    */
   read(chunk: Uint8Array): number;
+  /** Called when all bytes before a message's end are read; see {@linkcode Inbound.deferMessageEnd}. */
+  endMessage(): void;
   /**
    * Tries again a request that had to wait.
    *
@@ -190,6 +195,12 @@ export class Inbound implements Applicant, ReadTask {
     else this.#catchUp();
   }
 
+  /** Notes that a message of a WebSocket ends behind the deferred bytes, of which there are some. */
+  deferMessageEnd(): void {
+    (this.#deferred ??= new Fifo()).push(MESSAGE_END);
+    this.#countDeferred(MESSAGE_END.byteLength);
+  }
+
   readPiece(): boolean {
     if (!this.#isQueued) return false;
     const before = this.#deferredBytes;
@@ -273,6 +284,10 @@ export class Inbound implements Applicant, ReadTask {
       if (chunk === undefined) return;
       this.#first = undefined;
       this.#countDeferred(-chunk.byteLength);
+      if (chunk === MESSAGE_END) {
+        this.#session.endMessage();
+        continue;
+      }
       reading.beginPiece(Infinity);
       this.#session.read(chunk);
     }
@@ -304,6 +319,10 @@ export class Inbound implements Applicant, ReadTask {
   }
 
   #readPiece(chunk: Uint8Array): number {
+    if (chunk === MESSAGE_END) {
+      this.#session.endMessage();
+      return chunk.byteLength;
+    }
     const { reading, clock, throttle } = this.#context;
     const piece = chunk.byteLength > PIECE_BYTES ? chunk.subarray(0, PIECE_BYTES) : chunk;
     // Reads only to the end of a large frame if the client has to wait behind it.

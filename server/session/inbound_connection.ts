@@ -56,16 +56,21 @@ export abstract class InboundConnection extends ClientConnection
 
   constructor(connection: Connection, context: SessionContext) {
     super(connection, context);
-    this.decoder = context.newDecoder();
+    this.decoder = context.newDecoder(this.demandsTerminators);
     this.flags = context.access.withoutKey(connection.remoteAddress);
     this.#heardMs = context.clock.nowMs;
+  }
+
+  /** True if each MESSAGE must have its terminator. */
+  protected get demandsTerminators(): boolean {
+    return false;
   }
 
   /** The receiver of decoded frames. */
   protected abstract get frames(): ClientFrames;
   /** True if the client is subscribed to any topic. */
   protected abstract get isSubscribed(): boolean;
-  /** Called when the TLS handshake has succeeded; never without TLS. */
+  /** Called when the connection's handshake has succeeded; never if it has none. */
   abstract onSecure(): void;
   /** Called after each piece that was read. */
   protected abstract onRead(): void;
@@ -250,6 +255,11 @@ export abstract class InboundConnection extends ClientConnection
     this.onRead();
     this.#accountUnfinished();
     return taken;
+  }
+
+  endMessage(): void {
+    if (!this.isOpen || !this.decoder.lacksTerminator) return;
+    this.end("bad_frame", "MESSAGE has no NUL at the end of its WebSocket message");
   }
 
   retry(attempt: Attempt): WaitingPlace | undefined {

@@ -128,7 +128,8 @@ export interface SessionContext extends OutboxContext {
   readonly slowKeys: SlowKeys;
   /** Counts the messages of some topics; absent if there are none of these. */
   readonly watchedTopics: MessageCounter | undefined;
-  newDecoder(): ClientDecoder;
+  /** @param demandsTerminators True if each MESSAGE must have its terminator. */
+  newDecoder(demandsTerminators: boolean): ClientDecoder;
   newToken(): string;
   /** Called when a client exceeds its publish rate for the first time. */
   onThrottled(remoteAddress: string, remotePort: number): void;

@@ -21,7 +21,7 @@ import type { TelemetryOptions } from "../server.ts";
  * supervisor and the other workers are older. Raise it with each change in this module, or in what workers
  * send each other, that the other side wouldn't understand. A worker of another version ends the roll.
  */
-export const CONTROL_VERSION = 5;
+export const CONTROL_VERSION = 6;
 
 /** An order of a supervisor to a worker. */
 export type Order =
@@ -63,6 +63,17 @@ export type Order =
     readonly port: number;
     readonly tls: TlsIdentity | null;
     readonly access: AccessOptions;
+  }
+  /** Accept clients by WebSocket too. The answer is the {@linkcode Address}. */
+  | {
+    readonly do: "listen_for_web_sockets";
+    /** As in `listen`. */
+    readonly isFirst: boolean;
+    readonly hostname: string;
+    readonly port: number;
+    readonly tls: TlsIdentity | null;
+    /** The pages that may connect; `null` for those of the same host. */
+    readonly origins: readonly string[] | null;
   }
   /** Use another TLS identity from now on. The answer is empty. */
   | { readonly do: "renew"; readonly tls: TlsIdentity }

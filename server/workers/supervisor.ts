@@ -117,6 +117,11 @@ export class Supervisor {
     return this.#launcher.address as Address;
   }
 
+  /** The address on which the workers listen for WebSockets; `undefined` if they don't. */
+  get webSocketAddress(): Address | undefined {
+    return this.#launcher.webSocketAddress;
+  }
+
   /**
    * Uses another TLS identity from the next handshake on, also in workers to come. Resolves when all running
    * workers have it. Workers that don't answer, or can't use it yet, get it later.

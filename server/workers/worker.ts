@@ -143,6 +143,13 @@ async function obey(order: Order): Promise<OrderAnswer> {
       hasListened = true;
       return address;
     }
+    case "listen_for_web_sockets": {
+      const { hostname, port, isFirst, tls, origins } = order;
+      const reusePort = isFirst ? "claim" : "join";
+      const secure = tls === null ? {} : { tls };
+      const options = { transport: "tcp", hostname, port, reusePort, ...secure } as const;
+      return await server?.listenForWebSockets(options, origins ?? undefined) ?? null;
+    }
     case "renew":
       await server?.renew(order.tls);
       return null;

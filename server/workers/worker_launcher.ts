@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
-import type { Address, Runtime } from "../../runtime/types.ts";
+import type { Address, Runtime, TlsIdentity } from "../../runtime/types.ts";
 import { CONTROL_VERSION } from "./control.ts";
 import type { Limits } from "../limits.ts";
 import type { LogFormat } from "../log/format.ts";
@@ -11,6 +11,14 @@ import type { Timekeeper } from "../timing/timekeeper.ts";
 import { type WorkerEvents, WorkerProcess } from "./worker_process.ts";
 import type { Settings, WorkerSettings } from "./worker_settings.ts";
 
+/** The plan of a port for WebSockets. */
+export interface WebSocketPlan {
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** The pages that may connect; `null` for those of the same host. */
+  readonly origins: readonly string[] | null;
+}
+
 /** The plan of what a supervisor starts. */
 export interface SupervisorPlan extends Settings {
   readonly workers: number;
@@ -19,6 +27,8 @@ export interface SupervisorPlan extends Settings {
   readonly port: number;
   /** The limits of all workers together. */
   readonly totalLimits: Limits;
+  /** The port for WebSockets; `null` for none. */
+  readonly webSocket: WebSocketPlan | null;
   /** The limits of each worker; those of connections, rates and topics hold for all together. */
   readonly limits: Limits;
   /** The connections that one worker's descriptors allow. */
@@ -73,6 +83,7 @@ export class WorkerLauncher {
   readonly #starting = new Slots(startsAtOnce(availableParallelism()));
   #lastListen: Promise<void> = Promise.resolve();
   #address: Address | undefined;
+  #webSocketAddress: Address | undefined;
   #isStopped = false;
 
   constructor(host: LauncherHost) {
@@ -82,6 +93,11 @@ export class WorkerLauncher {
   /** The address on which the workers listen, once one does. */
   get address(): Address | undefined {
     return this.#address;
+  }
+
+  /** The address on which they listen for WebSockets, once one does; `undefined` if they don't. */
+  get webSocketAddress(): Address | undefined {
+    return this.#webSocketAddress;
   }
 
   /** Starts no more workers. */
@@ -190,9 +206,26 @@ export class WorkerLauncher {
     const isFirst = ![...workers].some(({ isListening }) => isListening);
     const order = { do: "listen", hostname, port, isFirst, tls, access } as const;
     this.#address = await worker.order(order) ?? undefined;
+    if (plan.webSocket !== null) await this.#listenForWebSockets(worker, plan.webSocket, order);
     worker.isListening = true;
     worker.servingSinceMs = performance.now();
     if (worker.phase === "linking") worker.phase = "serving";
+  }
+
+  async #listenForWebSockets(
+    worker: WorkerProcess,
+    { port, origins }: WebSocketPlan,
+    { isFirst, tls }: { readonly isFirst: boolean; readonly tls: TlsIdentity | null },
+  ): Promise<void> {
+    const place = [this.#webSocketAddress, this.#address].find((one) => one?.transport === "tcp");
+    this.#webSocketAddress = await worker.order({
+      do: "listen_for_web_sockets",
+      hostname: place?.transport === "tcp" ? place.hostname : this.#host.plan.hostname,
+      port: this.#webSocketAddress?.transport === "tcp" ? this.#webSocketAddress.port : port,
+      isFirst,
+      tls,
+      origins,
+    }) ?? undefined;
   }
 
   /** The workers that listen for other workers. */

@@ -49,6 +49,8 @@ const AT_ONCE = 100;
 export class AttackBed implements Target {
   readonly hostname: string;
   readonly port: number;
+  /** The port for WebSockets; `NaN` without the flag for one. */
+  readonly webSocketPort: number;
   readonly #process: Fixture;
   readonly #clients: JanusClient[] = [];
   /** Fails unless the bystanders have had their messages so far, and get some more. */
@@ -56,10 +58,10 @@ export class AttackBed implements Target {
   /** Milliseconds within which 99 of 100 of the bystanders' messages have come. */
   p99Ms: () => number = () => 0;
 
-  private constructor(process: Fixture, hostname: string, port: number) {
+  private constructor(process: Fixture, hostname: string, ports: readonly number[]) {
     this.#process = process;
     this.hostname = hostname;
-    this.port = port;
+    [this.port = NaN, this.webSocketPort = NaN] = ports;
   }
 
   static async start(flags: readonly string[], options: BedOptions): Promise<AttackBed> {
@@ -68,7 +70,7 @@ export class AttackBed implements Target {
     const args = ["--host", host, "--port", "0", ...flags];
     const process = new Fixture(script, args, descriptors);
     const hostname = host === "0.0.0.0" ? "127.0.0.1" : host;
-    return new AttackBed(process, hostname, Number(await process.line()));
+    return new AttackBed(process, hostname, (await process.line()).split(" ").map(Number));
   }
 
   /** The server's log. */

@@ -13,7 +13,7 @@ import type { ServerState } from "./attack_bed.ts";
 
 const command = parseCommand(process.argv.slice(2));
 if (command.does !== "serve") throw new TypeError(`not a server: ${command.does}`);
-const { host, port, logLevel, logFormat, limits } = command.options;
+const { host, port, webSocket, logLevel, logFormat, limits } = command.options;
 await configureLog(logLevel, logFormat);
 // The system's `maxRSS` begins with that of the process which started this one. Opened now, since
 // there may be no descriptors later.
@@ -26,7 +26,13 @@ const server = new Server(await detectRuntime(), completeLimits(limits), logEven
 });
 const address = await server.listen({ transport: "tcp", hostname: host, port });
 if (address.transport !== "tcp") throw new TypeError("the server isn't on TCP");
-console.log(address.port);
+const ports = [address.port];
+if (webSocket !== undefined) {
+  const options = { transport: "tcp", hostname: host, port: webSocket.port } as const;
+  const opened = await server.listenForWebSockets(options, webSocket.origins);
+  if (opened.transport === "tcp") ports.push(opened.port);
+}
+console.log(ports.join(" "));
 
 let peakHeldBytes = 0;
 setInterval(() => peakHeldBytes = Math.max(peakHeldBytes, server.heldBytes), 5);

@@ -57,6 +57,17 @@ export class JanusBed implements Target {
     return new JanusBed(address.port, server, ended, throttled);
   }
 
+  /**
+   * Opens a port for WebSockets.
+   *
+   * @returns The port, which the system chooses.
+   */
+  async openWebSockets(origins?: readonly string[]): Promise<number> {
+    const options = { transport: "tcp", hostname: "127.0.0.1", port: 0 } as const;
+    const address = await this.server.listenForWebSockets(options, origins);
+    return address.transport === "tcp" ? address.port : NaN;
+  }
+
   /** Connects a client, which the bed disposes of. */
   async open(options?: ClientOptions): Promise<JanusClient> {
     const client = this.begin(options);
