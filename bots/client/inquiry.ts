@@ -12,7 +12,7 @@ import {
 } from "../../runtime/types.ts";
 import { ChunkWriter } from "./chunk_writer.ts";
 import type { Dialect } from "../dialects/dialect.ts";
-import { endpoint, type Port } from "./endpoint.ts";
+import { Dialler, endpoint, type Port } from "./endpoint.ts";
 import { FrameReader } from "./frame_reader.ts";
 
 /**
@@ -42,7 +42,7 @@ export async function ask(
   const timer = setTimeout(() => answer.resolve(null), PATIENCE_MS);
   let connection: Connection | undefined;
   try {
-    connection = await runtime.connect(
+    connection = await new Dialler(runtime, dialect).connect(
       endpoint(hostname, place, PATIENCE_MS),
       (connection) => new Inquirer(dialect, connection, asked, answer.resolve),
     );

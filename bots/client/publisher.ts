@@ -7,7 +7,7 @@
 import type { Connection, ConnectionHandler, Runtime } from "../../runtime/types.ts";
 import { ChunkWriter } from "./chunk_writer.ts";
 import type { Dialect } from "../dialects/dialect.ts";
-import { endpoint, type Port } from "./endpoint.ts";
+import { Dialler, endpoint, type Port } from "./endpoint.ts";
 import { EnvironmentError } from "../../cli/command_line.ts";
 import { FrameReader } from "./frame_reader.ts";
 import { RefusalError } from "./refusal.ts";
@@ -55,7 +55,8 @@ export class BotsPublisher implements ConnectionHandler {
     let publisher: BotsPublisher | undefined;
     const to = endpoint(hostname, place, PATIENCE_MS);
     try {
-      await runtime.connect(to, (connection) => publisher = new BotsPublisher(dialect, connection));
+      await new Dialler(runtime, dialect)
+        .connect(to, (connection) => publisher = new BotsPublisher(dialect, connection));
       const timer = setTimeout(
         () => publisher!.#greeted.reject(new Error(`no greeting within ${PATIENCE_MS / 1000} s`)),
         PATIENCE_MS,

@@ -57,6 +57,8 @@ export interface Dialect {
    * The side that puts the timestamp into a message. The message's age is measured by that side's clock.
    */
   readonly stampedBy: "server" | "publisher";
+  /** True if its bytes go over a WebSocket. */
+  readonly isOverWebSocket?: boolean;
   /** Sent as soon as the connection is there. */
   readonly opening: Uint8Array;
   /** Sent on the greeting. */

@@ -11,11 +11,12 @@ import type { MessageContent } from "./published_message.ts";
 import { RedisDialect } from "./redis_dialect.ts";
 
 /** A protocol's name, which is also the scheme of its servers' addresses. */
-export type DialectName = "janus" | "nats" | "redis";
+export type DialectName = "janus" | "ws" | "nats" | "redis";
 
 /** The default port of each protocol's servers. */
 export const DEFAULT_PORTS: Readonly<Record<DialectName, number>> = {
   janus: 8081,
+  ws: 8080,
   nats: 4222,
   redis: 6379,
 };
@@ -33,7 +34,8 @@ export function createDialect(
 ): Dialect {
   switch (name) {
     case "janus":
-      return new JanusDialect(content, keys);
+    case "ws":
+      return new JanusDialect(content, keys, name);
     case "nats":
       return new NatsDialect(content);
     case "redis":

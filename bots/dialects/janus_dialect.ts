@@ -26,11 +26,12 @@ const NOTHING = new Uint8Array(0);
  * up. It doesn't answer `PING`. The bots of 2009 never did (they meant to, and crashed), no server of the
  * protocol closes them for it, and a `PONG` would make them clients of today.
  *
- * With keys, which no client of 2009 could send, it speaks as a client of today from its first byte: it
- * sends no marker, and it answers `PING`.
+ * With keys, which no client of 2009 could send, and over a WebSocket it speaks as a client of today from
+ * its first byte: it sends no marker, and it answers `PING`.
  */
 export class JanusDialect implements Dialect {
-  readonly name = "janus";
+  readonly name: "janus" | "ws";
+  readonly isOverWebSocket: boolean;
   readonly stampedBy = "server";
   readonly opening: Uint8Array;
   readonly subscribe: Uint8Array;
@@ -47,9 +48,15 @@ export class JanusDialect implements Dialect {
    * @param keys The keys to authenticate with; none for a client of 2009.
    * @throws {RangeError} if the topic isn't valid.
    */
-  constructor(content: MessageContent, keys: readonly string[] = []) {
+  constructor(
+    content: MessageContent,
+    keys: readonly string[] = [],
+    name: "janus" | "ws" = "janus",
+  ) {
+    this.name = name;
+    this.isOverWebSocket = name === "ws";
     this.#message = new PublishedMessage(content);
-    const isOfToday = keys.length > 0;
+    const isOfToday = keys.length > 0 || this.isOverWebSocket;
     const spoken = isOfToday ? (frame: Uint8Array) => frame : behindMarker;
     this.subscribe = spoken(encodeSubscribe(content.topic));
     this.inquiry = inquiryOf(content, keys);

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Runtime } from "../../runtime/types.ts";
 import { Bot, type BotEvents, type Refusal } from "../client/bot.ts";
 import type { Dialect } from "../dialects/dialect.ts";
-import { endpoint } from "../client/endpoint.ts";
+import { Dialler, endpoint } from "../client/endpoint.ts";
 import { RampUp, type RampUpProgress } from "./ramp_up.ts";
 import { Expectation } from "../client/expectation.ts";
 import { LoopMeter, type LoopReading } from "../measures/loop_meter.ts";
@@ -50,6 +50,7 @@ export class LocalGroup implements BotGroup, BotEvents {
   readonly size: number;
   readonly pid: number = process.pid;
   readonly #runtime: Runtime;
+  readonly #dialler: Dialler;
   readonly #dialect: Dialect;
   readonly #plan: GroupPlan;
   readonly #rampUp: RampUp;
@@ -80,6 +81,7 @@ export class LocalGroup implements BotGroup, BotEvents {
   constructor(runtime: Runtime, dialect: Dialect, plan: GroupPlan) {
     this.size = plan.size;
     this.#runtime = runtime;
+    this.#dialler = new Dialler(runtime, dialect);
     this.#dialect = dialect;
     this.#plan = plan;
     this.#bots = new Array(plan.size);
@@ -100,7 +102,7 @@ export class LocalGroup implements BotGroup, BotEvents {
   async #connect(index: number): Promise<void> {
     const { addresses } = this.#plan;
     const hostname = addresses[index % addresses.length]!;
-    await this.#runtime.connect(
+    await this.#dialler.connect(
       endpoint(hostname, this.#plan, CONNECT_TIMEOUT_MS),
       (connection) => {
         this.#open++;

@@ -105,9 +105,10 @@ Usage:
   bun run bots/main.ts [n] [host] [port] [flags]
 
   n                how many bots (default 1)
-  host             the server's name or address (default localhost), or the URL
-                   of a server that speaks another protocol: nats://host:port
-                   or redis://host:port
+  host             the server's name or address (default localhost); or
+                   ws://host:port for its port for WebSockets, wss:// with TLS;
+                   or nats://host:port or redis://host:port for a server that
+                   speaks another protocol
   port             its port (default 8081), also as host:port
 
 Flags:
@@ -221,21 +222,25 @@ function serverAddress(host: string, port: string | undefined): ServerAddress {
   return { ...server, port: server.port ?? ownPort };
 }
 
-function trust(line: Line, { dialect, host }: ServerAddress): TlsTrust | null {
+function trust(line: Line, { dialect, host, isSecure }: ServerAddress): TlsTrust | null {
   const file = line.text("ca");
-  if (!line.has("tls")) {
+  if (!line.has("tls") && !isSecure) {
     if (file !== undefined) throw new UsageError("--ca is for --tls; give that too");
     return null;
   }
-  if (dialect !== "janus") {
+  if (!isJanus(dialect)) {
     throw new UsageError(`--tls is for Janus servers; leave it out to measure ${dialect}`);
   }
   return file === undefined ? { serverName: host } : { serverName: host, ca: readAuthority(file) };
 }
 
+function isJanus(dialect: DialectName): boolean {
+  return dialect === "janus" || dialect === "ws";
+}
+
 function keysFor(line: Line, dialect: DialectName): string[] {
   const keys = readKeys(line.all("key"), line.all("key-file"));
-  if (keys.length === 0 || dialect === "janus") return keys;
+  if (keys.length === 0 || isJanus(dialect)) return keys;
   throw new UsageError(`keys are for Janus servers; leave yours out to measure ${dialect}`);
 }
 

@@ -10,6 +10,8 @@ import { DEFAULT_PORTS, type DialectName } from "../dialects/dialects.ts";
 /** A server's address and protocol. */
 export interface ServerAddress {
   readonly dialect: DialectName;
+  /** True if the address asks for TLS; absent otherwise. */
+  readonly isSecure?: true;
   /** The server's name or address. */
   readonly host: string;
   /** `null` if none is given. */
@@ -24,7 +26,9 @@ export interface ServerAddress {
  */
 export function parseServerUrl(text: string): ServerAddress {
   const match = /^(\w+):\/\/([^/?#]*)\/?$/.exec(text);
-  const dialect = (Object.keys(DEFAULT_PORTS) as DialectName[]).find((name) => name === match?.[1]);
+  const isSecure = match?.[1] === "wss";
+  const scheme = isSecure ? "ws" : match?.[1];
+  const dialect = (Object.keys(DEFAULT_PORTS) as DialectName[]).find((name) => name === scheme);
   if (match === null || dialect === undefined) {
     const schemes = Object.keys(DEFAULT_PORTS).map((name) => `${name}://host:port`).join(", ");
     throw new UsageError(`a server's address is one of ${schemes}, not ${quote(text)}`);
@@ -36,7 +40,8 @@ export function parseServerUrl(text: string): ServerAddress {
         "measure a server, or a user, that needs none",
     );
   }
-  return { dialect, ...parseHostAndPort(place, text) };
+  const address = { dialect, ...parseHostAndPort(place, text) };
+  return isSecure ? { ...address, isSecure } : address;
 }
 
 /**

@@ -8,7 +8,7 @@ import { lookup } from "node:dns/promises";
 import { EnvironmentError } from "../../cli/command_line.ts";
 import { isAllowed } from "../../runtime/permissions.ts";
 import { type Runtime, TransportError } from "../../runtime/types.ts";
-import { endpoint, type Port } from "../client/endpoint.ts";
+import { Dialler, endpoint, type Port } from "../client/endpoint.ts";
 import type { BotsOptions } from "./options.ts";
 import { chooseSpread } from "./preflight.ts";
 import type { PortRange } from "../../host/facts.ts";
@@ -60,7 +60,7 @@ export async function findTarget(
   const wanted = following(first, spread === "auto" ? chooseSpread(n, portRange) : spread);
   const others = wanted.slice(1);
   const failures = await Promise.all(
-    others.map((address) => probe(runtime, address, { port, tls })),
+    others.map((address) => probe(runtime, address, { dialect, port, tls })),
   );
   const answering = failures.findIndex((failure) => failure !== null);
   if (answering === -1) return { addresses: wanted, isLoopback };
@@ -94,9 +94,15 @@ async function firstThatAnswers(
 ): Promise<string> {
   let failure: TransportError | null = null;
   for (const address of addresses) {
-    const failed = await probe(runtime, address, { port, tls });
+    const failed = await probe(runtime, address, { dialect, port, tls });
     if (failed === null) return address;
     failure ??= failed;
+  }
+  if (failure?.code === "handshake_failed" && tls === null) {
+    throw new EnvironmentError(
+      `${failure.message} at ${host}:${port}; ws:// is for a server's --ws-port`,
+      { cause: failure },
+    );
   }
   if (failure?.code === "handshake_failed") {
     throw new EnvironmentError(
@@ -107,6 +113,8 @@ async function firstThatAnswers(
   }
   const remedy = failure?.code === "permission_denied"
     ? ALLOW_IT
+    : dialect === "ws"
+    ? `start one with --ws-port ${port}, or name another`
     : dialect !== "janus"
     ? "start one, or name another"
     : `start one (deno task serve --port ${port}, or bun run server/main.ts --port ${port}), or ` +
@@ -120,12 +128,13 @@ async function firstThatAnswers(
 async function probe(
   runtime: Runtime,
   hostname: string,
-  place: Port,
+  place: Port & Pick<BotsOptions, "dialect">,
 ): Promise<TransportError | null> {
   try {
+    const dialler = new Dialler(runtime, { isOverWebSocket: place.dialect === "ws" });
     const to = endpoint(hostname, place, PATIENCE_MS);
     // Close in order: to the server, a reset before it has accepted would look like a failure.
-    (await runtime.connect(to, () => SILENT)).close();
+    (await dialler.connect(to, () => SILENT)).close();
     return null;
   } catch (error) {
     if (error instanceof TransportError) return error;

@@ -2,14 +2,6 @@ import { Buffer } from "node:buffer";
 import type { Handshake } from "./connection.ts";
 import { acceptFor, MAX_REQUEST_BYTES, SUBPROTOCOL } from "./handshake.ts";
 
-/** What a client asks a WebSocket server for. */
-export interface WebSocketTarget {
-  /** The server's name or address, and its port. */
-  readonly host: string;
-  /** The path, which begins with a slash. */
-  readonly path: string;
-}
-
 const CRLF = "\r\n";
 const latin1 = new TextDecoder("latin1");
 const utf8 = new TextEncoder();
@@ -20,12 +12,13 @@ export class ClientHandshake implements Handshake {
   readonly #expected: string;
   #text = "";
 
-  constructor({ host, path }: WebSocketTarget) {
+  /** @param host The server's name or address, and its port. */
+  constructor(host: string) {
     const key = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString("base64");
     this.#expected = acceptFor(key);
     this.opening = utf8.encode(
       [
-        `GET ${path} HTTP/1.1`,
+        "GET / HTTP/1.1",
         `Host: ${host}`,
         "Upgrade: websocket",
         "Connection: Upgrade",

@@ -63,7 +63,6 @@ export interface Handshake {
 export interface WebSocketSide {
   /** True if frames must be masked when they are sent. */
   readonly isClient: boolean;
-  newHandshake(): Handshake;
   /** Takes a reader at rest. */
   borrowReader(): FrameReader;
   /** Takes it back, at rest. */
@@ -112,10 +111,10 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
   #ending: Ending | undefined;
   #idleFrames: IdleFrames | undefined;
 
-  constructor(plain: Connection, side: WebSocketSide) {
+  constructor(plain: Connection, side: WebSocketSide, handshake: Handshake) {
     this.#plain = plain;
     this.#side = side;
-    this.#handshake = side.newHandshake();
+    this.#handshake = handshake;
   }
 
   /** Takes the owner. To be called before anything can have happened. */

@@ -6,13 +6,9 @@
 
 import { type Connection, type ConnectOptions, type Runtime, TransportError } from "../types.ts";
 import type { Accept, ConnectionHandler } from "../types.ts";
-import { ClientHandshake, type WebSocketTarget } from "./client_handshake.ts";
-import {
-  type Handshake,
-  WebSocketConnection,
-  type WebSocketHandler,
-  type WebSocketSide,
-} from "./connection.ts";
+import { addressText } from "../transport_error.ts";
+import { ClientHandshake } from "./client_handshake.ts";
+import { WebSocketConnection, type WebSocketHandler, type WebSocketSide } from "./connection.ts";
 import { FrameReader, SCRATCH_BYTES } from "./frame_reader.ts";
 import type { OriginRules } from "./origins.ts";
 import { RequestHandshake } from "./request_handshake.ts";
@@ -41,12 +37,10 @@ class Readers {
 /** One side's part of all its connections. */
 class Side implements WebSocketSide {
   readonly isClient: boolean;
-  readonly newHandshake: () => Handshake;
   readonly #readers: Readers;
 
-  constructor(isClient: boolean, newHandshake: () => Handshake) {
+  constructor(isClient: boolean) {
     this.isClient = isClient;
-    this.newHandshake = newHandshake;
     this.#readers = new Readers(!isClient);
   }
 
@@ -68,23 +62,21 @@ export type AcceptWebSocket = (connection: WebSocketConnection) => WebSocketHand
  * @returns What the listener hands its connections to.
  */
 export function acceptWebSockets(origins: OriginRules, accept: AcceptWebSocket): Accept {
-  const side = new Side(false, () => new RequestHandshake(origins));
+  const side = new Side(false);
   return (plain): ConnectionHandler => {
-    const connection = new WebSocketConnection(plain, side);
+    const connection = new WebSocketConnection(plain, side, new RequestHandshake(origins));
     connection.start(accept(connection));
     return connection;
   };
 }
 
-/** Connects to WebSocket servers of one address. */
+/** Connects to WebSocket servers. */
 export class WebSocketConnector {
   readonly #runtime: Runtime;
-  readonly #side: Side;
+  readonly #side = new Side(true);
 
-  /** @param target What to ask for in the handshake. */
-  constructor(runtime: Runtime, target: WebSocketTarget) {
+  constructor(runtime: Runtime) {
     this.#runtime = runtime;
-    this.#side = new Side(true, () => new ClientHandshake(target));
   }
 
   /**
@@ -99,8 +91,9 @@ export class WebSocketConnector {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     // What happens later may be seen before it's waited for.
     promise.catch(() => {});
+    const handshake = new ClientHandshake(hostOf(options));
     await this.#runtime.connect(options, (plain) => {
-      connection = new WebSocketConnection(plain, this.#side);
+      connection = new WebSocketConnection(plain, this.#side, handshake);
       connection.start({
         onSecure: () => {
           // Before what came in the same chunk is read.
@@ -129,6 +122,13 @@ export class WebSocketConnector {
     }
     return connection;
   }
+}
+
+/** The name for the handshake: that of the certificate, if there is one. */
+function hostOf(options: ConnectOptions): string {
+  if (options.transport === "unix") return "localhost";
+  const { hostname, port, tls } = options;
+  return addressText({ transport: "tcp", hostname: tls?.serverName ?? hostname, port });
 }
 
 const timedOut = "the WebSocket handshake timed out";

@@ -9,6 +9,8 @@ describe("a server's URL", () => {
       "nats://localhost:4222": { dialect: "nats", host: "localhost", port: 4222 },
       "redis://10.0.0.7": { dialect: "redis", host: "10.0.0.7", port: null },
       "janus://[::1]:8081/": { dialect: "janus", host: "::1", port: 8081 },
+      "ws://localhost:8080": { dialect: "ws", host: "localhost", port: 8080 },
+      "wss://example.org": { dialect: "ws", isSecure: true, host: "example.org", port: null },
     } as const;
     for (const [url, address] of Object.entries(cases)) assertEquals(parseServerUrl(url), address);
   });

@@ -67,7 +67,7 @@ for (const runtime of TESTED_RUNTIMES) {
         identityFile("first", "key"),
       ];
       await withCommand(runtime, flags, async (server) => {
-        const connector = new WebSocketConnector(await detectRuntime(), { host: "a", path: "/" });
+        const connector = new WebSocketConnector(await detectRuntime());
         let got = "";
         const address = { transport: "tcp", hostname: "127.0.0.1", port: portOf(server, "wss") };
         const connection = await connector.connect(

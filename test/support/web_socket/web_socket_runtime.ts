@@ -75,8 +75,7 @@ export class WebSocketRuntime implements Runtime {
   }
 
   connect(options: ConnectOptions, accept: Accept): Promise<Connection> {
-    return new WebSocketConnector(this.#below, { host: "127.0.0.1", path: "/" })
-      .connect(options, accept);
+    return new WebSocketConnector(this.#below).connect(options, accept);
   }
 }
 

@@ -24,7 +24,7 @@ export function methodText({ options, arms }: CompareReport): string[] {
     } ` +
       `on the bots' machine, `
     : "";
-  const stamped = arms.some(({ dialect }) => dialect !== "janus")
+  const stamped = arms.some(({ dialect }) => dialect === "nats" || dialect === "redis")
     ? "Servers that speak NATS or Redis get the same message with a timestamp that the publisher " +
       "puts in, to plain subscribers. "
     : "";
