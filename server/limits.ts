@@ -193,7 +193,7 @@ export const RESUME_BYTES = 2_048;
  * Milliseconds for which a subscribe with `resume` waits for another process: for messages that the client
  * has had from there and this process hasn't, or until it's known whether a process has died.
  */
-export const RESUME_PATIENCE_MS = 2_000;
+export const RESUME_PATIENCE_MS = 5_000;
 
 /** Bytes that a stored batch costs besides its content, on Deno: six objects and places in two lists. */
 export const HISTORY_BATCH_BYTES = 400;

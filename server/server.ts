@@ -195,9 +195,7 @@ export class Server {
     const { budget } = this.#memory;
     const { timestamps } = timekeeper;
     const origins = new Origins(timestamps.next());
-    // Workers don't tell each other yet who accepted a message.
-    const historyLimits = hasMesh ? { ...limits, historyMs: 0 } : limits;
-    this.#history = new History({ limits: historyLimits, budget, clock, origins, counters });
+    this.#history = new History({ limits, budget, clock, origins, counters });
     this.#tagging = new Tagging(budget, timestamps);
     const catchUps = new CatchUps(runtime, this.#scheduler, counters);
     this.#replays = new ReplayThrottle(runtime, clock, lending?.workers ?? 1);
@@ -278,12 +276,17 @@ export class Server {
       // A budget of its own: otherwise processes that are short of memory would wait for each other for ever.
       budget: new MemoryBudget(limits.maxTotalPendingBytes, {}),
       buffers: this.#memory.buffers,
-      publishForwarded: (name, micros, message, taker) => {
+      history: this.#history,
+      historyBudget: budget,
+      origins,
+      sealTopics: () => topics.sealAll(),
+      nowMicros: () => timestamps.next(),
+      publishForwarded: (origin, name, micros, message, taker) => {
         counters.messagesForwarded++;
         // Messages that are accepted here from now on are later, even if this process notices later than the
         // other one that the system's clock was set.
         timestamps.raise(micros);
-        return topics.publish(origins.own, name, micros, message, taker);
+        return topics.publish(origin, name, micros, message, taker);
       },
       publishingGate: () => this.#memory.isPublishingHeld ? this.#memory.gate : undefined,
       onLinkFailure: (error) => {
@@ -596,6 +599,7 @@ export class Server {
     this.#sweeper.stop();
     this.telemetry?.stop();
     this.#memory.stop();
+    this.mesh?.sayGoodbye();
     await this.#lameDuck.awaitTaken();
     await this.mesh?.close();
   }

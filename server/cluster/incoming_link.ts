@@ -5,30 +5,36 @@ import { HeldTopics, type HoldEvents } from "./held_topics.ts";
 import { AnswerEncoder } from "./link_answers.ts";
 import type { LinkCarrier } from "./link_carrier.ts";
 import type { DiallingHost } from "./link_dialler.ts";
-import { LinkDecoder, type LinkFrames } from "./link_frames.ts";
-import { dataSegment } from "./link_segments.ts";
+import type { Origin } from "../history/origins.ts";
+import type { CopyingHost } from "./history_copy.ts";
+import { BYE, HELLO, type LinkControl, LinkDecoder, type LinkFrames } from "./link_frames.ts";
+import { dataSegment, LinkFault } from "./link_segments.ts";
 import { type LinkManners, LinkStream } from "./link_stream.ts";
 import type { Receipt, ReceiptTaker } from "../topics/receipts.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 import type { Topic } from "../topics/topic.ts";
 
 /** The parts of the server that links use. */
-export interface MeshHost extends DiallingHost {
+export interface MeshHost extends DiallingHost, CopyingHost {
   /** Buffers for messages that arrive in pieces. */
   readonly buffers: BufferPool;
   /**
    * Fans out a message that another process accepted.
    *
+   * @param origin That process.
    * @param message Valid only during the call.
    * @param taker Told what became of the message here; `undefined` if the publisher wants no receipt.
    * @returns The topic, if it has subscribers here.
    */
   publishForwarded(
+    origin: Origin,
     topic: string,
     micros: number,
     message: Uint8Array,
     taker: ReceiptTaker | undefined,
   ): Topic | undefined;
+  /** Timestamps by this process's clock, in microseconds since the Unix epoch. */
+  readonly nowMicros: () => number;
   /** The gate where messages of all topics should wait now; `undefined` if they need not. */
   publishingGate(): Gate | undefined;
   /** Called when another process takes nothing, and publishers don't wait for it any more. */
@@ -37,6 +43,16 @@ export interface MeshHost extends DiallingHost {
   onOverdue(process: OverdueProcess): void;
   /** Called when this process ends before another one has taken all. */
   onDropped(process: OwedProcess): void;
+}
+
+/** What an incoming link tells its mesh. */
+export interface IncomingLinkEvents {
+  /** The other process has said which origin it is. */
+  onHello(): void;
+  /** The other process has sent a frame that isn't a message. */
+  onControl(kind: LinkControl, payload: Uint8Array): void;
+  /** Something has come over the link. */
+  onHeard(): void;
 }
 
 /** The parts of the process that an incoming link uses. */
@@ -59,11 +75,25 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
   /** The gate at which the link waits, if it does. */
   #gate: Gate | undefined;
   #isGone = false;
+  readonly #events: IncomingLinkEvents;
+  #origin: Origin | undefined;
+  #baseMicros = 0;
 
-  constructor(host: IncomingLinkHost) {
+  constructor(host: IncomingLinkHost, events: IncomingLinkEvents) {
     this.#host = host;
+    this.#events = events;
     this.#decoder = new LinkDecoder(host.buffers);
     this.stream = new LinkStream(host, (bytes) => this.#take(bytes));
+  }
+
+  /** The other process, once it has said who it is. */
+  get origin(): Origin | undefined {
+    return this.#origin;
+  }
+
+  /** The timestamp behind which all that the other process accepts comes over this link. */
+  get baseMicros(): number {
+    return this.#baseMicros;
   }
 
   /**
@@ -98,6 +128,7 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
 
   #take(bytes: Uint8Array): void {
     this.#decoder.push(bytes, this);
+    this.#events.onHeard();
     // One chunk may hold several segments, so the link may wait already.
     if (this.#gate !== undefined) return;
     const gate = this.#host.publishingGate();
@@ -107,10 +138,25 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
     gate.wait(this);
   }
 
+  onControl(kind: LinkControl, micros: number, payload: Uint8Array): void {
+    if (kind === HELLO) {
+      const { origins } = this.#host;
+      this.#origin = origins.learn(new TextDecoder().decode(payload), micros);
+      this.#baseMicros = micros;
+      this.#events.onHello();
+    } else if (kind === BYE) {
+      if (this.#origin !== undefined) this.#host.origins.close(this.#origin, "ended", micros);
+    } else this.#events.onControl(kind, payload);
+  }
+
   onForwarded(name: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void {
+    const origin = this.#origin;
+    if (origin === undefined) throw new LinkFault("a message came before its sender's name");
+    origin.micros = micros;
+    origin.hasPublished = true;
     if (wantsReceipt) this.#askedCount++;
     const taker = wantsReceipt ? new AskedReceipt(micros, this) : undefined;
-    const topic = this.#host.publishForwarded(name, micros, message, taker);
+    const topic = this.#host.publishForwarded(origin, name, micros, message, taker);
     const gate = topic?.gate;
     if (gate !== undefined) this.#held.hold(topic as Topic, gate);
   }

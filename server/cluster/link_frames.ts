@@ -3,9 +3,11 @@
  * again, since the process that accepted a message has checked it. Little-endian:
  *
  * ```text
- * u32 bytes of the whole frame | f64 microseconds | u8 1 where a receipt is wanted, else 0
- * | u16 bytes of the topic | topic | message
+ * u32 bytes of the whole frame | f64 microseconds | u8 kind | u16 bytes of the topic | topic | message
  * ```
+ *
+ * The kind is 0 for a message, 1 for one that wants a receipt, or one of {@linkcode LinkControl}; these have
+ * no topic.
  *
  * @module
  */
@@ -14,6 +16,21 @@ import type { BufferPool } from "../../protocol/framing/buffer_pool.ts";
 import { FrameBuffer } from "../../protocol/framing/frame_buffer.ts";
 
 const HEADER_BYTES = 4 + 8 + 1 + 2;
+
+/**
+ * The frames that aren't messages.
+ *
+ * - `HELLO`: the first frame of a link: the sender's origin, and its timestamp up to which messages don't come
+ *   over this link.
+ * - `BYE`: the last one: the sender ends, and has sent everything.
+ * - `WANT`: wants the receiver's history: for each origin (in JSON, by name) up to which timestamp.
+ * - `RECORD`: a record of the history that was asked for.
+ */
+export type LinkControl = typeof HELLO | typeof BYE | typeof WANT | typeof RECORD;
+export const HELLO = 2;
+export const BYE = 3;
+export const WANT = 4;
+export const RECORD = 5;
 
 /** The first buffer for a turn's messages, in bytes. */
 const INITIAL_BYTES = 4096;
@@ -40,6 +57,15 @@ export class LinkEncoder {
 
   /** @param message Copied. */
   append(topic: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void {
+    this.#append(topic, micros, message, wantsReceipt ? 1 : 0);
+  }
+
+  /** @param payload Copied. */
+  appendControl(kind: LinkControl, micros: number, payload: Uint8Array): void {
+    this.#append("", micros, payload, kind);
+  }
+
+  #append(topic: string, micros: number, message: Uint8Array, kind: number): void {
     if (topic !== this.#topic) {
       this.#topic = topic;
       this.#topicBytes = this.#text.encode(topic);
@@ -50,7 +76,7 @@ export class LinkEncoder {
     if (end > this.#bytes.length) this.#grow(end);
     this.#view.setUint32(start, end - start, true);
     this.#view.setFloat64(start + 4, micros, true);
-    this.#view.setUint8(start + 12, wantsReceipt ? 1 : 0);
+    this.#view.setUint8(start + 12, kind);
     this.#view.setUint16(start + 13, topicBytes.length, true);
     this.#bytes.set(topicBytes, start + HEADER_BYTES);
     this.#bytes.set(message, start + HEADER_BYTES + topicBytes.length);
@@ -76,6 +102,8 @@ export class LinkEncoder {
 export interface LinkFrames {
   /** @param message Valid only during the call. */
   onForwarded(topic: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void;
+  /** @param payload Valid only during the call. */
+  onControl(kind: LinkControl, micros: number, payload: Uint8Array): void;
 }
 
 /** Cuts a link's bytes into frames, however they are split. */
@@ -144,7 +172,11 @@ export class LinkDecoder {
     const topicEnd = start + HEADER_BYTES + view.getUint16(start + 13, true);
     const topic = this.#text.decode(bytes.subarray(start + HEADER_BYTES, topicEnd));
     const micros = view.getFloat64(start + 4, true);
-    const wantsReceipt = view.getUint8(start + 12) === 1;
+    const kind = view.getUint8(start + 12);
+    if (kind > 1) {
+      return sink.onControl(kind as LinkControl, micros, bytes.subarray(topicEnd, end));
+    }
+    const wantsReceipt = kind === 1;
     sink.onForwarded(topic, micros, bytes.subarray(topicEnd, end), wantsReceipt);
   }
 }

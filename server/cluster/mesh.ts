@@ -1,17 +1,27 @@
 import type { Listener } from "../../runtime/types.ts";
 import type { Backplane } from "./backplane.ts";
 import type { Position } from "../../protocol/resume.ts";
-import { Gate, type WaitingPlace } from "../flow/gate.ts";
+import { Gate, type WaitingPlace, WaitingRoom } from "../flow/gate.ts";
+import { isAhead } from "../history/search.ts";
+import { HistoryExport, HistoryImport } from "./history_copy.ts";
 import { IncomingLink, type MeshHost } from "./incoming_link.ts";
 import { MAX_BATCH_BYTES } from "../limits.ts";
 import { LinkCarrier } from "./link_carrier.ts";
-import { LinkEncoder } from "./link_frames.ts";
+import { BYE, HELLO, type LinkControl, LinkEncoder, RECORD, WANT } from "./link_frames.ts";
 import { sealSegment, SEGMENT_HEADER_BYTES } from "./link_segments.ts";
 import type { LinkManners } from "./link_stream.ts";
 import { OutgoingLink } from "./outgoing_link.ts";
 import type { OwedReceipt } from "./owed_receipts.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 import { TopicHolds } from "./topic_holds.ts";
+
+/** The end of another process. */
+export interface ProcessEnd {
+  /** True if it stopped gracefully. */
+  readonly isClean: boolean;
+  /** A timestamp behind all that it issued, the same in all processes. */
+  readonly micros: number;
+}
 
 /** The settings that all links of a process share. */
 type LinkContext = MeshHost & { -readonly [Name in keyof LinkManners]: LinkManners[Name] };
@@ -30,11 +40,17 @@ export class Mesh implements Backplane {
   /** The links that other processes have dialled, by the path of each one's socket. */
   readonly #incoming = new Map<string, IncomingLink>();
   /** The paths of processes that have ended: each is used once. */
-  readonly #ended = new Set<string>();
+  readonly #ended = new Map<string, ProcessEnd>();
   readonly #holds: TopicHolds;
   readonly #encoder = new LinkEncoder(SEGMENT_HEADER_BYTES);
   readonly #gate: Gate;
   readonly #context: LinkContext;
+  /** Clients wait here for news from other processes. */
+  readonly #news: WaitingRoom;
+  /** Copies of the history that are being sent to processes that join, by the path of each one's socket. */
+  readonly #exports = new Map<string, HistoryExport>();
+  #import: HistoryImport | undefined;
+  #onHello: () => void = () => {};
   #listener: Listener | undefined;
   #isFlushScheduled = false;
   #isClosed = false;
@@ -42,6 +58,7 @@ export class Mesh implements Backplane {
   constructor(host: MeshHost) {
     this.#host = host;
     this.#gate = new Gate(host.runtime, "workers");
+    this.#news = new WaitingRoom(host.runtime);
     this.#holds = new TopicHolds(host.runtime);
     this.#context = { ...host, linkName: "", isPrompt: false };
   }
@@ -74,7 +91,8 @@ export class Mesh implements Backplane {
     const known = this.#dialled.get(path);
     if (known !== undefined) return known.stood;
     const link = new OutgoingLink(path, this.#context, this.#holds, {
-      onStanding: () => this.#links.set(path, link),
+      onStanding: () => this.#begin(path, link),
+      onDrain: () => this.#exports.get(path)?.pump(),
       onCaughtUp: () => this.#gate.open(),
       onStalled: () => {
         this.#gate.open();
@@ -84,6 +102,7 @@ export class Mesh implements Backplane {
       onGone: () => {
         this.#dialled.delete(path);
         this.#links.delete(path);
+        this.#exports.delete(path);
         this.#forgetEnded();
         this.#gate.open();
       },
@@ -92,11 +111,41 @@ export class Mesh implements Backplane {
     return link.stood;
   }
 
-  /** To be called when the process that listened at `path` has ended. What it has sent is still read. */
-  unlink(path: string): void {
-    this.#ended.add(path);
+  /**
+   * To be called when the process that listened at `path` has ended. What it has sent is still read.
+   *
+   * @param end How; unless given it has crashed now.
+   */
+  unlink(path: string, end: ProcessEnd = { isClean: false, micros: this.#host.nowMicros() }): void {
+    this.#ended.set(path, end);
     this.#dialled.get(path)?.end();
     this.#forgetEnded();
+    this.#onHello();
+  }
+
+  /**
+   * Gets the history of the process that listens at `path`, up to where the links bring what is accepted. To be
+   * called once both links to each other process stand, and before this process has clients.
+   *
+   * @throws {Error} (rejects) if that process ends before it has sent everything.
+   */
+  async copyHistory(path: string): Promise<void> {
+    while (!this.#isGreeted) await new Promise<void>((resolve) => this.#onHello = resolve);
+    const link = this.#links.get(path);
+    if (link === undefined) throw new Error("the process whose history is wanted has ended");
+    const wanted = [...this.#incoming.values()].flatMap(({ origin, baseMicros }) =>
+      origin === undefined ? [] : [[origin.name, baseMicros]]
+    );
+    const history = this.#import = new HistoryImport(this.#host);
+    link.gone.then(() => history.fail(new Error("the process that sends its history has ended")));
+    this.#control(link, WANT, new TextEncoder().encode(JSON.stringify(wanted)));
+    await history.done;
+  }
+
+  /** Tells the other processes that all that was accepted here has been sent, and nothing more comes. */
+  sayGoodbye(): void {
+    this.#flush();
+    for (const link of this.#links.values()) this.#control(link, BYE, new Uint8Array(0));
   }
 
   /** Makes links acknowledge at once, because a process that is about to end waits for that. */
@@ -147,7 +196,13 @@ export class Mesh implements Backplane {
     return this.#holds.gateOf(topic);
   }
 
-  placeBehind(_: Position): WaitingPlace | undefined {
+  placeBehind(position: Position): WaitingPlace | undefined {
+    const { origins, nowMicros } = this.#host;
+    if (isAhead(position, origins, nowMicros())) return this.#news;
+    // Until the link stands again, or the other process has ended, it isn't known what has been lost.
+    for (const { origin, stream } of this.#incoming.values()) {
+      if (origin?.end === undefined && !stream.isCarried) return this.#news;
+    }
     return undefined;
   }
 
@@ -155,6 +210,8 @@ export class Mesh implements Backplane {
   sweep(): void {
     for (const link of this.#links.values()) link.sweep();
     for (const link of this.#incoming.values()) link.sweep();
+    this.#pumpExports();
+    this.#news.open();
   }
 
   /** Closes the links and stops listening. Reports what other processes haven't taken, which is lost. */
@@ -191,7 +248,14 @@ export class Mesh implements Backplane {
   #incomingFrom(path: string): IncomingLink {
     let link = this.#incoming.get(path);
     if (link === undefined) {
-      link = new IncomingLink(this.#context);
+      link = new IncomingLink(this.#context, {
+        onHello: () => this.#onHello(),
+        onControl: (kind, payload) => this.#takeControl(path, kind, payload),
+        onHeard: () => {
+          this.#pumpExports();
+          this.#news.open();
+        },
+      });
       this.#incoming.set(path, link);
     }
     return link;
@@ -203,10 +267,74 @@ export class Mesh implements Backplane {
    */
   #forgetEnded(): void {
     for (const [path, link] of this.#incoming) {
-      const isOver = this.#isClosed || this.#ended.has(path);
+      const end = this.#ended.get(path);
+      const isOver = this.#isClosed || end !== undefined;
       if (!isOver || this.#dialled.has(path) || link.stream.isCarried) continue;
       this.#incoming.delete(path);
       link.discard();
+      const { origin } = link;
+      if (end === undefined || origin === undefined) continue;
+      // It has said goodbye if this process has everything of it.
+      this.#host.origins.close(origin, end.isClean ? "lost" : "crashed", end.micros);
+    }
+    this.#news.open();
+  }
+
+  /** True when each other process that lives has said which origin it is. */
+  get #isGreeted(): boolean {
+    for (const path of this.#dialled.keys()) {
+      if (!this.#ended.has(path) && this.#incoming.get(path)?.origin === undefined) return false;
+    }
+    return true;
+  }
+
+  /** A link stands, for the first time or again. */
+  #begin(path: string, link: OutgoingLink): void {
+    if (this.#links.has(path)) return;
+    // What was accepted before isn't sent over it.
+    this.#flush();
+    const { own } = this.#host.origins;
+    this.#control(link, HELLO, new TextEncoder().encode(own.name), own.micros);
+    this.#links.set(path, link);
+  }
+
+  #control(
+    link: OutgoingLink,
+    kind: LinkControl,
+    payload: Uint8Array,
+    micros = this.#host.nowMicros(),
+  ): void {
+    const encoder = new LinkEncoder(SEGMENT_HEADER_BYTES);
+    encoder.appendControl(kind, micros, payload);
+    const bytes = encoder.take();
+    sealSegment(bytes);
+    link.send(new SharedChunk(bytes, this.#host.budget));
+  }
+
+  #takeControl(path: string, kind: LinkControl, payload: Uint8Array): void {
+    if (kind === RECORD) return this.#import?.take(payload);
+    const link = this.#links.get(path);
+    if (link === undefined) return;
+    const wanted: [string, number][] = JSON.parse(new TextDecoder().decode(payload));
+    const copy = new HistoryExport(
+      this.#host,
+      {
+        get pendingBytes() {
+          return link.pendingBytes;
+        },
+        sendRecord: (record) => this.#control(link, RECORD, record),
+      },
+      new Map(wanted),
+      this.#incoming.get(path)?.origin,
+    );
+    this.#exports.set(path, copy);
+    copy.pump();
+  }
+
+  #pumpExports(): void {
+    for (const [path, copy] of this.#exports) {
+      copy.pump();
+      if (copy.isDone) this.#exports.delete(path);
     }
   }
 }

@@ -23,6 +23,8 @@ export interface LinkEvents {
    * @param silentMs Milliseconds for which it has given no sign of life.
    */
   onOverdue(owedBytes: number, silentMs: number): void;
+  /** Called when some of the waiting bytes have left. */
+  onDrain(): void;
   /** Called once, last, when the link has ended. */
   onGone(): void;
 }
@@ -40,6 +42,8 @@ export interface LinkEvents {
 export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
   /** Resolves when it stands for the first time; rejects when the other process ends before. */
   readonly stood: Promise<void>;
+  /** Resolves when the link has ended. */
+  readonly gone: Promise<void>;
   readonly #stream: LinkStream;
   readonly #dialler: LinkDialler;
   readonly #answers = new AnswerDecoder();
@@ -54,6 +58,7 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
   readonly #silence: Silence;
   #overdueMs = -Infinity;
   #stand!: () => void;
+  #end!: () => void;
   #fall!: (error: Error) => void;
 
   /**
@@ -73,6 +78,7 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
     });
     // A rejection that no caller awaits must not end this process.
     this.stood.catch(() => {});
+    this.gone = new Promise((resolve) => this.#end = resolve);
     this.#stream = new LinkStream(
       context,
       (bytes) => this.#take(bytes),
@@ -187,14 +193,15 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
 
   onStanding(): void {
     this.#silence.end();
-    this.#stand();
     this.#events.onStanding();
+    this.#stand();
     // Waiting bytes may have left at once.
     if (this.#stream.hasCaughtUp) this.#events.onCaughtUp();
   }
 
   onDrain(): void {
     if (this.#stream.hasCaughtUp) this.#events.onCaughtUp();
+    this.#events.onDrain();
   }
 
   onGone(): void {
@@ -202,6 +209,7 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
     this.#holds.remove(this);
     this.#leaveOutAll();
     this.#fall(new Error("the other process has ended"));
+    this.#end();
     this.#events.onGone();
   }
 

@@ -235,7 +235,7 @@ Deadlines, such as 800ms, 5s, 5m or 1h:
                        a subscriber that began with <regular-socket/> is closed
                        after so much silence, without a word (default: never)
 
-History, for subscribers that come back (not with --workers yet):
+History, for subscribers that come back:
   --history-time TIME  messages are stored for so long (default 60s; 0 stores
                        none)
   --history-messages N messages of one topic that are stored (default 1000)

@@ -21,6 +21,8 @@ export class Origin {
    * epoch: that of its last message here; after its end, that of its end.
    */
   micros: number;
+  /** True once a message of it has come from its process. */
+  hasPublished = false;
   /** Absent while its process lives. */
   end: OriginEnd | undefined = undefined;
   /** True once it isn't remembered any more, since many others have ended after it. */

@@ -86,13 +86,14 @@ export function findLast(topic: SearchedTopic, count: number, origins: Origins):
 }
 
 /**
- * The origin that must be heard of first: this process is about to get what the client has had of it
- * already. `undefined` if there is none.
+ * True if this process is about to get what the client has had already, from another process.
+ *
+ * @param nowMicros What is later can't have been issued.
  */
-export function isAhead(position: Position, origins: Origins): boolean {
+export function isAhead(position: Position, origins: Origins, nowMicros: number): boolean {
   for (const [name, micros] of position) {
     const origin = origins.find(name);
-    if (origin === undefined) return false;
+    if (origin === undefined || micros > nowMicros) return false;
     if (micros > origin.micros && origin.end === undefined && origin !== origins.own) return true;
   }
   return false;

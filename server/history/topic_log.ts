@@ -147,6 +147,20 @@ export class TopicLog {
     }
   }
 
+  /** True if its oldest batch has messages that don't count as stored, since there are enough behind them. */
+  get isTrimmed(): boolean {
+    const { oldest } = this;
+    return oldest !== undefined && oldest.batch.first < this.#first;
+  }
+
+  /** Notes messages that can't be stored, since newer ones aren't stored either. */
+  skip(batch: Batch): void {
+    for (let i = 0; i < batch.runs.length; i++) {
+      const trace = this.#traceOf(batch.runs[i]!.origin);
+      trace.dropped = Math.max(trace.dropped, microsOf(batch, endOfRun(batch, i) - 1));
+    }
+  }
+
   /** Notes what another process, or this one before it stopped, knew of an origin. */
   addTrace(origin: Origin, last: number, dropped: number): void {
     const trace = this.#traceOf(origin);

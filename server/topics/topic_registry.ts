@@ -111,6 +111,11 @@ export class TopicRegistry {
     return this.open(name).subscribe(subscriber);
   }
 
+  /** Seals what topics have collected, so that it is stored. */
+  sealAll(): void {
+    for (const topic of this.#topics.values()) topic.seal();
+  }
+
   /** The topic of that name, which is about to be subscribed or published to. */
   open(name: string): Topic {
     let topic = this.#topics.get(name);

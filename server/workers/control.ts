@@ -6,6 +6,7 @@
 
 import type { Address, TlsIdentity } from "../../runtime/types.ts";
 import type { AccessOptions } from "../access/access.ts";
+import type { ProcessEnd } from "../cluster/mesh.ts";
 import type { OverdueProcess, UnreachableProcess } from "../cluster/backplane.ts";
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";
@@ -53,7 +54,9 @@ export type Order =
   /** Forward to the worker that listens at this path. The answer comes when the link stands. */
   | { readonly do: "link"; readonly socketPath: string }
   /** The worker that listened at this path has ended. */
-  | { readonly do: "unlink"; readonly socketPath: string }
+  | { readonly do: "unlink"; readonly socketPath: string; readonly end: ProcessEnd }
+  /** Copy the history of the worker that listens at this path. The answer comes when that is done. */
+  | { readonly do: "copy_history"; readonly socketPath: string }
   /** Accept clients. The answer is the {@linkcode Address}. */
   | {
     readonly do: "listen";

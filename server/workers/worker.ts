@@ -131,7 +131,10 @@ async function obey(order: Order): Promise<OrderAnswer> {
       await server?.mesh?.link(order.socketPath);
       return null;
     case "unlink":
-      server?.mesh?.unlink(order.socketPath);
+      server?.mesh?.unlink(order.socketPath, order.end);
+      return null;
+    case "copy_history":
+      await server?.mesh?.copyHistory(order.socketPath);
       return null;
     case "listen": {
       const { hostname, port, isFirst, tls, access } = order;

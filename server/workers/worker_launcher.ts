@@ -8,7 +8,7 @@ import type { LogLevel } from "../log/log.ts";
 import type { TelemetryOptions } from "../server.ts";
 import { Slots } from "./slots.ts";
 import type { Timekeeper } from "../timing/timekeeper.ts";
-import { type WorkerEvents, WorkerProcess } from "./worker_process.ts";
+import { type Death, type WorkerEvents, WorkerProcess } from "./worker_process.ts";
 import type { Settings, WorkerSettings } from "./worker_settings.ts";
 
 /** The plan of a port for WebSockets. */
@@ -61,6 +61,12 @@ export function startsAtOnce(processors: number): number {
 export function startPatienceMs(workers: number): number {
   return 10_000 + 1_000 * workers;
 }
+
+/** How a worker ends that was asked to, and had the time for it. */
+const CLEAN_DEATH: Death = "with status 0";
+
+/** By so much the clocks of two processes may differ, in microseconds. */
+const CLOCK_MARGIN_MICROS = 1_000_000;
 
 /** The parts of the supervisor that {@linkcode WorkerLauncher} uses. */
 export interface LauncherHost {
@@ -153,6 +159,7 @@ export class WorkerLauncher {
     // A worker that is starting is linked when it is opened itself.
     const others = this.#linkable.filter((other) => other !== worker);
     await Promise.all(others.map((other) => this.#link(worker, other)));
+    await this.#copyHistory(worker);
     const { settings } = this.#host;
     const { current } = settings;
     await this.#inTurn(() => this.#listen(worker, current));
@@ -161,14 +168,33 @@ export class WorkerLauncher {
   }
 
   #enter(worker: WorkerProcess): void {
-    const { workers } = this.#host;
+    const { workers, timekeeper } = this.#host;
     workers.add(worker);
-    worker.ended.then(() => {
+    worker.ended.then((death) => {
       workers.delete(worker);
+      const micros = timekeeper.timestamps.next() + CLOCK_MARGIN_MICROS;
+      const end = { isClean: death === CLEAN_DEATH, micros };
       for (const other of this.#linkable) {
-        other.order({ do: "unlink", socketPath: worker.socketPath }).catch(() => {});
+        other.order({ do: "unlink", socketPath: worker.socketPath, end }).catch(() => {});
       }
     });
+  }
+
+  /** Lets a worker copy the history of another one, if one has clients already. */
+  async #copyHistory(worker: WorkerProcess): Promise<void> {
+    const tried = new Set<WorkerProcess>([worker]);
+    for (;;) {
+      const other = [...this.#host.workers].find((one) => one.isListening && !tried.has(one));
+      if (other === undefined) return;
+      tried.add(other);
+      try {
+        await worker.order({ do: "copy_history", socketPath: other.socketPath });
+        return;
+      } catch (error) {
+        // The other one may have ended meanwhile; there may be a third.
+        if (worker.hasEnded) throw error;
+      }
+    }
   }
 
   async #begin(worker: WorkerProcess): Promise<void> {

@@ -14,7 +14,7 @@ import {
   STALL_MS,
   SWEEP_INTERVAL_MS,
 } from "../../../server/limits.ts";
-import { LinkDecoder, LinkEncoder } from "../../../server/cluster/link_frames.ts";
+import { HELLO, LinkDecoder, LinkEncoder } from "../../../server/cluster/link_frames.ts";
 import {
   dataSegment,
   greeting,
@@ -66,6 +66,7 @@ class FakeWorker {
       onAcknowledged() {},
       onBytes: (bytes) =>
         decoder.push(bytes, {
+          onControl() {},
           onForwarded: (_topic, micros, _message, wantsReceipt) => {
             if (wantsReceipt) worker.asked.push(micros);
           },
@@ -141,6 +142,7 @@ describe("a receipt of several processes", () => {
     assertEquals(worker.asked.length, 1);
     const asker = bed.net.dial({ transport: "unix", path: "/0" });
     const frames = new LinkEncoder();
+    frames.appendControl(HELLO, 0, bytesOf("0123456789abcdef"));
     for (const [micros, wantsReceipt] of [[1, false], [2, true], [3, false]] as const) {
       frames.append("t", micros, bytesOf(message("t")), wantsReceipt);
     }
@@ -365,6 +367,7 @@ describe("a receipt of several processes", () => {
     for (let i = 0; i < 50; i++) bed.subscribed(["t"]);
     const asker = bed.net.dial({ transport: "unix", path: "/0" });
     const frames = new LinkEncoder();
+    frames.appendControl(HELLO, 0, bytesOf("0123456789abcdef"));
     frames.append("t", 1, bytesOf(message("t")), true);
     asker.send(join([greeting(0, "/asker"), dataSegment(frames.take())]));
     const said = () => {

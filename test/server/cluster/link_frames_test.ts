@@ -31,6 +31,7 @@ function decoded(pieces: Iterable<Uint8Array>, pool = new BufferPool(MIB)): Forw
     onForwarded(topic, micros, message, wantsReceipt) {
       forwarded.push({ topic, micros, message: message.slice(), wantsReceipt });
     },
+    onControl() {},
   };
   const decoder = new LinkDecoder(pool);
   for (const piece of pieces) {
@@ -106,6 +107,7 @@ describe("the frames of a link", () => {
     const copied = copiedBy(() => {
       for (let start = 0; start < bytes.length; start += 16 * KIB) {
         decoder.push(bytes.subarray(start, start + 16 * KIB), {
+          onControl() {},
           onForwarded: (_topic, _micros, message) => received = message.length,
         });
       }
@@ -120,7 +122,7 @@ describe("the frames of a link", () => {
     const bytes = encoded([
       { topic: "t", micros: 1, message: pattern(1, 5 * KIB), wantsReceipt: false },
     ]);
-    decoder.push(join([bytes, bytes.subarray(0, 3 * KIB)]), { onForwarded() {} });
+    decoder.push(join([bytes, bytes.subarray(0, 3 * KIB)]), { onForwarded() {}, onControl() {} });
     assertEquals(pool.lentBytes, 8 * KIB);
     decoder.discard();
     assertEquals(pool.lentBytes, 0);

@@ -91,6 +91,30 @@ export class MemoryBed {
     return beds;
   }
 
+  /**
+   * One more server that is linked with those of {@linkcode linked}: it begins to copy their history.
+   *
+   * @param path The name of its socket.
+   * @param others The servers that live, by the names of theirs.
+   * @returns The server, and what resolves when it has copied everything.
+   */
+  static async joining(
+    path: string,
+    others: ReadonlyMap<string, MemoryBed>,
+    limits: Partial<Limits> = {},
+  ): Promise<{ readonly bed: MemoryBed; readonly copied: Promise<void> }> {
+    const [first] = others.values();
+    const { net } = first!;
+    const bed = await MemoryBed.#on(net, new MemoryProcess(net), limits, true);
+    await bed.server.mesh!.listen(path);
+    for (const [otherPath, other] of others) {
+      await bed.link(otherPath);
+      await other.link(path);
+    }
+    const [source] = others.keys();
+    return { bed, copied: bed.server.mesh!.copyHistory(source!) };
+  }
+
   static async #on(
     net: MemoryRuntime,
     runtime: Runtime,
