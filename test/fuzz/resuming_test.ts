@@ -4,7 +4,7 @@ import process from "node:process";
 import { type Play, play, type Step } from "./resuming.ts";
 
 /** Further runs, for a longer search than that of every day. */
-const RUNS = Number(process.env["HOTWHEELS_RESUME_RUNS"] ?? 110);
+const RUNS = Number(process.env["HOTWHEELS_RESUME_RUNS"] ?? 112);
 const STEPS = 450;
 
 const choice = fc.nat(11);
