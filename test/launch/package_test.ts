@@ -19,6 +19,7 @@ import { after, before, describe, it } from "node:test";
 import { findProgram, PROJECT_ROOT, RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
 import { Checkout } from "../support/processes/checkout.ts";
 import { CommandProcess, type Ended } from "../support/processes/command_process.ts";
+import { EmptyRoot, emptyRootProblem } from "../support/processes/empty_root.ts";
 import { until } from "../support/until.ts";
 
 const timeout = 120_000;
@@ -179,6 +180,55 @@ describe("the package that npm packs", { skip }, () => {
       const wrong = await run(`deno check -q wrong.ts`);
       assertMatch(wrong.stdout + wrong.stderr, /TS2322/);
       rmSync(join(folder, "tsconfig.json"));
+    });
+  }
+
+  for (const runtime of RUNTIME_NAMES) {
+    it(`serves as the image on ${runtime} starts it, in an empty root that nobody may write`, {
+      timeout,
+      skip: emptyRootProblem(),
+    }, async () => {
+      const text = readFileSync(
+        join(PROJECT_ROOT, "deploy", "containers", `Containerfile.${runtime}`),
+        "utf8",
+      );
+      const step = (name: string) => new RegExp(`^${name} (.*)$`, "m").exec(text)?.[1] ?? "";
+      const root = new EmptyRoot();
+      try {
+        root.addFolder(folder, "/opt/hotwheels");
+        root.addProgram(findProgram(runtime).path, `/usr/local/bin/${runtime}`);
+        const variables = Object.fromEntries(step("ENV").split(" ").map((word) => word.split("=")));
+        const env = { ...variables, HOTWHEELS_PORT: "0", HOTWHEELS_ADMIN: "127.0.0.1:0" };
+        const inside = (words: readonly string[]) => {
+          const [program = "", ...args] = root.command(step("USER"), words);
+          const stdio: ("ignore" | "pipe")[] = ["ignore", "pipe", "pipe"];
+          return new CommandProcess(spawn(program, args, { cwd: "/", env, stdio }));
+        };
+        const words = (name: string) => JSON.parse(step(name)) as string[];
+        const server = inside([...words("ENTRYPOINT"), ...words("CMD"), "--workers", "2"]);
+        try {
+          await until("it listens", () => server.stdout.includes("\n"), 30_000).catch(() => {
+            throw new Error(server.stdout + server.stderr);
+          });
+          const [, port, by] = /0\.0\.0\.0:(\d+) \((\w+) /.exec(server.stdout) ?? [];
+          assertEquals(by, runtime);
+          const admin = /admin on http:\/\/(\S+)\)/.exec(server.stdout)![1]!;
+          const check = /^HEALTHCHECK .*CMD (\[.*\])$/m.exec(text)![1]!;
+          const health = (at: string) => {
+            return inside(JSON.parse(check.replace("127.0.0.1:9100", at)) as string[]).ended;
+          };
+          assertEquals((await health(admin)).status, 0);
+          assert((await health("127.0.0.1:1")).status !== 0);
+          const bots = [...words("ENTRYPOINT"), "bots", "20", "127.0.0.1", port!];
+          const { stdout, stderr } = await inside(bots).ended;
+          assertStringIncludes(stdout, "good: 20, bad: 0", stderr);
+        } finally {
+          server[Symbol.dispose]();
+        }
+        assertEquals((await server.ended).status, 0, server.stderr);
+      } finally {
+        root.dispose();
+      }
     });
   }
 
