@@ -9,6 +9,7 @@ bots        connect n subscribers, and time a message to the last of them
 pub         publish a message
 sub         print the messages of topics
 top         show what a server does, once a second
+trace       print what some clients say and are sent
 doctor      say what n clients need of this machine
 compare     measure servers, or both runtimes, with the same bots
 soak        attack servers of both runtimes in every way at once
@@ -17,7 +18,7 @@ demo        play the bounty on both runtimes
 two-hosts   play it between two network namespaces (Linux, as root)'
 
 # Commands whose output is read by programs, or names the runtime itself.
-quiet=' serve pub sub top '
+quiet=' serve pub sub top trace '
 
 # Commands with a flag --runtime of their own: there this script's flag stands before the command.
 runtime_is_theirs=' soak churn two-hosts '

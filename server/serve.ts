@@ -245,7 +245,7 @@ async function openAdmin(
 ): Promise<AdminServer> {
   const { AdminServer } = await import("./admin/admin_server.ts");
   const { LocalSource } = await import("./admin/local_source.ts");
-  const source = new LocalSource(server.telemetry!, limits);
+  const source = new LocalSource(server, server.telemetry!, limits);
   return await AdminServer.open(source, { hostname, port, keys, runtime });
 }
 

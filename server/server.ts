@@ -56,6 +56,7 @@ import { SlowKeys } from "./access/slow_keys.ts";
 import { Sweeper } from "./session/sweeper.ts";
 import { PassRecorder } from "./telemetry/pass_recorder.ts";
 import { Telemetry } from "./telemetry/telemetry.ts";
+import { type TraceFilter, Tracer, type TraceSink } from "./telemetry/tracer.ts";
 import { WatchedTopics } from "./telemetry/watched_topics.ts";
 import { Timekeeper } from "./timing/timekeeper.ts";
 import { TokenSource } from "./access/token_source.ts";
@@ -105,7 +106,10 @@ export class Server {
   readonly #scheduler: FairScheduler;
   readonly #sweeper: Sweeper;
   readonly #memory: MemoryDefence;
-  readonly #context: SessionContext & { access: AccessRules; copies: boolean };
+  readonly #context: SessionContext & { tracer: Tracer | undefined } & {
+    access: AccessRules;
+    copies: boolean;
+  };
   readonly #admission: Admission;
   readonly #shared: SharedLimits | undefined;
   readonly #lameDuck: LameDuck;
@@ -349,6 +353,7 @@ export class Server {
       }),
       backplane: this.mesh,
       watchedTopics: watched,
+      tracer: undefined,
       newDecoder: (demandsTerminators) =>
         new ClientDecoder(demandsTerminators ? strictLimits : limits, this.#memory.buffers),
       newToken: () => tokens.next(),
@@ -398,6 +403,21 @@ export class Server {
     for (const { name, subscriberCount, deliveries } of this.#context.topics.all()) {
       yield { topic: name, subscribers: subscriberCount, deliveries };
     }
+  }
+
+  /**
+   * Shows the frames that some clients send and are sent.
+   *
+   * @returns Ends that.
+   */
+  trace(filter: TraceFilter, onFrames: TraceSink): () => void {
+    const tracer = this.#context.tracer ??= new Tracer();
+    const end = tracer.watch(filter, onFrames);
+    return () => {
+      end();
+      // Frames are in nobody's way again.
+      if (!tracer.isWatched && this.#context.tracer === tracer) this.#context.tracer = undefined;
+    };
   }
 
   /** Topics that have subscribers now. */

@@ -20,6 +20,7 @@ import {
 import { Metrics, type RuntimeInfo } from "./metrics.ts";
 import { type ServerHealth, Status } from "./status.ts";
 import { PAGE, PAGE_POLICY } from "./page/live_page.ts";
+import { parseTrace, TraceStreams } from "./trace_stream.ts";
 import type { AdminSource } from "./source.ts";
 
 /** The options of an admin port. */
@@ -59,6 +60,7 @@ export class AdminServer {
   readonly #isOnLoopback: boolean;
   readonly #metrics: Metrics;
   readonly #status: Status;
+  readonly #traces: TraceStreams;
   #keys: AdminKeys | undefined;
   #address: AdminAddress;
   #phase: ServerPhase = "starting";
@@ -66,6 +68,7 @@ export class AdminServer {
   private constructor(source: AdminSource, { hostname, port, keys, runtime }: AdminOptions) {
     this.#source = source;
     this.#metrics = new Metrics(source, runtime);
+    this.#traces = new TraceStreams(source);
     this.#status = new Status(source, runtime);
     this.#isOnLoopback = isLoopback(hostname);
     this.#address = { hostname, port };
@@ -190,9 +193,23 @@ export class AdminServer {
         return send(response, 200, this.#metrics.contentType, await this.#metrics.text());
       case "/status.json":
         return send(response, 200, JSON_TYPE, await this.#status.text(() => this.#health));
+      case "/trace":
+        return this.#trace(request, response, query);
       default:
         return send(response, 404, TEXT, "there is no such page\n");
     }
+  }
+
+  #trace(request: IncomingMessage, response: ServerResponse, query: URLSearchParams): void {
+    const asked = parseTrace(query);
+    if ("fault" in asked) return send(response, 400, TEXT, `${asked.fault}\n`);
+    if (!this.#traces.hasRoom) {
+      response.setHeader("retry-after", "10");
+      return send(response, 503, TEXT, "as many traces are watched as may be\n");
+    }
+    if (request.method === "HEAD") return send(response, 200, "text/event-stream", "");
+    this.#guard.keep(request);
+    this.#traces.open(response, asked);
   }
 
   get #health(): ServerHealth {

@@ -55,3 +55,15 @@ export const MAX_GUESSING_ADDRESSES = 1_024;
 
 /** Seconds for which a browser keeps the page's cookie. */
 export const COOKIE_SECONDS = 30 * 24 * 3_600;
+
+/** Traces that are watched at once. Each looks at every frame of the server. */
+export const MAX_TRACES = 4;
+
+/** Seconds for which a trace goes on, unless the request says. */
+export const DEFAULT_TRACE_SECONDS = 10;
+
+/** The most seconds for which one goes on: it costs time for each frame, and is easily forgotten. */
+export const MAX_TRACE_SECONDS = 300;
+
+/** Bytes that may wait for a client that watches; beyond that its frames are counted only. */
+export const MAX_TRACE_BACKLOG_BYTES = 256 * 1024;

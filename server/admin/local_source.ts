@@ -1,9 +1,34 @@
 import type { Limits } from "../limits.ts";
 import type { ProcessReport } from "../telemetry/report.ts";
+import type { TraceFilter, TraceSink } from "../telemetry/tracer.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { AdminSource, ProcessState, WorkerInspection, WorkerState } from "./source.ts";
 
 const NAME = "server";
+
+/** The part of a server that shows frames. */
+export interface TraceableServer {
+  /** See `Server.trace`. */
+  trace(filter: TraceFilter, onFrames: TraceSink): () => void;
+}
+
+/** Shows frames for so many milliseconds, or until what it returns is called. */
+export function timedTrace(
+  server: TraceableServer,
+  filter: TraceFilter,
+  ms: number,
+  onFrames: TraceSink,
+): () => void {
+  let isOver = false;
+  const end = server.trace(filter, onFrames);
+  const stop = () => {
+    clearTimeout(timer);
+    if (!isOver) end();
+    isOver = true;
+  };
+  const timer = setTimeout(stop, ms);
+  return stop;
+}
 
 /** A server of one process, as its admin port sees it. */
 export class LocalSource implements AdminSource {
@@ -12,10 +37,16 @@ export class LocalSource implements AdminSource {
   readonly restarts = 0;
   readonly lostSessions = 0;
   readonly #telemetry: Telemetry;
+  readonly #server: TraceableServer;
 
-  constructor(telemetry: Telemetry, limits: Limits) {
+  constructor(server: TraceableServer, telemetry: Telemetry, limits: Limits) {
+    this.#server = server;
     this.#telemetry = telemetry;
     this.limits = limits;
+  }
+
+  trace(filter: TraceFilter, ms: number, onFrames: TraceSink): () => void {
+    return timedTrace(this.#server, filter, ms, onFrames);
   }
 
   get metricsTopics(): readonly string[] {

@@ -1,5 +1,6 @@
 import type { Limits } from "../limits.ts";
 import type { Inspection } from "../telemetry/inspection.ts";
+import type { TraceFilter, TraceSink } from "../telemetry/tracer.ts";
 import type { Counts, Gauges } from "../telemetry/report.ts";
 
 /** One process of a server, or the successive processes of one worker's name. */
@@ -53,6 +54,13 @@ export interface AdminSource {
   readonly restarts: number;
   /** Sessions that ended because their worker died, so that it couldn't say why. */
   readonly lostSessions: number;
+  /**
+   * Shows the frames that some clients send and are sent.
+   *
+   * @param ms Milliseconds after which it ends by itself.
+   * @returns Ends it before; may be called more than once.
+   */
+  trace(filter: TraceFilter, ms: number, onFrames: TraceSink): () => void;
   /** The lists of all workers that answer in time. */
   inspect(): Promise<readonly WorkerInspection[]>;
 }

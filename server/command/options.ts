@@ -249,9 +249,9 @@ History, for subscribers that come back:
                        run of characters (default *)
 Watching it (see docs/operating.md):
   --admin HOST:PORT    answer HTTP there: a live page (/), /metrics for
-                       Prometheus, /status.json, /livez and /readyz. PORT alone
-                       means 127.0.0.1, and :0 lets the system choose (default:
-                       nowhere)
+                       Prometheus, /status.json, /trace, /livez and /readyz.
+                       PORT alone means 127.0.0.1, and :0 lets the system choose
+                       (default: nowhere)
   --admin-key-file FILE
                        keys, one on each line, of which its clients must show
                        one; needed for an address that other machines reach

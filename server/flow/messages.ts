@@ -20,6 +20,28 @@ export function toMessages(frames: Uint8Array): Uint8Array {
   return encode(frames, ends);
 }
 
+/** The frames in messages that {@linkcode toMessages} made, copied. */
+export function fromMessages(messages: Uint8Array): Uint8Array {
+  const frames = new Uint8Array(messages.length);
+  let length = 0;
+  for (let at = 0; at < messages.length;) {
+    const { start, end } = contentAt(messages, at);
+    frames.set(messages.subarray(start, end), length);
+    length += end - start;
+    at = end;
+  }
+  return frames.subarray(0, length);
+}
+
+/** Where the content of the message at a place begins and ends. */
+function contentAt(messages: Uint8Array, at: number): { start: number; end: number } {
+  const view = new DataView(messages.buffer, messages.byteOffset + at);
+  const short = view.getUint8(1);
+  if (short < 126) return { start: at + 2, end: at + 2 + short };
+  if (short === 126) return { start: at + 4, end: at + 4 + view.getUint16(2) };
+  return { start: at + 10, end: at + 10 + Number(view.getBigUint64(2)) };
+}
+
 function endOfMessage(frames: Uint8Array, start: number): number {
   const most = start + MAX_MESSAGE_BYTES;
   if (most >= frames.length) return frames.length;

@@ -85,6 +85,11 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     return this.#outbox.progressMs;
   }
 
+  /** True if the client is subscribed to a topic. Takes as long as it has topics. */
+  isSubscribedTo(topic: string): boolean {
+    return this.topicNames.includes(topic);
+  }
+
   /** Milliseconds since the connection was accepted, on the coarse clock. */
   get ageMs(): number {
     return this.context.clock.nowMs - this.#acceptedMs;
@@ -136,12 +141,18 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     if (bytes !== undefined && this.#state === "open") this.#sendNow(bytes);
   }
 
+  /** The frames in a chunk that is delivered. */
+  protected framesOf(chunk: SharedChunk): Uint8Array {
+    return chunk.bytes;
+  }
+
   /** The form in which frames go to the connection. */
   protected wireForm(frames: Uint8Array): Uint8Array {
     return frames;
   }
 
   #sendNow(bytes: Uint8Array): void {
+    this.context.tracer?.sent(this, bytes);
     const chunk = new SharedChunk(this.wireForm(bytes), this.context.budget);
     if (this.#outbox.send(chunk)) return;
     if (this.#state === "open") this.#enforceLimit();
@@ -151,6 +162,7 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
 
   deliver(chunk: SharedChunk, mayWait: boolean): Lag {
     if (this.#state !== "open") return "keeps_up";
+    if (this.context.tracer !== undefined) this.context.tracer.sent(this, this.framesOf(chunk));
     if (mayWait && this.hasSeveralTopics) {
       const isFirst = this.#outbox.isEmpty;
       if (this.#outbox.gather(chunk)) {

@@ -125,6 +125,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
   }
 
   onSubscribe(name: string, resume: ResumeRequest | undefined): void {
+    this.context.tracer?.asked(this, "subscribe", name);
     this.#countRequest();
     if (!this.isOpen) return;
     checkSubscribe(name, this.flags, this.context.limits);
@@ -136,6 +137,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
   }
 
   onUnsubscribe(name: string): void {
+    this.context.tracer?.asked(this, "unsubscribe", name);
     this.#countRequest();
     // Unsubscribing may deliver messages: earlier replies must come before them.
     this.flushReplies();
@@ -143,6 +145,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
   }
 
   onAuthenticate(key: string): void {
+    this.context.tracer?.authenticated(this);
     this.#countRequest();
     if (!this.isOpen) return;
     const check = new KeyCheck(key, this.remoteAddress, this.context);
@@ -150,6 +153,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
   }
 
   onPublish(name: string, message: Uint8Array): void {
+    this.context.tracer?.published(this, name, message, false);
     this.#countMessage(message);
     if (!this.isOpen) return;
     const publisher = this.#publisherTo(name);
@@ -159,6 +163,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
   }
 
   onPublishForReceipt(name: string, message: Uint8Array): void {
+    this.context.tracer?.published(this, name, message, true);
     this.#countMessage(message);
     if (!this.isOpen) return;
     const publisher = this.#publisherTo(name);
@@ -205,6 +210,7 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
   }
 
   onIdleFrame(): void {
+    this.context.tracer?.idled(this);
     this.context.reading.countFrame(0);
   }
 

@@ -52,6 +52,25 @@ export interface InputGuard {
   readOn(session: HeldBackSession): void;
 }
 
+/** A client whose frames may be shown. */
+export interface TracedClient extends Client {
+  isSubscribedTo(topic: string): boolean;
+}
+
+/** Is told of each frame that clients send, or are sent. */
+export interface FrameTracer {
+  /** A client asks for something with a topic. */
+  asked(client: TracedClient, action: "subscribe" | "unsubscribe", topic: string): void;
+  /** It shows a key. */
+  authenticated(client: TracedClient): void;
+  /** It publishes a message. */
+  published(client: TracedClient, topic: string, message: Uint8Array, wantsReceipt: boolean): void;
+  /** It sends a frame that asks for nothing. */
+  idled(client: TracedClient): void;
+  /** It is sent whole frames. */
+  sent(client: TracedClient, bytes: Uint8Array): void;
+}
+
 /** Counts the messages that are accepted for some topics. */
 export interface MessageCounter {
   countMessage(topic: string): void;
@@ -127,6 +146,8 @@ export interface SessionContext extends OutboxContext {
   /** Clients whose address has sent too many wrong keys wait here. */
   readonly slowKeys: SlowKeys;
   /** Counts the messages of some topics; absent if there are none of these. */
+  /** There only while somebody watches some clients. */
+  readonly tracer: FrameTracer | undefined;
   readonly watchedTopics: MessageCounter | undefined;
   /** @param demandsTerminators True if each MESSAGE must have its terminator. */
   newDecoder(demandsTerminators: boolean): ClientDecoder;

@@ -1,6 +1,6 @@
 import type { WebSocketConnection, WebSocketHandler } from "../../runtime/websocket/connection.ts";
 import type { EndReason } from "../counters.ts";
-import { toMessages } from "../flow/messages.ts";
+import { fromMessages, toMessages } from "../flow/messages.ts";
 import type { SharedChunk } from "../flow/shared_chunk.ts";
 import type { Lag } from "../topics/subscriber.ts";
 import { closeCodeFor } from "./close_codes.ts";
@@ -19,6 +19,10 @@ export class WebSocketSession extends Session implements WebSocketHandler {
 
   override deliver(chunk: SharedChunk, mayWait: boolean): Lag {
     return super.deliver(chunk.asMessages(), mayWait);
+  }
+
+  protected override framesOf(chunk: SharedChunk): Uint8Array {
+    return fromMessages(chunk.bytes);
   }
 
   protected override wireForm(frames: Uint8Array): Uint8Array {

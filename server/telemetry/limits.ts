@@ -93,3 +93,12 @@ export const LOOKS_PER_WRITE = 64;
  * if it is killed.
  */
 export const REPORT_INTERVAL_MS = 100;
+
+/** Frames a second that one watcher is shown of each process, and as many at once; more are counted only. */
+export const TRACE_FRAMES_PER_SECOND = 200;
+
+/** Bytes of a traced frame's text. */
+export const MAX_TRACED_BYTES = 1_024;
+
+/** Milliseconds between two times that a watcher is told of frames. */
+export const TRACE_FLUSH_MS = 100;

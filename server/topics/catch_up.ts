@@ -22,6 +22,8 @@ export interface CatchUpSource {
   /** A `from` frame, in a chunk of its own. */
   tag(origin: Origin): SharedChunk;
   tagged(batch: Batch): TaggedBatch;
+  /** Counts messages that were handed to a subscriber. */
+  countDeliveries(messages: number): void;
 }
 
 /**
@@ -87,7 +89,10 @@ export class CatchUp {
       const batch = source.log?.batchWith(this.#next);
       if (batch !== undefined) {
         const count = this.#give(batch);
-        if (count > 0) return count;
+        if (count > 0) {
+          source.countDeliveries(count);
+          return count;
+        }
       } else if (this.#next >= source.collectedFrom) {
         source.seal();
       } else {

@@ -325,7 +325,7 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
       else this.#noteBehind(subscription, lag);
     }
     this.#cursor = i;
-    this.#countDeliveries(messages);
+    this.countDeliveries(messages);
     if (pieces > 0) batch.hasLeftPieces = true;
     if (i >= this.#passLength) {
       if (batch.reached > 0) this.#context.passes?.observe(batch);
@@ -457,7 +457,7 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
     const rest = this.#pass === undefined ? [...this.#sealed] : [this.#pass, ...this.#sealed];
     for (const batch of rest) {
       if (subscription.next >= batch.end || subscription.index < 0) continue;
-      this.#countDeliveries(batch.end - subscription.next);
+      this.countDeliveries(batch.end - subscription.next);
       const chunks = isTagged
         ? this.tagged(batch).chunksFrom(subscription.next)
         : [batch.chunkFrom(subscription.next)];
@@ -469,12 +469,12 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
     const copy = isTagged
       ? tagging.copyFrom(collection, subscription.next, this.name)
       : collection.copyFrom(subscription.next);
-    this.#countDeliveries(collection.end - subscription.next);
+    this.countDeliveries(collection.end - subscription.next);
     subscription.next = collection.end;
     subscription.subscriber.deliver(new SharedChunk(copy, budget), false);
   }
 
-  #countDeliveries(messages: number): void {
+  countDeliveries(messages: number): void {
     this.deliveries += messages;
     const { counters, passes } = this.#context;
     counters.deliveries += messages;

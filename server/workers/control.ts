@@ -15,6 +15,7 @@ import type { LogFormat } from "../log/format.ts";
 import type { LogLevel } from "../log/log.ts";
 import type { Inspection } from "../telemetry/inspection.ts";
 import type { ProcessReport } from "../telemetry/report.ts";
+import type { TracedFrame, TraceFilter } from "../telemetry/tracer.ts";
 import type { TelemetryOptions } from "../server.ts";
 
 /**
@@ -86,6 +87,16 @@ export type Order =
   | { readonly do: "drain" }
   /** Tell the clients, close their connections, and end. */
   | { readonly do: "stop" }
+  /** Show what some clients send and are sent, for so many milliseconds at most. */
+  | {
+    readonly do: "trace";
+    /** The number of the trace, which the frames will carry. */
+    readonly trace: number;
+    readonly filter: TraceFilter;
+    readonly ms: number;
+  }
+  /** End a trace. */
+  | { readonly do: "end_trace"; readonly trace: number }
   /** Look at your sessions and topics. The answer is the {@linkcode Inspection}. */
   | { readonly do: "inspect" }
   /** Answer, as a sign of life. */
@@ -121,6 +132,12 @@ export type Report =
   | { readonly census: Census; readonly asks: boolean }
   /** What it has counted so far. */
   | { readonly telemetry: ProcessReport }
+  /** Frames of a trace, and the number of those that were too many. */
+  | {
+    readonly traced: readonly TracedFrame[];
+    readonly skipped: number;
+    readonly trace: number;
+  }
   /** Another worker gives no sign of life, and publishers wait for it. */
   | { readonly overdue: OverdueProcess }
   /** The link to another worker is down, and can't be restored. */

@@ -6,6 +6,7 @@ import type { AdminSource, ProcessState, WorkerInspection, WorkerState } from ".
 import { ANSWER_DEADLINE_MS, type Limits } from "../limits.ts";
 import { cpuSeconds, openDescriptors, startedMs } from "../telemetry/process_usage.ts";
 import { addUp, type Counts, type Gauges, type ProcessReport } from "../telemetry/report.ts";
+import type { TracedFrame, TraceFilter, TraceSink } from "../telemetry/tracer.ts";
 import { settledWithin } from "./stop_workers.ts";
 import type { WorkerProcess } from "./worker_process.ts";
 
@@ -18,6 +19,12 @@ const LATE_REPORT_MS = 1_000;
 interface LastReport {
   readonly report: ProcessReport;
   readonly atMs: number;
+}
+
+interface RunningTrace {
+  readonly filter: TraceFilter;
+  readonly untilMs: number;
+  readonly onFrames: TraceSink;
 }
 
 /** The options of {@linkcode SupervisedSource}. */
@@ -42,6 +49,8 @@ export class SupervisedSource implements AdminSource {
   /** The counts of processes that have ended, by their worker's name. */
   readonly #past = new Map<string, Counts>();
   #pastLostSessions = 0;
+  readonly #traces = new Map<number, RunningTrace>();
+  #lastTrace = 0;
 
   constructor(options: SupervisedSourceOptions) {
     this.#options = options;
@@ -81,9 +90,34 @@ export class SupervisedSource implements AdminSource {
     return lost;
   }
 
+  trace(filter: TraceFilter, ms: number, onFrames: TraceSink): () => void {
+    const trace = ++this.#lastTrace;
+    const untilMs = performance.now() + ms;
+    this.#traces.set(trace, { filter, untilMs, onFrames });
+    for (const worker of this.#reports.keys()) this.#begin(trace, worker);
+    return () => {
+      if (!this.#traces.delete(trace)) return;
+      for (const worker of this.#reports.keys()) {
+        worker.order({ do: "end_trace", trace }).catch(() => {});
+      }
+    };
+  }
+
+  /** Shows frames that a worker reports for a trace. */
+  show(trace: number, frames: readonly TracedFrame[], skipped: number): void {
+    this.#traces.get(trace)?.onFrames(frames, skipped);
+  }
+
+  #begin(trace: number, worker: WorkerProcess): void {
+    const { filter, untilMs } = this.#traces.get(trace)!;
+    const ms = Math.max(0, untilMs - performance.now());
+    worker.order({ do: "trace", trace, filter, ms }).catch(() => {});
+  }
+
   /** Takes a worker's report. */
   take(worker: WorkerProcess, report: ProcessReport): void {
     if (!this.#reports.has(worker)) {
+      for (const trace of this.#traces.keys()) this.#begin(trace, worker);
       worker.ended.then(() => setTimeout(() => this.#carryOver(worker), LATE_REPORT_MS));
     }
     this.#reports.set(worker, { report, atMs: performance.now() });

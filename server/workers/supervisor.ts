@@ -80,6 +80,7 @@ export class Supervisor {
       workers: this.#workers,
       events: {
         onSignal: (worker) => void this.#replace(worker),
+        onTraced: (trace, frames, skipped) => this.source.show(trace, frames, skipped),
         onTelemetry: (worker, report) => this.source.take(worker, report),
         onCensus: (worker, census, asks) => this.#censusTaker.take(worker, census, asks),
         onOverdue: (overdue) => void this.#liveness.examine(overdue),

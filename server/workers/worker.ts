@@ -25,6 +25,8 @@ import { configureLog, logDropped, logEvents, logLink } from "../log/log.ts";
 import type { LogQueue } from "../log/log_queue.ts";
 import { ProvenSockets } from "./proven_sockets.ts";
 import { Server, type StopOptions } from "../server.ts";
+import { timedTrace } from "../admin/local_source.ts";
+import type { TraceSink } from "../telemetry/tracer.ts";
 import { REPORT_INTERVAL_MS } from "../telemetry/limits.ts";
 import { Timekeeper } from "../timing/timekeeper.ts";
 import { TEXT } from "../log/format.ts";
@@ -42,6 +44,8 @@ let server: Server | undefined;
 let log: LogQueue | undefined;
 let logger: Logger | undefined;
 let stopOptions: StopOptions = {};
+/** Ends each trace, by its number. */
+const traces = new Map<number, () => void>();
 let hasListened = false;
 let silence = setTimeout(onSilence, SILENCE_MS);
 
@@ -166,6 +170,17 @@ async function obey(order: Order): Promise<OrderAnswer> {
     case "stop":
       await server?.stop(stopOptions);
       reportTelemetry();
+      return null;
+    case "trace": {
+      const { trace, filter, ms } = order;
+      const show: TraceSink = (traced, skipped) => report({ trace, traced, skipped });
+      traces.get(trace)?.();
+      if (server !== undefined) traces.set(trace, timedTrace(server, filter, ms, show));
+      return null;
+    }
+    case "end_trace":
+      traces.get(order.trace)?.();
+      traces.delete(order.trace);
       return null;
     case "inspect":
       return await server?.telemetry?.inspect() ?? null;

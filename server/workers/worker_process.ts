@@ -8,6 +8,7 @@ import type { CensusMessage, LedgerMessage, Order, OrderAnswer, Report } from ".
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";
 import type { Inspection } from "../telemetry/inspection.ts";
+import type { TracedFrame } from "../telemetry/tracer.ts";
 import type { ProcessReport } from "../telemetry/report.ts";
 
 /** Says how a worker's process ended: `with status 1`, `by SIGKILL`. */
@@ -19,6 +20,8 @@ export interface WorkerEvents {
   onSignal(worker: WorkerProcess): void;
   /** It claims permits of the limits that hold for all workers. */
   onClaims(worker: WorkerProcess, claims: readonly Claim[]): void;
+  /** It shows frames of a trace. */
+  onTraced(trace: number, frames: readonly TracedFrame[], skipped: number): void;
   /** It says what it has counted. */
   onTelemetry(worker: WorkerProcess, report: ProcessReport): void;
   /** It says that another worker gives no sign of life. */
@@ -59,7 +62,8 @@ export class WorkerProcess {
     this.#child = child;
     this.#calls = new ChildCalls(child);
     child.on("message", (report: Report) => {
-      if ("telemetry" in report) events.onTelemetry(this, report.telemetry);
+      if ("traced" in report) events.onTraced(report.trace, report.traced, report.skipped);
+      else if ("telemetry" in report) events.onTelemetry(this, report.telemetry);
       else if ("census" in report) events.onCensus(this, report.census, report.asks);
       else if ("claims" in report) events.onClaims(this, report.claims);
       else if ("overdue" in report) events.onOverdue(report.overdue);
