@@ -22,6 +22,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   "bench:fanout": "test/bench/fanout.ts",
   "bench:beside": "test/bench/beside.ts",
   "bench:stalled": "test/bench/stalled.ts",
+  "bench:websockets": "test/bench/web_sockets.ts",
   "bench:workloads": "test/bench/workloads.ts",
   "build:executable": "tools/packaging/build_executable.ts",
   "build:package": "tools/packaging/build_package.ts",

@@ -49,6 +49,8 @@ export class AcceptGate {
   #isLooking = false;
   #patienceMs = LONGEST_PATIENCE_MS;
   #openedMs = -Infinity;
+  /** Resolves when there is room; only while a listener waits for that. */
+  #opening: Promise<void> | undefined;
 
   constructor(host: AcceptGateHost) {
     this.#host = host;
@@ -66,7 +68,9 @@ export class AcceptGate {
 
   /** See {@linkcode ListenOptions.beforeAccept}. */
   untilOpen(): Promise<void> | undefined {
-    return this.#missing < 0 ? undefined : this.#untilRoom();
+    if (this.#missing < 0) return undefined;
+    // Several listeners may wait.
+    return this.#opening ??= this.#untilRoom().finally(() => this.#opening = undefined);
   }
 
   /** Makes room for the next connection if accepting didn't wait. To be called after each accept. */

@@ -85,6 +85,21 @@ describe("the gate for accepts", () => {
     for (const peer of silent) assert(TOLD.test(peer.text), peer.text);
   });
 
+  it("lets all listeners go on that wait", async () => {
+    const { gate, net, sessions, refuse } = await gateOf(10);
+    sessions.size = 10;
+    const peers = refuse(32);
+    net.settle();
+    let open = 0;
+    for (let i = 0; i < 2; i++) gate.untilOpen()!.then(() => open++);
+    peers[0]!.send(MARKER);
+    await until("both go on", () => {
+      net.settle();
+      return open === 2;
+    });
+    assertEquals(gate.untilOpen(), undefined);
+  });
+
   it("goes by how few descriptors there turned out to be, until enough are seen", async () => {
     const { gate, net, free, sessions, refuse } = await gateOf(100);
     sessions.size = 50;
