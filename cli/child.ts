@@ -30,7 +30,7 @@ const RUNTIME_VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "LD_LIBRARY_PAT
 const CHILD_DIRECTORY = "/";
 
 /** True if all modules of this program are in one file, so that there is no other script to run. */
-function isBundled(): boolean {
+export function isBundled(): boolean {
   return isCompiled() || !import.meta.url.endsWith("/cli/child.ts");
 }
 

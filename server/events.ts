@@ -31,6 +31,8 @@ export interface ServerEvents {
    * @param action The hook: `publish` or `subscribe`.
    */
   onHookFailure?(action: "publish" | "subscribe", error: unknown): void;
+  /** No worker is left and none can be started, so that the server is over; the reason in words. */
+  onGaveUp?(reason: string): void;
   /** An accept failed; the server goes on. */
   onAcceptError(error: TransportError): void;
 }

@@ -6,8 +6,13 @@ import { complain } from "../cli/say.ts";
 import { descriptorLimit } from "../host/descriptor_limit.ts";
 import { usableMemory } from "../host/usable_memory.ts";
 import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
-import type { AccessOptions } from "./access/access.ts";
+import { getLogger } from "@logtape/logtape";
+import process from "node:process";
+import { isBundled } from "../cli/child.ts";
+import { MAX_WORKERS } from "../host/capacity.ts";
+import { type AccessOptions, AccessRules } from "./access/access.ts";
 import type { AdminServer } from "./admin/admin_server.ts";
+import type { AdminSource } from "./admin/source.ts";
 import type { Counters } from "./counters.ts";
 import {
   acceptRateFor,
@@ -18,7 +23,9 @@ import {
   maxMemoryFor,
   maxTotalPendingFor,
   minMemoryBytes,
+  ownConnectionsFor,
   SPECIAL_LIMITS,
+  workerLimits,
 } from "./limits.ts";
 import { logEvents } from "./log/log.ts";
 import { unknownLimit } from "./preflight.ts";
@@ -86,6 +93,14 @@ export interface ServeOptions {
   readonly webSocket?: ServeWebSocketOptions;
   /** The admin port; there is none unless given. */
   readonly admin?: ServeAdminOptions;
+  /**
+   * The number of processes that serve together, on Linux; 1, the default, is this process itself. This
+   * process then starts them and leads them, and speaks with no client. They log by themselves, warnings and
+   * errors to standard error, and of `events` only `onHookFailure` and `onGaveUp` are called. On Deno this
+   * takes the permissions to run `deno` and to read `NODE_V8_COVERAGE`. A program that is bundled into one
+   * file can't start any.
+   */
+  readonly workers?: number;
   /** The runtime to serve on; unless given, the one that runs this program. */
   readonly runtime?: Runtime;
 }
@@ -102,7 +117,10 @@ export interface RunningServer {
   readonly limits: Limits;
   /** The address of the admin port, such as `http://127.0.0.1:8082`; `undefined` without one. */
   readonly adminUrl: string | undefined;
-  /** Counts of what it has done so far. They are live, and must only be read. */
+  /**
+   * Counts of what it has done so far. They must only be read. They are live; with workers they are a second
+   * old at most.
+   */
   readonly counters: Readonly<Counters>;
   /**
    * Publishes a message, after those of earlier calls. It waits for readers and for memory as clients do; a
@@ -115,10 +133,8 @@ export interface RunningServer {
    * @throws {Error} (rejects) if the server stops before the message's fate is known.
    */
   publish(message: Message): Promise<PublishReceipt>;
-  /**
-   * Counts of each topic that has subscribers now. Topics may come and go while the program goes on with it.
-   */
-  topics(): Iterable<TopicCounts>;
+  /** Resolves with the counts of each topic that has subscribers now, of all workers together. */
+  topics(): Promise<readonly TopicCounts[]>;
   /**
    * Uses another TLS identity from the next handshake on; live connections keep theirs.
    *
@@ -167,6 +183,14 @@ export interface RunningServer {
  */
 export async function serve(options: ServeOptions = {}): Promise<RunningServer> {
   const runtime = options.runtime ?? await detectRuntime();
+  const { workers = 1 } = options;
+  if (!Number.isSafeInteger(workers) || workers < 1 || workers > MAX_WORKERS) {
+    throw new RangeError(`workers must be a whole number from 1 to ${MAX_WORKERS}, not ${workers}`);
+  }
+  if (workers > 1 && process.platform === "linux") {
+    return await serveByWorkers(runtime, options, workers);
+  }
+  if (workers > 1) complain(`hotwheels: ${workers} workers need Linux; one process serves`);
   const limits = completeLimits(attainable(options.limits));
   if (options.limits?.maxConnections === undefined) warnOfUnknownLimit();
   const server = new Server(runtime, limits, options.events ?? logEvents(), {
@@ -175,7 +199,8 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
     telemetry: options.admin && { topics: options.admin.metricsTopics ?? [] },
     topicHooks: options.on,
   });
-  const admin = options.admin && await openAdmin(server, { runtime, limits }, options.admin);
+  const admin = options.admin &&
+    await openAdmin(await localSource(server, limits), runtime, options.admin);
   try {
     const where = {
       transport: "tcp",
@@ -194,6 +219,79 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
   }
 }
 
+/** Starts a server of several processes, which this one leads. */
+async function serveByWorkers(
+  runtime: Runtime,
+  options: ServeOptions,
+  workers: number,
+): Promise<RunningServer> {
+  if (isBundled()) {
+    throw new Error(
+      "A program that is bundled into one file can't start workers: install hotwheels",
+    );
+  }
+  const { tls, access = {}, webSocket, events = logEvents() } = options;
+  // Their mistakes are this program's, and would keep each worker from starting.
+  new AccessRules(access);
+  if (tls !== undefined) await runtime.tryIdentity(tls, "the identity");
+  const limits = completeLimits(attainable(options.limits, workers), workers);
+  if (options.limits?.maxConnections === undefined) warnOfUnknownLimit();
+  const { Supervisor } = await import("./workers/supervisor.ts");
+  const supervisor = new Supervisor(runtime, {
+    workers,
+    hostname: options.hostname ?? "0.0.0.0",
+    port: options.port ?? 8081,
+    webSocket: webSocket === undefined
+      ? null
+      : { port: webSocket.port ?? 0, origins: webSocket.origins ?? null },
+    tls: tls ?? null,
+    totalLimits: limits,
+    limits: workerLimits(limits, workers),
+    maxOwnConnections: ownConnectionsFor(limits, descriptorLimit(), workers),
+    access,
+    logLevel: "warning",
+    logFormat: "text",
+    telemetry: options.admin ? { topics: options.admin.metricsTopics ?? [] } : null,
+    drainMs: null,
+    hooks: options.on,
+    onHookFailure: (action, error) => events.onHookFailure?.(action, error),
+  }, getLogger("hotwheels"));
+  const { program, source } = supervisor;
+  const admin = options.admin && await openAdmin(source, runtime, options.admin);
+  try {
+    const address = await supervisor.start();
+    await program.count();
+    void supervisor.gaveUp.then((reason) => events.onGaveUp?.(reason));
+    admin?.enter("serving");
+    const { webSocketAddress } = supervisor;
+    return running({
+      counters: program.counters,
+      publish: (message) => program.publish(message),
+      topics: () => program.topics(),
+      renew: async (identity) => {
+        if (tls === undefined) throw new TypeError("The server doesn't speak TLS");
+        await runtime.tryIdentity(identity, "the identity");
+        await supervisor.renew(identity);
+      },
+      setAccess: (rules) => {
+        new AccessRules(rules);
+        void supervisor.setAccess(rules);
+      },
+      stop: ({ drainMs } = {}) => supervisor.stop(drainMs),
+    }, { address, webSocketAddress, runtime, limits, admin });
+  } catch (error) {
+    program.stop();
+    admin?.close();
+    throw error;
+  }
+}
+
+/** What serves: this process, or its workers. */
+interface Service extends Pick<RunningServer, "counters" | "publish" | "renew" | "setAccess"> {
+  topics(): Iterable<TopicCounts> | Promise<readonly TopicCounts[]>;
+  stop(options?: StopOptions): Promise<void>;
+}
+
 interface Serving {
   readonly address: Address;
   readonly webSocketAddress: Address | undefined;
@@ -203,7 +301,7 @@ interface Serving {
 }
 
 function running(
-  server: Server,
+  server: Service,
   { address, webSocketAddress, runtime, limits, admin }: Serving,
 ): RunningServer {
   let delaying: Promise<void> | undefined;
@@ -226,7 +324,7 @@ function running(
     adminUrl: admin?.url,
     counters: server.counters,
     publish: (message) => server.publish(message),
-    topics: () => server.topics(),
+    topics: async () => [...await server.topics()],
     renew: (identity) => server.renew(identity),
     setAccess: (access) => server.setAccess(access),
     setAdminKeys(keys) {
@@ -239,14 +337,17 @@ function running(
 
 /** Opens the admin port. Its modules are loaded only here, so that they cost nothing without one. */
 async function openAdmin(
-  server: Server,
-  { runtime, limits }: Pick<Serving, "runtime" | "limits">,
+  source: AdminSource,
+  runtime: Runtime,
   { hostname = "127.0.0.1", port = 0, keys }: ServeAdminOptions,
 ): Promise<AdminServer> {
   const { AdminServer } = await import("./admin/admin_server.ts");
-  const { LocalSource } = await import("./admin/local_source.ts");
-  const source = new LocalSource(server, server.telemetry!, limits);
   return await AdminServer.open(source, { hostname, port, keys, runtime });
+}
+
+async function localSource(server: Server, limits: Limits): Promise<AdminSource> {
+  const { LocalSource } = await import("./admin/local_source.ts");
+  return new LocalSource(server, server.telemetry!, limits);
 }
 
 let isWarned = false;

@@ -4,6 +4,7 @@ import type { ClientFrames } from "../../protocol/client_frames.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
 import { PUBLISH } from "../access/access.ts";
 import { ReceiptQueue } from "../cluster/owed_receipts.ts";
+import type { Limits } from "../limits.ts";
 import type { Gate, Waiter } from "../flow/gate.ts";
 import { checkPublish } from "../session/client_checks.ts";
 import type { SessionContext } from "../session/session_context.ts";
@@ -56,7 +57,7 @@ export class LocalPublisher implements Waiter {
    */
   async publish(message: Message): Promise<PublishReceipt> {
     const { limits, budget } = this.#context;
-    const { topic, bytes } = this.#check(message);
+    const { topic, bytes } = checkMessage(message, limits);
     if (this.#isStopped) throw stopped();
     if (this.#waitingBytes + bytes.byteLength > limits.maxPendingBytes) {
       throw new RangeError(
@@ -144,25 +145,32 @@ export class LocalPublisher implements Waiter {
       this.#owed.delete(micros);
     }
   }
+}
 
-  /** Checks a message as a client's is checked. */
-  #check(message: Message): { readonly topic: string; readonly bytes: Uint8Array } {
-    const isText = typeof message === "string" || message instanceof Uint8Array;
-    const { limits } = this.#context;
-    const decoder = new ClientDecoder(limits);
-    const found = new FoundMessage();
-    try {
-      const text = isText ? message : JSON.stringify(message);
-      decoder.push(encodePublish(text, { pipelined: true }), found);
-      const { topic, bytes } = found;
-      if (found.count !== 1) throw new RangeError("A message must be one JSON object");
-      checkPublish(topic, PUBLISH, limits);
-      return { topic, bytes };
-    } catch (error) {
-      decoder.discard();
-      if (error instanceof ProtocolError) throw new RangeError(error.message, { cause: error });
-      throw error;
-    }
+/**
+ * Checks a message as a client's is checked.
+ *
+ * @returns Its topic, and a copy of its bytes.
+ * @throws {RangeError} if it isn't valid.
+ */
+export function checkMessage(
+  message: Message,
+  limits: Limits,
+): { readonly topic: string; readonly bytes: Uint8Array } {
+  const isText = typeof message === "string" || message instanceof Uint8Array;
+  const decoder = new ClientDecoder(limits);
+  const found = new FoundMessage();
+  try {
+    const text = isText ? message : JSON.stringify(message);
+    decoder.push(encodePublish(text, { pipelined: true }), found);
+    const { topic, bytes } = found;
+    if (found.count !== 1) throw new RangeError("A message must be one JSON object");
+    checkPublish(topic, PUBLISH, limits);
+    return { topic, bytes };
+  } catch (error) {
+    decoder.discard();
+    if (error instanceof ProtocolError) throw new RangeError(error.message, { cause: error });
+    throw error;
   }
 }
 

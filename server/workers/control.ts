@@ -8,6 +8,9 @@ import type { Address, TlsIdentity } from "../../runtime/types.ts";
 import type { AccessOptions } from "../access/access.ts";
 import type { ProcessEnd } from "../cluster/mesh.ts";
 import type { OverdueProcess, UnreachableProcess } from "../cluster/backplane.ts";
+import type { Counters } from "../counters.ts";
+import type { PublishReceipt } from "../embedding/local_publisher.ts";
+import type { TopicAction, TopicRequest } from "../embedding/topic_permits.ts";
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";
 import type { Limits } from "../limits.ts";
@@ -16,14 +19,14 @@ import type { LogLevel } from "../log/log.ts";
 import type { Inspection } from "../telemetry/inspection.ts";
 import type { ProcessReport } from "../telemetry/report.ts";
 import type { TracedFrame, TraceFilter } from "../telemetry/tracer.ts";
-import type { TelemetryOptions } from "../server.ts";
+import type { TelemetryOptions, TopicCounts } from "../server.ts";
 
 /**
  * The version of these messages. A rolling upgrade starts workers from what is on disk by then, while their
  * supervisor and the other workers are older. Raise it with each change in this module, or in what workers
  * send each other, that the other side wouldn't understand. A worker of another version ends the roll.
  */
-export const CONTROL_VERSION = 6;
+export const CONTROL_VERSION = 7;
 
 /** An order of a supervisor to a worker. */
 export type Order =
@@ -49,6 +52,8 @@ export type Order =
      * Milliseconds over which it closes its clients' connections when it stops; `null` for the default.
      */
     readonly drainMs: number | null;
+    /** The decisions about topics for which it asks the program that embeds the server. */
+    readonly asksFor: readonly TopicAction[];
     /** Its timestamps must be greater than this one, as those of the other workers are. */
     readonly timestampsAfter: number;
   }
@@ -85,8 +90,14 @@ export type Order =
   | { readonly do: "set_access"; readonly access: AccessOptions }
   /** Accept no more clients, and forward and deliver what was accepted. The answer comes when that is done. */
   | { readonly do: "drain" }
-  /** Tell the clients, close their connections, and end. */
-  | { readonly do: "stop" }
+  /** Tell the clients, close their connections over that time if it is given, and end. */
+  | { readonly do: "stop"; readonly drainMs?: number }
+  /** Publish a message of the program that embeds the server. The answer is the {@linkcode PublishReceipt}. */
+  | { readonly do: "publish"; readonly message: string }
+  /** Say what you have counted. The answer is the {@linkcode Counters}. */
+  | { readonly do: "count" }
+  /** Say which topics you have. The answer is a list of {@linkcode TopicCounts}. */
+  | { readonly do: "list_topics" }
   /** Show what some clients send and are sent, for so many milliseconds at most. */
   | {
     readonly do: "trace";
@@ -112,6 +123,13 @@ export interface LedgerMessage {
   readonly isAnswer: boolean;
 }
 
+/** The decision of the program that embeds the server, for which the worker has asked. */
+export interface VerdictMessage {
+  /** The question's number. */
+  readonly asked: number;
+  readonly isAllowed: boolean;
+}
+
 /** The supervisor's messages about the places that addresses hold. */
 export type CensusMessage =
   /** Send your census. */
@@ -120,7 +138,13 @@ export type CensusMessage =
   | { readonly census: readonly Census[] };
 
 /** The answer to an order. */
-export type OrderAnswer = Address | Inspection | null;
+export type OrderAnswer =
+  | Address
+  | Inspection
+  | null
+  | PublishReceipt
+  | Counters
+  | readonly TopicCounts[];
 
 /** A message of a worker to its supervisor. */
 export type Report =
@@ -142,5 +166,7 @@ export type Report =
   | { readonly overdue: OverdueProcess }
   /** The link to another worker is down, and can't be restored. */
   | { readonly unreachable: UnreachableProcess }
+  /** A client wants something with a topic, about which the program that embeds the server decides. */
+  | { readonly asked: number; readonly action: TopicAction; readonly request: TopicRequest }
   /** A signal asked this one worker to end. */
   | { readonly signal: string };

@@ -28,23 +28,26 @@ export const TAKING_PATIENCE_MS = 13_500;
 /**
  * Stops workers gracefully. Resolves when all have ended; a worker that takes too long is killed.
  *
- * @param drainMs Milliseconds over which they close their connections.
+ * @param plannedMs Milliseconds over which they close their connections, as they were told at their start.
+ * @param drainMs The same, if they shall take another time.
  */
 export async function stopWorkers(
   workers: readonly WorkerProcess[],
-  drainMs: number,
+  plannedMs: number,
   logger: Logger,
+  drainMs?: number,
 ): Promise<void> {
+  const order = { do: "stop", ...(drainMs === undefined ? {} : { drainMs }) } as const;
   const patience = setTimeout(() => {
     for (const worker of workers) worker.kill();
-  }, STOP_PATIENCE_MS + drainMs);
+  }, STOP_PATIENCE_MS + (drainMs ?? plannedMs));
   // A worker that isn't up yet has no clients, and may never come up.
   for (const worker of workers) if (worker.servingSinceMs === undefined) worker.kill();
   for (const worker of workers) void endIfItHangs(worker, logger);
   // The others have to deliver what one worker has accepted, so no worker leaves before all have drained.
   const drained = workers.map((worker) => worker.order({ do: "drain" }));
   await settledWithin(DRAIN_PATIENCE_MS, drained);
-  for (const worker of workers) worker.order({ do: "stop" }).catch(() => {});
+  for (const worker of workers) worker.order(order).catch(() => {});
   await Promise.all(workers.map((worker) => worker.ended));
   clearTimeout(patience);
 }

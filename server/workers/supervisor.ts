@@ -6,6 +6,7 @@ import type { AccessOptions } from "../access/access.ts";
 import { Lender } from "../lending/lender.ts";
 import { termsOf } from "../lending/terms.ts";
 import { SWEEP_INTERVAL_MS } from "../limits.ts";
+import { HostProgram } from "./host_program.ts";
 import { LivenessMonitor } from "./liveness_monitor.ts";
 import { logClock } from "../log/log.ts";
 import { RestartSchedule } from "./restart_schedule.ts";
@@ -53,6 +54,7 @@ export class Supervisor {
   readonly #censusTaker = new CensusTaker<WorkerProcess>();
   /** Issues no timestamps. It knows where the workers' timestamps stand, for workers to come. */
   readonly #timekeeper = new Timekeeper();
+  #program: HostProgram | undefined;
   #giveUp: (reason: string) => void = () => {};
   #stopping: Promise<void> | undefined;
   #clockTimer: ReturnType<typeof setInterval> | undefined;
@@ -81,6 +83,9 @@ export class Supervisor {
       events: {
         onSignal: (worker) => void this.#replace(worker),
         onTraced: (trace, frames, skipped) => this.source.show(trace, frames, skipped),
+        onAsked: (worker, asked, action, request) => {
+          void this.#program?.decide(worker, asked, action, request);
+        },
         onTelemetry: (worker, report) => this.source.take(worker, report),
         onCensus: (worker, census, asks) => this.#censusTaker.take(worker, census, asks),
         onOverdue: (overdue) => void this.#liveness.examine(overdue),
@@ -146,25 +151,38 @@ export class Supervisor {
     this.#upgrade.request();
   }
 
+  /** The program that embeds the server: what it publishes, decides and counts. */
+  get program(): HostProgram {
+    return this.#program ??= new HostProgram({
+      limits: this.#plan.totalLimits,
+      hooks: this.#plan.hooks ?? {},
+      workers: this.#workers,
+      onHookFailure: (action, error) => this.#plan.onHookFailure?.(action, error),
+    });
+  }
+
   /** To be called some time before {@linkcode stop}: a signal to a worker is no wish for a new one then. */
   prepareStop(): void {
     this.#isAboutToStop = true;
   }
 
   /**
-   * Stops all workers gracefully; resolves when they have ended, within 10 s and the plan's drain.
-   * Idempotent.
+   * Stops all workers gracefully; resolves when they have ended, within 10 s and the drain. Idempotent.
+   *
+   * @param drainMs Milliseconds over which they close their connections; the plan's unless given.
    */
-  stop(): Promise<void> {
-    return this.#stopping ??= this.#stop();
+  stop(drainMs?: number): Promise<void> {
+    return this.#stopping ??= this.#stop(drainMs);
   }
 
-  async #stop(): Promise<void> {
+  async #stop(drainMs: number | undefined): Promise<void> {
+    this.#program?.stop();
     this.#launcher.stop();
     this.#upgrade.stop();
     this.#liveness.stop();
     clearInterval(this.#clockTimer);
-    await stopWorkers([...this.#workers], this.#plan.drainMs ?? 0, this.#logger);
+    const planned = this.#plan.drainMs ?? 0;
+    await stopWorkers([...this.#workers], planned, this.#logger, drainMs);
     this.#lender.stop();
     this.#censusTaker.stop();
   }

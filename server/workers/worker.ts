@@ -20,6 +20,7 @@ import {
   type Order,
   type OrderAnswer,
   type Report,
+  type VerdictMessage,
 } from "./control.ts";
 import { configureLog, logDropped, logEvents, logLink } from "../log/log.ts";
 import type { LogQueue } from "../log/log_queue.ts";
@@ -29,6 +30,7 @@ import { timedTrace } from "../admin/local_source.ts";
 import type { TraceSink } from "../telemetry/tracer.ts";
 import { REPORT_INTERVAL_MS } from "../telemetry/limits.ts";
 import { Timekeeper } from "../timing/timekeeper.ts";
+import { AskedProgram } from "./asked_program.ts";
 import { TEXT } from "../log/format.ts";
 
 /** Milliseconds for which the process waits at its end for the log's reader. */
@@ -44,15 +46,19 @@ let server: Server | undefined;
 let log: LogQueue | undefined;
 let logger: Logger | undefined;
 let stopOptions: StopOptions = {};
+const program = new AskedProgram((asked, action, request) => report({ asked, action, request }));
 /** Ends each trace, by its number. */
 const traces = new Map<number, () => void>();
 let hasListened = false;
 let silence = setTimeout(onSilence, SILENCE_MS);
 
-process.on("message", async (order: NumberedOrder | LedgerMessage | CensusMessage) => {
+type FromSupervisor = NumberedOrder | LedgerMessage | CensusMessage | VerdictMessage;
+
+process.on("message", async (order: FromSupervisor) => {
   clearTimeout(silence);
   silence = setTimeout(onSilence, SILENCE_MS);
   if ("notices" in order) return server?.borrower?.hear(order.notices, order.isAnswer);
+  if ("asked" in order) return program.hear(order.asked, order.isAllowed);
   if ("census" in order) {
     return order.census === "wanted"
       ? server?.others?.answer()
@@ -120,6 +126,7 @@ async function obey(order: Order): Promise<OrderAnswer> {
         onUnreachable: (unreachable) => report({ unreachable }),
         descriptorLimit: descriptorLimit(),
         telemetry: order.telemetry ?? undefined,
+        topicHooks: program.hooksFor(order.asksFor),
         lending: {
           workers,
           maxOwnConnections,
@@ -168,9 +175,16 @@ async function obey(order: Order): Promise<OrderAnswer> {
       await server?.drain();
       return null;
     case "stop":
+      if (order.drainMs !== undefined) stopOptions = { drainMs: order.drainMs };
       await server?.stop(stopOptions);
       reportTelemetry();
       return null;
+    case "publish":
+      return await server?.publish(order.message) ?? null;
+    case "count":
+      return server?.counters ?? null;
+    case "list_topics":
+      return [...server?.topics() ?? []];
     case "trace": {
       const { trace, filter, ms } = order;
       const show: TraceSink = (traced, skipped) => report({ trace, traced, skipped });

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import type { Address, Runtime, TlsIdentity } from "../../runtime/types.ts";
+import type { TopicAction, TopicHooks } from "../embedding/topic_permits.ts";
 import { CONTROL_VERSION } from "./control.ts";
 import type { Limits } from "../limits.ts";
 import type { LogFormat } from "../log/format.ts";
@@ -37,9 +38,14 @@ export interface SupervisorPlan extends Settings {
   readonly logFormat: LogFormat;
   /** Makes the workers report what they count; `null` without an admin port. */
   readonly telemetry: TelemetryOptions | null;
+  /** The hooks of the program that embeds the server, and who hears of their failures. */
+  readonly hooks?: TopicHooks | undefined;
+  readonly onHookFailure?: ((action: TopicAction, error: unknown) => void) | undefined;
   /** Milliseconds over which workers close their connections when they stop; see `Order`. */
   readonly drainMs: number | null;
 }
+
+const ACTIONS = ["publish", "subscribe"] as const satisfies readonly TopicAction[];
 
 /** Workers that may start at once on a machine with few processors: one of these may wait for its disk. */
 const LEAST_STARTS_AT_ONCE = 4;
@@ -213,6 +219,7 @@ export class WorkerLauncher {
       logLevel,
       logFormat,
       telemetry,
+      asksFor: ACTIONS.filter((action) => plan.hooks?.[action] !== undefined),
       drainMs,
       timestampsAfter: timekeeper.timestamps.next(),
     });

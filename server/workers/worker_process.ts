@@ -4,7 +4,18 @@ import { ChildCalls } from "../../cli/child_calls.ts";
 import { SERVER_MEMORY_FLAGS } from "../../cli/deno_flags.ts";
 import type { Address, Runtime } from "../../runtime/types.ts";
 import type { OverdueProcess, UnreachableProcess } from "../cluster/backplane.ts";
-import type { CensusMessage, LedgerMessage, Order, OrderAnswer, Report } from "./control.ts";
+import type {
+  CensusMessage,
+  LedgerMessage,
+  Order,
+  OrderAnswer,
+  Report,
+  VerdictMessage,
+} from "./control.ts";
+import type { Counters } from "../counters.ts";
+import type { PublishReceipt } from "../embedding/local_publisher.ts";
+import type { TopicAction, TopicRequest } from "../embedding/topic_permits.ts";
+import type { TopicCounts } from "../server.ts";
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";
 import type { Inspection } from "../telemetry/inspection.ts";
@@ -22,6 +33,8 @@ export interface WorkerEvents {
   onClaims(worker: WorkerProcess, claims: readonly Claim[]): void;
   /** It shows frames of a trace. */
   onTraced(trace: number, frames: readonly TracedFrame[], skipped: number): void;
+  /** It asks for a decision of the program that embeds the server. */
+  onAsked(worker: WorkerProcess, asked: number, action: TopicAction, request: TopicRequest): void;
   /** It says what it has counted. */
   onTelemetry(worker: WorkerProcess, report: ProcessReport): void;
   /** It says that another worker gives no sign of life. */
@@ -63,7 +76,9 @@ export class WorkerProcess {
     this.#calls = new ChildCalls(child);
     child.on("message", (report: Report) => {
       if ("traced" in report) events.onTraced(report.trace, report.traced, report.skipped);
-      else if ("telemetry" in report) events.onTelemetry(this, report.telemetry);
+      else if ("asked" in report) {
+        events.onAsked(this, report.asked, report.action, report.request);
+      } else if ("telemetry" in report) events.onTelemetry(this, report.telemetry);
       else if ("census" in report) events.onCensus(this, report.census, report.asks);
       else if ("claims" in report) events.onClaims(this, report.claims);
       else if ("overdue" in report) events.onOverdue(report.overdue);
@@ -132,6 +147,30 @@ export class WorkerProcess {
     return this.#calls.make({ do: "inspect" }) as Promise<Inspection>;
   }
 
+  /**
+   * Lets it publish a message.
+   *
+   * @throws {Error} (rejects) if the worker can't, or ends before the message's fate is known.
+   */
+  publish(message: string): Promise<PublishReceipt> {
+    return this.#calls.make({ do: "publish", message }) as Promise<PublishReceipt>;
+  }
+
+  /** @throws {Error} (rejects) if the worker ends before it has answered. */
+  count(): Promise<Counters> {
+    return this.#calls.make({ do: "count" }) as Promise<Counters>;
+  }
+
+  /** @throws {Error} (rejects) if the worker ends before it has answered. */
+  listTopics(): Promise<readonly TopicCounts[]> {
+    return this.#calls.make({ do: "list_topics" }) as Promise<readonly TopicCounts[]>;
+  }
+
+  /** Tells the decision for which it has asked. */
+  answerAsked(asked: number, isAllowed: boolean): void {
+    this.#tell({ asked, isAllowed });
+  }
+
   /** Sends the ledger's notices. */
   lend(notices: readonly Notice[], isAnswer: boolean): void {
     this.#tell({ notices, isAnswer });
@@ -151,7 +190,7 @@ export class WorkerProcess {
     if (!this.#hasEnded) this.#child.kill("SIGKILL");
   }
 
-  #tell(message: LedgerMessage | CensusMessage): void {
+  #tell(message: LedgerMessage | CensusMessage | VerdictMessage): void {
     this.#calls.tell(message);
   }
 }

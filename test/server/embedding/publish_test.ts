@@ -33,13 +33,13 @@ describe("a program that embeds a server", () => {
     assertEquals([await one.frame(), await two.frame()], [expected, expected]);
     assertEquals(await two.frame(), `{"timestamp":${stamp(second!)},"data":1.0,"topic":"u"}`);
     assertEquals(server.counters.messagesIn, 3);
-    assertEquals([...server.topics()].sort((a, b) => a.topic < b.topic ? -1 : 1), [
+    assertEquals([...await server.topics()].sort((a, b) => a.topic < b.topic ? -1 : 1), [
       { topic: "t", subscribers: 2, deliveries: 2 },
       { topic: "u", subscribers: 1, deliveries: 1 },
     ]);
     for (const client of [one, two]) await client.dispose();
     await until("both are gone", () => server.counters.connections === 0);
-    assertEquals([...server.topics()], []);
+    assertEquals(await server.topics(), []);
     await server.close();
   });
 
@@ -73,7 +73,7 @@ describe("a program that embeds a server", () => {
     assert(server.address.transport === "tcp");
     const reader = await JanusClient.subscribed(server.address, "t");
     const data = "x".repeat(10_000);
-    const count = 2_000;
+    const count = 600;
     let receipts = 0;
     const publishing = (async () => {
       for (let n = 0; n < count; n += 100) {
@@ -105,7 +105,7 @@ describe("a program that embeds a server", () => {
     stalled.pause();
     const data = "x".repeat(60_000);
     const outcomes: Promise<string>[] = [];
-    const all = Array.from({ length: 2_000 }, () => {
+    const all = Array.from({ length: 400 }, () => {
       return server.publish({ topic: "t", data }).then(
         () => "receipt",
         (error: Error) => error.message,
