@@ -7,14 +7,14 @@
  * @module
  */
 
+export { serve } from "./server/serve.ts";
 export {
   type CloseOptions,
   type RunningServer,
-  serve,
   type ServeAdminOptions,
   type ServeOptions,
   type ServeWebSocketOptions,
-} from "./server/serve.ts";
+} from "./server/running_server.ts";
 export { type AccessOptions } from "./server/access/access.ts";
 export { type ServerEvents } from "./server/events.ts";
 export { type Message, type PublishReceipt } from "./server/embedding/local_publisher.ts";

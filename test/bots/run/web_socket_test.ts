@@ -4,7 +4,8 @@ import { describe, it } from "node:test";
 import { PROJECT_ROOT } from "../../../cli/program.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import type { ServerEvents } from "../../../server/events.ts";
-import { type RunningServer, serve } from "../../../server/serve.ts";
+import type { RunningServer } from "../../../server/running_server.ts";
+import { serve } from "../../../server/serve.ts";
 import { FIRST, identityFile } from "../../support/identities.ts";
 import { runCommand } from "../../support/processes/fixture.ts";
 

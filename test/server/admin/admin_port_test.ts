@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "node:test";
-import type { CloseOptions, RunningServer, ServeAdminOptions } from "../../../server/serve.ts";
+import type {
+  CloseOptions,
+  RunningServer,
+  ServeAdminOptions,
+} from "../../../server/running_server.ts";
 import { serve } from "../../../server/serve.ts";
 import { health, RawHttp } from "../../support/clients/admin_client.ts";
 import { JanusClient } from "../../support/clients/janus_client.ts";

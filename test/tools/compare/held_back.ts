@@ -6,7 +6,8 @@
 
 import { detectRuntime } from "../../../runtime/detect.ts";
 import type { Accept, Runtime } from "../../../runtime/types.ts";
-import { type RunningServer, serve } from "../../../server/serve.ts";
+import type { RunningServer } from "../../../server/running_server.ts";
+import { serve } from "../../../server/serve.ts";
 
 /** Starts the server in this process, on a free port; what is published takes it so much longer. */
 export async function serveHeldBack(ms: number): Promise<RunningServer & { port: number }> {
