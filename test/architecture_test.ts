@@ -10,6 +10,7 @@ const MOST_FILES = 16;
 /** The rooms of the drawing; they import no others. */
 const TOPS = [
   "protocol",
+  "client",
   "runtime",
   "cli",
   "host",

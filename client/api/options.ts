@@ -1,0 +1,109 @@
+/**
+ * The options of a client, and their defaults.
+ *
+ * @module
+ */
+
+import type { Status } from "./statuses.ts";
+
+/** The part of a WebSocket that this library uses, so that any implementation will do. */
+export interface WebSocketLike {
+  binaryType: string;
+  readonly bufferedAmount: number;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+  send(text: string): void;
+  close(code?: number, reason?: string): void;
+}
+
+/** A class of WebSockets. */
+export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
+
+/** How a client comes back. */
+export interface RetryOptions {
+  /** The most milliseconds before the second attempt: a random part of it; 500 by default. */
+  readonly minMs?: number | undefined;
+  /** The most milliseconds before any attempt: the bound doubles up to this; 20,000 by default. */
+  readonly maxMs?: number | undefined;
+  /** How many attempts in a row may fail before the client is closed for good; `Infinity` by default. */
+  readonly attempts?: number | undefined;
+}
+
+/** The options of `connect`. */
+export interface ConnectOptions {
+  /** The key to show to the server, or several: one for publishing and one for subscribing. */
+  readonly key?: string | readonly string[] | undefined;
+  /** Ends everything: the client closes, and what waits rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Certificate authorities to trust instead of the runtime's own, as PEM text, for `hotwheelss:`. A
+   * WebSocket trusts what its runtime or browser trusts.
+   */
+  readonly ca?: string | undefined;
+  /**
+   * Bytes of messages that may wait for the reader of one iterator; 1 MiB by default. Beyond that
+   * nothing is read over TCP; over WebSocket the client closes the connection, and goes on where it was
+   * when the reader has taken half.
+   */
+  readonly buffer?: number | undefined;
+  /**
+   * Bytes of messages that may wait to be published, because the socket is full or with
+   * `{ offline: "wait" }`; 16 MiB by default.
+   */
+  readonly publishBuffer?: number | undefined;
+  /** Milliseconds of silence after which the server sends `PING` (its `--ping-after`); 30,000 by default. */
+  readonly pingAfter?: number | undefined;
+  /**
+   * Milliseconds for the server to answer, and to be connected to; 10,000 by default. A connection on
+   * which nothing came for `pingAfter` and this is given up.
+   */
+  readonly timeout?: number | undefined;
+  /** How to come back after a break. */
+  readonly retry?: RetryOptions | undefined;
+  /** Called with each status, also before `connect` has resolved. */
+  readonly onStatus?: ((status: Status) => void) | undefined;
+  /** The class of WebSockets; the global one by default. Node 20 has none unless it is told to. */
+  readonly WebSocket?: WebSocketConstructor | undefined;
+}
+
+/** Options with their defaults. */
+export interface Settings {
+  readonly keys: readonly string[];
+  readonly signal: AbortSignal | undefined;
+  readonly ca: string | undefined;
+  readonly buffer: number;
+  readonly publishBuffer: number;
+  readonly pingAfter: number;
+  readonly timeout: number;
+  readonly minMs: number;
+  readonly maxMs: number;
+  readonly attempts: number;
+  readonly onStatus: ((status: Status) => void) | undefined;
+  readonly WebSocket: WebSocketConstructor | undefined;
+}
+
+/** Checks the options, and fills in the defaults. @throws {RangeError} if one is out of range. */
+export function readOptions(options: ConnectOptions): Settings {
+  const { key, signal, ca, onStatus, WebSocket, retry = {} } = options;
+  return {
+    keys: key === undefined ? [] : typeof key === "string" ? [key] : key,
+    signal,
+    ca,
+    onStatus,
+    WebSocket,
+    buffer: atLeast("buffer", options.buffer ?? 1024 * 1024, 1),
+    publishBuffer: atLeast("publishBuffer", options.publishBuffer ?? 16 * 1024 * 1024, 1),
+    pingAfter: atLeast("pingAfter", options.pingAfter ?? 30_000, 1),
+    timeout: atLeast("timeout", options.timeout ?? 10_000, 1),
+    minMs: atLeast("retry.minMs", retry?.minMs ?? 500, 0),
+    maxMs: atLeast("retry.maxMs", retry?.maxMs ?? 20_000, 0),
+    attempts: atLeast("retry.attempts", retry?.attempts ?? Infinity, 1),
+  };
+}
+
+function atLeast(name: string, value: number, least: number): number {
+  if (typeof value === "number" && value >= least) return value;
+  throw new RangeError(`The option ${name} must be a number of at least ${least}, not ${value}`);
+}

@@ -1,0 +1,219 @@
+/**
+ * Messages on their way to the server, and the receipts that come back.
+ *
+ * @module
+ */
+
+import { encodePublish, encodePublishForReceipt } from "../protocol/client_encoder.ts";
+import { parseTimestamp } from "../protocol/timestamp.ts";
+import { topicProblem } from "../protocol/topic.ts";
+import {
+  BufferFullError,
+  ForbiddenError,
+  OfflineError,
+  OutcomeUnknownError,
+  ServerError,
+} from "./api/errors.ts";
+import { Fifo } from "./api/fifo.ts";
+
+/** A message to publish: sent as `JSON.stringify` spells it. The server adds the timestamp. */
+export interface OutgoingMessage {
+  /** 1 to 256 bytes of UTF-8. */
+  readonly topic: string;
+  readonly timestamp?: never;
+  readonly [member: string]: unknown;
+}
+
+/** The server has accepted a message, and handed it to all of its subscribers. */
+export interface Receipt {
+  /** Subscribers when it was accepted: the sum of the other three. */
+  readonly matched: number;
+  /** Subscribers for whom nothing waits any more. */
+  readonly written: number;
+  /** Subscribers for whom something still waits. */
+  readonly queued: number;
+  /** Subscribers that were gone, or closed since they didn't keep up. */
+  readonly evicted: number;
+  /** The message's timestamp, as its subscribers get it: whole microseconds since the Unix epoch. */
+  readonly timestamp: number;
+}
+
+/** The options of a publish. */
+export interface PublishOptions {
+  /** `false` asks for no receipt: the promise resolves when the message is handed to the socket. */
+  readonly receipt?: boolean | undefined;
+  /** `wait` lets the message wait for a connection; by default the promise rejects without one. */
+  readonly offline?: "wait" | "fail" | undefined;
+  /** Gives up waiting. A message that was sent already may be accepted all the same. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What publishing needs of the connection. */
+export interface PublishesLink {
+  readonly isOpen: boolean;
+  readonly isFull: boolean;
+  readonly silentMs: number;
+  send(frame: Uint8Array, isAsking: boolean): void;
+}
+
+interface Job {
+  readonly topic: string;
+  readonly json: string;
+  readonly wantsReceipt: boolean;
+  readonly waitsOffline: boolean;
+  readonly resolve: (receipt: Receipt | undefined) => void;
+  readonly reject: (error: unknown) => void;
+  isOver: boolean;
+}
+
+export class Publishes {
+  readonly #link: PublishesLink;
+  readonly #maxBytes: number;
+  readonly #pingAfterMs: number;
+  #waiting = new Fifo<Job>();
+  #waitingBytes = 0;
+  readonly #sent = new Fifo<Job>();
+  #onIdle: (() => void) | undefined;
+
+  constructor(link: PublishesLink, maxBytes: number, pingAfterMs: number) {
+    this.#link = link;
+    this.#maxBytes = maxBytes;
+    this.#pingAfterMs = pingAfterMs;
+  }
+
+  /** @throws {RangeError} if the message can't be one. */
+  async publish(message: OutgoingMessage, options: PublishOptions): Promise<Receipt | undefined> {
+    const { receipt = true, offline = "fail", signal } = options;
+    const json = encodeMessage(message);
+    signal?.throwIfAborted();
+    const waitsOffline = offline === "wait";
+    if (!this.#link.isOpen && !waitsOffline) {
+      throw new OfflineError(`There is no connection just now, and the message wasn't sent`);
+    }
+    let onAbort: (() => void) | undefined;
+    try {
+      return await new Promise((resolve, reject) => {
+        const { topic } = message;
+        const job: Job = {
+          ...{ topic, json, waitsOffline, resolve, reject, wantsReceipt: receipt },
+          isOver: false,
+        };
+        onAbort = () => {
+          job.isOver = true;
+          reject(signal?.reason);
+        };
+        signal?.addEventListener("abort", onAbort);
+        this.#begin(job);
+      });
+    } finally {
+      if (onAbort !== undefined) signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #begin(job: Job): void {
+    if (this.#link.isOpen && !this.#link.isFull && this.#waiting.length === 0) {
+      return this.#send(job);
+    }
+    if (this.#waitingBytes + job.json.length > this.#maxBytes) {
+      return job.reject(new BufferFullError(this.#maxBytes));
+    }
+    this.#waitingBytes += job.json.length;
+    this.#waiting.push(job);
+  }
+
+  /** Sends what waits, as far as there is room. */
+  flush(): void {
+    while (this.#link.isOpen && !this.#link.isFull) {
+      const job = this.#waiting.shift();
+      if (job === undefined) break;
+      this.#waitingBytes -= job.json.length;
+      if (!job.isOver) this.#send(job);
+    }
+    this.#tellIdle();
+  }
+
+  #send(job: Job): void {
+    // A server that has only to listen is silent, and so is one that is gone: so it is asked now and then.
+    const isAsking = job.wantsReceipt || this.#link.silentMs > this.#pingAfterMs;
+    if (isAsking) this.#sent.push(job);
+    this.#link.send(
+      isAsking ? encodePublishForReceipt(job.json) : encodePublish(job.json, { pipelined: true }),
+      isAsking,
+    );
+    if (!job.wantsReceipt) job.resolve(undefined);
+  }
+
+  onReceipt(counts: unknown, timestamp: unknown): void {
+    const { matched, written, queued, evicted } = counts as Omit<Receipt, "timestamp">;
+    const receipt = {
+      matched,
+      written,
+      queued,
+      evicted,
+      timestamp: parseTimestamp(timestamp) ?? NaN,
+    };
+    this.#sent.shift()?.resolve(receipt);
+    this.#tellIdle();
+  }
+
+  /**
+   * The connection has ended. Nothing is sent twice.
+   *
+   * @param mayBeAboutOthers True if the server may have refused another request.
+   */
+  onBroken(error: Error, mayBeAboutOthers: boolean): void {
+    const sent = this.#sent.drain();
+    // The server's fault with a message is that of the only one that it can be about.
+    const isRefusal = error instanceof ForbiddenError || error instanceof ServerError &&
+        /^(?:bad_message|bad_frame|frame_too_large)$/.test(error.code);
+    const isAbout = isRefusal && sent.length === 1 && !mayBeAboutOthers;
+    for (const job of sent) job.reject(isAbout ? error : new OutcomeUnknownError(job.topic, error));
+    const waiting = this.#waiting.drain().filter(({ isOver }) => !isOver);
+    this.#waitingBytes = 0;
+    for (const job of waiting) {
+      if (job.waitsOffline) {
+        this.#waiting.push(job);
+        this.#waitingBytes += job.json.length;
+      } else {
+        const message = "The connection broke, and the message wasn't sent";
+        job.reject(new OfflineError(message, { cause: error }));
+      }
+    }
+    this.#tellIdle();
+  }
+
+  /** There won't be another connection. */
+  end(error: Error, reason: unknown): void {
+    for (const job of this.#sent.drain()) job.reject(new OutcomeUnknownError(job.topic, error));
+    for (const job of this.#waiting.drain()) job.reject(reason);
+    this.#waitingBytes = 0;
+    this.#tellIdle();
+  }
+
+  /** Resolves when nothing waits, neither to be sent nor for a receipt. */
+  async idle(): Promise<void> {
+    if (this.#isIdle) return;
+    await new Promise<void>((resolve) => this.#onIdle = resolve);
+  }
+
+  get #isIdle(): boolean {
+    return this.#sent.length === 0 && (this.#waiting.length === 0 || !this.#link.isOpen);
+  }
+
+  #tellIdle(): void {
+    if (this.#onIdle === undefined || !this.#isIdle) return;
+    this.#onIdle();
+    this.#onIdle = undefined;
+  }
+}
+
+function encodeMessage(message: OutgoingMessage): string {
+  const { topic } = message;
+  if (typeof topic !== "string") throw new RangeError("A message needs a topic, which is a string");
+  const problem = topicProblem(topic);
+  if (problem !== undefined) throw new RangeError(`The topic ${problem}`);
+  if (message.timestamp !== undefined) {
+    throw new RangeError("A message has no timestamp of its own: the server adds it");
+  }
+  return JSON.stringify(message);
+}

@@ -1,0 +1,3 @@
+import { clientSuite } from "../support/client/client_suite.ts";
+
+clientSuite("tcp");

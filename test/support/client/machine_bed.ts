@@ -1,0 +1,161 @@
+/**
+ * The bed of the client's suite on Node, Deno and Bun.
+ *
+ * @module
+ */
+
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import process from "node:process";
+import type { RuntimeName } from "../../../cli/program.ts";
+import { descendants } from "../processes/process_tree.ts";
+import { ServerCommand } from "../processes/server_command.ts";
+import { until } from "../until.ts";
+import { FIRST, identityFile, SECOND } from "../identities.ts";
+import type { Bed, Door, Ports, Script, SecureServer } from "./bed.ts";
+import { ScriptedServer } from "./scripted_server.ts";
+
+interface Started {
+  readonly flags: readonly string[];
+  readonly ports: Ports;
+  command: ServerCommand;
+}
+
+export class MachineBed implements Bed {
+  readonly #runtime: RuntimeName;
+  readonly #started: Started[] = [];
+  #plain: Promise<Ports> | undefined;
+  readonly #scripted = new Map<number, ScriptedServer>();
+  readonly #proxies = new Map<number, Proxy>();
+
+  /** @param runtime The one that runs the servers. */
+  constructor(runtime: RuntimeName) {
+    this.#runtime = runtime;
+  }
+
+  plain(): Promise<Ports> {
+    return this.#plain ??= this.start([]);
+  }
+
+  async start(flags: readonly string[]): Promise<Ports> {
+    const command = await ServerCommand.listening(this.#runtime, ["--ws-port", "0", ...flags]);
+    const ws = Number(/WebSocket on wss?:\/\/[^:]+:(\d+)/.exec(command.stdout)?.[1]);
+    const ports = { id: this.#started.length, tcp: command.port, ws };
+    this.#started.push({ flags, ports, command });
+    return ports;
+  }
+
+  async startSecure(): Promise<SecureServer> {
+    const files = (["crt", "key"] as const).map((kind) => identityFile("first", kind));
+    const ports = await this.start(["--tls-cert", files[0]!, "--tls-key", files[1]!]);
+    return { ...ports, ca: FIRST.cert, wrongCa: SECOND.cert };
+  }
+
+  async stop(id: number, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    const { command } = this.#started[id]!;
+    process.kill(command.pid, signal);
+    await command.exited();
+  }
+
+  async restart(id: number): Promise<void> {
+    const started = this.#started[id]!;
+    const { ports: { tcp, ws }, flags } = started;
+    // The last flag counts.
+    const own = ["--ws-port", String(ws), ...flags, "--port", String(tcp)];
+    const host = ["--host", "127.0.0.1"];
+    started.command = new ServerCommand(started.command.command, [...host, ...own]);
+    const { command } = started;
+    await until(
+      "it listens again",
+      () => command.stdout.includes("\n") || command.hasExited,
+      30_000,
+    );
+    if (command.hasExited) throw new Error(`it ended instead: ${command.stderr}`);
+  }
+
+  killWorkers(id: number): Promise<void> {
+    const { command } = this.#started[id]!;
+    for (const { pid } of descendants(command.pid)) process.kill(pid, "SIGKILL");
+    return Promise.resolve();
+  }
+
+  async script(door: Door, script: Script): Promise<number> {
+    const server = await ScriptedServer.start(door, script);
+    this.#scripted.set(server.port, server);
+    return server.port;
+  }
+
+  heard(port: number): Promise<string[][]> {
+    return Promise.resolve(this.#scripted.get(port)!.heard);
+  }
+
+  async proxy(port: number): Promise<number> {
+    const proxy = await Proxy.start(port);
+    this.#proxies.set(proxy.port, proxy);
+    return proxy.port;
+  }
+
+  disturb(port: number, how: "cut" | "close" | "open" | "freeze"): Promise<void> {
+    const proxy = this.#proxies.get(port)!;
+    if (how === "open") proxy.isOpen = true;
+    else if (how === "freeze") proxy.freeze();
+    else {
+      proxy.isOpen = how !== "close";
+      proxy.cut();
+    }
+    return Promise.resolve();
+  }
+
+  async dispose(): Promise<void> {
+    for (const proxy of this.#proxies.values()) await proxy.stop();
+    for (const server of this.#scripted.values()) await server.close();
+    for (const { command } of this.#started) await command.dispose();
+  }
+}
+
+/** Stands in front of a port. */
+class Proxy {
+  isOpen = true;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(port: number) {
+    this.#server = createServer((near) => {
+      if (!this.isOpen) return void near.destroy();
+      const far = connect(port, "127.0.0.1");
+      for (const [from, to] of [[near, far], [far, near]] as const) {
+        this.#sockets.add(from);
+        from.on("error", () => {});
+        from.on("close", () => {
+          this.#sockets.delete(from);
+          to.destroy();
+        });
+        from.pipe(to);
+      }
+    });
+  }
+
+  static async start(port: number): Promise<Proxy> {
+    const proxy = new Proxy(port);
+    await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Cuts what there is now. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Passes nothing on any more, on the connections that there are. */
+  freeze(): void {
+    for (const socket of this.#sockets) socket.unpipe().pause();
+  }
+
+  async stop(): Promise<void> {
+    this.cut();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
