@@ -7,7 +7,7 @@ import {
   SCRATCH_BYTES,
   WebSocketViolation,
 } from "../../../runtime/websocket/frame_reader.ts";
-import { join } from "../../support/bytes.ts";
+import { assertBytes, join } from "../../support/bytes.ts";
 import {
   BINARY,
   CLOSE,
@@ -115,8 +115,8 @@ describe("a reader of WebSocket frames", () => {
               isText ? parts.map((part) => part.map((byte) => byte & 0x7f)) : parts
             ),
           );
-          assertEquals(whole.bytes, expected);
-          assertEquals(cut.bytes, expected);
+          assertBytes(whole.bytes, expected);
+          assertBytes(cut.bytes, expected);
           assertEquals(cut.pings, whole.pings);
           assertEquals(cut.ends, whole.ends);
           assertEquals(cut.idleFrames, whole.idleFrames);
