@@ -53,7 +53,7 @@ export interface Handshake {
    * Takes received bytes.
    *
    * @returns Absent if more have to come; else the number of bytes of this chunk that it took, and what is
-   * to be sent before anything else.
+   * to be sent before anything else, which is valid until the next handshake.
    * @throws {Error} if the handshake has failed. Its `answer`, if any, is sent before the end.
    */
   push(chunk: Uint8Array): { readonly taken: number; readonly answer?: Uint8Array } | undefined;
@@ -405,7 +405,7 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
     this.#waiting = undefined;
     if (waiting === undefined) {
       this.#own = undefined;
-      if (own !== undefined) this.#sendOwn(own);
+      if (own !== undefined) this.#sendOwn(own.slice());
     } else if (own === undefined ? this.#writeChunk(waiting) : this.#writeBehindOwn(waiting)) {
       this.#handler?.onDrain();
     }

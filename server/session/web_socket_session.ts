@@ -1,3 +1,4 @@
+import { ACK } from "../../protocol/encoder.ts";
 import type { WebSocketConnection, WebSocketHandler } from "../../runtime/websocket/connection.ts";
 import type { EndReason } from "../counters.ts";
 import { fromMessages, toMessages } from "../flow/messages.ts";
@@ -5,6 +6,9 @@ import type { SharedChunk } from "../flow/shared_chunk.ts";
 import type { Lag } from "../topics/subscriber.ts";
 import { closeCodeFor } from "./close_codes.ts";
 import { Session } from "./session.ts";
+
+/** The reply to each subscribe. */
+const ACK_MESSAGE = toMessages(ACK);
 
 /**
  * The session of a client that has come by WebSocket. It gets the same frames, in messages that all such
@@ -26,7 +30,7 @@ export class WebSocketSession extends Session implements WebSocketHandler {
   }
 
   protected override wireForm(frames: Uint8Array): Uint8Array {
-    return toMessages(frames);
+    return frames === ACK ? ACK_MESSAGE : toMessages(frames);
   }
 
   protected override onEnding(reason: EndReason): void {
