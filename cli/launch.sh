@@ -116,7 +116,10 @@ has_workers() {
 # read_settings ARGUMENT ...: what the environment and the file of settings say about permissions. Deno lets
 # no program list the environment that may read a part of it.
 read_settings() {
-  names=$(awk 'BEGIN { for (name in ENVIRON) if (name ~ /^HOTWHEELS_/) printf "%s,", name }')
+  # A name may hold anything but an equals sign; one with a blank would be two words below.
+  names=$(awk 'BEGIN {
+    for (name in ENVIRON) if (name ~ /^HOTWHEELS_/) { gsub(/[^A-Za-z0-9_]/, "?", name); printf "%s,", name }
+  }' || :)
   facts="$facts HOTWHEELS_NAMES=$names"
   value_of config "$@"
   [ -n "$value" ] || return 0

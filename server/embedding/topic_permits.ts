@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers";
 import { ProtocolError } from "../../protocol/errors.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { WaitingRoom } from "../flow/gate.ts";
@@ -142,6 +143,8 @@ export class TopicPermits {
       this.#onFailure(action, new Error(`no decision within ${DECISION_MS / 1000} s`));
       decide(false);
     }, DECISION_MS);
+    // A program that has closed its server need not wait for it.
+    deadline.unref();
     verdict.then((answer: unknown) => decide(answer === true), (error: unknown) => {
       if (!isDecided) this.#onFailure(action, error);
       decide(false);

@@ -1,5 +1,5 @@
-import type { Counters } from "../counters.ts";
-import { newCounters } from "../counters.ts";
+import { setTimeout } from "node:timers";
+import { type Counters, newCounters } from "../counters.ts";
 import { checkMessage, type Message, type PublishReceipt } from "../embedding/local_publisher.ts";
 import type { TopicAction, TopicHooks, TopicRequest } from "../embedding/topic_permits.ts";
 import type { Limits } from "../limits.ts";
@@ -97,6 +97,7 @@ export class HostProgram {
       const late = new Promise<never>((_, reject) => {
         const error = new Error(`no decision within ${DECISION_MS / 1000} s`);
         deadline = setTimeout(() => reject(error), DECISION_MS);
+        deadline.unref();
       });
       const verdict: unknown = await Promise.race([this.#options.hooks[action]?.(request), late]);
       isAllowed = verdict === true;
