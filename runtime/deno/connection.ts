@@ -38,6 +38,8 @@ export class DenoConnection implements Connection, StreamReader {
   #bufferBusy = false;
   /** The number of reads in a row that filled their buffer. */
   #filledReads = 0;
+  /** Bytes in the buffer that wait to be delivered in the connection's turn. The buffer is busy meanwhile. */
+  #lateBytes = 0;
   /** Bytes in the buffer that arrived while reading was paused. */
   #held = 0;
   #paused = false;
@@ -58,6 +60,10 @@ export class DenoConnection implements Connection, StreamReader {
 
   get isLight(): boolean {
     return this.#handler.isLight?.() ?? false;
+  }
+
+  get isLate(): boolean {
+    return this.#lateBytes > 0;
   }
 
   /** Begins to read, and to call the handler. */
@@ -123,6 +129,8 @@ export class DenoConnection implements Connection, StreamReader {
   resumeReading(): void {
     if (!this.#paused || this.#state !== "open") return;
     this.#paused = false;
+    // Its turn delivers what is late.
+    if (this.#lateBytes > 0) return;
     if (this.#held > 0 || this.#endHeld) queueMicrotask(() => this.#release());
     else if (this.#filledReads > 0) this.readOn();
     else this.#read();
@@ -178,6 +186,11 @@ export class DenoConnection implements Connection, StreamReader {
   }
 
   readOn(): void {
+    if (this.#lateBytes > 0) {
+      const count = this.#lateBytes;
+      this.#lateBytes = 0;
+      return this.#take(count);
+    }
     if (this.#state === "gone" || this.#bufferBusy || this.#buffer === null || this.#paused) return;
     this.#buffer = this.#reads.buffers.larger(this.#buffer);
     this.#read();
@@ -187,10 +200,15 @@ export class DenoConnection implements Connection, StreamReader {
     if (this.#state === "leaving") return this.#leave();
     if (outcome === null) return this.#onPeerEnd();
     if (typeof outcome !== "number") return this.#onReadError(outcome);
+    if (this.#reads.mayDeliver(this)) this.#take(outcome);
+    else this.#lateBytes = outcome;
+  }
+
+  #take(count: number): void {
     if (this.#state === "open" && this.#paused) {
       this.#bufferBusy = false;
-      this.#held = outcome;
-    } else this.#deliver(outcome);
+      this.#held = count;
+    } else this.#deliver(count);
   }
 
   #deliver(count: number): void {

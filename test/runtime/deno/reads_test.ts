@@ -22,6 +22,7 @@ class Turns {
 class Stream implements StreamReader {
   readonly site: string;
   readonly isLight: boolean;
+  readonly isLate = false;
   reads = 1;
   readonly #reads: DenoReads;
 
@@ -126,5 +127,66 @@ describe("read buffers", () => {
     assertEquals(new Set([...held, late].map(({ buffer }) => buffer)).size, 101);
     buffers.giveBack(held[0]!);
     assertEquals(sizeOf(buffers.larger(late)), 65_536);
+  });
+});
+
+/** A connection whose reads are answered, none of which fills its buffer. */
+class Reader implements StreamReader {
+  readonly site: string;
+  readonly isLight: boolean;
+  isLate = false;
+  deliveries = 0;
+  readonly #reads: DenoReads;
+
+  constructor(reads: DenoReads, { site = "crowd", isLight = false } = {}) {
+    this.site = site;
+    this.isLight = isLight;
+    this.#reads = reads;
+  }
+
+  answered(): void {
+    if (this.#reads.mayDeliver(this)) this.deliveries++;
+    else this.isLate = true;
+  }
+
+  readOn(): void {
+    this.isLate = false;
+    this.deliveries++;
+  }
+}
+
+describe("answered reads", () => {
+  it("are delivered at once on a quiet server, which asks for few turns", () => {
+    const turns = new Turns();
+    const reads = new DenoReads(turns);
+    const reader = new Reader(reads);
+    let asked = 0;
+    for (let i = 1; i <= 1_000; i++) {
+      reader.answered();
+      assertEquals([reader.deliveries, reader.isLate], [i, false]);
+      asked += turns.asked.length;
+      turns.turn();
+    }
+    assert(asked < 20, `${asked} turns`);
+  });
+
+  it("of ten thousand at once are delivered in turns, the light ones' first", () => {
+    const turns = new Turns();
+    const reads = new DenoReads(turns);
+    const crowd = Array.from({ length: 10_000 }, () => new Reader(reads));
+    const light = new Reader(reads, { isLight: true });
+    const other = new Reader(reads, { site: "other" });
+    const delivered = () => crowd.reduce((sum, { deliveries }) => sum + deliveries, 0);
+    for (const reader of crowd) reader.answered();
+    assert(delivered() < 128, `${delivered()} at once`);
+    for (const reader of [light, other]) reader.answered();
+    assertEquals(light.deliveries, 1);
+    for (let turn = 1; turns.asked.length > 0; turn++) {
+      const before = delivered();
+      turns.turn();
+      assert(delivered() - before <= 128, `${delivered() - before} in turn ${turn}`);
+      if (turn === 1) assertEquals(other.deliveries, 1);
+    }
+    assertEquals(delivered(), crowd.length);
   });
 });
