@@ -10,6 +10,7 @@
 #   --settings             flags may be variables of the environment, and in the file of --config, too
 #   --reads=FLAG,...       the program may read the file behind each of these flags
 #   --writes=FLAG,...      it may write that file, and look at what it is; - is standard output
+#   --replaces=FLAG,...    it may read, write and remove that file, and one of that name with .new behind it
 #   --workers-need=NEED,...
 #                          where the command line asks for several workers, the program may do these
 #                          as well, such as run=deno
@@ -126,12 +127,13 @@ read_settings() {
   reads=$reads,config
   case $value in *,*) return 0 ;; esac
   filed=$("$deno" run --quiet --no-prompt "--allow-read=$value" "$root/cli/settings/named_files.ts" \
-    "$value" "$reads" 2>/dev/null || :)
+    "$value" "$reads,$replaces" 2>/dev/null || :)
 }
 
 facts=
 reads=
 writes=
+replaces=
 workers_need=
 settings=
 filed=
@@ -142,6 +144,7 @@ while :; do
     --facts=*) facts=$(sh "$root/host/facts.sh" "${1#*=}") ;;
     --reads=*) reads=${1#*=} ;;
     --writes=*) writes=${1#*=} ;;
+    --replaces=*) replaces=${1#*=} ;;
     --workers-need=*) workers_need=${1#*=} ;;
     *) break ;;
   esac
@@ -200,6 +203,8 @@ if [ "$command" = run ]; then
     fi
     set -- "$@" "$argument"
   done
+  files_of "$replaces" "$@"
+  [ -n "$files" ] && set -- "--allow-read=$files,$files.new" "--allow-write=$files,$files.new" "$@"
   files_of "$reads,$writes" "$@"
   [ -n "$files" ] && set -- "--allow-read=$files" "$@"
   files_of "$writes" "$@"

@@ -55,6 +55,11 @@ export interface ServeOptions {
   readonly hostname?: string;
   /** The port; 8081 unless given, 0 lets the system choose. */
   readonly port?: number;
+  /**
+   * A file in which stored messages outlast a graceful stop: {@linkcode RunningServer.close} writes it, and the next
+   * `serve` reads and removes it. None unless given.
+   */
+  readonly historyFile?: string;
   /** The certificate and key with which it speaks TLS only; plain TCP unless given. */
   readonly tls?: TlsIdentity;
   /** Limits that differ from the defaults. */

@@ -26,7 +26,8 @@ import {
   SPECIAL_LIMITS,
   workerLimits,
 } from "./limits.ts";
-import { logEvents } from "./log/log.ts";
+import { takeHistoryFile, writeHistoryFile } from "./history/history_file.ts";
+import { logEvents, logHistoryFile } from "./log/log.ts";
 import { unknownLimit } from "./preflight.ts";
 import type {
   CloseOptions,
@@ -69,6 +70,8 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
     telemetry: options.admin && { topics: options.admin.metricsTopics ?? [] },
     topicHooks: options.on,
   });
+  const { historyFile } = options;
+  if (historyFile !== undefined) restoreHistory(server, historyFile);
   const admin = options.admin &&
     await openAdmin(await localSource(server, limits), runtime, options.admin);
   try {
@@ -82,7 +85,14 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
     const webSocketAddress = webSocket &&
       await server.listenForWebSockets({ ...where, port: webSocket.port ?? 0 }, webSocket.origins);
     admin?.enter("serving");
-    return running(server, { address, webSocketAddress, runtime, limits, admin });
+    return running(server, {
+      address,
+      webSocketAddress,
+      runtime,
+      limits,
+      admin,
+      save: () => historyFile === undefined ? undefined : saveHistory(server, historyFile),
+    });
   } catch (error) {
     admin?.close();
     throw error;
@@ -123,6 +133,7 @@ async function serveByWorkers(
     logFormat: "text",
     telemetry: options.admin ? { topics: options.admin.metricsTopics ?? [] } : null,
     drainMs: null,
+    historyFile: options.historyFile ?? null,
     hooks: options.on,
     onHookFailure: (action, error) => events.onHookFailure?.(action, error),
   }, getLogger("hotwheels"));
@@ -168,13 +179,16 @@ interface Serving {
   readonly runtime: Runtime;
   readonly limits: Limits;
   readonly admin: AdminServer | undefined;
+  /** Called once, when it has stopped. */
+  readonly save?: () => void;
 }
 
 function running(
   server: Service,
-  { address, webSocketAddress, runtime, limits, admin }: Serving,
+  { address, webSocketAddress, runtime, limits, admin, save }: Serving,
 ): RunningServer {
   let delaying: Promise<void> | undefined;
+  let isSaved = false;
   const close = async ({ delayMs = 0, ...options }: CloseOptions = {}) => {
     const fault = timeFault("delayMs", delayMs) ?? timeFault("drainMs", options.drainMs);
     if (fault !== undefined) throw fault;
@@ -182,6 +196,8 @@ function running(
     await (delaying ??= delayMs > 0 ? sleep(delayMs) : Promise.resolve());
     try {
       await server.stop(options);
+      if (!isSaved) save?.();
+      isSaved = true;
     } finally {
       admin?.close();
     }
@@ -203,6 +219,23 @@ function running(
     },
     close,
   };
+}
+
+function restoreHistory(server: Server, path: string): void {
+  try {
+    const saved = takeHistoryFile(path);
+    if (saved !== undefined) server.restoreHistory(saved);
+  } catch (error) {
+    logHistoryFile(path, "read", error as Error);
+  }
+}
+
+function saveHistory(server: Server, path: string): void {
+  try {
+    writeHistoryFile(path, server.historyRecords());
+  } catch (error) {
+    logHistoryFile(path, "written", error as Error);
+  }
 }
 
 /** Opens the admin port. Its modules are loaded only here, so that they cost nothing without one. */

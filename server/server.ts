@@ -37,6 +37,8 @@ import { MemoryDefence } from "./memory/memory_defence.ts";
 import { Mesh } from "./cluster/mesh.ts";
 import { CatchUps } from "./topics/catch_ups.ts";
 import { History } from "./history/history.ts";
+import type { SavedHistory } from "./history/history_file.ts";
+import { imageOf, ImageReader, wholeBounds } from "./history/image.ts";
 import { Origins } from "./history/origins.ts";
 import { ReplayThrottle } from "./access/replay_throttle.ts";
 import { Tagging } from "./history/tagging.ts";
@@ -126,6 +128,7 @@ export class Server {
   #renewing: Promise<void> = Promise.resolve();
   #draining: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
+  #retiring: Promise<void> | undefined;
 
   /** The links to the server's other processes; `undefined` if it has only one process. */
   readonly mesh: Mesh | undefined;
@@ -607,7 +610,36 @@ export class Server {
     throttle.restore();
   }
 
+  /**
+   * Stops, but stays linked with the other processes, so that they may end before it does. Idempotent.
+   *
+   * @param drainMs See {@linkcode StopOptions}.
+   */
+  retire(drainMs?: number): Promise<void> {
+    return this.#retiring ??= this.#retire(drainMs);
+  }
+
+  /** Stores what another run of the server has left. To be called before it has clients. */
+  restoreHistory({ records, ageMs }: SavedHistory): void {
+    const { origins, budget } = this.#context;
+    const reader = new ImageReader({ history: this.#history, origins, budget, ageMs });
+    for (const record of records) reader.take(record);
+  }
+
+  /** The records of what is stored, for the next run. To be called when no client is left. */
+  historyRecords(): Generator<Uint8Array> {
+    const { origins, topics, clock, timestamps } = this.#context;
+    topics.sealAll();
+    const own = { micros: timestamps.next() };
+    return imageOf(this.#history, origins, clock, wholeBounds(origins), own);
+  }
+
   async #stop(drainMs: number | undefined): Promise<void> {
+    await this.retire(drainMs);
+    await this.mesh?.close();
+  }
+
+  async #retire(drainMs: number | undefined): Promise<void> {
     const deadlineMs = performance.now() + STOP_DEADLINE_MS + (drainMs ?? 0);
     await this.drain();
     await this.#lameDuck.closeAll(drainMs);
@@ -621,6 +653,5 @@ export class Server {
     this.#memory.stop();
     this.mesh?.sayGoodbye();
     await this.#lameDuck.awaitTaken();
-    await this.mesh?.close();
   }
 }

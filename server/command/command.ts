@@ -111,7 +111,7 @@ async function runAlone(options: ServerOptions): Promise<number> {
   const manager = new ServiceManager();
   // The command may have more permissions than a single process needs.
   if (!manager.isThere) renounceChildren();
-  renounce({ name: "write" });
+  if (options.historyFile === undefined) renounce({ name: "write" });
   const limits = limitsOf(options);
   const warnOf = warner(options);
   const access = readAccess(options, warnOf);
@@ -130,6 +130,7 @@ async function runAlone(options: ServerOptions): Promise<number> {
     runtime,
     ...identity,
     ...(webSocket === undefined ? {} : { webSocket }),
+    ...(options.historyFile === undefined ? {} : { historyFile: options.historyFile }),
     ...(admin === undefined ? {} : { admin }),
   });
   const reloader = reloadOnHangups(runtime, options, server, manager);
@@ -170,6 +171,7 @@ async function runWorkers(options: ServerOptions): Promise<number> {
     logFormat,
     telemetry: options.admin === undefined ? null : { topics: options.metricsTopics },
     drainMs: drainMs ?? null,
+    historyFile: options.historyFile ?? null,
   }, logger);
   const admin = await openAdmin(runtime, options, supervisor.source);
   const signal = firstSignal(() => supervisor.kill());

@@ -56,6 +56,8 @@ export interface ServerOptions extends AdminCommandOptions {
   /** Files with keys, one on each line. */
   readonly publishKeyFile: string | undefined;
   readonly subscribeKeyFile: string | undefined;
+  /** The file in which stored messages outlast a graceful stop. */
+  readonly historyFile: string | undefined;
   /** Milliseconds over which a stop closes the connections; `undefined` for the default. */
   readonly drainMs: number | undefined;
   /** Milliseconds for which the server goes on before a stop, while it says that it isn't ready. */
@@ -106,6 +108,7 @@ export const VALUE_FLAGS = [
   "history-bytes",
   "history-total-bytes",
   "history-topics",
+  "history-file",
   "drain-seconds",
   "drain-delay",
   "admin",
@@ -247,6 +250,9 @@ History, for subscribers that come back:
   --history-topics PATTERN,...
                        the topics whose messages are stored; * stands for any
                        run of characters (default *)
+  --history-file FILE  a graceful stop writes what is stored there, and the next
+                       start reads and removes it, so that a restart loses no
+                       client's place (default: none)
 Watching it (see docs/operating.md):
   --admin HOST:PORT    answer HTTP there: a live page (/), /metrics for
                        Prometheus, /status.json, /trace, /livez and /readyz.
@@ -353,6 +359,7 @@ export function parseCommand(
     subscribeFromFile: line.text("subscribe-from-file"),
     publishKeyFile: line.text("publish-key-file"),
     subscribeKeyFile: line.text("subscribe-key-file"),
+    historyFile: line.text("history-file"),
     drainMs: seconds(line, "drain-seconds", MAX_DRAIN_SECONDS),
     drainDelayMs: seconds(line, "drain-delay", MAX_DRAIN_SECONDS) ?? 0,
     ...adminOptions(line),

@@ -53,6 +53,7 @@ const VALUES: Readonly<Record<Exclude<ValueFlag, "config">, (of: Configuration) 
   "history-bytes": ({ limits }) => limits.historyBytes,
   "history-total-bytes": ({ limits }) => limits.historyTotalBytes,
   "history-topics": ({ limits }) => limits.historyTopics,
+  "history-file": ({ options }) => options.historyFile,
   "drain-seconds": ({ options: { drainMs } }) => drainMs === undefined ? undefined : drainMs / 1000,
   "drain-delay": ({ options }) => options.drainDelayMs / 1000,
   "admin": ({ options }) => options.admin && addressText({ transport: "tcp", ...options.admin }),

@@ -66,19 +66,21 @@ export function wholeBounds(origins: Origins): ImageBounds {
  * The records of a history, made one by one: it may change meanwhile, but all that is to be part of it must
  * be stored.
  *
- * @param own How this process's own origin has ended for the reader; absent if it lives.
+ * @param own Where this process's own origin has ended for the reader; absent if it lives.
  */
 export function* imageOf(
   history: History,
   origins: Origins,
   clock: CoarseClock,
   bounds: ImageBounds,
-  own?: { readonly end: OriginEnd; readonly micros: number },
+  own?: { readonly micros: number },
 ): Generator<Uint8Array> {
   const ended: OriginRecord[] = [];
   for (const origin of origins.all()) {
-    const { end = origin === origins.own ? own?.end : undefined, name } = origin;
-    const micros = origin === origins.own ? own?.micros ?? origin.micros : origin.micros;
+    const { name } = origin;
+    // When this process stops, all others have ended, though it may not know how.
+    const end = origin.end ?? (own === undefined ? undefined : endOf(origin, origins));
+    const micros = origin.end === undefined ? own?.micros ?? origin.micros : origin.micros;
     if (end !== undefined && bounds.has(origin)) ended.push({ name, micros, end });
   }
   yield jsonRecord(ORIGINS, ended);
@@ -95,6 +97,10 @@ export function* imageOf(
     return bound === undefined ? [] : [[origin.name, Math.min(micros, bound)] as const];
   });
   yield jsonRecord(FLOORS, { floors } satisfies FloorsRecord);
+}
+
+function endOf(origin: Origin, origins: Origins): OriginEnd {
+  return origin === origins.own ? "ended" : "crashed";
 }
 
 function topicRecord(log: TopicLog, bounds: ImageBounds): TopicRecord {
@@ -160,6 +166,8 @@ export function isLastRecord(record: Uint8Array): boolean {
 
 /** What an image is read into. */
 export interface ImageTarget {
+  /** Milliseconds that have passed since the image was made; 0 unless given. */
+  readonly ageMs?: number;
   readonly history: History;
   readonly origins: Origins;
   readonly budget: MemoryBudget;
@@ -233,7 +241,7 @@ export class ImageReader {
   }
 
   #storeOlder(log: TopicLog, { batches }: OpenTopic): void {
-    const { history, budget, origins } = this.#target;
+    const { history, budget, origins, ageMs = 0 } = this.#target;
     const oldest = log.oldest?.batch.first ?? log.end;
     const count = batches.reduce((sum, { record }) => sum + record.lengths.length, 0);
     let first = oldest - count;
@@ -252,7 +260,7 @@ export class ImageReader {
       return batch;
     });
     if (log.isTrimmed) { for (const batch of older) log.skip(batch); }
-    else history.storeOlder(log, older, batches.map(({ record }) => record.ageMs));
+    else history.storeOlder(log, older, batches.map(({ record }) => record.ageMs + ageMs));
   }
 
   #takeFloors({ floors }: FloorsRecord): void {

@@ -182,6 +182,27 @@ export function logEvents(
   };
 }
 
+/**
+ * Logs that a file of stored messages couldn't be used.
+ *
+ * @param what What couldn't be done with it.
+ */
+export function logHistoryFile(path: string, what: "read" | "written", error: Error): void {
+  const fields = { file: path, cause: error.message };
+  const logger = getLogger("hotwheels");
+  if (what === "read") {
+    logger.warn(
+      "--history-file {file} can't be used: {cause}; the server starts without stored messages",
+      fields,
+    );
+  } else {
+    logger.error(
+      "--history-file {file} can't be written: {cause}; what was stored is lost",
+      fields,
+    );
+  }
+}
+
 /** Logs that the system's clock was set, or that timestamps agree with it again. */
 export function logClock(logger: Logger, event: ClockEvent): void {
   if (event.what === "caught_up") {

@@ -14,6 +14,7 @@ import type { TopicAction, TopicRequest } from "../embedding/topic_permits.ts";
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";
 import type { Limits } from "../limits.ts";
+import type { HistoryPiece } from "./history_pieces.ts";
 import type { LogFormat } from "../log/format.ts";
 import type { LogLevel } from "../log/log.ts";
 import type { Inspection } from "../telemetry/inspection.ts";
@@ -26,7 +27,7 @@ import type { TelemetryOptions, TopicCounts } from "../server.ts";
  * supervisor and the other workers are older. Raise it with each change in this module, or in what workers
  * send each other, that the other side wouldn't understand. A worker of another version ends the roll.
  */
-export const CONTROL_VERSION = 7;
+export const CONTROL_VERSION = 8;
 
 /** An order of a supervisor to a worker. */
 export type Order =
@@ -110,6 +111,12 @@ export type Order =
   | { readonly do: "end_trace"; readonly trace: number }
   /** Look at your sessions and topics. The answer is the {@linkcode Inspection}. */
   | { readonly do: "inspect" }
+  /** Store what an earlier run has left. Sent before it has clients, piece by piece. */
+  | { readonly do: "restore_history"; readonly piece: HistoryPiece; readonly ageMs: number }
+  /** Tell the clients, close their connections, and wait for another order. */
+  | { readonly do: "retire"; readonly drainMs?: number }
+  /** Give the next piece of what is stored; to be asked of a worker that has retired. */
+  | { readonly do: "save_history" }
   /** Answer, as a sign of life. */
   | { readonly do: "ping" };
 
@@ -141,6 +148,7 @@ export type CensusMessage =
 export type OrderAnswer =
   | Address
   | Inspection
+  | HistoryPiece
   | null
   | PublishReceipt
   | Counters

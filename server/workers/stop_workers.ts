@@ -30,12 +30,15 @@ export const TAKING_PATIENCE_MS = 13_500;
  *
  * @param plannedMs Milliseconds over which they close their connections, as they were told at their start.
  * @param drainMs The same, if they shall take another time.
+ * @param save Saves what a worker has stored that has retired, when the others have ended; absent if nothing is
+ * to be saved.
  */
 export async function stopWorkers(
   workers: readonly WorkerProcess[],
   plannedMs: number,
   logger: Logger,
   drainMs?: number,
+  save?: (worker: WorkerProcess) => Promise<void>,
 ): Promise<void> {
   const order = { do: "stop", ...(drainMs === undefined ? {} : { drainMs }) } as const;
   const patience = setTimeout(() => {
@@ -47,7 +50,17 @@ export async function stopWorkers(
   // The others have to deliver what one worker has accepted, so no worker leaves before all have drained.
   const drained = workers.map((worker) => worker.order({ do: "drain" }));
   await settledWithin(DRAIN_PATIENCE_MS, drained);
-  for (const worker of workers) worker.order(order).catch(() => {});
+  const keeper = save && workers.find((worker) => !worker.hasEnded && worker.isListening);
+  const others = workers.filter((worker) => worker !== keeper);
+  for (const worker of others) worker.order(order).catch(() => {});
+  if (keeper !== undefined) {
+    await Promise.allSettled([
+      keeper.order({ ...order, do: "retire" }),
+      ...others.map((worker) => worker.ended),
+    ]);
+    await save?.(keeper);
+    keeper.order(order).catch(() => {});
+  }
   await Promise.all(workers.map((worker) => worker.ended));
   clearTimeout(patience);
 }

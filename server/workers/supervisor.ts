@@ -8,7 +8,9 @@ import { termsOf } from "../lending/terms.ts";
 import { SWEEP_INTERVAL_MS } from "../limits.ts";
 import { HostProgram } from "./host_program.ts";
 import { LivenessMonitor } from "./liveness_monitor.ts";
-import { logClock } from "../log/log.ts";
+import { logClock, logHistoryFile } from "../log/log.ts";
+import { type SavedHistory, takeHistoryFile, writeHistoryFile } from "../history/history_file.ts";
+import { nextPiece, recordsOf } from "./history_pieces.ts";
 import { RestartSchedule } from "./restart_schedule.ts";
 import { RollingUpgrade } from "./rolling_upgrade.ts";
 import { CensusTaker } from "../shares/census_taker.ts";
@@ -57,6 +59,8 @@ export class Supervisor {
   #program: HostProgram | undefined;
   #giveUp: (reason: string) => void = () => {};
   #stopping: Promise<void> | undefined;
+  /** True once what an earlier run has left is with a worker: only then may the file be written anew. */
+  #hasRestored = false;
   #clockTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(runtime: Runtime, plan: SupervisorPlan, logger: Logger) {
@@ -112,6 +116,7 @@ export class Supervisor {
     this.#clockTimer = setInterval(() => this.#followClock(), SWEEP_INTERVAL_MS);
     try {
       const started = await Promise.all(this.#names.map((name) => this.#startWorker(name)));
+      if (started[0] !== undefined) await this.#restoreHistory(started[0]);
       for (const worker of started) await this.#launcher.open(worker);
       for (const worker of started) this.#watch(worker);
     } catch (error) {
@@ -181,8 +186,11 @@ export class Supervisor {
     this.#upgrade.stop();
     this.#liveness.stop();
     clearInterval(this.#clockTimer);
-    const planned = this.#plan.drainMs ?? 0;
-    await stopWorkers([...this.#workers], planned, this.#logger, drainMs);
+    const { historyFile, drainMs: planned } = this.#plan;
+    const save = historyFile === null || !this.#hasRestored
+      ? undefined
+      : (worker: WorkerProcess) => this.#saveHistory(worker, historyFile);
+    await stopWorkers([...this.#workers], planned ?? 0, this.#logger, drainMs, save);
     this.#lender.stop();
     this.#censusTaker.stop();
   }
@@ -190,6 +198,41 @@ export class Supervisor {
   /** Ends all workers at once. */
   kill(): void {
     for (const worker of this.#workers) worker.kill();
+  }
+
+  /** Gives the first worker what an earlier run has left; the others copy it from there. */
+  async #restoreHistory(worker: WorkerProcess): Promise<void> {
+    const { historyFile } = this.#plan;
+    this.#hasRestored = true;
+    if (historyFile === null) return;
+    let saved: SavedHistory | undefined;
+    try {
+      saved = takeHistoryFile(historyFile);
+    } catch (error) {
+      return logHistoryFile(historyFile, "read", error as Error);
+    }
+    if (saved === undefined) return;
+    const { ageMs } = saved;
+    const records = saved.records.values();
+    for (let hasMore = true; hasMore;) {
+      const piece = nextPiece(records);
+      await worker.order({ do: "restore_history", piece, ageMs });
+      ({ hasMore } = piece);
+    }
+  }
+
+  async #saveHistory(worker: WorkerProcess, historyFile: string): Promise<void> {
+    try {
+      const records: Uint8Array[] = [];
+      for (let hasMore = true; hasMore;) {
+        const piece = await worker.savedPiece();
+        if (piece !== null) records.push(...recordsOf(piece));
+        hasMore = piece?.hasMore ?? false;
+      }
+      writeHistoryFile(historyFile, records);
+    } catch (error) {
+      logHistoryFile(historyFile, "written", error as Error);
+    }
   }
 
   get #isStopping(): boolean {

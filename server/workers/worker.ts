@@ -22,6 +22,7 @@ import {
   type Report,
   type VerdictMessage,
 } from "./control.ts";
+import { nextPiece, recordsOf } from "./history_pieces.ts";
 import { configureLog, logDropped, logEvents, logLink } from "../log/log.ts";
 import type { LogQueue } from "../log/log_queue.ts";
 import { ProvenSockets } from "./proven_sockets.ts";
@@ -50,6 +51,9 @@ const program = new AskedProgram((asked, action, request) => report({ asked, act
 /** Ends each trace, by its number. */
 const traces = new Map<number, () => void>();
 let hasListened = false;
+/** Records of what an earlier run of the server has left, and of what this one leaves. */
+let earlier: Uint8Array[] = [];
+let leaving: Generator<Uint8Array> | undefined;
 let silence = setTimeout(onSilence, SILENCE_MS);
 
 type FromSupervisor = NumberedOrder | LedgerMessage | CensusMessage | VerdictMessage;
@@ -174,6 +178,19 @@ async function obey(order: Order): Promise<OrderAnswer> {
       logDraining();
       await server?.drain();
       return null;
+    case "restore_history":
+      earlier.push(...recordsOf(order.piece));
+      if (order.piece.hasMore) return null;
+      server?.restoreHistory({ records: earlier, ageMs: order.ageMs });
+      earlier = [];
+      return null;
+    case "retire":
+      if (order.drainMs !== undefined) stopOptions = { drainMs: order.drainMs };
+      await server?.retire(stopOptions.drainMs);
+      return null;
+    case "save_history":
+      leaving ??= server?.historyRecords();
+      return leaving === undefined ? null : nextPiece(leaving);
     case "stop":
       if (order.drainMs !== undefined) stopOptions = { drainMs: order.drainMs };
       await server?.stop(stopOptions);

@@ -43,6 +43,8 @@ export interface SupervisorPlan extends Settings {
   readonly onHookFailure?: ((action: TopicAction, error: unknown) => void) | undefined;
   /** Milliseconds over which workers close their connections when they stop; see `Order`. */
   readonly drainMs: number | null;
+  /** The file in which stored messages outlast a graceful stop; `null` for none. */
+  readonly historyFile: string | null;
 }
 
 const ACTIONS = ["publish", "subscribe"] as const satisfies readonly TopicAction[];

@@ -16,6 +16,7 @@ import type { Counters } from "../counters.ts";
 import type { PublishReceipt } from "../embedding/local_publisher.ts";
 import type { TopicAction, TopicRequest } from "../embedding/topic_permits.ts";
 import type { TopicCounts } from "../server.ts";
+import type { HistoryPiece } from "./history_pieces.ts";
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";
 import type { Inspection } from "../telemetry/inspection.ts";
@@ -134,8 +135,17 @@ export class WorkerProcess {
    *
    * @throws {Error} (rejects) if the worker can't do it, or ends before it has.
    */
-  order(order: Exclude<Order, { do: "inspect" }>): Promise<Address | null> {
+  order(order: Exclude<Order, { do: "inspect" | "save_history" }>): Promise<Address | null> {
     return this.#calls.make(order) as Promise<Address | null>;
+  }
+
+  /**
+   * Gets the next piece of what it has stored; it must have retired.
+   *
+   * @throws {Error} (rejects) if it ends before.
+   */
+  async savedPiece(): Promise<HistoryPiece | null> {
+    return await this.#calls.make({ do: "save_history" }) as HistoryPiece | null;
   }
 
   /**

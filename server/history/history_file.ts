@@ -1,0 +1,121 @@
+/**
+ * A history in a file, from a graceful stop to the next start: a line of JSON, for each record its length in four
+ * bytes, little-endian, and the record, and in the end the SHA-256 of all that.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+
+const FORMAT = "hotwheels-history";
+
+/** Raise it when older servers can't read what is written. */
+const VERSION = 1;
+
+const DIGEST_BYTES = 32;
+
+/** The name under which a file is written before it takes its place. */
+export function temporaryName(path: string): string {
+  return `${path}.new`;
+}
+
+/** What was in a file. */
+export interface SavedHistory {
+  readonly records: readonly Uint8Array[];
+  /** Milliseconds since it was written, by the system's clock. */
+  readonly ageMs: number;
+}
+
+interface Header {
+  readonly format: string;
+  readonly version: number;
+  readonly savedMs: number;
+}
+
+/**
+ * Reads a file, and removes it: were it read again after a crash, the server would take what is lost since for
+ * what never was.
+ *
+ * @returns `undefined` if there is none.
+ * @throws {Error} if it can't be read or removed, is damaged, or is of a newer version; it says so.
+ */
+export function takeHistoryFile(path: string): SavedHistory | undefined {
+  if (!existsSync(path)) return undefined;
+  const saved = parse(readFileSync(path));
+  rmSync(path);
+  return saved;
+}
+
+function parse(bytes: Uint8Array): SavedHistory {
+  const lineEnd = bytes.indexOf(0x0a);
+  const header = headerOf(bytes.subarray(0, Math.max(0, lineEnd)));
+  if (header === undefined) throw new Error("it isn't a file of stored messages");
+  if (header.version > VERSION) throw new Error("it is from a newer version of the server");
+  const end = bytes.length - DIGEST_BYTES;
+  const digest = createHash("sha256").update(bytes.subarray(0, Math.max(0, end))).digest();
+  if (!digest.equals(bytes.subarray(Math.max(0, end)))) throw new Error("it is damaged");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const records: Uint8Array[] = [];
+  for (let offset = lineEnd + 1; offset < end;) {
+    const length = view.getUint32(offset, true);
+    records.push(bytes.subarray(offset + 4, offset + 4 + length));
+    offset += 4 + length;
+  }
+  return { records, ageMs: Math.max(0, Date.now() - header.savedMs) };
+}
+
+function headerOf(line: Uint8Array): Header | undefined {
+  try {
+    const header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(line)) as Header;
+    return header.format === FORMAT ? header : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Writes a file, whole or not at all. Only its owner may read it.
+ *
+ * @throws {Error} if it can't be written; what there was before stays.
+ */
+export function writeHistoryFile(path: string, records: Iterable<Uint8Array>): void {
+  const temporary = temporaryName(path);
+  rmSync(temporary, { force: true });
+  const file = openSync(temporary, "wx", 0o600);
+  try {
+    const hash = createHash("sha256");
+    const write = (bytes: Uint8Array) => {
+      hash.update(bytes);
+      writeAll(file, bytes);
+    };
+    const header: Header = { format: FORMAT, version: VERSION, savedMs: Date.now() };
+    write(new TextEncoder().encode(`${JSON.stringify(header)}\n`));
+    for (const record of records) {
+      const length = new Uint8Array(4);
+      new DataView(length.buffer).setUint32(0, record.length, true);
+      write(length);
+      write(record);
+    }
+    writeAll(file, hash.digest());
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+}
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let offset = 0; offset < bytes.length;) {
+    offset += writeSync(file, bytes, offset, bytes.length - offset);
+  }
+}
