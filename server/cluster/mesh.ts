@@ -145,7 +145,9 @@ export class Mesh implements Backplane {
   /** Tells the other processes that all that was accepted here has been sent, and nothing more comes. */
   sayGoodbye(): void {
     this.#flush();
-    for (const link of this.#links.values()) this.#control(link, BYE, new Uint8Array(0));
+    // A position behind this end must be one in all processes.
+    const micros = this.#host.nowMicros();
+    for (const link of this.#links.values()) this.#control(link, BYE, new Uint8Array(0), micros);
   }
 
   /** Makes links acknowledge at once, because a process that is about to end waits for that. */
