@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { Handshake } from "./connection.ts";
+import type { Handshake } from "./sides.ts";
 import { acceptFor, MAX_REQUEST_BYTES, SUBPROTOCOL } from "./handshake.ts";
 
 const CRLF = "\r\n";

@@ -11,12 +11,14 @@ import {
   TransportError,
 } from "../types.ts";
 import { closePayload, encodeFrame, encodeMasked, OPCODES } from "./frames.ts";
+import { Ending } from "./ending.ts";
 import {
   CLOSE_CODES,
   type FrameReader,
   type FrameSink,
   WebSocketViolation,
 } from "./frame_reader.ts";
+import type { Handshake, WebSocketHandler, WebSocketSide } from "./sides.ts";
 
 /** Milliseconds to tell a peer why its handshake failed. */
 const LAST_WORD_MS = 1_000;
@@ -26,48 +28,6 @@ const MAX_PONG_BYTES = 1_024;
 
 /** The most frames a second without payload of a message, control frames among them. */
 const MAX_IDLE_FRAMES = 1_000;
-
-/** Whoever owns a {@linkcode WebSocketConnection}: a {@linkcode ConnectionHandler} that may know what it is. */
-export interface WebSocketHandler extends ConnectionHandler {
-  /**
-   * A message has ended whose last byte isn't 0. Messages that end in 0 may be delivered several at once,
-   * without a call.
-   */
-  onMessageEnd?(): void;
-  /** The peer has sent a ping or a pong. */
-  onSignOfLife?(): void;
-  /**
-   * The peer broke the rules of WebSocket. Nothing of what it sends is read any more. The owner may still
-   * write, and should `close()`; without this method the connection does so itself.
-   */
-  onViolation?(message: string): void;
-}
-
-/** The handshake of one side. */
-export interface Handshake {
-  /** Bytes that are sent first; absent if the peer begins. */
-  readonly opening?: Uint8Array;
-  /** The bytes of memory that it holds. */
-  readonly heldBytes: number;
-  /**
-   * Takes received bytes.
-   *
-   * @returns Absent if more have to come; else the number of bytes of this chunk that it took, and what is
-   * to be sent before anything else, which is valid until the next handshake.
-   * @throws {Error} if the handshake has failed. Its `answer`, if any, is sent before the end.
-   */
-  push(chunk: Uint8Array): { readonly taken: number; readonly answer?: Uint8Array } | undefined;
-}
-
-/** What the connections of one side share. */
-export interface WebSocketSide {
-  /** True if frames must be masked when they are sent. */
-  readonly isClient: boolean;
-  /** Takes a reader at rest. */
-  borrowReader(): FrameReader;
-  /** Takes it back, at rest. */
-  giveReaderBack(reader: FrameReader): void;
-}
 
 /**
  * `opening` during the handshake; `failing` while the peer is told that it has failed; `closing` from
@@ -540,32 +500,4 @@ function join(first: Uint8Array, second: Uint8Array): Uint8Array {
   joined.set(first);
   joined.set(second, first.length);
   return joined;
-}
-
-/** What is known of a connection's end; most connections have none yet. */
-class Ending {
-  code: number | undefined;
-  reason: string | undefined;
-  /** The peer broke the rules: the code is that of the violation. */
-  isOfViolation = false;
-  /** Nothing counts that the peer sends from now on. */
-  isDeaf = false;
-  /** The owner knows that the peer has ended. */
-  isEndTold = false;
-  /** The peer's end came while reading was paused. */
-  isEndHeld = false;
-  /** The connection was given up; the owner is told when the descriptor is free. */
-  isLeaving = false;
-  /** The owner has closed during the handshake. */
-  isClosing = false;
-  /** The peer's close frame. */
-  peerClose: { readonly code: number | undefined } | undefined;
-  /** The end of the connection beneath, while bytes from before it are still to be delivered. */
-  plainEnd: { readonly why: TransportEnd; readonly cause: Error | undefined } | undefined;
-  /** The reason for a failed handshake, while the peer is being told. */
-  failure: { readonly error: Error; readonly timer: ReturnType<typeof setTimeout> } | undefined;
-
-  get takesWrites(): boolean {
-    return !this.isClosing && this.plainEnd === undefined;
-  }
 }

@@ -8,7 +8,8 @@ import { type Connection, type ConnectOptions, type Runtime, TransportError } fr
 import type { Accept, ConnectionHandler } from "../types.ts";
 import { addressText } from "../transport_error.ts";
 import { ClientHandshake } from "./client_handshake.ts";
-import { WebSocketConnection, type WebSocketHandler, type WebSocketSide } from "./connection.ts";
+import { WebSocketConnection } from "./connection.ts";
+import type { WebSocketHandler, WebSocketSide } from "./sides.ts";
 import { FrameReader, SCRATCH_BYTES } from "./frame_reader.ts";
 import type { OriginRules } from "./origins.ts";
 import { RequestHandshake } from "./request_handshake.ts";

@@ -1,4 +1,4 @@
-import type { Handshake } from "./connection.ts";
+import type { Handshake } from "./sides.ts";
 import { acceptRequest, MAX_REQUEST_BYTES, requestEnd } from "./handshake.ts";
 import type { OriginRules } from "./origins.ts";
 

@@ -1,5 +1,6 @@
 import { ACK } from "../../protocol/encoder.ts";
-import type { WebSocketConnection, WebSocketHandler } from "../../runtime/websocket/connection.ts";
+import type { WebSocketConnection } from "../../runtime/websocket/connection.ts";
+import type { WebSocketHandler } from "../../runtime/websocket/sides.ts";
 import type { EndReason } from "../counters.ts";
 import { fromMessages, toMessages } from "../flow/messages.ts";
 import type { SharedChunk } from "../flow/shared_chunk.ts";
