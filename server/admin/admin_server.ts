@@ -9,6 +9,7 @@ import { ConnectionGuard } from "./connection_guard.ts";
 import { type Health, liveness, readiness, type ServerPhase } from "./health.ts";
 import { isLocalHost } from "./host_header.ts";
 import {
+  ACCEPT_PAUSE_MS,
   CHECK_INTERVAL_MS,
   HEADERS_DEADLINE_MS,
   KEEP_ALIVE_MS,
@@ -54,7 +55,7 @@ const ERROR_STATUS: Readonly<Record<string, string>> = {
  */
 export class AdminServer {
   readonly #source: AdminSource;
-  readonly #guard = new ConnectionGuard();
+  readonly #guard: ConnectionGuard;
   readonly #loop = new LoopSampler();
   readonly #server: Server;
   readonly #isOnLoopback: boolean;
@@ -64,9 +65,12 @@ export class AdminServer {
   #keys: AdminKeys | undefined;
   #address: AdminAddress;
   #phase: ServerPhase = "starting";
+  #isPaused = false;
+  #isClosed = false;
 
   private constructor(source: AdminSource, { hostname, port, keys, runtime }: AdminOptions) {
     this.#source = source;
+    this.#guard = new ConnectionGuard(() => this.#pause());
     this.#metrics = new Metrics(source, runtime);
     this.#traces = new TraceStreams(source);
     this.#status = new Status(source, runtime);
@@ -89,6 +93,8 @@ export class AdminServer {
     this.#server.on("checkExpectation", answer);
     this.#server.on("clientError", refuse);
     this.#server.maxHeadersCount = MAX_HEADERS;
+    // `bind` reports errors of listening; there are no others that matter.
+    this.#server.on("error", () => {});
     this.#guard.watch(this.#server);
   }
 
@@ -127,6 +133,7 @@ export class AdminServer {
 
   /** Closes the port, and all connections. */
   close(): void {
+    this.#isClosed = true;
     this.#loop.stop();
     this.#server.close();
     this.#guard.close();
@@ -134,32 +141,70 @@ export class AdminServer {
 
   async #listen(): Promise<void> {
     const { hostname, port } = this.#address;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", (cause: Error & { readonly code?: string }) => {
-        const where = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
-        const why = cause.code === "EADDRINUSE"
-          ? "another program listens there; choose another port"
-          : cause.message;
-        reject(new EnvironmentError(`can't open the admin port on ${where}: ${why}`, { cause }));
-      });
-      this.#server.listen({ host: hostname, port, backlog: MAX_ADMIN_CONNECTIONS }, resolve);
-    });
+    try {
+      await this.#bind();
+    } catch (error) {
+      const cause = error as Error & { readonly code?: string };
+      const where = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+      const why = cause.code === "EADDRINUSE"
+        ? "another program listens there; choose another port"
+        : cause.message;
+      throw new EnvironmentError(`can't open the admin port on ${where}: ${why}`, { cause });
+    }
     const bound = this.#server.address();
     if (typeof bound === "object" && bound !== null) {
       this.#address = { hostname, port: bound.port };
     }
-    this.#server.on("error", () => {});
     this.#keys?.nameCookie(`hotwheels_admin_${this.#address.port}`);
     this.#loop.start();
   }
 
+  /** Begins to listen. */
+  #bind(): Promise<void> {
+    const { hostname, port } = this.#address;
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error) => reject(error);
+      this.#server.once("error", fail);
+      this.#server.listen({ host: hostname, port, backlog: MAX_ADMIN_CONNECTIONS }, () => {
+        this.#server.off("error", fail);
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * Doesn't listen for a moment, because too many connections come. A supervisor goes on, since its event loop
+   * is no client's, and since it may not listen anew.
+   */
+  #pause(): void {
+    if (this.#isPaused || this.#isClosed || this.#source.supervisor !== undefined) return;
+    this.#isPaused = true;
+    this.#server.close();
+    setTimeout(() => this.#resume(), ACCEPT_PAUSE_MS);
+  }
+
+  #resume(): void {
+    if (this.#isClosed) return;
+    this.#bind().then(
+      () => this.#isPaused = false,
+      // The port is another program's now, or descriptors are short: it may be free again.
+      () => setTimeout(() => this.#resume(), ACCEPT_PAUSE_MS),
+    );
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     for (const [name, value] of Object.entries(COMMON_HEADERS)) response.setHeader(name, value);
-    if (!this.#guard.begin(request, response)) {
+    const verdict = this.#guard.begin(request, response);
+    if (verdict === "gone") return;
+    if (verdict === "too_many") {
       response.setHeader("retry-after", "1");
       return this.#sendAway(response, 429, "too many requests a second; come back later");
     }
-    if (hasBody(request)) return this.#sendAway(response, 413, "a request has no body here");
+    if (hasBody(request)) {
+      // What still comes isn't read.
+      response.once("finish", () => setImmediate(() => request.socket.destroy()));
+      return this.#sendAway(response, 413, "a request has no body here");
+    }
     const { method, url = "/" } = request;
     if (method !== "GET" && method !== "HEAD") {
       response.setHeader("allow", "GET, HEAD");

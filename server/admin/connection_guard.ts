@@ -2,15 +2,20 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { TokenBucket } from "../timing/token_bucket.ts";
 import {
+  ACCEPT_BURST,
+  ACCEPTS_PER_SECOND,
   ANSWER_DEADLINE_MS,
   CHECK_INTERVAL_MS,
   MAX_ADMIN_CONNECTIONS,
+  MAX_PIPELINED,
   REQUESTS_PER_SECOND,
 } from "./limits.ts";
 
 /** A connection of the admin port. */
 interface GuardedConnection {
-  /** When its request began to be answered; `undefined` while it has none. */
+  /** Requests that aren't answered yet. */
+  requests: number;
+  /** When the first of them began to be answered; `undefined` while there is none. */
   answeringSinceMs: number | undefined;
   /** True if its answer goes on until the client leaves. */
   isStream: boolean;
@@ -28,7 +33,17 @@ export class ConnectionGuard {
     { perSecond: REQUESTS_PER_SECOND, burst: 2 * REQUESTS_PER_SECOND },
     performance.now(),
   );
+  readonly #accepts = new TokenBucket(
+    { perSecond: ACCEPTS_PER_SECOND, burst: ACCEPT_BURST },
+    performance.now(),
+  );
+  readonly #onFlood: () => void;
   #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** @param onFlood Called if more connections come than should be accepted; it may be called again soon. */
+  constructor(onFlood: () => void) {
+    this.#onFlood = onFlood;
+  }
 
   /** Begins to watch a server's connections. */
   watch(server: Server): void {
@@ -45,23 +60,38 @@ export class ConnectionGuard {
   /**
    * Notes a request; its answer has a deadline.
    *
-   * @returns False if there are too many requests, so that this one is to be sent away.
+   * @returns `too_many` if there are too many requests, so that this one is to be sent away; `gone` if its
+   * connection has been ended.
    */
-  begin({ socket }: IncomingMessage, response: ServerResponse): boolean {
+  begin(
+    { socket }: IncomingMessage,
+    response: ServerResponse,
+  ): "answer" | "too_many" | "gone" {
     const nowMs = performance.now();
     const connection = this.#connections.get(socket);
-    if (connection !== undefined) {
-      connection.answeringSinceMs = nowMs;
-      response.once("close", () => {
-        connection.answeringSinceMs = undefined;
-        connection.isStream = false;
-        // Behind those that have waited longer.
-        if (this.#connections.delete(socket)) this.#connections.set(socket, connection);
-      });
+    if (connection === undefined) return "gone";
+    if (++connection.requests > MAX_PIPELINED) {
+      // One chunk may hold thousands.
+      this.#connections.delete(socket);
+      socket.destroy();
+      return "gone";
     }
+    connection.answeringSinceMs ??= nowMs;
+    let isDone = false;
+    const done = () => {
+      if (isDone) return;
+      isDone = true;
+      if (--connection.requests > 0) return;
+      connection.answeringSinceMs = undefined;
+      connection.isStream = false;
+      // Behind those that have waited longer.
+      if (this.#connections.delete(socket)) this.#connections.set(socket, connection);
+    };
+    response.once("finish", done);
+    response.once("close", done);
     const hasRoom = this.#requests.hasToken(nowMs);
     if (hasRoom) this.#requests.take(nowMs);
-    return hasRoom;
+    return hasRoom ? "answer" : "too_many";
   }
 
   /** Exempts an answer that goes on from its deadline. */
@@ -71,7 +101,14 @@ export class ConnectionGuard {
   }
 
   #enter(socket: Socket): void {
-    this.#connections.set(socket, { answeringSinceMs: undefined, isStream: false });
+    const nowMs = performance.now();
+    this.#accepts.take(nowMs);
+    if (!this.#accepts.hasToken(nowMs)) this.#onFlood();
+    this.#connections.set(socket, {
+      requests: 0,
+      answeringSinceMs: undefined,
+      isStream: false,
+    });
     socket.once("close", () => this.#connections.delete(socket));
     // A connection that breaks is no error of the server's.
     socket.on("error", () => socket.destroy());

@@ -32,11 +32,21 @@ export const KEEP_ALIVE_MS = 75_000;
 export const CHECK_INTERVAL_MS = 500;
 
 /**
- * Requests that are answered in a second, and connections that are accepted, with twice as many at once: a
- * page in each of 20 windows, and a dozen scrapers. More are told to come back later; the loop is the
- * clients'.
+ * Requests that are answered in a second, with twice as many at once: a page in each of 20 windows, and a
+ * dozen scrapers. More are told to come back later; the loop is the clients'.
  */
 export const REQUESTS_PER_SECOND = 50;
+
+/**
+ * Connections that are accepted in a second, with {@linkcode ACCEPT_BURST} at once. More would cost the loop
+ * more than the requests: while there are, nothing listens for {@linkcode ACCEPT_PAUSE_MS} at a time.
+ */
+export const ACCEPTS_PER_SECOND = 50;
+export const ACCEPT_BURST = 400;
+export const ACCEPT_PAUSE_MS = 250;
+
+/** Requests that a client may send before the first is answered. */
+export const MAX_PIPELINED = 4;
 
 /** Milliseconds for which the answer of `/status.json` is given again, so that many pages cost as one. */
 export const STATUS_REUSE_MS = 500;

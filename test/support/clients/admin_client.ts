@@ -44,10 +44,12 @@ export class RawHttp {
   readonly #socket: Socket;
   #answer = "";
   #hasEnded = false;
+  #isConnected = false;
 
   constructor(adminUrl: string) {
     const { hostname, port } = new URL(adminUrl);
     this.#socket = createConnection({ host: hostname, port: Number(port) });
+    this.#socket.on("connect", () => this.#isConnected = true);
     this.#socket.on("data", (bytes) => this.#answer += Buffer.from(bytes).toString("latin1"));
     this.#socket.on("error", () => {});
     this.#socket.on("close", () => this.#hasEnded = true);
@@ -66,6 +68,16 @@ export class RawHttp {
   /** True once the server has ended the connection. */
   get hasEnded(): boolean {
     return this.#hasEnded;
+  }
+
+  /** True if it was connected, or can't be. */
+  get isSettled(): boolean {
+    return this.#isConnected || this.#hasEnded;
+  }
+
+  /** True if it never was connected. */
+  get isRefused(): boolean {
+    return this.#hasEnded && !this.#isConnected;
   }
 
   send(text: string): void {
