@@ -9,7 +9,7 @@ import { measure } from "../../bots/measure.ts";
 import { median } from "../../bots/measures/statistics.ts";
 import { type BotsOptions, parseCommand } from "../../bots/run/options.ts";
 import { answer, runCommand } from "../../cli/command.ts";
-import { CommandLine, EnvironmentError } from "../../cli/command_line.ts";
+import { CommandLine, EnvironmentError, quote, UsageError } from "../../cli/command_line.ts";
 import { ProcessGroup } from "../../cli/process_group.ts";
 import { findProgram, PROJECT_ROOT, type RuntimeName } from "../../cli/program.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
@@ -24,6 +24,7 @@ Usage:
   bun run test/bench/web_sockets.ts [flags]
 
 Flags:
+  --servers LIST   some of bun, deno, ws and bun.serve (default all)
   --subscribers N  how many (default 19000)
   --rounds R       messages in each pass, after one that isn't counted
                    (default 5)
@@ -38,6 +39,8 @@ when all are subscribed.
 
 /** A server that is measured. */
 interface Contestant {
+  /** Its name among `--servers`. */
+  readonly server: string;
   readonly name: string;
   readonly command: readonly string[];
   /** The bots' address for it, from its first line. */
@@ -58,11 +61,13 @@ function ours(runtime: RuntimeName): Contestant[] {
   const command = [...directCommand(runtime, findProgram(runtime)), ...FLAGS];
   return [
     {
+      server: runtime,
       name: `Hotwheels on ${runtime}, TCP`,
       command,
       target: (line) => / on (\S+) \(/.exec(line)![1]!,
     },
     {
+      server: runtime,
       name: `Hotwheels on ${runtime}, WebSocket`,
       command,
       target: (line) => /ws:\/\/[^\s),]+/.exec(line)![0],
@@ -74,11 +79,13 @@ const CONTESTANTS: readonly Contestant[] = [
   ...ours("bun"),
   ...ours("deno"),
   {
+    server: "ws",
     name: "ws on Node",
     command: ["node", "test/bench/web_sockets/ws_server.mjs"],
     target: (line) => `ws://127.0.0.1:${line}`,
   },
   {
+    server: "bun.serve",
     name: "Bun.serve",
     command: [findProgram("bun").path, "run", "test/bench/web_sockets/bun_server.ts"],
     target: (line) => `ws://127.0.0.1:${line}`,
@@ -88,15 +95,16 @@ const CONTESTANTS: readonly Contestant[] = [
 if (import.meta.main) await runCommand("bench:websockets", main);
 
 async function main(args: readonly string[]): Promise<number> {
-  const line = new CommandLine(args, ["subscribers", "rounds", "passes"]);
+  const line = new CommandLine(args, ["servers", "subscribers", "rounds", "passes"]);
   if (line.question !== undefined) return answer(line.question, HELP);
   line.upTo(0, "there are only flags");
   const subscribers = line.number("subscribers", 1, 1_000_000) ?? 19_000;
   const rounds = line.number("rounds", 1, 1000) ?? 5;
   const passes = line.number("passes", 1, 1000) ?? 3;
-  const results = new Map<Contestant, Pass[]>(CONTESTANTS.map((one) => [one, []]));
+  const contestants = contestantsOf(line.text("servers"));
+  const results = new Map<Contestant, Pass[]>(contestants.map((one) => [one, []]));
   for (let pass = 0; pass < passes; pass++) {
-    for (const one of pass % 2 === 0 ? CONTESTANTS : CONTESTANTS.toReversed()) {
+    for (const one of pass % 2 === 0 ? contestants : contestants.toReversed()) {
       console.error(`pass ${pass + 1} of ${passes}: ${one.name}`);
       results.get(one)!.push(await measureOne(one, subscribers, rounds));
     }
@@ -110,6 +118,19 @@ async function main(args: readonly string[]): Promise<number> {
     );
   }
   return 0;
+}
+
+function contestantsOf(list: string | undefined): readonly Contestant[] {
+  if (list === undefined) return CONTESTANTS;
+  const wanted = list.split(",");
+  const known = new Set(CONTESTANTS.map(({ server }) => server));
+  for (const server of wanted) {
+    if (known.has(server)) continue;
+    throw new UsageError(
+      `--servers must list some of ${[...known].join(", ")}, not ${quote(server)}`,
+    );
+  }
+  return CONTESTANTS.filter(({ server }) => wanted.includes(server));
 }
 
 async function measureOne(

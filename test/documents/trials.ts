@@ -109,7 +109,10 @@ const RULES: readonly Rule[] = [
   }),
   ends(/\bbench:beside$/, (text) => `${text} --subscribers 20 --samples 5 --passes 1`),
   ends(/\bbench:stalled$/, (text) => `${text} --subscribers 20 --rounds 1 --passes 1`),
-  ends(/\bbench:websockets$/, (text) => `${text} --subscribers 20 --rounds 1 --passes 1`),
+  ends(
+    /\bbench:websockets$/,
+    (text) => `${text} --servers bun --subscribers 20 --rounds 1 --passes 1`,
+  ),
   ends(/\bbench:workloads$/, (text) => {
     return `${text} --workloads 1-to-1,ping-pong --divide 50 --servers bun --passes 1 --rounds 1`;
   }),
