@@ -25,7 +25,17 @@ import { CommandLine, EnvironmentError } from "../../cli/command_line.ts";
 import { childEnvironment, findProgram, PROJECT_ROOT } from "../../cli/program.ts";
 
 /** The rooms that the package's commands and its library are made of. */
-const ROOMS = ["protocol", "runtime", "cli", "host", "server", "bots", "commands", "tools"];
+const ROOMS = [
+  "protocol",
+  "client",
+  "runtime",
+  "cli",
+  "host",
+  "server",
+  "bots",
+  "commands",
+  "tools",
+];
 
 /** What makes packages has no place in one. */
 const LEFT_OUT = /^tools\/packaging\//;
