@@ -31,8 +31,9 @@ In a terminal it draws the screen anew each second: the last large pass and
 those of the last minute, load, workers, the largest topics, and the slowest
 subscribers by name. In a pipe it prints a line a second. Ctrl-C ends it.
 
-The exit status is 0 after N looks, or when standard output is closed; 1 when the
-server's admin port can't be reached at first; 2 when the command line is wrong.
+The exit status is 0 after N looks, or when standard output is closed; 1 when
+the server's admin port can't be reached at first; 2 when the command line is
+wrong.
 
 Examples:
   hotwheels top

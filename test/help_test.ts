@@ -12,6 +12,8 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   "bots": "bots/main.ts",
   "pub": "commands/pub.ts",
   "sub": "commands/sub.ts",
+  "trace": "commands/trace.ts",
+  "top": "commands/top.ts",
   "doctor": "tools/doctor/main.ts",
   "two-hosts": "tools/two_hosts/main.ts",
   "compare": "tools/compare/main.ts",
