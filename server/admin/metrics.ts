@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, type MetricValueWithName, Registry } from "p
 import manifest from "../../package.json" with { type: "json" };
 import type { HistogramCounts } from "../telemetry/histogram.ts";
 import { FANOUT_SECONDS, FANOUT_SUBSCRIBERS, LOOP_DELAY_SECONDS } from "../telemetry/limits.ts";
-import { addUp, type Counts } from "../telemetry/report.ts";
+import { addUp, type Counts, type Gauges } from "../telemetry/report.ts";
 import type { AdminSource, ProcessState } from "./source.ts";
 
 /** The runtime's name and version, for `hotwheels_build_info`. */
@@ -64,6 +64,7 @@ export class Metrics {
     this.#addClients();
     this.#addMessages();
     this.#addMemory();
+    this.#addHistory();
     this.#addFanout();
     this.#addWorkers();
     this.#addProcesses();
@@ -209,6 +210,35 @@ export class Metrics {
     );
   }
 
+  #addHistory(): void {
+    this.#counter(
+      "resumes_total",
+      "Subscribes with resume, by the reason of the answer; ok are those that missed nothing.",
+      ({ resumes }) => Object.entries(resumes),
+      "reason",
+    );
+    this.#counter(
+      "messages_replayed_total",
+      "Messages given to subscribers from the history.",
+      ({ messagesReplayed }) => messagesReplayed,
+    );
+    this.#gauge(
+      "history_bytes",
+      "Bytes of memory that stored messages take; each worker stores all.",
+      () => this.#held("historyBytes"),
+    );
+    this.#gauge(
+      "history_messages",
+      "Messages that are stored, on the worker that stores most.",
+      () => this.#most("historyMessages"),
+    );
+    this.#gauge(
+      "history_topics",
+      "Topics with stored messages, on the worker that stores most.",
+      () => this.#most("historyTopics"),
+    );
+  }
+
   #addFanout(): void {
     this.#histogram(
       "fanout_seconds",
@@ -350,8 +380,13 @@ export class Metrics {
   }
 
   /** What all workers hold together. */
-  #held(what: "connections" | "subscriptions" | "topics" | "heldBytes"): number {
+  #held(what: Exclude<keyof Gauges, "topicSubscribers">): number {
     return this.#source.workers.reduce((sum, { gauges }) => sum + (gauges?.[what] ?? 0), 0);
+  }
+
+  /** The most that a worker holds of what all of them hold. */
+  #most(what: Exclude<keyof Gauges, "topicSubscribers">): number {
+    return Math.max(0, ...this.#source.workers.map(({ gauges }) => gauges?.[what] ?? 0));
   }
 
   #gauge(name: string, help: string, valueOf: () => Samples, label?: string): void {

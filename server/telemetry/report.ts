@@ -5,6 +5,7 @@
  */
 
 import type { EndReason, PauseCause } from "../counters.ts";
+import type { ResumeReason } from "../../protocol/resume.ts";
 import type { HistogramCounts } from "./histogram.ts";
 import type { TopicCounts } from "./watched_topics.ts";
 
@@ -27,9 +28,11 @@ export interface Counts {
   readonly memoryEvictions: number;
   readonly memoryRefusals: number;
   readonly acceptErrors: number;
+  readonly messagesReplayed: number;
   readonly cpuSeconds: number;
   readonly ended: Readonly<Record<EndReason, number>>;
   readonly pauses: Readonly<Record<PauseCause, number>>;
+  readonly resumes: Readonly<Record<ResumeReason, number>>;
   readonly fanoutSeconds: HistogramCounts;
   readonly largeFanoutSeconds: HistogramCounts;
   readonly fanoutSubscribers: HistogramCounts;
@@ -46,6 +49,10 @@ export interface Gauges {
   readonly topics: number;
   /** Bytes of memory that connections, subscriptions and topics make it hold. */
   readonly heldBytes: number;
+  /** Bytes, messages and topics of the history. */
+  readonly historyBytes: number;
+  readonly historyMessages: number;
+  readonly historyTopics: number;
   readonly residentBytes: number;
   /** Open descriptors; see `process_usage.ts`. */
   readonly openDescriptors: number;

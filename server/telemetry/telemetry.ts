@@ -63,7 +63,8 @@ export class Telemetry {
   /** The counts so far. Takes some 20 us, however many connections and topics there are. */
   report(): ProcessReport {
     const { counters, passes, watched, topics, descriptorLimit, linkDescriptors } = this.#host;
-    const { connections, subscriptions, publisherPauses: _, ratePauses: __, ...counts } = counters;
+    const { connections, subscriptions, publisherPauses: _, ratePauses: __, ...others } = counters;
+    const { historyBytes, historyMessages, historyTopics, ...counts } = others;
     return {
       pid: process.pid,
       startedMs: startedMs(),
@@ -73,6 +74,7 @@ export class Telemetry {
         ...counts,
         ended: { ...counts.ended },
         pauses: { ...counts.pauses },
+        resumes: { ...counts.resumes },
         cpuSeconds: cpuSeconds(),
         fanoutSeconds: copyOf(passes.seconds.counts),
         largeFanoutSeconds: copyOf(passes.largeSeconds.counts),
@@ -85,6 +87,9 @@ export class Telemetry {
         subscriptions,
         topics: topics.size,
         heldBytes: this.#host.heldBytes(),
+        historyBytes,
+        historyMessages,
+        historyTopics,
         residentBytes: this.#host.residentBytes(),
         openDescriptors: openDescriptors(connections + linkDescriptors),
         topicSubscribers: watched.names.map((name) => topics.find(name)?.subscriberCount ?? 0),

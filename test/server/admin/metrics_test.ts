@@ -116,7 +116,17 @@ for (const runtime of TESTED_RUNTIMES) {
           assertCounts(second, { accepted: 21, messages: 60, deliveries, ended: 5 });
           assertEquals(value(second, "connections"), 16);
           assertNothingFell(first, second);
-          for (const client of [...subscribers, publisher]) await client.dispose();
+          const late = await JanusClient.greeted(target);
+          late.send('{"action":"subscribe","data":"t","resume":{"last":3}}\0');
+          await until("three messages are replayed", () => late.frames.length >= 5);
+          const third = await settled(adminUrl!);
+          assertEquals(value(third, 'resumes_total{reason="new"}'), 1);
+          assertEquals(sumOf(third, "resumes_total"), 1);
+          assertEquals(value(third, "messages_replayed_total"), 3);
+          assertEquals(value(third, "history_messages"), 60);
+          assertEquals(value(third, "history_topics"), 1);
+          assert(value(third, "history_bytes") >= workers * 60 * 40);
+          for (const client of [...subscribers, publisher, late]) await client.dispose();
         }, ADMIN);
       });
     });
