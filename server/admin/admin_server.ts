@@ -193,9 +193,9 @@ export class AdminServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    for (const [name, value] of Object.entries(COMMON_HEADERS)) response.setHeader(name, value);
     const verdict = this.#guard.begin(request, response);
     if (verdict === "gone") return;
+    for (const [name, value] of Object.entries(COMMON_HEADERS)) response.setHeader(name, value);
     if (verdict === "too_many") {
       response.setHeader("retry-after", "1");
       return this.#sendAway(response, 429, "too many requests a second; come back later");

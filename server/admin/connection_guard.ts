@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { TokenBucket } from "../timing/token_bucket.ts";
@@ -10,6 +11,9 @@ import {
   MAX_PIPELINED,
   REQUESTS_PER_SECOND,
 } from "./limits.ts";
+
+/** A socket with node:http's parser, as Deno has it. */
+type ParsedSocket = Socket & { readonly parser?: { readonly unconsume?: () => void } };
 
 /** A connection of the admin port. */
 interface GuardedConnection {
@@ -110,6 +114,12 @@ export class ConnectionGuard {
       isStream: false,
     });
     socket.once("close", () => this.#connections.delete(socket));
+    // Ahead of the parser, which would go through all of a chunk's requests, destroyed or not. On Deno that
+    // takes chunks from the socket itself unless it is told not to; on Bun it reads one request at a time.
+    (socket as ParsedSocket).parser?.unconsume?.();
+    socket.prependListener("data", (chunk: Uint8Array) => {
+      if (holdsTooMany(chunk)) chunk.fill(0);
+    });
     // A connection that breaks is no error of the server's.
     socket.on("error", () => socket.destroy());
     if (this.#connections.size <= MAX_ADMIN_CONNECTIONS) return;
@@ -127,4 +137,18 @@ export class ConnectionGuard {
       if (!isStream && (answeringSinceMs ?? Infinity) < sinceMs) socket.destroy();
     }
   }
+}
+
+const EMPTY_LINES = ["\n\r\n", "\n\n"] as const;
+
+/** True if a chunk ends the headers of more requests than may be sent at once. */
+function holdsTooMany(chunk: Uint8Array): boolean {
+  const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  let count = 0;
+  for (const line of EMPTY_LINES) {
+    for (let at = bytes.indexOf(line); at !== -1; at = bytes.indexOf(line, at + 1)) {
+      if (++count > MAX_PIPELINED) return true;
+    }
+  }
+  return false;
 }
