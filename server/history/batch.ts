@@ -94,6 +94,21 @@ export class Batch implements Stretch {
   }
 }
 
+/** One batch with the messages of several successive ones. Their bytes are copied. */
+export function joinBatches(batches: readonly Batch[], budget: MemoryBudget): Batch {
+  const bytes = new Uint8Array(batches.reduce((sum, batch) => sum + batch.bytes.byteLength, 0));
+  const ends: number[] = [];
+  const runs: Run[] = [];
+  let offset = 0;
+  for (const batch of batches) {
+    bytes.set(batch.bytes, offset);
+    for (let n = batch.first; n < batch.end; n++) ends.push(offset + batch.offsetOf(n + 1));
+    for (const run of batch.runs) if (runs.at(-1)?.origin !== run.origin) runs.push(run);
+    offset += batch.bytes.byteLength;
+  }
+  return new Batch((batches[0] as Batch).first, ends, runs, new SharedChunk(bytes, budget));
+}
+
 /**
  * The most bytes of collected messages that are copied for a leaver. A larger remainder seals the batch
  * instead. So frequent leavers can't shrink everyone's batches.

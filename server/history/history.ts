@@ -1,7 +1,7 @@
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import { HISTORY_BATCH_BYTES, HISTORY_LOG_BYTES, type Limits } from "../limits.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
-import type { Batch } from "./batch.ts";
+import { type Batch, joinBatches } from "./batch.ts";
 import type { Origin, Origins } from "./origins.ts";
 import { type Floors, StoredBatch, TopicLog } from "./topic_log.ts";
 
@@ -10,6 +10,9 @@ const DROPS_PER_SWEEP = 4_096;
 
 /** The share of `historyTotalBytes` for topics of which nothing is stored any more. */
 const EMPTY_LOGS_SHARE = 1 / 8;
+
+/** Bytes of small batches that are joined into one for those that come back: a write each costs more. */
+const MAX_JOINED_BYTES = 64 * 1024;
 
 /** The limits that a history keeps to. */
 export type HistoryLimits = Pick<
@@ -152,6 +155,32 @@ export class History {
       one.older = one.newer = undefined;
       this.#linkNewest(one);
     }
+  }
+
+  /** Joins small batches from the one with message `number` on, for all that read them from now on. */
+  joinFrom(log: TopicLog, number: number): void {
+    const parts = log.smallFrom(number, MAX_JOINED_BYTES);
+    const [first] = parts;
+    const newest = parts.at(-1);
+    if (first === undefined || newest === undefined || first === newest) return;
+    // What is large enough isn't copied again for a bit more.
+    if (first.batch.bytes.byteLength > MAX_JOINED_BYTES / 2) return;
+    const { budget } = this.#host;
+    const batch = joinBatches(parts.map((part) => part.batch), budget);
+    const joined = new StoredBatch(log, batch, newest.sinceMs);
+    joined.newer = newest.newer;
+    joined.older = newest;
+    if (newest.newer === undefined) this.#newest = joined;
+    else newest.newer.older = joined;
+    newest.newer = joined;
+    log.replace(parts, joined);
+    for (const part of parts) {
+      this.#unlink(part);
+      part.batch.chunk.discard();
+      this.#tally(-costOf(part.batch));
+      budget.countHistory(-HISTORY_BATCH_BYTES);
+    }
+    this.#hold(batch);
   }
 
   /** For each origin takes a floor that another process had, if it is higher. */

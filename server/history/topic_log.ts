@@ -107,6 +107,31 @@ export class TopicLog {
 
   /** The stored batch that has the message of this number, if it is there. */
   batchWith(number: number): Batch | undefined {
+    return this.#stored[this.#indexWith(number)]?.batch;
+  }
+
+  /** The batches from the one with message `number` on that are no more than so many bytes together. */
+  smallFrom(number: number, maxBytes: number): StoredBatch[] {
+    const start = this.#indexWith(number);
+    const small: StoredBatch[] = [];
+    let bytes = 0;
+    for (let i = start; i >= 0 && i < this.#stored.length; i++) {
+      const stored = this.#stored[i] as StoredBatch;
+      bytes += stored.batch.bytes.byteLength;
+      if (bytes > maxBytes || stored.batch.first < this.#first) break;
+      small.push(stored);
+    }
+    return small;
+  }
+
+  /** Puts a batch in the place of successive ones, whose messages it has. */
+  replace(parts: readonly StoredBatch[], joined: StoredBatch): void {
+    const index = this.#stored.indexOf(parts[0] as StoredBatch, this.#head);
+    this.#stored.splice(index, parts.length, joined);
+  }
+
+  /** The index of the stored batch that has the message of this number; -1 if none has. */
+  #indexWith(number: number): number {
     let low = this.#head;
     let high = this.#stored.length;
     while (low < high) {
@@ -114,9 +139,9 @@ export class TopicLog {
       const { batch } = this.#stored[middle] as StoredBatch;
       if (number < batch.first) high = middle;
       else if (number >= batch.end) low = middle + 1;
-      else return batch;
+      else return middle;
     }
-    return undefined;
+    return -1;
   }
 
   /** Adds a batch behind the others. */

@@ -21,6 +21,8 @@ export interface CatchUpSource {
   seal(): void;
   /** A `from` frame, in a chunk of its own. */
   tag(origin: Origin): SharedChunk;
+  /** Joins small batches of the log from the one with this message on. */
+  joinFrom(number: number): void;
   tagged(batch: Batch): TaggedBatch;
   /** Counts messages that were handed to a subscriber. */
   countDeliveries(messages: number): void;
@@ -86,6 +88,7 @@ export class CatchUp {
         this.#join();
         break;
       }
+      source.joinFrom(this.#next);
       const batch = source.log?.batchWith(this.#next);
       if (batch !== undefined) {
         const count = this.#give(batch);

@@ -257,6 +257,11 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
     return new SharedChunk(tagging.tag(this.name, origin), budget);
   }
 
+  joinFrom(number: number): void {
+    const { log } = this;
+    if (log !== undefined) this.#context.history.joinFrom(log, number);
+  }
+
   tagged(batch: Batch): TaggedBatch {
     return this.#context.tagging.tagged(batch, this.name);
   }

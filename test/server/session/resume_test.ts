@@ -342,6 +342,25 @@ describe("a subscribe with resume", () => {
     assertEquals(bed.server.counters.messagesReplayed, 200);
   });
 
+  it("gives many small messages in few writes, and stores them once", async () => {
+    const bed = await start();
+    const positions = gone(bed, "t", 0);
+    const numbers = Array.from({ length: 100 }, (_, n) => n + 1);
+    publish(bed, "t", ...numbers);
+    const { historyMessages, historyBytes } = bed.server.counters;
+    const at = positions.of("t")!;
+    for (let i = 0; i < 3; i++) {
+      const client = new Client(bed, new Positions());
+      const before = client.peer.writeCount;
+      client.peer.send(subscribeFrame("t", { at }));
+      bed.net.settle();
+      assertEquals(outline(client.frames()), ["resume", "ACK", "from", ...numbers]);
+      assert(client.peer.writeCount - before <= 4, `${client.peer.writeCount - before} writes`);
+    }
+    assertEquals(bed.server.counters.historyMessages, historyMessages);
+    assert(bed.server.counters.historyBytes < historyBytes);
+  });
+
   it("bounds what one address has replayed, and makes it wait for more", async () => {
     const bed = await start();
     const positions = gone(bed, "t", 1);
