@@ -20,7 +20,9 @@ import { Fifo } from "./api/fifo.ts";
 export interface OutgoingMessage {
   /** 1 to 256 bytes of UTF-8. */
   readonly topic: string;
+  /** None: the server adds it. */
   readonly timestamp?: never;
+  /** Anything else that JSON can express. */
   readonly [member: string]: unknown;
 }
 

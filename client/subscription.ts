@@ -11,14 +11,18 @@ import type { SubscribedStatus } from "./api/statuses.ts";
 
 /** A message as it was published: its topic, its data, and whatever else its publisher put there. */
 export interface Message {
+  /** The topic. */
   readonly topic: string;
+  /** The data, if its publisher gave any. */
   // deno-lint-ignore no-explicit-any -- the reader knows what its publishers send
   readonly data?: any;
+  /** Whatever else its publisher put there. */
   readonly [member: string]: unknown;
 }
 
 /** A message that has arrived. */
 export interface Delivered {
+  /** The message, without its timestamp. */
   readonly message: Message;
   /** When the server accepted it: whole microseconds since the Unix epoch. Unique in its process. */
   readonly timestamp: number;

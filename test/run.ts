@@ -48,7 +48,7 @@ const CHECKS: readonly (readonly string[])[] = [
   ["fmt", "--check"],
   ["lint"],
   ["check", "."],
-  ["doc", "--lint", "mod.ts"],
+  ["doc", "--lint", "mod.ts", "client/mod.ts", "client/browser.ts"],
 ];
 
 const DENO_TEST = [

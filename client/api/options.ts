@@ -8,13 +8,21 @@ import type { Status } from "./statuses.ts";
 
 /** The part of a WebSocket that this library uses, so that any implementation will do. */
 export interface WebSocketLike {
+  /** The type of what binary messages are given as. */
   binaryType: string;
+  /** Bytes that wait to be sent. */
   readonly bufferedAmount: number;
+  /** Called when it is open. */
   onopen: ((event: never) => void) | null;
+  /** Called with each message. */
   onmessage: ((event: never) => void) | null;
+  /** Called when it fails. */
   onerror: ((event: never) => void) | null;
+  /** Called when it has ended. */
   onclose: ((event: never) => void) | null;
+  /** Sends a text message. */
   send(text: string): void;
+  /** Ends it. */
   close(code?: number, reason?: string): void;
 }
 

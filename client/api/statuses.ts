@@ -18,7 +18,9 @@ export type GapReason = Exclude<SubscribedReason, "new">;
 
 /** A connection is being made. */
 export interface ConnectingStatus {
+  /** Tells the statuses apart. */
   readonly state: "connecting";
+  /** The server's URL, as it was given. */
   readonly url: string;
   /** How many attempts have failed since the last connection was open. */
   readonly failures: number;
@@ -26,16 +28,21 @@ export interface ConnectingStatus {
 
 /** The server has greeted the client, and taken its keys. */
 export interface OpenStatus {
+  /** Tells the statuses apart. */
   readonly state: "open";
+  /** The server's URL, as it was given. */
   readonly url: string;
 }
 
 /** The server has subscribed the client to a topic, for the first time or once more. */
 export interface SubscribedStatus {
+  /** Tells the statuses apart. */
   readonly state: "subscribed";
+  /** The topic. */
   readonly topic: string;
   /** True if nothing is missing since the connection before. */
   readonly recovered: boolean;
+  /** Why it begins where it does. */
   readonly reason: SubscribedReason;
   /** How many stored messages follow. */
   readonly missed: number;
@@ -47,6 +54,7 @@ export interface SubscribedStatus {
 
 /** The connection has ended. */
 export interface ClosedStatus {
+  /** Tells the statuses apart. */
   readonly state: "closed";
   /** The reason; `undefined` after `close()`. */
   readonly why: unknown;

@@ -17,6 +17,7 @@ import { delimiter, join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { findProgram, PROJECT_ROOT, RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
+import { bundle, cannotBundle } from "../support/bundle.ts";
 import { Checkout } from "../support/processes/checkout.ts";
 import { CommandProcess, type Ended } from "../support/processes/command_process.ts";
 import { EmptyRoot, emptyRootProblem } from "../support/processes/empty_root.ts";
@@ -138,18 +139,6 @@ describe("the package that npm packs", { skip }, () => {
         assertMatch(bots.stderr, new RegExp(`^hotwheels: on ${runtime} [\\d.]+\\n`));
         const listener = start(`npx hotwheels sub t --count 1 ${at}`);
         await until("it has subscribed", () => listener.stderr.includes("subscribed"), 30_000);
-        writeFileSync(
-          join(folder, "client.mjs"),
-          `import { connect } from "hotwheels/client";
-          const hotwheels = await connect("hotwheels://127.0.0.1:${port}");
-          const { matched } = await hotwheels.publish({ topic: "none", data: 1 });
-          console.log(matched);
-          await hotwheels.close();`,
-        );
-        for (const program of ["node", "deno run -q --allow-net", "bun run"]) {
-          const { stdout, stderr } = await run(`${program} client.mjs`);
-          assertEquals(stdout, "0\n", `${program}: ${stderr}`);
-        }
         const published = await run(`npx hotwheels pub t '{"a":1}' ${at}`);
         assertEquals(published, { status: 0, stdout: "", stderr: "" });
         assertEquals((await listener.ended).stdout, '{"a":1}\n');
@@ -194,6 +183,47 @@ describe("the package that npm packs", { skip }, () => {
       rmSync(join(folder, "tsconfig.json"));
     });
   }
+
+  it("has a client that runs on Node, on both runtimes and in a browser's bundle", {
+    timeout,
+    skip: cannotBundle,
+  }, async () => {
+    const at = "--host 127.0.0.1 --port 0 --ws-port 0";
+    const server = start(`node_modules/.bin/hotwheels serve --runtime deno ${at}`);
+    try {
+      await until("it listens", () => server.stdout.includes("\n"), 30_000);
+      const port = /:(\d+) \(/.exec(server.stdout)![1];
+      const program = `import { connect, type Hotwheels } from "hotwheels/client";
+        const hotwheels: Hotwheels = await connect("hotwheels://127.0.0.1:${port}");
+        const messages = hotwheels.subscribe("t");
+        const { matched } = await hotwheels.publish({ topic: "t", data: "hello" });
+        for await (const { message, timestamp } of messages) {
+          console.log(matched, message.data, timestamp > 0);
+          break;
+        }
+        await hotwheels.close();`;
+      writeFileSync(join(folder, "client.ts"), program);
+      writeFileSync(
+        join(folder, "client.mjs"),
+        program.replace(/, type Hotwheels|: Hotwheels/g, ""),
+      );
+      const commands = [
+        "node client.mjs",
+        "bun run client.ts",
+        "deno run -q --check --allow-net client.ts",
+      ];
+      for (const command of commands) {
+        const { stdout, stderr } = await run(command);
+        assertEquals(stdout, "1 hello true\n", `${command}: ${stderr}`);
+      }
+      // A bundler takes the browser's entry by itself, which has nothing of Node's.
+      const code = bundle("client.mjs", { platform: "browser", folder });
+      assert(!code.includes("node:") && code.includes("WebSocket"));
+    } finally {
+      server.signal("SIGTERM");
+    }
+    assertEquals((await server.ended).status, 0);
+  });
 
   for (const runtime of RUNTIME_NAMES) {
     it(`serves as the image on ${runtime} starts it, in an empty root that nobody may write`, {

@@ -55,7 +55,7 @@ Usage:
   --version   print the version
 
 It holds each module as JavaScript, in the folders of this checkout, the types
-of what mod.ts exports and of nothing else, the scripts, and the tasks of the
+of what mod.ts and the client export, the scripts, and the tasks of the
 commands. npm pack and npm publish run this first.
 `;
 

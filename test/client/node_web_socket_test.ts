@@ -1,0 +1,3 @@
+import { nodeSuite } from "../support/client/node_suite.ts";
+
+nodeSuite("ws");
