@@ -18,7 +18,7 @@ import { bundle, cannotBundle } from "../support/bundle.ts";
 import type { Ports } from "../support/client/bed.ts";
 import { CHROMIUM } from "../support/client/chromium.ts";
 import { MachineBed } from "../support/client/machine_bed.ts";
-import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
+import { leftTo, TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
 import { until } from "../support/until.ts";
 
 const timeout = 60_000;
@@ -120,7 +120,7 @@ for (const runtime of TESTED_RUNTIMES) {
 
     it("show in two browsers who is here, and go on when workers die", {
       timeout,
-      skip: CHROMIUM === undefined ? "there is no Chromium here" : noNode,
+      skip: CHROMIUM === undefined ? "there is no Chromium here" : leftTo("bun") || noNode,
     }, async () => {
       const live = start(
         ...["node", "live_page.mjs", `hotwheels://127.0.0.1:${server.tcp}`],

@@ -62,7 +62,7 @@ export const LIMITS: readonly Case[] = [
     name: "lets messages wait for a connection if they may, up to a bound",
     async run({ bed, connect, url, door, topic }) {
       const server = await bed.plain();
-      const proxy = await bed.proxy(door === "tcp" ? server.tcp : server.ws);
+      const proxy = await bed.proxy(server[door]);
       const hotwheels = await connect(url(proxy), { ...QUICK, publishBuffer: 1_000 });
       const reader = await connect(url(server));
       const messages = reader.subscribe(topic);

@@ -25,7 +25,7 @@ export const RETURNING: readonly Case[] = [
     name: "goes on where it was after a break, on the same server",
     async run({ bed, connect, url, door, topic }) {
       const server = await bed.plain();
-      const proxy = await bed.proxy(door === "tcp" ? server.tcp : server.ws);
+      const proxy = await bed.proxy(server[door]);
       const publisher = await connect(url(server));
       const hotwheels = await connect(url(proxy), QUICK);
       const statuses = hotwheels.statuses();
@@ -76,9 +76,10 @@ export const RETURNING: readonly Case[] = [
   },
   {
     name: "tells when a server can't go on where it was, by a status and by an error",
-    async run({ bed, connect, url, topic }) {
+    async run({ bed, connect, url, door, topic }) {
       const server = await bed.start(["--drain-seconds", "0"]);
-      const hotwheels = await connect(url(server), QUICK);
+      const proxy = await bed.proxy(server[door]);
+      const hotwheels = await connect(url(proxy), QUICK);
       const statuses = hotwheels.statuses();
       const patient = hotwheels.subscribe(topic);
       const strict = hotwheels.subscribe(topic, { onGap: "throw" });
@@ -89,7 +90,7 @@ export const RETURNING: readonly Case[] = [
       assertMatch(String(closed.why), /server_shutdown/);
       // The server's wish counts, whatever the options say.
       assert(closed.retryInMs! >= 1_000, `${closed.retryInMs}`);
-      await bed.restart(server.id);
+      await bed.aim(proxy, (await bed.restart(server.id))[door]);
       const back = await find(statuses, ({ state }) => state === "subscribed");
       assert(back.state === "subscribed" && back.isGap && !back.recovered);
       assertEquals(back.reason, "unknown_origin");
@@ -144,7 +145,7 @@ export const RETURNING: readonly Case[] = [
       while (!(await bed.heard(pings))[0]!.includes("PONG")) await sleep(5);
       await alive.close();
       const server = await bed.plain();
-      const proxy = await bed.proxy(door === "tcp" ? server.tcp : server.ws);
+      const proxy = await bed.proxy(server[door]);
       const hotwheels = await connect(url(proxy), { ...QUICK, pingAfter: 300, timeout: 300 });
       const statuses = hotwheels.statuses();
       await bed.disturb(proxy, "freeze");
@@ -159,7 +160,7 @@ export const RETURNING: readonly Case[] = [
     name: "waits for a server that isn't there yet, and gives up when it is told to",
     async run({ bed, connect, url, door }) {
       const server = await bed.plain();
-      const proxy = await bed.proxy(door === "tcp" ? server.tcp : server.ws);
+      const proxy = await bed.proxy(server[door]);
       await bed.disturb(proxy, "close");
       const gone = await failure(connect(url(proxy), { retry: { minMs: 1, attempts: 2 } }));
       assertEquals(gone.name, "ConnectionError");
@@ -179,7 +180,7 @@ export const RETURNING: readonly Case[] = [
     name: "goes on where it was on whichever worker it comes back to",
     async run({ bed, connect, url, door, topic }) {
       const server = await bed.start(["--workers", "2"]);
-      const proxy = await bed.proxy(door === "tcp" ? server.tcp : server.ws);
+      const proxy = await bed.proxy(server[door]);
       const publishers = await Promise.all([1, 2, 3].map(() => connect(url(server))));
       const hotwheels = await connect(url(proxy), QUICK);
       const statuses = hotwheels.statuses();
@@ -208,8 +209,9 @@ export const RETURNING: readonly Case[] = [
     name: "goes on after all workers were killed",
     async run({ bed, connect, url, topic }) {
       const server = await bed.start(["--workers", "2"]);
+      const options = { ...QUICK, pingAfter: 2_000 };
       const clients = await Promise.all(
-        Array.from({ length: 6 }, () => connect(url(server), QUICK)),
+        Array.from({ length: 6 }, () => connect(url(server), options)),
       );
       const all = clients.map((client) => client.subscribe(topic));
       await Promise.all(all.map(({ ready }) => ready));

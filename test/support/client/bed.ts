@@ -59,8 +59,8 @@ export interface Bed {
   startSecure(): Promise<SecureServer>;
   /** Asks a server to end, or kills it, and waits until it has ended. */
   stop(id: number, signal: "SIGTERM" | "SIGKILL"): Promise<void>;
-  /** Starts it once more on the same ports. */
-  restart(id: number): Promise<void>;
+  /** Starts another one in its place, on other ports: somebody may have taken its own meanwhile. */
+  restart(id: number): Promise<Ports>;
   /** Kills all workers of a server, which replaces them. */
   killWorkers(id: number): Promise<void>;
   /** Starts a scripted server. @returns its port. */
@@ -69,6 +69,8 @@ export interface Bed {
   heard(port: number): Promise<string[][]>;
   /** Stands in front of a port. @returns the port in front. */
   proxy(port: number): Promise<number>;
+  /** Lets a proxy stand in front of another port. */
+  aim(proxy: number, port: number): Promise<void>;
   /** Cuts the connections of a proxy, or lets no new ones through, or lets nothing through. */
   disturb(proxy: number, how: "cut" | "close" | "open" | "freeze"): Promise<void>;
   /** Ends everything. */

@@ -9,7 +9,6 @@ import process from "node:process";
 import type { RuntimeName } from "../../../cli/program.ts";
 import { descendants } from "../processes/process_tree.ts";
 import { ServerCommand } from "../processes/server_command.ts";
-import { until } from "../until.ts";
 import { FIRST, identityFile, SECOND } from "../identities.ts";
 import type { Bed, Door, Ports, Script, SecureServer } from "./bed.ts";
 import { ScriptedServer } from "./scripted_server.ts";
@@ -17,7 +16,7 @@ import { ScriptedServer } from "./scripted_server.ts";
 interface Started {
   readonly flags: readonly string[];
   readonly ports: Ports;
-  command: ServerCommand;
+  readonly command: ServerCommand;
 }
 
 export class MachineBed implements Bed {
@@ -56,20 +55,8 @@ export class MachineBed implements Bed {
     await command.exited();
   }
 
-  async restart(id: number): Promise<void> {
-    const started = this.#started[id]!;
-    const { ports: { tcp, ws }, flags } = started;
-    // The last flag counts.
-    const own = ["--ws-port", String(ws), ...flags, "--port", String(tcp)];
-    const host = ["--host", "127.0.0.1"];
-    started.command = new ServerCommand(started.command.command, [...host, ...own]);
-    const { command } = started;
-    await until(
-      "it listens again",
-      () => command.stdout.includes("\n") || command.hasExited,
-      30_000,
-    );
-    if (command.hasExited) throw new Error(`it ended instead: ${command.stderr}`);
+  restart(id: number): Promise<Ports> {
+    return this.start(this.#started[id]!.flags);
   }
 
   killWorkers(id: number): Promise<void> {
@@ -94,6 +81,11 @@ export class MachineBed implements Bed {
     return proxy.port;
   }
 
+  aim(proxy: number, port: number): Promise<void> {
+    this.#proxies.get(proxy)!.target = port;
+    return Promise.resolve();
+  }
+
   disturb(port: number, how: "cut" | "close" | "open" | "freeze"): Promise<void> {
     const proxy = this.#proxies.get(port)!;
     if (how === "open") proxy.isOpen = true;
@@ -115,13 +107,15 @@ export class MachineBed implements Bed {
 /** Stands in front of a port. */
 class Proxy {
   isOpen = true;
+  target: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
   private constructor(port: number) {
+    this.target = port;
     this.#server = createServer((near) => {
       if (!this.isOpen) return void near.destroy();
-      const far = connect(port, "127.0.0.1");
+      const far = connect(this.target, "127.0.0.1");
       for (const [from, to] of [[near, far], [far, near]] as const) {
         this.#sockets.add(from);
         from.on("error", () => {});

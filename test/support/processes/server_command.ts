@@ -27,8 +27,6 @@ export function directCommand(runtime: RuntimeName): readonly string[] {
 /** A running server command. */
 export class ServerCommand implements Target {
   readonly hostname = "127.0.0.1";
-  /** The words before the server's flags. */
-  readonly command: readonly string[];
   readonly #child: ChildProcess;
   #stdout = "";
   #stderr = "";
@@ -40,7 +38,6 @@ export class ServerCommand implements Target {
    * @param command The words before the server's flags.
    */
   constructor(command: readonly string[], flags: readonly string[]) {
-    this.command = command;
     const [program, ...args] = [...command, ...flags];
     this.#child = spawn(program!, args, {
       cwd: PROJECT_ROOT,
