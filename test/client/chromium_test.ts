@@ -1,3 +1,4 @@
+import { assertEquals } from "@std/assert";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
@@ -6,6 +7,7 @@ import { RUNTIME_NAMES } from "../../cli/program.ts";
 import { bundle, cannotBundle } from "../support/bundle.ts";
 import type { Bed } from "../support/client/bed.ts";
 import { CHROMIUM } from "../support/client/chromium.ts";
+import { urlOf } from "./suite/case.ts";
 import { casesOf } from "../support/client/client_suite.ts";
 import { MachineBed } from "../support/client/machine_bed.ts";
 import { leftTo } from "../support/processes/tested_runtimes.ts";
@@ -33,11 +35,16 @@ class Chromium {
 
   async open(): Promise<void> {
     const suite = bundle("test/client/suite/page_main.ts", { platform: "browser" });
+    const worker = bundle("test/client/suite/worker_main.ts", { platform: "browser" });
     this.#server = createServer((request, response) => {
-      const isScript = request.url === "/suite.js";
+      const script = request.url === "/suite.js"
+        ? suite
+        : request.url === "/worker.js"
+        ? worker
+        : undefined;
       response.setHeader("Content-Security-Policy", POLICY);
-      response.setHeader("Content-Type", isScript ? "text/javascript" : "text/html");
-      response.end(isScript ? suite : PAGE);
+      response.setHeader("Content-Type", script === undefined ? "text/html" : "text/javascript");
+      response.end(script ?? PAGE);
     });
     await new Promise<void>((resolve) => this.#server!.listen(0, "127.0.0.1", resolve));
     const { chromium } = await import("playwright-core");
@@ -55,8 +62,20 @@ class Chromium {
   }
 
   async run(name: string): Promise<void> {
-    const failure = await this.page!.evaluate((name) => globalThis.runCase(name), name);
-    if (failure !== undefined) throw new Error(failure);
+    const failure = await this.page!.evaluate(`runCase(${JSON.stringify(name)})`);
+    if (failure !== undefined) throw new Error(String(failure));
+  }
+
+  /** Asks a service worker to go to a server and back. */
+  async askWorker(url: string): Promise<unknown> {
+    return await this.page!.evaluate(`(async () => {
+      await navigator.serviceWorker.register("/worker.js", { type: "module" });
+      const { active } = await navigator.serviceWorker.ready;
+      const { port1, port2 } = new MessageChannel();
+      const answer = new Promise((resolve) => port1.onmessage = ({ data }) => resolve(data));
+      active.postMessage(${JSON.stringify(url)}, [port2]);
+      return await answer;
+    })()`);
   }
 
   async close(): Promise<void> {
@@ -77,5 +96,10 @@ for (const runtime of RUNTIME_NAMES) {
     for (const { name } of casesOf("ws")) {
       it(name, { timeout: 60_000 }, () => chromium.run(name));
     }
+
+    it("works in a service worker", { timeout: 60_000 }, async () => {
+      const { ws } = await bed.plain();
+      assertEquals(await chromium.askWorker(urlOf("ws", ws)), "hello");
+    });
   });
 }
