@@ -79,8 +79,9 @@ export class MemoryDefence {
       standingBytes: () => this.budget.standingBytes + sessions.size * CONNECTION_BYTES,
       giveBack: () => {
         this.buffers.clear();
-        // Half of it each time: the garbage may be more than enough.
-        host.giveUpHistory(this.budget.historyBytes / 2);
+        // Half of it first: the garbage may be more than enough. All of it before clients have to wait.
+        const { historyBytes } = this.budget;
+        host.giveUpHistory(this.ceiling.holdsBulk ? historyBytes : historyBytes / 2);
         runtime.giveBack();
       },
       hold: () => this.input.holdAll(),

@@ -23,6 +23,8 @@ function only(...flags: string[]): string[] {
     ["--soft-pending-bytes", String(1024 * MIB)],
     ["--soft-pending-time", "60s"],
     ["--write-deadline", "60s"],
+    // What is stored takes memory of its own, whatever readers do.
+    ["--history-time", "0"],
   ]);
   for (let i = 0; i < flags.length; i += 2) all.set(flags[i]!, flags[i + 1]!);
   return [...all].flat();
