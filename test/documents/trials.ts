@@ -47,6 +47,11 @@ const RULES: readonly Rule[] = [
     "it takes the package installed; test/launch/package_test.ts plays it",
   ),
   because(/^deno task(?: -q)? sub /, "it waits; test/commands/pub_sub_test.ts publishes to it"),
+  because(
+    /^deno task(?: -q)? (?:top|trace)\b/,
+    "it watches without an end; test/server/admin/admin_command_test.ts ends it",
+  ),
+  because(/^deno pack$/, "test/launch/package_test.ts makes the package"),
   because(/ build:executable$/, "test/runtime/bundled_test.ts builds it"),
   because(/^deno task(?: -q)? pub$/, "it is part of a command"),
   because(/ two-hosts/, "it takes root; test/tools/two_hosts/two_hosts_test.ts plays it"),
