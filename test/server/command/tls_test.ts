@@ -142,7 +142,7 @@ for (const runtime of TESTED_RUNTIMES) {
         await logs(/closed 127\.0\.0\.1:\d+: handshake_failed/);
         // The beginning of a handshake, and no more.
         await speak("\x16\x03\x01\x02");
-        await logs(/closed 127\.0\.0\.1:\d+: idle_timeout.*No TLS handshake within 1 s/);
+        await logs(/closed 127\.0\.0\.1:\d+: idle_timeout.*No handshake within 1 s/);
         // Its place is free again.
         const client = await TlsClient.subscribed(server.port, FIRST);
         clients.push(client);
