@@ -25,7 +25,8 @@ export { type SessionEnd } from "./server/session/session_end.ts";
 export { type Counters, type EndReason, type PauseCause } from "./server/counters.ts";
 export { type ClockEvent } from "./server/timing/timekeeper.ts";
 export { type CeilingEvent } from "./server/memory/memory_ceiling.ts";
-export { type CeilingStep, DEFAULT_LIMITS, type Limits } from "./server/limits.ts";
+export { DEFAULT_LIMITS, type Limits } from "./server/limits.ts";
+export type { CeilingStep } from "./server/limits/memory.ts";
 export { type ErrorCode } from "./protocol/errors.ts";
 export { type ResumeReason } from "./protocol/resume.ts";
 export {

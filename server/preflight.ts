@@ -7,12 +7,11 @@
 import os from "node:os";
 import { checkServerDescriptors } from "../host/descriptor_checks.ts";
 import { EnvironmentError } from "../cli/command_line.ts";
-import { leastDescriptorsFor } from "../host/capacity.ts";
+import { leastDescriptorsFor, maxConnectionsFor } from "../host/capacity.ts";
 import { descriptorLimit } from "../host/descriptor_limit.ts";
 import { readLimits } from "../host/facts.ts";
 import { findingLine } from "../host/finding.ts";
 import { checkBacklog } from "../host/network_checks.ts";
-import { maxConnectionsFor } from "./limits.ts";
 
 /** Clients that may come at once before the server accepts the first: a usual backlog. */
 const USUAL_BACKLOG = 512;

@@ -9,23 +9,19 @@ import { descriptorLimit } from "../host/descriptor_limit.ts";
 import { usableMemory } from "../host/usable_memory.ts";
 import type { Address, Runtime } from "../runtime/types.ts";
 import { isBundled } from "../cli/child.ts";
-import { MAX_WORKERS } from "../host/capacity.ts";
+import { connectionsPerIpFor, MAX_WORKERS, maxConnectionsFor } from "../host/capacity.ts";
 import { AccessRules } from "./access/access.ts";
 import type { AdminServer } from "./admin/admin_server.ts";
 import type { AdminSource } from "./admin/source.ts";
+import { DEFAULT_LIMITS, type Limits, SPECIAL_LIMITS } from "./limits.ts";
 import {
   acceptRateFor,
-  connectionsPerIpFor,
-  DEFAULT_LIMITS,
-  type Limits,
-  maxConnectionsFor,
   maxMemoryFor,
   maxTotalPendingFor,
   minMemoryBytes,
   ownConnectionsFor,
-  SPECIAL_LIMITS,
   workerLimits,
-} from "./limits.ts";
+} from "./limits/derived.ts";
 import { takeHistoryFile, writeHistoryFile } from "./history/history_file.ts";
 import { logEvents, logHistoryFile } from "./log/log.ts";
 import { unknownLimit } from "./preflight.ts";

@@ -1,7 +1,7 @@
 import { KEPT_FOR_REFUSALS, linkDescriptorsFor, OWN_DESCRIPTORS } from "../../host/capacity.ts";
 import { allOfProcessTaken, allTaken, type Shortage } from "../access/admission.ts";
 import type { HeldConnections } from "../lending/held_connections.ts";
-import { MAX_REFUSALS } from "../limits.ts";
+import { MAX_REFUSALS } from "../limits/clients.ts";
 import type { Rejections } from "./rejections.ts";
 import { type Displacement, MAX_YIELDING } from "../shares/displacement.ts";
 

@@ -1,6 +1,6 @@
 import { FirstBytes } from "../../protocol/first_bytes.ts";
 import type { Connection, ConnectionHandler } from "../../runtime/types.ts";
-import { CLOSE_LINGER_MS, FIRST_BYTES_MS, REFUSED_HANDSHAKE_MS } from "../limits.ts";
+import { CLOSE_LINGER_MS, FIRST_BYTES_MS, REFUSED_HANDSHAKE_MS } from "../limits/clients.ts";
 
 /**
  * The phases of a refused connection, in their order.

@@ -1,12 +1,9 @@
 import { allOfAddressTaken, tooFast } from "./admission.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import { siteOf } from "./ip_address.ts";
-import {
-  ACCEPT_BURST_SECONDS,
-  type Limits,
-  MAX_RECENT_ADDRESSES,
-  REPORT_INTERVAL_MS,
-} from "../limits.ts";
+import { type Limits } from "../limits.ts";
+import { MAX_RECENT_ADDRESSES, REPORT_INTERVAL_MS } from "../limits/clients.ts";
+import { ACCEPT_BURST_SECONDS } from "../limits/derived.ts";
 import { type Rate, TokenBucket } from "../timing/token_bucket.ts";
 
 interface Entry {

@@ -1,6 +1,7 @@
 import type { Runtime } from "../../runtime/types.ts";
 import { type WaitingPlace, WaitingRoom } from "../flow/gate.ts";
-import { REPLAY_BURST_BYTES, REPLAY_BYTES_PER_SECOND, RESUME_BYTES } from "../limits.ts";
+import { REPLAY_BURST_BYTES, REPLAY_BYTES_PER_SECOND } from "../limits/clients.ts";
+import { RESUME_BYTES } from "../limits/costs.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import { type Rate, TokenBucket } from "../timing/token_bucket.ts";
 import { siteOf } from "./ip_address.ts";

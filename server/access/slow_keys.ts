@@ -1,7 +1,7 @@
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import type { Waiter, WaitingPlace } from "../flow/gate.ts";
 import { siteOf } from "./ip_address.ts";
-import { SLOW_KEY_DELAY_MS, SLOW_KEYS_PER_SECOND, SWEEP_INTERVAL_MS } from "../limits.ts";
+import { SLOW_KEY_DELAY_MS, SLOW_KEYS_PER_SECOND, SWEEP_INTERVAL_MS } from "../limits/clients.ts";
 import { type Rate, TokenBucket } from "../timing/token_bucket.ts";
 
 /** Keys that one sweep checks at most, of all addresses: each takes a hash and a write. */

@@ -1,6 +1,6 @@
 import { type Runtime, TransportError, type TransportErrorCode } from "../../runtime/types.ts";
 import type { UnreachableProcess } from "./backplane.ts";
-import { LINK_DEADLINE_MS } from "../limits.ts";
+import { LINK_DEADLINE_MS } from "../limits/processes.ts";
 import { type CarrierOwner, LinkCarrier } from "./link_carrier.ts";
 import type { LinkManners, LinkStream } from "./link_stream.ts";
 import type { OutboxContext } from "../flow/outbox.ts";

@@ -5,7 +5,7 @@ import { Gate, type WaitingPlace, WaitingRoom } from "../flow/gate.ts";
 import { isAhead } from "../history/search.ts";
 import { HistoryExport, HistoryImport } from "./history_copy.ts";
 import { IncomingLink, type MeshHost } from "./incoming_link.ts";
-import { MAX_BATCH_BYTES } from "../limits.ts";
+import { MAX_BATCH_BYTES } from "../limits/messages.ts";
 import { LinkCarrier } from "./link_carrier.ts";
 import { BYE, HELLO, type LinkControl, LinkEncoder, RECORD, WANT } from "./link_frames.ts";
 import { sealSegment, SEGMENT_HEADER_BYTES } from "./link_segments.ts";

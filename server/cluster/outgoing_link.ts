@@ -1,4 +1,6 @@
-import { MAX_COLLECTED_BYTES, maxOwedFor, RECEIPT_DEADLINE_MS, STALL_MS } from "../limits.ts";
+import { STALL_MS } from "../limits/clients.ts";
+import { MAX_COLLECTED_BYTES } from "../limits/messages.ts";
+import { maxOwedFor, RECEIPT_DEADLINE_MS } from "../limits/processes.ts";
 import { AnswerDecoder, type LinkAnswers } from "./link_answers.ts";
 import { type DiallerEvents, LinkDialler, type LinkDiallerHost } from "./link_dialler.ts";
 import { LinkStream } from "./link_stream.ts";

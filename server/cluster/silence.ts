@@ -1,4 +1,4 @@
-import { STALL_MS, SWEEP_INTERVAL_MS } from "../limits.ts";
+import { STALL_MS, SWEEP_INTERVAL_MS } from "../limits/clients.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 
 /**

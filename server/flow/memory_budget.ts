@@ -8,7 +8,7 @@ import {
   TIGHT_BUDGET_SHARE,
   UNFINISHED_CRITICAL_SHARE,
   UNFINISHED_TIGHT_SHARE,
-} from "../limits.ts";
+} from "../limits/memory.ts";
 
 /** Events of a budget, called while bytes are counted: they may only note it, or pause reading. */
 export interface BudgetEvents {

@@ -1,6 +1,7 @@
 import type { Connection } from "../../runtime/types.ts";
 import type { Counters } from "../counters.ts";
-import { type Limits, STALL_MS } from "../limits.ts";
+import { type Limits } from "../limits.ts";
+import { STALL_MS } from "../limits/clients.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import { SharedChunk } from "./shared_chunk.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";

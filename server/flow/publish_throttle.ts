@@ -1,7 +1,8 @@
 import type { Runtime } from "../../runtime/types.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import { Gate } from "./gate.ts";
-import { type Limits, PUBLISH_BURST_SECONDS } from "../limits.ts";
+import { type Limits } from "../limits.ts";
+import { PUBLISH_BURST_SECONDS } from "../limits/clients.ts";
 import { type Rate, TokenBucket } from "../timing/token_bucket.ts";
 
 /** Bounds the rate at which each connection publishes. All connections share one object. */

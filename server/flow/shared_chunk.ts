@@ -1,4 +1,4 @@
-import { CHUNK_OVERHEAD_BYTES } from "../limits.ts";
+import { CHUNK_OVERHEAD_BYTES } from "../limits/costs.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import { toMessages } from "./messages.ts";
 

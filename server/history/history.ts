@@ -1,5 +1,6 @@
 import type { CoarseClock } from "../timing/coarse_clock.ts";
-import { HISTORY_BATCH_BYTES, HISTORY_LOG_BYTES, type Limits } from "../limits.ts";
+import { type Limits } from "../limits.ts";
+import { HISTORY_BATCH_BYTES, HISTORY_LOG_BYTES } from "../limits/costs.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
 import { type Batch, joinBatches } from "./batch.ts";
 import type { Origin, Origins } from "./origins.ts";

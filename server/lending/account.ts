@@ -1,4 +1,4 @@
-import { ANSWER_DEADLINE_MS } from "../limits.ts";
+import { ANSWER_DEADLINE_MS } from "../limits/processes.ts";
 import { type Claim, type Notice, type Terms } from "./terms.ts";
 
 /** Permits that come with time are counted in fractions; less than this counts as none. */

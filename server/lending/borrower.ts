@@ -1,6 +1,7 @@
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import type { Waiter } from "../flow/gate.ts";
-import { ANSWER_DEADLINE_MS, MAX_RECENT_ADDRESSES } from "../limits.ts";
+import { MAX_RECENT_ADDRESSES } from "../limits/clients.ts";
+import { ANSWER_DEADLINE_MS } from "../limits/processes.ts";
 import { Lease, type LeaseHost } from "./lease.ts";
 import {
   type AllTerms,

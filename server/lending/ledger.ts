@@ -1,4 +1,4 @@
-import { MAX_RECENT_ADDRESSES } from "../limits.ts";
+import { MAX_RECENT_ADDRESSES } from "../limits/clients.ts";
 import { Account } from "./account.ts";
 import {
   type AllTerms,

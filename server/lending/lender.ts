@@ -1,6 +1,6 @@
 import type { Runtime } from "../../runtime/types.ts";
 import { CoarseClock } from "../timing/coarse_clock.ts";
-import { SWEEP_INTERVAL_MS } from "../limits.ts";
+import { SWEEP_INTERVAL_MS } from "../limits/clients.ts";
 import { Ledger } from "./ledger.ts";
 import type { AllTerms, Claim, Notice } from "./terms.ts";
 

@@ -10,7 +10,8 @@ import {
   tooFast,
 } from "../access/admission.ts";
 import { siteOf } from "../access/ip_address.ts";
-import { type Limits, MAX_RECENT_ADDRESSES, REPORT_INTERVAL_MS } from "../limits.ts";
+import { type Limits } from "../limits.ts";
+import { MAX_RECENT_ADDRESSES, REPORT_INTERVAL_MS } from "../limits/clients.ts";
 import type { Displacement } from "../shares/displacement.ts";
 import type { Borrower } from "./borrower.ts";
 import { kindOf, type PermitKey } from "./terms.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { ACCEPT_BURST_SECONDS, type Limits } from "../limits.ts";
+import { type Limits } from "../limits.ts";
+import { ACCEPT_BURST_SECONDS } from "../limits/derived.ts";
 
 /** The limits that hold for all processes of a server together. */
 export type LimitKind = "connections" | "topics" | "address" | "accepts" | "wrongKeys";

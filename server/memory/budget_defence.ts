@@ -1,4 +1,4 @@
-import { STALL_MS } from "../limits.ts";
+import { STALL_MS } from "../limits/clients.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
 import type { SessionTable } from "../session/session_table.ts";
 import type { Session } from "../session/session.ts";

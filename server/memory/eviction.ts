@@ -1,6 +1,6 @@
 import type { Runtime } from "../../runtime/types.ts";
 import { siteOf } from "../access/ip_address.ts";
-import { SMALL_FRAME_BYTES } from "../limits.ts";
+import { SMALL_FRAME_BYTES } from "../limits/memory.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionTable } from "../session/session_table.ts";

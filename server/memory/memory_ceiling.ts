@@ -7,7 +7,7 @@ import {
   HELD_FOR_NOTHING_SHARE,
   MAX_HOLD_MS,
   MAX_PUBLISHERS_HOLD_MS,
-} from "../limits.ts";
+} from "../limits/memory.ts";
 
 /** Milliseconds between two looks while clients wait because memory is short. */
 const LOOK_AGAIN_MS = 50;

@@ -7,12 +7,9 @@ import type { Counters } from "../counters.ts";
 import { Eviction } from "./eviction.ts";
 import { Gate } from "../flow/gate.ts";
 import { InputDefence } from "./input_defence.ts";
-import {
-  BUFFER_TRIM_INTERVAL_MS,
-  CONNECTION_BYTES,
-  type Limits,
-  UNFINISHED_CRITICAL_SHARE,
-} from "../limits.ts";
+import { type Limits } from "../limits.ts";
+import { CONNECTION_BYTES } from "../limits/costs.ts";
+import { BUFFER_TRIM_INTERVAL_MS, UNFINISHED_CRITICAL_SHARE } from "../limits/memory.ts";
 import { MemoryBudget } from "../flow/memory_budget.ts";
 import { type CeilingEvent, MemoryCeiling } from "./memory_ceiling.ts";
 import type { Session } from "../session/session.ts";

@@ -4,7 +4,7 @@ import type { ErrorCode } from "../../protocol/errors.ts";
 import { type EndReason, isErrorCode } from "../counters.ts";
 import { Gate } from "../flow/gate.ts";
 import type { Holder } from "../shares/holder.ts";
-import { CLOSE_LINGER_MS, STALL_MS } from "../limits.ts";
+import { CLOSE_LINGER_MS, STALL_MS } from "../limits/clients.ts";
 import { Outbox } from "../flow/outbox.ts";
 import type { SessionContext } from "./session_context.ts";
 import type { DueConnection } from "../flow/due_writes.ts";

@@ -1,5 +1,5 @@
 import { Gate } from "../flow/gate.ts";
-import { FEW_OWED_RECEIPTS, MAX_UNTAKEN_BYTES } from "../limits.ts";
+import { FEW_OWED_RECEIPTS, MAX_UNTAKEN_BYTES } from "../limits/messages.ts";
 import { ReceiptQueue } from "../cluster/owed_receipts.ts";
 import type { Receiver } from "../topics/receipt_desk.ts";
 import type { SessionContext } from "./session_context.ts";

@@ -1,7 +1,7 @@
 import { ACK, encodeResume } from "../../protocol/encoder.ts";
 import type { ResumeRequest } from "../../protocol/resume.ts";
 import type { WaitingPlace } from "../flow/gate.ts";
-import { RESUME_PATIENCE_MS } from "../limits.ts";
+import { RESUME_PATIENCE_MS } from "../limits/clients.ts";
 import type { Subscriber } from "../topics/subscriber.ts";
 import type { Subscription } from "../topics/subscription.ts";
 import type { SessionContext } from "./session_context.ts";

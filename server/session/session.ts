@@ -2,12 +2,8 @@ import type { TransportEnd } from "../../runtime/types.ts";
 import type { ClientFrames } from "../../protocol/client_frames.ts";
 import { ACK, encodeGreeting, PING } from "../../protocol/encoder.ts";
 import type { WaitingPlace } from "../flow/gate.ts";
-import {
-  PUBLISHER_LINGER_MS,
-  SUBSCRIPTION_BYTES,
-  SWEEP_INTERVAL_MS,
-  TOPIC_BYTES,
-} from "../limits.ts";
+import { PUBLISHER_LINGER_MS, SWEEP_INTERVAL_MS } from "../limits/clients.ts";
+import { SUBSCRIPTION_BYTES, TOPIC_BYTES } from "../limits/costs.ts";
 import type { ResumeRequest } from "../../protocol/resume.ts";
 import type { Subscription } from "../topics/subscription.ts";
 import { checkPublish, checkSubscribe, KeyCheck } from "./client_checks.ts";

@@ -1,5 +1,5 @@
 import type { CoarseClock } from "../timing/coarse_clock.ts";
-import { SWEEP_INTERVAL_MS } from "../limits.ts";
+import { SWEEP_INTERVAL_MS } from "../limits/clients.ts";
 import type { Session } from "./session.ts";
 import type { SessionTable } from "./session_table.ts";
 import type { FairScheduler, SlicedTask } from "../timing/fair_scheduler.ts";

@@ -1,5 +1,5 @@
 import type { CoarseClock } from "../timing/coarse_clock.ts";
-import { ANSWER_DEADLINE_MS } from "../limits.ts";
+import { ANSWER_DEADLINE_MS } from "../limits/processes.ts";
 import { type Census, censusOf, CountedCensus, countTogether } from "./census.ts";
 import type { Holder, PlaceKind } from "./holder.ts";
 import type { Holders } from "./holders.ts";

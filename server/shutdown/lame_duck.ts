@@ -3,7 +3,7 @@ import type { Runtime } from "../../runtime/types.ts";
 import type { Counters } from "../counters.ts";
 import type { FairReader } from "../flow/fair_reader.ts";
 import { StaggeredClose } from "./staggered_close.ts";
-import { CLOSES_PER_SECOND, MAX_DEFAULT_DRAIN_MS } from "../limits.ts";
+import { CLOSES_PER_SECOND, MAX_DEFAULT_DRAIN_MS } from "../limits/shutdown.ts";
 import type { Mesh } from "../cluster/mesh.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionTable } from "../session/session_table.ts";

@@ -1,4 +1,4 @@
-import { RESTART_MS, RETURN_WINDOW_MIN_MS, RETURNS_PER_SECOND } from "../limits.ts";
+import { RESTART_MS, RETURN_WINDOW_MIN_MS, RETURNS_PER_SECOND } from "../limits/shutdown.ts";
 
 /** A client that can be told that the server stops. */
 export interface Leaver {

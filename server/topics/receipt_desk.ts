@@ -1,12 +1,12 @@
 import type { Runtime } from "../../runtime/types.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import { Fifo } from "../timing/fifo.ts";
+import { RECEIPT_OVERHEAD_BYTES } from "../limits/costs.ts";
 import {
   MAX_OWED_RECEIPTS,
   MAX_OWED_RECEIPTS_IN_NEED,
   OWED_RECEIPTS_SHARE,
-  RECEIPT_OVERHEAD_BYTES,
-} from "../limits.ts";
+} from "../limits/messages.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
 import type { FairScheduler, SlicedTask } from "../timing/fair_scheduler.ts";
 

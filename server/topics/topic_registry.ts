@@ -1,5 +1,6 @@
 import type { Room } from "../access/admission.ts";
-import { maxBatchBytesFor, TOPIC_BYTES } from "../limits.ts";
+import { TOPIC_BYTES } from "../limits/costs.ts";
+import { maxBatchBytesFor } from "../limits/messages.ts";
 import { NOBODY, type ReceiptTaker } from "./receipts.ts";
 import type { Origin } from "../history/origins.ts";
 import type { Subscription } from "./subscription.ts";

@@ -5,7 +5,7 @@ import type { Address, Runtime, TlsIdentity } from "../../runtime/types.ts";
 import type { AccessOptions } from "../access/access.ts";
 import { Lender } from "../lending/lender.ts";
 import { termsOf } from "../lending/terms.ts";
-import { SWEEP_INTERVAL_MS } from "../limits.ts";
+import { SWEEP_INTERVAL_MS } from "../limits/clients.ts";
 import { HostProgram } from "./host_program.ts";
 import { LivenessMonitor } from "./liveness_monitor.ts";
 import { logClock, logHistoryFile } from "../log/log.ts";

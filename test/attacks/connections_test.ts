@@ -1,7 +1,7 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { MAX_REFUSALS } from "../../server/limits.ts";
+import { MAX_REFUSALS } from "../../server/limits/clients.ts";
 import { type AttackBed, MIB, underAttack } from "../support/attacks/attack_bed.ts";
 import {
   errorOf,

@@ -2,22 +2,16 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { PROJECT_ROOT } from "../../cli/program.ts";
-import { KEPT_FOR_REFUSALS, RESERVED_DESCRIPTORS } from "../../host/capacity.ts";
 import {
-  acceptRateFor,
-  CEILING_STEPS,
   connectionsPerIpFor,
-  DEFAULT_LIMITS,
-  FIRST_BYTES_MS,
-  type Limits,
-  MAX_HOLD_MS,
-  MAX_RECENT_ADDRESSES,
-  MAX_REFUSALS,
-  maxMemoryFor,
-  SUBSCRIPTION_BYTES,
-  SUPERVISOR_BYTES,
-  TOPIC_BYTES,
-} from "../../server/limits.ts";
+  KEPT_FOR_REFUSALS,
+  RESERVED_DESCRIPTORS,
+} from "../../host/capacity.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../server/limits.ts";
+import { FIRST_BYTES_MS, MAX_RECENT_ADDRESSES, MAX_REFUSALS } from "../../server/limits/clients.ts";
+import { SUBSCRIPTION_BYTES, TOPIC_BYTES } from "../../server/limits/costs.ts";
+import { acceptRateFor, maxMemoryFor, SUPERVISOR_BYTES } from "../../server/limits/derived.ts";
+import { CEILING_STEPS, MAX_HOLD_MS } from "../../server/limits/memory.ts";
 import { MAX_LINES_PER_SECOND } from "../../server/log/log.ts";
 import { parseCommand } from "../../server/command/options.ts";
 import { completeLimits } from "../../server/serve.ts";

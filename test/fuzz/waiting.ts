@@ -6,13 +6,8 @@
  */
 
 import { assertEquals } from "@std/assert";
-import {
-  CEILING_STEPS,
-  MAX_HOLD_MS,
-  RELAXED_INPUT_SHARE,
-  STALL_MS,
-  SWEEP_INTERVAL_MS,
-} from "../../server/limits.ts";
+import { STALL_MS, SWEEP_INTERVAL_MS } from "../../server/limits/clients.ts";
+import { CEILING_STEPS, MAX_HOLD_MS, RELAXED_INPUT_SHARE } from "../../server/limits/memory.ts";
 import { MemoryBed } from "../support/memory/memory_bed.ts";
 import type { MemoryPeer } from "../support/memory/memory_peer.ts";
 

@@ -1,12 +1,8 @@
 import { assert, assertEquals, assertMatch, assertNotMatch, assertRejects } from "@std/assert";
 import { describe, it } from "node:test";
-import {
-  DEFAULT_LIMITS,
-  maxConnectionsFor,
-  ownConnectionsFor,
-  SUPERVISOR_BYTES,
-  workerLimits,
-} from "../../server/limits.ts";
+import { maxConnectionsFor } from "../../host/capacity.ts";
+import { DEFAULT_LIMITS } from "../../server/limits.ts";
+import { ownConnectionsFor, SUPERVISOR_BYTES, workerLimits } from "../../server/limits/derived.ts";
 import { completeLimits, serve } from "../../server/serve.ts";
 import { type JanusBed, withServer } from "../support/clients/janus_bed.ts";
 import {

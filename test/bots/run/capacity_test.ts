@@ -9,7 +9,7 @@ import { directCommand } from "../../../tools/harness/server_process.ts";
 import { readFacts } from "../../../host/facts.ts";
 import { AddressTable } from "../../../server/access/address_table.ts";
 import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
-import { maxConnectionsFor } from "../../../server/limits.ts";
+import { maxConnectionsFor } from "../../../host/capacity.ts";
 import { completeLimits } from "../../../server/serve.ts";
 import { CommandProcess, type Ended } from "../../support/processes/command_process.ts";
 import { ServerCommand } from "../../support/processes/server_command.ts";

@@ -3,7 +3,8 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { AddressTable } from "../../../server/access/address_table.ts";
 import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
-import { type Limits, MAX_RECENT_ADDRESSES } from "../../../server/limits.ts";
+import { type Limits } from "../../../server/limits.ts";
+import { MAX_RECENT_ADDRESSES } from "../../../server/limits/clients.ts";
 import { completeLimits } from "../../../server/serve.ts";
 import { withServer } from "../../support/clients/janus_bed.ts";
 import {

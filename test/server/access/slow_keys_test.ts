@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
-import { SLOW_KEYS_PER_SECOND, SWEEP_INTERVAL_MS } from "../../../server/limits.ts";
+import { SLOW_KEYS_PER_SECOND, SWEEP_INTERVAL_MS } from "../../../server/limits/clients.ts";
 import { SlowKeys } from "../../../server/access/slow_keys.ts";
 
 const SWEEPS_PER_SECOND = 1000 / SWEEP_INTERVAL_MS;

@@ -4,16 +4,15 @@ import { describe, it } from "node:test";
 import { NEW_BUFFERS } from "../../../protocol/framing/buffer_pool.ts";
 import type { Connection } from "../../../runtime/types.ts";
 import { AnswerDecoder, AnswerEncoder } from "../../../server/cluster/link_answers.ts";
+import { STALL_MS, SWEEP_INTERVAL_MS } from "../../../server/limits/clients.ts";
+import { RECEIPT_OVERHEAD_BYTES } from "../../../server/limits/costs.ts";
+import { SMALL_FRAME_BYTES } from "../../../server/limits/memory.ts";
 import {
   MAX_OWED_RECEIPTS,
   MAX_OWED_RECEIPTS_IN_NEED,
   OWED_RECEIPTS_SHARE,
-  RECEIPT_DEADLINE_MS,
-  RECEIPT_OVERHEAD_BYTES,
-  SMALL_FRAME_BYTES,
-  STALL_MS,
-  SWEEP_INTERVAL_MS,
-} from "../../../server/limits.ts";
+} from "../../../server/limits/messages.ts";
+import { RECEIPT_DEADLINE_MS } from "../../../server/limits/processes.ts";
 import { HELLO, LinkDecoder, LinkEncoder } from "../../../server/cluster/link_frames.ts";
 import {
   dataSegment,

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import * as fc from "fast-check";
 import { describe, it } from "node:test";
-import { MAX_COLLECTED_BYTES, maxOwedFor, STALL_MS } from "../../../server/limits.ts";
+import { STALL_MS } from "../../../server/limits/clients.ts";
+import { MAX_COLLECTED_BYTES } from "../../../server/limits/messages.ts";
+import { maxOwedFor } from "../../../server/limits/processes.ts";
 import { AnswerDecoder, AnswerEncoder } from "../../../server/cluster/link_answers.ts";
 import { completeLimits } from "../../../server/serve.ts";
 import { publish } from "../../support/clients/janus_client.ts";

@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
+import { RECEIPT_OVERHEAD_BYTES } from "../../../server/limits/costs.ts";
 import {
   MAX_OWED_RECEIPTS,
   MAX_OWED_RECEIPTS_IN_NEED,
   OWED_RECEIPTS_SHARE,
-  RECEIPT_OVERHEAD_BYTES,
-} from "../../../server/limits.ts";
+} from "../../../server/limits/messages.ts";
 import { MemoryBudget } from "../../../server/flow/memory_budget.ts";
 import { type OwedReceipt, ReceiptQueue } from "../../../server/cluster/owed_receipts.ts";
 import { ReceiptDesk } from "../../../server/topics/receipt_desk.ts";

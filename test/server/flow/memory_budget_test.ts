@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { CHUNK_OVERHEAD_BYTES } from "../../../server/limits.ts";
+import { CHUNK_OVERHEAD_BYTES } from "../../../server/limits/costs.ts";
 import { MemoryBudget } from "../../../server/flow/memory_budget.ts";
 import { SharedChunk } from "../../../server/flow/shared_chunk.ts";
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, it } from "node:test";
 import { matches } from "../../../server/history/history.ts";
 import type { Origin } from "../../../server/history/origins.ts";
-import { HISTORY_BATCH_BYTES, HISTORY_LOG_BYTES } from "../../../server/limits.ts";
+import { HISTORY_BATCH_BYTES, HISTORY_LOG_BYTES } from "../../../server/limits/costs.ts";
 import { MemoryBudget } from "../../../server/flow/memory_budget.ts";
 import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
 import { topicsInMemory } from "../../support/memory/topics_in_memory.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertGreaterOrEqual, assertLess, assertMatch } from "@std/assert";
 import { describe, it } from "node:test";
 import { newCounters } from "../../../server/counters.ts";
-import { CEILING_STEPS, MAX_HOLD_MS } from "../../../server/limits.ts";
+import { CEILING_STEPS, MAX_HOLD_MS } from "../../../server/limits/memory.ts";
 import { MemoryCeiling } from "../../../server/memory/memory_ceiling.ts";
 import { dataOf, MemoryBed } from "../../support/memory/memory_bed.ts";
 import { publish } from "../../support/clients/janus_client.ts";

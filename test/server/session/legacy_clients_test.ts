@@ -1,6 +1,6 @@
 import { assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
 import { describe, it } from "node:test";
-import { SWEEP_INTERVAL_MS } from "../../../server/limits.ts";
+import { SWEEP_INTERVAL_MS } from "../../../server/limits/clients.ts";
 import { delivered, errorOf, message, unstamp } from "../../support/clients/janus_client.ts";
 import { framesOf, MemoryBed } from "../../support/memory/memory_bed.ts";
 import type { MemoryPeer } from "../../support/memory/memory_peer.ts";

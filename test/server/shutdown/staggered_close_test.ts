@@ -5,7 +5,7 @@ import {
   returnWindowMs,
   StaggeredClose,
 } from "../../../server/shutdown/staggered_close.ts";
-import { RESTART_MS } from "../../../server/limits.ts";
+import { RESTART_MS } from "../../../server/limits/shutdown.ts";
 
 /** When closing begins, on the clock of the test. */
 const START_MS = 5_000;

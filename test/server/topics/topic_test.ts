@@ -1,7 +1,8 @@
 import { assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
 import * as fc from "fast-check";
 import { describe, it } from "node:test";
-import { CHUNK_OVERHEAD_BYTES, MAX_BATCH_BYTES } from "../../../server/limits.ts";
+import { CHUNK_OVERHEAD_BYTES } from "../../../server/limits/costs.ts";
+import { MAX_BATCH_BYTES } from "../../../server/limits/messages.ts";
 import type { MemoryBudget } from "../../../server/flow/memory_budget.ts";
 import type { SharedChunk } from "../../../server/flow/shared_chunk.ts";
 import type { Subscription } from "../../../server/topics/subscription.ts";

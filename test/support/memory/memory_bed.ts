@@ -5,7 +5,8 @@
  */
 
 import type { Address, Runtime } from "../../../runtime/types.ts";
-import { type Limits, SWEEP_INTERVAL_MS } from "../../../server/limits.ts";
+import { type Limits } from "../../../server/limits.ts";
+import { SWEEP_INTERVAL_MS } from "../../../server/limits/clients.ts";
 import type { OverdueProcess } from "../../../server/cluster/backplane.ts";
 import { completeLimits } from "../../../server/serve.ts";
 import { Server } from "../../../server/server.ts";
