@@ -20,7 +20,7 @@ export { type ServerEvents } from "./server/events.ts";
 export { type Message, type PublishReceipt } from "./server/embedding/local_publisher.ts";
 export { type TopicHooks, type TopicRequest } from "./server/embedding/topic_permits.ts";
 export { type Receipt } from "./server/topics/receipts.ts";
-export { type StopOptions, type TopicCounts } from "./server/server.ts";
+export { type StopOptions, type TopicCounts } from "./server/server_options.ts";
 export { type SessionEnd } from "./server/session/session_end.ts";
 export { type Counters, type EndReason, type PauseCause } from "./server/counters.ts";
 export { type ClockEvent } from "./server/timing/timekeeper.ts";

@@ -11,7 +11,7 @@ import type { Message, PublishReceipt } from "./embedding/local_publisher.ts";
 import type { TopicHooks } from "./embedding/topic_permits.ts";
 import type { ServerEvents } from "./events.ts";
 import type { Limits } from "./limits.ts";
-import type { StopOptions, TopicCounts } from "./server.ts";
+import type { StopOptions, TopicCounts } from "./server_options.ts";
 
 /** The options of a server's port for WebSockets, which speaks TLS if the other port does. */
 export interface ServeWebSocketOptions {

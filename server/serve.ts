@@ -31,7 +31,8 @@ import type {
   ServeAdminOptions,
   ServeOptions,
 } from "./running_server.ts";
-import { Server, type StopOptions, timeFault, type TopicCounts } from "./server.ts";
+import { Server } from "./server.ts";
+import { type StopOptions, timeFault, type TopicCounts } from "./server_options.ts";
 
 /**
  * Starts a Janus server in this process.

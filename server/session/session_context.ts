@@ -145,9 +145,9 @@ export interface SessionContext extends OutboxContext {
   readonly borrower: WaitingPlace | undefined;
   /** Clients whose address has sent too many wrong keys wait here. */
   readonly slowKeys: SlowKeys;
-  /** Counts the messages of some topics; absent if there are none of these. */
-  /** There only while somebody watches some clients. */
+  /** Present only while some clients are traced. */
   readonly tracer: FrameTracer | undefined;
+  /** Counts the messages of some topics; absent if there are none of these. */
   readonly watchedTopics: MessageCounter | undefined;
   /** @param demandsTerminators True if each MESSAGE must have its terminator. */
   newDecoder(demandsTerminators: boolean): ClientDecoder;

@@ -20,7 +20,7 @@ import type { LogLevel } from "../log/log.ts";
 import type { Inspection } from "../telemetry/inspection.ts";
 import type { ProcessReport } from "../telemetry/report.ts";
 import type { TracedFrame, TraceFilter } from "../telemetry/tracer.ts";
-import type { TelemetryOptions, TopicCounts } from "../server.ts";
+import type { TelemetryOptions, TopicCounts } from "../server_options.ts";
 
 /**
  * The version of these messages. A rolling upgrade starts workers from what is on disk by then, while their

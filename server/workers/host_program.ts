@@ -3,7 +3,7 @@ import { type Counters, newCounters } from "../counters.ts";
 import { checkMessage, type Message, type PublishReceipt } from "../embedding/local_publisher.ts";
 import type { TopicAction, TopicHooks, TopicRequest } from "../embedding/topic_permits.ts";
 import type { Limits } from "../limits.ts";
-import type { TopicCounts } from "../server.ts";
+import type { TopicCounts } from "../server_options.ts";
 import type { WorkerProcess } from "./worker_process.ts";
 
 /** Milliseconds between two readings of the workers' counts. */

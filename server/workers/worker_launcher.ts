@@ -6,7 +6,7 @@ import { CONTROL_VERSION } from "./control.ts";
 import type { Limits } from "../limits.ts";
 import type { LogFormat } from "../log/format.ts";
 import type { LogLevel } from "../log/log.ts";
-import type { TelemetryOptions } from "../server.ts";
+import type { TelemetryOptions } from "../server_options.ts";
 import { Slots } from "./slots.ts";
 import type { Timekeeper } from "../timing/timekeeper.ts";
 import { type Death, type WorkerEvents, WorkerProcess } from "./worker_process.ts";

@@ -15,7 +15,7 @@ import type {
 import type { Counters } from "../counters.ts";
 import type { PublishReceipt } from "../embedding/local_publisher.ts";
 import type { TopicAction, TopicRequest } from "../embedding/topic_permits.ts";
-import type { TopicCounts } from "../server.ts";
+import type { TopicCounts } from "../server_options.ts";
 import type { HistoryPiece } from "./history_pieces.ts";
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";

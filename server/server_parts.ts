@@ -1,0 +1,300 @@
+import { linkDescriptorsFor } from "../host/capacity.ts";
+import { ClientDecoder } from "../protocol/client_decoder.ts";
+import type { Runtime } from "../runtime/types.ts";
+import { AcceptGate } from "./accept/accept_gate.ts";
+import { Acceptor } from "./accept/acceptor.ts";
+import { isForWantOfDescriptors, seesDescriptors } from "./accept/descriptor_look.ts";
+import { Listeners } from "./accept/listeners.ts";
+import { Rejections } from "./accept/rejections.ts";
+import { AccessRules } from "./access/access.ts";
+import { ReplayThrottle } from "./access/replay_throttle.ts";
+import { SlowKeys } from "./access/slow_keys.ts";
+import { TokenSource } from "./access/token_source.ts";
+import { Mesh } from "./cluster/mesh.ts";
+import { type Counters, newCounters } from "./counters.ts";
+import { TopicPermits } from "./embedding/topic_permits.ts";
+import type { ServerEvents } from "./events.ts";
+import { DueWrites } from "./flow/due_writes.ts";
+import { FairReader } from "./flow/fair_reader.ts";
+import { MemoryBudget } from "./flow/memory_budget.ts";
+import { PublishThrottle } from "./flow/publish_throttle.ts";
+import { History } from "./history/history.ts";
+import { Origins } from "./history/origins.ts";
+import { Tagging } from "./history/tagging.ts";
+import { Places } from "./lending/places.ts";
+import type { Limits } from "./limits.ts";
+import { MemoryDefence } from "./memory/memory_defence.ts";
+import type { ServerOptions } from "./server_options.ts";
+import { Replies } from "./session/replies.ts";
+import type { Session } from "./session/session.ts";
+import type { SessionContext } from "./session/session_context.ts";
+import { SessionTable } from "./session/session_table.ts";
+import { Sweeper } from "./session/sweeper.ts";
+import { LameDuck } from "./shutdown/lame_duck.ts";
+import { PassRecorder } from "./telemetry/pass_recorder.ts";
+import { Telemetry } from "./telemetry/telemetry.ts";
+import type { Tracer } from "./telemetry/tracer.ts";
+import { WatchedTopics } from "./telemetry/watched_topics.ts";
+import { CoarseClock } from "./timing/coarse_clock.ts";
+import { FairScheduler } from "./timing/fair_scheduler.ts";
+import { Timekeeper } from "./timing/timekeeper.ts";
+import { CatchUps } from "./topics/catch_ups.ts";
+import { ReceiptDesk } from "./topics/receipt_desk.ts";
+import { TopicRegistry } from "./topics/topic_registry.ts";
+
+/** What the server may change of its sessions' context while they live. */
+interface ChangeableContext extends SessionContext {
+  access: AccessRules;
+  copies: boolean;
+  tracer: Tracer | undefined;
+}
+
+/** The parts of a server, which its constructor makes and ties to each other. */
+export class ServerParts {
+  readonly counters: Counters = newCounters();
+  readonly sessions = new SessionTable<Session>();
+  readonly context: ChangeableContext;
+  readonly memory: MemoryDefence;
+  readonly history: History;
+  readonly places: Places;
+  readonly rejections: Rejections;
+  readonly acceptGate: AcceptGate;
+  readonly acceptor: Acceptor;
+  readonly listeners: Listeners;
+  readonly lameDuck: LameDuck;
+  /** `undefined` if the server has only one process. */
+  readonly mesh: Mesh | undefined;
+  /** `undefined` unless asked for. */
+  readonly telemetry: Telemetry | undefined;
+  readonly #events: ServerEvents;
+  readonly #timekeeper: Timekeeper;
+  readonly #tagging: Tagging;
+  readonly #sweeper: Sweeper;
+
+  constructor(
+    runtime: Runtime,
+    limits: Limits,
+    events: ServerEvents,
+    {
+      readMs = () => performance.now(),
+      timekeeper = new Timekeeper(),
+      hasMesh = false,
+      onOverdue,
+      onUnreachable,
+      onLinkState,
+      onDropped,
+      access = {},
+      lending,
+      descriptorLimit,
+      telemetry,
+      topicHooks,
+    }: ServerOptions,
+  ) {
+    const { counters, sessions } = this;
+    const { timestamps } = timekeeper;
+    const processes = lending?.workers ?? 1;
+    const scheduler = new FairScheduler(runtime);
+    const clock = new CoarseClock(readMs());
+    this.#events = events;
+    this.#timekeeper = timekeeper;
+    const memory = this.memory = new MemoryDefence({
+      runtime,
+      limits,
+      sessions,
+      counters,
+      clock,
+      readMs,
+      onMemory: (event) => events.onMemory?.(event),
+      giveUpHistory: (bytes) => history.giveUp(bytes),
+    });
+    const { budget } = memory;
+    const origins = new Origins(timestamps.next());
+    const history = this.history = new History({ limits, budget, clock, origins, counters });
+    this.#tagging = new Tagging(budget, timestamps);
+    const catchUps = new CatchUps(runtime, scheduler, counters);
+    const reading = new FairReader(runtime, readMs);
+    this.places = new Places({
+      runtime,
+      limits,
+      clock,
+      sessions,
+      onHeldGone: () => {
+        counters.connections--;
+        counters.ended.connection_lost++;
+      },
+    }, lending);
+    const { admission, displacement, holders, shared } = this.places;
+    const tokens = new TokenSource();
+    const dueWrites = new DueWrites(scheduler);
+    const watched = telemetry && new WatchedTopics(telemetry.topics);
+    const passes = watched &&
+      new PassRecorder({ dueWrites, watched, epochMicros: () => timekeeper.micros });
+    const topics = new TopicRegistry(
+      {
+        runtime,
+        budget,
+        scheduler,
+        counters,
+        passes,
+        maxPendingBytes: limits.maxPendingBytes,
+        origins,
+        history,
+        tagging: this.#tagging,
+        catchUps,
+        hasOtherOrigins: hasMesh,
+      },
+      limits.maxTopicsTotal,
+      shared?.topicPlaces,
+    );
+    const throttle = new PublishThrottle(runtime, limits, clock);
+    this.#sweeper = new Sweeper(sessions, scheduler, clock, readMs, () => counters.writes);
+    this.mesh = !hasMesh ? undefined : new Mesh({
+      runtime,
+      copies: false,
+      limits,
+      clock,
+      // Bytes for other processes aren't sent to clients.
+      counters: { bytesOut: 0 },
+      // A budget of its own: otherwise processes that are short of memory would wait for each other for ever.
+      budget: new MemoryBudget(limits.maxTotalPendingBytes, {}),
+      buffers: memory.buffers,
+      history,
+      historyBudget: budget,
+      origins,
+      sealTopics: () => topics.sealAll(),
+      nowMicros: () => timestamps.next(),
+      publishForwarded: (origin, name, micros, message, taker) => {
+        counters.messagesForwarded++;
+        // Messages that are accepted here from now on are later, even if this process notices later than the
+        // other one that the system's clock was set.
+        timestamps.raise(micros);
+        return topics.publish(origin, name, micros, message, taker);
+      },
+      publishingGate: () => memory.isPublishingHeld ? memory.gate : undefined,
+      onLinkFailure: (error) => {
+        counters.linkFailures++;
+        if (isForWantOfDescriptors(error)) this.acceptGate.makeWay();
+      },
+      onLinkState: (state) => onLinkState?.(state),
+      onUnreachable: (process) => onUnreachable?.(process),
+      onStalled: () => counters.linkStalls++,
+      onOverdue: (process) => onOverdue?.(process),
+      onDropped: (process) => onDropped?.(process),
+    });
+    this.rejections = new Rejections({ clock, timestamps, counters, events });
+    this.acceptGate = new AcceptGate({
+      sessions,
+      held: shared?.held,
+      rejections: this.rejections,
+      displacement,
+      processes,
+      maxConnections: lending?.maxOwnConnections ?? limits.maxConnections,
+      descriptorLimit,
+      seesDescriptors: (count) => seesDescriptors(runtime, count),
+    });
+    const { acceptGate, mesh, rejections } = this;
+    this.lameDuck = new LameDuck({ runtime, counters, sessions, scheduler, reading, mesh });
+    const strictLimits = { ...limits, demandsTerminator: true };
+    this.context = {
+      copies: false,
+      runtime,
+      limits,
+      clock,
+      counters,
+      budget,
+      timestamps,
+      origins,
+      catchUps,
+      replays: new ReplayThrottle(runtime, clock, processes),
+      topics,
+      budgetGate: memory.gate,
+      reading,
+      inputDefence: memory.input,
+      ceiling: memory.ceiling,
+      replies: new Replies(),
+      dueWrites,
+      receiptDesk: new ReceiptDesk({ runtime, budget, clock, scheduler }),
+      throttle,
+      access: new AccessRules(access),
+      admission,
+      displacement,
+      borrower: shared?.borrower,
+      slowKeys: new SlowKeys(clock, processes),
+      topicSay: topicHooks && new TopicPermits(runtime, topicHooks, (action, error) => {
+        events.onHookFailure?.(action, error);
+      }),
+      backplane: mesh,
+      watchedTopics: watched,
+      tracer: undefined,
+      newDecoder: (demandsTerminators) =>
+        new ClientDecoder(demandsTerminators ? strictLimits : limits, memory.buffers),
+      newToken: () => tokens.next(),
+      onThrottled: (remoteAddress, remotePort) =>
+        events.onThrottled?.(remoteAddress, remotePort, limits.publishRate),
+      onEnding: (end) => {
+        counters.ended[end.reason]++;
+        this.telemetry?.noteEnd(end);
+        events.onSessionEnd(end);
+      },
+      onGone: (session) => {
+        sessions.remove(session);
+        if (displacement.leave(session)) admission.leave(session.remoteAddress);
+        else rejections.noteProgress();
+        counters.connections--;
+      },
+    };
+    const { context } = this;
+    this.acceptor = new Acceptor({
+      counters,
+      context,
+      memory,
+      admission,
+      acceptGate,
+      rejections,
+      held: shared?.held,
+      sessions,
+      holders,
+    });
+    this.listeners = new Listeners({ runtime, counters, events, acceptGate });
+    this.telemetry = passes && new Telemetry({
+      counters,
+      sessions,
+      topics,
+      scheduler,
+      passes,
+      watched: passes.watched,
+      descriptorLimit,
+      heldBytes: () => budget.heldBytes + budget.standingBytes,
+      residentBytes: () => runtime.residentBytes,
+      linkDescriptors: lending === undefined ? 0 : linkDescriptorsFor(lending.workers),
+    });
+  }
+
+  /** Begins to act on deadlines, and to measure. */
+  start(): void {
+    this.#sweeper.start(() => this.#afterSweep());
+    this.telemetry?.start();
+  }
+
+  stop(): void {
+    this.#sweeper.stop();
+    this.telemetry?.stop();
+    this.memory.stop();
+  }
+
+  #afterSweep(): void {
+    const { clock, replays, slowKeys, throttle } = this.context;
+    const clockEvent = this.#timekeeper.follow();
+    if (clockEvent !== undefined) this.#events.onClock?.(clockEvent);
+    this.rejections.sweep(clock.nowMs);
+    this.acceptGate.sweep();
+    this.places.sweep();
+    slowKeys.sweep();
+    replays.sweep();
+    this.history.sweep();
+    this.#tagging.sweep();
+    this.mesh?.sweep();
+    throttle.gate.open();
+    this.memory.sweep();
+  }
+}
