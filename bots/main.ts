@@ -29,7 +29,7 @@ async function main(args: readonly string[]): Promise<number> {
   checkReportFile(options.json, "--json");
   const runtime = await detectRuntime();
   if (command.does === "storm") {
-    const report = await measureStorm(runtime, options, args, {
+    const report = await measureStorm(runtime, options, command.storm, args, {
       ...observer(options.n),
       // deno-lint-ignore require-await
       async onSubscribed() {

@@ -72,6 +72,12 @@ export function measure(
   });
 }
 
+/** The way in which bots come back. */
+export interface Returning {
+  /** True if they come back with their positions. */
+  readonly resumes: boolean;
+}
+
 /** All that a run needs before its first bot connects. */
 export interface Ready {
   readonly startedAt: Date;
@@ -96,6 +102,7 @@ export async function withFleet<T>(
   args: readonly string[],
   observer: Observer,
   body: (ready: Ready) => Promise<T>,
+  { resumes }: Returning = { resumes: false },
 ): Promise<T> {
   const startedAt = new Date();
   const facts = readFacts();
@@ -110,10 +117,14 @@ export async function withFleet<T>(
   if (findings.some(({ isFatal }) => isFatal)) {
     throw new EnvironmentError("not started; the lines above say what to change");
   }
-  const dialect = createDialect(dialectName, { topic, data }, keys);
+  const dialect = createDialect(dialectName, { topic, data }, keys, resumes);
+  const resumption = resumes ? { topic, data, rounds: options.rounds } : null;
   const fleet = await Fleet.start(
     runtime,
-    { n, processes, addresses, port, tls, keys, retries, dialect: dialectName, topic, data },
+    {
+      ...{ n, processes, addresses, port, tls, keys, retries, topic, data, resumption },
+      dialect: dialectName,
+    },
   );
   try {
     const progress = await observer.onStart(() => fleet.abandon());

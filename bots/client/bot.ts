@@ -20,6 +20,10 @@ export interface Refusal {
 
 /** The events of all bots of a group. `index` says which bot it was. */
 export interface BotEvents {
+  /** The bytes with which the bot subscribes; `null` for those of the dialect. */
+  subscribeOf(index: number): Uint8Array | null;
+  /** Takes a frame for itself, lent until this returns. Returns false if the bot is to judge it. */
+  takes(index: number, frame: Uint8Array): boolean;
   /** The server has accepted the connection. */
   onGreeted(index: number): void;
   /** The bot is subscribed. */
@@ -123,6 +127,7 @@ export class Bot implements ConnectionHandler {
     if (this.#state === SUBSCRIBED && this.#expectation.match(null, frame) === frame.length) {
       return this.#events.onExpected(this.#index);
     }
+    if (this.#events.takes(this.#index, frame)) return;
     const kind = this.#dialect.kindOf(frame);
     if (kind === "heartbeat") this.#send(this.#dialect.heartbeatReply);
     else if (kind === "refusal") {
@@ -134,7 +139,7 @@ export class Bot implements ConnectionHandler {
       });
     } else if (kind === "greeting" && this.#state === CONNECTED) {
       this.#state = this.#dialect.acknowledgements;
-      this.#send(this.#dialect.subscribe);
+      this.#send(this.#events.subscribeOf(this.#index) ?? this.#dialect.subscribe);
       this.#events.onGreeted(this.#index);
     } else if (kind === "acknowledgement" && this.#state > SUBSCRIBED) {
       if (--this.#state === SUBSCRIBED) this.#events.onSubscribed(this.#index);

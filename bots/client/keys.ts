@@ -20,14 +20,20 @@ const KEY_FLAG = "--key";
 export function readKeys(keys: readonly string[], files: readonly string[]): string[] {
   return [
     ...keys.map((key) => checked(key, KEY_FLAG)),
-    ...files.map((file) => checked(firstKey(file), `the key in ${quote(file)}`)),
+    ...files.map((file) => checked(firstKeyIn(file), `the key in ${quote(file)}`)),
   ];
 }
 
-function firstKey(file: string): string {
-  const [first] = readKeyFile(`--key-file ${file}`, file);
+/**
+ * The first key of a file.
+ *
+ * @param flag The flag that names the file.
+ * @throws {EnvironmentError} if it can't be read, holds no key, or isn't UTF-8.
+ */
+export function firstKeyIn(file: string, flag = "--key-file"): string {
+  const [first] = readKeyFile(`${flag} ${file}`, file);
   if (first !== undefined) return first.key;
-  throw new EnvironmentError(`--key-file ${file} holds no key: write it on the first line`);
+  throw new EnvironmentError(`${flag} ${file} holds no key: write it on the first line`);
 }
 
 function checked(key: string, name: string): string {

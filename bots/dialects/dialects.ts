@@ -25,17 +25,19 @@ export const DEFAULT_PORTS: Readonly<Record<DialectName, number>> = {
  * Creates a dialect for one topic and one message.
  *
  * @param keys The keys to authenticate with, which only Janus servers ask for.
+ * @param resumes True for clients that come back with their positions, which only Janus servers know.
  * @throws {RangeError} if the topic isn't valid in that protocol.
  */
 export function createDialect(
   name: DialectName,
   content: MessageContent,
   keys: readonly string[] = [],
+  resumes = false,
 ): Dialect {
   switch (name) {
     case "janus":
     case "ws":
-      return new JanusDialect(content, keys, name);
+      return new JanusDialect(content, keys, name, resumes);
     case "nats":
       return new NatsDialect(content);
     case "redis":

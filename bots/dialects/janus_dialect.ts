@@ -26,8 +26,8 @@ const NOTHING = new Uint8Array(0);
  * up. It doesn't answer `PING`. The bots of 2009 never did (they meant to, and crashed), no server of the
  * protocol closes them for it, and a `PONG` would make them clients of today.
  *
- * With keys, which no client of 2009 could send, and over a WebSocket it speaks as a client of today from
- * its first byte: it sends no marker, and it answers `PING`.
+ * With keys or positions, which no client of 2009 could send, and over a WebSocket it speaks as a client of
+ * today from its first byte: it sends no marker, and it answers `PING`.
  */
 export class JanusDialect implements Dialect {
   readonly name: "janus" | "ws";
@@ -46,17 +46,19 @@ export class JanusDialect implements Dialect {
 
   /**
    * @param keys The keys to authenticate with; none for a client of 2009.
+   * @param resumes True for a client that comes back with its position, as clients of today can.
    * @throws {RangeError} if the topic isn't valid.
    */
   constructor(
     content: MessageContent,
     keys: readonly string[] = [],
     name: "janus" | "ws" = "janus",
+    resumes = false,
   ) {
     this.name = name;
     this.isOverWebSocket = name === "ws";
     this.#message = new PublishedMessage(content);
-    const isOfToday = keys.length > 0 || this.isOverWebSocket;
+    const isOfToday = keys.length > 0 || this.isOverWebSocket || resumes;
     const spoken = isOfToday ? (frame: Uint8Array) => frame : behindMarker;
     this.subscribe = spoken(encodeSubscribe(content.topic));
     this.inquiry = inquiryOf(content, keys);

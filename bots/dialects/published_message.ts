@@ -56,6 +56,28 @@ export class PublishedMessage {
   }
 }
 
+/** The messages of a storm: the same but for their numbers, which stand in `message_id`. */
+export class NumberedMessage {
+  readonly #content: MessageContent;
+
+  constructor({ topic, data }: MessageContent) {
+    this.#content = { topic, data };
+  }
+
+  /** The JSON text of message number `number`, without a timestamp. */
+  text(number: number): string {
+    const { topic, data } = this.#content;
+    return JSON.stringify({ topic, event: "test_event", message_id: String(number), data });
+  }
+
+  /** The number of a message that was received; `undefined` if it isn't as it was published. */
+  numberOf({ topic, data, message_id: id }: Readonly<Record<string, unknown>>): number | undefined {
+    const isRight = topic === this.#content.topic && data === this.#content.data &&
+      typeof id === "string" && /^\d{1,9}$/.test(id);
+    return isRight ? Number(id) : undefined;
+  }
+}
+
 /** Decodes UTF-8; `undefined` if the bytes aren't valid. */
 export function textOf(bytes: Uint8Array): string | undefined {
   try {

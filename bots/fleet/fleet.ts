@@ -45,9 +45,8 @@ export class Fleet {
       maxConnecting,
     }));
     if (processes === 1) {
-      return new Fleet([
-        new LocalGroup(runtime, createDialect(plan.dialect, plan, plan.keys), plans[0]!),
-      ]);
+      const dialect = createDialect(plan.dialect, plan, plan.keys, plan.resumption !== null);
+      return new Fleet([new LocalGroup(runtime, dialect, plans[0]!)]);
     }
     const started = await Promise.allSettled(
       plans.map((plan) => RemoteGroup.start(runtime, plan)),
@@ -121,6 +120,11 @@ export class Fleet {
 
   async startStorm(): Promise<void> {
     await Promise.all(this.#groups.map((group) => group.startStorm()));
+  }
+
+  /** Breaks the connections of all bots, at once. */
+  async cut(): Promise<void> {
+    await Promise.all(this.#groups.map((group) => group.cut()));
   }
 
   stormProgress(): Promise<StormProgress[]> {

@@ -12,6 +12,7 @@ import type { RampUpProgress } from "./ramp_up.ts";
 import type { LoopReading } from "../measures/loop_meter.ts";
 import type { Tally } from "../measures/tally.ts";
 import type { GroupStorm, StormProgress } from "./reconnection.ts";
+import type { ResumptionPlan } from "./resumption.ts";
 
 /** The plan of a group. Plain JSON, because it crosses process boundaries. */
 export interface GroupPlan {
@@ -33,6 +34,8 @@ export interface GroupPlan {
    * that lost its subscription.
    */
   readonly retries: number | "forever";
+  /** What is published to bots that come back with their positions; `null` if they come without. */
+  readonly resumption: ResumptionPlan | null;
 }
 
 /** The result of connecting and subscribing. */
@@ -114,6 +117,8 @@ export interface BotGroup {
   collect(): Promise<GroupRound>;
   /** Begins a storm in place of rounds: from now on bots that lose their connection come back. */
   startStorm(): Promise<void>;
+  /** Breaks the connections of all bots, at once. */
+  cut(): Promise<void>;
   stormProgress(): Promise<StormProgress>;
   /** Ends the storm: from now on bots stay away. */
   endStorm(): Promise<GroupStorm>;

@@ -24,6 +24,7 @@ import {
   type SetupOutcome,
 } from "./group.ts";
 import { type GroupStorm, Reconnection, type StormProgress } from "./reconnection.ts";
+import { Resumption } from "./resumption.ts";
 
 /** Milliseconds after which a client of 2009 gives up a connect. */
 const CONNECT_TIMEOUT_MS = 3000;
@@ -67,6 +68,7 @@ export class LocalGroup implements BotGroup, BotEvents {
   readonly #earlier: { readonly frame: Uint8Array; readonly had: Uint8Array }[] = [];
   #meter: LoopMeter | null = null;
   #reconnection: Reconnection | null = null;
+  readonly #resumption: Resumption | null;
   #refusals: Tally = {};
   #firstRefusal: string | null = null;
   #open = 0;
@@ -89,6 +91,7 @@ export class LocalGroup implements BotGroup, BotEvents {
     this.#isAwaited = new Uint8Array(plan.size);
     this.#receivedAtMs = new Float64Array(plan.size);
     this.#marks = new Uint8Array(plan.size);
+    this.#resumption = plan.resumption === null ? null : new Resumption(plan.size, plan.resumption);
     this.#rampUp = new RampUp({
       size: plan.size,
       maxConnecting: plan.maxConnecting,
@@ -214,15 +217,24 @@ export class LocalGroup implements BotGroup, BotEvents {
   }
 
   // deno-lint-ignore require-await
+  async cut(): Promise<void> {
+    this.#abandonAll();
+  }
+
+  // deno-lint-ignore require-await
   async stormProgress(): Promise<StormProgress> {
-    return this.#reconnection!.progress;
+    const resumption = this.#resumption;
+    const behind = resumption === null
+      ? 0
+      : this.#live.reduce((sum, live, at) => sum + (live && resumption.isBehind(at) ? 1 : 0), 0);
+    return { ...this.#reconnection!.progress, behind };
   }
 
   // deno-lint-ignore require-await
   async endStorm(): Promise<GroupStorm> {
-    const outcome = this.#reconnection!.end();
+    const outages = this.#reconnection!.end();
     this.#reconnection = null;
-    return outcome;
+    return { ...outages, resumption: this.#resumption?.end(this.#live) ?? null };
   }
 
   async leave(): Promise<void> {
@@ -251,6 +263,16 @@ export class LocalGroup implements BotGroup, BotEvents {
     for (const bot of this.#bots) bot?.abandon();
   }
 
+  subscribeOf(index: number): Uint8Array | null {
+    return this.#resumption?.subscribe(index) ?? null;
+  }
+
+  takes(index: number, frame: Uint8Array): boolean {
+    if (this.#resumption?.take(index, frame) !== true) return false;
+    this.#arrivals++;
+    return true;
+  }
+
   onGreeted(index: number): void {
     this.#rampUp.onGreeted(index);
   }
@@ -259,6 +281,7 @@ export class LocalGroup implements BotGroup, BotEvents {
     this.#live[index] = 1;
     this.#rampUp.onSubscribed(index);
     this.#reconnection?.onSubscribed(index);
+    this.#resumption?.onSubscribed(index);
   }
 
   onRefused(index: number, { reason, text, retryAfterMs }: Refusal): void {

@@ -1,6 +1,7 @@
 import { clockMs } from "../measures/clock.ts";
 import type { Tally } from "../measures/tally.ts";
 import { backoffMs } from "./backoff.ts";
+import type { GroupResumption } from "./resumption.ts";
 
 /** A time during which one bot had no subscription. Milliseconds by {@linkcode clockMs}. */
 export interface Outage {
@@ -24,7 +25,12 @@ export interface GroupStorm {
   readonly told: Tally;
   /** The number of times that the server said when to come back. */
   readonly appointments: number;
+  /** What bots got that came back with their positions; `null` if they came without. */
+  readonly resumption: GroupResumption | null;
 }
+
+/** What {@linkcode Reconnection} knows of a storm. */
+export type Outages = Omit<GroupStorm, "resumption">;
 
 /** The state of a storm so far. */
 export interface StormProgress {
@@ -32,6 +38,8 @@ export interface StormProgress {
   readonly struck: number;
   /** Bots without a connection now. */
   readonly out: number;
+  /** Bots that are connected, and haven't got all that they were told to have missed. */
+  readonly behind: number;
   /**
    * The latest moment at which a connection was lost or restored, or at which the server told a bot to
    * come back (which may be in the future). By {@linkcode clockMs}.
@@ -81,7 +89,7 @@ export class Reconnection {
     this.#isStruck = new Uint8Array(plan.size);
   }
 
-  get progress(): StormProgress {
+  get progress(): Omit<StormProgress, "behind"> {
     return { struck: this.#struck, out: this.#out, lastChangeMs: this.#lastChangeMs };
   }
 
@@ -122,7 +130,7 @@ export class Reconnection {
   }
 
   /** Ends the storm: no bot comes back from now on. Call it once. */
-  end(): GroupStorm {
+  end(): Outages {
     this.#isOver = true;
     for (const index of [...this.#timers.keys()]) this.#cancel(index);
     for (const lostAtMs of this.#lostAtMs) {

@@ -23,6 +23,7 @@ type Call =
   | "received"
   | "collect"
   | "startStorm"
+  | "cut"
   | "stormProgress"
   | "endStorm"
   | "leave";
@@ -133,6 +134,10 @@ export class RemoteGroup implements BotGroup {
 
   startStorm(): Promise<void> {
     return this.#call("startStorm") as Promise<void>;
+  }
+
+  cut(): Promise<void> {
+    return this.#call("cut") as Promise<void>;
   }
 
   stormProgress(): Promise<StormProgress> {

@@ -26,7 +26,8 @@ function answer(call: ToWorker["call"]): Promise<unknown> {
 process.on("message", async (message: ToWorker) => {
   if (message.plan !== undefined) {
     const { plan } = message;
-    group = new LocalGroup(runtime, createDialect(plan.dialect, plan, plan.keys), plan);
+    const { dialect, keys, resumption } = plan;
+    group = new LocalGroup(runtime, createDialect(dialect, plan, keys, resumption !== null), plan);
   }
   say({ id: message.id, value: await answer(message.call) });
 });

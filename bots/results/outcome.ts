@@ -22,12 +22,23 @@ export function outcomeOf({ valid, bad, slo }: Pick<BotsReport, "valid" | "bad" 
   return bad === 0 && slo?.held !== false ? "passed" : "failed";
 }
 
-/** The outcome of a storm: it passed when all bots came back. */
-export function stormOutcome(
-  { valid, still_out }: { readonly valid: boolean; readonly still_out: number },
-): Outcome {
+/** The parts of a storm's report from which its outcome follows. */
+interface StormResult {
+  readonly valid: boolean;
+  readonly still_out: number;
+  readonly resumption: {
+    readonly behind: number;
+    readonly missing: number;
+    readonly duplicate: number;
+    readonly wrong: number;
+  } | null;
+}
+
+/** The outcome of a storm: it passed when all bots came back, and got what the server promised them. */
+export function stormOutcome({ valid, still_out, resumption }: StormResult): Outcome {
   if (!valid) return "invalid";
-  return still_out === 0 ? "passed" : "failed";
+  const { behind = 0, missing = 0, duplicate = 0, wrong = 0 } = resumption ?? {};
+  return still_out + behind + missing + duplicate + wrong === 0 ? "passed" : "failed";
 }
 
 /** The outcome of several runs together: a failed run outweighs an invalid one. */

@@ -18,7 +18,7 @@ import { readTextFile } from "../../cli/text_file.ts";
 import type { TlsTrust } from "../../runtime/types.ts";
 import { createDialect, DEFAULT_PORTS, type DialectName } from "../dialects/dialects.ts";
 import { DEFAULT_RETRIES } from "../fleet/ramp_up.ts";
-import { readKeys } from "../client/keys.ts";
+import { firstKeyIn, readKeys } from "../client/keys.ts";
 import { MAX_BOTS, MAX_DATA_BYTES } from "./limits.ts";
 import { parseHostAndPort, parseServerUrl, type ServerAddress } from "./server_address.ts";
 
@@ -62,9 +62,22 @@ export interface BotsOptions {
   readonly isVerbose: boolean;
 }
 
+/** The options of a storm. */
+export interface StormOptions {
+  /** True if the bots break their connections themselves. */
+  readonly cuts: boolean;
+  /** True if the bots come back with their positions, and messages are published meanwhile. */
+  readonly resumes: boolean;
+  /** Milliseconds from one of these messages to the next. */
+  readonly everyMs: number;
+  /** The server's admin port, which knows its processor time; `null` for none. */
+  readonly admin: { readonly url: string; readonly key: string | null } | null;
+}
+
 /** The parsed command line. */
 export type BotsCommand =
-  | { readonly does: "run" | "storm"; readonly options: BotsOptions }
+  | { readonly does: "run"; readonly options: BotsOptions }
+  | { readonly does: "storm"; readonly options: BotsOptions; readonly storm: StormOptions }
   | Question;
 
 const MAX_ROUNDS = 10_000;
@@ -88,12 +101,26 @@ const VALUE_FLAGS = [
   "processes",
   "spread",
   "slo",
+  "every",
+  "admin",
+  "admin-key-file",
 ] as const;
 
-/** Flags that have no meaning with `--storm`, which publishes nothing. */
-const MESSAGE_FLAGS = ["rounds", "data", "size", "timeout", "slo"] as const;
+/** Flags for the messages of a run and of a storm whose bots resume; and for those of a run only. */
+const MESSAGE_FLAGS = ["rounds", "data", "size"] as const;
+const LATENCY_FLAGS = ["timeout", "slo"] as const;
 
-type Line = CommandLine<typeof VALUE_FLAGS[number], string>;
+/** Flags for a storm only. */
+const STORM_FLAGS = ["every", "admin", "admin-key-file"] as const;
+
+/** The number of messages that are published in a storm whose bots resume. */
+const STORM_ROUNDS = 100;
+
+const STORM_EVERY_MS = 20;
+
+const SWITCHES = ["tls", "storm", "resume", "cut", "verbose"] as const;
+
+type Line = CommandLine<typeof VALUE_FLAGS[number], typeof SWITCHES[number]>;
 
 /** The text of `--help`. */
 export const HELP = `Hotwheels bots: connect n clients, publish one message, and measure when
@@ -140,6 +167,17 @@ Flags:
   --storm          publish nothing, but wait until the bots lose their
                    connections, as when the server is restarted, and measure
                    how they come back
+  --resume         with --storm: the bots come back with their positions, and
+                   from the first loss on messages are published, --rounds R
+                   (default 100); measure what they missed, and when the last
+                   of them has it
+  --every TIME     time from one of these messages to the next (default 20ms)
+  --cut            with --storm: break all connections from here, at once,
+                   instead of waiting for the server
+  --admin URL      with --storm: measure the server's processor time, too, by
+                   its admin port, such as http://127.0.0.1:8082
+  --admin-key-file FILE
+                   show the admin port the first key in FILE
   --json FILE      write the report as JSON to FILE too; - for standard output,
                    which sends the text to standard error
   --verbose        print more: how the bots subscribed, each round's counts,
@@ -157,17 +195,19 @@ both on this machine.
 
 In a storm, a bot that lost its connection comes back when the server told it to
 (retry_after_ms), or else after a random time of up to 0.5 s, which doubles with
-each failure, to 10 s at most.
+each failure, to 10 s at most. With --resume each bot to whom the server said
+that nothing is lost (recovered) must have every message, once.
 
 The exit status is 0 when every bot received every message, once, intact and in
-time, and --slo held, or when all came back from the storm; 1 when not, or when
-the run couldn't take place; 2 when the command line is wrong; 3 when the run is
-invalid, which makes it no measure of the server: a bot never subscribed, or the
-bots themselves held messages up.
+time, and --slo held, or when all came back from the storm and got what the
+server promised; 1 when not, or when the run couldn't take place; 2 when the
+command line is wrong; 3 when the run is invalid, which makes it no measure of
+the server: a bot never subscribed, or the bots themselves held messages up.
 
 Examples:
   deno task -q bots 5000
   deno task -q bots 20000 10.0.0.7 8081 --rounds 5 --slo 1s
+  deno task -q bots 5000 127.0.0.1 --storm --resume --cut
   bun run bots/main.ts 100000 127.0.0.1 --spread 4 --json report.json
 `;
 
@@ -178,7 +218,7 @@ Examples:
  * @throws {UsageError} if an argument isn't as {@linkcode HELP} describes it.
  */
 export function parseCommand(args: readonly string[]): BotsCommand {
-  const line = new CommandLine(args, VALUE_FLAGS, ["tls", "storm", "verbose"]);
+  const line = new CommandLine(args, VALUE_FLAGS, [...SWITCHES]);
   if (line.question !== undefined) return line.question;
 
   const [n, host, port] = line.upTo(3, "n, host and port are all");
@@ -190,7 +230,7 @@ export function parseCommand(args: readonly string[]): BotsCommand {
     port: server.port ?? DEFAULT_PORTS[server.dialect],
     tls: trust(line, server),
     keys: keysFor(line, server.dialect),
-    rounds: line.number("rounds", 1, MAX_ROUNDS) ?? 1,
+    rounds: line.number("rounds", 1, MAX_ROUNDS) ?? (line.has("storm") ? STORM_ROUNDS : 1),
     topic: topicName(line.text("topic") ?? "events", server.dialect),
     data: dataOf(line),
     timeoutMs: line.duration("timeout") ?? 5000,
@@ -202,12 +242,54 @@ export function parseCommand(args: readonly string[]): BotsCommand {
     isVerbose: line.has("verbose"),
   };
   checkSpread(options);
-  if (!line.has("storm")) return { does: "run", options };
-  for (const flag of MESSAGE_FLAGS) {
-    if (line.text(flag) === undefined) continue;
-    throw new UsageError(`--${flag} is for messages, and --storm publishes none; leave one out`);
+  if (line.has("storm")) return { does: "storm", options, storm: stormOptions(line, server) };
+  const given = [
+    ...(["resume", "cut"] as const).filter((flag) => line.has(flag)),
+    ...STORM_FLAGS.filter((flag) => line.text(flag) !== undefined),
+  ];
+  if (given[0] !== undefined) throw new UsageError(`--${given[0]} is for --storm; give that too`);
+  return { does: "run", options };
+}
+
+function stormOptions(line: Line, { dialect }: ServerAddress): StormOptions {
+  const resumes = line.has("resume");
+  if (resumes && !isJanus(dialect)) {
+    throw new UsageError(`--resume is for Janus servers; leave it out to measure ${dialect}`);
   }
-  return { does: "storm", options };
+  for (const flag of resumes ? LATENCY_FLAGS : [...MESSAGE_FLAGS, ...LATENCY_FLAGS]) {
+    if (line.text(flag) === undefined) continue;
+    const why = resumes
+      ? "a run without --storm"
+      : "messages, and --storm publishes none without --resume";
+    throw new UsageError(`--${flag} is for ${why}; leave one out`);
+  }
+  if (!resumes && line.text("every") !== undefined) {
+    throw new UsageError("--every is for --resume; give that too");
+  }
+  return {
+    cuts: line.has("cut"),
+    resumes,
+    everyMs: line.duration("every") ?? STORM_EVERY_MS,
+    admin: adminPort(line),
+  };
+}
+
+function adminPort(line: Line): StormOptions["admin"] {
+  const text = line.text("admin");
+  const file = line.text("admin-key-file");
+  if (text === undefined) {
+    if (file !== undefined) throw new UsageError("--admin-key-file is for --admin; give that too");
+    return null;
+  }
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    throw new UsageError(
+      `--admin must be the address of an admin port, such as http://127.0.0.1:8082, not ${
+        quote(text)
+      }`,
+    );
+  }
+  return { url: url.origin, key: file === undefined ? null : firstKeyIn(file, "--admin-key-file") };
 }
 
 function serverAddress(host: string, port: string | undefined): ServerAddress {

@@ -8,17 +8,45 @@ import type { EnvironmentReport } from "../results/report.ts";
 import { tallied, type Tally } from "../measures/tally.ts";
 import { quantiles } from "../measures/statistics.ts";
 import type { GroupStorm } from "../fleet/reconnection.ts";
+import type { GroupResumption } from "../fleet/resumption.ts";
 
 /** The version of the format. Members may be added to it; anything else makes a new version. */
 export const STORM_SCHEMA = "hotwheels-storm/1";
 
-/** Milliseconds, by nearest rank. */
-export interface OutageQuantiles {
+/** By nearest rank. */
+export interface StormQuantiles {
   min: number;
   p50: number;
   p90: number;
   p99: number;
   max: number;
+}
+
+/** What bots got that came back with their positions. */
+export interface ResumptionReport {
+  /** Messages that were sent to the server. It may have lost those that were on their way when it ended. */
+  published: number;
+  /** Answers to bots that said where they were. */
+  resumes: number;
+  /** Those with `"recovered":true`. */
+  recovered: number;
+  reasons: Tally;
+  /** Answers that name origins which crashed. */
+  crashed: number;
+  /** The number of messages that an answer announced; `null` without any answer. */
+  missed_messages: StormQuantiles | null;
+  /** Milliseconds from the first lost connection until the last bot had what it had missed. */
+  level_ms: number | null;
+  /** Bots that never got all that an answer announced. */
+  behind: number;
+  /** Connected bots to whom each answer promised everything. */
+  whole: number;
+  /** Messages that one of these bots lacks though another bot has it. Each counts once for each bot. */
+  missing: number;
+  /** Messages that a bot got twice. */
+  duplicate: number;
+  /** Frames that aren't as they were published, or not in the order in which they were. */
+  wrong: number;
 }
 
 /** The result of a storm. */
@@ -46,7 +74,7 @@ export interface StormReport {
   /** Milliseconds from the first lost connection to the last one. */
   loss_span_ms: number;
   /** The lengths of the outages that ended; `null` if none did. */
-  outage_ms: OutageQuantiles | null;
+  outage_ms: StormQuantiles | null;
   /** The most bots that were subscribed again within one second, wherever that second begins. */
   peak_reconnects_per_s: number;
   /** Attempts to connect again. */
@@ -56,18 +84,31 @@ export interface StormReport {
   told: Tally;
   /** The number of times that the server said when to come back. */
   appointments: number;
+  /** `null` if the bots came back without their positions. */
+  resumption: ResumptionReport | null;
+  /** Seconds of processor time that the server used in the storm; `null` if its admin port isn't known. */
+  server_cpu_s: number | null;
   environment: EnvironmentReport;
 }
 
 /** The part of the report that doesn't come from the bots. */
-export type StormFacts = Pick<
-  StormReport,
-  "started_at" | "target" | "n" | "subscribed" | "valid" | "invalid_because" | "environment"
->;
+export type StormFacts =
+  & Pick<
+    StormReport,
+    | "started_at"
+    | "target"
+    | "n"
+    | "subscribed"
+    | "valid"
+    | "invalid_because"
+    | "server_cpu_s"
+    | "environment"
+  >
+  & { readonly published: number };
 
 /** Adds up the results of all groups. At least one bot must have lost its connection. */
 export function buildStormReport(
-  facts: StormFacts,
+  { published, ...facts }: StormFacts,
   groups: readonly GroupStorm[],
 ): StormReport {
   const outages = groups.flatMap((group) => group.outages);
@@ -77,7 +118,6 @@ export function buildStormReport(
   );
   const back = Float64Array.from(ended, ({ backAtMs }) => backAtMs).sort();
   const firstLoss = minOf(lost);
-  const took = quantiles(Float64Array.from(ended, ({ lostAtMs, backAtMs }) => backAtMs - lostAtMs));
   const sum = (pick: (group: GroupStorm) => number) =>
     groups.reduce((total, group) => total + pick(group), 0);
   return {
@@ -88,16 +128,54 @@ export function buildStormReport(
     outages: outages.length,
     took_ms: back.length === 0 ? null : back.at(-1)! - firstLoss,
     loss_span_ms: -minOf(lost.map((ms) => -ms)) - firstLoss,
-    outage_ms: took === null
-      ? null
-      : { min: took.min, p50: took.p50, p90: took.p90, p99: took.p99, max: took.max },
+    outage_ms: stormQuantiles(
+      Float64Array.from(ended, ({ lostAtMs, backAtMs }) => backAtMs - lostAtMs),
+    ),
     peak_reconnects_per_s: peakPerSecond(back),
     attempts: sum(({ attempts }) => attempts),
     failed_attempts: tallied(groups.map(({ failedAttempts }) => failedAttempts)),
     told: tallied(groups.map(({ told }) => told)),
     appointments: sum(({ appointments }) => appointments),
+    resumption: resumptionReport(published, firstLoss, groups),
     environment: facts.environment,
   };
+}
+
+function resumptionReport(
+  published: number,
+  firstLossMs: number,
+  all: readonly GroupStorm[],
+): ResumptionReport | null {
+  const groups = all.flatMap(({ resumption }) => resumption === null ? [] : [resumption]);
+  if (groups.length === 0) return null;
+  const sum = (pick: (group: GroupResumption) => number) =>
+    groups.reduce((total, group) => total + pick(group), 0);
+  const reasons = tallied(groups.map((group) => group.reasons));
+  const lastLevelAtMs = Math.max(...groups.map((group) => group.lastLevelAtMs));
+  const accepted = [...new Set(groups.flatMap(({ seen }) => seen))];
+  return {
+    published,
+    resumes: Object.values(reasons).reduce((total, count) => total + count, 0),
+    recovered: reasons["ok"] ?? 0,
+    reasons,
+    crashed: sum(({ crashed }) => crashed),
+    missed_messages: stormQuantiles(Float64Array.from(groups.flatMap(({ missed }) => missed))),
+    level_ms: lastLevelAtMs > firstLossMs ? lastLevelAtMs - firstLossMs : null,
+    behind: sum(({ behind }) => behind),
+    whole: sum(({ whole }) => whole),
+    missing: sum(({ whole, had }) =>
+      accepted.reduce((total, number) => total + whole - had[number]!, 0)
+    ),
+    duplicate: sum(({ duplicates }) => duplicates),
+    wrong: sum(({ wrong }) => wrong),
+  };
+}
+
+function stormQuantiles(samples: Float64Array): StormQuantiles | null {
+  const all = quantiles(samples);
+  if (all === null) return null;
+  const { min, p50, p90, p99, max } = all;
+  return { min, p50, p90, p99, max };
 }
 
 /**

@@ -27,6 +27,7 @@ async function withFleet(
     dialect: "janus",
     topic: "events",
     data: "test",
+    resumption: null,
     ...plan,
   });
   try {

@@ -34,6 +34,36 @@ describe("the bots' command line", () => {
     });
   });
 
+  it("takes what a storm needs, and refuses it elsewhere", () => {
+    const command = parseCommand([
+      ...["9", "--storm", "--resume", "--cut", "--every", "5ms", "--size", "100"],
+      ...["--admin", "http://127.0.0.1:8082/"],
+    ]);
+    if (command.does !== "storm") throw new TypeError(`it wants to ${command.does}`);
+    assertEquals(command.storm, {
+      cuts: true,
+      resumes: true,
+      everyMs: 5,
+      admin: { url: "http://127.0.0.1:8082", key: null },
+    });
+    assertEquals([command.options.rounds, command.options.data.length], [100, 100]);
+    for (
+      const [args, says] of [
+        [["--resume"], "--resume is for --storm; give that too"],
+        [["--cut"], "--cut is for --storm; give that too"],
+        [["--admin", "http://x"], "--admin is for --storm; give that too"],
+        [["--storm", "--every", "1s"], "--every is for --resume; give that too"],
+        [["--storm", "--resume", "--slo", "1s"], "--slo is for a run without --storm; leave"],
+        [["--storm", "--admin", "8082"], "--admin must be the address of an admin port, such as"],
+        [["--storm", "--admin-key-file", "f"], "--admin-key-file is for --admin; give that too"],
+      ] as const
+    ) {
+      assertStringIncludes(assertThrows(() => parseCommand(args), UsageError).message, says);
+    }
+    const rival = ["5", "nats://x", "--storm", "--resume"];
+    assertStringIncludes(assertThrows(() => parseCommand(rival), UsageError).message, "for Janus");
+  });
+
   it("takes n, host and port in that order, among the flags", () => {
     const { n, host, port } = options("20000", "--rounds", "3", "10.0.0.7", "8082");
     assertEquals([n, host, port], [20000, "10.0.0.7", 8082]);

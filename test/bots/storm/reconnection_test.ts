@@ -13,6 +13,8 @@ const FACTS: StormFacts = {
   subscribed: 3,
   valid: true,
   invalid_because: [],
+  published: 0,
+  server_cpu_s: null,
   environment: {} as StormFacts["environment"],
 };
 
@@ -73,7 +75,7 @@ describe("a bot that lost its connection", () => {
     reconnection.onSubscribed(2);
     reconnection.onClosed(2, true);
     reconnection.onSubscribed(2);
-    const report = buildStormReport(FACTS, [reconnection.end()]);
+    const report = buildStormReport(FACTS, [{ ...reconnection.end(), resumption: null }]);
     const { struck, still_out, outages } = report;
     assertEquals([struck, still_out, outages], [2, 1, 3]);
     assert(stormText(report).startsWith("verdict: FAILED: 1 of 2 bots are still out\n"));
@@ -95,6 +97,7 @@ describe("a storm's report", () => {
       failedAttempts: { timed_out: 1 },
       told: { server_shutdown: 1 },
       appointments: 1,
+      resumption: null,
     };
     const report = buildStormReport(FACTS, [
       { ...group, outages: [{ lostAtMs: 1000, backAtMs: 1700 }] },
@@ -115,6 +118,7 @@ describe("a storm's report", () => {
       told: { server_shutdown: 2 },
       appointments: 1,
       outages: [{ lostAtMs: 1000, backAtMs: 1700 }, { lostAtMs: 1400, backAtMs: 3100 }],
+      resumption: null,
     }]);
     const few = [
       "verdict: all are back, the last 2.10 s after the first loss",
@@ -132,6 +136,64 @@ describe("a storm's report", () => {
       "3 attempts to connect, failed: timed_out 1",
       "the server said: server_shutdown 2; when to come back, 1 time",
     ]);
+  });
+
+  it("says what bots got that came back with their positions, over all processes", () => {
+    const group = {
+      struck: 2,
+      attempts: 2,
+      failedAttempts: {},
+      told: {},
+      appointments: 0,
+      outages: [{ lostAtMs: 1000, backAtMs: 1700 }, { lostAtMs: 1000, backAtMs: 1800 }],
+    };
+    const resumption = {
+      reasons: { ok: 2 },
+      crashed: 0,
+      missed: [1, 2],
+      lastLevelAtMs: 2500,
+      behind: 0,
+      whole: 2,
+      had: [2, 2, 0],
+      seen: [0, 1],
+      duplicates: 0,
+      wrong: 0,
+    };
+    const facts = { ...FACTS, published: 3, server_cpu_s: 1.234 };
+    const whole = buildStormReport(facts, [{ ...group, resumption }, { ...group, resumption }]);
+    assertEquals(whole.resumption, {
+      published: 3,
+      resumes: 4,
+      recovered: 4,
+      reasons: { ok: 4 },
+      crashed: 0,
+      missed_messages: { min: 1, p50: 1, p90: 2, p99: 2, max: 2 },
+      level_ms: 1500,
+      behind: 0,
+      whole: 4,
+      missing: 0,
+      duplicate: 0,
+      wrong: 0,
+    });
+    assertEquals(stormText(whole).split("\n").slice(-4), [
+      "second: 4",
+      "4 of 4 returns recovered (ok 4), the last bot level 1.50 s after the first loss",
+      "3 messages published meanwhile; missed by a bot: 1 to 2, 1 in the median",
+      "the server used 1.23 s of processor",
+    ]);
+    // A bot of the other process has what one of this process lacks.
+    const other = { ...resumption, had: [2, 2, 1], seen: [0, 1, 2], duplicates: 1 };
+    const report = buildStormReport(facts, [{ ...group, resumption }, {
+      ...group,
+      resumption: other,
+    }]);
+    assertEquals([report.resumption!.missing, report.resumption!.duplicate], [3, 1]);
+    assert(
+      stormText(report).startsWith(
+        "verdict: FAILED: all are back, with 3 messages lost, 1 message that came twice\n",
+      ),
+      stormText(report),
+    );
   });
 
   it("finds the busiest second wherever it begins", () => {
