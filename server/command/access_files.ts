@@ -4,7 +4,7 @@ import { readKeyFile } from "../../cli/key_file.ts";
 import { isReadByAll, readTextFile } from "../../cli/text_file.ts";
 import type { AccessOptions } from "../access/access.ts";
 import { parseCidr } from "../access/cidr.ts";
-import type { ServerOptions } from "./options.ts";
+import type { CommandOptions } from "./options.ts";
 
 const utf8 = new TextEncoder();
 
@@ -17,7 +17,7 @@ const MIN_STRONG_CHARACTERS = 16;
  * @param warn Receives one line for each weakness of a file that can still be used.
  * @throws {EnvironmentError} if a file can't be read, is empty, or holds something else.
  */
-export function readAccess(options: ServerOptions, warn: (line: string) => void): AccessOptions {
+export function readAccess(options: CommandOptions, warn: (line: string) => void): AccessOptions {
   const { publishKeyFile, subscribeKeyFile } = options;
   const publishFrom = networksOf(options.publishFrom, options.publishFromFile);
   const subscribeFrom = networksOf(options.subscribeFrom, options.subscribeFromFile);
@@ -36,7 +36,7 @@ export function readAccess(options: ServerOptions, warn: (line: string) => void)
  * @throws {EnvironmentError} if the file can't be read, is empty, or holds something else.
  */
 export function readAdminKeys(
-  { adminKeyFile }: ServerOptions,
+  { adminKeyFile }: CommandOptions,
   warn: (line: string) => void,
 ): string[] | undefined {
   return adminKeyFile === undefined ? undefined : readKeys(adminKeyFile, warn);

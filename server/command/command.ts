@@ -26,25 +26,17 @@ import { listenFor } from "../../cli/early_signals.ts";
 import { type Limits } from "../limits.ts";
 import { ownConnectionsFor, workerLimits } from "../limits/derived.ts";
 import { configureLog } from "../log/log.ts";
-import { HELP, parseCommand, type ServerOptions, VALUE_FLAGS } from "./options.ts";
+import { VALUE_FLAGS } from "./flags.ts";
+import { HELP } from "./help.ts";
+import { type CommandOptions, parseCommand } from "./options.ts";
 import { demandDescriptors, serverWarnings } from "../preflight.ts";
 import { type Reloadable, Reloader } from "./reload.ts";
 import { attainable, completeLimits, serve } from "../serve.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { Supervisor } from "../workers/supervisor.ts";
+import { firstSignal, logStop, STOP_WITHIN_MS, within } from "./stopping.ts";
 import { readIdentity } from "./tls_files.ts";
 import { TEXT } from "../log/format.ts";
-
-/**
- * Milliseconds after which a further signal counts as a second one: one Ctrl-C may arrive three times.
- */
-const SECOND_SIGNAL_MS = 500;
-
-/** The most milliseconds that a stop takes, on top of `--drain-seconds`. */
-const STOP_WITHIN_MS = 10_000;
-
-/** Signals that stop the server. */
-type StopSignal = "SIGINT" | "SIGTERM";
 
 /** Milliseconds for which the process waits at its end for the log's reader. */
 const LAST_LINES_MS = 500;
@@ -80,18 +72,18 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-function warnOfMachine(options: ServerOptions): void {
+function warnOfMachine(options: CommandOptions): void {
   const { limits, workers } = options;
   for (const warning of serverWarnings(limits.maxConnections, workers)) warner(options)(warning);
 }
 
 /** Says at the start what isn't as it should be: in words of its own, or in the log if programs read that. */
-function warner({ logFormat }: ServerOptions): (warning: string) => void {
+function warner({ logFormat }: CommandOptions): (warning: string) => void {
   if (logFormat === "text") return (warning) => complain(`hotwheels: ${warning}`);
   return (warning) => getLogger("hotwheels").warn("{text.warning}", { [TEXT]: { warning } });
 }
 
-function run(options: ServerOptions): Promise<number> {
+function run(options: CommandOptions): Promise<number> {
   const { workers, host, port } = options;
   demand({ name: "net", host: addressText({ transport: "tcp", hostname: host, port }) });
   if (workers === 1) return runAlone(options);
@@ -102,11 +94,11 @@ function run(options: ServerOptions): Promise<number> {
 }
 
 /** The limits in force. */
-function limitsOf({ limits, workers }: ServerOptions): Limits {
+function limitsOf({ limits, workers }: CommandOptions): Limits {
   return completeLimits(attainable(limits, workers), workers);
 }
 
-async function runAlone(options: ServerOptions): Promise<number> {
+async function runAlone(options: CommandOptions): Promise<number> {
   const { host, port, webSocket, tls, drainMs, drainDelayMs, metricsTopics } = options;
   demandDescriptors(1);
   const manager = new ServiceManager();
@@ -147,7 +139,7 @@ async function runAlone(options: ServerOptions): Promise<number> {
   return 0;
 }
 
-async function runWorkers(options: ServerOptions): Promise<number> {
+async function runWorkers(options: CommandOptions): Promise<number> {
   const { workers, host, port, webSocket, logLevel, logFormat, tls, drainMs, drainDelayMs } =
     options;
   const warnOf = warner(options);
@@ -221,59 +213,11 @@ async function runWorkers(options: ServerOptions): Promise<number> {
 }
 
 /** Opens the admin port, if the command line has one. Its modules are loaded only then. */
-async function openAdmin(runtime: Runtime, options: ServerOptions, source: AdminSource) {
+async function openAdmin(runtime: Runtime, options: CommandOptions, source: AdminSource) {
   if (options.admin === undefined) return undefined;
   const { AdminServer } = await import("../admin/admin_server.ts");
   const keys = readAdminKeys(options, warner(options));
   return await AdminServer.open(source, { ...options.admin, keys, runtime });
-}
-
-/**
- * Stops, and logs when the stop begins and when it is done.
- *
- * @param signal The signal that asked for it.
- */
-async function logStop(
-  signal: StopSignal,
-  what: string,
-  stop: () => Promise<void>,
-  { drainMs = 0, drainDelayMs }: ServerOptions,
-  manager: ServiceManager,
-): Promise<void> {
-  manager.stopping(STOP_WITHIN_MS + drainMs + drainDelayMs);
-  const logger = getLogger("hotwheels");
-  const beganMs = performance.now();
-  const most = (STOP_WITHIN_MS + drainMs) / 1000;
-  if (drainDelayMs === 0) {
-    logger.info("got {signal}: {text.what}, within {within_s} s", {
-      signal,
-      within_s: most,
-      [TEXT]: { what },
-    });
-  } else {
-    logger.info("got {signal}: serving on for {delay_s} s; then {text.what}, within {within_s} s", {
-      signal,
-      delay_s: drainDelayMs / 1000,
-      within_s: most,
-      [TEXT]: { what },
-    });
-  }
-  await stop();
-  const tookMs = Math.round(performance.now() - beganMs);
-  logger.info("stopped after {text.seconds} s", {
-    took_ms: tookMs,
-    [TEXT]: { seconds: (tookMs / 1000).toFixed(1) },
-  });
-  await manager.end();
-}
-
-/** Waits for a stop, for so many milliseconds at most; the process then ends anyway. */
-async function within(ms: number, stopping: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const patience = new Promise<true>((resolve) => timer = setTimeout(() => resolve(true), ms));
-  const isLate = await Promise.race([stopping, patience]);
-  clearTimeout(timer);
-  if (isLate) getLogger("hotwheels").error("the stop took too long: what still waits is dropped");
 }
 
 interface Announced {
@@ -288,7 +232,7 @@ interface Announced {
 function announce(
   { address, runtime, limits, webSocketAddress, adminUrl }: Announced,
   workers: string,
-  { tls }: ServerOptions,
+  { tls }: CommandOptions,
 ): string {
   const what = `${runtime.name} ${runtime.version}, pid ${process.pid}`;
   const most = `${workers}at most ${limits.maxConnections} connections`;
@@ -304,7 +248,7 @@ function announce(
 
 function reloadOnHangups(
   runtime: Runtime,
-  options: ServerOptions,
+  options: CommandOptions,
   server: Reloadable,
   manager: ServiceManager,
 ): Reloader {
@@ -319,26 +263,4 @@ function sayThatNothingRolls(): void {
     "got SIGUSR2, which replaces workers while the server runs, but this server has none: start it " +
       "with --workers 2 or more, or restart it; it serves on as it is",
   );
-}
-
-/**
- * Resolves on the first SIGINT or SIGTERM; the second one ends the process.
- *
- * @param onSecond Called before the second one ends the process.
- */
-function firstSignal(onSecond: () => void = () => {}): Promise<StopSignal> {
-  return new Promise((resolve) => {
-    let firstMs: number | undefined;
-    const onSignal = (name: StopSignal) => {
-      const nowMs = performance.now();
-      if (firstMs === undefined) {
-        firstMs = nowMs;
-        resolve(name);
-      } else if (nowMs - firstMs >= SECOND_SIGNAL_MS) {
-        onSecond();
-        process.exit(1);
-      }
-    };
-    for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => onSignal(name));
-  });
 }

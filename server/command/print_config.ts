@@ -1,10 +1,11 @@
 import { addressText } from "../../runtime/transport_error.ts";
 import type { Limits } from "../limits.ts";
-import type { ServerOptions, ValueFlag } from "./options.ts";
+import type { ValueFlag } from "./flags.ts";
+import type { CommandOptions } from "./options.ts";
 
 /** What is in force. */
 export interface Configuration {
-  readonly options: ServerOptions;
+  readonly options: CommandOptions;
   /** All limits, those that follow from the machine too. */
   readonly limits: Limits;
   /** The place that a flag's value is from; `undefined` for a default. */

@@ -2,7 +2,7 @@ import type { Logger } from "@logtape/logtape";
 import type { Runtime, TlsIdentity } from "../../runtime/types.ts";
 import { readAccess, readAdminKeys } from "./access_files.ts";
 import type { AccessOptions } from "../access/access.ts";
-import type { ServerOptions } from "./options.ts";
+import type { CommandOptions } from "./options.ts";
 import type { ServiceManager } from "./service_manager.ts";
 import { readIdentity } from "./tls_files.ts";
 import { TEXT } from "../log/format.ts";
@@ -23,7 +23,7 @@ export interface Reloadable {
  */
 export class Reloader {
   readonly #runtime: Runtime;
-  readonly #options: ServerOptions;
+  readonly #options: CommandOptions;
   readonly #server: Reloadable;
   readonly #logger: Logger;
   #reloading: Promise<void> | undefined;
@@ -35,7 +35,7 @@ export class Reloader {
   /** @param manager Hears when files are being read, and when they have been. */
   constructor(
     runtime: Runtime,
-    options: ServerOptions,
+    options: CommandOptions,
     server: Reloadable,
     logger: Logger,
     manager: ServiceManager,

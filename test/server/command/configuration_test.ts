@@ -7,7 +7,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
 import { findProgram, PROJECT_ROOT } from "../../../cli/program.ts";
-import { VALUE_FLAGS } from "../../../server/command/options.ts";
+import { VALUE_FLAGS } from "../../../server/command/flags.ts";
 import { authenticate, JanusClient } from "../../support/clients/janus_client.ts";
 import { CommandProcess } from "../../support/processes/command_process.ts";
 import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { describe, it } from "node:test";
 import { MAX_WORKERS } from "../../../host/capacity.ts";
-import { HELP, parseCommand, workersFor } from "../../../server/command/options.ts";
+import { HELP } from "../../../server/command/help.ts";
+import { parseCommand, workersFor } from "../../../server/command/options.ts";
 
 describe("the number of workers", () => {
   it("is one a processor where it's auto, but never more than may be asked for", () => {
