@@ -42,55 +42,80 @@ export function endOfRun({ runs, end }: Stretch, index: number): number {
   return runs[index + 1]?.first ?? end;
 }
 
-/** Messages of one topic, encoded once, which each subscriber gets in one write. */
-export class Batch implements Stretch {
+/** Messages whose passes aren't observed. */
+const UNOBSERVED: Acceptance = { micros: 0, sinceMs: 0 };
+
+/** What {@linkcode Batch} is made of. */
+export interface BatchParts {
+  /** The number of the first message. */
+  readonly first: number;
+  /** The number behind the last one. */
+  readonly end: number;
+  /** The offset of each message's end; absent for a single message, which takes all bytes. */
+  readonly ends: readonly number[] | undefined;
+  /** Absent if one origin accepted all messages. */
+  readonly severalRuns: readonly Run[] | undefined;
+  /** The origin of the first message. */
+  readonly origin: Origin;
+  /** The last message's timestamp. */
+  readonly lastMicros: number;
+}
+
+/**
+ * Messages of one topic, encoded once, which each subscriber gets in one write. Most topics have one message
+ * at a time, so that takes no more than this object and its bytes.
+ */
+export class Batch extends SharedChunk implements Stretch {
   readonly first: number;
   readonly end: number;
-  readonly runs: readonly Run[];
-  /** All of its messages. */
-  readonly chunk: SharedChunk;
   /** The acceptance of its messages; counted only if passes are observed. */
   readonly accepted: Acceptance;
+  /** The origin of all of its messages; absent if there are several. */
+  readonly soleOrigin: Origin | undefined;
+  /** The last message's timestamp. */
+  readonly lastMicros: number;
   /** Subscribers to whom it was handed so far. */
   reached = 0;
   /** True if a connection keeps a part of it for a later write, together with other topics' parts. */
   hasLeftPieces = false;
-  /** The offset of each message's end in the chunk. */
-  readonly #ends: readonly number[];
+  readonly #ends: readonly number[] | undefined;
+  #runs: readonly Run[] | undefined;
 
   constructor(
-    first: number,
-    ends: readonly number[],
-    runs: readonly Run[],
-    chunk: SharedChunk,
-    accepted: Acceptance = { micros: 0, sinceMs: 0 },
+    { first, end, ends, severalRuns, origin, lastMicros }: BatchParts,
+    bytes: Uint8Array,
+    budget: MemoryBudget,
+    accepted: Acceptance = UNOBSERVED,
   ) {
+    super(bytes, budget);
     this.first = first;
-    this.end = first + ends.length;
-    this.runs = runs;
-    this.#ends = ends;
-    this.chunk = chunk;
+    this.end = end;
     this.accepted = accepted;
+    this.soleOrigin = severalRuns === undefined ? origin : undefined;
+    this.lastMicros = lastMicros;
+    this.#ends = ends;
+    this.#runs = severalRuns;
   }
 
-  get bytes(): Uint8Array {
-    return this.chunk.bytes;
+  get runs(): readonly Run[] {
+    return this.#runs ??= [{ origin: this.soleOrigin as Origin, first: this.first }];
   }
 
   offsetOf(number: number): number {
-    return this.#ends[number - this.first - 1] ?? 0;
+    if (number <= this.first) return 0;
+    return this.#ends === undefined ? this.bytes.byteLength : this.#ends[number - this.first - 1]!;
   }
 
   /** The messages from number `next` on, which must be below {@linkcode end}. */
   chunkFrom(next: number): SharedChunk {
-    if (next <= this.first) return this.chunk;
-    return this.chunk.slice(this.offsetOf(next), this.chunk.bytes.byteLength);
+    if (next <= this.first) return this;
+    return this.slice(this.offsetOf(next), this.bytes.byteLength);
   }
 
   /** The messages from number `from` to before number `to`. */
   chunkOf(from: number, to: number): SharedChunk {
     if (to === this.end) return this.chunkFrom(from);
-    return this.chunk.slice(this.offsetOf(from), this.offsetOf(to));
+    return this.slice(this.offsetOf(from), this.offsetOf(to));
   }
 }
 
@@ -106,7 +131,21 @@ export function joinBatches(batches: readonly Batch[], budget: MemoryBudget): Ba
     for (const run of batch.runs) if (runs.at(-1)?.origin !== run.origin) runs.push(run);
     offset += batch.bytes.byteLength;
   }
-  return new Batch((batches[0] as Batch).first, ends, runs, new SharedChunk(bytes, budget));
+  const { first } = batches[0] as Batch;
+  const { end, lastMicros } = batches.at(-1) as Batch;
+  return batchOf({ first, end, ends, lastMicros }, runs, bytes, budget);
+}
+
+/** A batch of these runs, of which there is at least one. */
+export function batchOf(
+  parts: Pick<BatchParts, "first" | "end" | "ends" | "lastMicros">,
+  runs: readonly Run[],
+  bytes: Uint8Array,
+  budget: MemoryBudget,
+): Batch {
+  const { origin } = runs[0] as Run;
+  const severalRuns = runs.length > 1 ? runs : undefined;
+  return new Batch({ ...parts, origin, severalRuns }, bytes, budget);
 }
 
 /**
@@ -120,21 +159,29 @@ const NOTHING = new Uint8Array(0);
 /** A buffer larger than this many times its content is copied to one that fits before it is kept. */
 const MAX_SLACK = 1.25;
 
+/** A buffer grows at most so many times at once, though the topic's last batch was larger yet. */
+const MAX_GROWTH = 8;
+
 /** Collects a topic's messages until its next pass begins. */
-export class Collection implements Stretch {
+export class Collection implements Stretch, BatchParts {
   readonly #budget: MemoryBudget;
   #buffer: Uint8Array | undefined;
   #length = 0;
-  #ends: number[] = [];
+  #ends: number[] | undefined;
   #accepted: Acceptance | undefined;
-  #runs: Run[] = [];
+  #runs: Run[] | undefined;
+  #origin: Origin | undefined;
   #lastOrigin: Origin | undefined;
+  #lastMicros = 0;
   #first: number;
+  #end: number;
+  /** Bytes of the last batch of several messages; the next one is expected to be as large. */
+  #usualBytes = 0;
 
   /** @param first The number of the first message to arrive. */
   constructor(budget: MemoryBudget, first: number) {
     this.#budget = budget;
-    this.#first = first;
+    this.#first = this.#end = first;
   }
 
   get first(): number {
@@ -143,11 +190,28 @@ export class Collection implements Stretch {
 
   /** The number of the next message to arrive. */
   get end(): number {
-    return this.#first + this.#ends.length;
+    return this.#end;
+  }
+
+  get ends(): readonly number[] | undefined {
+    return this.#ends;
+  }
+
+  get origin(): Origin {
+    return this.#origin as Origin;
+  }
+
+  get lastMicros(): number {
+    return this.#lastMicros;
+  }
+
+  get severalRuns(): readonly Run[] | undefined {
+    return this.#runs;
   }
 
   get runs(): readonly Run[] {
-    return this.#runs;
+    if (this.#origin === undefined) return [];
+    return this.#runs ?? [{ origin: this.#origin, first: this.#first }];
   }
 
   get bytes(): Uint8Array {
@@ -155,7 +219,8 @@ export class Collection implements Stretch {
   }
 
   offsetOf(number: number): number {
-    return this.#ends[number - this.#first - 1] ?? 0;
+    if (number <= this.#first) return 0;
+    return this.#ends === undefined ? this.#length : this.#ends[number - this.#first - 1]!;
   }
 
   /** The number of bytes collected. */
@@ -187,46 +252,67 @@ export class Collection implements Stretch {
 
   /** Encodes a message after the others. `message` is copied. */
   append(origin: Origin, micros: number, message: Uint8Array): void {
-    const needed = this.#length + splicedLength(message.byteLength);
+    const before = this.#length;
+    const needed = before + splicedLength(message.byteLength);
     if (this.#buffer === undefined || this.#buffer.byteLength < needed) this.#grow(needed);
-    this.#length = spliceMessage(this.#buffer as Uint8Array, this.#length, micros, message);
-    if (origin !== this.#lastOrigin) {
-      this.#lastOrigin = origin;
-      this.#runs.push({ origin, first: this.end });
+    this.#length = spliceMessage(this.#buffer as Uint8Array, before, micros, message);
+    if (before === 0) this.#origin = this.#lastOrigin = origin;
+    else {
+      (this.#ends ??= [before]).push(this.#length);
+      if (origin !== this.#lastOrigin) this.#beginRun(origin);
     }
-    this.#ends.push(this.#length);
+    this.#lastMicros = micros;
+    this.#end++;
   }
 
-  /** Takes the collected messages as a batch, if there are any. Its chunk is retained once for the caller. */
+  #beginRun(origin: Origin): void {
+    this.#runs ??= [{ origin: this.origin, first: this.#first }];
+    this.#runs.push({ origin, first: this.#end });
+    this.#lastOrigin = origin;
+  }
+
+  /** Takes the collected messages as a batch, if there are any. It is retained once for the caller. */
   seal(): Batch | undefined {
     const buffer = this.#buffer;
     if (buffer === undefined) return undefined;
-    const bytes = buffer.byteLength > this.#length * MAX_SLACK
-      ? buffer.slice(0, this.#length)
-      : buffer.subarray(0, this.#length);
-    const chunk = new SharedChunk(bytes, this.#budget);
-    const batch = new Batch(this.#first, this.#ends, this.#runs, chunk, this.#accepted);
-    batch.chunk.retain();
+    const batch = new Batch(this, this.#takeBytes(buffer), this.#budget, this.#accepted);
+    batch.retain();
     this.#budget.release(buffer.byteLength);
-    this.#first = batch.end;
-    this.#ends = [];
+    this.#first = this.#end;
     this.#accepted = undefined;
-    this.#runs = [];
-    this.#lastOrigin = undefined;
+    if (this.#ends !== undefined) {
+      this.#ends = undefined;
+      this.#usualBytes = this.#length;
+    }
+    this.#runs = undefined;
+    this.#origin = this.#lastOrigin = undefined;
     this.#buffer = undefined;
     this.#length = 0;
     return batch;
   }
 
+  #takeBytes(buffer: Uint8Array): Uint8Array {
+    const length = this.#length;
+    if (buffer.byteLength === length) return buffer;
+    return buffer.byteLength > length * MAX_SLACK
+      ? buffer.slice(0, length)
+      : buffer.subarray(0, length);
+  }
+
   #grow(needed: number): void {
     const old = this.#buffer;
-    // A lone message, the usual case, gets a buffer of its own size; a second one makes room for many.
-    const buffer = new Uint8Array(old === undefined ? needed : Math.max(needed, 1024) * 2);
+    const buffer = new Uint8Array(old === undefined ? needed : this.#roomFor(needed));
     if (old !== undefined) {
       buffer.set(old.subarray(0, this.#length));
       this.#budget.release(old.byteLength);
     }
     this.#budget.hold(buffer.byteLength);
     this.#buffer = buffer;
+  }
+  /** A lone message, the usual case, gets a buffer of its own size; a second one makes room for many. */
+  #roomFor(needed: number): number {
+    const twice = Math.max(needed, 1024) * 2;
+    const usual = Math.min(this.#usualBytes * MAX_SLACK, needed * MAX_GROWTH);
+    return Math.max(twice, Math.floor(usual));
   }
 }

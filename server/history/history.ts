@@ -177,7 +177,7 @@ export class History {
     log.replace(parts, joined);
     for (const part of parts) {
       this.#unlink(part);
-      part.batch.chunk.discard();
+      part.batch.discard();
       this.#tally(-costOf(part.batch));
       budget.countHistory(-HISTORY_BATCH_BYTES);
     }
@@ -230,6 +230,7 @@ export class History {
   }
 
   #enforceLogs(): void {
+    if (this.#emptyLogs.size + this.#idleLogs.size === 0) return;
     const { limits } = this.#host;
     const maxEmpty = limits.historyTotalBytes * EMPTY_LOGS_SHARE / HISTORY_LOG_BYTES;
     const maxUnused = Math.max(0, limits.maxTopicsTotal - this.#subscribedTopics);
@@ -252,7 +253,7 @@ export class History {
     log.dropOldest();
     counters.historyMessages -= sizeBefore - log.size;
     this.#unlink(stored);
-    stored.batch.chunk.discard();
+    stored.batch.discard();
     this.#tally(-costOf(stored.batch));
     this.#host.budget.countHistory(-HISTORY_BATCH_BYTES);
     if (!log.isEmpty) return;
@@ -274,7 +275,7 @@ export class History {
   }
 
   #hold(batch: Batch): void {
-    batch.chunk.store();
+    batch.store();
     this.#tally(costOf(batch));
     this.#host.budget.countHistory(HISTORY_BATCH_BYTES);
   }
@@ -311,11 +312,12 @@ export class History {
 }
 
 function costOf(batch: Batch): number {
-  return batch.chunk.bytes.byteLength + HISTORY_BATCH_BYTES;
+  return batch.bytes.byteLength + HISTORY_BATCH_BYTES;
 }
 
 /** True if a topic matches a pattern, in which `*` stands for any run of characters. */
 export function matches(pattern: string, topic: string): boolean {
+  if (pattern === "*") return true;
   const parts = pattern.split("*");
   const prefix = parts.shift() as string;
   const suffix = parts.pop();

@@ -13,10 +13,10 @@
  * @module
  */
 
-import { SharedChunk } from "../flow/shared_chunk.ts";
+import { timestampOf } from "../../protocol/encoder.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
-import { Batch, endOfRun, type Run } from "./batch.ts";
+import { batchOf, endOfRun, type Run } from "./batch.ts";
 import type { History } from "./history.ts";
 import type { Origin, OriginEnd, Origins } from "./origins.ts";
 import { firstAfter } from "./search.ts";
@@ -255,7 +255,8 @@ export class ImageReader {
         runs.push({ origin: origins.find(name) ?? origins.learn(name, -1), first: number });
         number += count;
       }
-      const batch = new Batch(first, ends, runs, new SharedChunk(bytes, budget));
+      const parts = { first, end: number, ends, lastMicros: timestampOf(bytes, ends.at(-2) ?? 0) };
+      const batch = batchOf(parts, runs, bytes, budget);
       first = batch.end;
       return batch;
     });

@@ -35,6 +35,8 @@ export interface Trace {
   dropped: number;
 }
 
+const NO_TRACE: Trace = { last: -1, dropped: -1 };
+
 /** For each origin a timestamp up to which messages may be missing. */
 export type Floors = ReadonlyMap<Origin, number>;
 
@@ -50,6 +52,9 @@ export class TopicLog {
   /** The topics that use it now: while there is one, it isn't forgotten. */
   users = 0;
   readonly #traces = new Map<Origin, Trace>();
+  /** The origin that was looked up last, and its trace. */
+  #lastOrigin: Origin | undefined;
+  #lastTrace: Trace = NO_TRACE;
   #stored: StoredBatch[] = [];
   #head = 0;
   /** The number of the first message that counts as stored. */
@@ -151,7 +156,7 @@ export class TopicLog {
     this.#stored.push(stored);
     this.#end = batch.end;
     this.#bytes += batch.bytes.byteLength;
-    for (let i = 0; i < batch.runs.length; i++) this.#note(batch, i);
+    this.#noteAll(batch);
   }
 
   /**
@@ -168,7 +173,7 @@ export class TopicLog {
     this.#first = oldest.batch.first;
     for (const { batch } of stored) {
       this.#bytes += batch.bytes.byteLength;
-      for (let i = 0; i < batch.runs.length; i++) this.#note(batch, i);
+      this.#noteAll(batch);
     }
   }
 
@@ -241,29 +246,45 @@ export class TopicLog {
       if (batch.first >= first) break;
       const from = Math.max(batch.first, this.#first);
       this.#bytes -= batch.offsetOf(Math.min(batch.end, first)) - batch.offsetOf(from);
-      for (let run = 0; run < batch.runs.length; run++) {
-        const { origin, first: runFirst } = batch.runs[run]!;
-        const runEnd = Math.min(endOfRun(batch, run), first);
-        if (runEnd <= runFirst || runEnd <= from) continue;
-        const trace = this.#traceOf(origin);
-        trace.dropped = Math.max(trace.dropped, microsOf(batch, runEnd - 1));
-      }
+      if (batch.soleOrigin !== undefined && batch.end <= first) {
+        const trace = this.#traceOf(batch.soleOrigin);
+        trace.dropped = Math.max(trace.dropped, batch.lastMicros);
+      } else this.#noteDropped(batch, from, first);
     }
     this.#first = first;
   }
 
-  #note(batch: Batch, run: number): void {
-    const trace = this.#traceOf(batch.runs[run]!.origin);
-    trace.last = Math.max(trace.last, microsOf(batch, endOfRun(batch, run) - 1));
+  #noteDropped(batch: Batch, from: number, to: number): void {
+    for (let run = 0; run < batch.runs.length; run++) {
+      const { origin, first } = batch.runs[run]!;
+      const end = Math.min(endOfRun(batch, run), to);
+      if (end <= first || end <= from) continue;
+      const trace = this.#traceOf(origin);
+      trace.dropped = Math.max(trace.dropped, microsOf(batch, end - 1));
+    }
+  }
+
+  #noteAll(batch: Batch): void {
+    if (batch.soleOrigin !== undefined) return this.#note(batch.soleOrigin, batch.lastMicros);
+    for (const [run, { origin }] of batch.runs.entries()) {
+      this.#note(origin, microsOf(batch, endOfRun(batch, run) - 1));
+    }
+  }
+
+  #note(origin: Origin, micros: number): void {
+    const trace = this.#traceOf(origin);
+    if (micros > trace.last) trace.last = micros;
   }
 
   #traceOf(origin: Origin): Trace {
+    if (origin === this.#lastOrigin) return this.#lastTrace;
     let trace = this.#traces.get(origin);
     if (trace === undefined) {
       trace = { last: -1, dropped: -1 };
       this.#traces.set(origin, trace);
     }
-    return trace;
+    this.#lastOrigin = origin;
+    return this.#lastTrace = trace;
   }
 }
 

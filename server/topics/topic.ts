@@ -307,7 +307,7 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
     if (batch === undefined) return 1;
     if (this.#counted >= 0) return this.#countForReceipts(batch, budget);
     const subscriptions = this.#subscriptions;
-    const { chunk, first, end } = batch;
+    const { first, end } = batch;
     const stop = Math.min(this.#cursor + budget, this.#passLength);
     const start = this.#cursor;
     const mayWait = this.#mayWait;
@@ -325,7 +325,7 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
       const { subscriber } = subscription;
       const lag = tagged !== undefined && subscription.isTagged
         ? deliverAll(subscriber, tagged.chunksFrom(next), mayWait)
-        : subscriber.deliver(next === first ? chunk : batch.chunkFrom(next), mayWait);
+        : subscriber.deliver(next === first ? batch : batch.chunkFrom(next), mayWait);
       if (lag === "keeps_up") continue;
       if (lag === "is_due") pieces++;
       else this.#noteBehind(subscription, lag);
@@ -347,13 +347,11 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
 
   #beginPass(): Batch | undefined {
     if (this.#mustWait()) return undefined;
-    if (this.#sealed.length === 0) this.#seal();
-    const batch = this.#sealed.shift();
+    const batch = this.#takeSealed() ?? this.#sealCollected();
     if (batch === undefined) {
       this.#isScheduled = false;
       return undefined;
     }
-    this.#sealedBytes -= batch.chunk.bytes.byteLength;
     this.#pass = batch;
     this.#passLength = this.#subscriptions.length;
     this.#cursor = 0;
@@ -370,7 +368,7 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
     const { budget, scheduler } = this.#context;
     // The messages of a delayed pass take memory too.
     if (this.#lagging === undefined || budget.isTight) return false;
-    const nextBytes = this.#sealed[0]?.chunk.bytes.byteLength ?? this.#collection.byteLength;
+    const nextBytes = this.#sealed[0]?.bytes.byteLength ?? this.#collection.byteLength;
     if (!this.#lagging.hold(nextBytes)) return false;
     scheduler.park();
     return true;
@@ -384,7 +382,7 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
 
   #endPass(batch: Batch): void {
     this.#pass = undefined;
-    batch.chunk.release();
+    batch.release();
     if (this.#taggedPass !== undefined) {
       this.#taggedPass.chunk.release();
       this.#taggedPass = undefined;
@@ -438,14 +436,28 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
     this.#endedInPass = 0;
   }
 
-  #seal(): void {
+  #takeSealed(): Batch | undefined {
+    if (this.#sealed.length === 0) return undefined;
+    const batch = this.#sealed.shift() as Batch;
+    this.#sealedBytes -= batch.bytes.byteLength;
+    return batch;
+  }
+
+  /** Makes a batch of what is collected, and stores it. */
+  #sealCollected(): Batch | undefined {
     const batch = this.#collection.seal();
-    if (batch === undefined) return;
-    this.#sealed.push(batch);
-    this.#sealedBytes += batch.chunk.bytes.byteLength;
+    if (batch === undefined) return undefined;
     const { history } = this.#context;
     this.#log ??= history.use(this.name);
     if (this.#log !== undefined) history.store(this.#log, batch);
+    return batch;
+  }
+
+  #seal(): void {
+    const batch = this.#sealCollected();
+    if (batch === undefined) return;
+    this.#sealed.push(batch);
+    this.#sealedBytes += batch.bytes.byteLength;
   }
 
   #leaveCatchingUp(subscription: Subscription, deliverRest: boolean): void {
@@ -491,7 +503,7 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
     if (this.#subscriptions.length > 0) return;
     // No subscriber is left for the collected messages; they are only stored.
     this.#seal();
-    for (const batch of this.#sealed) batch.chunk.release();
+    for (const batch of this.#sealed) batch.release();
     this.#sealed = [];
     this.#sealedBytes = 0;
     this.#backlogGate?.open();
