@@ -245,6 +245,7 @@ export abstract class InboundConnection extends ClientConnection
   read(chunk: Uint8Array): number {
     if (!this.isOpen) return chunk.byteLength;
     let taken = chunk.byteLength;
+    this.context.timestamps.beginGroup();
     const isFirst = this.beginReplies();
     try {
       taken = this.decoder.push(chunk, this.frames);

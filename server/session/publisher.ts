@@ -113,7 +113,7 @@ export class Publisher implements Receiver {
     this.#publishedMs = clock.nowMs;
     counters.messagesIn++;
     watchedTopics?.countMessage(name);
-    return origins.own.micros = timestamps.next();
+    return origins.own.micros = timestamps.nextOfGroup();
   }
 
   #follow(name: string, topic: Topic | undefined): void {

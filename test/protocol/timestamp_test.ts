@@ -61,6 +61,17 @@ describe("TimestampIssuer", () => {
     );
   });
 
+  it("reads the clock once for a group, whose timestamps are a microsecond apart", () => {
+    const issuer = new TimestampIssuer(clock(1e15, 1e15 + 50, 1e15 + 60));
+    issuer.beginGroup();
+    const first = [issuer.nextOfGroup(), issuer.nextOfGroup(), issuer.nextOfGroup()];
+    assertEquals(first, [1e15, 1e15 + 1, 1e15 + 2]);
+    assertEquals(issuer.next(), 1e15 + 50);
+    assertEquals(issuer.nextOfGroup(), 1e15 + 51);
+    issuer.beginGroup();
+    assertEquals(issuer.nextOfGroup(), 1e15 + 60);
+  });
+
   it("agrees with the system's clock by default", () => {
     const before = Date.now();
     const issued = new TimestampIssuer().next() / 1000;
