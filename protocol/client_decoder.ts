@@ -12,9 +12,10 @@ import { matchMarker } from "./first_bytes.ts";
 import { FrameBuffer } from "./framing/frame_buffer.ts";
 import { CLIENT_TERMINATOR, isJsonSpace, isWord, utf8Bytes } from "./framing/frames.ts";
 import { MESSAGE_MEMBERS, MESSAGE_TOPIC, topicMember } from "./message.ts";
-import { INCOMPLETE, MALFORMED, ObjectScanner, type ScannedMember } from "./json/object_scanner.ts";
+import { INCOMPLETE, MALFORMED, ObjectScanner } from "./json/object_scanner.ts";
 import { quoteByte } from "./json/printable.ts";
 import { readTopic } from "./topic_member.ts";
+import { TopicSpellings } from "./topic_spellings.ts";
 
 /** Limits of a {@linkcode ClientDecoder}; one object may serve all. */
 export interface ClientDecoderLimits {
@@ -53,20 +54,8 @@ const OF_2009 = 1;
 const OF_TODAY = 2;
 
 /**
- * The longest spelling of a topic that is kept between messages: with 20,000 publishers these are some
- * 8 MB. Escaped, a topic of 256 characters takes six times as many bytes.
- */
-const MAX_KEPT_TOPIC_BYTES = 128;
-
-/** A topic, and the bytes that spelled it, quotation marks included. */
-interface SpelledTopic {
-  readonly spelling: Uint8Array;
-  readonly topic: string;
-}
-
-/**
  * Decodes one client's stream, in chunks of any size. Between frames it holds no memory but its own few
- * fields and, once the client has published, the spelling of its last short topic.
+ * fields.
  *
  * This decoder's reading of the protocol where several are possible:
  *
@@ -89,13 +78,18 @@ export class ClientDecoder {
   #client = UNKNOWN;
   #partial: FrameBuffer | undefined;
   #scanner: ObjectScanner | undefined;
-  #lastTopic: SpelledTopic | undefined;
+  readonly #spellings: TopicSpellings;
 
   /**
    * @param pool Lends memory for incomplete frames. Other decoders may use it too.
+   * @param spellings Remembers topics. Other decoders may use it too.
    * @throws {RangeError} if the limit isn't a whole number of at least 64.
    */
-  constructor(limits: ClientDecoderLimits, pool: BufferPool = NEW_BUFFERS) {
+  constructor(
+    limits: ClientDecoderLimits,
+    pool: BufferPool = NEW_BUFFERS,
+    spellings: TopicSpellings = new TopicSpellings(),
+  ) {
     const { maxFrameBytes } = limits;
     if (!Number.isSafeInteger(maxFrameBytes) || maxFrameBytes < MIN_FRAME_LIMIT_BYTES) {
       throw new RangeError(
@@ -104,6 +98,7 @@ export class ClientDecoder {
     }
     this.#limits = limits;
     this.#pool = pool;
+    this.#spellings = spellings;
   }
 
   /** True if the client has completed a frame of any kind, even an empty one. */
@@ -232,7 +227,7 @@ export class ClientDecoder {
     ) {
       sink.onIdleFrame();
     } else {
-      const frame = decodeAction(bytes, start, end);
+      const frame = decodeAction(bytes, start, end, this.#spellings);
       // Clients of 2009 only subscribe and unsubscribe.
       const isLegacy = frame.action === "unsubscribe" ||
         frame.action === "subscribe" && frame.resume === undefined;
@@ -343,27 +338,9 @@ export class ClientDecoder {
   }
 
   #publish(bytes: Uint8Array, start: number, end: number, sink: ClientFrames): void {
-    const scanner = this.#scanner!;
-    const topic = this.#readTopic(bytes, start, topicMember(scanner));
+    const member = topicMember(this.#scanner!);
+    const topic = readTopic(bytes, start, member, "bad_message", MESSAGE_TOPIC, this.#spellings);
     sink.onPublish(topic, bytes.subarray(start, end));
-  }
-
-  /**
-   * Decodes a topic. A publisher seldom changes its topic, so one that is spelled like the last isn't
-   * decoded again.
-   */
-  #readTopic(bytes: Uint8Array, origin: number, member: ScannedMember): string {
-    const start = origin + member.start;
-    const end = origin + member.end;
-    const last = this.#lastTopic;
-    if (last !== undefined && member.isPresent && isWord(bytes, start, end, last.spelling)) {
-      return last.topic;
-    }
-    const topic = readTopic(bytes, origin, member, "bad_message", MESSAGE_TOPIC);
-    if (end - start <= MAX_KEPT_TOPIC_BYTES) {
-      this.#lastTopic = { spelling: bytes.slice(start, end), topic };
-    }
-    return topic;
   }
 
   #scanAfterMessage(chunk: Uint8Array, pos: number, sink: ClientFrames): number {

@@ -1,5 +1,6 @@
 import { linkDescriptorsFor } from "../host/capacity.ts";
 import { ClientDecoder } from "../protocol/client_decoder.ts";
+import { TopicSpellings } from "../protocol/topic_spellings.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { AcceptGate } from "./accept/accept_gate.ts";
 import { Acceptor } from "./accept/acceptor.ts";
@@ -195,6 +196,7 @@ export class ServerParts {
     const { acceptGate, mesh, rejections } = this;
     this.lameDuck = new LameDuck({ runtime, counters, sessions, scheduler, reading, mesh });
     const strictLimits = { ...limits, demandsTerminator: true };
+    const spellings = new TopicSpellings();
     this.context = {
       copies: false,
       runtime,
@@ -227,7 +229,7 @@ export class ServerParts {
       watchedTopics: watched,
       tracer: undefined,
       newDecoder: (demandsTerminators) =>
-        new ClientDecoder(demandsTerminators ? strictLimits : limits, memory.buffers),
+        new ClientDecoder(demandsTerminators ? strictLimits : limits, memory.buffers, spellings),
       newToken: () => tokens.next(),
       onThrottled: (remoteAddress, remotePort) =>
         events.onThrottled?.(remoteAddress, remotePort, limits.publishRate),

@@ -6,12 +6,20 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { ClientDecoder } from "../../protocol/client_decoder.ts";
+import { ClientDecoder, type ClientDecoderLimits } from "../../protocol/client_decoder.ts";
 import type { ClientFrames } from "../../protocol/client_frames.ts";
 import { type ErrorCode, ProtocolError } from "../../protocol/errors.ts";
+import { TopicSpellings } from "../../protocol/topic_spellings.ts";
 import type { ResumeRequest } from "../../protocol/resume.ts";
 
 export const DEFAULT_LIMITS = { maxFrameBytes: 64 * 1024 };
+
+/** As in a server, all decoders share it. */
+const SPELLINGS = new TopicSpellings();
+
+function newDecoder(limits: ClientDecoderLimits): ClientDecoder {
+  return new ClientDecoder(limits, undefined, SPELLINGS);
+}
 
 /** One call of the sink: what was asked, the topic, and for a publish the bytes one character each. */
 export type Heard =
@@ -80,7 +88,7 @@ export function decodeCut(
   cuts: readonly number[] = [],
   limits = DEFAULT_LIMITS,
 ): Outcome {
-  const decoder = new ClientDecoder(limits);
+  const decoder = newDecoder(limits);
   const recorder = new Recorder();
   try {
     let from = 0;
@@ -101,7 +109,7 @@ export function isLegacyCut(
   cuts: readonly number[] = [],
   limits = DEFAULT_LIMITS,
 ): boolean {
-  const decoder = new ClientDecoder(limits);
+  const decoder = newDecoder(limits);
   try {
     let from = 0;
     for (const to of [...cuts, stream.length]) {
@@ -117,7 +125,7 @@ export function isLegacyCut(
 /** The error that a stream given in one chunk ends with, or `undefined`. */
 export function violation(stream: Uint8Array, limits = DEFAULT_LIMITS): ProtocolError | undefined {
   try {
-    new ClientDecoder(limits).push(stream, new Recorder());
+    newDecoder(limits).push(stream, new Recorder());
     return undefined;
   } catch (error) {
     if (error instanceof ProtocolError) return error;
