@@ -126,11 +126,18 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
     return this.context.replies.begin(this);
   }
 
-  /** Sends the joined replies, and joins no more. */
-  endReplies(): void {
-    if (!this.context.replies.isFor(this)) return;
-    this.flushReplies();
-    this.context.replies.end();
+  /**
+   * Sends the joined replies, and joins no more.
+   *
+   * @param mayWait True if more that the client has asked for is about to be read, so that replies to that
+   * can share a write with these.
+   */
+  endReplies(mayWait = false): void {
+    const { replies } = this.context;
+    if (!replies.isFor(this)) return;
+    const bytes = replies.take();
+    if (bytes !== undefined && this.#state === "open") this.#sendReplies(bytes, mayWait);
+    replies.end();
   }
 
   /** Sends the replies joined so far, so that they come before what is sent next. */
@@ -152,10 +159,23 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
   }
 
   #sendNow(bytes: Uint8Array): void {
+    this.#sendReplies(bytes, false);
+  }
+
+  #sendReplies(bytes: Uint8Array, mayWait: boolean): void {
     this.context.tracer?.sent(this, bytes);
     const chunk = new SharedChunk(this.wireForm(bytes), this.context.budget);
+    if (mayWait && this.#gather(chunk)) return;
     if (this.#outbox.send(chunk)) return;
     if (this.#state === "open") this.#enforceLimit();
+  }
+
+  /** Leaves a small chunk for a write with others. @returns False if it must be sent now. */
+  #gather(chunk: SharedChunk): boolean {
+    const isFirst = this.#outbox.isEmpty;
+    if (!this.#outbox.gather(chunk)) return false;
+    if (isFirst) this.context.dueWrites.add(this);
+    return true;
   }
 
   // Called by its topics.
@@ -163,13 +183,7 @@ export abstract class ClientConnection implements Subscriber, DueConnection {
   deliver(chunk: SharedChunk, mayWait: boolean): Lag {
     if (this.#state !== "open") return "keeps_up";
     if (this.context.tracer !== undefined) this.context.tracer.sent(this, this.framesOf(chunk));
-    if (mayWait && this.hasSeveralTopics) {
-      const isFirst = this.#outbox.isEmpty;
-      if (this.#outbox.gather(chunk)) {
-        if (isFirst) this.context.dueWrites.add(this);
-        return "is_due";
-      }
-    }
+    if (mayWait && this.hasSeveralTopics && this.#gather(chunk)) return "is_due";
     this.context.counters.writes++;
     // A write may count as waiting although the kernel takes it at once. What follows is for clients
     // that are behind.

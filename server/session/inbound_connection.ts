@@ -252,7 +252,7 @@ export abstract class InboundConnection extends ClientConnection
     } catch (error) {
       this.#endFor(error);
     } finally {
-      if (isFirst) this.endReplies();
+      if (isFirst) this.endReplies(taken < chunk.byteLength);
     }
     this.onRead();
     this.#accountUnfinished();

@@ -13,8 +13,8 @@ import { Resuming } from "./resuming.ts";
 import type { PendingDecision } from "./session_context.ts";
 import { subscribe, unsubscribe, unsubscribeAll } from "./subscribing.ts";
 
-/** A request costs as much time as a message of so many bytes, since its reply takes a write. */
-const REQUEST_COST_BYTES = 3 * 1024;
+/** A request costs as much time as a message of so many bytes. */
+const REQUEST_COST_BYTES = 1024;
 
 /** Degrees of a client's activity, the least first. */
 export type Activity = 0 | 1 | 2 | 3;
