@@ -14,6 +14,7 @@
 
 import type { BufferPool } from "../../protocol/framing/buffer_pool.ts";
 import { FrameBuffer } from "../../protocol/framing/frame_buffer.ts";
+import { TopicSpellings } from "../../protocol/topic_spellings.ts";
 
 const HEADER_BYTES = 4 + 8 + 1 + 2;
 
@@ -32,6 +33,9 @@ export const BYE = 3;
 export const WANT = 4;
 export const RECORD = 5;
 
+/** The bytes of UTF-8 that one unit of a string takes at most. */
+const MAX_BYTES_PER_UNIT = 3;
+
 /** The first buffer for a turn's messages, in bytes. */
 const INITIAL_BYTES = 4096;
 
@@ -42,8 +46,6 @@ export class LinkEncoder {
   #bytes = new Uint8Array(INITIAL_BYTES);
   #view = new DataView(this.#bytes.buffer);
   #length: number;
-  #topic = "";
-  #topicBytes = new Uint8Array();
 
   /** @param headerBytes The bytes to leave free in front of the frames. */
   constructor(headerBytes = 0) {
@@ -66,21 +68,28 @@ export class LinkEncoder {
   }
 
   #append(topic: string, micros: number, message: Uint8Array, kind: number): void {
-    if (topic !== this.#topic) {
-      this.#topic = topic;
-      this.#topicBytes = this.#text.encode(topic);
-    }
-    const topicBytes = this.#topicBytes;
     const start = this.#length;
-    const end = start + HEADER_BYTES + topicBytes.length + message.length;
-    if (end > this.#bytes.length) this.#grow(end);
+    const most = start + HEADER_BYTES + topic.length * MAX_BYTES_PER_UNIT + message.length;
+    if (most > this.#bytes.length) this.#grow(most);
+    const topicEnd = this.#writeText(topic, start + HEADER_BYTES);
+    const end = topicEnd + message.length;
     this.#view.setUint32(start, end - start, true);
     this.#view.setFloat64(start + 4, micros, true);
     this.#view.setUint8(start + 12, kind);
-    this.#view.setUint16(start + 13, topicBytes.length, true);
-    this.#bytes.set(topicBytes, start + HEADER_BYTES);
-    this.#bytes.set(message, start + HEADER_BYTES + topicBytes.length);
+    this.#view.setUint16(start + 13, topicEnd - start - HEADER_BYTES, true);
+    this.#bytes.set(message, topicEnd);
     this.#length = end;
+  }
+
+  /** Writes text as UTF-8 and returns the offset behind it. */
+  #writeText(text: string, offset: number): number {
+    const bytes = this.#bytes;
+    for (let i = 0; i < text.length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit >= 0x80) return offset + this.#text.encodeInto(text, bytes.subarray(offset)).written;
+      bytes[offset + i] = unit;
+    }
+    return offset + text.length;
   }
 
   /** Takes what was collected, as a new buffer that the caller owns. */
@@ -110,6 +119,8 @@ export interface LinkFrames {
 export class LinkDecoder {
   readonly #text = new TextDecoder("utf-8", { ignoreBOM: true });
   readonly #partial: FrameBuffer;
+  /** Topics by their UTF-8. */
+  readonly #topics = new TopicSpellings();
 
   /** @param pool Lends buffers for frames that come in pieces. */
   constructor(pool: BufferPool) {
@@ -169,8 +180,10 @@ export class LinkDecoder {
   }
 
   #deliver(bytes: Uint8Array, view: DataView, start: number, end: number, sink: LinkFrames): void {
-    const topicEnd = start + HEADER_BYTES + view.getUint16(start + 13, true);
-    const topic = this.#text.decode(bytes.subarray(start + HEADER_BYTES, topicEnd));
+    const topicStart = start + HEADER_BYTES;
+    const topicEnd = topicStart + view.getUint16(start + 13, true);
+    const topic = this.#topics.find(bytes, topicStart, topicEnd) ??
+      this.#decodeTopic(bytes, topicStart, topicEnd);
     const micros = view.getFloat64(start + 4, true);
     const kind = view.getUint8(start + 12);
     if (kind > 1) {
@@ -178,6 +191,12 @@ export class LinkDecoder {
     }
     const wantsReceipt = kind === 1;
     sink.onForwarded(topic, micros, bytes.subarray(topicEnd, end), wantsReceipt);
+  }
+
+  #decodeTopic(bytes: Uint8Array, start: number, end: number): string {
+    const topic = this.#text.decode(bytes.subarray(start, end));
+    this.#topics.remember(bytes, start, end, topic);
+    return topic;
   }
 }
 
