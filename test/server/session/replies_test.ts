@@ -51,6 +51,16 @@ describe("replies", () => {
     assertEquals(kinds, [...Array(500).fill("ACK"), ...Array(500).fill("receipt")]);
   });
 
+  it("to a flood take a write a turn, not one for each piece that is read", async () => {
+    const bed = await MemoryBed.start({ maxTopics: 3_000 });
+    const asking = bed.subscribed([]);
+    const before = asking.writeCount;
+    asking.send(Array.from({ length: 3_000 }, (_, n) => subscribe(`t${n}`)).join(""));
+    bed.net.settle();
+    assertEquals(framesOf(asking).length, 3_000);
+    assertLess(asking.writeCount - before, 30);
+  });
+
   it("keep their order with what an unsubscribe still brings", async () => {
     const bed = await MemoryBed.start();
     const client = bed.subscribed(["t"]);
