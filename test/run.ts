@@ -74,8 +74,8 @@ const MAX_DEFAULT_JOBS = 8;
 /** More quiet files than that in a process would be what the others end by waiting for. */
 const MAX_QUIET_FILES = 8;
 
-/** The number of slowest jobs that are named. */
-const NAMED_SLOWEST = 8;
+/** The number of jobs that are named because they take longest, or work most. */
+const NAMED = 8;
 
 /** Milliseconds for processes to end that were asked to. */
 const END_PATIENCE_MS = 2_000;
@@ -150,25 +150,32 @@ function nameOf(paths: readonly string[]): string {
 
 /** Says what failed and what took long, and adds up; the exit status. */
 function conclude(finished: readonly Finished<TestJob>[]): number {
-  const results = finished.map(({ job, succeeded, seconds }) => {
+  const results = finished.map(({ job, succeeded, seconds, workSeconds }) => {
     const { title, report } = job;
     const failed = succeeded ? [] : [{ name: "the check", lines: [] }];
     const tally: Tally = report === null
       ? { passed: succeeded ? 1 : 0, skipped: 0, failed }
       : tallyOf(report, succeeded);
-    return { title, seconds, ...tally };
+    return { title, seconds, workSeconds: workSeconds ?? 0, ...tally };
   });
   const failures = results.flatMap(({ title, failed }) =>
     failed.map(({ name, lines }) => [`${title}: ${name}`, ...lines].join("\n    "))
   );
-  const slowest = results.toSorted((a, b) => b.seconds - a.seconds).slice(0, NAMED_SLOWEST);
-  console.log("\nslowest:");
-  for (const { title, seconds } of slowest) {
-    console.log(`${seconds.toFixed(1).padStart(6)} s ${title}`);
+  const sum = (pick: (result: typeof results[number]) => number) =>
+    results.reduce((total, result) => total + pick(result), 0);
+  for (
+    const [what, pick] of [
+      ["slowest", ({ seconds }) => seconds],
+      ["most work for processors", ({ workSeconds }) => workSeconds],
+    ] as [string, (result: typeof results[number]) => number][]
+  ) {
+    if (sum(pick) === 0) continue;
+    console.log(`\n${what}, of ${sum(pick).toFixed(0)} s in all:`);
+    for (const result of results.toSorted((a, b) => pick(b) - pick(a)).slice(0, NAMED)) {
+      console.log(`${pick(result).toFixed(1).padStart(6)} s ${result.title}`);
+    }
   }
   if (failures.length > 0) console.log(`\nfailed:\n  ${failures.join("\n  ")}`);
-  const sum = (pick: (tally: Tally) => number) =>
-    results.reduce((total, tally) => total + pick(tally), 0);
   const skipped = sum((tally) => tally.skipped);
   const more = skipped === 0 ? "" : `, ${skipped} skipped`;
   console.log(`\n${sum(({ passed }) => passed)} passed, ${failures.length} failed${more}`);

@@ -7,7 +7,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { PROJECT_ROOT } from "../../cli/program.ts";
-import { Processors } from "./processors.ts";
+import { childSeconds, Processors } from "./processors.ts";
 
 /** Milliseconds that a job's children may keep its output open after it has ended. */
 const STRAY_PATIENCE_MS = 5_000;
@@ -36,6 +36,11 @@ export interface Finished<T extends Job> {
   /** True if its exit status was 0. */
   readonly succeeded: boolean;
   readonly seconds: number;
+  /**
+   * Seconds that processors have worked for it and for what it started and waited for; of two jobs that
+   * end at once one may have both. `null` where the system doesn't say.
+   */
+  readonly workSeconds: number | null;
 }
 
 /**
@@ -50,6 +55,7 @@ export class JobQueue<T extends Job> {
   readonly #done = Promise.withResolvers<Finished<T>[]>();
   readonly #processors: Processors;
   #freeSlots: number;
+  #workSeconds = childSeconds();
 
   /** @param slots A job that takes more than these runs alone. */
   constructor(jobs: readonly T[], private readonly slots: number, processors = new Processors()) {
@@ -99,7 +105,7 @@ export class JobQueue<T extends Job> {
     this.#started[0]!.speak();
     output.ended.then((succeeded) => {
       const seconds = (performance.now() - beganMs) / 1000;
-      this.#finished.push({ job, succeeded, seconds });
+      this.#finished.push({ job, succeeded, seconds, workSeconds: this.#takeWorkSeconds() });
       this.#freeSlots += slots;
       while (this.#started[0]?.hasEnded) {
         this.#started.shift();
@@ -107,6 +113,13 @@ export class JobQueue<T extends Job> {
       }
       this.#startNext();
     });
+  }
+
+  /** Processors' work for children since the last call. */
+  #takeWorkSeconds(): number | null {
+    const before = this.#workSeconds;
+    this.#workSeconds = childSeconds();
+    return before === null || this.#workSeconds === null ? null : this.#workSeconds - before;
   }
 }
 

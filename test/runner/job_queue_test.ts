@@ -1,7 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { until } from "../support/until.ts";
 import { type Job, JobQueue } from "./job_queue.ts";
@@ -51,6 +52,20 @@ describe("jobs", () => {
     assertEquals(hasBegun("h"), false);
     for (const name of names) go(name);
     assertEquals((await run).length, 5);
+  });
+
+  it("are told apart by what processors worked for them", {
+    timeout: 60_000,
+    skip: process.platform === "linux" ? false : "only Linux tells a process of its children",
+  }, async () => {
+    const work = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done";
+    const jobs = [
+      { title: "works", command: ["sh", "-c", work], slots: 1 },
+      { title: "waits", command: ["sleep", "0.3"], slots: 1 },
+    ];
+    const [works, waits] = await new JobQueue(jobs, 1, idleFor(0)).run();
+    assertGreater(works!.workSeconds!, waits!.workSeconds!);
+    assertLess(waits!.workSeconds!, 0.1);
   });
 
   it("fail by their status, and where there is no such program", async () => {
