@@ -70,11 +70,11 @@ const waiting: fc.Arbitrary<Waiting> = fc.record({
   }),
   asking: fc.nat(6),
   readers: fc.array(fc.constantFrom(500, 20_000, 300_000), { minLength: 1, maxLength: 6 }),
-  steps: fc.array(step, { minLength: 20, maxLength: 80, size: "max" }),
+  steps: fc.array(step, { minLength: 60, maxLength: 140, size: "max" }),
 });
 
-/** Some 50 steps each: 100,000 in all on both runtimes together. */
-const RUNS = 1_000;
+/** Some 100 steps each: 100,000 in all on both runtimes together. */
+const RUNS = 500;
 
 /** Four publishers that send much to the readers of two servers, all at once. */
 const bothWays: Waiting = {
