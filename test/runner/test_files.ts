@@ -40,9 +40,10 @@ const ONCE = new RegExp(
   "^test/(?:launch/(?:named_files|sandbox|package)_|server/access/permissions_|deploy/runbook_|runtime/bundled_)",
 );
 
-/** They compute much, and reach no runtime; Bun takes less time for it. */
-const ONCE_ON_BUN =
-  /^test\/tools\/compare\/(?:results\/|pages\/)?(?:bootstrap|verdict|report|pages)_/;
+/** They compute much, and reach no runtime's adapter; Bun takes less time for it. */
+const ONCE_ON_BUN = new RegExp(
+  "^test/(?:tools/compare/(?:results/|pages/)?(?:bootstrap|verdict|report|pages)_|server/flow/fairness_|runtime/conformance/memory_)",
+);
 
 /**
  * The test files under some paths: those that start servers before the others, and the heavy ones

@@ -24,7 +24,7 @@ import { Fixture, runScript } from "../../support/processes/fixture.ts";
 import { FIRST, trustIn } from "../../support/identities.ts";
 import type { RawPeer } from "../../support/clients/raw_peer.ts";
 import { Side } from "../../support/side.ts";
-import { until } from "../../support/until.ts";
+import { quiet, until } from "../../support/until.ts";
 
 const fixtures = fileURLToPath(import.meta.resolve("./fixtures/"));
 
@@ -52,6 +52,8 @@ export type Feature =
 export interface Capabilities {
   /** A peer that can abort. */
   dialRawPeer(runtime: Runtime, address: Address, tls?: TlsTrust): Promise<RawPeer>;
+  /** Waits until nothing more happens; some time passes unless given. */
+  readonly settled?: (runtime: Runtime) => Promise<void>;
   /** The features that it lacks, each with the reason; cases that need one are reported as skipped. */
   readonly lacks: Readonly<Partial<Record<Feature, string>>>;
 }
@@ -122,6 +124,11 @@ export class Bed {
 
   has(feature: Feature): boolean {
     return this.#capabilities.lacks[feature] === undefined;
+  }
+
+  /** Gives what must not happen the time to happen. */
+  quiet(ms?: number): Promise<void> {
+    return this.#capabilities.settled?.(this.runtime) ?? quiet(ms);
   }
 
   /** A path for a Unix socket, of this case's own. */

@@ -8,7 +8,7 @@ import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { TransportError } from "../../../runtime/types.ts";
 import { assertBytes, pattern } from "../../support/bytes.ts";
 import type { Side } from "../../support/side.ts";
-import { quiet, until } from "../../support/until.ts";
+import { until } from "../../support/until.ts";
 import { type Cases, trustFor, type Wire } from "./bed.ts";
 import { stall } from "./writing_cases.ts";
 
@@ -50,7 +50,7 @@ export function endingCases(cases: Cases, wire: Wire): void {
     near.close();
     near.close();
     await until("the end is seen", () => far.ended);
-    await quiet();
+    await bed.quiet();
     assertEquals([near.why, far.why], [null, null]);
     far.close();
     await closed(near, far);
@@ -68,9 +68,9 @@ export function endingCases(cases: Cases, wire: Wire): void {
 
   cases.that("close() sends the chunk in flight to its last byte, then the end", async (bed) => {
     const { near, far } = await bed.pair(wire);
-    const chunk = await stall(near, far);
+    const chunk = await stall(bed, near, far);
     near.close();
-    await quiet();
+    await bed.quiet();
     far.resumeReading();
     await until("the end is seen", () => far.ended);
     assertBytes(far.received, chunk);
@@ -81,10 +81,10 @@ export function endingCases(cases: Cases, wire: Wire): void {
 
   cases.that("close() with a chunk in flight outlives the peer's end", async (bed) => {
     const { near, raw } = await bed.rawPair(wire);
-    const chunk = await stall(near, { pauseReading: () => raw.stall() });
+    const chunk = await stall(bed, near, { pauseReading: () => raw.stall() });
     near.close();
     raw.end();
-    await quiet();
+    await bed.quiet();
     raw.flow();
     await until("all has arrived", () => raw.received.length === chunk.length && raw.ended);
     assertBytes(raw.received, chunk);
@@ -96,13 +96,13 @@ export function endingCases(cases: Cases, wire: Wire): void {
   cases.that("close() reads and discards, so that our last words aren't lost", async (bed) => {
     const { near, raw } = await bed.rawPair(wire, (side) => side.pauseReading());
     raw.send(pattern(40, 200_000));
-    await quiet();
+    await bed.quiet();
     const words = pattern(41, 1000);
     near.write(words);
     near.close();
     raw.send(pattern(42, 3_000_000));
     await until("our end is seen", () => raw.ended || raw.failed);
-    await quiet();
+    await bed.quiet();
     assertEquals(raw.failed, false);
     assertBytes(raw.received, words);
     raw.end();
@@ -130,7 +130,7 @@ export function endingCases(cases: Cases, wire: Wire): void {
     const { near, far } = await bed.pair(wire);
     far.close();
     await until("the end is seen", () => near.ended);
-    await quiet();
+    await bed.quiet();
     assertEquals([near.why, far.why], [null, null]);
     near.write(pattern(45, 10));
     near.close();
@@ -143,7 +143,7 @@ export function endingCases(cases: Cases, wire: Wire): void {
     near.pauseReading();
     far.write(pattern(46, 100));
     far.close();
-    await quiet();
+    await bed.quiet();
     near.close();
     await closed(near, far);
     assertEquals([near.why, far.why], ["finished", "finished"]);
@@ -194,7 +194,7 @@ export function endingCases(cases: Cases, wire: Wire): void {
     cases.where("arrived bytes", "release() spares the peer an RST for them", async (bed) => {
       const { near, raw } = await bed.rawPair(wire, (side) => side.pauseReading());
       raw.send(pattern(49, 10_000));
-      await quiet();
+      await bed.quiet();
       near.write(pattern(50, 100));
       near.release();
       await closed(near);
@@ -215,7 +215,7 @@ export function endingCases(cases: Cases, wire: Wire): void {
 
   cases.that("destroy() drops a blocked write and a pending read", async (bed) => {
     const { near, far } = await bed.pair(wire);
-    const chunk = await stall(near, far);
+    const chunk = await stall(bed, near, far);
     near.destroy();
     assertEquals(near.unsentBytes, 0);
     await closed(near);
@@ -228,9 +228,9 @@ export function endingCases(cases: Cases, wire: Wire): void {
 
   cases.that("destroy() drops a blocked write after close()", async (bed) => {
     const { near, far } = await bed.pair(wire);
-    await stall(near, far);
+    await stall(bed, near, far);
     near.close();
-    await quiet();
+    await bed.quiet();
     near.destroy();
     await closed(near);
     assertEquals([near.why, near.drains], ["destroyed", 0]);
@@ -257,7 +257,7 @@ export function endingCases(cases: Cases, wire: Wire): void {
     fromClose.near.destroy();
     await closed(fromClose.near);
 
-    await quiet();
+    await bed.quiet();
     const sides = [fromData.near, fromDrain.near, fromEnd.near, fromClose.near];
     assertEquals(sides.map((side) => side.why), Array(4).fill("destroyed"));
   });

@@ -6,7 +6,7 @@
 
 import { assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import { pattern } from "../../support/bytes.ts";
-import { quiet, until } from "../../support/until.ts";
+import { until } from "../../support/until.ts";
 import type { Cases } from "./bed.ts";
 
 export function loopCases(cases: Cases): void {
@@ -57,7 +57,7 @@ export function loopCases(cases: Cases): void {
 
   cases.that("a chain of busy turns sees new I/O in almost each of them", async (bed) => {
     const { near, far } = await bed.pair("tcp");
-    await quiet();
+    await bed.quiet();
     let turns = 0;
     let rounds = 0;
     const small = pattern(1, 1);

@@ -5,6 +5,7 @@ import { conformance } from "./conformance.ts";
 
 const capabilities: Capabilities = {
   dialRawPeer: (runtime, address) => Promise.resolve((runtime as MemoryRuntime).dial(address)),
+  settled: (runtime) => (runtime as MemoryRuntime).settled(),
   lacks: {
     "accept errors": "nothing in memory fails to be accepted",
     "deep backlog": "in memory nobody waits to be accepted",

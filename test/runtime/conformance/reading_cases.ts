@@ -6,7 +6,7 @@
 
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { assertBytes, join, pattern } from "../../support/bytes.ts";
-import { quiet, until } from "../../support/until.ts";
+import { until } from "../../support/until.ts";
 import type { Cases, Pair, Wire } from "./bed.ts";
 import { pump } from "./writing_cases.ts";
 
@@ -17,7 +17,7 @@ export function readingCases(cases: Cases, wire: Wire): void {
     assertEquals(near.connection.takeArrived(into), 0);
     const sent = pattern(60, 100);
     far.write(sent);
-    await quiet();
+    await bed.quiet();
     // What TLS has deciphered isn't in the kernel any more.
     const taken = bed.has("arrived bytes") && wire !== "tls" ? 60 : 0;
     assertEquals(near.connection.takeArrived(into), taken);
@@ -36,7 +36,7 @@ export function readingCases(cases: Cases, wire: Wire): void {
     near.pauseReading();
     const bytes = pattern(20, 100_000);
     pump(far, bytes);
-    await quiet();
+    await bed.quiet();
     assertEquals(near.byteCount, 0);
     near.resumeReading();
     near.resumeReading();
@@ -51,7 +51,7 @@ export function readingCases(cases: Cases, wire: Wire): void {
     far.write(bytes);
     await until("it is sent", () => far.unsentBytes === 0);
     far.close();
-    await quiet();
+    await bed.quiet();
     assertEquals([near.byteCount, near.ended], [0, false]);
     near.resumeReading();
     await until("the end is seen", () => near.ended);
@@ -62,11 +62,11 @@ export function readingCases(cases: Cases, wire: Wire): void {
     const { near, far } = await bed.pair(wire);
     near.pauseReading();
     far.close();
-    await quiet();
+    await bed.quiet();
     assertEquals(near.ended, false);
     near.resumeReading();
     near.pauseReading();
-    await quiet();
+    await bed.quiet();
     assertEquals(near.ended, false);
     near.resumeReading();
     await until("the end is seen", () => near.ended);
@@ -83,7 +83,7 @@ export function readingCases(cases: Cases, wire: Wire): void {
     pump(far, bytes);
     for (let expected = 1; near.byteCount < bytes.length; expected++) {
       await until("the next chunk has arrived", () => chunks === expected);
-      if (expected < 4) await quiet(10);
+      if (expected < 4) await bed.quiet(10);
       assertEquals(chunks, expected);
       near.resumeReading();
     }
@@ -109,10 +109,10 @@ export function readingCases(cases: Cases, wire: Wire): void {
     near.pauseReading();
     const bytes = pattern(24, 1000);
     far.write(bytes);
-    await quiet();
+    await bed.quiet();
     near.resumeReading();
     near.pauseReading();
-    await quiet();
+    await bed.quiet();
     assertEquals(near.byteCount, 0);
     near.resumeReading();
     near.pauseReading();
@@ -224,7 +224,7 @@ export function readingCases(cases: Cases, wire: Wire): void {
       for (const pair of crowd) pair.far.write(pattern(30, 20_000));
       far.write(pattern(31, 1_000));
       await until("all is sent", () => [...crowd.map(({ far }) => far), far].every(isIdle));
-      await quiet();
+      await bed.quiet();
       let finished = 0;
       let ahead = 0;
       for (const pair of crowd) {

@@ -7,7 +7,7 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { assertBytes, pattern } from "../../support/bytes.ts";
 import type { Side } from "../../support/side.ts";
-import { quiet, until } from "../../support/until.ts";
+import { until } from "../../support/until.ts";
 import type { Cases, Wire } from "./bed.ts";
 import { closed } from "./ending_cases.ts";
 import { stall } from "./writing_cases.ts";
@@ -25,7 +25,7 @@ export function resetCases(cases: Cases, wire: Wire): void {
     const { near, raw } = await bed.rawPair(wire);
     raw.end();
     await until("the end is seen", () => near.ended);
-    await quiet();
+    await bed.quiet();
     assertEquals(near.why, null);
   });
 
@@ -34,7 +34,7 @@ export function resetCases(cases: Cases, wire: Wire): void {
       const bytes = pattern(60 + i, 5000);
       const { near, raw } = await bed.rawPair(wire);
       raw.send(bytes);
-      await quiet(1);
+      await bed.quiet(1);
       raw.reset();
       await closed(near);
       assertEquals(near.why, "reset");
@@ -50,12 +50,12 @@ export function resetCases(cases: Cases, wire: Wire): void {
       near.write(pattern(1, 100));
       await until("it is sent", () => near.unsentBytes === 0);
       raw.send(bytes);
-      await quiet(1);
+      await bed.quiet(1);
       raw.reset();
       // Writing meets the reset before reading does.
       for (let turn = 0; turn < 5 && near.why === null; turn++) {
         if (near.unsentBytes === 0) near.write(pattern(2, 100));
-        await quiet(1);
+        await bed.quiet(1);
       }
       await closed(near);
       assertBytes(near.received, bytes);
@@ -114,7 +114,7 @@ export function resetCases(cases: Cases, wire: Wire): void {
 
   cases.that("a reset ends a write that waits, without a drain", async (bed) => {
     const { near, raw } = await bed.rawPair(wire);
-    await stall(near, { pauseReading: () => raw.stall() });
+    await stall(bed, near, { pauseReading: () => raw.stall() });
     raw.reset();
     await closed(near);
     assertEquals([near.why, near.ended, near.drains, near.unsentBytes], ["reset", false, 0, 0]);
@@ -144,16 +144,16 @@ export function resetCases(cases: Cases, wire: Wire): void {
   cases.that("a reset during a pause comes at once, or after what came before it", async (bed) => {
     const idle = await bed.rawPair(wire, (side) => side.pauseReading());
     idle.raw.reset();
-    await quiet();
+    await bed.quiet();
     idle.near.resumeReading();
     await closed(idle.near);
 
     const bytes = pattern(5, 5000);
     const { near, raw } = await bed.rawPair(wire, (side) => side.pauseReading());
     raw.send(bytes);
-    await quiet();
+    await bed.quiet();
     raw.reset();
-    await quiet();
+    await bed.quiet();
     assertEquals(near.byteCount, 0);
     near.resumeReading();
     await closed(near);
@@ -167,10 +167,10 @@ export function resetCases(cases: Cases, wire: Wire): void {
     for (const { near, raw } of pairs) {
       near.pauseReading();
       raw.send(pattern(6, 5000));
-      await quiet();
+      await bed.quiet();
       raw.reset();
     }
-    await quiet();
+    await bed.quiet();
     pairs[0].near.destroy();
     pairs[1].near.close();
     await closed(pairs[0].near, pairs[1].near);

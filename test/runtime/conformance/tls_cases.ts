@@ -186,7 +186,7 @@ export function tlsCases(cases: Cases): void {
 
   cases.that("what is sent to a stalled peer is copied in part, and that is told", async (bed) => {
     const { near, far } = await bed.pair("tls");
-    await stall(near, far);
+    await stall(bed, near, far);
     const { copiedBytes = 0 } = near.connection;
     assert(copiedBytes > 0 && copiedBytes <= 16 * 1024, `${copiedBytes}`);
     assertEquals((await bed.pair("tcp")).near.connection.copiedBytes ?? 0, 0);

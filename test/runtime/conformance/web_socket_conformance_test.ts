@@ -46,6 +46,7 @@ for (const answers of ["at once", "late"] as const) {
           const net = (runtime as WebSocketRuntime).below as MemoryRuntime;
           return dialRawWebSocket((to) => Promise.resolve(net.dial(to)), address);
         },
+        settled: (runtime) => ((runtime as WebSocketRuntime).below as MemoryRuntime).settled(),
         lacks: {
           ...lacks,
           "reads in turns": "in memory everything is read at once",

@@ -7,8 +7,8 @@
 import { assert, assertEquals, assertGreater, assertLess, assertThrows } from "@std/assert";
 import { assertBytes, pattern } from "../../support/bytes.ts";
 import type { Side } from "../../support/side.ts";
-import { quiet, until } from "../../support/until.ts";
-import type { Cases, Pair, Wire } from "./bed.ts";
+import { until } from "../../support/until.ts";
+import type { Bed, Cases, Pair, Wire } from "./bed.ts";
 
 const MiB = 1024 * 1024;
 
@@ -30,12 +30,16 @@ export function pump(side: Side, bytes: Uint8Array): void {
 }
 
 /** Fills everything between the two sides, so that a chunk of `near`'s is in flight and stays. */
-export async function stall(near: Side, far: { pauseReading(): void }): Promise<Uint8Array> {
+export async function stall(
+  bed: Bed,
+  near: Side,
+  far: { pauseReading(): void },
+): Promise<Uint8Array> {
   far.pauseReading();
   const chunk = pattern(99, 16 * MiB);
   assertEquals(near.write(chunk), false);
   // On a busy machine it takes a while until the kernel takes no more.
-  for (let before = Infinity, still = 0; still < 3; await quiet(150)) {
+  for (let before = Infinity, still = 0; still < 3; await bed.quiet(75)) {
     still = near.unsentBytes < before ? 0 : still + 1;
     before = near.unsentBytes;
   }
@@ -50,13 +54,13 @@ export function writingCases(cases: Cases, wire: Wire): void {
     const bytes = pattern(1, 16 * MiB);
     pump(near, bytes);
     await until("the writer has to wait", () => near.unsentBytes > 0);
-    await quiet();
+    await bed.quiet();
     assertEquals(far.byteCount, 0);
     far.resumeReading();
     await until("all has arrived", () => far.byteCount === bytes.length);
     assertBytes(far.received, bytes);
     await until("all is drained", () => near.drains === near.refusals);
-    await quiet();
+    await bed.quiet();
     assertEquals(near.drains, near.refusals);
   });
 
@@ -83,11 +87,11 @@ export function writingCases(cases: Cases, wire: Wire): void {
 
   cases.that("a stalled write gets no drain, and shrinks as its peer reads", async (bed) => {
     const { near, far } = await bed.pair(wire);
-    const chunk = await stall(near, far);
+    const chunk = await stall(bed, near, far);
     const stuck = near.unsentBytes;
     // So little that the rest finds no room between two sockets, however far the kernel widens it.
     const enough = chunk.length / 8;
-    await quiet();
+    await bed.quiet();
     assertEquals([near.drains, near.unsentBytes], [0, stuck]);
     far.reactions.data = () => {
       if (far.byteCount > enough) far.pauseReading();
@@ -95,7 +99,7 @@ export function writingCases(cases: Cases, wire: Wire): void {
     far.resumeReading();
     await until("some is read", () => far.byteCount > enough);
     await until("the rest shrinks", () => near.unsentBytes < stuck);
-    await quiet();
+    await bed.quiet();
     assertEquals(near.drains, 0);
     assertGreater(near.unsentBytes, 0);
     assertLess(near.unsentBytes, stuck);
@@ -104,12 +108,12 @@ export function writingCases(cases: Cases, wire: Wire): void {
   cases.that("nothing but a write that waited is answered with a drain", async (bed) => {
     const { near, far } = await bed.pair(wire);
     near.pauseReading();
-    await quiet();
+    await bed.quiet();
     near.resumeReading();
     if (near.write(pattern(5, 100))) assertEquals(near.refusals, 0);
     far.close();
     await until("the peer's end is seen", () => near.ended);
-    await quiet();
+    await bed.quiet();
     assertEquals(near.drains, near.refusals);
   });
 
@@ -117,7 +121,7 @@ export function writingCases(cases: Cases, wire: Wire): void {
     const { near, far } = await bed.pair(wire);
     assertEquals(near.write(new Uint8Array(0)), true);
     assertEquals(near.unsentBytes, 0);
-    await quiet();
+    await bed.quiet();
     assertEquals([near.drains, far.byteCount], [0, 0]);
   });
 
@@ -129,7 +133,7 @@ export function writingCases(cases: Cases, wire: Wire): void {
       if (i % 4 === 0) far.pauseReading();
       near.write(shared);
     }
-    await quiet();
+    await bed.quiet();
     for (const { far } of pairs) far.resumeReading();
     await until(
       "all have it",
@@ -144,13 +148,13 @@ export function writingCases(cases: Cases, wire: Wire): void {
     const whole = pattern(7, 1000);
     near.write(whole.subarray(300, 700));
     await until("it has arrived", () => far.byteCount >= 400);
-    await quiet();
+    await bed.quiet();
     assertBytes(far.received, whole.subarray(300, 700));
   });
 
   cases.that("a write while a chunk is in flight throws", async (bed) => {
     const { near, far } = await bed.pair(wire);
-    const chunk = await stall(near, far);
+    const chunk = await stall(bed, near, far);
     assertThrows(() => near.connection.write(pattern(8, 10)), Error, "in flight");
     assertThrows(() => near.connection.write(new Uint8Array(0)), Error, "in flight");
     far.resumeReading();
@@ -174,7 +178,7 @@ export function writingCases(cases: Cases, wire: Wire): void {
     await until("it is closed", () => ended.near.why !== null);
     assertEquals(ended.near.write(pattern(9, 10)), false);
 
-    await quiet();
+    await bed.quiet();
     for (const { near, far } of [closed, destroyed, ended]) {
       assertEquals([near.drains, near.unsentBytes, far.byteCount], [0, 0, 0]);
     }
@@ -184,7 +188,7 @@ export function writingCases(cases: Cases, wire: Wire): void {
     "a write that was waiting when close() came makes later ones do nothing",
     async (bed) => {
       const { near, far } = await bed.pair(wire);
-      const chunk = await stall(near, far);
+      const chunk = await stall(bed, near, far);
       near.close();
       assertEquals(near.write(pattern(10, 10)), false);
       far.resumeReading();

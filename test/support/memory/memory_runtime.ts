@@ -57,6 +57,9 @@ export interface WriteRecord {
 /** Turns after which {@linkcode MemoryRuntime.settle} takes it that there will be no end. */
 const maxTurns = 1_000_000;
 
+/** So many turns of the process's own loop with nothing due: promises may make more of it due. */
+const CALM_LOOKS = 3;
+
 /** A deterministic {@linkcode Runtime} in memory. A turn polls what is due, then runs tasks. */
 export class MemoryRuntime implements Runtime, Network {
   readonly name = "memory";
@@ -194,6 +197,13 @@ export class MemoryRuntime implements Runtime, Network {
       this.turn();
     }
     return turns;
+  }
+
+  /** Resolves when it has turned by itself until nothing is due, and what awaits that has run. */
+  async settled(): Promise<void> {
+    for (let looks = 0; looks < CALM_LOOKS; looks = this.isSettled ? looks + 1 : 0) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   /** Nothing would happen in a turn. */
