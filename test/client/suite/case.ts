@@ -22,6 +22,8 @@ export interface Case {
   readonly name: string;
   /** The door that it needs; both, one after the other, unless given. */
   readonly door?: Door;
+  /** True if it needs no server of ours, so that it is the same whichever runtime has those. */
+  readonly isScripted?: true;
   run(t: Try): Promise<void>;
 }
 

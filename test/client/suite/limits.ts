@@ -42,6 +42,7 @@ export const LIMITS: readonly Case[] = [
   },
   {
     name: "says of a publish that its outcome is unknown, and never sends it again",
+    isScripted: true,
     async run({ bed, connect, url, door, topic }) {
       const port = await bed.script(door, { hangsUpOnPublish: true });
       const hotwheels = await connect(url(port), QUICK);
@@ -136,6 +137,7 @@ export const LIMITS: readonly Case[] = [
   },
   {
     name: "ends by a signal whatever waits",
+    isScripted: true,
     async run({ bed, connect, url, door, topic }) {
       const port = await bed.script(door, { withholdsReceipts: true });
       const abort = new AbortController();

@@ -57,6 +57,7 @@ export const RETURNING: readonly Case[] = [
   },
   {
     name: "gets each message once, wherever in the server's stream the connection breaks",
+    isScripted: true,
     async run({ bed, connect, url, door, topic }) {
       const tryWith = async (cut: number) => {
         const port = await bed.script(door, { log: LOG, cuts: [cut] });
@@ -108,6 +109,7 @@ export const RETURNING: readonly Case[] = [
   },
   {
     name: "takes messages that died with a process for a gap",
+    isScripted: true,
     async run({ bed, connect, url, door, topic }) {
       const port = await bed.script(door, { log: LOG, crashed: [B], hangsUpOnPublish: true });
       const hotwheels = await connect(url(port), QUICK);
@@ -121,6 +123,7 @@ export const RETURNING: readonly Case[] = [
   },
   {
     name: "tells a server without resume apart, and calls each return a gap",
+    isScripted: true,
     async run({ bed, connect, url, door, topic }) {
       const port = await bed.script(door, { isOld: true, log: LOG, hangsUpOnPublish: true });
       const hotwheels = await connect(url(port), QUICK);
@@ -162,7 +165,8 @@ export const RETURNING: readonly Case[] = [
       const server = await bed.plain();
       const proxy = await bed.proxy(server[door]);
       await bed.disturb(proxy, "close");
-      const gone = await failure(connect(url(proxy), { retry: { minMs: 1, attempts: 2 } }));
+      const retry = { minMs: 1, attempts: 2 };
+      const gone = await failure(connect(url(proxy), { retry, timeout: 500 }));
       assertEquals(gone.name, "ConnectionError");
       const waiting = connect(url(proxy), QUICK);
       await sleep(100);
