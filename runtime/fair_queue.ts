@@ -4,6 +4,8 @@
  * @module
  */
 
+import { SetQueue } from "./set_queue.ts";
+
 /** An item that waits for its turn. */
 export interface Queued {
   /** The address whose turns it shares. */
@@ -13,9 +15,10 @@ export interface Queued {
 }
 
 /** The waiting items of one address. */
-interface Queue<Item> {
-  readonly light: Set<Item>;
-  readonly heavy: Set<Item>;
+interface Queue<Item extends Queued> {
+  readonly site: string;
+  readonly light: SetQueue<Item>;
+  readonly heavy: SetQueue<Item>;
   taken: number;
 }
 
@@ -27,8 +30,9 @@ const HEAVY_ONE_IN = 4;
  * of its turns. Among equals the longest waiting is next.
  */
 export class FairQueue<Item extends Queued> {
-  /** In the order of their turns. */
   readonly #queues = new Map<string, Queue<Item>>();
+  /** In the order of their turns. */
+  readonly #turns = new SetQueue<Queue<Item>>();
 
   /** True if no item waits. */
   get isEmpty(): boolean {
@@ -40,8 +44,9 @@ export class FairQueue<Item extends Queued> {
     const { site } = item;
     let queue = this.#queues.get(site);
     if (queue === undefined) {
-      queue = { light: new Set(), heavy: new Set(), taken: 0 };
+      queue = { site, light: new SetQueue(), heavy: new SetQueue(), taken: 0 };
       this.#queues.set(site, queue);
+      this.#turns.add(queue);
     }
     const { light, heavy } = queue;
     if (!light.has(item) && !heavy.has(item)) (item.isLight ? light : heavy).add(item);
@@ -52,21 +57,21 @@ export class FairQueue<Item extends Queued> {
     const queue = this.#queues.get(item.site);
     if (queue === undefined) return;
     if (!queue.light.delete(item)) queue.heavy.delete(item);
-    if (queue.light.size + queue.heavy.size === 0) this.#queues.delete(item.site);
+    if (queue.light.size + queue.heavy.size > 0) return;
+    this.#queues.delete(item.site);
+    this.#turns.delete(queue);
   }
 
   /** Takes the next item; `undefined` if none waits. */
   take(): Item | undefined {
-    for (const [site, queue] of this.#queues) {
-      const { light, heavy } = queue;
-      const isHeavyDue = ++queue.taken % HEAVY_ONE_IN === 0;
-      const from = heavy.size > 0 && (isHeavyDue || light.size === 0) ? heavy : light;
-      const [item] = from;
-      this.#queues.delete(site);
-      if (item !== undefined) from.delete(item);
-      if (light.size + heavy.size > 0) this.#queues.set(site, queue);
-      return item;
-    }
-    return undefined;
+    const queue = this.#turns.take();
+    if (queue === undefined) return undefined;
+    const { site, light, heavy } = queue;
+    const isHeavyDue = ++queue.taken % HEAVY_ONE_IN === 0;
+    const from = heavy.size > 0 && (isHeavyDue || light.size === 0) ? heavy : light;
+    const item = from.take();
+    if (light.size + heavy.size > 0) this.#turns.add(queue);
+    else this.#queues.delete(site);
+    return item;
   }
 }

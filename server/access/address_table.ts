@@ -1,3 +1,4 @@
+import { SetQueue } from "../../runtime/set_queue.ts";
 import { allOfAddressTaken, tooFast } from "./admission.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import { siteOf } from "./ip_address.ts";
@@ -7,6 +8,7 @@ import { ACCEPT_BURST_SECONDS } from "../limits/derived.ts";
 import { type Rate, TokenBucket } from "../timing/token_bucket.ts";
 
 interface Entry {
+  readonly site: string;
   connections: number;
   readonly accepts: TokenBucket;
   /** Made with the address's first wrong key. */
@@ -33,8 +35,9 @@ export class AddressTable {
   readonly #acceptRate: Rate;
   readonly #wrongKeyRate: Rate;
   readonly #connected = new Map<string, Entry>();
-  /** Addresses without connections, the one that left first in front. */
+  /** Addresses without connections, and the same in the order in which they left. */
   readonly #recent = new Map<string, Entry>();
+  readonly #leavers = new SetQueue<Entry>();
 
   constructor(limits: Limits, clock: CoarseClock) {
     this.#limits = limits;
@@ -74,7 +77,7 @@ export class AddressTable {
       if (entry.connections++ === 0) this.#connected.set(site, entry);
       return undefined;
     }
-    if (entry.connections === 0) this.#remember(site, entry);
+    if (entry.connections === 0) this.#remember(entry);
     const isNews = nowMs - entry.reportedMs >= REPORT_INTERVAL_MS;
     if (isNews) entry.reportedMs = nowMs;
     return { detail, isNews };
@@ -86,7 +89,7 @@ export class AddressTable {
     const entry = this.#connected.get(site);
     if (entry === undefined || --entry.connections > 0) return;
     this.#connected.delete(site);
-    this.#remember(site, entry);
+    this.#remember(entry);
   }
 
   /** True if a key from this connected address may be checked at once. */
@@ -106,27 +109,32 @@ export class AddressTable {
   /** Forgets addresses whose tokens are all back. To be called about once a sweep. */
   sweep(): void {
     const { nowMs } = this.#clock;
-    for (const [site, { accepts, wrongKeys }] of this.#recent) {
-      if (accepts.isFull(nowMs) && (wrongKeys?.isFull(nowMs) ?? true)) this.#recent.delete(site);
+    for (const entry of this.#leavers) {
+      const { accepts, wrongKeys } = entry;
+      if (accepts.isFull(nowMs) && (wrongKeys?.isFull(nowMs) ?? true)) this.#forget(entry);
     }
   }
 
   #recall(site: string): Entry {
     const entry = this.#recent.get(site);
-    this.#recent.delete(site);
+    if (entry !== undefined) this.#forget(entry);
     return entry ?? {
+      site,
       connections: 0,
       accepts: new TokenBucket(this.#acceptRate, this.#clock.nowMs),
       reportedMs: -REPORT_INTERVAL_MS,
     };
   }
 
-  #remember(site: string, entry: Entry): void {
-    this.#recent.set(site, entry);
+  #remember(entry: Entry): void {
+    this.#recent.set(entry.site, entry);
+    this.#leavers.add(entry);
     if (this.#recent.size <= MAX_RECENT_ADDRESSES) return;
-    for (const oldest of this.#recent.keys()) {
-      this.#recent.delete(oldest);
-      return;
-    }
+    this.#forget(this.#leavers.first as Entry);
+  }
+
+  #forget(entry: Entry): void {
+    this.#recent.delete(entry.site);
+    this.#leavers.delete(entry);
   }
 }

@@ -1,3 +1,4 @@
+import { SetQueue } from "../../runtime/set_queue.ts";
 import { DueQueue } from "./due_queue.ts";
 import type { Waiter, WaitingPlace } from "./gate.ts";
 
@@ -18,8 +19,9 @@ const MIN_COST_BYTES = 1_024;
  * brought much: serving a thousand connections that bring the most at once may take a minute.
  */
 export class ReadAdmission implements WaitingPlace {
-  /** In the order of their turns. */
   readonly #queues = new Map<string, DueQueue<Applicant>>();
+  /** In the order of their turns. */
+  readonly #turns = new SetQueue<DueQueue<Applicant>>();
 
   get isEmpty(): boolean {
     return this.#queues.size === 0;
@@ -27,31 +29,35 @@ export class ReadAdmission implements WaitingPlace {
 
   /** The bytes that the next connection has brought; 0 if none waits. */
   get nextBytes(): number {
-    for (const { nextCost } of this.#queues.values()) return nextCost;
-    return 0;
+    return this.#turns.first?.nextCost ?? 0;
   }
 
   wait(applicant: Applicant): void {
     const { site, broughtBytes } = applicant;
     let queue = this.#queues.get(site);
-    if (queue === undefined) this.#queues.set(site, queue = new DueQueue());
+    if (queue === undefined) {
+      this.#queues.set(site, queue = new DueQueue());
+      this.#turns.add(queue);
+    }
     queue.add(applicant, Math.max(broughtBytes, MIN_COST_BYTES));
   }
 
   leave(applicant: Applicant): void {
     const queue = this.#queues.get(applicant.site);
-    queue?.remove(applicant);
-    if (queue?.size === 0) this.#queues.delete(applicant.site);
+    if (queue === undefined) return;
+    queue.remove(applicant);
+    if (queue.size > 0) return;
+    this.#queues.delete(applicant.site);
+    this.#turns.delete(queue);
   }
 
   /** Takes the next connection. */
   take(): Applicant | undefined {
-    for (const [site, queue] of this.#queues) {
-      const applicant = queue.take();
-      this.#queues.delete(site);
-      if (queue.size > 0) this.#queues.set(site, queue);
-      return applicant;
-    }
-    return undefined;
+    const queue = this.#turns.take();
+    const applicant = queue?.take();
+    if (queue === undefined || applicant === undefined) return undefined;
+    if (queue.size > 0) this.#turns.add(queue);
+    else this.#queues.delete(applicant.site);
+    return applicant;
   }
 }

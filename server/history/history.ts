@@ -1,3 +1,4 @@
+import { SetQueue } from "../../runtime/set_queue.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import { type Limits } from "../limits.ts";
 import { HISTORY_BATCH_BYTES, HISTORY_LOG_BYTES } from "../limits/costs.ts";
@@ -51,8 +52,8 @@ export class History {
   readonly #host: HistoryHost;
   readonly #logs = new Map<string, TopicLog>();
   /** Unused logs with messages, and without; those first that have been unused, or empty, for longest. */
-  readonly #idleLogs = new Set<TopicLog>();
-  readonly #emptyLogs = new Set<TopicLog>();
+  readonly #idleLogs = new SetQueue<TopicLog>();
+  readonly #emptyLogs = new SetQueue<TopicLog>();
   #subscribedTopics = 0;
   /** Of topics that aren't remembered any more; replaced as it changes, since logs refer to it. */
   #floors: Floors = new Map();
@@ -207,9 +208,8 @@ export class History {
     while (this.#oldest !== undefined && budget.historyBytes > goal) {
       this.#dropOldestOf(this.#oldest.log);
     }
-    for (const log of this.#emptyLogs) {
-      if (budget.historyBytes <= goal) return;
-      this.#forgetLog(log);
+    while (budget.historyBytes > goal && this.#emptyLogs.first !== undefined) {
+      this.#forgetLog(this.#emptyLogs.first);
     }
   }
 
@@ -235,12 +235,13 @@ export class History {
     const maxEmpty = limits.historyTotalBytes * EMPTY_LOGS_SHARE / HISTORY_LOG_BYTES;
     const maxUnused = Math.max(0, limits.maxTopicsTotal - this.#subscribedTopics);
     const isTooMany = () => this.#emptyLogs.size + this.#idleLogs.size > maxUnused;
-    for (const log of this.#emptyLogs) {
-      if (this.#emptyLogs.size <= maxEmpty && !isTooMany()) return;
+    while (this.#emptyLogs.size > maxEmpty || isTooMany()) {
+      const log = this.#emptyLogs.first;
+      if (log === undefined) break;
       this.#forgetLog(log);
     }
-    for (const log of this.#idleLogs) {
-      if (!isTooMany()) return;
+    while (isTooMany()) {
+      const log = this.#idleLogs.first as TopicLog;
       while (!log.isEmpty) this.#dropOldestOf(log);
       this.#forgetLog(log);
     }

@@ -1,3 +1,4 @@
+import { SetQueue } from "../../runtime/set_queue.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import type { Waiter } from "../flow/gate.ts";
 import { MAX_RECENT_ADDRESSES } from "../limits/clients.ts";
@@ -37,7 +38,7 @@ export class Borrower implements LeaseHost {
   readonly #options: BorrowerOptions;
   readonly #leases = new Map<PermitKey, Lease>();
   /** Leases of rates that are the worker's own, the oldest in front. */
-  readonly #ownRates = new Set<Lease>();
+  readonly #ownRates = new SetQueue<Lease>();
   /** Leases of places that have lately become the worker's own, and may be unused. */
   readonly #ownPlaces = new Set<Lease>();
   readonly #shared = new Set<Lease>();
@@ -147,7 +148,7 @@ export class Borrower implements LeaseHost {
     }
     this.#ownRates.add(lease);
     if (this.#ownRates.size <= MAX_RECENT_ADDRESSES) return;
-    for (const oldest of this.#ownRates) return this.#forget(oldest);
+    this.#forget(this.#ownRates.first as Lease);
   }
 
   #forgetIfOver(lease: Lease): void {
