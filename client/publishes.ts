@@ -38,6 +38,11 @@ export interface Receipt {
   readonly evicted: number;
   /** The message's timestamp, as its subscribers get it: whole microseconds since the Unix epoch. */
   readonly timestamp: number;
+  /**
+   * If the server is a cluster of machines: how many others were asked to count, and how many did. The counts are
+   * those of the machines that did.
+   */
+  readonly peers?: { readonly asked: number; readonly answered: number };
 }
 
 /** The options of a publish. */
@@ -146,13 +151,14 @@ export class Publishes {
   }
 
   onReceipt(counts: unknown, timestamp: unknown): void {
-    const { matched, written, queued, evicted } = counts as Omit<Receipt, "timestamp">;
+    const { matched, written, queued, evicted, peers } = counts as Omit<Receipt, "timestamp">;
     const receipt = {
       matched,
       written,
       queued,
       evicted,
       timestamp: parseTimestamp(timestamp) ?? NaN,
+      ...(peers === undefined ? {} : { peers }),
     };
     this.#sent.shift()?.resolve(receipt);
     this.#tellIdle();

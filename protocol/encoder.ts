@@ -97,6 +97,8 @@ export interface ReceiptCounts {
   readonly written: number;
   readonly queued: number;
   readonly evicted: number;
+  /** In a cluster: the other machines that were asked to count, and those that did. */
+  readonly peers?: { readonly asked: number; readonly answered: number } | undefined;
 }
 
 /** The text of a receipt before each count, and after the last. */
@@ -108,12 +110,20 @@ const RECEIPT_PARTS = [
   "}}\x01",
 ].map(utf8Bytes) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array];
 
+/** The same for the other machines of a cluster, which stand behind the four counts. */
+const PEER_PARTS = [',"peers":{"asked":', ',"answered":', "}"].map(utf8Bytes) as [
+  Uint8Array,
+  Uint8Array,
+  Uint8Array,
+];
+
 /** Digits of the largest count, 2^32 - 1. */
 const MAX_COUNT_BYTES = 10;
 
 /** The most bytes that {@linkcode writeReceipt} writes. */
 export const MAX_RECEIPT_BYTES: number = PREFIX.length + MAX_TIMESTAMP_BYTES +
-  RECEIPT_PARTS.reduce((sum, part) => sum + part.length, 0) + 4 * MAX_COUNT_BYTES;
+  [...RECEIPT_PARTS, ...PEER_PARTS].reduce((sum, part) => sum + part.length, 0) +
+  6 * MAX_COUNT_BYTES;
 
 /**
  * Writes a receipt, a whole frame that tells a publisher what became of its message. Allocates nothing.
@@ -128,7 +138,7 @@ export function writeReceipt(
   target: Uint8Array,
   offset: number,
   micros: number,
-  { matched, written, queued, evicted }: ReceiptCounts,
+  { matched, written, queued, evicted, peers }: ReceiptCounts,
 ): number {
   if (offset + MAX_RECEIPT_BYTES > target.length) {
     throw new RangeError(`No room for a receipt at ${offset} of ${target.length} bytes`);
@@ -139,6 +149,12 @@ export function writeReceipt(
   end = writeCount(written, target, writeBytes(second, target, end));
   end = writeCount(queued, target, writeBytes(third, target, end));
   end = writeCount(evicted, target, writeBytes(fourth, target, end));
+  if (peers !== undefined) {
+    const [asked, answered, close] = PEER_PARTS;
+    end = writeCount(peers.asked, target, writeBytes(asked, target, end));
+    end = writeCount(peers.answered, target, writeBytes(answered, target, end));
+    end = writeBytes(close, target, end);
+  }
   return writeBytes(last, target, end);
 }
 

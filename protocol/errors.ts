@@ -13,6 +13,7 @@ export type ErrorCode =
   | "too_many_connections"
   | "forbidden"
   | "slow_consumer"
+  | "discontinuity"
   | "idle_timeout"
   | "server_shutdown";
 

@@ -25,6 +25,7 @@ export type EndReason =
  * - `backlog`: more is collected for its topic than the fan-out has handed out.
  * - `slow_subscribers`: subscribers of its topic are behind, and read.
  * - `workers`: another process of the server makes it wait, or takes too little.
+ * - `machines`: the way to other machines takes too little.
  */
 export type PauseCause =
   | "rate"
@@ -32,7 +33,8 @@ export type PauseCause =
   | "receipts"
   | "backlog"
   | "slow_subscribers"
-  | "workers";
+  | "workers"
+  | "machines";
 
 /** Counts of what a server has done so far, and of what it holds now. */
 export interface Counters {
@@ -113,7 +115,15 @@ export function newCounters(): Counters {
     writes: 0,
     publisherPauses: 0,
     ratePauses: 0,
-    pauses: { rate: 0, memory: 0, receipts: 0, backlog: 0, slow_subscribers: 0, workers: 0 },
+    pauses: {
+      rate: 0,
+      memory: 0,
+      receipts: 0,
+      backlog: 0,
+      slow_subscribers: 0,
+      workers: 0,
+      machines: 0,
+    },
     collections: 0,
     memoryPauses: 0,
     memoryEvictions: 0,
@@ -132,6 +142,7 @@ export function newCounters(): Counters {
       too_many_connections: 0,
       forbidden: 0,
       slow_consumer: 0,
+      discontinuity: 0,
       idle_timeout: 0,
       server_shutdown: 0,
       client_closed: 0,

@@ -96,6 +96,8 @@ export class HistoryExport {
     for (const origin of origins.all()) {
       if (bounds.has(origin)) continue;
       if (origin.end !== undefined) bounds.set(origin, Infinity);
+      // The reader hears of the rest as this process does.
+      else if (origin.isRemote) bounds.set(origin, origin.micros);
       else if (isPatient && origin !== this.#reader && origin.hasPublished) return undefined;
     }
     return bounds;

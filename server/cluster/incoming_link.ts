@@ -43,6 +43,16 @@ export interface MeshHost extends DiallingHost, CopyingHost {
   onOverdue(process: OverdueProcess): void;
   /** Called when this process ends before another one has taken all. */
   onDropped(process: OwedProcess): void;
+  /**
+   * Called when another process has said who it is.
+   *
+   * @param baseMicros The timestamp behind which its messages come here.
+   */
+  onSibling?(path: string, origin: Origin, baseMicros: number): void;
+  /** Called when the links to another process have ended. */
+  onSiblingGone?(path: string): void;
+  /** Something has come that concerns other machines. Valid only during the call. */
+  onMachines?(path: string, payload: Uint8Array): void;
 }
 
 /** What an incoming link tells its mesh. */

@@ -26,12 +26,19 @@ const HEADER_BYTES = 4 + 8 + 1 + 2;
  * - `BYE`: the last one: the sender ends, and has sent everything.
  * - `WANT`: wants the receiver's history: for each origin (in JSON, by name) up to which timestamp.
  * - `RECORD`: a record of the history that was asked for.
+ * - `MACHINES`: something that concerns other machines of a cluster.
  */
-export type LinkControl = typeof HELLO | typeof BYE | typeof WANT | typeof RECORD;
+export type LinkControl =
+  | typeof HELLO
+  | typeof BYE
+  | typeof WANT
+  | typeof RECORD
+  | typeof MACHINES;
 export const HELLO = 2;
 export const BYE = 3;
 export const WANT = 4;
 export const RECORD = 5;
+export const MACHINES = 6;
 
 /** The bytes of UTF-8 that one unit of a string takes at most. */
 const MAX_BYTES_PER_UNIT = 3;

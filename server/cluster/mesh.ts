@@ -5,9 +5,17 @@ import { Gate, type WaitingPlace, WaitingRoom } from "../flow/gate.ts";
 import { isAhead } from "../history/search.ts";
 import { HistoryExport, HistoryImport } from "./history_copy.ts";
 import { IncomingLink, type MeshHost } from "./incoming_link.ts";
-import { MAX_BATCH_BYTES } from "../limits/messages.ts";
+import { MAX_BATCH_BYTES, MAX_COLLECTED_BYTES } from "../limits/messages.ts";
 import { LinkCarrier } from "./link_carrier.ts";
-import { BYE, HELLO, type LinkControl, LinkEncoder, RECORD, WANT } from "./link_frames.ts";
+import {
+  BYE,
+  HELLO,
+  type LinkControl,
+  LinkEncoder,
+  MACHINES,
+  RECORD,
+  WANT,
+} from "./link_frames.ts";
 import { sealSegment, SEGMENT_HEADER_BYTES } from "./link_segments.ts";
 import type { LinkManners } from "./link_stream.ts";
 import { OutgoingLink } from "./outgoing_link.ts";
@@ -105,6 +113,7 @@ export class Mesh implements Backplane {
         this.#exports.delete(path);
         this.#forgetEnded();
         this.#gate.open();
+        this.#host.onSiblingGone?.(path);
       },
     });
     this.#dialled.set(path, link);
@@ -179,6 +188,24 @@ export class Mesh implements Backplane {
     return true;
   }
 
+  /** The paths of the processes to which a link stands. */
+  get siblings(): IterableIterator<string> {
+    return this.#links.keys();
+  }
+
+  /**
+   * Sends what concerns other machines to all other processes, or to those that keep up.
+   *
+   * @param payload Copied.
+   */
+  sendMachines(payload: Uint8Array, isForAll: boolean): void {
+    for (const link of this.#links.values()) {
+      if (isForAll || link.pendingBytes <= MAX_COLLECTED_BYTES) {
+        this.#control(link, MACHINES, payload);
+      }
+    }
+  }
+
   forward(topic: string, micros: number, message: Uint8Array): void {
     if (this.#links.size > 0) this.#forward(topic, micros, message, false);
   }
@@ -251,7 +278,11 @@ export class Mesh implements Backplane {
     let link = this.#incoming.get(path);
     if (link === undefined) {
       link = new IncomingLink(this.#context, {
-        onHello: () => this.#onHello(),
+        onHello: () => {
+          const { origin, baseMicros } = this.#incoming.get(path) ?? {};
+          if (origin !== undefined) this.#host.onSibling?.(path, origin, baseMicros ?? 0);
+          this.#onHello();
+        },
         onControl: (kind, payload) => this.#takeControl(path, kind, payload),
         onHeard: () => {
           this.#pumpExports();
@@ -315,6 +346,7 @@ export class Mesh implements Backplane {
 
   #takeControl(path: string, kind: LinkControl, payload: Uint8Array): void {
     if (kind === RECORD) return this.#import?.take(payload);
+    if (kind === MACHINES) return this.#host.onMachines?.(path, payload);
     const link = this.#links.get(path);
     if (link === undefined) return;
     const wanted: [string, number][] = JSON.parse(new TextDecoder().decode(payload));

@@ -16,6 +16,8 @@ export class OwedReceipt implements Receipt, ReceiptTaker {
   written = 0;
   queued = 0;
   evicted = 0;
+  /** The other machines of a cluster that were asked, and that have counted; `undefined` without a cluster. */
+  peers: { asked: number; answered: number } | undefined;
   readonly #queue: ReceiptQueue;
   /** The number of processes that still have to count, this one included. */
   #missing = 1;
@@ -34,6 +36,18 @@ export class OwedReceipt implements Receipt, ReceiptTaker {
   /** Waits for one more process. */
   awaitOneMore(): void {
     this.#missing++;
+  }
+
+  /** Waits for so many other machines. To be called once for a message in a cluster. */
+  askPeers(machines: number): void {
+    this.peers = { asked: machines, answered: 0 };
+    this.#missing += machines;
+  }
+
+  /** Adds another machine's counts. */
+  takePeer(receipt: Receipt): void {
+    if (this.peers !== undefined) this.peers.answered++;
+    this.take(receipt);
   }
 
   /** Adds one process's counts. */

@@ -2,7 +2,7 @@
  * A history as records of bytes, for another process. The first byte of each record is its kind; little-endian:
  *
  * ```text
- * u8 0 | JSON: the origins that have ended
+ * u8 0 | JSON: the origins that have ended, or are part of other machines
  * u8 1 | JSON: a topic, and what is known of each origin's messages in it
  * u8 2 | u32 n | n bytes of JSON: a batch's age, runs and frames | the frames' bytes
  * u8 3 | JSON: what is known of messages in topics that aren't remembered
@@ -30,7 +30,10 @@ const FLOORS = 3;
 interface OriginRecord {
   readonly name: string;
   readonly micros: number;
-  readonly end: OriginEnd;
+  /** `null` if it lives, and is part of another machine of the cluster than the reader. */
+  readonly end: OriginEnd | null;
+  /** See `Origin.holeMicros`; absent if there is none. */
+  readonly hole?: number;
 }
 
 interface TopicRecord {
@@ -67,6 +70,7 @@ export function wholeBounds(origins: Origins): ImageBounds {
  * be stored.
  *
  * @param own Where this process's own origin has ended for the reader; absent if it lives.
+ * @param isRemote Says which living origins are part of other machines than the reader.
  */
 export function* imageOf(
   history: History,
@@ -74,16 +78,24 @@ export function* imageOf(
   clock: CoarseClock,
   bounds: ImageBounds,
   own?: { readonly micros: number },
+  isRemote: (origin: Origin) => boolean = (origin) => origin.isRemote,
 ): Generator<Uint8Array> {
-  const ended: OriginRecord[] = [];
+  const named: OriginRecord[] = [];
   for (const origin of origins.all()) {
-    const { name } = origin;
+    const { name, holeMicros } = origin;
+    const hole = holeMicros < 0 ? {} : { hole: holeMicros };
     // When this process stops, all others have ended, though it may not know how.
-    const end = origin.end ?? (own === undefined ? undefined : endOf(origin, origins));
-    const micros = origin.end === undefined ? own?.micros ?? origin.micros : origin.micros;
-    if (end !== undefined && bounds.has(origin)) ended.push({ name, micros, end });
+    const endsHere = origin.end === undefined && own !== undefined && !origin.isRemote;
+    const end = endsHere ? endOf(origin, origins) : origin.end;
+    const micros = endsHere ? own.micros : origin.micros;
+    const bound = bounds.get(origin);
+    if (bound === undefined) continue;
+    if (end !== undefined) named.push({ name, micros, end, ...hole });
+    else if (isRemote(origin)) {
+      named.push({ name, micros: Math.min(micros, bound), end: null, ...hole });
+    }
   }
-  yield jsonRecord(ORIGINS, ended);
+  yield jsonRecord(ORIGINS, named);
   for (const log of history.logs()) {
     const stored = log.list();
     yield jsonRecord(TOPIC, topicRecord(log, bounds));
@@ -218,8 +230,12 @@ export class ImageReader {
 
   #takeOrigins(records: readonly OriginRecord[]): void {
     const { origins } = this.#target;
-    for (const { name, micros, end } of records) {
-      origins.close(origins.learn(name, micros), end, micros);
+    for (const { name, micros, end, hole = -1 } of records) {
+      const isKnown = origins.find(name) !== undefined;
+      const origin = origins.learn(name, micros);
+      origin.holeMicros = Math.max(origin.holeMicros, hole);
+      if (end !== null) origins.close(origin, end, micros);
+      else if (!isKnown) origin.isRemote = true;
     }
   }
 

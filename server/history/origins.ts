@@ -23,6 +23,10 @@ export class Origin {
   micros: number;
   /** True once a message of it has come from its process. */
   hasPublished = false;
+  /** True if its process is part of another machine of a cluster. */
+  isRemote = false;
+  /** The timestamp up to which some of its messages never came here; -1 if all did. */
+  holeMicros = -1;
   /** Absent while its process lives. */
   end: OriginEnd | undefined = undefined;
   /** True once it isn't remembered any more, since many others have ended after it. */

@@ -150,6 +150,7 @@ function faultOf(
   const hadOf = (origin: Origin) => had.get(origin) ?? -1;
   for (const origin of origins.all()) {
     if (origin.end === "lost" && hadOf(origin) < origin.micros) return "gap";
+    if (hadOf(origin) < origin.holeMicros) return "gap";
   }
   for (const [origin, floor] of floors) {
     if (!origin.isForgotten && hadOf(origin) < floor) return "too_old";

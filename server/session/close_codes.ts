@@ -14,6 +14,7 @@ export function closeCodeFor(reason: EndReason): number {
     case "frame_too_large":
       return CLOSE_CODES.tooBig;
     case "too_many_connections":
+    case "discontinuity":
       return CLOSE_CODES.serverError;
     case "bad_frame":
     case "bad_message":

@@ -1,0 +1,283 @@
+import type { ConnectionOptions, NatsConnection, Status } from "@nats-io/nats-core";
+import { Silence } from "../cluster/silence.ts";
+import { STALL_MS } from "../limits/clients.ts";
+import { MAX_COLLECTED_BYTES } from "../limits/messages.ts";
+import type { CoarseClock } from "../timing/coarse_clock.ts";
+import { FIRST_CONNECT_MS, RECONNECT_JITTER_MS, RECONNECT_MS } from "./limits.ts";
+import type { Transport, TransportEvents } from "./transport.ts";
+
+/** Where NATS is, and who this server is there. Nothing of it is ever logged but the addresses. */
+export interface NatsOptions {
+  /** Its servers, such as `127.0.0.1:4222`, without users or keys. */
+  readonly servers: readonly string[];
+  /** The cluster's name, which is part of all subjects. */
+  readonly name: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly token?: string;
+  /** What a credentials file of NATS holds: a user's JWT, and its key. */
+  readonly credentials?: string;
+  /** True to speak TLS only. */
+  readonly isSecure: boolean;
+  /** The certificates of authorities to trust, as PEM; the system's unless given. */
+  readonly ca?: string;
+  /** The longest frame that must fit, in bytes. */
+  readonly minPayloadBytes: number;
+}
+
+/** NATS can't be used as it is: another attempt would come to the same. */
+export class NatsFault extends Error {
+  override readonly name = "NatsFault";
+}
+
+/** Milliseconds between two pings; two without an answer end a connection. */
+const PING_INTERVAL_MS = 5_000;
+
+/** The names of nats.js's errors that mean that NATS doesn't let this server in. */
+const REFUSALS = ["AuthorizationError", "UserAuthenticationExpiredError", "InvalidArgumentError"];
+
+/**
+ * Frames over NATS: all machines hear `hotwheels.NAME.all`, and each one `hotwheels.NAME.to.MACHINE`.
+ *
+ * nats.js never pushes back: it keeps what its socket doesn't take. So what NATS has taken is measured by pings,
+ * of which one is under way at a time, and while NATS takes nothing for a second nothing more is given to it.
+ */
+export class NatsTransport implements Transport {
+  readonly #options: NatsOptions;
+  readonly #events: TransportEvents;
+  readonly #machine: string;
+  #connection: NatsConnection | undefined;
+  #isConnected = false;
+  #isStalled = false;
+  #isClosed = false;
+  #sentBytes = 0;
+  #flushedBytes = 0;
+  #isFlushing = false;
+  /** The number of the connection: what an earlier one has taken doesn't count. */
+  #epoch = 0;
+  readonly #silence: Silence;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+
+  private constructor(
+    machine: string,
+    options: NatsOptions,
+    clock: CoarseClock,
+    events: TransportEvents,
+  ) {
+    this.#machine = machine;
+    this.#silence = new Silence(clock);
+    this.#options = options;
+    this.#events = events;
+  }
+
+  /**
+   * Connects with NATS. If NATS can't be reached now, it goes on trying for ever.
+   *
+   * @throws {NatsFault} (rejects) if NATS doesn't let this server in, or takes no frame as large as needed.
+   */
+  static async open(
+    machine: string,
+    options: NatsOptions,
+    clock: CoarseClock,
+    events: TransportEvents,
+  ): Promise<NatsTransport> {
+    const transport = new NatsTransport(machine, options, clock, events);
+    try {
+      await transport.#connect();
+    } catch (error) {
+      if (error instanceof NatsFault) throw error;
+      events.onAway(reasonOf(error));
+      transport.#retry();
+    }
+    return transport;
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected && !this.#isStalled;
+  }
+
+  get isFull(): boolean {
+    return this.isConnected && this.#sentBytes - this.#flushedBytes > MAX_COLLECTED_BYTES;
+  }
+
+  get maxFrameBytes(): number {
+    return this.#connection?.info?.max_payload ?? 0;
+  }
+
+  get ownAddress(): string {
+    const address = this.#connection?.info?.client_ip ?? "";
+    return address.includes(":") ? `[${address}]` : address;
+  }
+
+  send(frame: Uint8Array, machine?: string): void {
+    if (!this.isConnected || frame.length > this.maxFrameBytes) return;
+    const { name } = this.#options;
+    const subject = machine === undefined
+      ? `hotwheels.${name}.all`
+      : `hotwheels.${name}.to.${machine}`;
+    try {
+      this.#connection?.publish(subject, frame);
+    } catch {
+      // It has been closed, of which the events tell.
+      return;
+    }
+    this.#sentBytes += frame.length;
+    if (!this.#isFlushing) void this.#flush();
+  }
+
+  sweep(): void {
+    this.#silence.look(this.#isConnected && this.#isFlushing);
+    if (!this.#silence.isLong || this.#isStalled || !this.#isConnected) return;
+    this.#isStalled = true;
+    this.#events.onAway("it takes nothing");
+  }
+
+  async flush(withinMs: number): Promise<void> {
+    const connection = this.#connection;
+    if (connection === undefined || !this.isConnected) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const patience = new Promise<void>((resolve) => timer = setTimeout(resolve, withinMs));
+    await Promise.race([connection.flush().catch(() => {}), patience]);
+    clearTimeout(timer);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#retryTimer);
+    await this.flush(STALL_MS);
+    this.#isConnected = false;
+    await this.#connection?.close().catch(() => {});
+  }
+
+  async #connect(): Promise<void> {
+    const { connect, credsAuthenticator } = await import("@nats-io/transport-node");
+    const { servers, user, password, token, credentials, isSecure, ca, name } = this.#options;
+    const options: ConnectionOptions = {
+      servers: [...servers],
+      name: `hotwheels ${name} ${this.#machine}`,
+      noEcho: true,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: RECONNECT_MS,
+      reconnectJitter: RECONNECT_JITTER_MS,
+      reconnectJitterTLS: RECONNECT_JITTER_MS,
+      ignoreAuthErrorAbort: true,
+      timeout: FIRST_CONNECT_MS,
+      pingInterval: PING_INTERVAL_MS,
+      maxPingOut: 2,
+      noAsyncTraces: true,
+      ...(user === undefined ? {} : { user, pass: password ?? "" }),
+      ...(token === undefined ? {} : { token }),
+      ...(isSecure ? { tls: ca === undefined ? {} : { ca } } : {}),
+      ...(credentials === undefined ? {} : {
+        authenticator: credsAuthenticator(new TextEncoder().encode(credentials)),
+      }),
+    };
+    let connection: NatsConnection;
+    try {
+      connection = await connect(options);
+    } catch (error) {
+      if (REFUSALS.includes((error as Error).name)) throw new NatsFault(reasonOf(error));
+      throw error;
+    }
+    if (this.#isClosed) return await connection.close();
+    const most = connection.info?.max_payload ?? 0;
+    const { minPayloadBytes } = this.#options;
+    if (most < minPayloadBytes) {
+      await connection.close();
+      throw new NatsFault(
+        `its max_payload is ${most} bytes, and the largest message takes ${minPayloadBytes}: raise the one ` +
+          "or lower --max-frame-bytes",
+      );
+    }
+    this.#connection = connection;
+    void this.#watch(connection);
+    for (const subject of [`hotwheels.${name}.all`, `hotwheels.${name}.to.${this.#machine}`]) {
+      connection.subscribe(subject, {
+        callback: (error, message) => {
+          if (error === null) this.#events.onFrame(message.data);
+          else this.#events.onAway(`it doesn't let this server hear ${subject}: ${error.message}`);
+        },
+      });
+    }
+    await connection.flush();
+    this.#stand();
+  }
+
+  async #watch(connection: NatsConnection): Promise<void> {
+    for await (const status of connection.status()) this.#note(status);
+    // It closes by itself only for good.
+    if (this.#isClosed || this.#connection !== connection) return;
+    this.#fall("the connection was closed");
+    this.#retry();
+  }
+
+  #note(status: Status): void {
+    switch (status.type) {
+      case "disconnect":
+      case "staleConnection":
+        return this.#fall("the connection was lost");
+      case "reconnect":
+        return this.#stand();
+      case "error":
+        return this.#events.onError(reasonOf(status.error));
+    }
+  }
+
+  /** Tries to connect again in a while. */
+  #retry(): void {
+    if (this.#isClosed) return;
+    const waitMs = RECONNECT_MS + Math.random() * RECONNECT_JITTER_MS;
+    this.#retryTimer = setTimeout(() => {
+      this.#connect().catch((error) => {
+        if (error instanceof NatsFault) this.#events.onError(error.message);
+        this.#retry();
+      });
+    }, waitMs);
+  }
+
+  #stand(): void {
+    this.#sentBytes = this.#flushedBytes = 0;
+    this.#epoch++;
+    this.#isStalled = false;
+    this.#silence.end();
+    if (this.#isConnected) return;
+    this.#isConnected = true;
+    this.#events.onConnected();
+  }
+
+  #fall(reason: string): void {
+    this.#isStalled = false;
+    if (!this.#isConnected) return;
+    this.#isConnected = false;
+    this.#events.onAway(reason);
+  }
+
+  /** Finds out what NATS has taken, until it has taken all. */
+  async #flush(): Promise<void> {
+    this.#isFlushing = true;
+    while (this.#isConnected && this.#sentBytes > this.#flushedBytes) {
+      const connection = this.#connection!;
+      const epoch = this.#epoch;
+      const sentBytes = this.#sentBytes;
+      try {
+        await connection.flush();
+      } catch {
+        break;
+      }
+      this.#silence.end();
+      if (epoch !== this.#epoch) continue;
+      this.#flushedBytes = sentBytes;
+      const wasStalled = this.#isStalled;
+      this.#isStalled = false;
+      if (wasStalled && this.#isConnected) this.#events.onConnected();
+      if (!this.isFull) this.#events.onCaughtUp();
+    }
+    this.#isFlushing = false;
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error;
+  const code = (cause as { code?: string } | undefined)?.code;
+  return code === undefined || message.includes(code) ? message : `${message} (${code})`;
+}
