@@ -15,6 +15,7 @@ export {
   type ServeOptions,
   type ServeWebSocketOptions,
 } from "./server/running_server.ts";
+export { type ServeClusterOptions } from "./server/cluster_setup.ts";
 export { type AccessOptions } from "./server/access/access.ts";
 export { type ServerEvents } from "./server/events.ts";
 export { type Message, type PublishReceipt } from "./server/embedding/local_publisher.ts";

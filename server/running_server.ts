@@ -6,6 +6,7 @@
 
 import type { Address, Runtime, TlsIdentity } from "../runtime/types.ts";
 import type { AccessOptions } from "./access/access.ts";
+import type { ServeClusterOptions } from "./cluster_setup.ts";
 import type { Counters } from "./counters.ts";
 import type { Message, PublishReceipt } from "./embedding/local_publisher.ts";
 import type { TopicHooks } from "./embedding/topic_permits.ts";
@@ -73,6 +74,11 @@ export interface ServeOptions {
    * {@linkcode TopicHooks}.
    */
   readonly on?: TopicHooks;
+  /**
+   * The cluster that the server is part of; none unless given. Its events are logged. A message that one machine
+   * accepts reaches the clients of all.
+   */
+  readonly cluster?: ServeClusterOptions;
   /** The port for WebSockets; there is none unless given. */
   readonly webSocket?: ServeWebSocketOptions;
   /** The admin port; there is none unless given. */

@@ -23,6 +23,8 @@ import {
   workerLimits,
 } from "./limits/derived.ts";
 import { takeHistoryFile, writeHistoryFile } from "./history/history_file.ts";
+import { clusterSetup, joinCluster } from "./cluster_setup.ts";
+import { clusterLog } from "./log/cluster_log.ts";
 import { logEvents, logHistoryFile } from "./log/log.ts";
 import { unknownLimit } from "./preflight.ts";
 import type {
@@ -61,14 +63,19 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
   if (workers > 1) complain(`hotwheels: ${workers} workers need Linux; one process serves`);
   const limits = completeLimits(attainable(options.limits));
   if (options.limits?.maxConnections === undefined) warnOfUnknownLimit();
+  const setup = options.cluster && clusterSetup(options.cluster, limits, options.port, 1);
+  const clusterEvents = setup && clusterLog();
   const server = new Server(runtime, limits, options.events ?? logEvents(), {
+    ...(setup === undefined ? {} : { cluster: { ...setup, events: clusterEvents! } }),
     access: options.access ?? {},
     descriptorLimit: descriptorLimit(),
     telemetry: options.admin && { topics: options.admin.metricsTopics ?? [] },
     topicHooks: options.on,
   });
   const { historyFile } = options;
-  if (historyFile !== undefined) restoreHistory(server, historyFile);
+  const joined = setup && await joinCluster(server, setup, clusterEvents!);
+  // What another machine has is newer than what this one has left.
+  if (historyFile !== undefined && joined?.what !== "copied") restoreHistory(server, historyFile);
   const admin = options.admin &&
     await openAdmin(await localSource(server, limits), runtime, options.admin);
   try {
@@ -131,6 +138,9 @@ async function serveByWorkers(
     telemetry: options.admin ? { topics: options.admin.metricsTopics ?? [] } : null,
     drainMs: null,
     historyFile: options.historyFile ?? null,
+    cluster: options.cluster === undefined
+      ? null
+      : clusterSetup(options.cluster, limits, options.port, workers),
     hooks: options.on,
     onHookFailure: (action, error) => events.onHookFailure?.(action, error),
   }, getLogger("hotwheels"));

@@ -3,6 +3,7 @@ import { acceptWebSockets } from "../runtime/websocket/layer.ts";
 import { OriginRules } from "../runtime/websocket/origins.ts";
 import { type AccessOptions, AccessRules } from "./access/access.ts";
 import type { Mesh } from "./cluster/mesh.ts";
+import type { Cluster } from "./machines/cluster.ts";
 import type { Counters } from "./counters.ts";
 import { LocalPublisher, type Message, type PublishReceipt } from "./embedding/local_publisher.ts";
 import type { ServerEvents } from "./events.ts";
@@ -47,6 +48,11 @@ export class Server {
   /** The links to the server's other processes; `undefined` if it has only one process. */
   get mesh(): Mesh | undefined {
     return this.#parts.mesh;
+  }
+
+  /** The way to other machines; `undefined` if there are none. */
+  get cluster(): Cluster | undefined {
+    return this.#parts.cluster;
   }
 
   /** What it knows of itself, for its operator; `undefined` unless asked for. */
@@ -122,6 +128,7 @@ export class Server {
    * @throws {TransportError} (rejects) if it can't listen there.
    */
   async listen(options: ListenOptions): Promise<Address> {
+    if (this.cluster?.isReady === false) this.cluster.becomeReady();
     const { acceptor, context, listeners } = this.#parts;
     acceptor.isSecure = context.copies = options.tls !== undefined;
     const address = await listeners.open(options, (connection) => acceptor.accept(connection));
@@ -244,5 +251,6 @@ export class Server {
     this.#parts.stop();
     mesh?.sayGoodbye();
     await lameDuck.awaitTaken();
+    await this.cluster?.leave();
   }
 }

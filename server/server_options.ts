@@ -3,6 +3,8 @@ import type { OverdueProcess, OwedProcess, UnreachableProcess } from "./cluster/
 import type { LinkState } from "./cluster/link_dialler.ts";
 import type { TopicHooks } from "./embedding/topic_permits.ts";
 import type { LendingOptions } from "./lending/shared_limits.ts";
+import type { ClusterSettings } from "./machines/cluster.ts";
+import type { ClusterEvents } from "./machines/report.ts";
 import type { Timekeeper } from "./timing/timekeeper.ts";
 
 /** The settings of a server's telemetry. */
@@ -13,6 +15,8 @@ export interface TelemetryOptions {
 
 /** The options of a {@linkcode Server}; all may be left out. */
 export interface ServerOptions {
+  /** Makes the server a part of a cluster of machines. */
+  readonly cluster?: { readonly settings: ClusterSettings; readonly events: ClusterEvents };
   /** The host program's say about topics. */
   readonly topicHooks?: TopicHooks | undefined;
   /** Makes the server measure its passes and so on, for an admin port; it doesn't unless given. */

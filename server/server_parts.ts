@@ -24,6 +24,9 @@ import { Origins } from "./history/origins.ts";
 import { Tagging } from "./history/tagging.ts";
 import { Places } from "./lending/places.ts";
 import type { Limits } from "./limits.ts";
+import { Cluster } from "./machines/cluster.ts";
+import { JointBackplane, MeshSiblings, takeFromSibling } from "./machines/joint_backplane.ts";
+import { Discontinuity } from "./shutdown/discontinuity.ts";
 import { MemoryDefence } from "./memory/memory_defence.ts";
 import type { ServerOptions } from "./server_options.ts";
 import { Replies } from "./session/replies.ts";
@@ -65,6 +68,8 @@ export class ServerParts {
   readonly lameDuck: LameDuck;
   /** `undefined` if the server has only one process. */
   readonly mesh: Mesh | undefined;
+  /** `undefined` if the server has only one machine. */
+  readonly cluster: Cluster | undefined;
   /** `undefined` unless asked for. */
   readonly telemetry: Telemetry | undefined;
   readonly #events: ServerEvents;
@@ -89,6 +94,7 @@ export class ServerParts {
       descriptorLimit,
       telemetry,
       topicHooks,
+      cluster: clusterOptions,
     }: ServerOptions,
   ) {
     const { counters, sessions } = this;
@@ -142,7 +148,7 @@ export class ServerParts {
         history,
         tagging: this.#tagging,
         catchUps,
-        hasOtherOrigins: hasMesh,
+        hasOtherOrigins: hasMesh || clusterOptions !== undefined,
       },
       limits.maxTopicsTotal,
       shared?.topicPlaces,
@@ -169,9 +175,15 @@ export class ServerParts {
         // Messages that are accepted here from now on are later, even if this process notices later than the
         // other one that the system's clock was set.
         timestamps.raise(micros);
+        this.cluster?.noteSibling(origin, name, micros, message, taker !== undefined);
         return topics.publish(origin, name, micros, message, taker);
       },
-      publishingGate: () => memory.isPublishingHeld ? memory.gate : undefined,
+      onSibling: (_, origin, baseMicros) => this.cluster?.addSibling(origin, baseMicros),
+      onSiblingGone: (path) => this.cluster?.removeSibling(path),
+      onMachines: (path, payload) => {
+        if (this.cluster !== undefined) takeFromSibling(this.cluster, path, payload);
+      },
+      publishingGate: () => memory.isPublishingHeld ? memory.gate : this.cluster?.gate,
       onLinkFailure: (error) => {
         counters.linkFailures++;
         if (isForWantOfDescriptors(error)) this.acceptGate.makeWay();
@@ -181,6 +193,25 @@ export class ServerParts {
       onStalled: () => counters.linkStalls++,
       onOverdue: (process) => onOverdue?.(process),
       onDropped: (process) => onDropped?.(process),
+    });
+    const discontinuity = new Discontinuity(runtime, sessions);
+    this.cluster = clusterOptions && new Cluster(clusterOptions.settings, {
+      runtime,
+      clock,
+      limits,
+      origins,
+      history,
+      historyBudget: budget,
+      events: clusterOptions.events,
+      siblings: hasMesh ? new MeshSiblings(() => this.mesh) : undefined,
+      nowMicros: () => Math.floor(timekeeper.micros),
+      publishingGate: () => memory.isPublishingHeld ? memory.gate : undefined,
+      sealTopics: () => topics.sealAll(),
+      publishRemote: (origin, name, micros, message, taker) => {
+        counters.messagesForwarded++;
+        topics.publish(origin, name, micros, message, taker);
+      },
+      onHole: () => discontinuity.begin(),
     });
     this.rejections = new Rejections({ clock, timestamps, counters, events });
     this.acceptGate = new AcceptGate({
@@ -193,8 +224,16 @@ export class ServerParts {
       descriptorLimit,
       seesDescriptors: (count) => seesDescriptors(runtime, count),
     });
-    const { acceptGate, mesh, rejections } = this;
-    this.lameDuck = new LameDuck({ runtime, counters, sessions, scheduler, reading, mesh });
+    const { acceptGate, mesh, cluster, rejections } = this;
+    this.lameDuck = new LameDuck({
+      runtime,
+      counters,
+      sessions,
+      scheduler,
+      reading,
+      mesh,
+      cluster,
+    });
     const strictLimits = { ...limits, demandsTerminator: true };
     const spellings = new TopicSpellings();
     this.context = {
@@ -225,7 +264,9 @@ export class ServerParts {
       topicSay: topicHooks && new TopicPermits(runtime, topicHooks, (action, error) => {
         events.onHookFailure?.(action, error);
       }),
-      backplane: mesh,
+      backplane: mesh !== undefined && cluster !== undefined
+        ? new JointBackplane(mesh, cluster)
+        : mesh ?? cluster,
       watchedTopics: watched,
       tracer: undefined,
       newDecoder: (demandsTerminators) =>
@@ -268,6 +309,7 @@ export class ServerParts {
       descriptorLimit,
       heldBytes: () => budget.heldBytes + budget.standingBytes,
       residentBytes: () => runtime.residentBytes,
+      cluster: cluster && (() => cluster.report()),
       linkDescriptors: lending === undefined ? 0 : linkDescriptorsFor(lending.workers),
     });
   }
@@ -296,6 +338,7 @@ export class ServerParts {
     this.history.sweep();
     this.#tagging.sweep();
     this.mesh?.sweep();
+    this.cluster?.sweep();
     throttle.gate.open();
     this.memory.sweep();
   }

@@ -19,7 +19,7 @@ esac
 if [ "$runtime" = deno ]; then
   # The same permissions as the task `serve`, and no others.
   exec sh cli/launch.sh --nohup --settings --facts \
-    --reads=tls-cert,tls-key,admin-key-file,publish-key-file,subscribe-key-file,publish-from-file,subscribe-from-file \
+    --reads=tls-cert,tls-key,admin-key-file,publish-key-file,subscribe-key-file,publish-from-file,subscribe-from-file,cluster-credentials,cluster-ca \
     --workers-need=run=deno,env=NODE_V8_COVERAGE,env=HOME,env=XDG_CACHE_HOME,env=DENO_DIR \
     run --quiet --no-prompt \
     --v8-flags=--max-semi-space-size=1 --allow-net \

@@ -309,8 +309,8 @@ export class AdminServer {
   }
 }
 
-function sendHealth(response: ServerResponse, { isFine, reasons }: Health): void {
-  const status = isFine ? "ok" : "unavailable";
+function sendHealth(response: ServerResponse, { isFine, isDegraded, reasons }: Health): void {
+  const status = !isFine ? "unavailable" : isDegraded ? "degraded" : "ok";
   send(response, isFine ? 200 : 503, JSON_TYPE, JSON.stringify({ status, reasons }) + "\n");
 }
 

@@ -7,6 +7,8 @@ export type ServerPhase = "starting" | "serving" | "draining";
 /** The answer of `/livez` and `/readyz`. */
 export interface Health {
   readonly isFine: boolean;
+  /** True if it is fine, but for something that keeps no client away. */
+  readonly isDegraded?: boolean;
   /** Sentences that say why not. */
   readonly reasons: readonly string[];
 }
@@ -29,5 +31,12 @@ export function readiness(phase: ServerPhase, source: AdminSource): Health {
   if (phase === "starting") return { isFine: false, reasons: ["the server is starting"] };
   const reasons = source.workers.filter(({ isUp }) => !isUp)
     .map(({ name, trouble }) => `${name} ${trouble}`);
-  return { isFine: reasons.length === 0, reasons };
+  if (reasons.length > 0) return { isFine: false, reasons };
+  if (source.cluster?.isConnected !== false) return { isFine: true, reasons };
+  // Its own clients are served, and a load balancer has no better place for new ones.
+  return {
+    isFine: true,
+    isDegraded: true,
+    reasons: ["the other machines of the cluster can't be reached"],
+  };
 }

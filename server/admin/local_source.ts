@@ -2,7 +2,14 @@ import type { Limits } from "../limits.ts";
 import type { ProcessReport } from "../telemetry/report.ts";
 import type { TraceFilter, TraceSink } from "../telemetry/tracer.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { AdminSource, ProcessState, WorkerInspection, WorkerState } from "./source.ts";
+import { clusterState } from "./cluster_state.ts";
+import type {
+  AdminSource,
+  ClusterState,
+  ProcessState,
+  WorkerInspection,
+  WorkerState,
+} from "./source.ts";
 
 const NAME = "server";
 
@@ -58,6 +65,11 @@ export class LocalSource implements AdminSource {
     const { counts, gauges } = report;
     const process = processState(NAME, report, counts.cpuSeconds);
     return [{ name: NAME, isUp: true, trouble: "", process, counts, gauges }];
+  }
+
+  get cluster(): ClusterState | undefined {
+    const { cluster } = this.#telemetry.report();
+    return cluster && clusterState([[NAME, cluster]]);
   }
 
   async inspect(): Promise<readonly WorkerInspection[]> {

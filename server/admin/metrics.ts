@@ -3,6 +3,7 @@ import manifest from "../../package.json" with { type: "json" };
 import type { HistogramCounts } from "../telemetry/histogram.ts";
 import { FANOUT_SECONDS, FANOUT_SUBSCRIBERS, LOOP_DELAY_SECONDS } from "../telemetry/limits.ts";
 import { addUp, type Counts, type Gauges } from "../telemetry/report.ts";
+import { addClusterMetrics } from "./cluster_metrics.ts";
 import type { AdminSource, ProcessState } from "./source.ts";
 
 /** The runtime's name and version, for `hotwheels_build_info`. */
@@ -68,6 +69,7 @@ export class Metrics {
     this.#addFanout();
     this.#addWorkers();
     this.#addProcesses();
+    if (source.cluster !== undefined) addClusterMetrics(source, this.#registry);
     if (source.metricsTopics.length > 0) this.#addTopics();
   }
 

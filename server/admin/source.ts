@@ -1,6 +1,8 @@
 import type { Limits } from "../limits.ts";
 import type { Inspection } from "../telemetry/inspection.ts";
 import type { TraceFilter, TraceSink } from "../telemetry/tracer.ts";
+import type { InboxCounts } from "../machines/inbox.ts";
+import type { MemberReport } from "../machines/report.ts";
 import type { Counts, Gauges } from "../telemetry/report.ts";
 
 /** One process of a server, or the successive processes of one worker's name. */
@@ -35,6 +37,20 @@ export interface WorkerState {
   readonly gauges: Gauges | undefined;
 }
 
+/** The cluster, as a server's admin port sees it. */
+export interface ClusterState {
+  /** True while the other machines can be reached. */
+  readonly isConnected: boolean;
+  /** The worker that speaks with them; `undefined` while none does. */
+  readonly holder: string | undefined;
+  /** The counts of all workers, of those too that have ended. */
+  readonly counts: InboxCounts;
+  /** Bytes that workers keep for other machines, and that wait in them behind gaps. */
+  readonly logBytes: number;
+  readonly heldBytes: number;
+  readonly members: readonly MemberReport[];
+}
+
 /** The lists of one worker. */
 export interface WorkerInspection {
   readonly worker: string;
@@ -48,6 +64,8 @@ export interface AdminSource {
   /** The topics that are counted by name. */
   readonly metricsTopics: readonly string[];
   readonly workers: readonly WorkerState[];
+  /** The cluster; `undefined` without one. */
+  readonly cluster: ClusterState | undefined;
   /** The supervisor's process; `undefined` without one. */
   readonly supervisor: ProcessState | undefined;
   /** How often a worker was started anew because its process had died. */

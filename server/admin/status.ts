@@ -55,6 +55,7 @@ export class Status {
       isReady: ready.isFine,
       reasons: ready.reasons,
       limits,
+      ...(source.cluster === undefined ? {} : { cluster: source.cluster }),
       restarts,
       lostSessions,
       fanout: fanoutOf(inspections.flatMap(({ inspection }) => inspection.recentPasses)),

@@ -22,6 +22,8 @@ import { EnvironmentSettings } from "../../cli/settings/environment.ts";
 import { configurationText } from "./print_config.ts";
 import type { AdminSource } from "../admin/source.ts";
 import { readAccess, readAdminKeys } from "./access_files.ts";
+import { clusterSetup } from "../cluster_setup.ts";
+import { readCluster } from "./cluster_options.ts";
 import { listenFor } from "../../cli/early_signals.ts";
 import { type Limits } from "../limits.ts";
 import { ownConnectionsFor, workerLimits } from "../limits/derived.ts";
@@ -124,6 +126,7 @@ async function runAlone(options: CommandOptions): Promise<number> {
     ...identity,
     ...(webSocket === undefined ? {} : { webSocket }),
     ...(options.historyFile === undefined ? {} : { historyFile: options.historyFile }),
+    ...(options.cluster === undefined ? {} : { cluster: readCluster(options.cluster, warnOf) }),
     ...(admin === undefined ? {} : { admin }),
   });
   const reloader = reloadOnHangups(runtime, options, server, manager);
@@ -165,6 +168,9 @@ async function runWorkers(options: CommandOptions): Promise<number> {
     telemetry: options.admin === undefined ? null : { topics: options.metricsTopics },
     drainMs: drainMs ?? null,
     historyFile: options.historyFile ?? null,
+    cluster: options.cluster === undefined
+      ? null
+      : clusterSetup(readCluster(options.cluster, warnOf), limits, port, workers),
   }, logger);
   const admin = await openAdmin(runtime, options, supervisor.source);
   const signal = firstSignal(() => supervisor.kill());

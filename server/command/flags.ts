@@ -43,6 +43,12 @@ export const VALUE_FLAGS = [
   "history-total-bytes",
   "history-topics",
   "history-file",
+  "cluster",
+  "cluster-name",
+  "cluster-credentials",
+  "cluster-ca",
+  "cluster-log-bytes",
+  "cluster-log-time",
   "drain-seconds",
   "drain-delay",
   "admin",
@@ -61,6 +67,8 @@ export const FILE_FLAGS = [
   "publish-key-file",
   "subscribe-key-file",
   "admin-key-file",
+  "cluster-credentials",
+  "cluster-ca",
 ] as const satisfies readonly ValueFlag[];
 
 /** A command line of the server, as it is read. */

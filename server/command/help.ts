@@ -119,6 +119,28 @@ History, for subscribers that come back:
                        start reads and removes it, so that a restart loses no
                        client's place (default: none)
 
+Several machines (see docs/cluster.md):
+  --cluster URL,...    servers of NATS, such as nats://10.0.0.5:4222, or
+                       tls://10.0.0.5:4222 for TLS only. All servers with the
+                       same NATS and --cluster-name are one: a message that one
+                       accepts reaches the clients of all (default: none). A
+                       user, or a token, may stand in front, as in
+                       nats://user:password@10.0.0.5, but every user of the
+                       machine can then read it: use --cluster-credentials
+  --cluster-name NAME  letters, digits, - and _; clusters of different names
+                       don't hear each other (default hotwheels)
+  --cluster-credentials FILE
+                       a user's credentials file of NATS (.creds), or one line:
+                       USER:PASSWORD, or a token
+  --cluster-ca FILE    certificates of authorities to trust for tls://, as PEM
+                       (default: those of the runtime)
+  --cluster-log-bytes B
+                       memory that each worker may take for what it has sent, so
+                       that machines which miss some of it can ask for it
+                       (default 67108864)
+  --cluster-log-time TIME
+                       how long that is kept (default 60s)
+
 Watching it (see docs/operating.md):
   --admin HOST:PORT    answer HTTP there: a live page (/), /metrics for
                        Prometheus, /status.json, /trace, /livez and /readyz.

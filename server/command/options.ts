@@ -24,6 +24,7 @@ import { type WebSocketOptions, webSocketOptions } from "./web_socket_options.ts
 import { type AdminCommandOptions, adminOptions } from "./admin_options.ts";
 import { FILE_FLAGS, type Line, VALUE_FLAGS, type ValueFlag } from "./flags.ts";
 import { parseLimits } from "./limit_options.ts";
+import { type ClusterCommandOptions, clusterOptions } from "./cluster_options.ts";
 import type { TlsFiles } from "./tls_files.ts";
 
 /** The parsed command line. */
@@ -60,6 +61,8 @@ export interface CommandOptions extends AdminCommandOptions {
   readonly subscribeKeyFile: string | undefined;
   /** The file in which stored messages outlast a graceful stop. */
   readonly historyFile: string | undefined;
+  /** The way to other machines; `undefined` for none. */
+  readonly cluster: ClusterCommandOptions | undefined;
   /** Milliseconds over which a stop closes the connections; `undefined` for the default. */
   readonly drainMs: number | undefined;
   /** Milliseconds for which the server goes on before a stop, while it says that it isn't ready. */
@@ -108,6 +111,7 @@ export function parseCommand(
     publishKeyFile: line.text("publish-key-file"),
     subscribeKeyFile: line.text("subscribe-key-file"),
     historyFile: line.text("history-file"),
+    cluster: clusterOptions(line),
     drainMs: seconds(line, "drain-seconds", MAX_DRAIN_SECONDS),
     drainDelayMs: seconds(line, "drain-delay", MAX_DRAIN_SECONDS) ?? 0,
     ...adminOptions(line),

@@ -1,5 +1,6 @@
 import { addressText } from "../../runtime/transport_error.ts";
 import type { Limits } from "../limits.ts";
+import { shownServers } from "./cluster_options.ts";
 import type { ValueFlag } from "./flags.ts";
 import type { CommandOptions } from "./options.ts";
 
@@ -15,7 +16,10 @@ export interface Configuration {
 /** A value as a file of settings has it; `undefined` if there is none. */
 type Value = string | number | readonly string[] | undefined;
 
-/** The value in force of each flag. A flag that holds a secret itself would have no place here. */
+/**
+ * The value in force of each flag. A flag that holds a secret itself has no place here: `cluster` is shown without
+ * a user and a password.
+ */
 const VALUES: Readonly<Record<Exclude<ValueFlag, "config">, (of: Configuration) => Value>> = {
   "host": ({ options }) => options.host,
   "port": ({ options }) => options.port,
@@ -55,6 +59,12 @@ const VALUES: Readonly<Record<Exclude<ValueFlag, "config">, (of: Configuration) 
   "history-total-bytes": ({ limits }) => limits.historyTotalBytes,
   "history-topics": ({ limits }) => limits.historyTopics,
   "history-file": ({ options }) => options.historyFile,
+  "cluster": ({ options: { cluster } }) => cluster && shownServers(cluster),
+  "cluster-name": ({ options }) => options.cluster?.name,
+  "cluster-credentials": ({ options }) => options.cluster?.credentialsFile,
+  "cluster-ca": ({ options }) => options.cluster?.caFile,
+  "cluster-log-bytes": ({ options }) => options.cluster?.logBytes,
+  "cluster-log-time": ({ options }) => timeText(options.cluster?.logMs),
   "drain-seconds": ({ options: { drainMs } }) => drainMs === undefined ? undefined : drainMs / 1000,
   "drain-delay": ({ options }) => options.drainDelayMs / 1000,
   "admin": ({ options }) => options.admin && addressText({ transport: "tcp", ...options.admin }),

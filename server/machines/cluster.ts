@@ -470,7 +470,10 @@ export class Cluster implements Backplane {
     const { nowMs } = this.#host.clock;
     if (frame.kind === STATE) return this.#takeState(machine, frame.state, nowMs);
     // A machine first says who it is.
-    if (!this.#members.hear(machine, nowMs)) throw new FrameFault("a machine that isn't a member");
+    if (!this.#members.hear(machine, nowMs)) {
+      if (this.#isReady) throw new FrameFault("a machine that isn't a member");
+      return;
+    }
     switch (frame.kind) {
       case BATCH:
         if (this.#isReady) this.#inbox.takeBatch(machine, frame, nowMs);

@@ -101,6 +101,17 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
     return true;
   }
 
+  /**
+   * Ends a client that goes on where it was, since messages are lost that it may have missed. Others go on.
+   *
+   * @returns False if it is none.
+   */
+  discontinue(retryAfterMs: number): boolean {
+    if (!this.isOpen || !this.#subscriptions.some(({ isTagged }) => isTagged)) return false;
+    this.end("discontinuity", "Messages between the server's machines were lost", retryAfterMs);
+    return true;
+  }
+
   // Called by the connection.
 
   onSecure(): void {

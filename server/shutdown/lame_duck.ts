@@ -5,6 +5,7 @@ import type { FairReader } from "../flow/fair_reader.ts";
 import { StaggeredClose } from "./staggered_close.ts";
 import { CLOSES_PER_SECOND, MAX_DEFAULT_DRAIN_MS } from "../limits/shutdown.ts";
 import type { Mesh } from "../cluster/mesh.ts";
+import type { Cluster } from "../machines/cluster.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionTable } from "../session/session_table.ts";
 import type { FairScheduler } from "../timing/fair_scheduler.ts";
@@ -17,6 +18,7 @@ export interface LameDuckHost {
   readonly reading: FairReader;
   readonly counters: Readonly<Counters>;
   readonly mesh: Mesh | undefined;
+  readonly cluster: Cluster | undefined;
 }
 
 /**
@@ -48,14 +50,14 @@ export class LameDuck {
 
   /** Resolves when all that had arrived is read and on its way, or after 2 s. */
   async becomeQuiet(): Promise<void> {
-    const { scheduler, reading, mesh } = this.#host;
+    const { scheduler, reading, mesh, cluster } = this.#host;
     const deadlineMs = performance.now() + QUIET_DEADLINE_MS;
     for (let quietRounds = 0; quietRounds < QUIET_ROUNDS && performance.now() < deadlineMs;) {
       const before = this.#activity;
       await sleep(QUIET_ROUND_MS);
       const isFlushed = mesh === undefined || mesh.isAcknowledged && !mesh.awaitsReceipts;
       const isQuiet = before === this.#activity && !scheduler.isBusy && !reading.isBusy &&
-        isFlushed &&
+        isFlushed && !cluster?.awaitsReceipts &&
         !this.#isAnyClientWaiting();
       quietRounds = isQuiet ? quietRounds + 1 : 0;
     }

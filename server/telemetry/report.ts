@@ -5,6 +5,7 @@
  */
 
 import type { EndReason, PauseCause } from "../counters.ts";
+import type { ClusterReport } from "../machines/report.ts";
 import type { ResumeReason } from "../../protocol/resume.ts";
 import type { HistogramCounts } from "./histogram.ts";
 import type { TopicCounts } from "./watched_topics.ts";
@@ -71,6 +72,8 @@ export interface ProcessReport {
   readonly loopDelayMs: number;
   readonly counts: Counts;
   readonly gauges: Gauges;
+  /** What it sees of the cluster; absent without one. */
+  readonly cluster?: ClusterReport;
 }
 
 /** Numbers by name, to any depth. */

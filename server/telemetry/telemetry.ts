@@ -1,3 +1,4 @@
+import type { ClusterReport } from "../machines/report.ts";
 import process from "node:process";
 import type { Counters } from "../counters.ts";
 import type { SessionEnd } from "../session/session_end.ts";
@@ -20,6 +21,8 @@ export interface TelemetryHost extends InspectedServer {
   readonly heldBytes: () => number;
   /** Descriptors of links to other processes. */
   readonly linkDescriptors: number;
+  /** What the process sees of the cluster; absent without one. */
+  readonly cluster?: (() => ClusterReport) | undefined;
   /** Bytes of memory that the process has. */
   readonly residentBytes: () => number;
 }
@@ -65,7 +68,9 @@ export class Telemetry {
     const { counters, passes, watched, topics, descriptorLimit, linkDescriptors } = this.#host;
     const { connections, subscriptions, publisherPauses: _, ratePauses: __, ...others } = counters;
     const { historyBytes, historyMessages, historyTopics, ...counts } = others;
+    const cluster = this.#host.cluster?.();
     return {
+      ...(cluster === undefined ? {} : { cluster }),
       pid: process.pid,
       startedMs: startedMs(),
       maxDescriptors: descriptorLimit ?? null,

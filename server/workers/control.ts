@@ -14,6 +14,8 @@ import type { TopicAction, TopicRequest } from "../embedding/topic_permits.ts";
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";
 import type { Limits } from "../limits.ts";
+import type { ClusterSettings, Joined } from "../machines/cluster.ts";
+import type { NatsOptions } from "../machines/nats_transport.ts";
 import type { HistoryPiece } from "./history_pieces.ts";
 import type { LogFormat } from "../log/format.ts";
 import type { LogLevel } from "../log/log.ts";
@@ -27,7 +29,7 @@ import type { TelemetryOptions, TopicCounts } from "../server_options.ts";
  * supervisor and the other workers are older. Raise it with each change in this module, or in what workers
  * send each other, that the other side wouldn't understand. A worker of another version ends the roll.
  */
-export const CONTROL_VERSION = 8;
+export const CONTROL_VERSION = 9;
 
 /** An order of a supervisor to a worker. */
 export type Order =
@@ -57,7 +59,15 @@ export type Order =
     readonly asksFor: readonly TopicAction[];
     /** Its timestamps must be greater than this one, as those of the other workers are. */
     readonly timestampsAfter: number;
+    /** What the machine says of itself to the others of a cluster; `null` if there is none. */
+    readonly cluster: ClusterSettings | null;
   }
+  /** Take the way to other machines, for all workers. The answer comes when it was tried. */
+  | { readonly do: "hold_cluster"; readonly nats: NatsOptions }
+  /** Let it go: another worker has taken it. */
+  | { readonly do: "let_go_cluster" }
+  /** Copy the history of another machine, over that way. The answer says whether there is one. */
+  | { readonly do: "join_cluster" }
   /** Forward to the worker that listens at this path. The answer comes when the link stands. */
   | { readonly do: "link"; readonly socketPath: string }
   /** The worker that listened at this path has ended. */
@@ -152,6 +162,7 @@ export type OrderAnswer =
   | null
   | PublishReceipt
   | Counters
+  | Joined
   | readonly TopicCounts[];
 
 /** A message of a worker to its supervisor. */

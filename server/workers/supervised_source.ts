@@ -2,7 +2,15 @@ import process from "node:process";
 import { descriptorLimit } from "../../host/descriptor_limit.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { processState } from "../admin/local_source.ts";
-import type { AdminSource, ProcessState, WorkerInspection, WorkerState } from "../admin/source.ts";
+import { clusterState } from "../admin/cluster_state.ts";
+import type {
+  AdminSource,
+  ClusterState,
+  ProcessState,
+  WorkerInspection,
+  WorkerState,
+} from "../admin/source.ts";
+import type { InboxCounts } from "../machines/inbox.ts";
 import { type Limits } from "../limits.ts";
 import { ANSWER_DEADLINE_MS } from "../limits/processes.ts";
 import { cpuSeconds, openDescriptors, startedMs } from "../telemetry/process_usage.ts";
@@ -33,6 +41,8 @@ export interface SupervisedSourceOptions {
   readonly runtime: Runtime;
   readonly limits: Limits;
   readonly metricsTopics: readonly string[];
+  /** True if the server is part of a cluster. */
+  readonly isClustered: boolean;
   /** The workers' names. */
   readonly names: readonly string[];
   /** The workers that have a process; its owner keeps it up to date. */
@@ -50,6 +60,8 @@ export class SupervisedSource implements AdminSource {
   /** The counts of processes that have ended, by their worker's name. */
   readonly #past = new Map<string, Counts>();
   #pastLostSessions = 0;
+  /** What processes that have ended had counted of the cluster. */
+  #pastCluster: InboxCounts | undefined;
   readonly #traces = new Map<number, RunningTrace>();
   #lastTrace = 0;
 
@@ -81,6 +93,15 @@ export class SupervisedSource implements AdminSource {
       maxDescriptors: descriptorLimit() ?? null,
       loopDelayMs: 0,
     };
+  }
+
+  get cluster(): ClusterState | undefined {
+    if (!this.#options.isClustered) return undefined;
+    const living = [...this.#reports].filter(([worker]) => !worker.hasEnded);
+    return clusterState(
+      living.flatMap(([{ name }, { report: { cluster } }]) => cluster ? [[name, cluster]] : []),
+      this.#pastCluster,
+    );
   }
 
   get lostSessions(): number {
@@ -141,7 +162,10 @@ export class SupervisedSource implements AdminSource {
     const last = this.#reports.get(worker);
     if (last === undefined) return;
     this.#reports.delete(worker);
-    const { counts } = last.report;
+    const { counts, cluster } = last.report;
+    const pastCluster = this.#pastCluster;
+    if (pastCluster === undefined) this.#pastCluster = cluster?.counts;
+    else if (cluster !== undefined) this.#pastCluster = addUp(pastCluster, cluster.counts);
     this.#pastLostSessions += openSessions(counts);
     const past = this.#past.get(worker.name);
     this.#past.set(worker.name, past === undefined ? counts : addUp(past, counts));

@@ -8,6 +8,8 @@ import { termsOf } from "../lending/terms.ts";
 import { SWEEP_INTERVAL_MS } from "../limits/clients.ts";
 import { HostProgram } from "./host_program.ts";
 import { LivenessMonitor } from "./liveness_monitor.ts";
+import { WayHolder } from "../machines/way_holder.ts";
+import { logJoined } from "../cluster_setup.ts";
 import { logClock, logHistoryFile } from "../log/log.ts";
 import { type SavedHistory, takeHistoryFile, writeHistoryFile } from "../history/history_file.ts";
 import { nextPiece, recordsOf } from "./history_pieces.ts";
@@ -43,6 +45,8 @@ export class Supervisor {
   readonly #workers = new Set<WorkerProcess>();
   readonly #launcher: WorkerLauncher;
   readonly #liveness: LivenessMonitor;
+  /** Says which worker speaks with other machines; `undefined` without any. */
+  readonly #wayHolder: WayHolder<WorkerProcess> | undefined;
   readonly #settings: WorkerSettings;
   readonly #restarts = new RestartSchedule();
   readonly #upgrade: RollingUpgrade<WorkerProcess>;
@@ -72,11 +76,21 @@ export class Supervisor {
       runtime,
       limits: plan.totalLimits,
       metricsTopics: plan.telemetry?.topics ?? [],
+      isClustered: plan.cluster !== null,
       names: this.#names,
       workers: this.#workers,
     });
     this.gaveUp = new Promise((resolve) => this.#giveUp = resolve);
     this.#lender = new Lender(runtime, termsOf(plan.limits), plan.workers);
+    this.#wayHolder = plan.cluster === null ? undefined : new WayHolder({
+      workers: this.#workers,
+      nats: plan.cluster.nats,
+      onFault: (worker, error) =>
+        logger.error("{worker} can't speak with other machines: {cause}", {
+          worker: worker.name,
+          cause: error.message,
+        }),
+    });
     this.#liveness = new LivenessMonitor(this.#workers, logger);
     this.#launcher = new WorkerLauncher({
       runtime,
@@ -84,6 +98,8 @@ export class Supervisor {
       settings: this.#settings,
       timekeeper: this.#timekeeper,
       workers: this.#workers,
+      onFirst: (worker) => this.#prepareFirst(worker),
+      onServing: () => this.#wayHolder?.ensure(),
       events: {
         onSignal: (worker) => void this.#replace(worker),
         onTraced: (trace, frames, skipped) => this.source.show(trace, frames, skipped),
@@ -116,7 +132,6 @@ export class Supervisor {
     this.#clockTimer = setInterval(() => this.#followClock(), SWEEP_INTERVAL_MS);
     try {
       const started = await Promise.all(this.#names.map((name) => this.#startWorker(name)));
-      if (started[0] !== undefined) await this.#restoreHistory(started[0]);
       for (const worker of started) await this.#launcher.open(worker);
       for (const worker of started) this.#watch(worker);
     } catch (error) {
@@ -185,6 +200,7 @@ export class Supervisor {
     this.#launcher.stop();
     this.#upgrade.stop();
     this.#liveness.stop();
+    this.#wayHolder?.stop();
     clearInterval(this.#clockTimer);
     const { historyFile, drainMs: planned } = this.#plan;
     const save = historyFile === null || !this.#hasRestored
@@ -198,6 +214,15 @@ export class Supervisor {
   /** Ends all workers at once. */
   kill(): void {
     for (const worker of this.#workers) worker.kill();
+  }
+
+  /** Gives a worker without others the history of another machine, or what an earlier run has left. */
+  async #prepareFirst(worker: WorkerProcess): Promise<void> {
+    const joined = await this.#wayHolder?.begin(worker);
+    if (joined !== undefined) logJoined(joined);
+    if (this.#hasRestored) return;
+    if (joined?.what === "copied") this.#hasRestored = true;
+    else await this.#restoreHistory(worker);
   }
 
   /** Gives the first worker what an earlier run has left; the others copy it from there. */
@@ -314,6 +339,7 @@ export class Supervisor {
   /** Ends a worker gracefully, while the others go on. */
   async #end(worker: WorkerProcess): Promise<void> {
     worker.phase = "leaving";
+    await this.#wayHolder?.replace(worker);
     await worker.order({ do: "drain" }).catch(() => {});
     worker.isListening = false;
     await worker.order({ do: "stop" }).catch(() => {});

@@ -22,6 +22,9 @@ import {
   type Report,
   type VerdictMessage,
 } from "./control.ts";
+import { CATCH_UP_MS, holdCluster } from "../cluster_setup.ts";
+import { clusterLog } from "../log/cluster_log.ts";
+import type { ClusterEvents } from "../machines/report.ts";
 import { nextPiece, recordsOf } from "./history_pieces.ts";
 import { configureLog, logDropped, logEvents, logLink } from "../log/log.ts";
 import type { LogQueue } from "../log/log_queue.ts";
@@ -47,6 +50,7 @@ const runtime = await detectRuntime();
 let server: Server | undefined;
 let log: LogQueue | undefined;
 let logger: Logger | undefined;
+let clusterEvents: ClusterEvents | undefined;
 let stopOptions: StopOptions = {};
 const program = new AskedProgram((asked, action, request) => report({ asked, action, request }));
 /** Ends each trace, by its number. */
@@ -122,8 +126,12 @@ async function obey(order: Order): Promise<OrderAnswer> {
       const timekeeper = new Timekeeper();
       timekeeper.timestamps.raise(order.timestampsAfter);
       const events = logEvents(logger, workers);
+      if (order.cluster !== null) clusterEvents = clusterLog(logger);
       server = new Server(new ProvenSockets(runtime, order.secret), order.limits, events, {
         hasMesh: true,
+        ...(order.cluster === null
+          ? {}
+          : { cluster: { settings: order.cluster, events: clusterEvents! } }),
         timekeeper,
         onOverdue: (overdue) => report({ overdue }),
         onLinkState: (state) => logLink(logger as Logger, state),
@@ -152,6 +160,17 @@ async function obey(order: Order): Promise<OrderAnswer> {
     case "copy_history":
       await server?.mesh?.copyHistory(order.socketPath);
       return null;
+    case "hold_cluster":
+      await holdCluster(server!, order.nats, clusterEvents!);
+      return null;
+    case "let_go_cluster":
+      await server?.cluster?.letGo();
+      return null;
+    case "join_cluster": {
+      const joined = await server?.cluster?.join() ?? null;
+      await server?.cluster?.awaitCaughtUp(CATCH_UP_MS);
+      return joined;
+    }
     case "listen": {
       const { hostname, port, isFirst, tls, access } = order;
       const reusePort = isFirst ? "claim" : "join";

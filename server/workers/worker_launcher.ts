@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { availableParallelism } from "node:os";
 import type { Address, Runtime, TlsIdentity } from "../../runtime/types.ts";
 import type { TopicAction, TopicHooks } from "../embedding/topic_permits.ts";
+import type { ClusterSetup } from "../cluster_setup.ts";
 import { CONTROL_VERSION } from "./control.ts";
 import type { Limits } from "../limits.ts";
 import type { LogFormat } from "../log/format.ts";
@@ -45,6 +46,8 @@ export interface SupervisorPlan extends Settings {
   readonly drainMs: number | null;
   /** The file in which stored messages outlast a graceful stop; `null` for none. */
   readonly historyFile: string | null;
+  /** The cluster that the server is part of; `null` for none. */
+  readonly cluster: ClusterSetup | null;
 }
 
 const ACTIONS = ["publish", "subscribe"] as const satisfies readonly TopicAction[];
@@ -86,6 +89,10 @@ export interface LauncherHost {
   /** The workers that have a process. The launcher keeps it up to date. */
   readonly workers: Set<WorkerProcess>;
   readonly events: WorkerEvents;
+  /** Called before a worker accepts clients from which no other worker's history could be copied. */
+  onFirst(worker: WorkerProcess): Promise<void>;
+  /** Called when a worker serves. */
+  onServing(worker: WorkerProcess): void;
 }
 
 /** Brings workers up: starts their processes, links them with all others, and lets them listen. */
@@ -188,12 +195,12 @@ export class WorkerLauncher {
     });
   }
 
-  /** Lets a worker copy the history of another one, if one has clients already. */
+  /** Lets a worker copy the history of another one, or of another machine, if one has clients already. */
   async #copyHistory(worker: WorkerProcess): Promise<void> {
     const tried = new Set<WorkerProcess>([worker]);
     for (;;) {
       const other = [...this.#host.workers].find((one) => one.isListening && !tried.has(one));
-      if (other === undefined) return;
+      if (other === undefined) return await this.#host.onFirst(worker);
       tried.add(other);
       try {
         await worker.order({ do: "copy_history", socketPath: other.socketPath });
@@ -224,6 +231,7 @@ export class WorkerLauncher {
       asksFor: ACTIONS.filter((action) => plan.hooks?.[action] !== undefined),
       drainMs,
       timestampsAfter: timekeeper.timestamps.next(),
+      cluster: plan.cluster?.settings ?? null,
     });
     worker.phase = "linking";
   }
@@ -245,6 +253,7 @@ export class WorkerLauncher {
     worker.isListening = true;
     worker.servingSinceMs = performance.now();
     if (worker.phase === "linking") worker.phase = "serving";
+    this.#host.onServing(worker);
   }
 
   async #listenForWebSockets(

@@ -16,6 +16,7 @@ import type { Counters } from "../counters.ts";
 import type { PublishReceipt } from "../embedding/local_publisher.ts";
 import type { TopicAction, TopicRequest } from "../embedding/topic_permits.ts";
 import type { TopicCounts } from "../server_options.ts";
+import type { Joined } from "../machines/cluster.ts";
 import type { HistoryPiece } from "./history_pieces.ts";
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";
@@ -135,7 +136,9 @@ export class WorkerProcess {
    *
    * @throws {Error} (rejects) if the worker can't do it, or ends before it has.
    */
-  order(order: Exclude<Order, { do: "inspect" | "save_history" }>): Promise<Address | null> {
+  order(
+    order: Exclude<Order, { do: "inspect" | "save_history" | "join_cluster" }>,
+  ): Promise<Address | null> {
     return this.#calls.make(order) as Promise<Address | null>;
   }
 
@@ -155,6 +158,15 @@ export class WorkerProcess {
    */
   inspect(): Promise<Inspection> {
     return this.#calls.make({ do: "inspect" }) as Promise<Inspection>;
+  }
+
+  /**
+   * Lets it copy the history of another machine; it must hold the way there.
+   *
+   * @throws {Error} (rejects) if it ends before.
+   */
+  joinCluster(): Promise<Joined> {
+    return this.#calls.make({ do: "join_cluster" }) as Promise<Joined>;
   }
 
   /**

@@ -1,0 +1,81 @@
+import { getLogger, type Logger } from "@logtape/logtape";
+import type { Member } from "../machines/members.ts";
+import type { ClusterEvents } from "../machines/report.ts";
+import { LineQuota } from "./line_quota.ts";
+import { TEXT } from "./format.ts";
+
+/** Lines a second about faults of one kind. */
+const FAULTS_PER_SECOND = 2;
+
+/** Logs what becomes of a cluster's machines. Nothing of what they send is shown but names and counts. */
+export function clusterLog(logger: Logger = getLogger("hotwheels")): ClusterEvents {
+  const faults = new LineQuota(FAULTS_PER_SECOND, (counts) => {
+    const text = [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ");
+    logger.warn("of the cluster's events were not logged: {text.counts}", {
+      counts: Object.fromEntries(counts),
+      [TEXT]: { counts: text },
+    });
+  });
+  return {
+    onJoined: (member) => logger.info("{text.peer} is in the cluster", fieldsOf(member)),
+    onSilent: (member) =>
+      logger.warn("{text.peer} is silent: receipts don't wait for it", fieldsOf(member)),
+    onBack: (member) => logger.info("{text.peer} is heard again", fieldsOf(member)),
+    onLeft: (member, isClean) => {
+      if (isClean) logger.info("{text.peer} has left the cluster", fieldsOf(member));
+      else {
+        logger.error(
+          "{text.peer} has been silent for too long: it counts as dead, and what only it had is lost",
+          fieldsOf(member),
+        );
+      }
+    },
+    onDisagreement: (member, what) =>
+      logger.warn("{text.peer} doesn't agree with this machine: {text.what}", {
+        ...fieldsOf(member),
+        what,
+        [TEXT]: { peer: peerText(member), what },
+      }),
+    onHole: (machine, origin, after, to) => {
+      if (!faults.admits("holes")) return;
+      logger.error(
+        "messages of {machine} are lost between the machines: those of its process {origin} behind {after} " +
+          "up to {to}; clients that go on where they were are told so",
+        { machine, origin, after, to },
+      );
+    },
+    onRejected: (machine, why) => {
+      if (!faults.admits("frames that were rejected")) return;
+      logger.warn("rejected a frame of {machine} from NATS: {why}", {
+        machine: machine === "" ? "a stranger" : machine,
+        why,
+      });
+    },
+    onOtherVersion: (what) =>
+      logger.error(
+        "a machine of the cluster sends {what}: nothing is exchanged with it; upgrade the older of the two",
+        { what },
+      ),
+    onConnected: (servers) => logger.info("connected with NATS ({servers})", { servers }),
+    onAway: (reason) => {
+      if (!faults.admits("losses of NATS")) return;
+      logger.warn(
+        "NATS is away, {reason}: this machine serves its own clients, and goes on trying",
+        { reason },
+      );
+    },
+    onError: (reason) => {
+      if (faults.admits("refusals of NATS")) logger.error("NATS says: {reason}", { reason });
+    },
+  };
+}
+
+function fieldsOf(member: Member): Record<string, unknown> {
+  const { machine, state } = member;
+  const { release, workers, address } = state;
+  return { machine, address, release, workers, [TEXT]: { peer: peerText(member) } };
+}
+
+function peerText({ machine, state }: Member): string {
+  return `machine ${machine} (${state.address}, ${state.release}, ${state.workers} workers)`;
+}

@@ -1,0 +1,184 @@
+import { assert, assertEquals, assertGreater } from "@std/assert";
+import process from "node:process";
+import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { JanusClient, message } from "../../support/clients/janus_client.ts";
+import { skipNats } from "../../support/processes/nats_server.ts";
+import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
+import { onEachWorker, skipWorkers, workersOf } from "../../support/processes/workers.ts";
+import { until } from "../../support/until.ts";
+import { hasAll, MachineServer, NumberPublisher, withMachines } from "./nats_bed.ts";
+
+const timeout = 120_000;
+
+for (const runtime of TESTED_RUNTIMES) {
+  describe(`a cluster over NATS on ${runtime}`, { skip: skipNats || skipWorkers }, () => {
+    it(
+      "brings a message to the clients of all machines, and sums receipts",
+      { timeout },
+      async () => {
+        await withMachines(runtime, [[], ["--workers", "2"]], async ([a, b]) => {
+          const there = await onEachWorker(
+            workersOf(b!.server),
+            b!.server,
+            () => JanusClient.subscribed(b!.server, "t"),
+          );
+          const readers = [await JanusClient.subscribed(a!.server, "t"), ...there.clients];
+          for (const [data, { server }] of [a!, b!].entries()) {
+            const publisher = await JanusClient.greeted(server);
+            publisher.send(`{"action":"publish","data":${message("t", data)}}\0`);
+            await until("the receipt is here", () => publisher.frames.length === 1);
+            const { timestamp, receipt } = JSON.parse(publisher.frames[0]!);
+            assertEquals(receipt.matched, readers.length);
+            assertEquals(receipt.peers, { asked: 1, answered: 1 });
+            for (const reader of readers) {
+              await until("it is everywhere", () => reader.frames.length === data + 1);
+              const got = JSON.parse(reader.frames[data]!);
+              assertEquals([got.data, got.timestamp], [data, timestamp]);
+            }
+            publisher.close();
+          }
+          for (const reader of readers) reader.close();
+        });
+      },
+    );
+
+    it("loses nothing where NATS dies in mid-burst, or stands still", { timeout }, async () => {
+      await withMachines(runtime, [["--workers", "2"], []], async ([a, b], nats) => {
+        const [here, there] = [
+          await JanusClient.subscribed(a!.server, "t"),
+          await JanusClient.subscribed(b!.server, "t"),
+        ];
+        const publisher = await NumberPublisher.start(a!);
+        await until("the burst has begun", () => there.frames.length > 100);
+        await nats.kill();
+        await a!.becomes("it notices", ({ cluster }) => !cluster.is_connected);
+        assertEquals(await a!.readiness(), { code: 200, status: "degraded" });
+        // Its own clients are served meanwhile.
+        const before = here.frames.length;
+        await until("its own clients go on", () => here.frames.length > before + 50);
+        await nats.restart();
+        await a!.sees(1);
+        assertEquals(await a!.readiness(), { code: 200, status: "ok" });
+        nats.signal("SIGSTOP");
+        await sleep(2_500);
+        const stopped = here.frames.length;
+        await until("they go on", () => here.frames.length > stopped + 50);
+        nats.signal("SIGCONT");
+        await sleep(500);
+        publisher.stop();
+        await hasAll(here, publisher.count);
+        await hasAll(there, publisher.count);
+        const { cluster } = await b!.status();
+        assertEquals(cluster.counts["holes"], 0);
+        assertGreater(cluster.counts["gaps"]!, 0);
+        publisher.close();
+        here.close();
+        there.close();
+      });
+    });
+
+    it("goes on where the worker dies that speaks with NATS", { timeout }, async () => {
+      await withMachines(runtime, [["--workers", "2"], ["--workers", "2"]], async ([a, b]) => {
+        const holderOf = async (machine: MachineServer) => {
+          const { cluster, workers } = await machine.becomes(
+            "a worker holds the way",
+            ({ cluster }) => cluster.holder !== null,
+          );
+          return workers.find(({ name }) => name === cluster.holder)!.process.pid;
+        };
+        // On both sides a client of the worker that stays.
+        const [from, to] = [await holderOf(a!), await holderOf(b!)];
+        const stays = async (machine: MachineServer, holder: number, topic: string) => {
+          const pids = workersOf(machine.server);
+          const { on, clients } = await onEachWorker(
+            pids,
+            machine.server,
+            () => JanusClient.subscribed(machine.server, topic),
+          );
+          const [client] = on(pids.find((pid) => pid !== holder)!);
+          for (const other of clients) if (other !== client) other.close();
+          return client!;
+        };
+        const reader = await stays(b!, to, "t");
+        const publisher = await stays(a!, from, "none");
+        let count = 0;
+        const timer = setInterval(() => {
+          publisher.send(`PUBLISH\0${message("t", count++)}\0`);
+        }, 2);
+        await until("the burst has begun", () => reader.frames.length > 100);
+        process.kill(from, "SIGKILL");
+        await sleep(1_000);
+        process.kill(to, "SIGKILL");
+        await sleep(1_500);
+        clearInterval(timer);
+        await hasAll(reader, count);
+        assertEquals((await b!.status()).cluster.counts["holes"], 0);
+        publisher.close();
+        reader.close();
+      });
+    });
+
+    it(
+      "lets clients go on at another machine, also one that has just started",
+      { timeout },
+      async () => {
+        await withMachines(runtime, [[], []], async ([a, b], nats) => {
+          // Slow enough for the history: a server may take long to start.
+          const publisher = await NumberPublisher.start(a!, 50);
+          const first = await JanusClient.greeted(b!.server);
+          first.send('{"action":"subscribe","data":"t","resume":{}}\0');
+          await until("some are there", () => first.frames.length > 20);
+          first.close();
+          // The machine dies, and another one takes its place.
+          process.kill(b!.server.pid, "SIGKILL");
+          const c = await MachineServer.start(runtime, nats);
+          try {
+            const position = positionOf(first.frames);
+            const second = await JanusClient.greeted(c.server);
+            second.send(
+              `{"action":"subscribe","data":"t","resume":{"at":${JSON.stringify(position.at)}}}\0`,
+            );
+            await until("more are there", () => second.frames.length > 20);
+            publisher.stop();
+            const { resume } = JSON.parse(second.frames[0]!);
+            assertEquals([resume.recovered, resume.reason], [true, "ok"]);
+            const next = second.frames.map(dataOf).find((data) => data !== undefined);
+            assertEquals(next, position.data + 1);
+            second.close();
+          } finally {
+            c.server.signal("SIGTERM");
+            await c.server.exited();
+          }
+          const silent = /machine [0-9a-f]{16} \(127\.0\.0\.1, .* is silent/;
+          await until("the other notices", () => silent.test(a!.server.stderr));
+          publisher.close();
+        });
+      },
+    );
+  });
+}
+
+function dataOf(frame: string): number | undefined {
+  return frame.startsWith("{") ? JSON.parse(frame).data : undefined;
+}
+
+/** Where a client stands that has read these frames, and the last number that it has got. */
+function positionOf(frames: readonly string[]): { at: Record<string, number>; data: number } {
+  const at: Record<string, number> = {};
+  let origin = "";
+  let data = -1;
+  for (const frame of frames) {
+    if (!frame.startsWith("{")) continue;
+    const read = JSON.parse(frame);
+    if (read.resume !== undefined) Object.assign(at, read.resume.at);
+    else if (read.from !== undefined) origin = read.from.origin;
+    else if (read.data !== undefined) {
+      const [mega, seconds, micros] = read.timestamp;
+      at[origin] = (mega * 1e6 + seconds) * 1e6 + micros;
+      data = read.data;
+    }
+  }
+  assert(data >= 0);
+  return { at, data };
+}
