@@ -1,4 +1,5 @@
 import type { BufferPool } from "../../protocol/framing/buffer_pool.ts";
+import type { TopicSpellings } from "../../protocol/topic_spellings.ts";
 import type { OverdueProcess, OwedProcess } from "./backplane.ts";
 import type { Gate, Waiter } from "../flow/gate.ts";
 import { HeldTopics, type HoldEvents } from "./held_topics.ts";
@@ -89,10 +90,11 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
   #origin: Origin | undefined;
   #baseMicros = 0;
 
-  constructor(host: IncomingLinkHost, events: IncomingLinkEvents) {
+  /** @param topics Remembers topics by their UTF-8, for all links. */
+  constructor(host: IncomingLinkHost, events: IncomingLinkEvents, topics: TopicSpellings) {
     this.#host = host;
     this.#events = events;
-    this.#decoder = new LinkDecoder(host.buffers);
+    this.#decoder = new LinkDecoder(host.buffers, topics);
     this.stream = new LinkStream(host, (bytes) => this.#take(bytes));
   }
 

@@ -126,11 +126,14 @@ export interface LinkFrames {
 export class LinkDecoder {
   readonly #text = new TextDecoder("utf-8", { ignoreBOM: true });
   readonly #partial: FrameBuffer;
-  /** Topics by their UTF-8. */
-  readonly #topics = new TopicSpellings();
+  readonly #topics: TopicSpellings;
 
-  /** @param pool Lends buffers for frames that come in pieces. */
-  constructor(pool: BufferPool) {
+  /**
+   * @param pool Lends buffers for frames that come in pieces.
+   * @param topics Remembers topics by their UTF-8. Other links may use it too.
+   */
+  constructor(pool: BufferPool, topics: TopicSpellings = new TopicSpellings()) {
+    this.#topics = topics;
     this.#partial = new FrameBuffer(Infinity, pool);
   }
 

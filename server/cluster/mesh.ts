@@ -1,6 +1,7 @@
 import type { Listener } from "../../runtime/types.ts";
 import type { Backplane } from "./backplane.ts";
 import type { Position } from "../../protocol/resume.ts";
+import { TopicSpellings } from "../../protocol/topic_spellings.ts";
 import { Gate, type WaitingPlace, WaitingRoom } from "../flow/gate.ts";
 import { isAhead } from "../history/search.ts";
 import { HistoryExport, HistoryImport } from "./history_copy.ts";
@@ -53,6 +54,7 @@ export class Mesh implements Backplane {
   readonly #encoder = new LinkEncoder(SEGMENT_HEADER_BYTES);
   readonly #gate: Gate;
   readonly #context: LinkContext;
+  readonly #topics = new TopicSpellings();
   /** Clients wait here for news from other processes. */
   readonly #news: WaitingRoom;
   /** Copies of the history that are being sent to processes that join, by the path of each one's socket. */
@@ -288,7 +290,7 @@ export class Mesh implements Backplane {
           this.#pumpExports();
           this.#news.open();
         },
-      });
+      }, this.#topics);
       this.#incoming.set(path, link);
     }
     return link;
