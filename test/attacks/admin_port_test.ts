@@ -11,7 +11,7 @@ import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
 import { until } from "../support/until.ts";
 
 /** Milliseconds for which an attack goes on. */
-const ATTACK_MS = 2_000;
+const ATTACK_MS = 1_200;
 
 /** Connections of an attack at once. */
 const CROWD = 120;

@@ -30,7 +30,7 @@ for (const runtime of TESTED_RUNTIMES) {
         const args = [server.hostname, server.port, mode, clients, ATTACK_MS].map(String);
         const attacker = new Fixture(script, args);
         try {
-          await quiet(3_000);
+          await quiet(2_000);
           const beganMs = performance.now();
           server.signal("SIGTERM");
           const { status, stderr } = await server.exited();
