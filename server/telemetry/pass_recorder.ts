@@ -1,6 +1,6 @@
 import type { DueWrites } from "../flow/due_writes.ts";
 import type { Batch } from "../history/batch.ts";
-import type { PassObserver } from "../topics/topic.ts";
+import type { PassObserver } from "../topics/topic_context.ts";
 import { Fifo } from "../timing/fifo.ts";
 import { Histogram } from "./histogram.ts";
 import {

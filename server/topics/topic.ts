@@ -1,72 +1,24 @@
-import type { Counters } from "../counters.ts";
-import type { ResumeRequest } from "../../protocol/resume.ts";
-import { type Batch, Collection, MAX_COPIED_REST_BYTES, type Stretch } from "../history/batch.ts";
-import type { History } from "../history/history.ts";
-import type { Origin, Origins } from "../history/origins.ts";
-import {
-  findBehind,
-  findLast,
-  type Found,
-  fromNowOn,
-  type SearchedTopic,
-} from "../history/search.ts";
-import type { TaggedBatch, Tagging } from "../history/tagging.ts";
-import type { Floors, TopicLog, Trace } from "../history/topic_log.ts";
+import type { Batch } from "../history/batch.ts";
+import type { Origin } from "../history/origins.ts";
+import type { Found } from "../history/search.ts";
+import type { TaggedBatch } from "../history/tagging.ts";
 import type { CatchUpSource } from "./catch_up.ts";
-import type { CatchUps } from "./catch_ups.ts";
 import { type SubscribedTopic, Subscription } from "./subscription.ts";
 import { Gate } from "../flow/gate.ts";
+import type { SharedChunk } from "../flow/shared_chunk.ts";
 import { SUBSCRIPTION_BYTES } from "../limits/costs.ts";
 import { MAX_COLLECTED_BYTES } from "../limits/messages.ts";
-import type { MemoryBudget } from "../flow/memory_budget.ts";
-import type { Runtime } from "../../runtime/types.ts";
 import { NOBODY, Receipts, type ReceiptTaker } from "./receipts.ts";
-import { SharedChunk } from "../flow/shared_chunk.ts";
 import { LaggingSubscribers } from "./lagging_subscribers.ts";
 import type { Lag, Subscriber } from "./subscriber.ts";
-import type { FairScheduler, SlicedTask } from "../timing/fair_scheduler.ts";
+import { TopicMessages } from "./topic_messages.ts";
+import type { SlicedTask } from "../timing/fair_scheduler.ts";
 
 /** The number of subscribers that are counted for receipts in the time of one write. */
 const SUBSCRIBERS_PER_WRITE = 64;
 
 /** The cost of leaving a chunk for a later write, in writes: it has no system call. */
 const WRITES_PER_PIECE = 1 / 8;
-
-const NO_TRACES: ReadonlyMap<Origin, Trace> = new Map();
-
-/** Measures passes; see `PassRecorder`. */
-export interface PassObserver {
-  /** A monotonic clock, in milliseconds. */
-  readonly readMs: () => number;
-  /** Called once for each pass that reached somebody, when the batch was handed to all subscribers. */
-  observe(batch: Batch): void;
-  /** Called for each slice of a pass over a topic's subscribers. */
-  countDeliveries(topic: string, messages: number): void;
-}
-
-/** The parts of the server that topics use; all topics share one object. */
-export interface TopicContext {
-  readonly counters: Pick<Counters, "deliveries">;
-  /** Absent if nobody wants to know how long passes take. */
-  readonly passes: PassObserver | undefined;
-  readonly runtime: Runtime;
-  readonly budget: MemoryBudget;
-  readonly scheduler: FairScheduler;
-  /** The most bytes that may wait for one subscriber. */
-  readonly maxPendingBytes: number;
-  /** Bytes of a batch; see `maxBatchBytesFor`. */
-  readonly maxBatchBytes: number;
-  readonly origins: Origins;
-  readonly history: History;
-  readonly tagging: Tagging;
-  readonly catchUps: CatchUps;
-  /** True if other processes serve the same topics, so that passes bring messages of several origins. */
-  readonly hasOtherOrigins: boolean;
-  /** Called when the topic has its first subscriber. */
-  onSubscribed(topic: Topic): void;
-  /** Called when the topic has no subscribers any more, and nothing to pass on. */
-  onVanish(topic: Topic): void;
-}
 
 /**
  * A topic: its subscribers, and the fan-out of its messages to them.
@@ -76,13 +28,8 @@ export interface TopicContext {
  * messages that it has had, so that clients may subscribe and unsubscribe at any moment, even in the
  * middle of a pass, and no other subscriber misses a message or gets one twice.
  */
-export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchUpSource {
-  readonly name: string;
-  readonly #context: TopicContext;
-  readonly #collection: Collection;
+export class Topic extends TopicMessages implements SlicedTask, SubscribedTopic, CatchUpSource {
   #subscriptions: Subscription[] = [];
-  #sealed: Batch[] = [];
-  #sealedBytes = 0;
   #pass: Batch | undefined;
   #cursor = 0;
   /** The number of subscriptions in the pass. Later ones have no message in it. */
@@ -98,8 +45,6 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
   deliveries = 0;
   /** Created by the first message whose publisher asks for a receipt. */
   #receipts: Receipts | undefined;
-  /** Its stored messages; absent before the first one. */
-  #log: TopicLog | undefined;
   /** The number of subscriptions that want to know their messages' origins. */
   #taggedCount = 0;
   /** The pass's batch for these; absent if passes need no tags. */
@@ -107,14 +52,6 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
   #hasHadSubscribers = false;
   /** The number of subscriptions counted for receipts after the pass; -1 before the pass is over. */
   #counted = -1;
-
-  constructor(name: string, context: TopicContext) {
-    this.name = name;
-    this.#context = context;
-    const { history } = context;
-    if (history.find(name) !== undefined) this.#log = history.use(name);
-    this.#collection = new Collection(context.budget, this.#log?.end ?? 0);
-  }
 
   get subscriberCount(): number {
     return this.#subscriptions.length - this.#endedInPass;
@@ -132,14 +69,10 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
 
   /** Accepts a message, which all present subscribers will get. `message` is copied. */
   publish(origin: Origin, micros: number, message: Uint8Array): void {
-    const collection = this.#collection;
-    const { maxBatchBytes, passes } = this.#context;
-    if (collection.byteLength + message.byteLength > maxBatchBytes) this.#seal();
-    if (passes !== undefined) collection.noteAccepted(micros, passes.readMs);
-    collection.append(origin, micros, message);
+    this.collect(origin, micros, message);
     if (!this.#isScheduled) {
       this.#isScheduled = true;
-      this.#context.scheduler.schedule(this);
+      this.context.scheduler.schedule(this);
     }
   }
 
@@ -153,15 +86,15 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
     if (this.subscriberCount === 0) taker.take(NOBODY);
     else {
       this.#receipts ??= new Receipts();
-      this.#receipts.owe(this.#collection.end, this.subscriberCount, taker);
+      this.#receipts.owe(this.end, this.subscriberCount, taker);
     }
     this.publish(origin, micros, message);
   }
 
   /** The gate at which publishers of this topic must wait; `undefined` if they needn't. */
   get gate(): Gate | undefined {
-    if (this.#collection.byteLength + this.#sealedBytes > MAX_COLLECTED_BYTES) {
-      return this.#backlogGate ??= new Gate(this.#context.runtime, "backlog");
+    if (this.backlogBytes > MAX_COLLECTED_BYTES) {
+      return this.#backlogGate ??= new Gate(this.context.runtime, "backlog");
     }
     return this.#lagging?.gate;
   }
@@ -173,26 +106,16 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
 
   #subscribe(subscriber: Subscriber, isTagged: boolean): Subscription {
     const index = this.#subscriptions.length;
-    const { end } = this.#collection;
-    const subscription = new Subscription(this, subscriber, end, index, isTagged);
+    const subscription = new Subscription(this, subscriber, this.end, index, isTagged);
     this.#subscriptions.push(subscription);
     if (isTagged) this.#taggedCount++;
-    this.#context.budget.countStanding(SUBSCRIPTION_BYTES);
+    this.context.budget.countStanding(SUBSCRIPTION_BYTES);
     if (index === 0) subscriber.holder?.addTopic();
     if (!this.#hasHadSubscribers) {
       this.#hasHadSubscribers = true;
-      this.#context.onSubscribed(this);
+      this.context.onSubscribed(this);
     }
     return subscription;
-  }
-
-  /** Finds where a subscription must begin to get what a client asks for. */
-  search(request: ResumeRequest): Found {
-    const { history, origins } = this.#context;
-    if (request.from === "last") return findLast(this, request.count, origins);
-    if (request.from === "new") return fromNowOn("new", this.end, origins);
-    if (!history.keeps(this.name)) return fromNowOn("off", this.end, origins);
-    return findBehind(this, request.position, origins);
   }
 
   /** Subscribes to the messages from where {@linkcode search} found, which must have been just before. */
@@ -202,69 +125,14 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
     const isLevel = found.next >= this.levelFrom && found.next === found.cleanFrom;
     const isTold = this.untaggedOrigin === undefined || this.untaggedOrigin === found.origin;
     if (isLevel && isTold) subscription.join(found.next);
-    else this.#context.catchUps.begin(subscription, this, found);
+    else this.context.catchUps.begin(subscription, this, found);
     return subscription;
   }
 
-  // As the topic that is searched, and whose log is read.
-
-  get log(): TopicLog | undefined {
-    // A subscription that has left may read on when the topic has vanished.
-    return this.#log ?? this.#context.history.find(this.name);
-  }
-
-  get first(): number {
-    const { log } = this;
-    return log === undefined || log.isEmpty ? this.#collection.first : log.first;
-  }
-
-  get end(): number {
-    return this.#collection.end;
-  }
-
-  get traces(): ReadonlyMap<Origin, Trace> {
-    return this.log?.traces ?? NO_TRACES;
-  }
-
-  get floors(): Floors {
-    return this.log?.floors ?? this.#context.history.floors;
-  }
-
-  *newestFirst(): Generator<Stretch> {
-    if (this.#collection.byteLength > 0) yield this.#collection;
-    if (this.log !== undefined) yield* this.log.newestFirst();
-  }
-
-  get collectedFrom(): number {
-    return this.#collection.first;
-  }
-
+  /** See {@linkcode CatchUpSource.levelFrom}. */
   get levelFrom(): number {
     if (this.#pass !== undefined) return this.#pass.end;
-    return this.#sealed[0]?.first ?? this.#collection.first;
-  }
-
-  get untaggedOrigin(): Origin | undefined {
-    const { hasOtherOrigins, origins } = this.#context;
-    return hasOtherOrigins ? undefined : origins.own;
-  }
-
-  seal(): void {
-    this.#seal();
-  }
-
-  tag(origin: Origin): SharedChunk {
-    const { tagging, budget } = this.#context;
-    return new SharedChunk(tagging.tag(this.name, origin), budget);
-  }
-
-  joinFrom(number: number): void {
-    const { log } = this;
-    if (log !== undefined) this.#context.history.joinFrom(log, number);
-  }
-
-  tagged(batch: Batch): TaggedBatch {
-    return this.#context.tagging.tagged(batch, this.name);
+    return this.backlogFrom;
   }
 
   /**
@@ -282,7 +150,7 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
     if (deliverRest) this.#countLeaver(subscription);
     subscription.index = -1;
     if (subscription.isTagged) this.#taggedCount--;
-    this.#context.budget.countStanding(-SUBSCRIPTION_BYTES);
+    this.context.budget.countStanding(-SUBSCRIPTION_BYTES);
     this.#lagging?.forget(subscription);
     if (this.#pass !== undefined && index < this.#passLength) {
       // Indices must not change during a pass.
@@ -334,7 +202,7 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
     this.countDeliveries(messages);
     if (pieces > 0) batch.hasLeftPieces = true;
     if (i >= this.#passLength) {
-      if (batch.reached > 0) this.#context.passes?.observe(batch);
+      if (batch.reached > 0) this.context.passes?.observe(batch);
       if (this.#receipts?.owesBelow(end)) {
         // Count from the next turn on: some runtimes report the result of a write one turn later.
         this.#counted = 0;
@@ -347,7 +215,7 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
 
   #beginPass(): Batch | undefined {
     if (this.#mustWait()) return undefined;
-    const batch = this.#takeSealed() ?? this.#sealCollected();
+    const batch = this.takeBatch();
     if (batch === undefined) {
       this.#isScheduled = false;
       return undefined;
@@ -355,7 +223,7 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
     this.#pass = batch;
     this.#passLength = this.#subscriptions.length;
     this.#cursor = 0;
-    const wantsTags = this.#taggedCount > 0 && this.#context.hasOtherOrigins;
+    const wantsTags = this.#taggedCount > 0 && this.context.hasOtherOrigins;
     this.#taggedPass = wantsTags ? this.tagged(batch) : undefined;
     this.#taggedPass?.chunk.retain();
     this.#mayWait = !this.#receipts?.owesBelow(batch.end);
@@ -365,17 +233,16 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
 
   /** Delays the next pass if it could push a subscriber that is still reading over its pending limit. */
   #mustWait(): boolean {
-    const { budget, scheduler } = this.#context;
+    const { budget, scheduler } = this.context;
     // The messages of a delayed pass take memory too.
     if (this.#lagging === undefined || budget.isTight) return false;
-    const nextBytes = this.#sealed[0]?.bytes.byteLength ?? this.#collection.byteLength;
-    if (!this.#lagging.hold(nextBytes)) return false;
+    if (!this.#lagging.hold(this.nextBatchBytes)) return false;
     scheduler.park();
     return true;
   }
 
   #noteBehind(subscription: Subscription, lag: Lag): void {
-    const { maxPendingBytes, scheduler } = this.#context;
+    const { maxPendingBytes, scheduler } = this.context;
     this.#lagging ??= new LaggingSubscribers(maxPendingBytes, () => scheduler.unpark(this));
     this.#lagging.note(subscription, lag, this.subscriberCount);
   }
@@ -386,14 +253,12 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
     if (this.#taggedPass !== undefined) {
       this.#taggedPass.chunk.release();
       this.#taggedPass = undefined;
-      this.#context.tagging.forget(batch);
+      this.context.tagging.forget(batch);
     }
     this.#lagging?.endPass();
     if (this.#endedInPass > 0) this.#removeEnded();
-    this.#isScheduled = this.#sealed.length > 0 || this.#collection.byteLength > 0;
-    if (this.#sealedBytes + this.#collection.byteLength <= MAX_COLLECTED_BYTES / 2) {
-      this.#backlogGate?.open();
-    }
+    this.#isScheduled = this.backlogBytes > 0;
+    if (this.backlogBytes <= MAX_COLLECTED_BYTES / 2) this.#backlogGate?.open();
     this.#vanishIfEmpty();
   }
 
@@ -436,43 +301,17 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
     this.#endedInPass = 0;
   }
 
-  #takeSealed(): Batch | undefined {
-    if (this.#sealed.length === 0) return undefined;
-    const batch = this.#sealed.shift() as Batch;
-    this.#sealedBytes -= batch.bytes.byteLength;
-    return batch;
-  }
-
-  /** Makes a batch of what is collected, and stores it. */
-  #sealCollected(): Batch | undefined {
-    const batch = this.#collection.seal();
-    if (batch === undefined) return undefined;
-    const { history } = this.#context;
-    this.#log ??= history.use(this.name);
-    if (this.#log !== undefined) history.store(this.#log, batch);
-    return batch;
-  }
-
-  #seal(): void {
-    const batch = this.#sealCollected();
-    if (batch === undefined) return;
-    this.#sealed.push(batch);
-    this.#sealedBytes += batch.bytes.byteLength;
-  }
-
   #leaveCatchingUp(subscription: Subscription, deliverRest: boolean): void {
-    if (deliverRest) this.#seal();
-    this.#context.catchUps.leave(subscription, deliverRest ? this.#collection.end : undefined);
+    if (deliverRest) this.seal();
+    this.context.catchUps.leave(subscription, deliverRest ? this.end : undefined);
   }
 
   #deliverRest(subscription: Subscription): void {
-    const collection = this.#collection;
-    if (subscription.next >= collection.end) return;
-    // Sealing for each leaver would make a pass over all subscribers for each message.
-    const isCopied = collection.bytesFrom(subscription.next) <= MAX_COPIED_REST_BYTES;
-    if (!isCopied) this.#seal();
-    const isTagged = subscription.isTagged && this.#context.hasOtherOrigins;
-    const rest = this.#pass === undefined ? [...this.#sealed] : [this.#pass, ...this.#sealed];
+    if (subscription.next >= this.end) return;
+    this.sealIfLargeFrom(subscription.next);
+    const isTagged = subscription.isTagged && this.context.hasOtherOrigins;
+    const sealed = this.sealedBatches;
+    const rest = this.#pass === undefined ? [...sealed] : [this.#pass, ...sealed];
     for (const batch of rest) {
       if (subscription.next >= batch.end || subscription.index < 0) continue;
       this.countDeliveries(batch.end - subscription.next);
@@ -482,36 +321,28 @@ export class Topic implements SlicedTask, SubscribedTopic, SearchedTopic, CatchU
       subscription.next = batch.end;
       deliverAll(subscription.subscriber, chunks, false);
     }
-    if (subscription.next >= collection.end || subscription.index < 0) return;
-    const { budget, tagging } = this.#context;
-    const copy = isTagged
-      ? tagging.copyFrom(collection, subscription.next, this.name)
-      : collection.copyFrom(subscription.next);
-    this.countDeliveries(collection.end - subscription.next);
-    subscription.next = collection.end;
-    subscription.subscriber.deliver(new SharedChunk(copy, budget), false);
+    const { end } = this;
+    if (subscription.next >= end || subscription.index < 0) return;
+    const collected = this.copyCollected(subscription.next, isTagged);
+    this.countDeliveries(end - subscription.next);
+    subscription.next = end;
+    subscription.subscriber.deliver(collected, false);
   }
 
   countDeliveries(messages: number): void {
     this.deliveries += messages;
-    const { counters, passes } = this.#context;
+    const { counters, passes } = this.context;
     counters.deliveries += messages;
     passes?.countDeliveries(this.name, messages);
   }
 
   #vanishIfEmpty(): void {
     if (this.#subscriptions.length > 0) return;
-    // No subscriber is left for the collected messages; they are only stored.
-    this.#seal();
-    for (const batch of this.#sealed) batch.release();
-    this.#sealed = [];
-    this.#sealedBytes = 0;
+    this.dropBacklog();
     this.#backlogGate?.open();
     this.#receipts?.settle(Infinity);
-    this.#context.onVanish(this);
-    if (this.#log === undefined) return;
-    this.#context.history.leave(this.#log);
-    this.#log = undefined;
+    this.context.onVanish(this);
+    this.leaveLog();
   }
 }
 

@@ -4,7 +4,8 @@ import { maxBatchBytesFor } from "../limits/messages.ts";
 import { NOBODY, type ReceiptTaker } from "./receipts.ts";
 import type { Origin } from "../history/origins.ts";
 import type { Subscription } from "./subscription.ts";
-import { Topic, type TopicContext } from "./topic.ts";
+import { Topic } from "./topic.ts";
+import type { TopicContext } from "./topic_context.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /** Counts places for topics. */
