@@ -10,7 +10,7 @@ import {
   type TransportEnd,
   TransportError,
 } from "../types.ts";
-import { closePayload, encodeFrame, encodeMasked, OPCODES } from "./frames.ts";
+import { closePayload } from "./frames.ts";
 import { Ending } from "./ending.ts";
 import {
   CLOSE_CODES,
@@ -18,16 +18,12 @@ import {
   type FrameSink,
   WebSocketViolation,
 } from "./frame_reader.ts";
+import { join, OutgoingFrames } from "./outgoing.ts";
+import { IdleFrames } from "./idle_frames.ts";
 import type { Handshake, WebSocketHandler, WebSocketSide } from "./sides.ts";
 
 /** Milliseconds to tell a peer why its handshake failed. */
 const LAST_WORD_MS = 1_000;
-
-/** The most bytes of pongs that wait for a chunk in flight; of more than that, the last one is kept. */
-const MAX_PONG_BYTES = 1_024;
-
-/** The most frames a second without payload of a message, control frames among them. */
-const MAX_IDLE_FRAMES = 1_000;
 
 /**
  * `opening` during the handshake; `failing` while the peer is told that it has failed; `closing` from
@@ -36,15 +32,6 @@ const MAX_IDLE_FRAMES = 1_000;
  */
 type State = "opening" | "failing" | "open" | "closing" | "closed" | "gone";
 
-/** What the connection beneath has in flight: a chunk of the owner's, or pongs and the like. */
-type Flight = "nothing" | "chunk" | "own";
-
-/** The frames without payload that a peer has sent lately. */
-interface IdleFrames {
-  sinceMs: number;
-  count: number;
-}
-
 /**
  * A connection that speaks WebSocket over another one, of which it is the owner.
  *
@@ -52,19 +39,13 @@ interface IdleFrames {
  * connections. A client's chunks are any bytes; each is sent as one binary message. What the peer's messages
  * contain is delivered as one stream of bytes.
  */
-export class WebSocketConnection implements Connection, ConnectionHandler, FrameSink {
-  readonly #plain: Connection;
-  readonly #side: WebSocketSide;
+export class WebSocketConnection extends OutgoingFrames
+  implements Connection, ConnectionHandler, FrameSink {
   #handler: WebSocketHandler | undefined;
   #state: State = "opening";
   /** Only during the handshake. */
   #handshake: Handshake | undefined;
   #reader: FrameReader | undefined;
-  #flight: Flight = "nothing";
-  /** The owner's chunk that waits for own bytes in flight. */
-  #waiting: Uint8Array | undefined;
-  /** Own bytes that wait for a chunk in flight. */
-  #own: Uint8Array | undefined;
   #isPaused = false;
   /** The received bytes that weren't read yet when reading was paused. */
   #rest: Uint8Array | undefined;
@@ -72,8 +53,7 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
   #idleFrames: IdleFrames | undefined;
 
   constructor(plain: Connection, side: WebSocketSide, handshake: Handshake) {
-    this.#plain = plain;
-    this.#side = side;
+    super(plain, side);
     this.#handshake = handshake;
   }
 
@@ -81,7 +61,7 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
   start(handler: WebSocketHandler): void {
     this.#handler = handler;
     const opening = this.#handshake?.opening;
-    if (opening !== undefined) this.#sendOwn(opening);
+    if (opening !== undefined) this.sendOwn(opening);
   }
 
   /** Hands the connection to another owner. To be called from inside `onSecure`. */
@@ -90,31 +70,30 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
   }
 
   get remoteAddress(): string {
-    return this.#plain.remoteAddress;
+    return this.plain.remoteAddress;
   }
 
   get remotePort(): number {
-    return this.#plain.remotePort;
+    return this.plain.remotePort;
   }
 
   get unsentBytes(): number {
     if (this.#state === "gone") return 0;
-    if (this.#waiting !== undefined) return this.#waiting.length;
-    return this.#flight === "chunk" ? this.#plain.unsentBytes : 0;
+    return this.unsentChunkBytes;
   }
 
   get copiedBytes(): number {
-    return this.#plain.copiedBytes ?? 0;
+    return this.plain.copiedBytes ?? 0;
   }
 
   get heldBytes(): number {
     if (this.#state === "gone") return 0;
-    return (this.#plain.heldBytes ?? 0) + (this.#rest?.length ?? 0) +
+    return (this.plain.heldBytes ?? 0) + (this.#rest?.length ?? 0) +
       (this.#handshake?.heldBytes ?? 0);
   }
 
   get hasUndelivered(): boolean {
-    return this.#rest !== undefined || (this.#plain.hasUndelivered ?? false);
+    return this.#rest !== undefined || (this.plain.hasUndelivered ?? false);
   }
 
   get isPaused(): boolean {
@@ -142,47 +121,20 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
   write(chunk: Uint8Array): boolean {
     if (this.#state !== "open" && this.#state !== "opening") return false;
     if (this.#ending !== undefined && !this.#ending.takesWrites) return false;
-    if (this.#flight === "chunk" || this.#waiting !== undefined) {
-      throw new Error("write() while another chunk is in flight");
-    }
-    if (chunk.length === 0) return true;
-    const bytes = this.#side.isClient ? encodeMasked(OPCODES.binary, chunk) : chunk;
-    if (this.#state === "opening" || this.#flight === "own") {
-      this.#waiting = bytes;
-      return false;
-    }
-    if (this.#own !== undefined) return this.#writeBehindOwn(bytes);
-    return this.#writeChunk(bytes);
-  }
-
-  #writeChunk(bytes: Uint8Array): boolean {
-    if (this.#plain.write(bytes)) return true;
-    this.#flight = "chunk";
-    return false;
-  }
-
-  /** Sends own bytes that were kept for the next chunk, such as a handshake's answer, in one write with it. */
-  #writeBehindOwn(bytes: Uint8Array): boolean {
-    const own = this.#own!;
-    this.#own = undefined;
-    return this.#writeChunk(join(own, bytes));
-  }
-
-  #sendOwn(bytes: Uint8Array): void {
-    if (!this.#plain.write(bytes)) this.#flight = "own";
+    return this.writeChunk(chunk, this.#state === "opening");
   }
 
   pauseReading(): void {
     if (this.#state !== "open" && this.#state !== "opening") return;
     this.#isPaused = true;
     // A handshake must be read.
-    if (this.#state === "open") this.#plain.pauseReading();
+    if (this.#state === "open") this.plain.pauseReading();
   }
 
   resumeReading(): void {
     if (!this.#isPaused || this.#state !== "open" && this.#state !== "opening") return;
     this.#isPaused = false;
-    if (this.#rest === undefined && !this.#ending?.isEndHeld) this.#plain.resumeReading();
+    if (this.#rest === undefined && !this.#ending?.isEndHeld) this.plain.resumeReading();
     else queueMicrotask(() => this.#readOn());
   }
 
@@ -200,29 +152,22 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
     this.#closeIfSent();
     if (this.#isPaused) {
       this.#isPaused = false;
-      this.#plain.resumeReading();
+      this.plain.resumeReading();
     }
   }
 
   /** Sends the close frame and ends, once nothing else is in flight. */
   #closeIfSent(): void {
-    if (this.#flight !== "nothing") return;
+    if (!this.hasNothingInFlight) return;
     this.#state = "closed";
-    const bytes = this.#closeFrame();
-    if (this.#own === undefined) this.#sendOwn(bytes);
-    else this.#writeBehindOwn(bytes);
-    this.#plain.close();
+    this.sendClose(this.#closePayload());
+    this.plain.close();
   }
 
-  #closeFrame(): Uint8Array {
+  #closePayload(): Uint8Array {
     const { code = CLOSE_CODES.normal, reason = "", peerClose } = this.#ending ?? {};
     // A peer that has closed gets its own code back.
-    const payload = peerClose === undefined
-      ? closePayload(code, reason)
-      : closePayload(peerClose.code);
-    return this.#side.isClient
-      ? encodeMasked(OPCODES.close, payload)
-      : encodeFrame(OPCODES.close, payload);
+    return peerClose === undefined ? closePayload(code, reason) : closePayload(peerClose.code);
   }
 
   takeArrived(): number {
@@ -230,12 +175,12 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
   }
 
   release(): void {
-    if (this.#state === "open" && this.#flight === "nothing") this.#sendOwn(this.#closeFrame());
-    this.#giveUp(() => this.#plain.release());
+    if (this.#state === "open" && this.hasNothingInFlight) this.sendClose(this.#closePayload());
+    this.#giveUp(() => this.plain.release());
   }
 
   destroy(): void {
-    this.#giveUp(() => this.#plain.destroy());
+    this.#giveUp(() => this.plain.destroy());
   }
 
   #giveUp(free: () => void): void {
@@ -251,7 +196,8 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
   #free(): void {
     this.#state = "gone";
     this.#handshake = undefined;
-    this.#waiting = this.#own = this.#rest = undefined;
+    this.dropUnsent();
+    this.#rest = undefined;
     this.#reader = undefined;
     clearTimeout(this.#ending?.failure?.timer);
   }
@@ -286,19 +232,10 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
   }
 
   onDrain(): void {
-    const flight = this.#flight;
-    this.#flight = "nothing";
+    const flight = this.endFlight();
     if (this.#state === "failing" || this.#state === "gone" || flight === "nothing") return;
-    const own = this.#own;
-    this.#own = undefined;
-    if (own !== undefined) this.#sendOwn(own);
-    let isSent = flight === "chunk";
-    const waiting = this.#waiting;
-    if (waiting !== undefined && this.#flight === "nothing" && this.#state !== "opening") {
-      this.#waiting = undefined;
-      isSent = this.#writeChunk(waiting);
-    }
-    if (this.#state === "closing" && this.#waiting === undefined) this.#closeIfSent();
+    const isSent = this.sendNext(this.#state === "opening") || flight === "chunk";
+    if (this.#state === "closing" && !this.hasWaitingChunk) this.#closeIfSent();
     if (isSent) this.#handler?.onDrain();
   }
 
@@ -349,8 +286,8 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
     if (outcome === undefined) return this.#handler?.onHeld?.();
     this.#handshake = undefined;
     this.#state = "open";
-    this.#own = outcome.answer;
-    if (this.#isPaused) this.#plain.pauseReading();
+    this.keepAnswer(outcome.answer);
+    if (this.#isPaused) this.plain.pauseReading();
     this.#handler?.onHeld?.();
     if (!this.#ending?.isClosing) this.#handler?.onSecure?.();
     this.#afterHandshake();
@@ -359,16 +296,8 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
 
   /** Sends what was kept during the handshake. The owner may have written, or ended it. */
   #afterHandshake(): void {
-    if (this.#flight !== "nothing" || this.#state !== "open") return;
-    const own = this.#own;
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (waiting === undefined) {
-      this.#own = undefined;
-      if (own !== undefined) this.#sendOwn(own.slice());
-    } else if (own === undefined ? this.#writeChunk(waiting) : this.#writeBehindOwn(waiting)) {
-      this.#handler?.onDrain();
-    }
+    if (!this.hasNothingInFlight || this.#state !== "open") return;
+    if (this.sendEarly()) this.#handler?.onDrain();
     if (this.#ending?.isClosing) this.close();
   }
 
@@ -376,11 +305,11 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
   #failed(error: Error & { readonly answer?: Uint8Array }): void {
     this.#state = "failing";
     this.#handshake = undefined;
-    this.#waiting = undefined;
-    this.#plain.resumeReading();
-    if (error.answer !== undefined) this.#plain.write(error.answer);
-    this.#plain.close();
-    const timer = setTimeout(() => this.#plain.destroy(), LAST_WORD_MS);
+    this.dropChunk();
+    this.plain.resumeReading();
+    if (error.answer !== undefined) this.plain.write(error.answer);
+    this.plain.close();
+    const timer = setTimeout(() => this.plain.destroy(), LAST_WORD_MS);
     (this.#ending ??= new Ending()).failure = { error, timer };
   }
 
@@ -391,7 +320,7 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
   // What the peer sends.
 
   #read(chunk: Uint8Array): void {
-    const reader = this.#reader ?? this.#side.borrowReader();
+    const reader = this.#reader ?? this.side.borrowReader();
     let taken = chunk.length;
     try {
       taken = reader.push(chunk, this);
@@ -403,7 +332,7 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
     this.#reader = undefined;
     if (this.#state !== "open") return;
     if (reader.isAtRest) {
-      this.#side.giveReaderBack(reader);
+      this.side.giveReaderBack(reader);
     } else this.#reader = reader;
     if (taken === chunk.length || this.#isDeaf) return;
     this.#rest = chunk.slice(taken);
@@ -425,7 +354,7 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
     if (ending?.isEndHeld) this.#tellEnd(ending);
     if (this.#state !== "open") return;
     if (ending?.plainEnd !== undefined) this.#finish(ending.plainEnd.why, ending.plainEnd.cause);
-    else this.#plain.resumeReading();
+    else this.plain.resumeReading();
   }
 
   #refuse({ closeCode, message }: WebSocketViolation): void {
@@ -448,30 +377,13 @@ export class WebSocketConnection implements Connection, ConnectionHandler, Frame
   }
 
   onIdleFrame(): void {
-    const nowMs = performance.now();
-    const idle = this.#idleFrames ??= { sinceMs: nowMs, count: 0 };
-    if (++idle.count <= MAX_IDLE_FRAMES) return;
-    if (nowMs - idle.sinceMs < 1_000) {
-      throw new WebSocketViolation(
-        CLOSE_CODES.policy,
-        `More than ${MAX_IDLE_FRAMES} control frames or empty fragments in a second`,
-      );
-    }
-    idle.sinceMs = nowMs;
-    idle.count = 1;
+    (this.#idleFrames ??= new IdleFrames()).count();
   }
 
   onPing(payload: Uint8Array): void {
     this.#handler?.onSignOfLife?.();
     if (this.#state !== "open" || this.#ending?.plainEnd !== undefined) return;
-    const pong = this.#side.isClient
-      ? encodeMasked(OPCODES.pong, payload)
-      : encodeFrame(OPCODES.pong, payload);
-    if (this.#flight === "nothing") return this.#sendOwn(pong);
-    // One that is due may be left out when another follows.
-    const own = this.#own;
-    const hasRoom = own !== undefined && own.length + pong.length <= MAX_PONG_BYTES;
-    this.#own = hasRoom ? join(own, pong) : pong;
+    this.sendPong(payload);
   }
 
   onPong(): void {
@@ -493,11 +405,4 @@ function handshakeError(cause: Error): TransportError {
   if (cause instanceof TransportError) return cause;
   const message = `no WebSocket: the handshake failed (${cause.message})`;
   return new TransportError("handshake_failed", message, { cause });
-}
-
-function join(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(first.length + second.length);
-  joined.set(first);
-  joined.set(second, first.length);
-  return joined;
 }
