@@ -4,6 +4,7 @@
  * @module
  */
 
+import { joinBytes } from "./framing/join_bytes.ts";
 import { CLIENT_TERMINATOR, utf8Bytes } from "./framing/frames.ts";
 import type { ResumeRequest } from "./resume.ts";
 import { topicProblem } from "./topic.ts";
@@ -18,10 +19,7 @@ export const REGULAR_SOCKET: Uint8Array = utf8Bytes("<regular-socket/>\0");
  * @param frame A frame with its terminator, or `PUBLISH` with a MESSAGE that has none. Copied.
  */
 export function behindMarker(frame: Uint8Array): Uint8Array {
-  const both = new Uint8Array(REGULAR_SOCKET.length + frame.length);
-  both.set(REGULAR_SOCKET);
-  both.set(frame, REGULAR_SOCKET.length);
-  return both;
+  return joinBytes(REGULAR_SOCKET, frame);
 }
 
 /** A frame that shows that the client is alive, terminator included. Shared: never write to it. */

@@ -7,7 +7,7 @@
 import { ProtocolError } from "./errors.ts";
 
 /** The most origins that a client may name in a position. */
-export const MAX_NAMED_ORIGINS = 256;
+const MAX_NAMED_ORIGINS = 256;
 
 /** The most stored messages that a client may ask for by their number. */
 export const MAX_LAST_MESSAGES = 1_000;
@@ -46,7 +46,7 @@ export type ResumeReason = "new" | "ok" | "off" | "too_old" | "unknown_origin" |
 const ORIGIN_PATTERN = /^[0-9a-f]{16}$/;
 
 /** True for 16 lower-case hexadecimal digits. */
-export function isOrigin(text: string): boolean {
+function isOrigin(text: string): boolean {
   return ORIGIN_PATTERN.test(text);
 }
 

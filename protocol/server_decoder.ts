@@ -6,13 +6,7 @@
 
 import { ProtocolError } from "./errors.ts";
 import { FrameBuffer } from "./framing/frame_buffer.ts";
-import { SERVER_TERMINATOR, utf8Bytes } from "./framing/frames.ts";
-
-/** The payload of the server's `ACK`. Shared: never write to it. */
-export const ACK_PAYLOAD: Uint8Array = utf8Bytes("ACK");
-
-/** The payload of the server's `PING`. Shared: never write to it. */
-export const PING_PAYLOAD: Uint8Array = utf8Bytes("PING");
+import { SERVER_TERMINATOR } from "./framing/frames.ts";
 
 /** Limits of a {@linkcode ServerDecoder}. */
 export interface ServerDecoderLimits {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { joinBytes } from "../../protocol/framing/join_bytes.ts";
 import type { Connection, ConnectionHandler } from "../../runtime/types.ts";
 import type { Dialect } from "../dialects/dialect.ts";
 import type { Expectation } from "./expectation.ts";
@@ -103,7 +104,7 @@ export class Bot implements ConnectionHandler {
     }
     if (before === null) return this.#readFrames(chunk);
     this.#partial = null;
-    this.#readFrames(concat(before, chunk));
+    this.#readFrames(joinBytes(before, chunk));
   }
 
   #readFrames(bytes: Uint8Array): void {
@@ -165,7 +166,7 @@ export class Bot implements ConnectionHandler {
     if (!this.#writing) {
       this.#writing = !this.#connection.write(bytes);
     } else if (this.#waiting === null) this.#waiting = bytes;
-    else this.#waiting = concat(this.#waiting, bytes);
+    else this.#waiting = joinBytes(this.#waiting, bytes);
   }
 
   onDrain(): void {
@@ -186,11 +187,4 @@ export class Bot implements ConnectionHandler {
     this.#closing = true;
     this.#events.onClosed(this.#index);
   }
-}
-
-function concat(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const both = new Uint8Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
 }

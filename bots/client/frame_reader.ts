@@ -1,3 +1,4 @@
+import { joinBytes } from "../../protocol/framing/join_bytes.ts";
 import type { Dialect } from "../dialects/dialect.ts";
 
 /** The most bytes kept of an unfinished frame. A publisher receives frames of some hundred bytes. */
@@ -17,9 +18,7 @@ export class FrameReader {
    * An unfinished frame that gets too long is dropped.
    */
   push(chunk: Uint8Array): Uint8Array[] {
-    const bytes = new Uint8Array(this.#rest.length + chunk.length);
-    bytes.set(this.#rest);
-    bytes.set(chunk, this.#rest.length);
+    const bytes = joinBytes(this.#rest, chunk);
     const frames: Uint8Array[] = [];
     let start = 0;
     for (;;) {

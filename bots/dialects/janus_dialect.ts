@@ -4,6 +4,7 @@
  * @module
  */
 
+import { parseObject } from "../../protocol/json/parse_object.ts";
 import { Buffer } from "node:buffer";
 import {
   behindMarker,
@@ -17,7 +18,7 @@ import {
 import { SERVER_TERMINATOR, utf8Bytes } from "../../protocol/framing/frames.ts";
 import { MAX_TOPIC_BYTES } from "../../protocol/topic.ts";
 import type { Dialect, Examination, FrameKind, Inquiry } from "./dialect.ts";
-import { membersOf, type MessageContent, PublishedMessage, textOf } from "./published_message.ts";
+import { type MessageContent, PublishedMessage, textOf } from "./published_message.ts";
 
 const NOTHING = new Uint8Array(0);
 
@@ -83,7 +84,7 @@ export class JanusDialect implements Dialect {
     const text = textOf(frame.subarray(0, -1));
     if (text === "ACK") return "acknowledgement";
     if (text === "PING") return "heartbeat";
-    const members = membersOf(text);
+    const members = parseObject(text);
     if (members === undefined) return "unknown";
     if ("topic" in members) return "message";
     if ("token" in members) return "greeting";
@@ -139,5 +140,5 @@ function anotherTopic(topic: string): string {
 function refusalOf(
   frame: Uint8Array,
 ): { code?: unknown; message?: unknown; retry_after_ms?: unknown } | null | undefined {
-  return membersOf(textOf(frame.subarray(0, -1)))?.["error"] as ReturnType<typeof refusalOf>;
+  return parseObject(textOf(frame.subarray(0, -1)))?.["error"] as ReturnType<typeof refusalOf>;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { parseObject } from "../../protocol/json/parse_object.ts";
 import { MAX_TIMESTAMP_BYTES, parseTimestamp, writeTimestamp } from "../../protocol/timestamp.ts";
 import type { Examination } from "./dialect.ts";
 
@@ -44,7 +45,7 @@ export class PublishedMessage {
 
   /** Checks a message in full: members, their order, their decoded values, the timestamp. */
   examine(json: Uint8Array): Examination {
-    const members = membersOf(textOf(json));
+    const members = parseObject(textOf(json));
     if (members === undefined) return damaged;
     const stampMicros = parseTimestamp(members["timestamp"]);
     if (stampMicros === undefined) return damaged;
@@ -82,19 +83,6 @@ export class NumberedMessage {
 export function textOf(bytes: Uint8Array): string | undefined {
   try {
     return decoder.decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
-/** Parses a JSON object; `undefined` if the text is anything else. */
-export function membersOf(text: string | undefined): Record<string, unknown> | undefined {
-  if (text === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? value as Record<string, unknown>
-      : undefined;
   } catch {
     return undefined;
   }

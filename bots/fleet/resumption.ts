@@ -4,10 +4,11 @@
  * @module
  */
 
+import { parseObject } from "../../protocol/json/parse_object.ts";
 import { Buffer } from "node:buffer";
 import { encodeResumingSubscribe } from "../../protocol/client_encoder.ts";
 import { parseTimestamp } from "../../protocol/timestamp.ts";
-import { membersOf, NumberedMessage, textOf } from "../dialects/published_message.ts";
+import { NumberedMessage, textOf } from "../dialects/published_message.ts";
 import { clockMs } from "../measures/clock.ts";
 import type { Tally } from "../measures/tally.ts";
 
@@ -126,7 +127,7 @@ export class Resumption {
     }
     if (frame[0] !== BRACE) return false;
     const text = textOf(frame.subarray(0, -1));
-    const members = membersOf(text);
+    const members = parseObject(text);
     if (members === undefined) return false;
     if ("resume" in members) this.#onResume(index, text!);
     else if ("from" in members) this.#onFrom(index, (members["from"] as { origin: string }).origin);

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { parseObject } from "../../protocol/json/parse_object.ts";
 import { encodeAuthenticate, PING, PONG } from "../../protocol/client_encoder.ts";
 import type { ErrorCode } from "../../protocol/errors.ts";
 import type { ServerAddress } from "./address.ts";
@@ -300,18 +301,6 @@ export class Link {
     const retryInMs = this.#backoff.waitMs(openMs, retryAfterMs);
     this.#timer = setTimeout(() => this.start(), retryInMs);
     this.#owner.onStatus({ state: "closed", why: error, retryInMs, isFinal: false });
-  }
-}
-
-/** @returns The object that a frame holds; `undefined` if it holds none. */
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? value as Record<string, unknown>
-      : undefined;
-  } catch {
-    return undefined;
   }
 }
 

@@ -14,12 +14,12 @@
  * which is what is kept of an open container.
  */
 export const OPEN_OBJECT = 1;
-export const OPEN_ARRAY = 2;
+const OPEN_ARRAY = 2;
 export const LAST_OPENING = OPEN_ARRAY;
 /** The byte closes the innermost container, and thereby a value. */
 export const CLOSE = 3;
 /** The byte is the last of a value; the container decides the next state. */
-export const END_VALUE = 4;
+const END_VALUE = 4;
 /** The byte ends the number before it without being part of it, and must be scanned once more. */
 export const END_NUMBER = 5;
 export const LAST_ENDING = END_NUMBER;
@@ -28,7 +28,7 @@ export const REFUSE = 6;
 /** The byte opens a member's name. */
 export const BEGIN_NAME = 7;
 /** The byte closes a member's name. */
-export const END_NAME = 8;
+const END_NAME = 8;
 /** The byte begins an escape in a member's name. */
 export const ESCAPE_NAME = 9;
 /** The byte is the first of a value that isn't a container. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { joinBytes } from "../../protocol/framing/join_bytes.ts";
 import {
   type Connection,
   type ConnectionHandler,
@@ -18,7 +19,7 @@ import {
   type FrameSink,
   WebSocketViolation,
 } from "./frame_reader.ts";
-import { join, OutgoingFrames } from "./outgoing.ts";
+import { OutgoingFrames } from "./outgoing.ts";
 import { IdleFrames } from "./idle_frames.ts";
 import type { Handshake, WebSocketHandler, WebSocketSide } from "./sides.ts";
 
@@ -223,7 +224,7 @@ export class WebSocketConnection extends OutgoingFrames
     if (this.#state !== "open" || this.#isDeaf) return;
     const rest = this.#rest;
     if (rest === undefined && !this.#isPaused) return this.#read(chunk);
-    this.#rest = rest === undefined ? chunk.slice() : join(rest, chunk);
+    this.#rest = rest === undefined ? chunk.slice() : joinBytes(rest, chunk);
     this.#handler?.onHeld?.();
   }
 

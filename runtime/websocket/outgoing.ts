@@ -1,3 +1,4 @@
+import { joinBytes } from "../../protocol/framing/join_bytes.ts";
 import type { Connection } from "../types.ts";
 import { encodeFrame, encodeMasked, OPCODES } from "./frames.ts";
 import type { WebSocketSide } from "./sides.ts";
@@ -65,7 +66,7 @@ export abstract class OutgoingFrames {
   #writeBehindOwn(bytes: Uint8Array): boolean {
     const own = this.#own;
     this.#own = undefined;
-    if (this.plain.write(own === undefined ? bytes : join(own, bytes))) return true;
+    if (this.plain.write(own === undefined ? bytes : joinBytes(own, bytes))) return true;
     this.#flight = "chunk";
     return false;
   }
@@ -101,7 +102,7 @@ export abstract class OutgoingFrames {
     if (this.#flight === "nothing") return this.sendOwn(pong);
     const own = this.#own;
     const hasRoom = own !== undefined && own.length + pong.length <= MAX_PONG_BYTES;
-    this.#own = hasRoom ? join(own, pong) : pong;
+    this.#own = hasRoom ? joinBytes(own, pong) : pong;
   }
 
   /** Sends the close frame, behind own bytes that wait. To be called only if nothing is in flight. */
@@ -147,12 +148,4 @@ export abstract class OutgoingFrames {
   protected dropUnsent(): void {
     this.#waiting = this.#own = undefined;
   }
-}
-
-/** One array with the bytes of both. */
-export function join(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(first.length + second.length);
-  joined.set(first);
-  joined.set(second, first.length);
-  return joined;
 }

@@ -25,7 +25,7 @@ const VERSION = 1;
 const DIGEST_BYTES = 32;
 
 /** The name under which a file is written before it takes its place. */
-export function temporaryName(path: string): string {
+function temporaryName(path: string): string {
   return `${path}.new`;
 }
 

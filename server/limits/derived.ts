@@ -16,10 +16,10 @@ export function acceptRateFor(maxConnections: number): number {
 }
 
 /** The server's default share of the memory of the machine or the container. */
-export const MEMORY_SHARE = 0.75;
+const MEMORY_SHARE = 0.75;
 
 /** The least that {@linkcode Limits.maxMemoryBytes} may be: a runtime and its program take 60 MB. */
-export const MIN_MEMORY_BYTES = 128 * 1024 * 1024;
+const MIN_MEMORY_BYTES = 128 * 1024 * 1024;
 
 /** Bytes of the server's memory for a supervisor; the rest is divided among the workers. */
 export const SUPERVISOR_BYTES = 64 * 1024 * 1024;
@@ -44,7 +44,7 @@ export function maxMemoryFor(usableBytes: number | undefined, workers: number): 
 }
 
 /** The default share of each process's memory that connections may make it hold. */
-export const TOTAL_PENDING_SHARE = 0.25;
+const TOTAL_PENDING_SHARE = 0.25;
 
 /** The default of {@linkcode Limits.maxTotalPendingBytes}. */
 export function maxTotalPendingFor(maxMemoryBytes: number): number {

@@ -126,6 +126,6 @@ export class LameDuck {
 }
 
 /** The default drain time in milliseconds, used without `--drain-seconds`. */
-export function defaultDrainMs(connections: number): number {
+function defaultDrainMs(connections: number): number {
   return Math.min(MAX_DEFAULT_DRAIN_MS, connections * 1000 / CLOSES_PER_SECOND);
 }

@@ -4,7 +4,7 @@ import type { Counters } from "../counters.ts";
 import type { SessionEnd } from "../session/session_end.ts";
 import { Fifo } from "../timing/fifo.ts";
 import { type InspectedServer, type Inspection, type SlowEnd, survey } from "./inspection.ts";
-import { LISTED, STANDSTILL_MS } from "./limits.ts";
+import { LISTED } from "./limits.ts";
 import { LoopSampler } from "./loop_sampler.ts";
 import type { PassRecorder } from "./pass_recorder.ts";
 import { cpuSeconds, openDescriptors, startedMs } from "./process_usage.ts";
@@ -44,11 +44,6 @@ export class Telemetry {
 
   stop(): void {
     this.#loop.stop();
-  }
-
-  /** False if the event loop hasn't turned within the last second. */
-  get isTurning(): boolean {
-    return this.#loop.sinceTurnMs < STANDSTILL_MS;
   }
 
   /** Notes the end of a session. */

@@ -1,3 +1,4 @@
+import { joinBytes } from "../../protocol/framing/join_bytes.ts";
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import {
   type Accept,
@@ -180,7 +181,7 @@ class Handshake implements ConnectionHandler {
 
   onData(chunk: Uint8Array): void {
     if (this.#owner !== undefined) return this.#owner.onData(chunk);
-    this.#arrived = joined(this.#arrived, chunk);
+    this.#arrived = joinBytes(this.#arrived, chunk);
     while (!this.#isProven && this.#arrived.length >= this.#wantedBytes) {
       const bytes = this.#arrived.subarray(0, this.#wantedBytes);
       this.#arrived = this.#arrived.subarray(this.#wantedBytes);
@@ -242,11 +243,4 @@ class Handshake implements ConnectionHandler {
     this.#arrived = new Uint8Array(0);
     this.#onOver(true);
   }
-}
-
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(first.length + second.length);
-  bytes.set(first);
-  bytes.set(second, first.length);
-  return bytes;
 }

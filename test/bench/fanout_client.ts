@@ -4,6 +4,7 @@
  * @module
  */
 
+import { join } from "../support/bytes.ts";
 import { encodePublish, encodeSubscribe } from "../../protocol/client_encoder.ts";
 import type { Connection, ConnectionHandler, Runtime } from "../../runtime/types.ts";
 
@@ -208,15 +209,5 @@ export function publishFrames(topic: string, count: number, payloadBytes: number
     message_id: "",
     data: "x".repeat(payloadBytes),
   });
-  return concat(Array<Uint8Array>(count).fill(encodePublish(message, { pipelined: true })));
-}
-
-function concat(frames: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(frames.reduce((sum, frame) => sum + frame.length, 0));
-  let at = 0;
-  for (const frame of frames) {
-    whole.set(frame, at);
-    at += frame.length;
-  }
-  return whole;
+  return join(Array<Uint8Array>(count).fill(encodePublish(message, { pipelined: true })));
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { changedRuntime } from "../support/changed_runtime.ts";
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import type { ConnectionHandler, Runtime } from "../../runtime/types.ts";
 import type { SessionEnd } from "../../server/session/session_end.ts";
@@ -116,15 +117,7 @@ function watched(
   ended: () => readonly SessionEnd[],
 ): Runtime {
   let connections = 0;
-  return {
-    name: runtime.name,
-    version: runtime.version,
-    writesPerTurn: runtime.writesPerTurn,
-    residentBytes: runtime.residentBytes,
-    giveBack: () => runtime.giveBack(),
-    tryIdentity: (identity, what) => runtime.tryIdentity(identity, what),
-    nextTurn: (task) => runtime.nextTurn(task),
-    connect: (options, accept) => runtime.connect(options, accept),
+  return changedRuntime(runtime, {
     listen: (options, accept) =>
       runtime.listen(options, (connection): ConnectionHandler => {
         const client = connections++;
@@ -151,7 +144,7 @@ function watched(
           },
         };
       }),
-  };
+  });
 }
 
 /** Holds what a client got against the model; one that reset the connection may have got less. */

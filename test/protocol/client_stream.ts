@@ -70,7 +70,7 @@ export class Recorder implements ClientFrames {
 }
 
 /** Pushes one chunk, and sees to it that the decoder neither changes nor keeps it. */
-export function pushUnkindly(decoder: ClientDecoder, bytes: Uint8Array, sink: ClientFrames): void {
+function pushUnkindly(decoder: ClientDecoder, bytes: Uint8Array, sink: ClientFrames): void {
   const memory = new Uint8Array(bytes.length + 16);
   const chunk = memory.subarray(7, 7 + bytes.length);
   chunk.set(bytes);

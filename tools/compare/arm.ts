@@ -34,7 +34,7 @@ export const DEFAULT_ARMS: readonly Arm[] = [
 ];
 
 /** The most arms: pictures have so many colours. */
-export const MAX_ARMS = 6;
+const MAX_ARMS = 6;
 
 /** Names become parts of file names. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/;

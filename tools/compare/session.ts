@@ -78,7 +78,7 @@ export function maxPasses({ runs }: SessionPlan): number {
 }
 
 /** True if some arm lacks valid runs with n subscribers. */
-export function isShort(
+function isShort(
   { arms, runs }: SessionPlan,
   n: number,
   done: readonly RunReport[],

@@ -58,7 +58,7 @@ export function runLine(run: RunReport, total: number): string {
 }
 
 /** Aligns the first two columns left and numbers right. */
-export function tableLines({ head, rows }: Table): string[] {
+function tableLines({ head, rows }: Table): string[] {
   const widths = head.map((title, at) =>
     Math.max(title.length, ...rows.map((cells) => cells[at]!.length))
   );

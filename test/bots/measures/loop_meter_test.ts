@@ -1,9 +1,10 @@
+import { changedRuntime } from "../../support/changed_runtime.ts";
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LoopMeter } from "../../../bots/measures/loop_meter.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
-import { type Runtime, TransportError } from "../../../runtime/types.ts";
+import { TransportError } from "../../../runtime/types.ts";
 import { play } from "../run/scripted_run.ts";
 import { stamp } from "../run/scripted_server.ts";
 
@@ -50,17 +51,9 @@ describe("a loop meter", () => {
 
   it("does without the read delay where the process may not listen", async () => {
     const real = await detectRuntime();
-    const strict: Runtime = {
-      name: real.name,
-      version: real.version,
-      writesPerTurn: real.writesPerTurn,
-      residentBytes: real.residentBytes,
-      giveBack: () => real.giveBack(),
-      tryIdentity: (identity, what) => real.tryIdentity(identity, what),
-      nextTurn: (task) => real.nextTurn(task),
-      connect: (options, accept) => real.connect(options, accept),
+    const strict = changedRuntime(real, {
       listen: () => Promise.reject(new TransportError("permission_denied", "no")),
-    };
+    });
     const meter = await LoopMeter.open(strict);
     meter.begin();
     assertEquals(meter.end().readDelayMs, null);

@@ -40,7 +40,7 @@ export function stamp(message: string, micros = nextMicros()): string {
 let lastMicros = 0;
 
 /** Timestamps as the server issues them: this moment, and each greater than the last. */
-export function nextMicros(): number {
+function nextMicros(): number {
   const now = Math.floor((performance.timeOrigin + performance.now()) * 1000);
   return lastMicros = Math.max(now, lastMicros + 1);
 }

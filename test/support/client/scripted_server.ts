@@ -1,3 +1,4 @@
+import { joinBytes } from "../../../protocol/framing/join_bytes.ts";
 import { createHash } from "node:crypto";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Door, Script } from "./bed.ts";
@@ -73,7 +74,7 @@ export class ScriptedServer {
         this.#greet(say);
         return;
       }
-      unread = concat(unread, chunk);
+      unread = joinBytes(unread, chunk);
       unread = readWebSocketFrames(unread, (opcode, payload) => {
         if (opcode === 8) socket.end();
         else onText(new TextDecoder().decode(payload));
@@ -145,13 +146,6 @@ function textSplitter(onFrame: (frame: string) => void): (text: string) => void 
   };
 }
 
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
-}
-
 function handshake(request: string): string {
   const key = /sec-websocket-key: *(\S+)/i.exec(request)?.[1] ?? "";
   const accept = createHash("sha1").update(key + WEB_SOCKET_GUID).digest("base64");
@@ -165,7 +159,7 @@ function webSocketFrame(payload: Uint8Array): Uint8Array {
     : payload.length < 65_536
     ? [0x81, 126, payload.length >> 8, payload.length & 255]
     : [0x81, 127, 0, 0, 0, 0, ...[24, 16, 8, 0].map((bits) => payload.length >> bits & 255)];
-  return concat(new Uint8Array(head), payload);
+  return joinBytes(new Uint8Array(head), payload);
 }
 
 /** Reads whole frames of a client; returns the rest. */

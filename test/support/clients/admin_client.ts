@@ -19,7 +19,7 @@ export async function scrape(adminUrl: string): Promise<Samples> {
 }
 
 /** Reads Prometheus's text. */
-export function samplesOf(text: string): Samples {
+function samplesOf(text: string): Samples {
   const samples = new Map<string, number>();
   for (const line of text.split("\n")) {
     if (line === "" || line.startsWith("#")) continue;

@@ -7,7 +7,7 @@
 import type { BotsReport, QuantilesReport, RoundReport } from "../../../bots/results/report.ts";
 
 /** Quantiles that all follow from the greatest. */
-export function quantilesTo(max: number): QuantilesReport {
+function quantilesTo(max: number): QuantilesReport {
   return { min: 1, p50: max / 2, p90: max * 0.9, p99: max * 0.99, p99_9: max * 0.999, max };
 }
 

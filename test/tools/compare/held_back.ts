@@ -4,6 +4,7 @@
  * @module
  */
 
+import { changedRuntime } from "../../support/changed_runtime.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import type { Accept, Runtime } from "../../../runtime/types.ts";
 import type { RunningServer } from "../../../server/running_server.ts";
@@ -36,17 +37,9 @@ function heldBack(runtime: Runtime, ms: number): Runtime {
       onClose: (why, cause) => handler.onClose(why, cause),
     };
   };
-  return {
-    name: runtime.name,
-    version: runtime.version,
-    writesPerTurn: runtime.writesPerTurn,
-    residentBytes: runtime.residentBytes,
-    giveBack: () => runtime.giveBack(),
-    tryIdentity: (identity, what) => runtime.tryIdentity(identity, what),
-    nextTurn: (task) => runtime.nextTurn(task),
+  return changedRuntime(runtime, {
     listen: (options, accept) => runtime.listen(options, held(accept)),
-    connect: (options, accept) => runtime.connect(options, accept),
-  };
+  });
 }
 
 /** Does nothing, and lets nothing else of this process be done. */

@@ -22,7 +22,7 @@ export interface Table {
 }
 
 /** The text of an empty cell. */
-export const NONE = "–";
+const NONE = "–";
 
 /** The metrics that some arm has with this number of subscribers. */
 export function measuredMetrics({ arms }: SizeReport): readonly Metric[] {

@@ -169,7 +169,7 @@ export function pooledLatencies(runs: readonly RunReport[]): Float64Array {
 }
 
 /** A run's counted rounds, each in milliseconds and ascending. */
-export function countedLatencies({ rounds }: RunReport): Float64Array[] {
+function countedLatencies({ rounds }: RunReport): Float64Array[] {
   return rounds.filter(({ counted }) => counted).map((round) =>
     unpackLatencies(round.latencies_us)
   );

@@ -12,7 +12,7 @@ export function number(value: number): string {
 }
 
 /** A number with three significant digits, without an exponent. */
-export function significant(value: number): string {
+function significant(value: number): string {
   const digits = value === 0 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
   return value.toLocaleString("en-US", {
     minimumFractionDigits: Math.min(digits, 3),

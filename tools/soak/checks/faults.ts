@@ -1,5 +1,5 @@
 /** The kinds of faults in a soak: broken promises of the server, and attacks that didn't attack. */
-export const FAULT_KINDS = [
+const FAULT_KINDS = [
   /** A message that had to arrive didn't. */
   "missing",
   /** A message arrived twice. */

@@ -65,10 +65,6 @@ export class Ledger {
     return lanes;
   }
 
-  get laneCount(): number {
-    return this.#lanes.length;
-  }
-
   get published(): number {
     return this.#lanes.reduce((sum, { sent }) => sum + sent, 0);
   }

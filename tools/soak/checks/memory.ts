@@ -27,7 +27,7 @@ export interface MemoryVerdict {
 }
 
 /** Runtimes take memory step by step and keep it, so the first minute isn't judged. */
-export const WARM_UP_S = 60;
+const WARM_UP_S = 60;
 
 /** Shorter windows have too few samples, or don't have every kind of attack. */
 const MIN_WINDOW_S = 45;
