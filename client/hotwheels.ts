@@ -47,7 +47,7 @@ export interface Hotwheels {
     message: OutgoingMessage,
     options?: PublishOptions & { readonly receipt?: true | undefined },
   ): Promise<Receipt>;
-  /** What happens to the connection and its subscriptions, from the connection's status now on. */
+  /** The events of the connection and its subscriptions, beginning with the connection's present status. */
   statuses(): AsyncIterableIterator<Status>;
   /**
    * Waits for the receipts of what was published, then closes the connection. Iterators end behind what

@@ -30,9 +30,9 @@ export interface OutgoingMessage {
 export interface Receipt {
   /** Subscribers when it was accepted: the sum of the other three. */
   readonly matched: number;
-  /** Subscribers for whom nothing waits any more. */
+  /** Subscribers that have been sent everything. */
   readonly written: number;
-  /** Subscribers for whom something still waits. */
+  /** Subscribers that have not been sent everything yet. */
   readonly queued: number;
   /** Subscribers that were gone, or closed since they didn't keep up. */
   readonly evicted: number;
@@ -55,7 +55,7 @@ export interface PublishOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What publishing needs of the connection. */
+/** The connection, as publishing uses it. */
 export interface PublishesLink {
   readonly isOpen: boolean;
   readonly isFull: boolean;

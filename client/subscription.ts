@@ -50,7 +50,7 @@ export interface Messages extends AsyncIterableIterator<Delivered> {
   readonly ready: Promise<SubscribedStatus>;
 }
 
-/** What uses a subscription wants to know of it. */
+/** The owner of a subscription, which is told when it ends. */
 export interface SubscriptionOwner extends DeliveriesOwner {
   /** Called when it takes no more messages. */
   onOver(): void;
@@ -65,7 +65,7 @@ export class Subscription extends Deliveries<Delivered> implements Messages {
   #onReady!: (status: SubscribedStatus) => void;
   #onNever!: (error: unknown) => void;
   readonly #onOver: () => void;
-  /** What has been delivered last, by origin; `undefined` before the first answer. */
+  /** The last delivered timestamp of each origin; `undefined` before the first answer. */
   #position: Map<string, number> | undefined;
   /** True while the server has acknowledged the subscription on this connection. */
   #isLive = false;

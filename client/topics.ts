@@ -1,5 +1,5 @@
 /**
- * The topics of a client: what is subscribed, and how far each reader is.
+ * The topics of a client: its subscriptions, and the position of each reader.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { Fifo } from "./api/fifo.ts";
 import type { GapReason, SubscribedReason, SubscribedStatus } from "./api/statuses.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** What topics need of the connection. */
+/** The connection, as topics use it. */
 export interface TopicsLink {
   readonly isOpen: boolean;
   send(frame: Uint8Array, isAsking: boolean): void;
@@ -30,7 +30,7 @@ interface ResumeFrame {
 /** A subscribe that the server hasn't acknowledged yet. */
 interface Asked {
   readonly topic: Topic;
-  /** Those that begin with it. Others of its topic go on. */
+  /** The subscriptions that begin with it. Others of its topic go on. */
   readonly joining: ReadonlySet<Subscription>;
   /** True if it goes on where a connection before has ended. */
   readonly isReturn: boolean;

@@ -28,7 +28,7 @@ export class Conversation implements ConnectionHandler {
   private constructor(connection: Connection) {
     this.#connection = connection;
     this.#writer = new ChunkWriter(connection);
-    // They belong to whoever waits for them, which may be nobody yet.
+    // Frames wait here until the caller asks for them.
     this.#greeted.promise.catch(() => {});
     this.#ended.promise.catch(() => {});
   }

@@ -44,7 +44,7 @@ Examples:
   deno task -q pub events '{"a": 1}' --receipt
 `;
 
-/** What became of a message. */
+/** The receipt of a message. */
 interface Receipt {
   readonly matched: number;
   readonly written: number;

@@ -19,7 +19,7 @@ interface Counts {
   readonly ended: Readonly<Record<string, number>>;
 }
 
-/** What is held now. */
+/** The memory and the objects that a server holds now. */
 interface Gauges {
   readonly connections: number;
   readonly subscriptions: number;
@@ -44,7 +44,7 @@ export interface WorkerStatus {
   readonly gauges: Gauges | null;
 }
 
-/** A subscriber for whom bytes wait. */
+/** A subscriber that has bytes waiting. */
 export interface SlowSubscriber {
   readonly address: string;
   readonly port: number;
@@ -55,7 +55,7 @@ export interface SlowSubscriber {
   readonly age_ms: number;
 }
 
-/** What a server says of itself. */
+/** A server's answer to `/status.json`. */
 export interface ServerStatus {
   readonly version: string;
   readonly runtime: string;
@@ -90,7 +90,7 @@ export interface ServerStatus {
   readonly paused_by_gate: Readonly<Record<string, number>>;
 }
 
-/** What happened in a second, between two looks. */
+/** The rates between two answers, a second. */
 export interface Rates {
   readonly deliveries: number;
   readonly messages: number;
@@ -98,7 +98,7 @@ export interface Rates {
   readonly workers: ReadonlyMap<string, { readonly cpu: number; readonly deliveries: number }>;
 }
 
-/** What happened between two looks; `undefined` if nothing can be said. */
+/** The rates between two answers; `undefined` if they can't be compared. */
 export function ratesBetween(
   before: ServerStatus | undefined,
   now: ServerStatus,

@@ -60,21 +60,21 @@ export interface Counters {
   receipts: number;
   /** Messages that another process of the server accepted. */
   messagesForwarded: number;
-  /** How often a link to another process of the server broke, or couldn't be connected. */
+  /** Links to other processes of the server that broke, or couldn't be connected. */
   linkFailures: number;
-  /** How often another process of the server took nothing for a second, and publishers went on. */
+  /** Times that another process of the server took nothing for a second, so that publishers went on. */
   linkStalls: number;
   /** Writes handed to connections for messages and heartbeats; one may carry many messages. */
   writes: number;
-  /** How often a publisher was made to wait. */
+  /** Times that a publisher was made to wait. */
   publisherPauses: number;
-  /** How often of these because it published faster than one connection may. */
+  /** The part of these that was because it published faster than one connection may. */
   ratePauses: number;
   /** {@linkcode publisherPauses} by cause. */
   readonly pauses: Record<PauseCause, number>;
-  /** How often garbage was collected because memory was short. */
+  /** Garbage collections because memory was short. */
   collections: number;
-  /** How often clients that send much were made to wait because memory was short. */
+  /** Times that clients that send much were made to wait because memory was short. */
   memoryPauses: number;
   /** Clients ended because they held most while memory was short. */
   memoryEvictions: number;

@@ -33,8 +33,8 @@ export interface ServeAdminOptions {
   /** The port; 0, the default, lets the system choose. */
   readonly port?: number;
   /**
-   * Keys of which a client has to show one. Whoever reaches the port may read everything unless given, so
-   * give some for an address that other machines reach.
+   * Keys of which a client has to show one. Unless given, everyone who reaches the port may read everything,
+   * so give some for an address that other machines reach.
    */
   readonly keys?: readonly string[];
   /** Topics that are counted by name in the metrics, 50 at most; none unless given. */

@@ -174,7 +174,7 @@ async function serveByWorkers(
   }
 }
 
-/** What serves: this process, or its workers. */
+/** The server behind a {@linkcode RunningServer}: this process, or its workers. */
 interface Service extends Pick<RunningServer, "counters" | "publish" | "renew" | "setAccess"> {
   topics(): Iterable<TopicCounts> | Promise<readonly TopicCounts[]>;
   stop(options?: StopOptions): Promise<void>;

@@ -55,7 +55,7 @@ export class Server {
     return this.#parts.cluster;
   }
 
-  /** What it knows of itself, for its operator; `undefined` unless asked for. */
+  /** Its measurements for the admin port; `undefined` unless asked for. */
   get telemetry(): Telemetry | undefined {
     return this.#parts.telemetry;
   }

@@ -46,7 +46,7 @@ import { CatchUps } from "./topics/catch_ups.ts";
 import { ReceiptDesk } from "./topics/receipt_desk.ts";
 import { TopicRegistry } from "./topics/topic_registry.ts";
 
-/** What the server may change of its sessions' context while they live. */
+/** The sessions' context, with the members that the server changes while sessions live. */
 interface ChangeableContext extends SessionContext {
   access: AccessRules;
   copies: boolean;

@@ -34,7 +34,7 @@ export interface GroupPlan {
    * that lost its subscription.
    */
   readonly retries: number | "forever";
-  /** What is published to bots that come back with their positions; `null` if they come without. */
+  /** The messages published to bots that come back with their positions; `null` if they come without. */
   readonly resumption: ResumptionPlan | null;
 }
 

@@ -25,11 +25,11 @@ export interface GroupStorm {
   readonly told: Tally;
   /** The number of times that the server said when to come back. */
   readonly appointments: number;
-  /** What bots got that came back with their positions; `null` if they came without. */
+  /** The messages that bots got which came back with their positions; `null` if they came without. */
   readonly resumption: GroupResumption | null;
 }
 
-/** What {@linkcode Reconnection} knows of a storm. */
+/** The settings of a storm, as {@linkcode Reconnection} uses them. */
 export type Outages = Omit<GroupStorm, "resumption">;
 
 /** The state of a storm so far. */

@@ -33,7 +33,7 @@ export interface GroupResumption {
   readonly lastLevelAtMs: number;
   /** Bots that haven't got all that they were told to have missed. */
   readonly behind: number;
-  /** Connected bots to whom the server promised everything, each time they came back. */
+  /** Connected bots that the server promised everything, each time they came back. */
   readonly whole: number;
   /** For each message the number of those bots that have it. */
   readonly had: readonly number[];

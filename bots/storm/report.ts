@@ -22,7 +22,7 @@ export interface StormQuantiles {
   max: number;
 }
 
-/** What bots got that came back with their positions. */
+/** The messages that bots got which came back with their positions. */
 export interface ResumptionReport {
   /** Messages that were sent to the server. It may have lost those that were on their way when it ended. */
   published: number;
@@ -39,7 +39,7 @@ export interface ResumptionReport {
   level_ms: number | null;
   /** Bots that never got all that an answer announced. */
   behind: number;
-  /** Connected bots to whom each answer promised everything. */
+  /** Connected bots that were promised everything by each answer. */
   whole: number;
   /** Messages that one of these bots lacks though another bot has it. Each counts once for each bot. */
   missing: number;

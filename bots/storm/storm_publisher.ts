@@ -14,7 +14,7 @@ import { NumberedMessage } from "../dialects/published_message.ts";
 import { backoffMs } from "../fleet/backoff.ts";
 import type { ResumptionPlan } from "../fleet/resumption.ts";
 
-/** Where and what a storm's publisher publishes. */
+/** The target and the messages of a storm's publisher. */
 export interface StormPublisherPlan extends ResumptionPlan {
   readonly runtime: Runtime;
   /** Of a client of today. */

@@ -11,7 +11,7 @@ interface Delivery<Item> {
   readonly size: number;
 }
 
-/** Whoever fills {@linkcode Deliveries} wants to know of its reader. */
+/** The producer that fills {@linkcode Deliveries}, which is told what the reader does. */
 export interface DeliveriesOwner {
   /** Called when the reader has taken an item that waited. */
   onTaken?(): void;

@@ -29,13 +29,13 @@ export interface WebSocketLike {
 /** A class of WebSockets. */
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
 
-/** How a client comes back. */
+/** The waits and attempts by which a client connects again. */
 export interface RetryOptions {
   /** The most milliseconds before the second attempt: a random part of it; 500 by default. */
   readonly minMs?: number | undefined;
   /** The most milliseconds before any attempt: the bound doubles up to this; 20,000 by default. */
   readonly maxMs?: number | undefined;
-  /** How many attempts in a row may fail before the client is closed for good; `Infinity` by default. */
+  /** Attempts in a row that may fail before the client is closed for good; `Infinity` by default. */
   readonly attempts?: number | undefined;
 }
 
@@ -68,7 +68,7 @@ export interface ConnectOptions {
    * which nothing came for `pingAfter` and this is given up.
    */
   readonly timeout?: number | undefined;
-  /** How to come back after a break. */
+  /** The attempts to connect again after a break. */
   readonly retry?: RetryOptions | undefined;
   /** Called with each status, also before `connect` has resolved. */
   readonly onStatus?: ((status: Status) => void) | undefined;

@@ -22,7 +22,7 @@ export interface ConnectingStatus {
   readonly state: "connecting";
   /** The server's URL, as it was given. */
   readonly url: string;
-  /** How many attempts have failed since the last connection was open. */
+  /** Attempts that have failed since the last connection was open. */
   readonly failures: number;
 }
 
@@ -42,9 +42,9 @@ export interface SubscribedStatus {
   readonly topic: string;
   /** True if nothing is missing since the connection before. */
   readonly recovered: boolean;
-  /** Why it begins where it does. */
+  /** The reason why it begins at this message. */
   readonly reason: SubscribedReason;
-  /** How many stored messages follow. */
+  /** The number of stored messages that follow. */
   readonly missed: number;
   /** Server processes that died with messages that nothing else has; usually none. */
   readonly crashed: readonly string[];
@@ -67,7 +67,7 @@ export interface ClosedStatus {
   readonly isFinal: boolean;
 }
 
-/** What has happened to the connection or to a subscription. */
+/** An event of the connection, or of a subscription. */
 export type Status = ConnectingStatus | OpenStatus | SubscribedStatus | ClosedStatus;
 
 /** Statuses that an iterator keeps for its reader. Of more than that the oldest are dropped. */

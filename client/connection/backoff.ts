@@ -1,4 +1,4 @@
-/** A connection that was open for so long wasn't the fault of the one who connected. */
+/** After a connection that was open for so many milliseconds, the next failure counts as the first. */
 const LONG_OPEN_MS = 20_000;
 
 /** The longest time that a timer can take. */
@@ -13,7 +13,7 @@ export interface BackoffBounds {
 }
 
 /**
- * How long to wait before the next attempt: a random part of a time that doubles with each failure, so
+ * The wait before the next attempt: a random part of a time that doubles with each failure, so
  * that clients whose connections broke together don't come back together.
  */
 export class Backoff {

@@ -1,6 +1,6 @@
 import { ServerDecoder } from "../../protocol/server_decoder.ts";
 
-/** Far more than a server lets pass unless it is told to. */
+/** The longest frame. It is far more than a server allows by default. */
 const MAX_FRAME_BYTES = 128 * 1024 * 1024;
 
 /** The server's terminator, in text. */

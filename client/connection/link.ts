@@ -24,7 +24,7 @@ import type { Dial, Transport } from "./transport.ts";
 /** Milliseconds for a process that was asleep to read what came meanwhile. */
 const GRACE_MS = 1_000;
 
-/** What uses a link. */
+/** The owner of a link, which is told of its connections and frames. */
 export interface LinkOwner {
   /** The connection is open: whatever must be said is said now. */
   onOpen(): void;
@@ -39,7 +39,7 @@ export interface LinkOwner {
   onStatus(status: Status): void;
 }
 
-/** Where a link is: `held` is offline on purpose, until its owner lets it go on. */
+/** The state of a link: `held` is offline on purpose, until its owner lets it go on. */
 type Phase = "idle" | "waiting" | "greeting" | "open" | "held" | "closing" | "ended";
 
 export class Link {
@@ -47,7 +47,7 @@ export class Link {
   readonly #owner: LinkOwner;
   readonly #dial: Dial;
   readonly #backoff: Backoff;
-  /** Those that aren't known to be no good; the next one first. */
+  /** The addresses that may work; the link dials the first one next. */
   #addresses: ServerAddress[];
   #phase: Phase = "idle";
   #transport: Transport | undefined;
@@ -62,7 +62,7 @@ export class Link {
   #isPaused = false;
   #heardMs = 0;
   #sentMs = 0;
-  /** When something was sent that must be answered, and nothing has come since. */
+  /** The time at which the link sent something that must be answered, if nothing has come since. */
   #askedMs: number | undefined;
   #hadGrace = false;
   /** The server's reason for closing the connection, which follows. */
@@ -168,7 +168,7 @@ export class Link {
     this.#watch();
   }
 
-  /** Ends it behind what was sent. */
+  /** Closes the connection after sending what waits. */
   close(): void {
     if (this.#phase === "ended" || this.#phase === "closing") return;
     if (this.#phase !== "open") return this.end(undefined);

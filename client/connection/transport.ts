@@ -7,7 +7,7 @@
 import type { ServerAddress } from "./address.ts";
 import type { WebSocketConstructor } from "../api/options.ts";
 
-/** What a transport tells. Nothing follows `onClose`. */
+/** Receives a transport's events. Nothing follows `onClose`. */
 export interface TransportHandler {
   /** It is connected. */
   onOpen(): void;
@@ -26,13 +26,13 @@ export interface Transport {
   /** Reads no more until `resume`. False if it can't. */
   pause(): boolean;
   resume(): void;
-  /** Ends it behind what was written. */
+  /** Closes the connection after sending what was written. */
   close(): void;
-  /** Ends it at once. */
+  /** Closes the connection at once. */
   destroy(): void;
 }
 
-/** What a transport may need of the client's options. */
+/** The client's options that a transport may need. */
 export interface DialOptions {
   readonly ca: string | undefined;
   readonly WebSocket: WebSocketConstructor | undefined;

@@ -101,7 +101,7 @@ export class WebSocketConnection extends OutgoingFrames
     return this.#isPaused || this.#state !== "open" || this.#isDeaf;
   }
 
-  /** True once nothing counts that the peer sends. */
+  /** True once everything that the peer sends is ignored. */
   get #isDeaf(): boolean {
     return this.#ending?.isDeaf ?? false;
   }
@@ -302,7 +302,7 @@ export class WebSocketConnection extends OutgoingFrames
     if (this.#ending?.isClosing) this.close();
   }
 
-  /** The handshake has failed: tells the peer, if there's anything to tell, and ends the connection. */
+  /** Answers a failed handshake, if an answer is possible, and ends the connection. */
   #failed(error: Error & { readonly answer?: Uint8Array }): void {
     this.#state = "failing";
     this.#handshake = undefined;

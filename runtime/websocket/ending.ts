@@ -1,12 +1,12 @@
 import type { TransportEnd } from "../types.ts";
 
-/** What is known of a connection's end; most connections have none yet. */
+/** The state of a connection that is ending. Most connections have none, so that they stay small. */
 export class Ending {
   code: number | undefined;
   reason: string | undefined;
   /** The peer broke the rules: the code is that of the violation. */
   isOfViolation = false;
-  /** Nothing counts that the peer sends from now on. */
+  /** Everything that the peer sends from now on is ignored. */
   isDeaf = false;
   /** The owner knows that the peer has ended. */
   isEndTold = false;

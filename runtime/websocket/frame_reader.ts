@@ -67,7 +67,7 @@ const nothing = new Uint8Array(0);
 export class FrameReader {
   /** True if frames must be masked, as a client's are; otherwise they must not be. */
   readonly #isFromClient: boolean;
-  /** Where payloads are unmasked; readers share it. */
+  /** The buffer in which payloads are unmasked; all readers share it. */
   readonly #scratch: Uint8Array;
   /** The payload bytes in it that haven't been handed on. */
   #ready = 0;

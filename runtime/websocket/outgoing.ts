@@ -6,11 +6,11 @@ import type { WebSocketSide } from "./sides.ts";
 /** The most bytes of pongs that wait for a chunk in flight; of more than that, the last one is kept. */
 const MAX_PONG_BYTES = 1_024;
 
-/** What the connection beneath has in flight: a chunk of the owner's, or pongs and the like. */
+/** The bytes that the connection beneath is sending: a chunk of the owner's, or own frames such as pongs. */
 type Flight = "nothing" | "chunk" | "own";
 
 /**
- * What a WebSocket's connection sends: chunks of its owner, one at a time, and frames of its own, such as
+ * The sending side of a WebSocket: chunks of its owner, one at a time, and frames of its own, such as
  * pongs. `WebSocketConnection` inherits from it: one object for both keeps a connection small.
  */
 export abstract class OutgoingFrames {

@@ -10,7 +10,7 @@ const nothing = new Uint8Array(0);
 /** The listener's side of a handshake: collects a request, and answers it. */
 export class RequestHandshake implements Handshake {
   readonly #origins: OriginRules;
-  /** What came of a request that isn't complete. */
+  /** The bytes so far of a request that isn't complete. */
   #buffer = nothing;
   #length = 0;
 

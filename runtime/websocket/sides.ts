@@ -1,5 +1,5 @@
 /**
- * What a WebSocket's connection needs of its owner, and of the side that it's on.
+ * The interfaces by which a WebSocket's connection knows its owner, and its side: client or server.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { ConnectionHandler } from "../types.ts";
 import type { FrameReader } from "./frame_reader.ts";
 
-/** Whoever owns a {@linkcode WebSocketConnection}: a {@linkcode ConnectionHandler} that may know what it is. */
+/** The owner of a {@linkcode WebSocketConnection}. A plain {@linkcode ConnectionHandler} will do. */
 export interface WebSocketHandler extends ConnectionHandler {
   /**
    * A message has ended whose last byte isn't 0. Messages that end in 0 may be delivered several at once,
@@ -39,7 +39,7 @@ export interface Handshake {
   push(chunk: Uint8Array): { readonly taken: number; readonly answer?: Uint8Array } | undefined;
 }
 
-/** What the connections of one side share. */
+/** The parts that all connections of one side share. */
 export interface WebSocketSide {
   /** True if frames must be masked when they are sent. */
   readonly isClient: boolean;

@@ -3,7 +3,7 @@ import { allOfAddressTaken, tooFast } from "./admission.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import { siteOf } from "./ip_address.ts";
 import { type Limits } from "../limits.ts";
-import { MAX_RECENT_ADDRESSES, REPORT_INTERVAL_MS } from "../limits/clients.ts";
+import { MAX_RECENT_ADDRESSES, REFUSAL_REPORT_INTERVAL_MS } from "../limits/clients.ts";
 import { ACCEPT_BURST_SECONDS } from "../limits/derived.ts";
 import { type Rate, TokenBucket } from "../timing/token_bucket.ts";
 
@@ -78,7 +78,7 @@ export class AddressTable {
       return undefined;
     }
     if (entry.connections === 0) this.#remember(entry);
-    const isNews = nowMs - entry.reportedMs >= REPORT_INTERVAL_MS;
+    const isNews = nowMs - entry.reportedMs >= REFUSAL_REPORT_INTERVAL_MS;
     if (isNews) entry.reportedMs = nowMs;
     return { detail, isNews };
   }
@@ -122,7 +122,7 @@ export class AddressTable {
       site,
       connections: 0,
       accepts: new TokenBucket(this.#acceptRate, this.#clock.nowMs),
-      reportedMs: -REPORT_INTERVAL_MS,
+      reportedMs: -REFUSAL_REPORT_INTERVAL_MS,
     };
   }
 

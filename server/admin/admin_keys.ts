@@ -15,7 +15,7 @@ const MINUTE_MS = 60_000;
 
 const COOKIE_PURPOSE = "hotwheels admin cookie";
 
-/** What a request shows. */
+/** The keys and cookies in a request. */
 export interface Credentials {
   /** The `Authorization` header, as it came. */
   readonly authorization: string | undefined;
@@ -76,7 +76,7 @@ export class AdminKeys {
     const site = siteOf(address);
     const isGuessing = this.#recentlyWrong(site).length >= MAX_WRONG_ADMIN_KEYS;
     if (isGuessing && !await this.#wait()) return "too_many";
-    // Always both, so that time tells nothing.
+    // Both are always compared, so that the time taken tells nothing.
     const isKey = this.#find("digest", key) !== undefined;
     const isCookie = this.#find("cookieDigest", cookie) !== undefined;
     if (isKey) return bearer === undefined ? "allowed_by_query" : "allowed";

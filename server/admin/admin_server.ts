@@ -49,7 +49,7 @@ const ERROR_STATUS: Readonly<Record<string, string>> = {
 };
 
 /**
- * The server's port for those who operate it: HTTP, GET and HEAD only, and nothing that it answers changes
+ * The server's port for operators: HTTP, GET and HEAD only, and nothing that it answers changes
  * anything. What it may cost is bounded, since it shares its event loop with the clients, or stands beside
  * those who do.
  */
@@ -201,7 +201,7 @@ export class AdminServer {
       return this.#sendAway(response, 429, "too many requests a second; come back later");
     }
     if (hasBody(request)) {
-      // What still comes isn't read.
+      // Further requests on the connection aren't read.
       response.once("finish", () => setImmediate(() => request.socket.destroy()));
       return this.#sendAway(response, 413, "a request has no body here");
     }

@@ -19,7 +19,7 @@ type ParsedSocket = Socket & { readonly parser?: { readonly unconsume?: () => vo
 interface GuardedConnection {
   /** Requests that aren't answered yet. */
   requests: number;
-  /** When the first of them began to be answered; `undefined` while there is none. */
+  /** The time at which answering the first of them began; `undefined` while there is none. */
   answeringSinceMs: number | undefined;
   /** True if its answer goes on until the client leaves. */
   isStream: boolean;

@@ -9,12 +9,12 @@ export interface Health {
   readonly isFine: boolean;
   /** True if it is fine, but for something that keeps no client away. */
   readonly isDegraded?: boolean;
-  /** Sentences that say why not. */
+  /** The reasons if it isn't, as sentences. */
   readonly reasons: readonly string[];
 }
 
 /**
- * Whether the server is alive: its event loop has turned within the last second. With workers it is that of
+ * Judges if the server is alive: its event loop has turned within the last second. With workers it is that of
  * the supervisor, which ends and replaces a worker that stands still; so one of these is no reason to end all.
  *
  * @param sinceTurnMs Milliseconds since the loop that answers last turned before it answered.
@@ -25,7 +25,7 @@ export function liveness(sinceTurnMs: number): Health {
   return { isFine: false, reasons: [`the event loop stood still for ${seconds} s`] };
 }
 
-/** Whether new connections should come: the server accepts, doesn't stop, and all its workers are up. */
+/** Judges if the server is ready for connections: it accepts, isn't stopping, and all workers are up. */
 export function readiness(phase: ServerPhase, source: AdminSource): Health {
   if (phase === "draining") return { isFine: false, reasons: ["the server is stopping"] };
   if (phase === "starting") return { isFine: false, reasons: ["the server is starting"] };

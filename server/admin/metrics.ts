@@ -381,12 +381,12 @@ export class Metrics {
     return supervisor === undefined ? serving : [supervisor, ...serving];
   }
 
-  /** What all workers hold together. */
+  /** The sum of a number over all workers. */
   #held(what: Exclude<keyof Gauges, "topicSubscribers">): number {
     return this.#source.workers.reduce((sum, { gauges }) => sum + (gauges?.[what] ?? 0), 0);
   }
 
-  /** The most that a worker holds of what all of them hold. */
+  /** The greatest value of a number among the workers. */
   #most(what: Exclude<keyof Gauges, "topicSubscribers">): number {
     return Math.max(0, ...this.#source.workers.map(({ gauges }) => gauges?.[what] ?? 0));
   }

@@ -27,13 +27,13 @@ export interface WorkerState {
   readonly name: string;
   /** True if it accepts connections and its event loop turns. */
   readonly isUp: boolean;
-  /** Says why it isn't up, in a few words; empty if it is. */
+  /** The reason why it isn't up, in a few words; empty if it is. */
   readonly trouble: string;
   /** `undefined` while there is no process, or that hasn't told anything yet. */
   readonly process: ProcessState | undefined;
   /** Everything counted under its name, by processes that have ended too. */
   readonly counts: Counts | undefined;
-  /** What its running processes hold. */
+  /** The present memory, connections and so on of its running processes. */
   readonly gauges: Gauges | undefined;
 }
 
@@ -68,7 +68,7 @@ export interface AdminSource {
   readonly cluster: ClusterState | undefined;
   /** The supervisor's process; `undefined` without one. */
   readonly supervisor: ProcessState | undefined;
-  /** How often a worker was started anew because its process had died. */
+  /** Workers that were started again because their process had died. */
   readonly restarts: number;
   /** Sessions that ended because their worker died, so that it couldn't say why. */
   readonly lostSessions: number;

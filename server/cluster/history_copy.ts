@@ -13,7 +13,7 @@ const MAX_PENDING_BYTES = 256 * 1024;
  */
 const UNLINKED_PATIENCE_MS = 2_000;
 
-/** What copying uses of its process. */
+/** The parts of the server that a copy of the history uses. */
 export interface CopyingHost {
   readonly history: History;
   readonly origins: Origins;

@@ -56,7 +56,7 @@ export interface MeshHost extends DiallingHost, CopyingHost {
   onMachines?(path: string, payload: Uint8Array): void;
 }
 
-/** What an incoming link tells its mesh. */
+/** The events of an incoming link, which its mesh receives. */
 export interface IncomingLinkEvents {
   /** The other process has said which origin it is. */
   onHello(): void;

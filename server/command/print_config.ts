@@ -4,7 +4,7 @@ import { shownServers } from "./cluster_options.ts";
 import type { ValueFlag } from "./flags.ts";
 import type { CommandOptions } from "./options.ts";
 
-/** What is in force. */
+/** The configuration in force. */
 export interface Configuration {
   readonly options: CommandOptions;
   /** All limits, those that follow from the machine too. */

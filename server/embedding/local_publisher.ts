@@ -20,7 +20,7 @@ export type Message = string | Uint8Array | {
   readonly [member: string]: unknown;
 };
 
-/** The message of {@linkcode LocalPublisher.publish} was accepted; what became of it. */
+/** The receipt of an accepted message; see {@linkcode LocalPublisher.publish}. */
 export interface PublishReceipt extends Receipt {
   /** The message's timestamp, in microseconds since the Unix epoch. */
   readonly timestampMicros: number;

@@ -3,7 +3,7 @@ import { ProtocolError } from "../../protocol/errors.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { WaitingRoom } from "../flow/gate.ts";
 
-/** What a client wants to do with a topic. */
+/** The action that a hook is asked about. */
 export type TopicAction = "publish" | "subscribe";
 
 /** A client's wish to publish or subscribe to a topic. */
@@ -33,7 +33,7 @@ export interface TopicHooks {
   subscribe?(request: TopicRequest): boolean | Promise<boolean>;
 }
 
-/** A client, as permits know it. */
+/** The part of a client's session that permits use. */
 export interface PermitClient {
   readonly remoteAddress: string;
   readonly remotePort: number;

@@ -17,7 +17,7 @@ export class DueWrites implements SlicedTask {
   readonly #scheduler: FairScheduler;
   readonly #connections = new Fifo<DueConnection>();
   #isScheduled = false;
-  /** How many connections were ever added, and how many of them written to. */
+  /** The number of connections ever added, and the number of those written to. */
   #added = 0;
   #written = 0;
   /** Calls that wait until so many are written to. */

@@ -33,7 +33,7 @@ export function fromMessages(messages: Uint8Array): Uint8Array {
   return frames.subarray(0, length);
 }
 
-/** Where the content of the message at a place begins and ends. */
+/** The offsets at which the content of a message begins and ends. */
 function contentAt(messages: Uint8Array, at: number): { start: number; end: number } {
   const view = new DataView(messages.buffer, messages.byteOffset + at);
   const short = view.getUint8(1);

@@ -7,7 +7,7 @@ import type { Origin } from "./origins.ts";
 export interface Acceptance {
   /** The least timestamp of its messages, in microseconds since the Unix epoch. */
   readonly micros: number;
-  /** When this process got the first of them, in milliseconds on a monotonic clock. */
+  /** The time at which this process got the first of them, in milliseconds on a monotonic clock. */
   readonly sinceMs: number;
 }
 
@@ -45,7 +45,7 @@ export function endOfRun({ runs, end }: Stretch, index: number): number {
 /** Messages whose passes aren't observed. */
 const UNOBSERVED: Acceptance = { micros: 0, sinceMs: 0 };
 
-/** What {@linkcode Batch} is made of. */
+/** The parts of a {@linkcode Batch}. */
 export interface BatchParts {
   /** The number of the first message. */
   readonly first: number;
@@ -74,7 +74,7 @@ export class Batch extends SharedChunk implements Stretch {
   readonly soleOrigin: Origin | undefined;
   /** The last message's timestamp. */
   readonly lastMicros: number;
-  /** Subscribers to whom it was handed so far. */
+  /** The number of subscribers that have been handed it so far. */
   reached = 0;
   /** True if a connection keeps a part of it for a later write, together with other topics' parts. */
   hasLeftPieces = false;

@@ -13,7 +13,7 @@ const DROPS_PER_SWEEP = 4_096;
 /** The share of `historyTotalBytes` for topics of which nothing is stored any more. */
 const EMPTY_LOGS_SHARE = 1 / 8;
 
-/** Bytes of small batches that are joined into one for those that come back: a write each costs more. */
+/** Bytes up to which small batches are joined, so that a subscriber that comes back costs fewer writes. */
 const MAX_JOINED_BYTES = 64 * 1024;
 
 /** The limits that a history keeps to. */
@@ -34,7 +34,7 @@ export interface HistoryCounts {
   historyTopics: number;
 }
 
-/** What a history needs of the server. */
+/** The parts of the server that a history uses. */
 export interface HistoryHost {
   readonly limits: HistoryLimits;
   readonly budget: MemoryBudget;
@@ -51,11 +51,11 @@ export interface HistoryHost {
 export class History {
   readonly #host: HistoryHost;
   readonly #logs = new Map<string, TopicLog>();
-  /** Unused logs with messages, and without; those first that have been unused, or empty, for longest. */
+  /** Unused logs with messages, and empty ones; the first was unused, or empty, for longest. */
   readonly #idleLogs = new SetQueue<TopicLog>();
   readonly #emptyLogs = new SetQueue<TopicLog>();
   #subscribedTopics = 0;
-  /** Of topics that aren't remembered any more; replaced as it changes, since logs refer to it. */
+  /** The floors of forgotten topics. The map is replaced when it changes, since logs refer to it. */
   #floors: Floors = new Map();
   #oldest: StoredBatch | undefined;
   #newest: StoredBatch | undefined;
@@ -85,7 +85,7 @@ export class History {
     return this.#floors;
   }
 
-  /** A topic's log, for a user of it, who must {@linkcode leave} it; `undefined` if the topic has none. */
+  /** A topic's log, which the caller must {@linkcode leave}; `undefined` if the topic has none. */
   use(topic: string): TopicLog | undefined {
     if (!this.keeps(topic)) return undefined;
     let log = this.#logs.get(topic);
@@ -165,7 +165,7 @@ export class History {
     const [first] = parts;
     const newest = parts.at(-1);
     if (first === undefined || newest === undefined || first === newest) return;
-    // What is large enough isn't copied again for a bit more.
+    // A batch that is large enough isn't copied again to add a little.
     if (first.batch.bytes.byteLength > MAX_JOINED_BYTES / 2) return;
     const { budget } = this.#host;
     const batch = joinBatches(parts.map((part) => part.batch), budget);
@@ -191,7 +191,7 @@ export class History {
     this.#floors = new Map(this.#floors).set(origin, micros);
   }
 
-  /** Drops what is too old. To be called once a sweep. */
+  /** Drops batches that are too old. To be called once a sweep. */
   sweep(): void {
     const { clock, limits } = this.#host;
     for (let drops = 0; drops < DROPS_PER_SWEEP; drops++) {
@@ -201,7 +201,7 @@ export class History {
     }
   }
 
-  /** Gives up so many bytes of the process's memory, or all that there is: what is oldest first. */
+  /** Drops stored messages until so many bytes are free, or none is left; the oldest first. */
   giveUp(bytes: number): void {
     const { budget } = this.#host;
     const goal = budget.historyBytes - bytes;

@@ -19,7 +19,7 @@ import {
 
 const FORMAT = "hotwheels-history";
 
-/** Raise it when older servers can't read what is written. */
+/** The format's version. Raise it when older servers can't read the file. */
 const VERSION = 1;
 
 const DIGEST_BYTES = 32;
@@ -29,7 +29,7 @@ function temporaryName(path: string): string {
   return `${path}.new`;
 }
 
-/** What was in a file. */
+/** The content of a file. */
 export interface SavedHistory {
   readonly records: readonly Uint8Array[];
   /** Milliseconds since it was written, by the system's clock. */

@@ -44,7 +44,7 @@ interface TopicRecord {
 
 interface BatchRecord {
   readonly ageMs: number;
-  /** For each run its origin's name and the number of its messages. */
+  /** Each run's origin, by name, and the number of its messages. */
   readonly runs: readonly (readonly [string, number])[];
   /** The number of bytes of each message. */
   readonly lengths: readonly number[];
@@ -176,7 +176,7 @@ export function isLastRecord(record: Uint8Array): boolean {
   return record[0] === FLOORS;
 }
 
-/** What an image is read into. */
+/** The parts of the server into which an image is read. */
 export interface ImageTarget {
   /** Milliseconds that have passed since the image was made; 0 unless given. */
   readonly ageMs?: number;

@@ -17,7 +17,7 @@ export interface SearchedTopic {
   readonly floors: Floors;
 }
 
-/** Where a subscription begins, and what the client is told of it. */
+/** The beginning of a subscription, and the client's answer. */
 export interface Found {
   readonly reason: ResumeReason;
   /** The position in front of the messages that follow. */
@@ -28,7 +28,7 @@ export interface Found {
   readonly next: number;
   /** From this number on all messages follow; before it those that the client hasn't had. */
   readonly cleanFrom: number;
-  /** What the client has had before that, by origin. */
+  /** Timestamps up to which the client has had the messages before that, by origin. */
   readonly had: ReadonlyMap<Origin, number>;
   /** The process that accepted the first message that follows, if one is there already. */
   readonly origin: Origin | undefined;
@@ -40,7 +40,7 @@ export interface Found {
 
 const NOTHING_HAD: ReadonlyMap<Origin, number> = new Map();
 
-/** Nothing follows but what is accepted from now on. */
+/** Begins with the messages that are accepted from now on. */
 export function fromNowOn(reason: ResumeReason, end: number, origins: Origins): Found {
   return {
     reason,
@@ -55,7 +55,7 @@ export function fromNowOn(reason: ResumeReason, end: number, origins: Origins): 
   };
 }
 
-/** The newest `count` messages follow, or all if there are fewer. */
+/** Begins with the newest `count` messages, or with all if there are fewer. */
 export function findLast(topic: SearchedTopic, count: number, origins: Origins): Found {
   const next = Math.max(topic.first, topic.end - count);
   const at = new Map(presentPosition(origins));
@@ -99,7 +99,7 @@ export function isAhead(position: Position, origins: Origins, nowMicros: number)
   return false;
 }
 
-/** The messages behind a client's position follow, if they are all there. */
+/** Begins behind a client's position, if all messages from there on are stored. */
 export function findBehind(topic: SearchedTopic, position: Position, origins: Origins): Found {
   const had = new Map<Origin, number>();
   for (const [name, micros] of position) {
@@ -120,7 +120,7 @@ export function findBehind(topic: SearchedTopic, position: Position, origins: Or
   for (const origin of origins.all()) {
     const first = firstMissed.get(origin);
     const micros = had.get(origin) ?? -1;
-    // Of what none is missed, the client's position is the present one.
+    // If the client has missed nothing of an origin, its position there is the present one.
     const here = first === undefined
       ? Math.max(micros, origin.micros)
       : had.get(origin) ?? first - 1;
@@ -141,7 +141,7 @@ export function findBehind(topic: SearchedTopic, position: Position, origins: Or
   };
 }
 
-/** The reason why a position can't be gone on from, if there is one. */
+/** The reason why a subscription can't begin behind a position, if there is one. */
 function faultOf(
   { traces, floors }: SearchedTopic,
   had: ReadonlyMap<Origin, number>,
@@ -219,7 +219,7 @@ class Search {
 
 /** The number of the first message of a run, from `from` to `end`, whose timestamp is greater. */
 export function firstAfter(stretch: Stretch, from: number, end: number, micros: number): number {
-  // Most often the client has had all, or nothing, of a run.
+  // Most often the client has had the whole run, or nothing of it.
   if (from === end || microsOf(stretch, end - 1) <= micros) return end;
   let low = from;
   let high = end - 1;

@@ -5,7 +5,7 @@ import { SharedChunk } from "../flow/shared_chunk.ts";
 import { type Batch, endOfRun, type Stretch } from "./batch.ts";
 import type { Origin } from "./origins.ts";
 
-/** A batch with a `from` frame in front of each run, for subscribers that want to know who accepted it. */
+/** A batch with a `from` frame in front of each run, which names the process that accepted it. */
 export class TaggedBatch {
   /** The whole batch. */
   readonly chunk: SharedChunk;
@@ -49,11 +49,11 @@ export class TaggedBatch {
 
 interface Cached {
   readonly tagged: TaggedBatch;
-  /** True if it was wanted since the last sweep. */
+  /** True if it was used since the last sweep. */
   isWanted: boolean;
 }
 
-/** Says which process accepted messages. */
+/** Makes the `from` frames, which name the process that accepted the messages behind them. */
 export class Tagging {
   readonly budget: MemoryBudget;
   readonly #timestamps: TimestampIssuer;
@@ -70,7 +70,7 @@ export class Tagging {
     return encodeFrom(this.#timestamps.next(), topic, origin.name);
   }
 
-  /** A batch with tags, the same as long as it is wanted again and again. */
+  /** A batch with tags. Calls within a sweep of each other get the same one. */
   tagged(batch: Batch, topic: string): TaggedBatch {
     let cached = this.#cache.get(batch);
     if (cached === undefined) {
@@ -88,7 +88,7 @@ export class Tagging {
     this.#cache.delete(batch);
   }
 
-  /** Forgets what wasn't wanted since the last sweep. */
+  /** Forgets the tagged batches that weren't used since the last sweep. */
   sweep(): void {
     for (const [batch, cached] of this.#cache) {
       if (!cached.isWanted) this.forget(batch);

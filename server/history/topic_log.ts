@@ -27,7 +27,7 @@ export class StoredBatch {
   }
 }
 
-/** What a log knows of one origin's messages in its topic. */
+/** The newest timestamps of one origin's messages in a topic. */
 export interface Trace {
   /** The timestamp of the origin's newest message that was stored. */
   last: number;
@@ -199,7 +199,7 @@ export class TopicLog {
   }
 
   /**
-   * Lets go what is beyond the limits.
+   * Drops messages beyond the limits.
    *
    * @returns The oldest batch if none of its messages counts as stored any more, so that it must be dropped;
    * to be called again then.

@@ -11,7 +11,7 @@ import {
 } from "../access/admission.ts";
 import { siteOf } from "../access/ip_address.ts";
 import { type Limits } from "../limits.ts";
-import { MAX_RECENT_ADDRESSES, REPORT_INTERVAL_MS } from "../limits/clients.ts";
+import { MAX_RECENT_ADDRESSES, REFUSAL_REPORT_INTERVAL_MS } from "../limits/clients.ts";
 import type { Displacement } from "../shares/displacement.ts";
 import type { Borrower } from "./borrower.ts";
 import { kindOf, type PermitKey } from "./terms.ts";
@@ -136,7 +136,9 @@ export class SharedAdmission implements Admission {
   sweep(): void {
     this.#borrower.sweep();
     for (const [key, reportedMs] of this.#reportedMs) {
-      if (this.#borrower.nowMs - reportedMs >= REPORT_INTERVAL_MS) this.#reportedMs.delete(key);
+      if (this.#borrower.nowMs - reportedMs >= REFUSAL_REPORT_INTERVAL_MS) {
+        this.#reportedMs.delete(key);
+      }
     }
   }
 

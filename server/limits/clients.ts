@@ -11,7 +11,7 @@
 export const MAX_RECENT_ADDRESSES = 16_384;
 
 /** Refusals of one address are reported once in so many milliseconds: a flood must not fill a log. */
-export const REPORT_INTERVAL_MS = 1_000;
+export const REFUSAL_REPORT_INTERVAL_MS = 1_000;
 
 /** Seconds' worth of {@linkcode Limits.publishRate} that may come at once. */
 export const PUBLISH_BURST_SECONDS = 1;

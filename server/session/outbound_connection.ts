@@ -18,8 +18,8 @@ import type { SessionContext } from "./session_context.ts";
 export type ClientState = "securing" | "open" | "ending" | "yielding" | "closing" | "gone";
 
 /**
- * What one client is sent: replies, and messages of its topics, in the order in which it gets them, within
- * its limits. {@linkcode ClientConnection} inherits from it and decides when the connection ends.
+ * The sending side of one client: its replies and the messages of its topics, in order and within its
+ * limits. {@linkcode ClientConnection} inherits from it and decides when the connection ends.
  */
 export abstract class OutboundConnection implements Subscriber, DueConnection {
   /** Index in the server's table; only the table writes it. */

@@ -7,7 +7,7 @@ import type { Subscription } from "../topics/subscription.ts";
 import type { SessionContext } from "./session_context.ts";
 import { addSubscription, mustHaveRoom } from "./subscribing.ts";
 
-/** What a subscribe with `resume` has come to. */
+/** The outcome of a subscribe with `resume`. */
 export interface Resumed {
   /** The client's subscriptions with the new one, in a new array unless they are many. */
   readonly subscriptions: Subscription[];
@@ -15,7 +15,7 @@ export interface Resumed {
   readonly replaced: Subscription | undefined;
   /** True if what was accepted for the earlier one and isn't delivered yet doesn't come with the new one. */
   readonly owesRest: boolean;
-  /** What to send to the client, in this order. */
+  /** The frames to send to the client, in this order. */
   readonly replies: readonly Uint8Array[];
 }
 
@@ -76,7 +76,7 @@ export class Resuming {
     };
   }
 
-  /** Where it waits for other processes; not for long, since they may hang. */
+  /** The place to wait for other processes. The wait is short, since they may hang. */
   #placeOfOthers({ backplane, clock }: SessionContext): WaitingPlace | undefined {
     if (this.#request.from !== "at") return undefined;
     if (clock.nowMs - this.#sinceMs >= RESUME_PATIENCE_MS) return undefined;

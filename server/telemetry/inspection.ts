@@ -1,5 +1,5 @@
 /**
- * The lists of `/status.json`: who is slow, who waits, and which topics are large.
+ * The lists of `/status.json`: slow subscribers, publishers that wait, and large topics.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export interface ListedTopic {
   readonly deliveries: number;
 }
 
-/** A subscriber for whom bytes wait. */
+/** A subscriber that has bytes waiting. */
 export interface SlowSubscriber {
   readonly address: string;
   readonly port: number;
@@ -38,7 +38,7 @@ export interface SlowSubscriber {
 
 /** A session that ended for being slow. */
 export interface SlowEnd extends SessionEnd {
-  /** When, in milliseconds since the Unix epoch. */
+  /** The time, in milliseconds since the Unix epoch. */
   readonly endedMs: number;
 }
 
@@ -130,7 +130,7 @@ class Surveyor implements SlicedTask {
   #lookAt(session: Session | undefined): void {
     if (session === undefined) return;
     const { pendingBytes, pauseCause } = session;
-    // Something may wait for a moment for everybody.
+    // Any subscriber may have bytes waiting for a moment.
     const isSlow = pendingBytes >= MUCH_PENDING_BYTES || pendingBytes > 0 && session.stalledMs > 0;
     if (isSlow && session.topicCount > 0) this.#slow.offer(session, pendingBytes);
     if (pauseCause === undefined) return;

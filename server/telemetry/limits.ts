@@ -15,7 +15,7 @@ export const FANOUT_SECONDS: readonly number[] = [
   ...[1, 1.25, 1.5, 2, 2.5, 3.5, 5, 7, 10],
 ];
 
-/** Upper bounds of the buckets for the subscribers whom a pass reached. */
+/** Upper bounds of the buckets for the number of subscribers that a pass reached. */
 export const FANOUT_SUBSCRIBERS: readonly number[] = [
   1,
   3,
@@ -32,7 +32,7 @@ export const FANOUT_SUBSCRIBERS: readonly number[] = [
   100_000,
 ];
 
-/** A pass that reaches more subscribers than this counts as large: the bounty begins there. */
+/** A pass that reaches more subscribers than this counts as large. */
 export const LARGE_PASS_SUBSCRIBERS = 10_000;
 
 /** Upper bounds of the buckets for the event loop's delay, in seconds. */

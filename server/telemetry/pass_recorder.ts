@@ -19,7 +19,7 @@ export interface PassRecord {
   readonly endedMs: number;
   /** Milliseconds from the acceptance of its oldest message to the last write handed over. */
   readonly tookMs: number;
-  /** Subscribers whom it reached. */
+  /** The number of subscribers that it reached. */
   readonly subscribers: number;
 }
 
@@ -56,7 +56,7 @@ export class PassRecorder implements PassObserver {
   readonly readMs = (): number => performance.now();
 
   observe(batch: Batch): void {
-    // What connections keep for a later write isn't handed over yet.
+    // Chunks that connections keep for a later write aren't handed over yet.
     if (batch.hasLeftPieces) this.#host.dueWrites.follow(() => this.#record(batch));
     else this.#record(batch);
   }

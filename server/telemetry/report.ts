@@ -1,5 +1,5 @@
 /**
- * What one process tells of itself, and the sum of several. Workers send it to their supervisor as JSON.
+ * The report of one process about itself, and the sum of several. Workers send it to their supervisor as JSON.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { EndReason, PauseCause } from "../counters.ts";
 import type { ClusterReport } from "../machines/report.ts";
 import type { ResumeReason } from "../../protocol/resume.ts";
 import type { HistogramCounts } from "./histogram.ts";
-import type { TopicCounts } from "./watched_topics.ts";
+import type { WatchedCounts } from "./watched_topics.ts";
 
 /** Counts that only ever grow while the process lives. See `Counters` for those of the same name. */
 export interface Counts {
@@ -39,10 +39,10 @@ export interface Counts {
   readonly fanoutSubscribers: HistogramCounts;
   readonly loopDelaySeconds: HistogramCounts;
   /** Of the watched topics, in their order. */
-  readonly topics: readonly TopicCounts[];
+  readonly topics: readonly WatchedCounts[];
 }
 
-/** What a process holds now. */
+/** The objects and the memory that a process holds now. */
 export interface Gauges {
   readonly connections: number;
   readonly subscriptions: number;
@@ -61,7 +61,7 @@ export interface Gauges {
   readonly topicSubscribers: readonly number[];
 }
 
-/** What a process tells of itself. */
+/** The report of one process. */
 export interface ProcessReport {
   readonly pid: number;
   /** When the process started, in milliseconds since the Unix epoch. */

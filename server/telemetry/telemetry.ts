@@ -27,7 +27,7 @@ export interface TelemetryHost extends InspectedServer {
   readonly residentBytes: () => number;
 }
 
-/** What one process knows of itself, for whoever operates it. Made only if somebody wants to know. */
+/** The measurements of one process, for the admin port. A server without that port has none. */
 export class Telemetry {
   readonly #host: TelemetryHost;
   readonly #loop = new LoopSampler();

@@ -2,7 +2,7 @@ import type { FrameTracer, TracedClient } from "../session/session_context.ts";
 import { TokenBucket } from "../timing/token_bucket.ts";
 import { MAX_TRACED_BYTES, TRACE_FLUSH_MS, TRACE_FRAMES_PER_SECOND } from "./limits.ts";
 
-/** The clients whose frames are traced: those that fulfil all that is given. */
+/** Selects the clients whose frames are traced: those that match all members that are given. */
 export interface TraceFilter {
   /** They are subscribed to this topic, or ask for something with it. */
   readonly topic?: string;
@@ -12,7 +12,7 @@ export interface TraceFilter {
 
 /** A frame that a client sent, or was sent. */
 export interface TracedFrame {
-  /** When, in milliseconds since the Unix epoch. */
+  /** The time, in milliseconds since the Unix epoch. */
   readonly timeMs: number;
   readonly address: string;
   readonly port: number;
@@ -28,14 +28,14 @@ export type TraceSink = (frames: readonly TracedFrame[], skipped: number) => voi
 
 const FRAME_END = 1;
 
-/** What stands in the place of a key. */
+/** The text in place of a key. */
 const BLANK = "…";
 
 const TOKEN = /"token":"[^"]*"/;
 
 const decoder = new TextDecoder();
 
-/** Shows the frames of some clients to those who watch. It is in the sessions' way only while somebody does. */
+/** Shows the frames of some clients to watchers. Sessions know it only while there is a watcher. */
 export class Tracer implements FrameTracer {
   readonly #watches = new Set<Watch>();
 
@@ -54,7 +54,7 @@ export class Tracer implements FrameTracer {
     };
   }
 
-  /** True while somebody watches. */
+  /** True while there is a watcher. */
   get isWatched(): boolean {
     return this.#watches.size > 0;
   }

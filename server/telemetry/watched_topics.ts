@@ -1,17 +1,17 @@
-/** What was counted of one topic. */
-export interface TopicCounts {
+/** The counts of one topic. */
+export interface WatchedCounts {
   /** Messages accepted by this process. */
   messages: number;
   /** Messages handed to subscribers by this process: one for each message and subscriber. */
   deliveries: number;
 }
 
-/** Counts the messages of some topics by name, also while nobody is subscribed to them. */
+/** Counts the messages of some topics by name, also while they have no subscribers. */
 export class WatchedTopics {
   readonly names: readonly string[];
   /** The counts in the order of the names. */
-  readonly counts: readonly TopicCounts[];
-  readonly #byName: ReadonlyMap<string, TopicCounts>;
+  readonly counts: readonly WatchedCounts[];
+  readonly #byName: ReadonlyMap<string, WatchedCounts>;
 
   constructor(names: readonly string[]) {
     this.names = names;

@@ -7,7 +7,7 @@ import type { WaitingRoom } from "../flow/gate.ts";
 import type { SharedChunk } from "../flow/shared_chunk.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** What a subscription that catches up needs of its topic. */
+/** The topic of a subscription that catches up. */
 export interface CatchUpSource {
   /** Absent if nothing is stored. */
   readonly log: TopicLog | undefined;

@@ -173,7 +173,7 @@ export type Report =
   | { readonly claims: readonly Claim[] }
   /** Its census, and whether it wants those of the others. */
   | { readonly census: Census; readonly asks: boolean }
-  /** What it has counted so far. */
+  /** Its counts so far. */
   | { readonly telemetry: ProcessReport }
   /** Frames of a trace, and the number of those that were too many. */
   | {

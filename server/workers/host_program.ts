@@ -119,7 +119,7 @@ export class HostProgram {
   }
 }
 
-/** What only ever grows stays in the sum when its worker has ended; what a worker holds goes with it. */
+/** Counts of a worker that has ended stay in the sum; what it held doesn't. */
 function isLasting(name: string): boolean {
   return name !== "connections" && name !== "subscriptions" && !name.startsWith("history");
 }

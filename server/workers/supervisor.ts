@@ -53,7 +53,7 @@ export class Supervisor {
   /** The worker that a roll replaces, from before its successor starts until it is gone. */
   #succeeded: WorkerProcess | undefined;
   readonly #lender: Lender<WorkerProcess>;
-  /** What its admin port shows; it has something to show only if the plan has telemetry. */
+  /** The source of its admin port. Without telemetry in the plan it has nothing to show. */
   readonly source: SupervisedSource;
   /** True once signals to workers mean that all shall stop. */
   #isAboutToStop = false;

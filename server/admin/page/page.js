@@ -388,7 +388,7 @@
       [bytes(one.pending_bytes), "n"],
       [time(one.stalled_ms), "n"],
       [time(one.age_ms), "n"],
-    ], "none: everybody keeps up");
+    ], "none: all keep up");
 
     const ended = Object.entries({ ...now.counts?.ended, worker_lost: now.lost_sessions })
       .filter(([, number]) => number > 0).sort((a, b) => b[1] - a[1]);
