@@ -43,7 +43,7 @@ export class Audience {
   async join(runtime: Runtime, port: number, count: number): Promise<void> {
     const wanted = this.#members.length + count;
     const opening: Opening = {
-      subscribeFrames: concat(this.#topics.map(encodeSubscribe)),
+      subscribeFrames: join(this.#topics.map(encodeSubscribe)),
       answers: 1 + this.#topics.length,
     };
     let next = this.#members.length;
