@@ -46,7 +46,7 @@ export type ResumeReason = "new" | "ok" | "off" | "too_old" | "unknown_origin" |
 const ORIGIN_PATTERN = /^[0-9a-f]{16}$/;
 
 /** True for 16 lower-case hexadecimal digits. */
-function isOrigin(text: string): boolean {
+export function isOrigin(text: string): boolean {
   return ORIGIN_PATTERN.test(text);
 }
 
