@@ -36,6 +36,7 @@ import {
   DISCOVERY_MS,
   FRAME_VERSION,
   MAX_AHEAD_MS,
+  MAX_REFILLED_BYTES,
   OLDEST_FRAME_VERSION,
   REFILL_BYTES,
   STATE_INTERVAL_MS,
@@ -139,6 +140,9 @@ export class Cluster implements Backplane {
   #fetch: { readonly machine: string; readonly history: HistoryFetch } | undefined;
   #counted: RemoteReceipt[] = [];
   #statedMs = -Infinity;
+  /** Bytes that were sent again since the last sweep, and when that was. */
+  #refilledBytes = 0;
+  #refilledMs = 0;
   #firstConnectedMs: number | undefined;
   #isReady = false;
   #isLeaving = false;
@@ -573,13 +577,20 @@ export class Cluster implements Backplane {
     const transport = this.#transport;
     if (transport === undefined) return;
     this.#outgoing.flush();
+    if (this.#refilledMs !== this.#host.clock.nowMs) this.#refilledBytes = 0;
+    this.#refilledMs = this.#host.clock.nowMs;
+    // It asks again.
+    if (this.#refilledBytes > MAX_REFILLED_BYTES) return;
     const found = this.#outgoing.log.after(origin, after, REFILL_BYTES);
     if (found === undefined) return;
     if (found.floor !== undefined) {
       const hole = { origin, after, to: found.floor };
       transport.send(encodeFrame({ ...this.#own, kind: HOLE, hole }), machine);
     }
-    for (const { frame } of found.batches) transport.send(frame, machine);
+    for (const { frame } of found.batches) {
+      transport.send(frame, machine);
+      this.#refilledBytes += frame.length;
+    }
   }
 
   #state(asks: boolean): MachineState {

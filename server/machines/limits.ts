@@ -34,6 +34,9 @@ export const MAX_HELD_BYTES = 8 * 1024 * 1024;
 /** Bytes of one answer to a request for missing messages. The next request brings more. */
 export const REFILL_BYTES = 4 * 1024 * 1024;
 
+/** Bytes that are sent again to all who ask, between two sweeps: requests may not cost more than answers. */
+export const MAX_REFILLED_BYTES = 16 * 1024 * 1024;
+
 /** Bytes of a stored history in one frame. */
 export const HISTORY_PIECE_BYTES = 256 * 1024;
 

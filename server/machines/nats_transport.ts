@@ -47,6 +47,8 @@ export class NatsTransport implements Transport {
   readonly #events: TransportEvents;
   readonly #machine: string;
   #connection: NatsConnection | undefined;
+  /** What NATS has denied while the connection was made. */
+  #denial: string | undefined;
   #isConnected = false;
   #isStalled = false;
   #isClosed = false;
@@ -176,7 +178,10 @@ export class NatsTransport implements Transport {
     try {
       connection = await connect(options);
     } catch (error) {
-      if (REFUSALS.includes((error as Error).name)) throw new NatsFault(reasonOf(error));
+      const { name, message } = error as Error;
+      if (REFUSALS.includes(name) || message.includes("'tls'")) {
+        throw new NatsFault(reasonOf(error));
+      }
       throw error;
     }
     if (this.#isClosed) return await connection.close();
@@ -190,17 +195,33 @@ export class NatsTransport implements Transport {
       );
     }
     this.#connection = connection;
+    this.#denial = undefined;
     void this.#watch(connection);
-    for (const subject of [`hotwheels.${name}.all`, `hotwheels.${name}.to.${this.#machine}`]) {
+    const own = `hotwheels.${name}.to.${this.#machine}`;
+    for (const subject of [`hotwheels.${name}.all`, own]) {
       connection.subscribe(subject, {
         callback: (error, message) => {
           if (error === null) this.#events.onFrame(message.data);
-          else this.#events.onAway(`it doesn't let this server hear ${subject}: ${error.message}`);
+          else {this.#denial ??=
+              `it doesn't let this server hear ${subject}; give its user that permission`;}
         },
       });
     }
+    // Nobody hears that. It shows whether this server may say anything.
+    connection.publish(own);
     await connection.flush();
+    await this.#demandNoDenial(connection);
     this.#stand();
+  }
+
+  /** @throws {NatsFault} (rejects) if NATS has denied something since the connection stands. */
+  async #demandNoDenial(connection: NatsConnection): Promise<void> {
+    // What NATS has answered in front of the flush is told on a later turn.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    if (this.#denial === undefined) return;
+    this.#connection = undefined;
+    await connection.close();
+    throw new NatsFault(this.#denial);
   }
 
   async #watch(connection: NatsConnection): Promise<void> {
@@ -219,6 +240,9 @@ export class NatsTransport implements Transport {
       case "reconnect":
         return this.#stand();
       case "error":
+        if (!this.#isConnected && status.error.name === "PermissionViolationError") {
+          this.#denial ??= `it denies this server something: ${status.error.message}`;
+        }
         return this.#events.onError(reasonOf(status.error));
     }
   }

@@ -32,7 +32,7 @@ const STARTS_SERVERS = /\bfrom "node:child_process"|\bcreateServer\b|\/runtime\/
 
 /** Floods, soaks and measurements of time. */
 const HEAVY = new RegExp(
-  "^test/(?:attacks/|tools/(?:soak/command|churn/churn)_|server/(?:flow/(?:bursts|slow_consumers)|session/churn_heap|workers/resume_workers)_)",
+  "^test/(?:attacks/|tools/(?:soak/command|churn/churn)_|server/(?:flow/(?:bursts|slow_consumers)|session/churn_heap|workers/resume_workers|machines/nats)_)",
 );
 
 /** They try shell scripts, Deno's sandbox, or one runtime's program, by processes of their own. */

@@ -79,17 +79,23 @@ export interface ServerStatus {
   }[];
 }
 
-/** Runs NATS and two machines while `body` does. */
+/** The flags of a machine, which may depend on NATS's port. */
+export type MachineFlags = readonly string[] | ((natsPort: string) => readonly string[]);
+
+/** Runs NATS and some machines while `body` does. */
 export async function withMachines(
   runtime: RuntimeName,
-  flags: readonly (readonly string[])[],
+  flags: readonly MachineFlags[],
   body: (machines: readonly MachineServer[], nats: NatsServer) => Promise<void>,
   settings = "",
 ): Promise<void> {
   const nats = await NatsServer.start(settings);
   const machines: MachineServer[] = [];
   try {
-    for (const own of flags) machines.push(await MachineServer.start(runtime, nats, own));
+    for (const own of flags) {
+      const given = typeof own === "function" ? own(String(nats.port)) : own;
+      machines.push(await MachineServer.start(runtime, nats, given));
+    }
     for (const machine of machines) await machine.sees(machines.length - 1);
     await body(machines, nats);
   } finally {

@@ -1,0 +1,123 @@
+import { connect } from "@nats-io/transport-node";
+import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
+import { describe, it } from "node:test";
+import { LinkEncoder } from "../../server/cluster/link_frames.ts";
+import {
+  BATCH_HEADER_BYTES,
+  encodeFrame,
+  HOLE,
+  type MachineState,
+  REFILL,
+  sealBatch,
+  STATE,
+} from "../../server/machines/frames.ts";
+import { scrape } from "../support/clients/admin_client.ts";
+import { JanusClient, message } from "../support/clients/janus_client.ts";
+import { skipNats } from "../support/processes/nats_server.ts";
+import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
+import { until } from "../support/until.ts";
+import { hasAll, NumberPublisher, numbersOf, withMachines } from "../server/machines/nats_bed.ts";
+
+const timeout = 120_000;
+const utf8 = new TextEncoder();
+const STRANGER = "badbadbadbadbad0";
+
+/** A batch of one message. */
+function batch(machine: string, origin: string, previous: number, micros: number): Uint8Array {
+  const encoder = new LinkEncoder(BATCH_HEADER_BYTES);
+  encoder.append("t", micros, utf8.encode(message("t", "forged")), false);
+  const frame = encoder.take();
+  sealBatch(frame, machine, { origin, base: previous, previous });
+  return frame;
+}
+
+function stateOf(origins: MachineState["origins"]): MachineState {
+  return {
+    address: "stranger",
+    release: "0",
+    versions: [1, 1],
+    workers: 1,
+    limits: { maxFrameBytes: 65_536, maxTopicBytes: 256 },
+    micros: Date.now() * 1000,
+    asks: false,
+    isReady: false,
+    origins,
+  };
+}
+
+for (const runtime of TESTED_RUNTIMES) {
+  describe(`a stranger on the cluster's subjects, on ${runtime}`, { skip: skipNats }, () => {
+    it("ends nothing, delivers nothing in others' names, and is counted", { timeout }, async () => {
+      await withMachines(runtime, [[], []], async ([a, b], nats) => {
+        const reader = await JanusClient.greeted(b!.server);
+        reader.send('{"action":"subscribe","data":"t","resume":{}}\0');
+        await until("it is subscribed", () => reader.frames.length === 2);
+        const { resume } = JSON.parse(reader.frames[0]!);
+        const old = await JanusClient.subscribed(b!.server, "t");
+        const publisher = await NumberPublisher.start(a!, 5);
+        await until("messages come", () => old.frames.length > 20);
+        const machine = (await b!.status()).cluster.members[0]!.machine;
+        const origins = Object.keys(resume.at);
+        assertEquals(origins.length, 2);
+
+        const stranger = await connect({ servers: `127.0.0.1:${nats.port}` });
+        const all = "hotwheels.hotwheels.all";
+        const heard: Uint8Array[] = [];
+        stranger.subscribe(all, { callback: (_, { data }) => void heard.push(data) });
+        const say = (frame: Uint8Array | string) => stranger.publish(all, frame);
+        await until("the stranger hears messages", () => heard.some((frame) => frame[3] === 1));
+
+        say("garbage");
+        say(new Uint8Array(0));
+        say(new Uint8Array(100_000).fill(0x48));
+        const newer = encodeFrame({ machine: STRANGER, kind: STATE, state: stateOf([]) });
+        newer[2] = 9;
+        say(newer);
+        const nowMicros = Date.now() * 1000;
+        for (const origin of origins) {
+          // Before it says who it is, and after that: both machines' processes are others'.
+          say(batch(STRANGER, origin, nowMicros, nowMicros + 1));
+          say(encodeFrame({
+            machine: STRANGER,
+            kind: STATE,
+            state: stateOf([{ name: origin, base: 0, last: nowMicros + 9 }]),
+          }));
+          say(batch(STRANGER, origin, nowMicros, nowMicros + 1));
+          const hole = { origin, after: 0, to: nowMicros };
+          say(encodeFrame({ machine: STRANGER, kind: HOLE, hole }));
+        }
+        // A machine's own frames again, as old as they are, some damaged; and one far ahead of it.
+        for (const frame of heard.filter((frame) => frame[3] === 1)) {
+          say(frame);
+          const damaged = frame.slice();
+          damaged[damaged.length - 3] = 0x7d;
+          say(damaged);
+        }
+        for (let i = 0; i < 500; i++) {
+          const wanted = { origin: origins[i % 2]!, after: 0 };
+          say(encodeFrame({ machine: STRANGER, kind: REFILL, wanted }));
+        }
+        const ahead = origins.find((origin) => origin !== Object.keys(resume.at)[0])!;
+        say(batch(machine, ahead, nowMicros + 60_000_000, nowMicros + 60_000_001));
+        await stranger.flush();
+        await until("messages go on", () => old.frames.length > 500, 30_000);
+        publisher.stop();
+        await hasAll(old, publisher.count);
+        const got = numbersOf({
+          frames: reader.frames.filter((frame) => frame.includes('"data"')),
+        } as JanusClient);
+        assertEquals(got, numbersOf(old).slice(0, got.length));
+        assertEquals([reader.ended, old.ended], [null, null]);
+        const samples = await scrape(b!.adminUrl);
+        assertGreater(samples.get("hotwheels_cluster_rejected_frames_total")!, 5);
+        assertEquals(samples.get("hotwheels_cluster_holes_total"), 0);
+        assertEquals(samples.get("hotwheels_cluster_connected"), 1);
+        assertMatch(b!.server.stderr, /sends version 9 .* understands version 1: .* upgrade/);
+        assert(!b!.server.stderr.includes("forged"));
+        await stranger.close();
+        for (const client of [reader, old]) client.close();
+        publisher.close();
+      });
+    });
+  });
+}
