@@ -4,11 +4,13 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { describe, it } from "node:test";
 import manifest from "../../package.json" with { type: "json" };
 import { parseCommand as parseBots } from "../../bots/run/options.ts";
 import { PROJECT_ROOT } from "../../cli/program.ts";
 import { parseCommand } from "../../server/command/options.ts";
+import { skipNats } from "../support/processes/nats_server.ts";
 import { ServerCommand } from "../support/processes/server_command.ts";
 import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
 
@@ -201,6 +203,56 @@ describe("the Kubernetes manifests", () => {
     assertEquals(securityContext.capabilities.drop, ["ALL"]);
     for (const { name } of volumeMounts) {
       assert(pod.volumes.some((volume: { name: string }) => volume.name === name), name);
+    }
+  });
+});
+
+describe("the files for a cluster", () => {
+  const compose = parse(read("containers/cluster.yaml")) as {
+    readonly services: Readonly<Record<string, Service>>;
+    readonly configs: { readonly nats: { readonly content: string } };
+  };
+  const documents = read("kubernetes/cluster.yaml").split(/^---$/m)
+    // deno-lint-ignore no-explicit-any
+    .map((text) => parse(text) as any);
+  const pod = documents[0].spec.template.spec;
+
+  it("give servers flags that they know, and the login that they need", () => {
+    const variables = Object.fromEntries(
+      pod.containers[0].env.map((
+        { name, value }: { name: string; value: string },
+      ) => [name, value]),
+    );
+    const { cluster } = optionsOf(variables as Record<string, string>);
+    assertEquals(cluster?.servers, ["hotwheels-nats:4222"]);
+    const [folder = ""] = /^.*\//.exec(cluster?.credentialsFile ?? "") ?? [];
+    const mounts = pod.containers[0].volumeMounts as { name: string; mountPath: string }[];
+    const mount = mounts.find(({ mountPath }) => `${mountPath}/` === folder);
+    const volumes = pod.volumes as { name: string }[];
+    assert(volumes.some(({ name }) => name === mount?.name));
+    const { environment } = compose.services["server-1"]!;
+    assertEquals(optionsOf(environment!).cluster?.servers, ["nats:4222"]);
+    assertEquals(compose.services["server-2"]?.environment, environment);
+  });
+
+  it("give NATS the account of docs/cluster.md, which it takes", { skip: skipNats }, () => {
+    const [, documented = ""] = /```text\n([^]*?)```/.exec(
+      readFileSync(join(PROJECT_ROOT, "docs/cluster.md"), "utf8"),
+    ) ?? [];
+    const config = documents.find(({ kind }) => kind === "ConfigMap").data["nats.conf"] as string;
+    const composed = compose.configs.nats.content.replaceAll("$$", "$");
+    assertEquals([config.trim(), composed.trim()], [documented.trim(), documented.trim()]);
+    const folder = mkdtempSync(join(tmpdir(), "hotwheels-nats-"));
+    try {
+      const path = join(folder, "nats.conf");
+      writeFileSync(path, config);
+      const { status, stderr } = spawnSync("nats-server", ["-c", path, "-t"], {
+        encoding: "utf8",
+        env: { PATH: process.env["PATH"], HOTWHEELS_NATS_PASSWORD: "s3cret" },
+      });
+      assertEquals(status, 0, stderr);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
     }
   });
 });
