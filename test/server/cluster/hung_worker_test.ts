@@ -43,6 +43,22 @@ async function withThreeWorkers(
   }
 }
 
+/** Opens a reader of a topic and a publisher on each worker, and says which worker is to hang. */
+async function populate(server: ServerCommand, pids: readonly number[], topic: string) {
+  const readers = await onEachWorker(pids, server, () => JanusClient.subscribed(server, topic));
+  const publishers = await onEachWorker(pids, server, () => JanusClient.greeted(server));
+  const [publisherPid, victim, other] = pids as [number, number, number];
+  return {
+    readers,
+    publisher: publishers.on(publisherPid)[0] as JanusClient,
+    victim,
+    healthy: [...readers.on(publisherPid), ...readers.on(other)],
+    async dispose(): Promise<void> {
+      for (const client of [...readers.clients, ...publishers.clients]) await client.dispose();
+    },
+  };
+}
+
 /** The process ids of its workers. */
 function pidsOf({ stdout }: ServerCommand): number[] {
   return workersOf({ pid: Number(/ pid (\d+)/.exec(stdout)?.[1]) });
@@ -74,18 +90,10 @@ describe(`a worker that hangs, on ${runtime}`, { skip: skipWorkers }, () => {
     timeout: 60_000,
   }, async () => {
     await withThreeWorkers([], async (server, pids) => {
-      const readers = await onEachWorker(
-        pids,
-        server,
-        () => JanusClient.subscribed(server, "bulk"),
-      );
-      const publishers = await onEachWorker(pids, server, () => JanusClient.greeted(server));
-      const [publisherPid, victim, other] = pids as [number, number, number];
+      const { readers, publisher, victim, healthy, dispose } = await populate(server, pids, "bulk");
       process.kill(victim, "SIGSTOP");
-      const [publisher] = publishers.on(publisherPid) as [JanusClient];
       // More than the links' buffers and what is owed before publishers wait.
       publishMany(publisher, "bulk", 200);
-      const healthy = [...readers.on(publisherPid), ...readers.on(other)];
       await until("the others have all", () => {
         return healthy.every(({ frames }) => frames.length === 200);
       });
@@ -98,7 +106,7 @@ describe(`a worker that hangs, on ${runtime}`, { skip: skipWorkers }, () => {
         assertEquals(dataOf(reader), numbers(200));
       }
       assertEquals(server.stderr, "");
-      for (const client of [...readers.clients, ...publishers.clients]) await client.dispose();
+      await dispose();
     });
   });
 
@@ -106,17 +114,9 @@ describe(`a worker that hangs, on ${runtime}`, { skip: skipWorkers }, () => {
     timeout: 60_000,
   }, async () => {
     await withThreeWorkers(["--max-total-pending-bytes", "60000000"], async (server, pids) => {
-      const readers = await onEachWorker(
-        pids,
-        server,
-        () => JanusClient.subscribed(server, "bulk"),
-      );
-      const publishers = await onEachWorker(pids, server, () => JanusClient.greeted(server));
-      const [publisherPid, victim, other] = pids as [number, number, number];
+      const { publisher, victim, healthy, dispose } = await populate(server, pids, "bulk");
       process.kill(victim, "SIGSTOP");
-      const [publisher] = publishers.on(publisherPid) as [JanusClient];
       publishMany(publisher, "bulk", 400);
-      const healthy = [...readers.on(publisherPid), ...readers.on(other)];
       await until("the others have all", () => {
         return healthy.every(({ frames }) => frames.length === 400);
       });
@@ -130,7 +130,7 @@ describe(`a worker that hangs, on ${runtime}`, { skip: skipWorkers }, () => {
         /worker-\d has taken nothing from another worker for \d\.\d s, and \d{7} bytes wait for it; it is ended/,
       );
       assert(!server.stderr.includes("no sign of life"), server.stderr);
-      for (const client of [...readers.clients, ...publishers.clients]) await client.dispose();
+      await dispose();
     });
   });
 
@@ -138,15 +138,11 @@ describe(`a worker that hangs, on ${runtime}`, { skip: skipWorkers }, () => {
     timeout: 60_000,
   }, async () => {
     await withThreeWorkers([], async (server, pids) => {
-      const readers = await onEachWorker(
-        pids,
+      const { readers, publisher, victim, healthy, dispose } = await populate(
         server,
-        () => JanusClient.subscribed(server, "asked"),
+        pids,
+        "asked",
       );
-      const publishers = await onEachWorker(pids, server, () => JanusClient.greeted(server));
-      const [publisherPid, victim, other] = pids as [number, number, number];
-      const [publisher] = publishers.on(publisherPid) as [JanusClient];
-      const healthy = [...readers.on(publisherPid), ...readers.on(other)];
       let sent = 0;
       const ask = (count: number) => {
         const texts = Array.from(
@@ -186,7 +182,7 @@ describe(`a worker that hangs, on ${runtime}`, { skip: skipWorkers }, () => {
         return receiptOf(publisher.frames.at(-1) as string).matched === readers.clients.length;
       });
       assertEquals(server.stderr, "");
-      for (const client of [...readers.clients, ...publishers.clients]) await client.dispose();
+      await dispose();
     });
   });
 

@@ -11,18 +11,21 @@ import { quiet, until } from "../../support/until.ts";
 
 const decoder = new TextDecoder();
 
+/** A queue of so many bytes, each write of which lasts until it is released. */
+function heldQueue(maxBytes: number) {
+  const written: string[] = [];
+  let finish = () => {};
+  const write = (bytes: Uint8Array) => {
+    written.push(decoder.decode(bytes));
+    return new Promise<void>((resolve) => finish = resolve);
+  };
+  const queue = new LogQueue(write, maxBytes, (count) => `${count} lost\n`);
+  return { queue, written, release: () => finish() };
+}
+
 describe("what waits for the log's reader", () => {
   it("is written in order, and joined while something is being written", async () => {
-    const written: string[] = [];
-    let release = () => {};
-    const queue = new LogQueue(
-      (bytes) => {
-        written.push(decoder.decode(bytes));
-        return new Promise((resolve) => release = resolve);
-      },
-      100,
-      (count) => `${count} lost\n`,
-    );
+    const { queue, written, release } = heldQueue(100);
     queue.add("one\n");
     queue.add("two\n");
     queue.add("three\n");
@@ -35,16 +38,7 @@ describe("what waits for the log's reader", () => {
   });
 
   it("is bounded; what doesn't fit is counted, and the log tells", async () => {
-    const written: string[] = [];
-    let release = () => {};
-    const queue = new LogQueue(
-      (bytes) => {
-        written.push(decoder.decode(bytes));
-        return new Promise((resolve) => release = resolve);
-      },
-      10,
-      (count) => `${count} lost\n`,
-    );
+    const { queue, written, release } = heldQueue(10);
     for (let i = 0; i < 1_000; i++) queue.add(`${String(i).padStart(4)}\n`);
     await queue.flushed(1);
     release();
