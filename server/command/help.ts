@@ -63,8 +63,8 @@ free descriptors refuses connections, even if others have some:
                        garbage, then reads less, then closes the clients that
                        hold most, then refuses connections
 
-Access (default: everybody may publish and subscribe; with addresses and keys a
-client needs both):
+Access (default: every client may publish and subscribe; with addresses and
+keys it needs both):
   --publish-from CIDR,...
                        addresses that may publish, such as
                        10.0.0.0/8,2001:db8::/32
