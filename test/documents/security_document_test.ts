@@ -101,8 +101,12 @@ describe("SECURITY.md", () => {
   }
 
   it("links to files that there are", () => {
-    for (const [, path = ""] of text.matchAll(/\]\(([^)]+)\)/g)) {
+    for (const [, path = "", heading] of text.matchAll(/\]\(([^)#]+)(?:#([^)]+))?\)/g)) {
       assert(existsSync(PROJECT_ROOT + path), path);
+      if (heading === undefined) continue;
+      const headings = readFileSync(PROJECT_ROOT + path, "utf8").match(/(?<=^#+ ).*$/gm) ?? [];
+      const names = headings.map((one) => one.toLowerCase().replaceAll(" ", "-"));
+      assert(names.includes(heading), `${path} has no heading #${heading}`);
     }
   });
 
