@@ -65,7 +65,8 @@ export interface ConnectOptions {
   readonly pingAfter?: number | undefined;
   /**
    * Milliseconds for the server to answer, and to be connected to; 10,000 by default. A connection on
-   * which nothing came for `pingAfter` and this is given up.
+   * which nothing came for `pingAfter` and this is given up, and so is one on which a subscribe or a
+   * publish goes unanswered for 30 times this, if nothing else is answered meanwhile.
    */
   readonly timeout?: number | undefined;
   /** The attempts to connect again after a break. */

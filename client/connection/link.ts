@@ -24,6 +24,15 @@ import type { Dial, Transport } from "./transport.ts";
 /** Milliseconds for a process that was asleep to read what came meanwhile. */
 const GRACE_MS = 1_000;
 
+/**
+ * So many timeouts may pass without an answer to anything, from a server that gives signs of life. A
+ * publisher that sends more than it may is read slowly, so its answers take long too.
+ */
+const UNANSWERED_TIMEOUTS = 30;
+
+/** The most milliseconds between two looks at what is due. */
+const LOOK_MS = 60_000;
+
 /** The owner of a link, which is told of its connections and frames. */
 export interface LinkOwner {
   /** The connection is open: whatever must be said is said now. */
@@ -64,6 +73,10 @@ export class Link {
   #sentMs = 0;
   /** The time at which the link sent something that must be answered, if nothing has come since. */
   #askedMs: number | undefined;
+  /** Requests that aren't answered yet. */
+  #unanswered = 0;
+  /** The time since which one of them is due: that of the last answer, or of the first request behind it. */
+  #dueMs = 0;
   #hadGrace = false;
   /** The server's reason for closing the connection, which follows. */
   #serverError: Error | undefined;
@@ -107,6 +120,8 @@ export class Link {
       this.#hadGrace =
         false;
     this.#serverError = undefined;
+    this.#askedMs = undefined;
+    this.#unanswered = 0;
     this.#unacknowledgedKeys = this.#settings.keys.length;
     this.#openedMs = 0;
     this.#owner.onStatus({ state: "connecting", url: address.url, failures: this.#failures });
@@ -138,7 +153,10 @@ export class Link {
   /** Sends a frame. Only while it is open. @param isAsking True if it must be answered. */
   send(frame: Uint8Array, isAsking: boolean): void {
     this.#sentMs = performance.now();
-    if (isAsking) this.#askedMs ??= this.#sentMs;
+    if (isAsking) {
+      this.#askedMs ??= this.#sentMs;
+      if (this.#unanswered++ === 0) this.#dueMs = this.#sentMs;
+    }
     if (!this.#transport!.write(frame)) this.#isFull = true;
   }
 
@@ -161,9 +179,9 @@ export class Link {
   /** Goes on after `pause`. */
   resume(): void {
     if (this.#phase === "held") return this.start();
-    if (!this.#isPaused) return;
+    if (this.#phase !== "open" || !this.#isPaused) return;
     this.#isPaused = this.#hadGrace = false;
-    this.#heardMs = performance.now();
+    this.#heardMs = this.#dueMs = performance.now();
     this.#transport!.resume();
     this.#watch();
   }
@@ -200,7 +218,6 @@ export class Link {
   #onFrame(text: string, { url }: ServerAddress): void {
     this.#heardMs = performance.now();
     this.#askedMs = undefined;
-    this.#hadGrace = false;
     if (text === "PING") return this.send(PONG, false);
     if (text === "ACK" && this.#isGreeted) return this.#onAck();
     const frame = parseObject(text);
@@ -216,6 +233,7 @@ export class Link {
     if (isOwnFrame(frame, "error")) {
       this.#serverError = serverError(frame["error"], url);
     } else if (this.#isGreeted) {
+      if (isOwnFrame(frame, "receipt")) this.#noteAnswer();
       this.#owner.onFrame(frame, text.length);
     } else {
       this.#isGreeted = true;
@@ -224,9 +242,17 @@ export class Link {
   }
 
   #onAck(): void {
-    if (this.#unacknowledgedKeys === 0) return this.#owner.onFrame("ACK", 3);
+    if (this.#unacknowledgedKeys === 0) {
+      this.#noteAnswer();
+      return this.#owner.onFrame("ACK", 3);
+    }
     this.#unacknowledgedKeys--;
     this.#openIfReady();
+  }
+
+  #noteAnswer(): void {
+    this.#unanswered--;
+    this.#dueMs = this.#heardMs;
   }
 
   #openIfReady(): void {
@@ -254,15 +280,25 @@ export class Link {
       return;
     }
     const sinceMs = Math.max(this.#heardMs, this.#askedMs ?? this.#sentMs);
-    const leftMs = sinceMs + pingAfter + timeout - nowMs;
+    const silenceLeftMs = sinceMs + pingAfter + timeout - nowMs;
+    const answerLeftMs = this.#unanswered > 0
+      ? this.#dueMs + UNANSWERED_TIMEOUTS * timeout - nowMs
+      : Infinity;
+    const leftMs = Math.min(silenceLeftMs, answerLeftMs);
     if (leftMs > 0) {
-      this.#timer = setTimeout(() => this.#watch(), leftMs + 1);
+      this.#hadGrace = false;
+      // Something may be asked meanwhile.
+      const waitMs = Math.min(leftMs, UNANSWERED_TIMEOUTS * timeout, LOOK_MS);
+      this.#timer = setTimeout(() => this.#watch(), waitMs + 1);
     } else if (!this.#hadGrace) {
       this.#hadGrace = true;
       this.#timer = setTimeout(() => this.#watch(), Math.min(GRACE_MS, timeout));
-    } else {
+    } else if (silenceLeftMs <= 0) {
       const ms = Math.round(nowMs - this.#heardMs);
       this.#give(new ConnectionError(`Nothing has come from the server for ${ms} ms`));
+    } else {
+      const ms = Math.round(nowMs - this.#dueMs);
+      this.#give(new ConnectionError(`The server hasn't answered anything for ${ms} ms`));
     }
   }
 

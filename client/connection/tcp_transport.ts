@@ -35,6 +35,7 @@ export class TcpTransport implements Transport {
     const { hostname: host, port, isSecure } = address;
     const onConnect = () => {
       if (this.#isOver) return;
+      if (this.#isOwnPeer) return this.#fail(`Nothing listens at ${address.url}`);
       this.#socket.setNoDelay(true);
       handler.onOpen();
     };
@@ -52,6 +53,8 @@ export class TcpTransport implements Transport {
       if (!this.#isOver) handler.onDrain();
     });
     this.#socket.on("error", (error: Error) => this.#error ??= error);
+    // Nothing that is still to be sent would be read.
+    this.#socket.on("end", () => this.destroy());
     this.#socket.on("close", () => this.#onClose());
   }
 
@@ -77,18 +80,29 @@ export class TcpTransport implements Transport {
     queueMicrotask(() => this.#onClose());
   }
 
+  /**
+   * True if it is connected to itself. On one machine the kernel may choose the port that it connects to as
+   * its own, while nothing listens there.
+   */
+  get #isOwnPeer(): boolean {
+    const { localAddress, localPort, remoteAddress, remotePort } = this.#socket;
+    return localPort === remotePort && localAddress === remoteAddress;
+  }
+
   #onData(chunk: Uint8Array): void {
     if (this.#isOver) return;
     try {
       if (!this.#hasHeard) this.#checkFirstByte(chunk[0]);
       this.#splitter.pushBytes(chunk);
     } catch (cause) {
-      const { url } = this.#address;
-      this.#error ??= cause instanceof UrlError
-        ? cause
-        : new ConnectionError(`${url} sent no valid frame`, { cause });
-      this.destroy();
+      if (cause instanceof UrlError) this.#error ??= cause;
+      this.#fail(`${this.#address.url} sent no valid frame`, { cause });
     }
+  }
+
+  #fail(message: string, options?: ErrorOptions): void {
+    this.#error ??= new ConnectionError(message, options);
+    this.destroy();
   }
 
   /** A server greets with an object. */
