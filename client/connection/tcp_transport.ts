@@ -1,14 +1,10 @@
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { ServerAddress } from "./address.ts";
-import { CertificateError, ConnectionError, UrlError } from "../api/errors.ts";
+import { certificateFault } from "./certificate_fault.ts";
+import { ConnectionError, UrlError } from "../api/errors.ts";
 import { FrameSplitter } from "./frame_splitter.ts";
 import type { DialOptions, Transport, TransportHandler } from "./transport.ts";
-
-/** Certificates as Node and Bun name their faults, and as Deno does. */
-const CERTIFICATE_FAULT = new RegExp(
-  "CERT_|_CERT|UNABLE_TO_|ALTNAME|SELF_SIGNED|certificate|UnknownIssuer|NotValidForName",
-);
 
 /** TLS that met something else. */
 const NOT_TLS = /WRONG_VERSION|wrong version|InvalidContentType|corrupt message|packet length/i;
@@ -136,13 +132,9 @@ export class TcpTransport implements Transport {
       const message = `The server at ${url} doesn't speak TLS`;
       return new UrlError(url, message, "Write hotwheels:// for hotwheelss://", { cause: error });
     }
-    if (isSecure && CERTIFICATE_FAULT.test(words)) {
-      const remedy =
-        "Pass the certificate of the authority that signed it as the option ca, connect " +
-        "by a name that the certificate has, or renew it";
-      const message = `The certificate of ${url} is no good: ${words}`;
-      return new CertificateError(url, message, remedy, { cause: error });
-    }
+    const trust = "Pass the certificate of the authority that signed it as the option ca";
+    const fault = isSecure ? certificateFault(url, words, trust, error) : undefined;
+    if (fault !== undefined) return fault;
     return new ConnectionError(`The connection to ${url} failed: ${words}`, { cause: error });
   }
 }

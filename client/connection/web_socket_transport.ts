@@ -1,6 +1,6 @@
 import type { ServerAddress } from "./address.ts";
-import { UrlError } from "../api/errors.ts";
-import { ConnectionError } from "../api/errors.ts";
+import { ConnectionError, UrlError } from "../api/errors.ts";
+import { certificateFault } from "./certificate_fault.ts";
 import { FrameSplitter } from "./frame_splitter.ts";
 import type { WebSocketLike } from "../api/options.ts";
 import type { DialOptions, Transport, TransportHandler } from "./transport.ts";
@@ -12,6 +12,10 @@ const FULL_BYTES = 1024 * 1024;
 
 /** Milliseconds between two looks at whether a full WebSocket has room again; it doesn't tell. */
 const LOOK_MS = 20;
+
+const TRUST =
+  "Let the runtime trust the authority that signed it (NODE_EXTRA_CA_CERTS=FILE with Node, Deno " +
+  "and Bun)";
 
 /** A connection over WebSocket, by the global class or another one. */
 export class WebSocketTransport implements Transport {
@@ -42,18 +46,20 @@ export class WebSocketTransport implements Transport {
         : "See the WebSocket's own error, which is the cause";
       throw new UrlError(url, `No WebSocket can be made to ${url}`, remedy, { cause });
     }
-    this.#listen(url);
+    this.#listen(address);
   }
 
-  #listen(url: string): void {
+  #listen({ url, isSecure }: ServerAddress): void {
     const socket = this.#socket;
     const handler = this.#handler;
     const splitter = new FrameSplitter((frame) => {
       if (!this.#isOver) handler.onFrame(frame);
     });
     let detail = "";
+    let wasOpen = false;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
+      wasOpen = true;
       if (!this.#isOver) handler.onOpen();
     };
     socket.onmessage = ({ data }: { readonly data: string | ArrayBuffer }) => {
@@ -68,7 +74,9 @@ export class WebSocketTransport implements Transport {
     socket.onerror = (event: { readonly message?: string }) => detail ||= event.message ?? "";
     socket.onclose = ({ code, reason }: { readonly code?: number; readonly reason?: string }) => {
       const words = [`WebSocket code ${code}`, reason, detail].filter((each) => !!each).join(", ");
-      this.#end(new ConnectionError(`The connection to ${url} has ended: ${words}`));
+      // Browsers don't tell.
+      const fault = isSecure && !wasOpen ? certificateFault(url, words, TRUST) : undefined;
+      this.#end(fault ?? new ConnectionError(`The connection to ${url} has ended: ${words}`));
     };
   }
 

@@ -46,4 +46,42 @@ export const ADDRESSES: readonly Case[] = [
       assertEquals(web.name, "UrlError", web.message);
     },
   },
+  {
+    name: "speaks TLS over WebSocket, and says what is wrong with a certificate if it is told",
+    door: "ws",
+    needsTrust: true,
+    async run({ bed, connect, topic }) {
+      const secure = await bed.startSecure();
+      const url = `wss://localhost:${secure.ws}`;
+      const hotwheels = await connect(url, QUICK);
+      const messages = hotwheels.subscribe(topic);
+      await messages.ready;
+      const long = "ü".repeat(15_000);
+      await hotwheels.publish({ topic, data: long });
+      assertEquals(await data(messages, 1), [long]);
+      // It comes back, and goes on where it was.
+      const other = await connect(`hotwheelss://localhost:${secure.tcp}`, { ca: secure.ca });
+      const proxy = await bed.proxy(secure.ws);
+      const returning = await connect(`wss://localhost:${proxy}`, QUICK);
+      const all = returning.subscribe(topic, { onGap: "throw" });
+      await all.ready;
+      await bed.disturb(proxy, "close");
+      await other.publish({ topic, data: "meanwhile" });
+      await bed.disturb(proxy, "open");
+      assertEquals(await data(all, 1), ["meanwhile"]);
+      for (const client of [hotwheels, other, returning]) await client.close();
+      const folder = "test/support/certificates/second";
+      const unknown = await bed.start([
+        "--tls-cert",
+        `${folder}.crt`,
+        "--tls-key",
+        `${folder}.key`,
+      ]);
+      const retry = { minMs: 1, attempts: 2 };
+      const error = await failure(connect(`wss://localhost:${unknown.ws}`, { ...QUICK, retry }));
+      // Node's WebSocket doesn't tell.
+      assertMatch(error.name, /^(CertificateError|ConnectionError)$/);
+      assertEquals(/certificate|Issuer/.test(error.message), error.name === "CertificateError");
+    },
+  },
 ];

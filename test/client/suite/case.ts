@@ -24,6 +24,8 @@ export interface Case {
   readonly door?: Door;
   /** True if it needs no server of ours, so that it is the same whichever runtime has those. */
   readonly isScripted?: true;
+  /** True if its process must trust the bed's authority, which it has to know when it starts. */
+  readonly needsTrust?: true;
   run(t: Try): Promise<void>;
 }
 

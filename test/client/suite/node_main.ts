@@ -1,5 +1,5 @@
 /**
- * The suite on Node: a program that is told by lines of JSON which case to run.
+ * The suite on Node: a program that is told by lines of JSON which case to run. Deno and Bun can run it too.
  *
  * @module
  */
