@@ -14,8 +14,8 @@ const FULL_BYTES = 1024 * 1024;
 const LOOK_MS = 20;
 
 const TRUST =
-  "Let the runtime trust the authority that signed it (NODE_EXTRA_CA_CERTS=FILE with Node, Deno " +
-  "and Bun)";
+  "Start the program with NODE_EXTRA_CA_CERTS=FILE, which holds the certificate of the authority that " +
+  "signed it";
 
 /** A connection over WebSocket, by the global class or another one. */
 export class WebSocketTransport implements Transport {

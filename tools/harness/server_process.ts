@@ -34,13 +34,16 @@ export class ServerProcess {
   readonly pid: number;
   /** The address of its admin port, as a URL; `undefined` if it has none. */
   readonly adminUrl: string | undefined;
+  /** The port for WebSockets; `undefined` if it has none. */
+  readonly webSocketPort: number | undefined;
   readonly #group: ProcessGroup;
 
-  private constructor(group: ProcessGroup, { port, pid, adminUrl }: Announcement) {
+  private constructor(group: ProcessGroup, { port, pid, adminUrl, webSocketPort }: Announcement) {
     this.#group = group;
     this.port = port;
     this.pid = pid;
     this.adminUrl = adminUrl;
+    this.webSocketPort = webSocketPort;
   }
 
   /**
@@ -102,6 +105,7 @@ interface Announcement {
   readonly port: number;
   readonly pid: number;
   readonly adminUrl: string | undefined;
+  readonly webSocketPort: number | undefined;
 }
 
 /** Waits for the line in which a server says that it listens. */
@@ -123,7 +127,13 @@ function announced(group: ProcessGroup, runtime: RuntimeName): Promise<Announcem
         .exec(said);
       if (match === null) return;
       clearTimeout(timer);
-      resolve({ port: Number(match[1]), pid: Number(match[2]), adminUrl: match[3] });
+      const webSocket = /WebSocket on wss?:\/\/[^,)]*:(\d+)/.exec(match[0])?.[1];
+      resolve({
+        port: Number(match[1]),
+        pid: Number(match[2]),
+        adminUrl: match[3],
+        webSocketPort: webSocket === undefined ? undefined : Number(webSocket),
+      });
     });
     child.once("error", (error) => fail(error.message));
     child.once("exit", (status, signal) => fail(`it ended with ${status ?? signal}`));

@@ -25,6 +25,8 @@ export interface ListenerProfile {
   readonly keys: Keys | null;
   /** The certificates that clients accept; `null` without TLS. */
   readonly trust: TlsTrust | null;
+  /** The file that has them; `null` as above. */
+  readonly caFile: string | null;
   /** Installs the other of two certificates; `null` without TLS. */
   readonly changeIdentity: (() => void) | null;
   /**
@@ -49,6 +51,7 @@ function openProfile(name: ProfileName): ListenerProfile {
     flags: [],
     keys: null,
     trust: null,
+    caFile: null,
     changeIdentity: null,
     spoilIdentity: null,
     dispose() {},
@@ -79,6 +82,7 @@ function lockedProfile(): ListenerProfile {
     ],
     keys,
     trust: TRUST,
+    caFile: keep("authorities.crt", TRUST.ca!),
     changeIdentity() {
       at = 1 - at;
       place();

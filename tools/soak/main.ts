@@ -157,6 +157,8 @@ async function foundServer(
     runtimeVersion: null,
     profile: "open",
     target,
+    webSocketPort: null,
+    caFile: null,
     keys: null,
     pid: null,
     renew: null,

@@ -158,6 +158,12 @@ publisher asked for. A stream may end only with its worker. When all workers are
 replaced, each client is told so before its stream ends; a worker without
 descriptors refuses no client without a word.
 
+Programs that use the client library publish and read over TCP and over
+WebSocket, in a process on the soak's own runtime. Each message must arrive
+once, in its publisher's order, through all breaks. They may be told of a gap
+only if a worker's end or hang explains it, or if the server gave up stored
+messages for want of memory.
+
 Memory after the first minute is compared with memory at the end, by means over
 a fifth of the time each, and may grow by 10 %; if the soak is too short for
 that, it says so. At the end the server must have closed its descriptors,

@@ -9,6 +9,7 @@ import type { FaultKind } from "./checks/faults.ts";
 import type { Strike, StrikeRecord } from "./checks/strike_history.ts";
 import type { LatencyVerdict } from "./checks/latency.ts";
 import type { MemorySample, MemoryVerdict } from "./checks/memory.ts";
+import type { LibraryDoor, LibraryRecord } from "./clients/library_order.ts";
 import type { AttackRecord } from "./attacks/attack_rotation.ts";
 
 /** The exit status of a stopped server, and the time it took. */
@@ -35,6 +36,8 @@ export interface SoakRun {
   readonly delivered: number;
   /** Receipts that publishers asked for and received, and that add up. */
   readonly receipts: number;
+  /** What programs did that use the client library, by the server's door. */
+  readonly library: Readonly<Partial<Record<LibraryDoor, LibraryRecord>>>;
   /**
    * Healthy clients' connections that ended with a worker that was killed, asked to end or replaced, or
    * with a certificate before they were accepted.

@@ -24,6 +24,7 @@ import type { OnHung } from "./strikes/strike_context.ts";
 import { Deck, KILL_ROUND, Round } from "./strikes/order.ts";
 import type { PopulationContext } from "./clients/subscriber.ts";
 import { OwnPace } from "./clients/own_pace.ts";
+import { LibraryMember } from "./clients/library_member.ts";
 import { BUSY_TOPIC, Population, TOPICS } from "./clients/population.ts";
 import { Watch } from "./checks/watch.ts";
 
@@ -34,6 +35,10 @@ export interface SoakedServer {
   readonly runtimeVersion: string | null;
   readonly profile: ProfileName;
   readonly target: PeerTarget;
+  /** The port for WebSockets; `null` if it has none, or if it isn't known. */
+  readonly webSocketPort: number | null;
+  /** A file with the certificate authorities that signed its certificates; `null` without TLS. */
+  readonly caFile: string | null;
   /** The keys that its clients need; `null` if they need none. */
   readonly keys: Keys | null;
   /** `null` if its processes can't be watched. */
@@ -62,7 +67,7 @@ export interface SoakPlan {
   readonly attacksAtOnce: number;
   /** Only attacks whose names contain this text; empty for all. */
   readonly only: string;
-  /** The runtime of the bystander. */
+  /** The runtime of the bystander, and of the clients that use the library. */
   readonly client: RuntimeName;
   readonly latency: LatencyBounds;
   /** The most bytes that the server's processes may have resident together. */
@@ -140,6 +145,12 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   const attackSeed = random.next();
   const bystanderPlace = { runtime: plan.client, target, keys, patienceMs: plan.patienceMs };
   const bystander = new Bystander(bystanderPlace, faults, context.strikes);
+  const { webSocketPort, caFile } = server;
+  const library = new LibraryMember(
+    { ...bystanderPlace, webSocketPort, caFile },
+    faults,
+    context.strikes,
+  );
   if (watch !== null) {
     watch.onWaited = (fromMs, toMs, ms) => bystander.latency.addWait(fromMs, toMs, ms);
   }
@@ -196,6 +207,7 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   const attacks = await attackers.stop();
   judgeAttacks(attacks, faults, plan.durationMs >= ALL_ATTACKS_MS);
   await bystander.settle(plan.patienceMs, plan.durationMs >= ARRIVAL_MS);
+  const libraryRecords = await library.settle(plan.patienceMs, plan.durationMs >= ARRIVAL_MS);
   const { verdict: latency } = bystander.latency;
   for (const line of latency === null ? [] : tooLate(latency, plan.latency)) {
     faults.add("late", line);
@@ -234,6 +246,7 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
     published: context.ledger.published,
     delivered: context.delivered,
     receipts: context.receipts,
+    library: libraryRecords,
     lost_to_kills: context.lostToStrikes + bystander.lostToStrikes,
     lost_to_own_pace: context.lostToOwnPace,
     latency,

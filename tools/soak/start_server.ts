@@ -27,6 +27,7 @@ const STOP_LIMIT_MS = (10 + DRAIN_SECONDS) * 1000;
  * minute of a soak. Healthy clients stay far below them.
  */
 const FLAGS = [
+  ...["--ws-port", "0"],
   ...["--max-connections", "4000", "--max-connections-per-ip", "1000", "--accept-rate", "600"],
   ...["--publish-rate", "5000"],
   // Far more than a burst, and than what arrives until the soak's own process reads on a busy machine.
@@ -80,6 +81,8 @@ export async function startServer(
       port: server.port,
       ...(profile.trust === null ? {} : { tls: profile.trust }),
     },
+    webSocketPort: server.webSocketPort ?? null,
+    caFile: profile.caFile,
     keys: profile.keys,
     pid: server.pid,
     renew: profile.changeIdentity === null ? null : () => {

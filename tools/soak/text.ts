@@ -6,6 +6,7 @@
 
 import { wrapped } from "../../cli/plain_text.ts";
 import { type Strike, STRIKES } from "./checks/strike_history.ts";
+import type { LibraryDoor } from "./clients/library_order.ts";
 import type { SoakProgress } from "./soak.ts";
 import { type Growth, MAX_GROWTH, type MemoryVerdict } from "./checks/memory.ts";
 import type { SoakReport, SoakRun } from "./report.ts";
@@ -23,6 +24,8 @@ const STRIKE_NAMES: Readonly<Record<Strike, string>> = {
   renewed: "certificate changed",
   misrenewed: "unusable certificate",
 };
+
+const DOOR_NAMES: Readonly<Record<LibraryDoor, string>> = { tcp: "TCP", websocket: "WebSocket" };
 
 /** The strikes of `--kill-every`. The report names others only if they happened. */
 const COMMON: readonly Strike[] = ["killed", "asked", "hung"];
@@ -57,6 +60,7 @@ function runLines(run: SoakRun): string[] {
     `--- ${serverText(run)}${version}: ${load_s.toFixed(0)} s, ${subscribers} healthy subscribers`,
     `published: ${published}, delivered: ${delivered} on ${streams} streams, each checked; ` +
     `${receipts} receipts`,
+    ...libraryLines(run),
     ...strikeLines(run),
     ...(run.renewals === 0 ? [] : [`certificates changed: ${run.renewals}`]),
     ...(run.lost_to_own_pace === 0 ? [] : [
@@ -81,6 +85,16 @@ function runLines(run: SoakRun): string[] {
       return `  ${runs} x ${name}: ${did}`;
     }),
   ];
+}
+
+function libraryLines({ library }: SoakRun): string[] {
+  return Object.entries(library).map(([door, record]) => {
+    const { published, unknown, delivered, recovered, gaps } = record;
+    const told = Object.entries(gaps).map(([reason, count]) => `${count} ${reason}`);
+    return `client library over ${DOOR_NAMES[door as LibraryDoor]}: ${published} accepted, ` +
+      `${unknown} of unknown outcome, ${delivered} delivered, ${recovered} returns without a gap, ` +
+      `gaps: ${told.join(", ") || "none"}`;
+  });
 }
 
 function strikeLines({ kills, strikes, left_out, lost_to_kills }: SoakRun): string[] {

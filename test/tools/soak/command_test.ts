@@ -37,6 +37,9 @@ describe("the soak", () => {
     const [open, locked] = report.runs;
     const sum = (pick: (run: SoakRun) => number) =>
       report.runs.reduce((total, run) => total + pick(run), 0);
+    for (const door of ["tcp", "websocket"] as const) {
+      assert(sum(({ library }) => library[door]!.delivered) > 0, `no message came over ${door}`);
+    }
     assert(sum((run) => run.lost_to_kills) > 0, "nobody was on a worker that ended");
     assert(sum((run) => run.delivered) > 1_000);
     const attacked = sum(({ attacks }) => Object.values(attacks).filter((a) => a.runs > 0).length);

@@ -16,7 +16,9 @@ const ONE_IN = 50;
 /** The faults of a server. */
 interface Meddling {
   /** The bytes that are sent in place of a message now and then. */
-  readonly meddle?: (message: Uint8Array) => Uint8Array;
+  readonly meddle?: (message: Uint8Array) => Uint8Array | "cut";
+  /** Meddles with all frames that have this text, and with no others. */
+  readonly only?: string;
   /** Milliseconds by which all that the server sends is late. */
   readonly delayMs?: number;
   /** Nothing that attackers say, or are told, gets through. */
@@ -38,6 +40,8 @@ async function soakMeddledWith(
       name: "meddled with",
       runtimeVersion: null,
       profile: "open",
+      webSocketPort: null,
+      caFile: null,
       keys: null,
       renew: null,
       misrenew: null,
@@ -69,7 +73,8 @@ async function soakMeddledWith(
 }
 
 async function startRelay(port: number, meddling: Meddling): Promise<Server> {
-  const { meddle = (message) => message, delayMs = 0, ignoresAttackers = false } = meddling;
+  const { meddle = (message) => message, only, delayMs = 0 } = meddling;
+  const { ignoresAttackers = false } = meddling;
   let messages = 0;
   const relay = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     // Attackers come from other addresses than those who keep the rules.
@@ -90,8 +95,11 @@ async function startRelay(port: number, meddling: Meddling): Promise<Server> {
       for (let end; (end = bytes.indexOf(TERMINATOR, start) + 1) > 0; start = end) {
         const frame = bytes.subarray(start, end);
         const isMessage = frame.indexOf(0x73) !== -1 && frame.length > 90;
-        const isNext = isMessage && ++messages % ONE_IN === 0;
+        const isNext = only === undefined
+          ? isMessage && ++messages % ONE_IN === 0
+          : new TextDecoder().decode(frame).includes(only);
         const sent = isNext ? meddle(frame.slice()) : frame;
+        if (sent === "cut") return void client.destroy();
         if (delayMs === 0) client.write(sent);
         else setTimeout(() => client.write(sent), delayMs);
       }
@@ -129,6 +137,47 @@ describe("the soak of a faulty server", () => {
     for (const kind of ["missing", "duplicate", "damaged", "receipt"] as const) {
       assert((faults[kind] ?? 0) > 0, `nothing ${kind}: ${fault_details.join("\n")}`);
     }
+  });
+
+  it("finds what a program misses that uses the client library", {
+    timeout: 120_000,
+  }, async () => {
+    let times = 0;
+    const run = await soakMeddledWith({
+      only: '"soak-library-tcp"',
+      meddle(frame) {
+        const text = new TextDecoder().decode(frame);
+        if (text.includes('"resume":')) {
+          return new TextEncoder().encode(
+            text.replace('true,"reason":"ok"', 'false,"reason":"off"'),
+          );
+        }
+        // Not its own `from` frame.
+        if (!text.includes('"data":')) return frame;
+        switch (++times) {
+          case 20:
+            return new Uint8Array(0);
+          case 30:
+            return new TextEncoder().encode(text.replace("message", "massage"));
+          case 40:
+            return "cut";
+          default:
+            return frame;
+        }
+      },
+    }, { durationMs: 8_000, only: "connections that never speak", subscribers: 5 });
+    const found = run.fault_details.join("\n");
+    assertMatch(found, /^damaged at \d+ s: client library over tcp: message \d+: /m);
+    assertMatch(found, /^gap at \d+ s: client library over tcp: off, and no strike explains it$/m);
+    // The gap doesn't excuse what was dropped long before it.
+    assertMatch(
+      found,
+      /^missing at \d+ s: client library over tcp: message \d+, which was accepted/m,
+    );
+    const { delivered, gaps } = run.library.tcp!;
+    assertEquals(gaps, { off: 1 });
+    assert(delivered > 50, `${delivered}`);
+    assertEquals(run.passed, false);
   });
 
   it("finds that messages are late, and that a stop is", {

@@ -39,6 +39,7 @@ function textOf(run: Partial<SoakRun>): string {
       published: 1,
       delivered: 1,
       receipts: 1,
+      library: {},
       lost_to_kills: 0,
       lost_to_own_pace: 0,
       latency: null,

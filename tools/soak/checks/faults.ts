@@ -2,6 +2,8 @@
 const FAULT_KINDS = [
   /** A message that had to arrive didn't. */
   "missing",
+  /** A client of the library was told that messages may be missing, and nothing explains it. */
+  "gap",
   /** A message arrived twice. */
   "duplicate",
   /** A message arrived after a later one of the same publisher. */

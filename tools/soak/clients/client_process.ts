@@ -15,18 +15,20 @@ export class ClientProcess {
    * @param script The URL of its main module.
    * @param order The order, which is passed as JSON.
    * @param onNote Receives each note.
+   * @param environment Variables beside the usual ones.
    */
   constructor(
     runtime: RuntimeName,
     script: string,
     order: object,
     onNote: (note: unknown) => void,
+    environment: Readonly<Record<string, string>> = {},
   ) {
     const { path } = findProgram(runtime);
     const run = runtime === "deno" ? ["run", "--quiet", "--no-prompt", "--allow-net"] : ["run"];
     const command = [path, ...run, fileURLToPath(script), JSON.stringify(order)];
     this.#group = ProcessGroup.spawn(command, {
-      env: childEnvironment(),
+      env: { ...childEnvironment(), ...environment },
       stdio: ["pipe", "pipe", "inherit"],
     });
     const { child } = this.#group;
