@@ -90,7 +90,7 @@ export class WebSocketConnection extends OutgoingFrames
   get heldBytes(): number {
     if (this.#state === "gone") return 0;
     return (this.plain.heldBytes ?? 0) + (this.#rest?.length ?? 0) +
-      (this.#handshake?.heldBytes ?? 0);
+      (this.#handshake?.heldBytes ?? 0) + (this.#reader?.heldBytes ?? 0);
   }
 
   get hasUndelivered(): boolean {
@@ -321,6 +321,7 @@ export class WebSocketConnection extends OutgoingFrames
   // What the peer sends.
 
   #read(chunk: Uint8Array): void {
+    const readerBytes = this.#reader?.heldBytes ?? 0;
     const reader = this.#reader ?? this.side.borrowReader();
     let taken = chunk.length;
     try {
@@ -335,8 +336,8 @@ export class WebSocketConnection extends OutgoingFrames
     if (reader.isAtRest) {
       this.side.giveReaderBack(reader);
     } else this.#reader = reader;
-    if (taken === chunk.length || this.#isDeaf) return;
-    this.#rest = chunk.slice(taken);
+    if (taken < chunk.length && !this.#isDeaf) this.#rest = chunk.slice(taken);
+    else if ((this.#reader?.heldBytes ?? 0) === readerBytes) return;
     this.#handler?.onHeld?.();
   }
 

@@ -58,6 +58,9 @@ const MAX_HEAD_BYTES = 14;
 /** Payloads are unmasked into a buffer of so many bytes. */
 export const SCRATCH_BYTES = 64 * 1024;
 
+/** What a reader takes, in bytes: 300 on Bun and 370 on Deno, of the heap. */
+const OWN_BYTES = 384;
+
 const nothing = new Uint8Array(0);
 
 /**
@@ -101,6 +104,11 @@ export class FrameReader {
   /** True between messages: another connection may use the reader. */
   get isAtRest(): boolean {
     return this.#headBytes === 0 && this.#message === 0 && !this.#hasPeerClosed;
+  }
+
+  /** The bytes of memory that it takes, a control frame's payload among them. */
+  get heldBytes(): number {
+    return OWN_BYTES + this.#control.length;
   }
 
   /**

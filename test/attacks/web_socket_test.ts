@@ -124,6 +124,36 @@ describe("WebSockets", () => {
     });
   });
 
+  it("that stop in the middle of a message count as what they take", { timeout }, async () => {
+    await attack([], async (bed, attackers) => {
+      await open(bed, attackers, 50);
+      const ping = frame(PING, "x".repeat(100));
+      const half = [
+        // The head of a frame, and the pause between two of a message.
+        frame(TEXT, "PING\0").subarray(0, 6),
+        frame(TEXT, "PING\0", { isFinal: false }),
+        ping.subarray(0, 50),
+      ];
+      const rest = [
+        frame(TEXT, "PING\0").subarray(6),
+        frame(CONTINUATION, "PING\0"),
+        ping.subarray(50),
+      ];
+      for (let i = 0; i < half.length; i++) {
+        for (const client of attackers) client.send(half[i]!);
+        const least = 50 * (300 + (i === 2 ? 100 : 0));
+        await bed.untilState("all is counted", ({ heldBytes }) => heldBytes >= least);
+        assertLess((await bed.state()).heldBytes, 50 * KIB);
+        for (const client of attackers) client.send(rest[i]!);
+        await bed.untilState("all is freed", ({ heldBytes }) => heldBytes === 0);
+      }
+      for (const client of attackers) client.send(half[0]!);
+      await bed.untilState("all is counted", ({ heldBytes }) => heldBytes >= 50 * 300);
+      for (const client of attackers) client.dispose();
+      await bed.untilState("all is freed", ({ heldBytes }) => heldBytes === 0);
+    });
+  });
+
   it("that ping and don't read hold next to nothing", { timeout }, async () => {
     await attack([], async (bed, attackers) => {
       await open(bed, attackers, 20);
