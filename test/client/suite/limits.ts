@@ -41,6 +41,41 @@ export const LIMITS: readonly Case[] = [
     },
   },
   {
+    name: "goes on when it is read again, though the server has evicted it since it wasn't",
+    door: "tcp",
+    async run({ bed, connect, url, topic }) {
+      const server = await bed.start([
+        ...["--history-bytes", "33554432", "--history-messages", "4000"],
+        ...["--write-deadline", "1s"],
+      ]);
+      const publisher = await connect(url(server));
+      const hotwheels = await connect(url(server), { ...QUICK, buffer: 64 * 1024 });
+      const statuses = hotwheels.statuses();
+      const messages = hotwheels.subscribe(topic, { onGap: "throw" });
+      await messages.ready;
+      const padding = "x".repeat(48 * 1024);
+      let published = 0;
+      await until("the server has to wait", async () => {
+        for (let i = 0; i < 10; i++) {
+          await publisher.publish({ topic, data: published++, padding }, { receipt: false });
+        }
+        return (await publisher.publish({ topic, data: published++ })).queued === 1;
+      });
+      await until("it is evicted", async () => {
+        return (await publisher.publish({ topic, data: published++ })).matched === 0;
+      });
+      for (let i = 0; i < 10; i++) await publisher.publish({ topic, data: published++ });
+      const expected = Array.from({ length: published }, (_, i) => i);
+      assertEquals(await data(messages, published), expected);
+      const closed = await find(statuses, ({ state }) => state === "closed");
+      assert(closed.state === "closed" && !closed.isFinal);
+      const back = await find(statuses, ({ state }) => state === "subscribed");
+      assert(back.state === "subscribed" && back.recovered && !back.isGap, JSON.stringify(back));
+      await hotwheels.close();
+      await publisher.close();
+    },
+  },
+  {
     name: "says of a publish that its outcome is unknown, and never sends it again",
     isScripted: true,
     async run({ bed, connect, url, door, topic }) {

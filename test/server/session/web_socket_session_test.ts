@@ -57,6 +57,24 @@ async function endOf(client: WebSocketClient): Promise<[string, number | null | 
 }
 
 describe("a client that comes by WebSocket", () => {
+  it("may send its handshake and its first message in two parts, wherever they are cut", {
+    timeout: 60_000,
+  }, async () => {
+    await withWebSockets({}, async (_open, _bed, port) => {
+      const all = join([request(), frame(TEXT, '{"action":"subscribe","data":"t"}\0')]);
+      const clients = Array.from(all, () => WebSocketClient.bare(port));
+      for (const [cut, client] of clients.entries()) client.send(all.subarray(0, cut));
+      await quiet(200);
+      for (const [cut, client] of clients.entries()) client.send(all.subarray(cut));
+      for (const [cut, client] of clients.entries()) {
+        await client.answered();
+        assertEquals(client.status, 101, `${cut}`);
+        await until(`it is subscribed, cut at ${cut}`, () => client.said.includes("ACK"));
+        client.dispose();
+      }
+    });
+  });
+
   it("is a client like any other, and exchanges messages with those on TCP", async () => {
     await withWebSockets({}, async (open, bed) => {
       const web = await open();
