@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { SubscribedStatus } from "../../../client/exports.ts";
+import type { ConnectOptions, SubscribedStatus } from "../../../client/exports.ts";
 import type { Scripted } from "../../support/client/bed.ts";
 import { type Case, data, failure, find, QUICK, sleep } from "./case.ts";
 
@@ -18,6 +18,9 @@ const HANDSHAKE_BYTES = 167;
 
 /** Clients at a time. Chromium lets those wait that are many. */
 const AT_ONCE = { tcp: 50, ws: 8 };
+
+/** After so many milliseconds a case says what it waits for. On a busy machine workers take long to start. */
+const LATE_MS = 50_000;
 
 /** What a client does after a break. */
 export const RETURNING: readonly Case[] = [
@@ -213,16 +216,28 @@ export const RETURNING: readonly Case[] = [
     name: "goes on after all workers were killed",
     async run({ bed, connect, url, topic }) {
       const server = await bed.start(["--workers", "2"]);
-      const options = { ...QUICK, pingAfter: 2_000 };
+      const seen: string[] = [];
+      const options = (name: string): ConnectOptions => ({
+        ...QUICK,
+        pingAfter: 2_000,
+        onStatus: (status) => {
+          const { state, why } = { why: "", ...status };
+          seen.push(`${Math.round(performance.now())} ms: ${name} ${state} ${why ?? ""}`);
+        },
+      });
       const clients = await Promise.all(
-        Array.from({ length: 6 }, () => connect(url(server), options)),
+        Array.from({ length: 6 }, (_, i) => connect(url(server), options(`${i}`))),
       );
       const all = clients.map((client) => client.subscribe(topic));
       await Promise.all(all.map(({ ready }) => ready));
       const statuses = clients.map((client) => client.statuses());
       await bed.killWorkers(server.id);
+      const late = setTimeout(async () => {
+        const log = await bed.log(server.id);
+        console.error(`${log}\n${seen.slice(-100).join("\n")}`);
+      }, LATE_MS);
       await Promise.all(statuses.map((each) => find(each, ({ state }) => state === "subscribed")));
-      const publisher = await connect(url(server), QUICK);
+      const publisher = await connect(url(server), options("publisher"));
       const arrived = Promise.all(
         all.map(async (messages) => {
           for await (const { message } of messages) if (message.data === "after") return;
@@ -234,6 +249,7 @@ export const RETURNING: readonly Case[] = [
         await publisher.publish({ topic, data: "after" }).catch(() => {});
         await sleep(20);
       }
+      clearTimeout(late);
       for (const client of [...clients, publisher]) await client.close();
     },
   },

@@ -63,6 +63,8 @@ export interface Bed {
   restart(id: number): Promise<Ports>;
   /** Kills all workers of a server, which replaces them. */
   killWorkers(id: number): Promise<void>;
+  /** What a server has logged. */
+  log(id: number): Promise<string>;
   /** Starts a scripted server. @returns its port. */
   script(door: Door, script: Script): Promise<number>;
   /** What clients have said to a scripted server, by connection. */

@@ -1,5 +1,4 @@
 import { after, describe, it } from "node:test";
-import type { RuntimeName } from "../../../cli/program.ts";
 import { connect } from "../../../client/mod.ts";
 import { type Case, urlOf } from "../../client/suite/case.ts";
 import { CASES } from "../../client/suite/cases.ts";
@@ -12,16 +11,6 @@ export function casesOf(door: Door): readonly Case[] {
   return CASES.filter((each) => (each.door ?? door) === door && !each.needsTrust);
 }
 
-/**
- * Why a case is left out; `false` if it isn't. This one waited in vain twice in some ten runs of the whole
- * suite, with the client on Deno over TCP only, and never by itself. Node's and Bun's runs have it.
- */
-function skipOf(runtime: RuntimeName, door: Door, name: string): string | false {
-  return runtime === "deno" && door === "tcp" && name === "goes on after all workers were killed"
-    ? "it hangs on Deno now and then, which isn't explained yet"
-    : false;
-}
-
 /** Runs the suite on the runtime that runs the test. */
 export function clientSuite(door: Door): void {
   for (const runtime of TESTED_RUNTIMES) {
@@ -29,7 +18,7 @@ export function clientSuite(door: Door): void {
       const bed = new MachineBed(runtime);
       after(() => bed.dispose());
       for (const [at, { name, run }] of casesOf(door).entries()) {
-        it(name, { timeout: 60_000, skip: skipOf(runtime, door, name) }, async () => {
+        it(name, { timeout: 120_000 }, async () => {
           const url = (server: Parameters<typeof urlOf>[1]) => urlOf(door, server);
           await run({ bed, door, connect, url, topic: `case ${at} over ${door}` });
         });

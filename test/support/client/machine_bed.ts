@@ -65,6 +65,10 @@ export class MachineBed implements Bed {
     return Promise.resolve();
   }
 
+  log(id: number): Promise<string> {
+    return Promise.resolve(this.#started[id]!.command.stderr);
+  }
+
   async script(door: Door, script: Script): Promise<number> {
     const server = await ScriptedServer.start(door, script);
     this.#scripted.set(server.port, server);

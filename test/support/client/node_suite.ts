@@ -57,7 +57,7 @@ export function nodeSuite(door: Door): void {
       });
       for (const { name, isScripted } of casesOf(door)) {
         const skip = isScripted === true && leftTo("deno");
-        it(name, { timeout: 60_000, skip }, () => node!.run(name, door));
+        it(name, { timeout: 120_000, skip }, () => node!.run(name, door));
       }
     });
   }
