@@ -30,6 +30,9 @@ const IMPORT = /\bfrom "(\.[^"]+)"/g;
 /** A module that says so starts processes, or takes the runtime's own sockets. */
 const STARTS_SERVERS = /\bfrom "node:child_process"|\bcreateServer\b|\/runtime\/detect\.ts"/;
 
+/** Random cases or samples by the thousand. */
+const FUZZ = /^test\/(?:fuzz\/|tools\/compare\/results\/(?:bootstrap|verdict)_)/;
+
 /** Floods, soaks and measurements of time. */
 const HEAVY = new RegExp(
   "^test/(?:attacks/|tools/(?:soak/command|churn/churn)_|server/(?:flow/(?:bursts|slow_consumers)|session/churn_heap|workers/resume_workers|machines/nats)_)",
@@ -73,7 +76,7 @@ function read(path: string): TestFile {
   return {
     path,
     startsServers: startsServers(path, new Set()),
-    isFuzz: path.startsWith("test/fuzz/"),
+    isFuzz: FUZZ.test(path),
     isHeavy: HEAVY.test(path),
     runtimes: ONCE.test(path) ? ["deno"] : ONCE_ON_BUN.test(path) ? ["bun"] : RUNTIME_NAMES,
   };
