@@ -76,11 +76,14 @@ export class Origins {
     return origin;
   }
 
-  /** Notes that an origin's process has ended. Does nothing if that is known. */
+  /**
+   * Notes that an origin's process has ended. If that is known, the way in which it did stays; but its end is
+   * the latest that any process was told, since a client may have its position from that.
+   */
   close(origin: Origin, end: OriginEnd, micros: number): void {
+    origin.micros = Math.max(origin.micros, micros);
     if (origin.end !== undefined) return;
     origin.end = end;
-    origin.micros = Math.max(origin.micros, micros);
     // Behind those that ended before.
     this.#known.delete(origin.name);
     this.#known.set(origin.name, origin);

@@ -17,7 +17,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 26, arbitrary: fc.record({ does: fc.constant("turn" as const) }) },
   { weight: 4, arbitrary: fc.record({ does: fc.constant("settle" as const) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant("pass" as const) }) },
-  { weight: 1, arbitrary: fc.record({ does: fc.constantFrom("kill", "join" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      does: fc.constantFrom("killed", "join", "join", "retired", "hurried" as const),
+    }),
+  },
   {
     weight: 12,
     arbitrary: fc.record({ does: fc.constant("come" as const), client: choice, process: choice }),
@@ -46,6 +51,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   {
+    weight: 2,
+    arbitrary: fc.record({
+      does: fc.constant("last" as const),
+      client: choice,
+      topic: choice,
+      count: fc.constantFrom(1, 4, 20),
+    }),
+  },
+  {
     weight: 5,
     arbitrary: fc.record({ does: fc.constant("hang" as const), process: choice }),
   },
@@ -59,6 +73,7 @@ const script: fc.Arbitrary<Play> = fc.record({
   bufferBytes: fc.constantFrom(60, 700, 65_536),
   linkBytes: fc.constantFrom(90, 400, 65_536),
   historyMessages: fc.constantFrom(6, 30, 100_000),
+  historyMs: fc.constantFrom(2_000, 60_000, 60_000),
   writesPerTurn: fc.constantFrom(1, 2, 16),
   answers: fc.constantFrom("at once", "late" as const),
   steps: fc.array(step, { minLength: STEPS, maxLength: STEPS }),

@@ -29,7 +29,7 @@ export type ServerFrame =
     /** The whole frame. */
     readonly text: string;
   }
-  | { readonly what: "error"; readonly code: string };
+  | { readonly what: "error"; readonly code: string; readonly message: string };
 
 /** The position of one client in all of its topics. */
 export class Positions {
@@ -62,7 +62,7 @@ export class Positions {
     if (text === "ACK" || text === "PING") return { what: text };
     const frame = JSON.parse(text);
     if (frame.token !== undefined) return { what: "token" };
-    if (frame.error !== undefined) return { what: "error", code: frame.error.code };
+    if (frame.error !== undefined) return { what: "error", ...frame.error };
     if (frame.resume !== undefined) {
       const { resume } = frame as { resume: Resume };
       this.#at.set(resume.topic, { ...resume.at });
