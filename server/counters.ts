@@ -84,6 +84,8 @@ export interface Counters {
   acceptErrors: number;
   /** Messages given to subscribers from the history. */
   messagesReplayed: number;
+  /** Stored messages that were dropped early, for want of memory, room or places for topics. */
+  historyGivenUp: number;
   /** Bytes that the history holds now. */
   historyBytes: number;
   /** Messages that the history holds now. */
@@ -130,6 +132,7 @@ export function newCounters(): Counters {
     memoryRefusals: 0,
     acceptErrors: 0,
     messagesReplayed: 0,
+    historyGivenUp: 0,
     historyBytes: 0,
     historyMessages: 0,
     historyTopics: 0,

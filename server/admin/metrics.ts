@@ -224,6 +224,12 @@ export class Metrics {
       "Messages given to subscribers from the history.",
       ({ messagesReplayed }) => messagesReplayed,
     );
+    this.#counter(
+      "history_given_up_total",
+      "Stored messages dropped before --history-time, for want of memory, of room in " +
+        "--history-total-bytes, or of places for topics; not those beyond their own topic's limits.",
+      ({ historyGivenUp }) => historyGivenUp,
+    );
     this.#gauge(
       "history_bytes",
       "Bytes of memory that stored messages take; each worker stores all.",

@@ -32,6 +32,8 @@ export interface HistoryCounts {
   historyBytes: number;
   historyMessages: number;
   historyTopics: number;
+  /** Messages that were dropped before they were too old, and not for their own topic's limits. */
+  historyGivenUp: number;
 }
 
 /** The parts of the server that a history uses. */
@@ -206,7 +208,7 @@ export class History {
     const { budget } = this.#host;
     const goal = budget.historyBytes - bytes;
     while (this.#oldest !== undefined && budget.historyBytes > goal) {
-      this.#dropOldestOf(this.#oldest.log);
+      this.#giveUpOldestOf(this.#oldest.log);
     }
     while (budget.historyBytes > goal && this.#emptyLogs.first !== undefined) {
       this.#forgetLog(this.#emptyLogs.first);
@@ -224,7 +226,7 @@ export class History {
   #enforceTotal(): void {
     const { counters, limits } = this.#host;
     while (counters.historyBytes > limits.historyTotalBytes && this.#oldest !== undefined) {
-      this.#dropOldestOf(this.#oldest.log);
+      this.#giveUpOldestOf(this.#oldest.log);
     }
     this.#enforceLogs();
   }
@@ -242,9 +244,16 @@ export class History {
     }
     while (isTooMany()) {
       const log = this.#idleLogs.first as TopicLog;
-      while (!log.isEmpty) this.#dropOldestOf(log);
+      while (!log.isEmpty) this.#giveUpOldestOf(log);
       this.#forgetLog(log);
     }
+  }
+
+  #giveUpOldestOf(log: TopicLog): void {
+    const { counters } = this.#host;
+    const before = counters.historyMessages;
+    this.#dropOldestOf(log);
+    counters.historyGivenUp += before - counters.historyMessages;
   }
 
   #dropOldestOf(log: TopicLog): void {

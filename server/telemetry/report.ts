@@ -30,6 +30,7 @@ export interface Counts {
   readonly memoryRefusals: number;
   readonly acceptErrors: number;
   readonly messagesReplayed: number;
+  readonly historyGivenUp: number;
   readonly cpuSeconds: number;
   readonly ended: Readonly<Record<EndReason, number>>;
   readonly pauses: Readonly<Record<PauseCause, number>>;

@@ -121,13 +121,14 @@ async function soakOne(
   seed: number,
 ): Promise<SoakRun> {
   const { durationMs, subscribers, profiles, killEveryMs, chaosEveryMs, ...others } = options;
-  const { latency, maxMemoryBytes, only } = others;
+  const { latency, maxMemoryBytes, only, workers } = others;
   const isTerminal = process.stderr.isTTY === true;
   const run = await soak(server, {
     durationMs,
     subscribers: Math.ceil(subscribers / profiles.length),
     killEveryMs,
     chaosEveryMs,
+    workers,
     latency,
     maxMemoryBytes,
     only,
@@ -164,6 +165,7 @@ async function foundServer(
     renew: null,
     misrenew: null,
     resetsWhenRenewed: false,
+    history: null,
     stop: null,
     stopLimitMs: Infinity,
   };

@@ -164,6 +164,12 @@ once, in its publisher's order, through all breaks. They may be told of a gap
 only if a worker's end or hang explains it, or if the server gave up stored
 messages for want of memory.
 
+Two of three subscribers say where they were when they come back, after a strike
+as after any break. Those that are told that nothing is lost must have
+everything, once; only of a process that is named as crashed the last messages
+may be missing. None may be told otherwise while the server's history must have
+all that it missed.
+
 Memory after the first minute is compared with memory at the end, by means over
 a fifth of the time each, and may grow by 10 %; if the soak is too short for
 that, it says so. At the end the server must have closed its descriptors,

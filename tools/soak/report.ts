@@ -38,6 +38,8 @@ export interface SoakRun {
   readonly receipts: number;
   /** What programs did that use the client library, by the server's door. */
   readonly library: Readonly<Partial<Record<LibraryDoor, LibraryRecord>>>;
+  /** Answers to subscribers that came back and said where they were, by reason; `ok` missed nothing. */
+  readonly resumes: Readonly<Record<string, number>>;
   /**
    * Healthy clients' connections that ended with a worker that was killed, asked to end or replaced, or
    * with a certificate before they were accepted.

@@ -26,6 +26,7 @@ import type { PopulationContext } from "./clients/subscriber.ts";
 import { OwnPace } from "./clients/own_pace.ts";
 import { LibraryMember } from "./clients/library_member.ts";
 import { BUSY_TOPIC, Population, TOPICS } from "./clients/population.ts";
+import { RecoveryCheck, type SoakedHistory } from "./checks/recovery_check.ts";
 import { Watch } from "./checks/watch.ts";
 
 /** The server to soak. */
@@ -49,6 +50,8 @@ export interface SoakedServer {
   readonly misrenew: (() => Promise<void>) | null;
   /** True if a new certificate resets connections that the server hasn't accepted yet. */
   readonly resetsWhenRenewed: boolean;
+  /** What it stores for subscribers that come back; `null` if that isn't known. */
+  readonly history: SoakedHistory | null;
   /** Asks it to stop, and resolves when it has stopped; `null` if it isn't ours to stop. */
   readonly stop: (() => Promise<StopRecord>) | null;
   /** Milliseconds within which it promises to stop. */
@@ -61,6 +64,8 @@ export interface SoakPlan {
   readonly subscribers: number;
   /** Milliseconds from one kill to the next, with other strikes between; `null` for none. */
   readonly killEveryMs: number | null;
+  /** The server's processes. */
+  readonly workers: number;
   /** Milliseconds from one strike of any kind to the next, in place of kills; `null` for none. */
   readonly chaosEveryMs: number | null;
   /** The number of attacks that run at once. */
@@ -119,11 +124,15 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   const startedAt = new Date();
   const random = new Random(plan.seed);
   const faults = new Faults();
+  const strikes = new StrikeHistory();
+  const recovery = new RecoveryCheck(server.history, plan.workers, strikes, faults);
   const context: PopulationContext = {
     target: server.target,
     keys: server.keys,
     faults,
-    strikes: new StrikeHistory(),
+    strikes,
+    recovery,
+    resumes: {},
     pace: new OwnPace(),
     lostToOwnPace: 0,
     ledger: new Ledger(),
@@ -133,6 +142,7 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
     lostToStrikes: 0,
   };
   context.pace.start();
+  await recovery.start();
   // Connect once before measuring, so that everything a runtime opens only once is open.
   await answer(context, plan.patienceMs, random);
   const watch = server.pid === null ? null : await Watch.start(server.pid, faults);
@@ -225,6 +235,7 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
   watch?.stop();
   context.pace.stop();
   clearInterval(progressTimer);
+  await recovery.stop();
   const stop = await stopUnderAttack(server, attackContext, new Random(random.next()));
   judgeStop(stop, server.stopLimitMs, faults);
   const peak = watch === null ? null : watch.peakResidentBytes;
@@ -247,6 +258,7 @@ export async function soak(server: SoakedServer, plan: SoakPlan): Promise<SoakRu
     delivered: context.delivered,
     receipts: context.receipts,
     library: libraryRecords,
+    resumes: context.resumes,
     lost_to_kills: context.lostToStrikes + bystander.lostToStrikes,
     lost_to_own_pace: context.lostToOwnPace,
     latency,

@@ -10,11 +10,21 @@ import type { Cleanup } from "../harness/cleanup.ts";
 import { findProgram, type RuntimeName } from "../../cli/program.ts";
 import { ServerProcess } from "../harness/server_process.ts";
 import { makeListenerProfile, type ProfileName } from "./listener_profile.ts";
+import { STORED_TOPICS, TOPICS } from "./clients/population.ts";
 import type { SoakedServer } from "./soak.ts";
 
 const MIB = 1024 * 1024;
 
 const DRAIN_SECONDS = 1;
+
+/**
+ * What is stored of each topic: the small ones' messages for all of the time, those of the busy one for some
+ * seconds.
+ */
+const HISTORY = { timeMs: 60_000, messages: 100_000, bytes: 4 * MIB };
+
+/** Milliseconds in which an admin port must answer. */
+const ADMIN_PATIENCE_MS = 5_000;
 
 /** Milliseconds for which an unusable certificate stays installed: the server reads it at once. */
 const SPOILT_MS = 1_500;
@@ -34,7 +44,9 @@ const FLAGS = [
   ...["--max-pending-bytes", String(4 * MIB)],
   ...["--soft-pending-bytes", String(512 * 1024), "--soft-pending-time", "5s"],
   ...["--write-deadline", "5s", "--ping-after", "6s", "--idle-timeout", "12s"],
-  ...["--drain-seconds", String(DRAIN_SECONDS)],
+  ...["--drain-seconds", String(DRAIN_SECONDS), "--admin", "0"],
+  ...["--history-topics", STORED_TOPICS, "--history-time", `${HISTORY.timeMs}ms`],
+  ...["--history-messages", String(HISTORY.messages), "--history-bytes", String(HISTORY.bytes)],
 ];
 
 /** The most bytes that all connections together may make a server hold. */
@@ -65,10 +77,12 @@ export async function startServer(
   const flags = ["--host", "127.0.0.1", "--log-level", "error", "--workers", String(workers)];
   const memory = maxMemoryBytes === undefined ? [] : ["--max-memory", String(maxMemoryBytes)];
   const pending = ["--max-total-pending-bytes", String(TOTAL_PENDING_BYTES[profile.name])];
+  const historyBytes = HISTORY.bytes * (TOPICS.length + 1) * 2 * workers;
+  const history = ["--history-total-bytes", String(historyBytes)];
   const server = await ServerProcess.start(
     runtime,
     program,
-    [...flags, ...FLAGS, ...pending, ...memory, ...profile.flags],
+    [...flags, ...FLAGS, ...history, ...pending, ...memory, ...profile.flags],
     [],
     (group) => cleanup.add(group),
   );
@@ -97,6 +111,7 @@ export async function startServer(
     },
     // Bun uses a new certificate on new sockets only.
     resetsWhenRenewed: runtime === "bun",
+    history: { ...HISTORY, readGivenUp: () => readGivenUp(server.adminUrl!) },
     stopLimitMs: STOP_LIMIT_MS,
     async stop() {
       const beganMs = performance.now();
@@ -106,6 +121,15 @@ export async function startServer(
       return { status, took_ms: performance.now() - beganMs };
     },
   };
+}
+
+/** The messages that a server's history gave up, by its metrics. */
+async function readGivenUp(adminUrl: string): Promise<number> {
+  const signal = AbortSignal.timeout(ADMIN_PATIENCE_MS);
+  const text = await (await fetch(`${adminUrl}/metrics`, { signal })).text();
+  const match = /^hotwheels_history_given_up_total (\d+)$/m.exec(text);
+  if (match === null) throw new Error("no metrics");
+  return Number(match[1]);
 }
 
 function hangUp(pid: number): void {

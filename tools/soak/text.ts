@@ -61,6 +61,7 @@ function runLines(run: SoakRun): string[] {
     `published: ${published}, delivered: ${delivered} on ${streams} streams, each checked; ` +
     `${receipts} receipts`,
     ...libraryLines(run),
+    ...resumeLines(run),
     ...strikeLines(run),
     ...(run.renewals === 0 ? [] : [`certificates changed: ${run.renewals}`]),
     ...(run.lost_to_own_pace === 0 ? [] : [
@@ -95,6 +96,11 @@ function libraryLines({ library }: SoakRun): string[] {
       `${unknown} of unknown outcome, ${delivered} delivered, ${recovered} returns without a gap, ` +
       `gaps: ${told.join(", ") || "none"}`;
   });
+}
+
+function resumeLines({ resumes }: SoakRun): string[] {
+  const reasons = Object.entries(resumes).map(([reason, count]) => `${count} ${reason}`);
+  return reasons.length === 0 ? [] : [`subscriptions that came back: ${reasons.join(", ")}`];
 }
 
 function strikeLines({ kills, strikes, left_out, lost_to_kills }: SoakRun): string[] {

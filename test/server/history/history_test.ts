@@ -30,6 +30,7 @@ describe("the history", () => {
       assertLessOrEqual(counters.historyTopics, history.maxTopicsTotal);
       assertEquals(topics.size, 0);
     }
+    assertEquals(counters.historyGivenUp, 5_000 - counters.historyMessages);
     // What isn't there any more isn't counted either.
     const eachBytes = HISTORY_LOG_BYTES + HISTORY_BATCH_BYTES;
     assert(counters.historyBytes > counters.historyTopics * eachBytes);
@@ -74,6 +75,7 @@ describe("the history", () => {
     clock.nowMs += 1_000;
     history.sweep();
     assertEquals([counters.historyMessages, counters.historyTopics], [0, 0]);
+    assertEquals(counters.historyGivenUp, 0);
     history.giveUp(Infinity);
     assertEquals([counters.historyBytes, budget.historyBytes], [0, 0]);
   });

@@ -41,6 +41,7 @@ export interface TopicsInMemory {
     historyBytes: number;
     historyMessages: number;
     historyTopics: number;
+    historyGivenUp: number;
     messagesReplayed: number;
     deliveries: number;
   };
@@ -60,6 +61,7 @@ export function topicsInMemory(runtime: Runtime, options: TopicsOptions = {}): T
     historyBytes: 0,
     historyMessages: 0,
     historyTopics: 0,
+    historyGivenUp: 0,
     messagesReplayed: 0,
     deliveries: 0,
   };

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import process from "node:process";
 import { describe, it } from "node:test";
+import type { FaultKind } from "../../../tools/soak/checks/faults.ts";
 import type { SoakRun } from "../../../tools/soak/report.ts";
 import { soak, type SoakPlan } from "../../../tools/soak/soak.ts";
 import { join } from "../../support/bytes.ts";
@@ -9,6 +10,15 @@ import { withServer } from "../../support/clients/janus_bed.ts";
 import { leftTo } from "../../support/processes/tested_runtimes.ts";
 
 const TERMINATOR = 1;
+
+const LOAD_MS = 4_000;
+
+/** So many subscriptions must come back to tell of a server that is wrong each time, or every other. */
+const FEW_RETURNS = 6;
+
+const MOST_TRIES = 5;
+
+const MIB = 1024 * 1024;
 
 /** One message in so many is meddled with. */
 const ONE_IN = 50;
@@ -21,6 +31,14 @@ interface Meddling {
   readonly only?: string;
   /** Milliseconds by which all that the server sends is late. */
   readonly delayMs?: number;
+  /** Milliseconds after which a connection is cut whose client can come back; twice that at most. */
+  readonly cutAfterMs?: number;
+  /** What a client that comes back is answered, in place of the server's frame. */
+  readonly answer?: (frame: string) => string;
+  /** The bytes that are sent in place of the first message that it has missed. */
+  readonly replay?: (message: Uint8Array) => Uint8Array;
+  /** The most messages of a topic that the server stores. */
+  readonly historyMessages?: number;
   /** Nothing that attackers say, or are told, gets through. */
   readonly ignoresAttackers?: boolean;
   /** The milliseconds that a stop took, as the soak is told. */
@@ -34,7 +52,9 @@ async function soakMeddledWith(
 ): Promise<SoakRun> {
   const { stopTakesMs } = meddling;
   let run: SoakRun | undefined;
-  await withServer({}, async (bed) => {
+  const { historyMessages = 100_000 } = meddling;
+  const limits = { historyMessages, historyBytes: 64 * MIB, historyTotalBytes: 256 * MIB };
+  await withServer(limits, async (bed) => {
     const relay = await startRelay(bed.port, meddling);
     run = await soak({
       name: "meddled with",
@@ -46,6 +66,12 @@ async function soakMeddledWith(
       renew: null,
       misrenew: null,
       resetsWhenRenewed: false,
+      history: {
+        timeMs: 60_000,
+        messages: 100_000,
+        bytes: 64 * MIB,
+        readGivenUp: () => Promise.resolve(bed.server.counters.historyGivenUp),
+      },
       target: { hostname: "127.0.0.1", port: (relay.address() as AddressInfo).port },
       pid: null,
       stop: stopTakesMs === undefined
@@ -53,13 +79,14 @@ async function soakMeddledWith(
         : () => Promise.resolve({ status: 0, took_ms: stopTakesMs }),
       stopLimitMs: 11_000,
     }, {
-      durationMs: 4_000,
+      durationMs: LOAD_MS,
       only: "",
       client: "deno" in process.versions ? "deno" : "bun",
       latency: { p99Ms: 2_000, maxMs: 10_000 },
       maxMemoryBytes: Infinity,
       subscribers: 40,
       killEveryMs: null,
+      workers: 1,
       chaosEveryMs: null,
       attacksAtOnce: 5,
       seed: 1,
@@ -72,9 +99,26 @@ async function soakMeddledWith(
   return run!;
 }
 
+/**
+ * The same with clients whose connections break. Where too few came back in time, it tells nothing, and is
+ * repeated.
+ */
+async function soakReturning(meddling: Meddling, patienceMs = 2_000): Promise<SoakRun> {
+  for (let tries = 1;; tries++) {
+    const run = await soakMeddledWith(
+      { cutAfterMs: 800, ...meddling },
+      { only: "connections that never speak", subscribers: 12, patienceMs },
+    );
+    const returns = Object.values(run.resumes).reduce((sum, count) => sum + count, 0);
+    if (returns >= FEW_RETURNS || tries === MOST_TRIES) return run;
+  }
+}
+
 async function startRelay(port: number, meddling: Meddling): Promise<Server> {
   const { meddle = (message) => message, only, delayMs = 0 } = meddling;
   const { ignoresAttackers = false } = meddling;
+  const { answer = (frame) => frame, replay = (message) => message, cutAfterMs } = meddling;
+  const beganMs = performance.now();
   let messages = 0;
   const relay = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     // Attackers come from other addresses than those who keep the rules.
@@ -85,8 +129,16 @@ async function startRelay(port: number, meddling: Meddling): Promise<Server> {
       return;
     }
     const server = connect({ host: "127.0.0.1", port, allowHalfOpen: true, noDelay: true });
+    let cut: ReturnType<typeof setTimeout> | undefined;
+    client.on("close", () => clearTimeout(cut));
+    let replays = false;
     let partial: Uint8Array = new Uint8Array(0);
-    client.on("data", (chunk) => server.write(chunk));
+    client.on("data", (chunk: Uint8Array) => {
+      server.write(chunk);
+      const comesBack = cutAfterMs !== undefined && performance.now() < beganMs + LOAD_MS &&
+        new TextDecoder().decode(chunk).includes('"resume":');
+      if (comesBack) cut ??= setTimeout(() => client.destroy(), cutAfterMs * (1 + Math.random()));
+    });
     client.on("end", () => server.end());
     server.on("end", () => client.end());
     server.on("data", (chunk: Uint8Array) => {
@@ -98,8 +150,16 @@ async function startRelay(port: number, meddling: Meddling): Promise<Server> {
         const isNext = only === undefined
           ? isMessage && ++messages % ONE_IN === 0
           : new TextDecoder().decode(frame).includes(only);
-        const sent = isNext ? meddle(frame.slice()) : frame;
+        let sent = isNext ? meddle(frame.slice()) : frame;
         if (sent === "cut") return void client.destroy();
+        const text = new TextDecoder().decode(frame.subarray(0, 200));
+        if (text.includes('"resume":{')) {
+          if (!isNext) sent = new TextEncoder().encode(answer(new TextDecoder().decode(frame)));
+          replays = /"missed":[1-9]/.test(text);
+        } else if (replays && text.includes('"event":"soak"')) {
+          replays = false;
+          sent = replay(frame.slice());
+        }
         if (delayMs === 0) client.write(sent);
         else setTimeout(() => client.write(sent), delayMs);
       }
@@ -179,6 +239,46 @@ describe("the soak of a faulty server", () => {
     assert(delivered > 50, `${delivered}`);
     assertEquals(run.passed, false);
   });
+
+  let replays = 0;
+  let answers = 0;
+  const wrongs: readonly [string, "bun" | "deno", Meddling, readonly FaultKind[]][] = [
+    ["skips or repeats what a subscriber has missed", "deno", {
+      replay: (message) => ++replays % 2 === 0 ? new Uint8Array(0) : join([message, message]),
+    }, ["missing", "duplicate"]],
+    ["says that nothing is lost although it has dropped some", "bun", {
+      historyMessages: 3,
+      answer: (frame) =>
+        frame.replace('"recovered":false,"reason":"too_old"', '"recovered":true,"reason":"ok"'),
+    }, ["missing"]],
+    ["says that something is lost although it has all", "deno", {
+      answer: (frame) => {
+        const reason = ++answers % 2 === 0 ? "too_old" : "new";
+        const lie = `"recovered":false,"reason":"${reason}","missed":0`;
+        return frame.replace(/"recovered":true,"reason":"ok","missed":\d+/, lie);
+      },
+    }, ["not_recovered"]],
+  ];
+  for (const [wrong, runtime, meddling, kinds] of wrongs) {
+    it(`finds one that ${wrong}`, { timeout: 120_000, skip: leftTo(runtime) }, async () => {
+      const { faults, fault_details, resumes } = await soakReturning(meddling);
+      const found = `${JSON.stringify(resumes)} ${fault_details.join("\n")}`;
+      for (const kind of kinds) assert((faults[kind] ?? 0) > 0, `nothing ${kind}: ${found}`);
+    });
+  }
+
+  it(
+    "has nothing against clients whose connections break, but that",
+    { timeout: 120_000, skip: leftTo("bun") },
+    async () => {
+      const { faults, fault_details, resumes } = await soakReturning({}, 20_000);
+      const found = fault_details.join("\n");
+      for (const kind of ["missing", "duplicate", "resume", "not_recovered"] as const) {
+        assertEquals(faults[kind], undefined, found);
+      }
+      assert(resumes["ok"]! > 0, JSON.stringify(resumes));
+    },
+  );
 
   it("finds that messages are late, and that a stop is", {
     timeout: 120_000,

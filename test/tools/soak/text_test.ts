@@ -40,6 +40,7 @@ function textOf(run: Partial<SoakRun>): string {
       delivered: 1,
       receipts: 1,
       library: {},
+      resumes: {},
       lost_to_kills: 0,
       lost_to_own_pace: 0,
       latency: null,

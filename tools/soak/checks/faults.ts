@@ -20,6 +20,13 @@ const FAULT_KINDS = [
    * A requested receipt didn't arrive, or a receipt wasn't requested, doesn't add up or is out of order.
    */
   "receipt",
+  /**
+   * What the server said to a subscriber that came back isn't so: of what follows, of who accepted it, or of
+   * who crashed.
+   */
+  "resume",
+  /** A subscriber came back and was told that something is lost, though the history must have had all. */
+  "not_recovered",
   /** The server ended the connection of a client that kept all the rules. */
   "cut",
   /** A client that kept all the rules couldn't connect, or wasn't greeted. */

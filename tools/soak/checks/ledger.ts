@@ -17,6 +17,14 @@ export interface Lane {
   sent: number;
   /** The connection was lost with a worker, and perhaps the last messages with it. */
   isLost: boolean;
+  /** Its publisher has left in order. */
+  isOver: boolean;
+  /** When it was lost, by `performance.now()`. */
+  lostMs: number;
+  /** The highest number that any subscriber has received; -1 for none. */
+  seen: number;
+  /** The server process that accepts its messages, once a subscriber was told. */
+  origin: string | undefined;
   /** The connections of messages that each have one of their own; else `null`. */
   readonly journeys: Journeys | null;
 }
@@ -34,6 +42,8 @@ const FILLER = "soak é🚀 ".repeat(2048);
 
 /** All lanes of a soak. */
 export class Ledger {
+  /** The origins that the server said to have crashed. */
+  readonly crashed = new Set<string>();
   readonly #lanes: Lane[] = [];
   readonly #byTopic = new Map<string, Lane[]>();
 
@@ -47,6 +57,10 @@ export class Ledger {
       maxDataBytes,
       sent: 0,
       isLost: false,
+      isOver: false,
+      lostMs: Infinity,
+      seen: -1,
+      origin: undefined,
       journeys,
     };
     this.#lanes.push(lane);
@@ -63,6 +77,13 @@ export class Ledger {
     let lanes = this.#byTopic.get(topic);
     if (lanes === undefined) this.#byTopic.set(topic, lanes = []);
     return lanes;
+  }
+
+  /** Lanes whose publishers are still connected to a process that the server said to have crashed. */
+  get wronglyCrashed(): readonly Lane[] {
+    return this.#lanes.filter(({ origin, isLost, isOver }) =>
+      !isLost && !isOver && origin !== undefined && this.crashed.has(origin)
+    );
   }
 
   get published(): number {

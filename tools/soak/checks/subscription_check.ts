@@ -1,6 +1,12 @@
 import type { Faults } from "./faults.ts";
 import { type Delivery, type Lane, type Ledger, messageTail } from "./ledger.ts";
 
+/**
+ * Milliseconds after the loss of a publisher's connection until each process of the server knows why its
+ * process ended.
+ */
+const KNOWN_MS = 10_000;
+
 /** The messages of one lane that one subscription has received. */
 interface Progress {
   /** The first number that must arrive; all later ones must, too. */
@@ -24,6 +30,10 @@ export class SubscriptionCheck {
   readonly #ledger: Ledger;
   readonly #faults: Faults;
   readonly #progress = new Map<Lane, Progress>();
+  /** Lost lanes of which the server said, by silence, that what it had accepted isn't lost. */
+  readonly #whole = new Set<Lane>();
+  /** Those of which it said that something may be lost. */
+  readonly #excused = new Set<Lane>();
   /** For each lane, the first number that must not arrive any more. */
   #closedAt: Map<Lane, number> | undefined;
 
@@ -41,6 +51,34 @@ export class SubscriptionCheck {
   }
 
   /**
+   * Goes on after a break, because the server said that nothing is lost but, perhaps, what processes had
+   * accepted last that crashed.
+   */
+  goOn(crashed: readonly string[]): void {
+    const nowMs = performance.now();
+    for (const lane of this.#ledger.lanesOf(this.topic)) {
+      const { origin, lostMs } = lane;
+      if (origin === undefined) continue;
+      // It is named once, since the position is behind its end from then on.
+      if (crashed.includes(origin)) this.#excused.add(lane);
+      else if (nowMs >= lostMs + KNOWN_MS && !this.#excused.has(lane)) this.#whole.add(lane);
+    }
+  }
+
+  /** What was published since the last message that it received, at most. */
+  get missedAtMost(): { readonly messages: number; readonly bytes: number } {
+    let messages = 0;
+    let bytes = 0;
+    for (const lane of this.#ledger.lanesOf(this.topic)) {
+      const progress = this.#progress.get(lane);
+      const from = Math.max(progress?.next ?? progress?.mustFrom ?? 0, progress?.had.size ?? 0);
+      messages += lane.sent - from;
+      bytes += (lane.sent - from) * (lane.maxDataBytes * 2 + 200);
+    }
+    return { messages, bytes };
+  }
+
+  /**
    * Notes that the server has read the unsubscribe: messages that are published from now on must not
    * arrive.
    */
@@ -48,8 +86,12 @@ export class SubscriptionCheck {
     this.#closedAt = new Map(this.#ledger.lanesOf(this.topic).map((lane) => [lane, lane.sent]));
   }
 
-  /** Checks a received message of this topic. */
-  receive(delivery: Delivery): void {
+  /**
+   * Checks a received message of this topic.
+   *
+   * @param origin The process that accepted it, if the server said so.
+   */
+  receive(delivery: Delivery, origin?: string): void {
     const { laneId, number, micros } = delivery;
     const lane = this.#ledger.lane(laneId);
     const where = `${this.#who}, ${delivery.topic} ${laneId}.${number}`;
@@ -60,6 +102,8 @@ export class SubscriptionCheck {
     if (this.#closedAt !== undefined && number >= (this.#closedAt.get(lane) ?? 0)) {
       return this.#faults.add("after_unsubscribe", where);
     }
+    lane.seen = Math.max(lane.seen, number);
+    if (origin !== undefined && lane.journeys === null) this.#checkOrigin(lane, origin, where);
     // Of a lane that began after the ACK, all messages must arrive.
     const progress = this.#progress.get(lane) ?? this.#begin(lane, 0);
     if (lane.journeys === null) this.#receiveInOrder(progress, number, micros, where);
@@ -89,6 +133,14 @@ export class SubscriptionCheck {
         `${this.#who}, ${owed.length} of ${lane.topic} ${lane.id}: ${numbers.join(", ")}`,
         owed.length,
       );
+    }
+  }
+
+  /** One connection is at one process. */
+  #checkOrigin(lane: Lane, origin: string, where: string): void {
+    lane.origin ??= origin;
+    if (lane.origin !== origin) {
+      this.#faults.add("resume", `${where}: from ${origin}, and others of it from ${lane.origin}`);
     }
   }
 
@@ -122,10 +174,10 @@ export class SubscriptionCheck {
 
   /** The numbers of a lane that should have arrived and haven't, without those of known gaps. */
   #owed(lane: Lane): number[] {
-    if (lane.isLost) return [];
+    const end = !lane.isLost ? lane.sent : this.#whole.has(lane) ? lane.seen + 1 : 0;
     const progress = this.#progress.get(lane);
     const owed: number[] = [];
-    for (let number = progress?.next ?? progress?.mustFrom ?? 0; number < lane.sent; number++) {
+    for (let number = progress?.next ?? progress?.mustFrom ?? 0; number < end; number++) {
       if (progress?.had.has(number) || lane.journeys?.isExcused(number)) continue;
       owed.push(number);
     }

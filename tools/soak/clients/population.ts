@@ -6,13 +6,15 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Random } from "../../harness/random.ts";
-import type { StrikeHistory } from "../checks/strike_history.ts";
 import { LegacyPublisher } from "./legacy_publisher.ts";
 import { SoakPublisher } from "./publisher.ts";
 import { type PopulationContext, Subscriber, type SubscriberPlan } from "./subscriber.ts";
 
 /** Topics of small messages. Six are enough for slices of topics to take turns. */
 export const TOPICS: readonly string[] = Array.from({ length: 6 }, (_, at) => `soak-${at}`);
+
+/** The pattern of all topics whose messages the server stores: what attackers publish isn't stored. */
+export const STORED_TOPICS = "soak-*";
 
 /**
  * A topic of large messages, some 500 kB a second: a subscriber that doesn't read falls behind within
@@ -50,10 +52,10 @@ export class Population {
   /** `null` if publishing needs a key: the clients of 2009 had none. */
   readonly #legacy: LegacyPublisher | null;
 
-  readonly #strikes: StrikeHistory;
+  readonly #context: PopulationContext;
 
   constructor(context: PopulationContext, subscribers: number, random: Random) {
-    this.#strikes = context.strikes;
+    this.#context = context;
     const own = () => new Random(random.next());
     this.#subscribers = Array.from(
       { length: subscribers },
@@ -101,7 +103,7 @@ export class Population {
     // A worker that was asked to end takes a while to release its clients, so some may have yet to come
     // back.
     const isDone = () =>
-      !this.#strikes.isRecent &&
+      !this.#context.strikes.isRecent &&
       this.#legacy?.isFlushed !== false &&
       this.#subscribers.every(({ isComplete }) => isComplete) &&
       this.#publishers.every(({ isComplete }) => isComplete);
@@ -111,6 +113,10 @@ export class Population {
     // Nothing more may arrive when all have everything. Give it time to arrive if it does.
     await sleep(10 * LOOK_MS);
     for (const inhabitant of [...this.#subscribers, ...this.#publishers]) inhabitant.settle();
+    const { ledger, faults } = this.#context;
+    for (const { topic, origin } of ledger.wronglyCrashed) {
+      faults.add("resume", `${origin} has crashed, it's said, and serves a publisher of ${topic}`);
+    }
   }
 
   leave(): void {
@@ -128,5 +134,7 @@ function subscriberPlan(at: number): SubscriberPlan {
     otherTopics: TOPICS,
     stayMs: stays ? Infinity : 20_000,
     wanderMs: !stays && at % 10 < 4 ? 2_000 : Infinity,
+    // The others come back as in 2009.
+    resumes: at % 3 !== 2,
   };
 }

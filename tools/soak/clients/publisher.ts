@@ -84,6 +84,7 @@ export class SoakPublisher {
   }
 
   retire(): void {
+    if (this.#lane !== undefined) this.#lane.isOver = true;
     this.#lane = undefined;
     this.#client.retire();
   }
@@ -106,7 +107,10 @@ export class SoakPublisher {
 
   #onGone(): void {
     // If no strike explains the loss, it is reported as a fault already.
-    if (this.#lane !== undefined) this.#lane.isLost = true;
+    if (this.#lane !== undefined) {
+      this.#lane.isLost = true;
+      this.#lane.lostMs = performance.now();
+    }
     this.#lane = undefined;
     this.#receipts = new ReceiptCheck();
     this.#mayWrite = false;

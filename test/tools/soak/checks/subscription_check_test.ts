@@ -71,6 +71,46 @@ describe("a healthy subscription's check", () => {
     assertEquals(faults.counts, { missing: 4 });
   });
 
+  it("goes on after a break without a gap, and without what it had", () => {
+    const { faults, lane, check, receive } = scene();
+    lane.sent = 14;
+    receive(10);
+    check.goOn([]);
+    for (const number of [11, 11, 13]) receive(number);
+    assertEquals(faults.counts, { duplicate: 1, missing: 1 });
+  });
+
+  it("lets what a process had accepted be lost only where the server says that it crashed", () => {
+    for (const crashed of [[], ["aa"], ["bb"]]) {
+      const { ledger, faults, lane, check, receive } = scene();
+      const other = new SubscriptionCheck("topic", "another", ledger, faults);
+      lane.sent = 14;
+      receive(10);
+      for (const number of [10, 11, 12]) {
+        other.receive(parseDelivery(frameOf(5e12 + number, messageTail(lane, number)))!, "aa");
+      }
+      lane.isLost = true;
+      lane.lostMs = performance.now() - 20_000;
+      check.goOn(crashed);
+      // It is named once.
+      check.goOn([]);
+      check.settle();
+      assertEquals(faults.counts, crashed[0] === "aa" ? {} : { missing: 2 });
+      assertEquals(ledger.wronglyCrashed, []);
+    }
+  });
+
+  it("notices that the messages of one connection are said to be of two processes", () => {
+    const { ledger, faults, lane, check } = scene();
+    lane.sent = 13;
+    for (const [number, origin] of [[10, "aa"], [11, "aa"], [12, "bb"]] as const) {
+      check.receive(parseDelivery(frameOf(5e12 + number, messageTail(lane, number)))!, origin);
+    }
+    assertEquals(faults.counts, { resume: 1 });
+    ledger.crashed.add("aa");
+    assertEquals(ledger.wronglyCrashed, [lane]);
+  });
+
   it("is owed everything by a publisher that comes after the ACK", () => {
     const { ledger, faults, check, receive } = scene();
     const late = ledger.open("topic", 100);
