@@ -3,7 +3,7 @@ import type { Origin } from "../history/origins.ts";
 import type { Found } from "../history/search.ts";
 import type { TaggedBatch } from "../history/tagging.ts";
 import type { CatchUpSource } from "./catch_up.ts";
-import { type SubscribedTopic, Subscription } from "./subscription.ts";
+import { type SubscribedTopic, Subscription, TaggedSubscription } from "./subscription.ts";
 import { Gate } from "../flow/gate.ts";
 import type { SharedChunk } from "../flow/shared_chunk.ts";
 import { SUBSCRIPTION_BYTES } from "../limits/costs.ts";
@@ -106,7 +106,8 @@ export class Topic extends TopicMessages implements SlicedTask, SubscribedTopic,
 
   #subscribe(subscriber: Subscriber, isTagged: boolean): Subscription {
     const index = this.#subscriptions.length;
-    const subscription = new Subscription(this, subscriber, this.end, index, isTagged);
+    const Kind = isTagged ? TaggedSubscription : Subscription;
+    const subscription = new Kind(this, subscriber, this.end, index);
     this.#subscriptions.push(subscription);
     if (isTagged) this.#taggedCount++;
     this.context.budget.countStanding(SUBSCRIPTION_BYTES);
@@ -186,7 +187,7 @@ export class Topic extends TopicMessages implements SlicedTask, SubscribedTopic,
     for (; i < stop; i++) {
       const subscription = subscriptions[i] as Subscription;
       const { next } = subscription;
-      if (next >= end || subscription.index < 0) continue;
+      if (next >= end || next < 0 || subscription.index < 0) continue;
       subscription.next = end;
       messages += end - next;
       batch.reached++;

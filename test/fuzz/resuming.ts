@@ -132,6 +132,10 @@ class Stage {
 
   #settle(): void {
     this.#alive[0]!.bed.net.settle();
+    const hang = this.#alive.some(({ bed }) => bed.hangs);
+    for (const { end } of this.#all) {
+      if (end?.knownFrom === Infinity && !hang) end.knownFrom = this.#clock.events++;
+    }
     for (const { witness } of this.#alive) witness.look();
   }
 
@@ -209,7 +213,7 @@ class Stage {
     for (const { bed } of this.#alive) {
       bed.server.mesh!.unlink(dead!.path, { isClean: how !== "killed", micros });
     }
-    dead!.end = { how, micros, place: this.#clock.events++ };
+    dead!.end = { how, micros, knownFrom: Infinity };
   }
 
   async #join(): Promise<void> {

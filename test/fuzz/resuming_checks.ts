@@ -127,7 +127,7 @@ class Checks {
 
   /** Nothing is skipped, and nothing comes again. */
   #checkMessages(stint: Stint): void {
-    const { topic, resume, before, got, process, isComplete } = stint;
+    const { topic, resume, before, got, process, isComplete, place } = stint;
     const told = tell(stint);
     const survivors = this.#play.alive.includes(process) ? process.witness.seen : undefined;
     const isHere = (n: number) => survivors?.some((one) => one.n === n) ?? false;
@@ -135,12 +135,14 @@ class Checks {
       const all = messagesOn(topic);
       const at = resume.at[origin] ?? -1;
       const had = before?.[origin] ?? -1;
+      // What a process took with it is missing, here or altogether. Under "recovered" only those that crashed
+      // may have done so, and others later.
+      const { end } = this.#processes.get(origin)!;
+      const mustHaveAll = end === undefined || end.how === "retired" ||
+        (end.how === "hurried" && place > end.knownFrom && resume.recovered);
       if (resume.reason === "ok") {
-        // What a dead process hadn't forwarded to this one died with it.
-        const { end } = this.#processes.get(origin)!;
         const between = all.filter(({ n, micros }) =>
-          micros > Math.min(at, had) && micros <= Math.max(at, had) &&
-          (end === undefined || end.how === "retired" || isHere(n))
+          micros > Math.min(at, had) && micros <= Math.max(at, had) && (mustHaveAll || isHere(n))
         );
         assertEquals(between, [], `between ${had} and ${at} of ${origin}: ${told}`);
       }
@@ -149,8 +151,7 @@ class Checks {
         .map(({ n, micros }) => ({ n, micros }));
       assertEquals(came, due.slice(0, came.length), `of ${origin}: ${told}`);
       if (!isComplete || survivors === undefined) continue;
-      // This server may never have had what another one sent last before it died.
-      const here = due.filter(({ n }) => isHere(n));
+      const here = due.filter(({ n }) => mustHaveAll || isHere(n));
       assertEquals(came.length, here.length, `of ${origin} came: ${told}`);
     }
   }
@@ -198,7 +199,7 @@ class Checks {
     const order = this.#orderOn(process, topic);
     if (order === undefined) return;
     for (const [name, { end, sent }] of this.#processes) {
-      if (end?.how !== "killed" || place < end.place) continue;
+      if (end?.how !== "killed" || place < end.knownFrom) continue;
       if ((before?.[name] ?? -1) >= end.micros) continue;
       const hasPublished = sent.some(({ n, topic: of }) => of === topic && order.includes(n));
       if (hasPublished) assert(crashed.includes(name), `${name} has crashed: ${told}`);

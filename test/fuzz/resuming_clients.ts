@@ -14,8 +14,8 @@ export const TOPICS = ["a", "b"];
 export interface ProcessEnd {
   readonly how: "killed" | "retired" | "hurried";
   readonly micros: number;
-  /** Its place among all that happened. */
-  readonly place: number;
+  /** The place, among all that happened, from which on all other processes know it. */
+  knownFrom: number;
 }
 
 /** One process with its publisher, and a witness that is subscribed to everything from the start. */
@@ -140,7 +140,7 @@ export class Client {
   come(process: Process, bufferBytes: number): void {
     this.cut();
     this.process = process;
-    this.peer = process.bed.dial({ bufferBytes });
+    this.peer = process.bed.beginDial({ bufferBytes });
     this.#reader = new FrameReader(this.peer);
     this.positions.reconnect();
     this.left.clear();

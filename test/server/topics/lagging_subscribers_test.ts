@@ -22,7 +22,7 @@ class Bench {
     subscriber.gate = new Gate(this.net, "slow_subscribers");
     // It's nobody's business here.
     const topic = undefined as unknown as SubscribedTopic;
-    return new Subscription(topic, subscriber, 0, 0, false) as Behind;
+    return new Subscription(topic, subscriber, 0, 0) as Behind;
   }
 
   /** Removes the bytes that waited for it. */

@@ -162,9 +162,14 @@ export class MemoryBed {
 
   /** Connects a peer, and lets the server greet it. */
   dial(options?: DialOptions): MemoryPeer {
-    const peer = this.net.dial(this.#address, options);
+    const peer = this.beginDial(options);
     this.net.settle();
     return peer;
+  }
+
+  /** Connects a peer, without a turn of the loop. */
+  beginDial(options?: DialOptions): MemoryPeer {
+    return this.net.dial(this.#address, options);
   }
 
   /** Connects a peer that is subscribed to the topics. */

@@ -27,6 +27,8 @@ export interface Lane {
   origin: string | undefined;
   /** The connections of messages that each have one of their own; else `null`. */
   readonly journeys: Journeys | null;
+  /** The numbers of those of such messages that any subscriber has received. */
+  readonly arrived: Set<number>;
 }
 
 /** Messages that each have a connection of their own. */
@@ -62,6 +64,7 @@ export class Ledger {
       seen: -1,
       origin: undefined,
       journeys,
+      arrived: new Set(),
     };
     this.#lanes.push(lane);
     this.lanesOf(topic).push(lane);

@@ -14,6 +14,8 @@ interface Progress {
   /** The next expected number; `undefined` before the first message. */
   next: number | undefined;
   lastMicros: number;
+  /** Messages without order from before this number must arrive if the server has accepted them. */
+  sureFrom: number;
   /** Numbers that were skipped. */
   readonly gaps: Set<number>;
   /** Received numbers; only for a lane without order. */
@@ -58,6 +60,8 @@ export class SubscriptionCheck {
     const nowMs = performance.now();
     for (const lane of this.#ledger.lanesOf(this.topic)) {
       const { origin, lostMs } = lane;
+      const progress = this.#progress.get(lane) ?? this.#begin(lane, 0);
+      progress.sureFrom = lane.sent;
       if (origin === undefined) continue;
       // It is named once, since the position is behind its end from then on.
       if (crashed.includes(origin)) this.#excused.add(lane);
@@ -108,7 +112,10 @@ export class SubscriptionCheck {
     const progress = this.#progress.get(lane) ?? this.#begin(lane, 0);
     if (lane.journeys === null) this.#receiveInOrder(progress, number, micros, where);
     else if (progress.had.has(number)) this.#faults.add("duplicate", where);
-    else progress.had.add(number);
+    else {
+      progress.had.add(number);
+      lane.arrived.add(number);
+    }
   }
 
   /** True if all messages that must arrive have arrived. */
@@ -148,6 +155,7 @@ export class SubscriptionCheck {
     const progress = {
       mustFrom,
       next: undefined,
+      sureFrom: mustFrom,
       lastMicros: 0,
       gaps: new Set<number>(),
       had: new Set<number>(),
@@ -179,6 +187,9 @@ export class SubscriptionCheck {
     const owed: number[] = [];
     for (let number = progress?.next ?? progress?.mustFrom ?? 0; number < end; number++) {
       if (progress?.had.has(number) || lane.journeys?.isExcused(number)) continue;
+      // One that came in the break may have been lost on its way to the server.
+      const mayBeLost = lane.journeys !== null && number < (progress?.sureFrom ?? 0);
+      if (mayBeLost && !lane.arrived.has(number)) continue;
       owed.push(number);
     }
     return owed;
