@@ -373,7 +373,7 @@ export class Cluster implements Backplane {
       ({ machine } = frame);
       // Another process of this machine, which is about to let go.
       if (machine === this.#settings.machine) return;
-      this.#take(frame);
+      this.#take(frame, isRelayed);
       if (!isRelayed && isForAll(frame)) this.#host.siblings?.relay(bytes);
     } catch (error) {
       if (error instanceof VersionFault) this.#refuseVersion(error);
@@ -469,18 +469,19 @@ export class Cluster implements Backplane {
     if (this.#isReporter) tell();
   }
 
-  #take(frame: MachineFrame): void {
+  #take(frame: MachineFrame, isRelayed: boolean): void {
     const { machine } = frame;
     const { nowMs } = this.#host.clock;
     if (frame.kind === STATE) return this.#takeState(machine, frame.state, nowMs);
     // A machine first says who it is.
     if (!this.#members.hear(machine, nowMs)) {
-      if (this.#isReady) throw new FrameFault("a machine that isn't a member");
+      // One that has just begun doesn't know the others yet. What it misses it will ask for.
+      if (this.#isReady && !isRelayed) throw new FrameFault("a machine that isn't a member");
       return;
     }
     switch (frame.kind) {
       case BATCH:
-        if (this.#isReady) this.#inbox.takeBatch(machine, frame, nowMs);
+        if (this.#isReady) this.#inbox.takeBatch(machine, frame, nowMs, isRelayed);
         break;
       case BYE:
         if (this.#isReady) this.#inbox.takeState(machine, frame.state.origins, nowMs);

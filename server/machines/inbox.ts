@@ -98,17 +98,20 @@ export class Inbox {
   /**
    * Takes a batch; its bytes may be used again afterwards.
    *
+   * @param isChecked True if another process of this machine has checked its messages.
    * @throws {FrameFault} if it isn't valid, or not its sender's.
    */
   takeBatch(
     machine: string,
     { origin, base, previous, messages }: BatchContent,
     nowMs: number,
+    isChecked: boolean,
   ): void {
     const { reader, nowMicros, counts } = this.#host;
     const stream = this.#streamOf(machine, origin, base, previous);
     if (stream === undefined) return;
-    const read = reader.read(messages, previous, nowMicros() + MAX_AHEAD_MS * 1000);
+    const maxMicros = nowMicros() + MAX_AHEAD_MS * 1000;
+    const read = reader.read(messages, previous, maxMicros, isChecked);
     // A batch that comes in its turn isn't kept, so it isn't copied either.
     const isInTurn = previous <= stream.origin.micros && !stream.isHolding &&
       this.#host.mayDeliver();

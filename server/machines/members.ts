@@ -106,7 +106,7 @@ export class Members {
     this.#sweptMs = nowMs;
     // Where this process stood still, what others have said waits to be read.
     if (passedMs > MEMBER_SILENCE_MS / 4) {
-      for (const entry of this.#entries.values()) entry.heardMs += passedMs;
+      for (const entry of this.#entries.values()) entry.heardMs = nowMs;
       return;
     }
     for (const entry of [...this.#entries.values()]) {

@@ -381,6 +381,23 @@
       ];
     }, "none");
 
+    byId("cluster").hidden = now.cluster === undefined;
+    if (now.cluster !== undefined) {
+      const { is_connected, counts, members } = now.cluster;
+      set(
+        "cluster-state",
+        `${is_connected ? "NATS connected" : "NATS is away"}, ${count(counts.refills)} refills, ` +
+          `${count(counts.holes)} holes`,
+      );
+      rows("members", members, (one) => [
+        [one.machine],
+        [inert(one.address), "text grow"],
+        [one.is_there ? "up" : "silent", one.is_there ? "up" : "down"],
+        [count(one.workers), "n"],
+        [time(one.lag_ms), "n"],
+      ], "none");
+    }
+
     set("slow-count", now.slow_subscribers.length >= MOST_ROWS ? `the ${MOST_ROWS} slowest` : "");
     rows("slow", now.slow_subscribers, (one) => [
       [address(one.address, one.port), "text"],

@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UsageError } from "../../../cli/command_line.ts";
+import { PROJECT_ROOT } from "../../../cli/program.ts";
 import { parseCommand } from "../../../server/command/options.ts";
 import { JanusClient, message, publishForReceipt } from "../../support/clients/janus_client.ts";
 import { until } from "../../support/until.ts";
@@ -65,6 +66,16 @@ describe("the flags of a cluster", () => {
     assertEquals([user, password, isSecure, servers], ["me", "p@ss", true, ["[::1]:4222"]]);
     assertEquals([logMs, logBytes], [300_000, 1_048_576]);
     assertEquals(clusterOf("--cluster", "nats://t0ken@a")?.token, "t0ken");
+  });
+
+  it("are all that loads NATS's client", () => {
+    const folder = join(PROJECT_ROOT, "server");
+    const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
+    for (const name of names.filter((name) => name.endsWith(".ts"))) {
+      const text = readFileSync(join(folder, name), "utf8");
+      const imports = text.match(/^(?:import|export) (?!type\b)[^;]*"@nats-io\/[^;]*;/gm) ?? [];
+      assertEquals(imports, [], `${name} must load it only when a server connects`);
+    }
   });
 
   it("say in one line what is wrong, and never a password", () => {
