@@ -9,7 +9,9 @@ import { answer, endOnSignal, runCommand } from "../cli/command.ts";
 import { detectRuntime } from "../runtime/detect.ts";
 import { checkReportFile, writeReportFile } from "../cli/report_file.ts";
 import { measure, type Observer } from "./measure.ts";
-import { HELP, parseCommand } from "./run/options.ts";
+import { serveAsAgent } from "./agents/serve.ts";
+import { HELP } from "./run/help.ts";
+import { parseCommand } from "./run/options.ts";
 import { EXIT_STATUS, outcomeOf, stormOutcome } from "./results/outcome.ts";
 import { findingText } from "./run/preflight.ts";
 import { startProgress } from "./run/progress.ts";
@@ -25,6 +27,7 @@ if (import.meta.main) {
 async function main(args: readonly string[]): Promise<number> {
   const command = parseCommand(args);
   if (!("options" in command)) return answer(command, HELP);
+  if (command.does === "serve") return await serveAsAgent(await detectRuntime(), command.options);
   const { options } = command;
   checkReportFile(options.json, "--json");
   const runtime = await detectRuntime();
@@ -59,7 +62,7 @@ function observer(n: number): Observer {
       });
       return progress;
     },
-    onStall: (text) => say(`bots: ${text}`),
+    onNote: (text) => say(`bots: ${text}`),
   };
 }
 

@@ -14,13 +14,18 @@ const KEY_FLAG = "--key";
 /**
  * The keys of a command line, and the first key of each file that it names.
  *
+ * @param flag The flag that names the files.
  * @throws {UsageError} if a key is too long.
  * @throws {EnvironmentError} if a file can't be read, holds no key, or isn't UTF-8.
  */
-export function readKeys(keys: readonly string[], files: readonly string[]): string[] {
+export function readKeys(
+  keys: readonly string[],
+  files: readonly string[],
+  flag = "--key-file",
+): string[] {
   return [
     ...keys.map((key) => checked(key, KEY_FLAG)),
-    ...files.map((file) => checked(firstKeyIn(file), `the key in ${quote(file)}`)),
+    ...files.map((file) => checked(firstKeyIn(file, flag), `the key in ${quote(file)}`)),
   ];
 }
 

@@ -13,6 +13,11 @@ import { RedisDialect } from "./redis_dialect.ts";
 /** A protocol's name, which is also the scheme of its servers' addresses. */
 export type DialectName = "janus" | "ws" | "nats" | "redis";
 
+/** True if the servers of a protocol are Janus servers. */
+export function isJanus(dialect: DialectName): boolean {
+  return dialect === "janus" || dialect === "ws";
+}
+
 /** The default port of each protocol's servers. */
 export const DEFAULT_PORTS: Readonly<Record<DialectName, number>> = {
   janus: 8081,

@@ -9,21 +9,24 @@ import { createDialect } from "../dialects/dialects.ts";
 import { MAX_CONNECTING, type RampUpProgress } from "./ramp_up.ts";
 import { LocalGroup } from "./local_group.ts";
 import { RemoteGroup } from "./remote_group.ts";
-import { tallied } from "../measures/tally.ts";
+import { type BotFleet, type FleetProcess, settledAll } from "./bot_fleet.ts";
+import { shares, summingUp } from "./progress_sum.ts";
 import type { BotGroup, GroupPlan, GroupRound, SettleOutcome, SetupOutcome } from "./group.ts";
 import type { GroupStorm, StormProgress } from "./reconnection.ts";
+
+/** Connecting goes on in each process, however many there are. */
+const LEAST_CONNECTING = 8;
 
 /** The plan of the whole fleet. */
 export interface FleetPlan extends Omit<GroupPlan, "size" | "maxConnecting"> {
   readonly n: number;
   readonly processes: number;
+  /** The most bots that may be between connecting and the greeting; {@linkcode MAX_CONNECTING} if absent. */
+  readonly maxConnecting?: number;
 }
 
-/**
- * Groups that go through the phases of a run together: each phase ends in all groups before the next
- * begins.
- */
-export class Fleet {
+/** The bots of this machine. */
+export class Fleet implements BotFleet {
   readonly #groups: readonly BotGroup[];
 
   private constructor(groups: readonly BotGroup[]) {
@@ -38,12 +41,9 @@ export class Fleet {
   static async start(runtime: Runtime, plan: FleetPlan): Promise<Fleet> {
     const { n, processes } = plan;
     // One listener's backlog is shared by all groups.
-    const maxConnecting = Math.max(Math.floor(MAX_CONNECTING / processes), 8);
-    const plans = Array.from({ length: processes }, (_, at): GroupPlan => ({
-      ...plan,
-      size: Math.floor(n * (at + 1) / processes) - Math.floor(n * at / processes),
-      maxConnecting,
-    }));
+    const share = Math.floor((plan.maxConnecting ?? MAX_CONNECTING) / processes);
+    const maxConnecting = Math.max(share, LEAST_CONNECTING);
+    const plans = shares(n, processes).map((size): GroupPlan => ({ ...plan, size, maxConnecting }));
     if (processes === 1) {
       const dialect = createDialect(plan.dialect, plan, plan.keys, plan.resumption !== null);
       return new Fleet([new LocalGroup(runtime, dialect, plans[0]!)]);
@@ -61,55 +61,41 @@ export class Fleet {
   }
 
   /** The processes, and the number of bots in each. */
-  get processes(): { readonly pid: number; readonly bots: number }[] {
+  get processes(): FleetProcess[] {
     return this.#groups.map(({ pid, size }) => ({ pid, bots: size }));
   }
 
   setUp(onProgress: (progress: RampUpProgress) => void): Promise<SetupOutcome[]> {
-    const ofGroup = this.#summingUp(onProgress);
+    const ofGroup = summingUp(this.#groups.length, onProgress);
     return Promise.all(this.#groups.map((group, at) => group.setUp(ofGroup[at]!)));
   }
 
-  /** Resolves with the number of bots, in all groups, that it waited for. */
   async gather(onProgress: (progress: RampUpProgress) => void): Promise<number> {
-    const ofGroup = this.#summingUp(onProgress);
+    const ofGroup = summingUp(this.#groups.length, onProgress);
     const missing = await Promise.all(
       this.#groups.map((group, at) => group.gather(ofGroup[at]!)),
     );
     return missing.reduce((sum, one) => sum + one, 0);
   }
 
-  /** A progress callback for each group, which passes on the sum of all groups. */
-  #summingUp(onProgress: (progress: RampUpProgress) => void) {
-    const all = this.#groups.map((): RampUpProgress => ({
-      greeted: 0,
-      subscribed: 0,
-      failedAttempts: {},
-    }));
-    return this.#groups.map((_, at) => (progress: RampUpProgress) => {
-      all[at] = progress;
-      onProgress({
-        greeted: all.reduce((sum, { greeted }) => sum + greeted, 0),
-        subscribed: all.reduce((sum, { subscribed }) => sum + subscribed, 0),
-        failedAttempts: tallied(all.map(({ failedAttempts }) => failedAttempts)),
-      });
-    });
+  async settle(): Promise<SettleOutcome> {
+    return settledAll(await Promise.all(this.#groups.map((group) => group.settle())));
   }
 
-  /** Resolves when every group is quiet. */
-  async settle(): Promise<SettleOutcome> {
-    const outcomes = await Promise.all(this.#groups.map((group) => group.settle()));
-    return {
-      settledMs: Math.max(...outcomes.map(({ settledMs }) => settledMs)),
-      isQuiet: outcomes.every(({ isQuiet }) => isQuiet),
-    };
+  // deno-lint-ignore require-await
+  async compareClocks(): Promise<null> {
+    return null;
+  }
+
+  /** What the clock of each group shows now, in milliseconds. */
+  readClocks(): Promise<number[]> {
+    return Promise.all(this.#groups.map((group) => group.readClock()));
   }
 
   async begin(): Promise<void> {
     await Promise.all(this.#groups.map((group) => group.begin()));
   }
 
-  /** Resolves when every connected bot has the message. */
   async received(): Promise<void> {
     await Promise.all(this.#groups.map((group) => group.received()));
   }
@@ -139,7 +125,6 @@ export class Fleet {
     await Promise.all(this.#groups.map((group) => group.leave()));
   }
 
-  /** Drops all connections and ends the processes. May be called at any time, more than once. */
   abandon(): void {
     for (const group of this.#groups) group.abandon();
   }

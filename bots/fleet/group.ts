@@ -109,6 +109,8 @@ export interface BotGroup {
   gather(onProgress: (progress: RampUpProgress) => void): Promise<number>;
   /** Waits until nothing has arrived for a while and the event loop is idle. */
   settle(): Promise<SettleOutcome>;
+  /** What the clock shows by which the group takes its times. */
+  readClock(): Promise<number>;
   /** Begins a round: from now on bots expect the message. */
   begin(): Promise<void>;
   /** Resolves when every connected bot has the message. */

@@ -13,6 +13,7 @@ import type { Dialect } from "../dialects/dialect.ts";
 import { Dialler, endpoint } from "../client/endpoint.ts";
 import { RampUp, type RampUpProgress } from "./ramp_up.ts";
 import { Expectation } from "../client/expectation.ts";
+import { clockMs } from "../measures/clock.ts";
 import { LoopMeter, type LoopReading } from "../measures/loop_meter.ts";
 import type { Tally } from "../measures/tally.ts";
 import {
@@ -79,6 +80,7 @@ export class LocalGroup implements BotGroup, BotEvents {
   #load: LoopReading | null = null;
   #allReceived = Promise.withResolvers<void>();
   #onAllClosed: () => void = () => {};
+  #progressTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(runtime: Runtime, dialect: Dialect, plan: GroupPlan) {
     this.size = plan.size;
@@ -139,9 +141,9 @@ export class LocalGroup implements BotGroup, BotEvents {
     onProgress: (progress: RampUpProgress) => void,
     work: Promise<T>,
   ): Promise<T> {
-    const timer = setInterval(() => onProgress(this.#rampUp.progress), PROGRESS_MS);
+    this.#progressTimer = setInterval(() => onProgress(this.#rampUp.progress), PROGRESS_MS);
     const outcome = await work;
-    clearInterval(timer);
+    clearInterval(this.#progressTimer);
     onProgress(this.#rampUp.progress);
     return outcome;
   }
@@ -164,6 +166,11 @@ export class LocalGroup implements BotGroup, BotEvents {
         return { settledMs: now - startMs, isQuiet };
       }
     }
+  }
+
+  // deno-lint-ignore require-await
+  async readClock(): Promise<number> {
+    return clockMs();
   }
 
   // deno-lint-ignore require-await
@@ -255,6 +262,7 @@ export class LocalGroup implements BotGroup, BotEvents {
 
   abandon(): void {
     this.#rampUp.stop();
+    clearInterval(this.#progressTimer);
     this.#abandonAll();
     this.#meter?.close();
   }

@@ -19,6 +19,7 @@ type Call =
   | "setUp"
   | "gather"
   | "settle"
+  | "readClock"
   | "begin"
   | "received"
   | "collect"
@@ -118,6 +119,10 @@ export class RemoteGroup implements BotGroup {
 
   settle(): Promise<SettleOutcome> {
     return this.#call("settle") as Promise<SettleOutcome>;
+  }
+
+  readClock(): Promise<number> {
+    return this.#call("readClock") as Promise<number>;
   }
 
   begin(): Promise<void> {

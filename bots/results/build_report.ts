@@ -15,7 +15,9 @@ import {
   type RoundReport,
   SCHEMA,
 } from "./report.ts";
-import type { RoundRecord, RunRecord } from "../run/run.ts";
+import { clockErrorMs, type RoundRecord, type RunRecord } from "../run/run.ts";
+import { type AgentContext, agentReports, clockErrorReport } from "./agents_report.ts";
+import type { FleetProcess } from "../fleet/bot_fleet.ts";
 import { score } from "./score.ts";
 import type { Delay, LoopReading } from "../measures/loop_meter.ts";
 import { setupReport } from "./setup_report.ts";
@@ -29,8 +31,10 @@ export interface RunContext {
   readonly startedAt: Date;
   readonly addresses: readonly string[];
   readonly dialect: Pick<Dialect, "name" | "stampedBy">;
-  readonly processes: readonly { readonly pid: number; readonly bots: number }[];
+  readonly processes: readonly FleetProcess[];
   readonly environment: EnvironmentReport;
+  /** The agents that had the bots; `null` if this machine had them. */
+  readonly agents: readonly AgentContext[] | null;
 }
 
 /** The width of the histogram's rows, as in 2009. */
@@ -40,7 +44,10 @@ const ROW_MS = 500;
 export function buildReport(record: RunRecord, context: RunContext): BotsReport {
   const { options, processes } = context;
   const isGood = new Uint8Array(options.n).fill(1);
-  const rounds = record.rounds.map((round, at) => buildRound(round, at + 1, isGood, context));
+  const errorMs = clockErrorMs(record);
+  const rounds = record.rounds.map((round, at) =>
+    buildRound(round, { round: at + 1, isGood, errorMs }, context)
+  );
   const good = isGood.reduce((sum, one) => sum + one, 0);
   const valid = rounds.filter((round) => round.valid);
   const counted = valid.length > 0 ? valid : rounds;
@@ -59,7 +66,9 @@ export function buildReport(record: RunRecord, context: RunContext): BotsReport 
   ];
   const maxima = rounds.map(({ end_to_end_ms }) => end_to_end_ms?.max ?? Infinity);
   const isShown = invalid.length === 0 && good === options.n;
-  const lastMs = isShown ? maxima.reduce((most, ms) => Math.max(most, ms), 0) : Infinity;
+  const worstMs = maxima.reduce((most, ms) => Math.max(most, ms), 0);
+  // What the clocks don't show is counted against the server.
+  const lastMs = isShown ? worstMs + errorMs : Infinity;
   const beganAtMs = Math.min(...setups.map((setup) => setup.beganAtMs));
   const endedAtMs = Math.max(...setups.map((setup) => setup.endedAtMs));
   return {
@@ -94,26 +103,48 @@ export function buildReport(record: RunRecord, context: RunContext): BotsReport 
     invalid_because: invalid,
     verdict: lastMs < 1000 ? "under_1_s" : lastMs < 2000 ? "under_2_s" : "neither",
     slo: options.sloMs === null ? null : { limit_ms: options.sloMs, held: lastMs <= options.sloMs },
-    processes: processes.map(({ pid, bots }) => ({ pid, bots })),
+    processes: processes.map((process) => ({ ...process })),
     load: processes.map((_, at) => overall(rounds.map(({ load }) => load[at]!))),
+    ...agentsPart(record, context, rounds, isGood),
     environment: context.environment,
   };
 }
 
-/** @param isGood Sets a bot's entry to 0 if the bot isn't good in this round. */
+function agentsPart(
+  record: RunRecord,
+  { agents, processes, options: { timeoutMs } }: RunContext,
+  rounds: readonly RoundReport[],
+  isGood: Uint8Array,
+): Pick<BotsReport, "agents" | "clock_error"> {
+  if (agents === null) return { agents: null, clock_error: null };
+  const roundsMs = rounds.map(({ run_ms }) => run_ms);
+  const reports = agentReports(record, { agents, processes, timeoutMs, isGood, roundsMs });
+  const last = reports.map(({ last_ms }) => last_ms).filter((ms) => ms !== null);
+  const lastMs = last.length === 0 ? null : Math.max(...last);
+  return { agents: reports, clock_error: clockErrorReport(record, lastMs) };
+}
+
+interface RoundPlace {
+  /** 1 for the first. */
+  readonly round: number;
+  readonly isGood: Uint8Array;
+  readonly errorMs: number;
+}
+
+/** Sets the entry in `isGood` to 0 of each bot that isn't good in this round. */
 function buildRound(
   { publishedAtMs, groups }: RoundRecord,
-  round: number,
-  isGood: Uint8Array,
+  { round, isGood, errorMs }: RoundPlace,
   { options, processes }: RunContext,
 ): RoundReport {
-  const result = score(groups, { publishedAtMs, timeoutMs: options.timeoutMs });
+  const times = { publishedAtMs, timeoutMs: options.timeoutMs, clockErrorMs: errorMs };
+  const result = score(groups, times);
   result.isGood.forEach((good, bot) => isGood[bot]! &= good);
   const runMs = result.endedAtMs - publishedAtMs;
   const stamps = new Set(groups.map(({ stampMicros }) => stampMicros).filter((us) => us !== null));
   const invalid = groups.flatMap(({ load }, at) => {
     const why = whyInvalid(load, runMs);
-    return why === null ? [] : [`bots' process ${processes[at]!.pid}: ${why}`];
+    return why === null ? [] : [`${processText(processes[at]!)}: ${why}`];
   });
   if (stamps.size > 1) {
     invalid.push(
@@ -142,13 +173,18 @@ function buildRound(
     })),
     valid: invalid.length === 0,
     invalid_because: invalid,
-    load: groups.map(({ load }, at) => loadReport(processes[at]!.pid, load)),
+    load: groups.map(({ load }, at) => loadReport(processes[at]!, load)),
   };
 }
 
-function loadReport(pid: number, load: LoopReading): LoadReport {
+function processText({ pid, agent }: FleetProcess): string {
+  return agent === undefined ? `bots' process ${pid}` : `the agent at ${agent}, process ${pid}`;
+}
+
+function loadReport({ pid, agent }: FleetProcess, load: LoopReading): LoadReport {
   return {
     pid,
+    ...agent === undefined ? {} : { agent },
     wall_ms: load.wallMs,
     cpu_share: load.cpuShare,
     loop_lag_ms: delayReport(load.timerLagMs),
@@ -164,7 +200,7 @@ function overall(loads: readonly LoadReport[]): LoadReport {
     delay !== null
   );
   return {
-    pid: loads[0]!.pid,
+    ...loads[0]!,
     wall_ms: wallMs,
     cpu_share: wallMs > 0 ? cpuMs / wallMs : 0,
     loop_lag_ms: worst(loads.map(({ loop_lag_ms }) => loop_lag_ms)),

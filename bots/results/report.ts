@@ -79,18 +79,65 @@ export interface BotsReport {
   invalid_because: string[];
   /**
    * The bounty's question: within which time the last of n bots had the message, by the worst round's
-   * `end_to_end_ms.max`. Also `neither` if not all bots had it, and if the run is invalid.
+   * `end_to_end_ms.max`, to which an error of the clocks is added. Also `neither` if not all bots had it, and if the run is invalid.
    */
   verdict: "under_1_s" | "under_2_s" | "neither";
   /**
    * The limit of `--slo` and whether it held; `null` without the flag. It never holds in an invalid run.
    */
   slo: { limit_ms: number; held: boolean } | null;
-  /** The bots' processes. */
-  processes: { pid: number; bots: number }[];
+  /** The bots' processes, with the address of their agent if they have one. */
+  processes: { pid: number; bots: number; agent?: string }[];
   /** The load of each process over all rounds: CPU on the whole, delays of the worst round. */
   load: LoadReport[];
+  /** With `--agents`, the machines that had the bots; `null` if this one had them. */
+  agents: AgentReport[] | null;
+  /** With `--agents`, how far latencies may be wrong; `null` if one machine's clock takes all times. */
+  clock_error: ClockErrorReport | null;
   environment: EnvironmentReport;
+}
+
+/** An agent, and its part of the bots. */
+export interface AgentReport {
+  /** Its address, as it was given. */
+  agent: string;
+  bots: number;
+  /** Bots that were good in every round. */
+  good: number;
+  bad: number;
+  /** When the last of its good bots had the message, in the worst round; `null` without a good bot. */
+  last_ms: number | null;
+  /** True if its processes held no message up by more than is allowed. */
+  fit: boolean;
+  unfit_because: string[];
+  /** Each of its processes' clocks. */
+  clocks: ClockReport[];
+  /** The IP addresses that its bots connected to. */
+  addresses: string[];
+  environment: EnvironmentReport;
+}
+
+/** The clock of a process, less the leader's. */
+export interface ClockReport {
+  pid: number;
+  /** By so much latencies were corrected. */
+  offset_ms: number;
+  /** The offset is wrong by so much at most. */
+  error_ms: number;
+  /** Measured before the first message, by the exchange with the least round trip. */
+  before: { offset_ms: number; error_ms: number };
+  /** Measured after the last message. */
+  after: { offset_ms: number; error_ms: number };
+}
+
+/** How exactly the clocks of all agents are known. */
+export interface ClockErrorReport {
+  /** The error of the worst: each latency is right to within so much, by the leader's clock. */
+  error_ms: number;
+  /** The error divided by the last arrival of the worst round; `null` without a good bot. */
+  part_of_last: number | null;
+  /** True if that is 5 % at most. */
+  small: boolean;
 }
 
 /** One message, published once. */
@@ -120,7 +167,7 @@ export interface RoundReport {
   server_timestamp_us: number | null;
   /** From the server's timestamp to the arrival, of the good bots. Needs both clocks to agree. */
   latency_ms: QuantilesReport | null;
-  /** From the publish to the arrival, of the good bots; one machine's clock. */
+  /** From the publish to the arrival, of the good bots; one machine's clock, or see `clock_error`. */
   end_to_end_ms: QuantilesReport | null;
   /**
    * `latency_ms` in bins: each row counts the samples above the row before, up to and including
@@ -147,6 +194,8 @@ export interface QuantilesReport {
 /** One process's load, in the measured windows only. */
 export interface LoadReport {
   pid: number;
+  /** The address of the agent that started it; absent on this machine. */
+  agent?: string;
   /** The length of all windows together. */
   wall_ms: number;
   /** CPU time over wall time; 1 is one core. */

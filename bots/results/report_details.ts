@@ -57,12 +57,14 @@ function setupLines({ setup, n, target, processes }: BotsReport): string[] {
   ].flatMap((line) => wrapped(line, "", "  "));
 }
 
-function loadLines({ pid, cpu_share, loop_lag_ms, read_delay_ms }: LoadReport): string[] {
+function loadLines({ pid, agent, cpu_share, loop_lag_ms, read_delay_ms }: LoadReport): string[] {
   const read = read_delay_ms === null
     ? "read delay unknown"
     : `read delay p99 ${delay(read_delay_ms.p99)}, max ${delay(read_delay_ms.max)}`;
   return [
-    `bots' process ${pid}: CPU ${(cpu_share * 100).toFixed(0)} % of a core`,
+    `bots' process ${pid}${agent === undefined ? "" : ` at ${agent}`}: CPU ${
+      (cpu_share * 100).toFixed(0)
+    } % of a core`,
     ...wrapped(
       `loop lag p99 ${delay(loop_lag_ms.p99)}, max ${delay(loop_lag_ms.max)}, ${read}`,
       "  ",

@@ -8,6 +8,7 @@ import { counted } from "../../cli/counted.ts";
 import { outcomeOf } from "./outcome.ts";
 import { wrapped } from "../../cli/plain_text.ts";
 import type { BotsReport, QuantilesReport, RoundReport } from "./report.ts";
+import { agentLines, clockMark, errorText, serversClockLines } from "./agents_text.ts";
 import { countsText, detailLines } from "./report_details.ts";
 import { tallied } from "../measures/tally.ts";
 
@@ -28,6 +29,7 @@ export function reportText(report: BotsReport, isVerbose = false): string {
   return [
     ...verdictLines(report, isVerbose),
     ...(table.length === 0 ? [] : ["", ...table]),
+    ...agentLines(report),
     "",
     summaryLine(report),
     ...(rounds.length === 1 ? histogramLines(rounds[0]!) : rounds.flatMap((round) => [
@@ -44,6 +46,7 @@ function verdictLines(report: BotsReport, isVerbose: boolean): string[] {
   return [
     ...wrapped(`verdict: ${verdict(report)}`, "", INDENT),
     ...reasonLines(report, isVerbose),
+    ...clockMark(report),
     ...(report.bad === 0 ? [] : countLines(report)),
     ...(report.came_back === 0
       ? []
@@ -77,12 +80,15 @@ function verdict(report: BotsReport): string {
   }
 }
 
-function reached({ n, rounds }: BotsReport): string {
+function reached({ n, rounds, clock_error }: BotsReport): string {
   const lastMs = rounds.reduce((most, round) => Math.max(most, round.end_to_end_ms?.max ?? 0), 0);
+  const ms = clock_error === null
+    ? `${lastMs.toFixed(1)} ms`
+    : `${lastMs.toFixed(1)} ± ${errorText(clock_error)} ms`;
   const who = n === 1 ? "the one bot" : `the last of ${n} bots`;
   return rounds.length === 1
-    ? `${who} had the message after ${lastMs.toFixed(1)} ms`
-    : `${who} had each of ${rounds.length} messages after ${lastMs.toFixed(1)} ms or less`;
+    ? `${who} had the message after ${ms}`
+    : `${who} had each of ${rounds.length} messages after ${ms} or less`;
 }
 
 const TIMES: Readonly<Record<BotsReport["verdict"], string>> = {
@@ -130,7 +136,7 @@ const QUANTILES = [
 const HEADINGS = `milliseconds   ${QUANTILES.map(([, name]) => name.padStart(9)).join("")}`;
 
 /** The table of quantiles; empty if no bot was good. */
-function tableLines({ rounds, medians, target }: BotsReport): string[] {
+function tableLines({ rounds, medians, target, clock_error }: BotsReport): string[] {
   const { latency_ms, end_to_end_ms } = medians;
   if (latency_ms === null || end_to_end_ms === null) return [];
   const isServers = target.stamped_by === "server";
@@ -140,10 +146,15 @@ function tableLines({ rounds, medians, target }: BotsReport): string[] {
     `bots' clock    ${cells(end_to_end_ms)}`,
     ...(isServers ? [`server's clock ${cells(latency_ms)}`] : []),
     "",
-    "bots' clock: from the publish to the arrival, by one machine's clock",
-    ...(isServers
-      ? ["server's clock: from its timestamp to the arrival; needs clocks that agree"]
-      : []),
+    ...(clock_error === null
+      ? ["bots' clock: from the publish to the arrival, by one machine's clock"]
+      : wrapped(
+        `bots' clock: from the publish to the arrival, ± ${errorText(clock_error)} ms, since ` +
+          `these are by the clocks of several machines`,
+        "",
+        INDENT,
+      )),
+    ...(isServers ? serversClockLines(clock_error) : []),
   ];
 }
 

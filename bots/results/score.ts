@@ -38,6 +38,11 @@ export interface Score {
 export interface RoundTimes {
   readonly publishedAtMs: number;
   readonly timeoutMs: number;
+  /**
+   * A message may seem to arrive so many milliseconds before its publish, since the clocks of other machines
+   * are known so exactly only; 0 for bots of this machine.
+   */
+  readonly clockErrorMs: number;
 }
 
 /** Judges a round. */
@@ -51,7 +56,7 @@ export function score(groups: readonly GroupRound[], times: RoundTimes): Score {
     for (const [index, receivedAtMs] of group.receivedAtMs.entries()) {
       const marks = marksOf.get(index) ?? 0;
       const tookMs = receivedAtMs - times.publishedAtMs;
-      const hasMessage = receivedAtMs !== 0 && tookMs >= 0;
+      const hasMessage = receivedAtMs !== 0 && tookMs >= -times.clockErrorMs;
       const isInTime = hasMessage && tookMs <= times.timeoutMs;
       const hasOther = (marks & Mark.different) !== 0 || (receivedAtMs !== 0 && !hasMessage);
       // Every bot must get every message. So a bot with another message in its place got a damaged one.

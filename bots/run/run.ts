@@ -7,7 +7,7 @@
 import { counted } from "../../cli/counted.ts";
 import { EnvironmentError } from "../../cli/command_line.ts";
 import type { Runtime } from "../../runtime/types.ts";
-import type { Fleet } from "../fleet/fleet.ts";
+import type { BotFleet } from "../fleet/bot_fleet.ts";
 import type { Dialect } from "../dialects/dialect.ts";
 import type { RampUpProgress } from "../fleet/ramp_up.ts";
 import type { BotsOptions } from "./options.ts";
@@ -17,10 +17,16 @@ import { RefusalError, remedyFor } from "../client/refusal.ts";
 import { checkSetup } from "./setup_check.ts";
 import type { GroupRound, SettleOutcome, SetupOutcome } from "../fleet/group.ts";
 import { clockMs } from "../measures/clock.ts";
+import { type ClockComparison, compared } from "../measures/clock_offset.ts";
 import type { BotsTarget } from "./target.ts";
 
-/** The raw record of a run. Times are milliseconds by {@linkcode clockMs}. */
+/** The raw record of a run. Times are milliseconds by this process's {@linkcode clockMs}. */
 export interface RunRecord {
+  /**
+   * The groups' clocks against this process's, by which their times are corrected; `null` if they have the
+   * clock of this machine.
+   */
+  readonly clocks: readonly ClockComparison[] | null;
   readonly setups: readonly SetupOutcome[];
   /** The server's words for not accepting all bots; `null` if it accepted all, or said nothing. */
   readonly refusal: string | null;
@@ -42,7 +48,7 @@ export interface RoundRecord {
 export interface RunPlan {
   readonly runtime: Runtime;
   readonly dialect: Dialect;
-  readonly fleet: Fleet;
+  readonly fleet: BotFleet;
   readonly target: BotsTarget;
   readonly options: Pick<BotsOptions, "n" | "port" | "tls" | "rounds" | "timeoutMs">;
   /** Receives the bots' progress on the way to a subscription, whether their first or a later one. */
@@ -67,6 +73,7 @@ export async function run(plan: RunPlan): Promise<RunRecord> {
   const setups = await fleet.setUp(plan.onProgress).finally(plan.onSetUp);
   const refusal = await checkSetup(setups, plan);
   await plan.onSubscribed();
+  const before = await fleet.compareClocks();
   let settle = await fleet.settle();
   const rounds: RoundRecord[] = [];
   for (let round = 0; round < options.rounds; round++) {
@@ -74,8 +81,37 @@ export async function run(plan: RunPlan): Promise<RunRecord> {
     if (round === 0) settle = settledAgain ?? settle;
     rounds.push(await playRound(plan, setups));
   }
+  const after = await fleet.compareClocks();
   await fleet.leave();
-  return { setups, refusal, settle, rounds, closedAtMs: clockMs() };
+  const record = { clocks: null, setups, refusal, settle, rounds, closedAtMs: clockMs() };
+  if (before === null || after === null) return record;
+  return corrected(record, before.map((offset, at) => compared(offset, after[at]!)));
+}
+
+/** The most milliseconds by which the times of a record may be wrong; 0 if all are by one clock. */
+export function clockErrorMs({ clocks }: Pick<RunRecord, "clocks">): number {
+  return Math.max(0, ...(clocks ?? []).map(({ errorMs }) => errorMs));
+}
+
+/** The same record with the times of all groups by this process's clock. */
+function corrected(record: RunRecord, clocks: readonly ClockComparison[]): RunRecord {
+  const { setups, rounds } = record;
+  return {
+    ...record,
+    clocks,
+    setups: setups.map((setup, at) => ({
+      ...setup,
+      beganAtMs: setup.beganAtMs - clocks[at]!.offsetMs,
+      endedAtMs: setup.endedAtMs - clocks[at]!.offsetMs,
+    })),
+    rounds: rounds.map((round) => ({
+      ...round,
+      groups: round.groups.map((group, at) => ({
+        ...group,
+        receivedAtMs: group.receivedAtMs.map((ms) => ms === 0 ? 0 : ms - clocks[at]!.offsetMs),
+      })),
+    })),
+  };
 }
 
 /**

@@ -20,6 +20,14 @@ export interface BotsTarget {
   readonly isLoopback: boolean;
 }
 
+/** Which addresses may be connected to. */
+export interface DialRule {
+  /** True if this IP address may be. */
+  allows(address: string): boolean;
+  /** The rule in words, for a message. */
+  readonly text: string;
+}
+
 /** Milliseconds for a connect: the same as a bot's. */
 const PATIENCE_MS = 3000;
 
@@ -32,6 +40,7 @@ const SILENT = { onData() {}, onDrain() {}, onEnd() {}, onClose() {} };
  * after it as the spread asks for. Each is tried with one connection, so that an absent server can be
  * told from an overloaded one.
  *
+ * @param rule The addresses that may be tried at all; without it, every one.
  * @throws {EnvironmentError} (rejects) if the server doesn't answer at an address that is needed.
  */
 export async function findTarget(
@@ -41,13 +50,15 @@ export async function findTarget(
     "n" | "dialect" | "host" | "port" | "tls" | "spread"
   >,
   portRange: PortRange | null,
+  rule?: DialRule,
 ): Promise<BotsTarget> {
   const name = host.includes(":") ? `[${host}]` : host;
   const hosts = [name, `${name}:${port}`];
   if (!hosts.some((host) => isAllowed({ name: "net", host }))) {
     throw new EnvironmentError(`no permission to use the network; ${ALLOW_IT}`);
   }
-  const first = await firstThatAnswers(runtime, await resolve(host), { dialect, host, port, tls });
+  const found = permitted(await resolve(host), host, rule);
+  const first = await firstThatAnswers(runtime, found, { dialect, host, port, tls });
   const isLoopback = first === "::1" || first.startsWith("127.");
   if (!first.startsWith("127.")) {
     if (spread !== "auto" && spread > 1) {
@@ -57,7 +68,8 @@ export async function findTarget(
     }
     return { addresses: [first], isLoopback };
   }
-  const wanted = following(first, spread === "auto" ? chooseSpread(n, portRange) : spread);
+  const spreadOver = following(first, spread === "auto" ? chooseSpread(n, portRange) : spread);
+  const wanted = permitted(spreadOver, host, rule);
   const others = wanted.slice(1);
   const failures = await Promise.all(
     others.map((address) => probe(runtime, address, { dialect, port, tls })),
@@ -71,8 +83,23 @@ export async function findTarget(
   );
 }
 
+/**
+ * Those of the addresses that the rule allows.
+ *
+ * @throws {EnvironmentError} if it allows none.
+ */
+function permitted(addresses: readonly string[], host: string, rule?: DialRule): string[] {
+  const allowed = addresses.filter((address) => rule?.allows(address) ?? true);
+  if (rule === undefined || allowed.length > 0) return allowed;
+  const which = addresses.includes(host) ? host : `${host} is ${addresses.join(", ")}, and that`;
+  throw new EnvironmentError(
+    `${which} is outside of --may-dial, which allows ${rule.text}; start the agent with ` +
+      `--may-dial ${addresses[0]} to measure a server there`,
+  );
+}
+
 /** The host's addresses, IPv4 first, because a server on 0.0.0.0 listens there. */
-async function resolve(host: string): Promise<string[]> {
+export async function resolve(host: string): Promise<string[]> {
   try {
     const found = await lookup(host, { all: true });
     return found.sort((a, b) => a.family - b.family).map(({ address }) => address);

@@ -75,6 +75,7 @@ export async function compare(
     rounds: options.rounds,
     data: options.data,
     timeoutMs: options.timeoutMs,
+    agents: options.agents,
     cleanup: observer.cleanup,
   };
   const total = arms.length * sizes.length * runs;
@@ -102,6 +103,7 @@ export async function compare(
       topic: "events",
       data_bytes: new TextEncoder().encode(options.data).length,
       timeout_ms: options.timeoutMs,
+      ...options.agents === null ? {} : { agents: options.agents.agents.split(",") },
     },
     arms: arms.map((arm) => armReport(arm, programs)),
     sizes: isInterrupted ? sizes.filter((size) => done.some(({ n }) => n === size)) : sizes,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import {
   CommandLine,
   type Question,
@@ -12,6 +13,12 @@ import {
   wholeNumber,
 } from "../../cli/command_line.ts";
 import { MAX_BOTS, MAX_DATA_BYTES, MAX_WORKERS } from "../../bots/run/limits.ts";
+import {
+  isThisMachine,
+  type LeaderFlags,
+  leaderFlags,
+  leaderOptions,
+} from "../../bots/run/agent_options.ts";
 import { RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
 import { type Arm, parseArms } from "./arm.ts";
 import { MAX_SEED } from "../harness/random.ts";
@@ -41,6 +48,8 @@ export interface CompareOptions {
   readonly json: boolean;
   /** Records what EC2 says about this instance. */
   readonly ec2: boolean;
+  /** The agents that have the bots, files with their whole paths; `null` for this machine. */
+  readonly agents: LeaderFlags | null;
 }
 
 /** The parsed command line. */
@@ -69,12 +78,15 @@ const VALUE_FLAGS = [
   "sweep",
   "size",
   "timeout",
+  "agents",
+  "agents-ca",
+  "key-file",
   "seed",
   "out",
   "from",
 ] as const;
 
-const SWITCHES = ["json", "ec2"] as const;
+const SWITCHES = ["json", "ec2", "agents-tls"] as const;
 
 type Line = CommandLine<typeof VALUE_FLAGS[number], typeof SWITCHES[number]>;
 
@@ -108,6 +120,13 @@ Flags:
   --size BYTES        the message's data (default: 4 bytes, as in 2009)
   --timeout TIME      how long a bot waits for a message, such as 5s (default
                       5s)
+  --agents HOST:PORT,...
+                      share the bots among these agents, which must reach the
+                      servers (see hotwheels bots --help); they run on what the
+                      agents run on. This machine publishes
+  --key-file FILE     the file with the agents' key
+  --agents-tls        speak TLS with the agents
+  --agents-ca FILE    accept this certificate authority of theirs too (PEM)
   --seed N            draw the order of the runs and the resamples from N, so
                       that they can be repeated
   --out DIR           the folder for the reports (default reports/ and the time
@@ -188,7 +207,31 @@ export function parseCommand(args: readonly string[]): CompareCommand {
       out: line.text("out") ?? null,
       json: line.has("json"),
       ec2: line.has("ec2"),
+      agents: agentsOf(line, arms),
     },
+  };
+}
+
+/** The bots' processes read the files again, and start elsewhere. */
+function agentsOf(line: Line, arms: readonly Arm[]): LeaderFlags | null {
+  const flags = leaderFlags(line);
+  if (flags === null) {
+    if (line.text("key-file") === undefined) return null;
+    throw new UsageError("--key-file is for --agents; give those too");
+  }
+  const { places } = leaderOptions(flags);
+  const elsewhere = places.find(({ host }) => !isThisMachine(host));
+  if (elsewhere !== undefined && arms.some(({ runtime }) => runtime !== null)) {
+    throw new UsageError(
+      `the agent at ${elsewhere.name} can't reach servers that are started here; name running ` +
+        "ones, such as --target a=10.0.0.7:8081 --target b=10.0.0.7:8082",
+    );
+  }
+  const { authority } = flags;
+  return {
+    ...flags,
+    keyFile: resolve(flags.keyFile),
+    ...authority === undefined ? {} : { authority: resolve(authority) },
   };
 }
 
@@ -196,8 +239,9 @@ export function parseCommand(args: readonly string[]): CompareCommand {
 function checkNothingElse(line: Line): void {
   const flags = VALUE_FLAGS.filter((flag) => flag !== "from" && flag !== "out")
     .filter((flag) => line.all(flag).length > 0);
-  const [other] = [...line.positionals, ...flags.map((flag) => `--${flag}`)];
-  const found = other ?? (line.has("ec2") ? "--ec2" : undefined);
+  const switches = SWITCHES.filter((flag) => flag !== "json" && line.has(flag));
+  const others = [...flags, ...switches].map((flag) => `--${flag}`);
+  const [found] = [...line.positionals, ...others];
   if (found === undefined) return;
   throw new UsageError(
     `--from measures nothing, so it goes only with --out and --json, not with ` +

@@ -7,6 +7,7 @@
 import { EnvironmentError } from "../../cli/command_line.ts";
 import { counted } from "../../cli/counted.ts";
 import { median } from "../../bots/measures/statistics.ts";
+import type { LeaderFlags } from "../../bots/run/agent_options.ts";
 import type { Program, RuntimeName } from "../../cli/program.ts";
 import type { BotsReport, QuantilesReport, RoundReport } from "../../bots/results/report.ts";
 import { ServerProcess } from "../harness/server_process.ts";
@@ -31,6 +32,8 @@ export interface RunContext {
   readonly rounds: number;
   readonly data: string;
   readonly timeoutMs: number;
+  /** The agents that have the bots; `null` for this machine. */
+  readonly agents: LeaderFlags | null;
   readonly cleanup: Cleanup;
 }
 
@@ -43,7 +46,7 @@ export interface RunPlan {
 /** The result of a run. */
 export type RunOutcome = Pick<
   RunReport,
-  "valid" | "invalid_because" | "metrics" | "rounds" | "bots_load"
+  "valid" | "invalid_because" | "metrics" | "rounds" | "bots_load" | "agents" | "clock_error"
 >;
 
 /**
@@ -115,9 +118,9 @@ function measure(
   context: RunContext,
   onSubscribed: () => void = () => {},
 ): Promise<BotsOutcome> {
-  const { botsRuntime, programs, descriptorLimit, data, timeoutMs, cleanup } = context;
+  const { botsRuntime, programs, descriptorLimit, data, timeoutMs, agents, cleanup } = context;
   const rounds = WARMUP_ROUNDS + context.rounds;
-  const task: BotsTask = { n, dialect: arm.dialect, host, port, rounds, data, timeoutMs };
+  const task: BotsTask = { n, dialect: arm.dialect, host, port, rounds, data, timeoutMs, agents };
   return runBots(
     { runtime: botsRuntime, program: programs[botsRuntime]!, descriptorLimit, task, onSubscribed },
     cleanup,
@@ -146,6 +149,8 @@ export function judge(outcome: BotsOutcome, usage: Usage | null, n: number): Run
     },
     rounds: report.rounds.map((round, at) => roundReport(round, latencies[at]!, at)),
     bots_load: report.load,
+    ...report.agents === null ? {} : { agents: report.agents },
+    ...report.clock_error === null ? {} : { clock_error: report.clock_error },
   };
 }
 

@@ -33,11 +33,20 @@ export function reportText(report: CompareReport): string {
     "",
     ...prose(report.arms.map(serverOf)),
     ...prose([
-      `bots on ${report.options.bots_runtime} ${report.options.bots_runtime_version}; ` +
+      `${botsText(report.options)}; ` +
       `${cpu_model ?? "unknown CPU"}, ${count(cores, "thread")}, ${os} ${kernel ?? ""}; ` +
       `seed ${report.options.seed}`,
     ]),
   ].join("\n");
+}
+
+function botsText(
+  { bots_runtime, bots_runtime_version, agents }: CompareReport["options"],
+): string {
+  const runtime = `${bots_runtime} ${bots_runtime_version}`;
+  return agents === undefined
+    ? `bots on ${runtime}`
+    : `bots of ${count(agents.length, "agent")} (${agents.join(", ")}), led on ${runtime}`;
 }
 
 function prose(lines: readonly string[]): string[] {
@@ -54,7 +63,10 @@ export function runLine(run: RunReport, total: number): string {
   const what = `${which}: ${run.arm}, ${number(run.n)}`;
   if (!run.valid) return `${what}: not counted: ${run.invalid_because.join("; ")}`;
   const last = metricOf("max_ms");
-  return `${what}: last after ${unitValue(run.metrics.max_ms!, last)}`;
+  const mark = run.clock_error?.small === false
+    ? `; MARKED: its clocks are known to ± ${run.clock_error.error_ms.toFixed(1)} ms only`
+    : "";
+  return `${what}: last after ${unitValue(run.metrics.max_ms!, last)}${mark}`;
 }
 
 /** Aligns the first two columns left and numbers right. */

@@ -64,6 +64,7 @@ function context(n: number, options: Partial<RunContext["options"]> = {}): RunCo
       max_backlog: null,
       arguments: [],
     },
+    agents: null,
   };
 }
 
@@ -74,6 +75,7 @@ function report(
 ): BotsReport {
   const record: RunRecord = {
     setups,
+    clocks: null,
     refusal: null,
     settle: { settledMs: 201.4, isQuiet: true },
     rounds: rounds.map((group) => ({ publishedAtMs: PUBLISHED_AT_MS, groups: [group] })),
@@ -347,6 +349,7 @@ describe("the report", () => {
     const one = groupRound([10]);
     const record: RunRecord = {
       setups: [SETUP, { ...SETUP, beganAtMs: 999_000 }],
+      clocks: null,
       refusal: null,
       settle: { settledMs: 1, isQuiet: false },
       rounds: [{
@@ -370,7 +373,7 @@ describe("the report", () => {
     assertEquals(Object.keys(run), [
       ...["schema", "started_at", "target", "options", "n", "good", "bad", "setup_ms", "run_ms"],
       ...["came_back", "setup", "rounds", "medians", "valid", "invalid_because", "verdict", "slo"],
-      ...["processes", "load", "environment"],
+      ...["processes", "load", "agents", "clock_error", "environment"],
     ]);
     const [round] = run.rounds;
     assertEquals(Object.keys(round!), [

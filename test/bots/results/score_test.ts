@@ -11,7 +11,7 @@ const load: LoopReading = {
   readDelayMs: null,
 };
 
-const times = { publishedAtMs: 1000, timeoutMs: 500 };
+const times = { publishedAtMs: 1000, timeoutMs: 500, clockErrorMs: 0 };
 
 function round(receivedAtMs: number[], marks: [number, number][] = []): GroupRound {
   const disconnected = 0;

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { type BotsOptions, HELP, parseCommand } from "../../../bots/run/options.ts";
+import { HELP } from "../../../bots/run/help.ts";
+import { type BotsOptions, parseCommand } from "../../../bots/run/options.ts";
 import { UsageError } from "../../../cli/command_line.ts";
 
 function options(...args: string[]): BotsOptions {
@@ -31,6 +32,7 @@ describe("the bots' command line", () => {
       sloMs: null,
       json: null,
       isVerbose: false,
+      agents: null,
     });
   });
 
@@ -127,6 +129,7 @@ describe("the bots' command line", () => {
       sloMs: 1500,
       json: "out.json",
       isVerbose: false,
+      agents: null,
     });
     const joined = options(
       ...["--rounds=5", "--topic=news", "--data=hello", "--timeout=800ms", "--processes=3"],

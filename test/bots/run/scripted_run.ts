@@ -29,6 +29,7 @@ export const OPTIONS: BotsOptions = {
   sloMs: null,
   json: null,
   isVerbose: false,
+  agents: null,
 };
 
 /** The results of a run. */

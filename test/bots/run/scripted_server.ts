@@ -87,6 +87,11 @@ export class ScriptedServer {
     return this.#sockets.size;
   }
 
+  /** Connections that are subscribed now. */
+  get subscribed(): number {
+    return this.#subscribers.size;
+  }
+
   async stop(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));

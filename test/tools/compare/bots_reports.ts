@@ -75,6 +75,8 @@ export function botsReport(
     slo: null,
     processes: [{ pid: 1, bots: 10 }],
     load: [],
+    agents: null,
+    clock_error: null,
     environment: {
       runtime: "bun",
       runtime_version: "1.4.5",

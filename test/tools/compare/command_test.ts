@@ -6,6 +6,7 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import { PROJECT_ROOT } from "../../../cli/program.ts";
 import { CommandProcess } from "../../support/processes/command_process.ts";
+import { AgentsBed } from "../../bots/agents/agents_bed.ts";
 import { compare, PATIENCE, startCompare, STEADY, withFolder, withServers } from "./comparison.ts";
 import { around, sampleReport } from "./sample_report.ts";
 
@@ -57,6 +58,34 @@ describe("the comparison's command", () => {
       (await startCompare(["--version"]).ended).stdout,
       `${version} (${runtime} ${process.versions[runtime]})\n`,
     );
+  });
+
+  it("measures with the bots of agents, and says with which", PATIENCE, async () => {
+    const bed = new AgentsBed();
+    try {
+      const agents = await bed.start([[], []]);
+      const names = agents.map(({ name }) => name);
+      const flags = ["--agents", names.join(","), "--key-file", bed.keyFile];
+      await withServers([STEADY, STEADY], async (targets) => {
+        const few = ["--runs", 1, "--rounds", 1];
+        const { stdout, report } = await compare([6, ...targets, ...few, ...flags]);
+        assertEquals(report!.options.agents, names);
+        assertStringIncludes(stdout.replace(/\s+/g, " "), `bots of 2 agents (${names.join(", ")})`);
+        for (const { agents, clock_error, rounds } of report!.runs) {
+          assertEquals(
+            agents!.map(({ agent, bots }) => [agent, bots]),
+            names.map((name) => [name, 3]),
+          );
+          assertEquals(rounds.map(({ good, latencies_us }) => [good, latencies_us.length]), [
+            [6, 6],
+            [6, 6],
+          ]);
+          assertEquals(typeof clock_error!.error_ms, "number");
+        }
+      });
+    } finally {
+      bed.dispose();
+    }
   });
 
   it("makes a report again from its JSON", PATIENCE, async () => {

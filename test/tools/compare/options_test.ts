@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { resolve } from "node:path";
 import { describe, it } from "node:test";
 import { DEFAULT_ARMS } from "../../../tools/compare/arm.ts";
 import { type CompareOptions, HELP, parseCommand } from "../../../tools/compare/options.ts";
@@ -25,6 +26,7 @@ describe("the comparison's command line", () => {
       out: null,
       json: false,
       ec2: false,
+      agents: null,
     });
   });
 
@@ -50,10 +52,36 @@ describe("the comparison's command line", () => {
       out: "there",
       json: true,
       ec2: true,
+      agents: null,
     });
     for (const flag of Object.keys({ target: 0, runs: 0, rounds: 0, sweep: 0, workers: 0 })) {
       assertStringIncludes(HELP, `--${flag} `);
     }
+  });
+
+  it("takes agents, which reach only servers that run already or are on this machine", () => {
+    const key = ["--key-file", "LICENSE"];
+    const running = ["--target", "a=10.0.0.7:1", "--target", "b=10.0.0.7:2"];
+    const far = ["--agents", "10.0.0.8:9090", ...key];
+    assertEquals(options(...running, ...far).agents, {
+      agents: "10.0.0.8:9090",
+      keyFile: resolve("LICENSE"),
+      isSecure: false,
+    });
+    assertEquals(options("--agents", "localhost:1,127.0.0.1:2", ...key).agents?.isSecure, false);
+    for (
+      const [args, says] of [
+        [far, "the agent at 10.0.0.8:9090 can't reach servers that are started here"],
+        [key, "--key-file is for --agents"],
+        [["--agents-tls"], "--agents-tls is for --agents"],
+        [["--agents", "10.0.0.8:9090"], "--agents needs --key-file"],
+        [["--from", "x.json", "--agents-tls"], "--agents-tls"],
+        [["--from", "x.json", ...key], "--key-file"],
+      ] as const
+    ) {
+      assertStringIncludes(assertThrows(() => options(...args), UsageError).message, says);
+    }
+    assertStringIncludes(HELP, "\n  --agents HOST:PORT,...");
   });
 
   it("sweeps over numbers of subscribers, ascending, each once, n among them", () => {

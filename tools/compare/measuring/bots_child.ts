@@ -10,10 +10,11 @@ import { createInterface } from "node:readline";
 import { EnvironmentError } from "../../../cli/command_line.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import { DEFAULT_RETRIES } from "../../../bots/fleet/ramp_up.ts";
+import { leaderOptions } from "../../../bots/run/agent_options.ts";
 import { measure } from "../../../bots/measure.ts";
 import type { BotsOptions } from "../../../bots/run/options.ts";
 import { type Finding, findingText } from "../../../bots/run/preflight.ts";
-import type { RunRecord } from "../../../bots/run/run.ts";
+import { clockErrorMs, type RunRecord } from "../../../bots/run/run.ts";
 import { score } from "../../../bots/results/score.ts";
 import type { BotsTask, BotsWord } from "./bots_protocol.ts";
 import { type PackedLatencies, packLatencies } from "../results/samples.ts";
@@ -24,8 +25,9 @@ await say(await run());
 process.exit();
 
 async function run(): Promise<BotsWord> {
+  const { agents, ...what } = task;
   const options: BotsOptions = {
-    ...task,
+    ...what,
     topic: "events",
     tls: null,
     keys: [],
@@ -35,6 +37,7 @@ async function run(): Promise<BotsWord> {
     sloMs: null,
     json: null,
     isVerbose: false,
+    agents: agents === null ? null : leaderOptions(agents),
   };
   let latencies: PackedLatencies[] = [];
   const problems: string[] = [];
@@ -59,10 +62,12 @@ async function run(): Promise<BotsWord> {
   }
 }
 
-function latenciesOf({ rounds }: RunRecord): PackedLatencies[] {
-  return rounds.map(({ publishedAtMs, groups }) =>
-    packLatencies(score(groups, { publishedAtMs, timeoutMs: task.timeoutMs }).endToEndMs)
-  );
+function latenciesOf(record: RunRecord): PackedLatencies[] {
+  const { timeoutMs } = task;
+  return record.rounds.map(({ publishedAtMs, groups }) => {
+    const times = { publishedAtMs, timeoutMs, clockErrorMs: clockErrorMs(record) };
+    return packLatencies(score(groups, times).endToEndMs);
+  });
 }
 
 function say(word: BotsWord): Promise<void> {

@@ -4,15 +4,17 @@
  * @module
  */
 
+import type { LeaderFlags } from "../../../bots/run/agent_options.ts";
 import type { BotsOptions } from "../../../bots/run/options.ts";
 import type { BotsReport } from "../../../bots/results/report.ts";
 import type { PackedLatencies } from "../results/samples.ts";
 
 /** The bots' only argument. */
-export type BotsTask = Pick<
-  BotsOptions,
-  "n" | "dialect" | "host" | "port" | "rounds" | "data" | "timeoutMs"
->;
+export interface BotsTask
+  extends Pick<BotsOptions, "n" | "dialect" | "host" | "port" | "rounds" | "data" | "timeoutMs"> {
+  /** The agents that have the bots, with the files' names in place of keys; `null` for this machine. */
+  readonly agents: LeaderFlags | null;
+}
 
 /** A message from the bots, on standard output. */
 export type BotsWord =

@@ -28,6 +28,10 @@ export function methodText({ options, arms }: CompareReport): string[] {
     ? "Servers that speak NATS or Redis get the same message with a timestamp that the publisher " +
       "puts in, to plain subscribers. "
     : "";
+  const clock = options.agents === undefined
+    ? "one clock of the bots' machine"
+    : "the clock of the publisher's machine, with which those of the bots' were compared before the " +
+      "first message and after the last";
   return [
     `A run ${started}connects n bots, subscribes each to one topic, waits until all is quiet, and ` +
     `publishes over one more connection. The first message warms up and isn't counted; ` +
@@ -35,8 +39,8 @@ export function methodText({ options, arms }: CompareReport): string[] {
       options.rounds === 1 ? "is" : "are"
     }, each when ` +
     `the one before has reached everybody. ` +
-    `A latency is the time from just before the publisher's write to the bot's read, by one clock ` +
-    `of the bots' machine. Each bot checks each byte. ${stamped}` +
+    `A latency is the time from just before the publisher's write to the bot's read, by ${clock}. ` +
+    `Each bot checks each byte. ${stamped}` +
     `A run's figure is the median of its messages'.`,
     `Servers take turns in an order drawn anew for each pass, so that no server has the quieter ` +
     `half of the hour. A run is not counted, but made again, when a bot missed, doubled or damaged a ` +

@@ -7,7 +7,12 @@
 import type { DialectName } from "../../../bots/dialects/dialects.ts";
 import type { EnvironmentRecord } from "../../doctor/environment_record.ts";
 import type { RuntimeName } from "../../../cli/program.ts";
-import type { LoadReport, QuantilesReport } from "../../../bots/results/report.ts";
+import type {
+  AgentReport,
+  ClockErrorReport,
+  LoadReport,
+  QuantilesReport,
+} from "../../../bots/results/report.ts";
 import type { MetricName, Verdict } from "./metrics.ts";
 import type { PackedLatencies } from "./samples.ts";
 
@@ -68,6 +73,8 @@ export interface OptionsReport {
   data_bytes: number;
   /** Milliseconds that a bot waited for a message. */
   timeout_ms: number;
+  /** The addresses of the agents that had the bots; absent if the comparison's own machine had them. */
+  agents?: string[];
 }
 
 /** One compared server. */
@@ -163,6 +170,10 @@ export interface RunReport {
   rounds: RunRoundReport[];
   /** The load of each of the bots' processes over all rounds. */
   bots_load: LoadReport[];
+  /** With `--agents`, the machines that had the bots. */
+  agents?: AgentReport[];
+  /** With `--agents`, how far latencies may be wrong. */
+  clock_error?: ClockErrorReport;
 }
 
 /** One message. */
