@@ -42,8 +42,12 @@ const PROGRAMS = {
       describe-instance-type-offerings*) echo eu-central-1b;;
       describe-subnets*) echo subnet-1;;
       run-instances*server.yaml*) echo i-server;;
-      run-instances*bots.yaml*) echo i-bots;;
+      run-instances*bots.yaml*)
+        if [ -e "$CALLS.bots" ]; then echo i-more; else : > "$CALLS.bots"; echo i-bots; fi;;
       describe-instances*i-server*PublicIp*) echo 203.0.113.1;;
+      describe-instances*i-more*PublicIp*) echo 203.0.113.3;;
+      describe-instances*i-bots*PrivateIp*) echo 10.0.0.2;;
+      describe-instances*i-more*PrivateIp*) echo 10.0.0.3;;
       describe-instances*i-bots*PublicIp*) echo 203.0.113.2;;
       describe-instances*PrivateIp*) echo 10.0.0.1;;
     esac`,
@@ -54,6 +58,7 @@ const PROGRAMS = {
     case $* in
       *"tar cz"*) tar cz -C "$REPORT" .;;
       *ethtool*) echo "     pps_allowance_exceeded: 0";;
+      *"cat >agents.key"*) cat >> "$CALLS";;
     esac`,
   "ssh-keygen": `for path; do :; done; echo key > "$path"; echo key > "$path.pub"`,
   curl: "echo 198.51.100.7",
@@ -111,7 +116,7 @@ describe("the runbook", { skip: process.platform === "win32" && "needs a POSIX s
 
   it("launches a server and bots, each with its commit and the same guards", () => {
     const launches = find("run-instances");
-    assertEquals(launches.length, 2);
+    assertEquals(launches.length, 3);
     for (const launch of launches) {
       assertStringIncludes(launch, "--instance-type t4g.small ");
       assertStringIncludes(launch, "--instance-initiated-shutdown-behavior terminate ");
@@ -122,9 +127,9 @@ describe("the runbook", { skip: process.platform === "win32" && "needs a POSIX s
     assertNotMatch(userData, /@[A-Z]+@/);
     assertEquals(
       userData.match(/clone, --quiet, "https:\/\/example\.org\/hotwheels\.git"/g)!.length,
-      2,
+      3,
     );
-    assertEquals(userData.match(new RegExp(`"${COMMIT}"`, "g"))!.length, 2);
+    assertEquals(userData.match(new RegExp(`"${COMMIT}"`, "g"))!.length, 3);
   });
 
   it("opens the servers to the bots only, and SSH to the operator", () => {
@@ -146,6 +151,26 @@ describe("the runbook", { skip: process.platform === "win32" && "needs a POSIX s
     assertStringIncludes(stdout, "report.html");
   });
 
+  it("plays it again with the bots of two instances, which share a key of this run", () => {
+    const [rule] = find("FromPort=9090");
+    assertStringIncludes(rule!, "ToPort=9090,UserIdGroupPairs=[{GroupId=sg-1}]");
+    assertEquals(find("--agent 9090").map((call) => call.split(":")[0]), [
+      "ec2-user@203.0.113.2",
+      "ec2-user@203.0.113.3",
+    ]);
+    const keys = calls.filter((call) => /^[0-9a-f]{64}$/.test(call));
+    assertEquals([keys.length, new Set(keys).size], [2, 1]);
+    const runs = find("--agents ");
+    assertEquals(runs.length, 2);
+    for (const run of runs) {
+      assertMatch(run, /^ec2-user@203\.0\.113\.2: .* 20000 10\.0\.0\.1 808[12] --slo 1s /);
+    }
+    assertEquals(
+      calls.filter((call) => call.includes("--agents 10.0.0.2:9090,10.0.0.3:9090")).length,
+      2,
+    );
+  });
+
   it("removes everything that it made, the instances first", () => {
     const ends = [
       "terminate-instances",
@@ -156,7 +181,7 @@ describe("the runbook", { skip: process.platform === "win32" && "needs a POSIX s
     const at = ends.map((end) => calls.findIndex((call) => call.includes(end)));
     assertEquals(at.includes(-1), false);
     assertEquals(at, at.toSorted((a, b) => a - b));
-    assertStringIncludes(calls[at[0]!]!, "--instance-ids i-server i-bots");
+    assertStringIncludes(calls[at[0]!]!, "--instance-ids i-server i-bots i-more ");
     assertStringIncludes(calls[at[2]!]!, "--group-id sg-1");
     const [imported] = find("import-key-pair");
     const name = /--key-name (\S+)/.exec(imported!)![1]!;
@@ -169,18 +194,24 @@ describe("the runbook", { skip: process.platform === "win32" && "needs a POSIX s
       (text) => text.replace("TYPE=t4g.small", "TYPE=c7g.medium"),
     );
     const launches = medium.calls.filter((call) => call.includes("run-instances"));
-    assertEquals(launches.length, 2);
+    assertEquals(launches.length, 3);
     for (const launch of launches) assertNotMatch(launch, /credit/);
   });
 
   it("sends a repository that the instances can't clone", () => {
     const sent = play("git@example.org:hotwheels.git").calls;
-    for (const [host, role] of [["203.0.113.1", "server"], ["203.0.113.2", "bots"]]) {
+    for (
+      const [host, role] of [
+        ["203.0.113.1", "server"],
+        ["203.0.113.2", "bots"],
+        ["203.0.113.3", "bots"],
+      ]
+    ) {
       const install =
         `ec2-user@${host}: sudo sh /opt/hotwheels/deploy/ec2/install.sh ${role} ${COMMIT}`;
       assert(sent.includes(install), role);
     }
-    assertEquals(sent.filter((call) => call.startsWith("git archive")).length, 2);
+    assertEquals(sent.filter((call) => call.startsWith("git archive")).length, 3);
     assertEquals(find("install.sh").length, 0);
   });
 });
