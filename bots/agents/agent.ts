@@ -27,7 +27,7 @@ export interface AgentOptions {
   readonly proofPatienceMs?: number;
   /** Milliseconds of silence after which a leader is gone; absent for the usual time. */
   readonly silenceMs?: number;
-  /** Receives a line for whoever runs the agent. */
+  /** Receives a line for the user who runs the agent. */
   readonly say: (line: string) => void;
 }
 

@@ -22,7 +22,7 @@ const NONCE_BYTES = 32;
 
 const HEX = /^[0-9a-f]{64}$/;
 
-/** A number that nobody can know beforehand. */
+/** A random number, which no other side can know beforehand. */
 export function newNonce(): string {
   return randomBytes(NONCE_BYTES).toString("hex");
 }

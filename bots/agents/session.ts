@@ -28,7 +28,7 @@ export interface Host {
   admit(session: Session): JobRun | null;
   /** The session has ended, or its run is over: the agent is free if it was this session's. */
   release(session: Session): void;
-  /** Tells whoever runs the agent. */
+  /** Tells the user who runs the agent. */
   say(line: string): void;
 }
 
@@ -151,7 +151,7 @@ export class Session implements LinkOwner {
     this.drop();
   }
 
-  /** The agent goes on; whoever runs it sees where the defect is. */
+  /** The agent goes on, and its log says where the defect is. */
   #onDefect(error: unknown): void {
     this.#host.say(error instanceof Error ? error.stack ?? error.message : String(error));
     this.drop();

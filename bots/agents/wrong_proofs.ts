@@ -1,8 +1,8 @@
 import { MAX_WRONG_PROOFS, SLOW_PROOF_MS, WRONG_PROOFS_WINDOW_MS } from "./limits.ts";
 
 /**
- * Counts wrong proofs, and slows those down that follow. A right one still counts, whoever else guesses: so
- * right and wrong ones wait alike.
+ * Counts wrong proofs, and slows those down that follow. A right one still counts, whatever others have
+ * guessed. So right and wrong ones wait alike.
  */
 export class WrongProofs {
   /** The moments of the latest, at most as many as are allowed. */
