@@ -1,6 +1,8 @@
 import { connect } from "@nats-io/transport-node";
 import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
+import process from "node:process";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { LinkEncoder } from "../../server/cluster/link_frames.ts";
 import {
   BATCH_HEADER_BYTES,
@@ -13,10 +15,18 @@ import {
 } from "../../server/machines/frames.ts";
 import { scrape } from "../support/clients/admin_client.ts";
 import { JanusClient, message } from "../support/clients/janus_client.ts";
-import { skipNats } from "../support/processes/nats_server.ts";
+import { FarHost, whyNoFarHost } from "../support/network/far_host.ts";
+import { NatsServer, skipNats } from "../support/processes/nats_server.ts";
+import { directCommand, ServerCommand } from "../support/processes/server_command.ts";
 import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
 import { until } from "../support/until.ts";
-import { hasAll, NumberPublisher, numbersOf, withMachines } from "../server/machines/nats_bed.ts";
+import {
+  hasAll,
+  MachineServer,
+  NumberPublisher,
+  numbersOf,
+  withMachines,
+} from "../server/machines/nats_bed.ts";
 
 const timeout = 120_000;
 const utf8 = new TextEncoder();
@@ -45,7 +55,90 @@ function stateOf(origins: MachineState["origins"]): MachineState {
   };
 }
 
+/** NATS drops whoever lets so much wait, or takes nothing for a second. */
+const IMPATIENT = 'max_pending: 1MB\nwrite_deadline: "1s"\n';
+
 for (const runtime of TESTED_RUNTIMES) {
+  describe(`a machine that stands still, on ${runtime}`, { skip: skipNats }, () => {
+    it("is dropped by NATS as a slow consumer, and misses nothing", { timeout }, async () => {
+      await withMachines(runtime, [[], []], async ([a, b]) => {
+        const here = await JanusClient.subscribed(a!.server, "t");
+        const there = await JanusClient.subscribed(b!.server, "t");
+        const publisher = await JanusClient.greeted(a!.server);
+        publisher.send(`PUBLISH\0${message("t", [0, ""])}\0`);
+        await until("both hear it", () => here.frames.length + there.frames.length === 2);
+        process.kill(b!.server.pid, "SIGSTOP");
+        const data = "x".repeat(50_000);
+        for (let i = 1; i <= 400; i++) {
+          await publisher.sent(`PUBLISH\0${message("t", [i, data])}\0`);
+        }
+        // It holds up nobody else.
+        await until("the other one's client has all", () => here.frames.length === 401, 30_000);
+        await sleep(3_000);
+        process.kill(b!.server.pid, "SIGCONT");
+        publisher.send(`PUBLISH\0${message("t", [401, ""])}\0`);
+        await until("it has all", () => there.frames.length === 402, 60_000);
+        const numbers = there.frames.map((frame) => JSON.parse(frame).data[0] as number);
+        assertEquals(numbers, Array.from({ length: 402 }, (_, i) => i));
+        const { cluster } = await b!.status();
+        assertEquals(cluster.counts["holes"], 0);
+        assertGreater(cluster.counts["refills"]!, 0);
+        for (const client of [here, there, publisher]) client.close();
+      }, IMPATIENT);
+    });
+  });
+
+  const noNetwork = skipNats || whyNoFarHost();
+  describe(`a machine that is cut off for 3 s, on ${runtime}`, { skip: noNetwork }, () => {
+    it("misses nothing, and loses nothing that its own clients publish", { timeout }, async () => {
+      const far = await FarHost.start();
+      const nats = await NatsServer.start("", "0.0.0.0");
+      const a = await MachineServer.start(runtime, nats);
+      const url = `nats://${far.nearAddress}:${nats.port}`;
+      const flags = ["--host", far.address, "--cluster", url];
+      const b = await ServerCommand.listening(runtime, flags, [
+        ...far.command,
+        ...directCommand(runtime),
+      ]);
+      try {
+        await a.sees(1);
+        const target = { hostname: far.address, port: b.port };
+        const readers = [
+          await JanusClient.subscribed(a.server, "t", "u"),
+          await JanusClient.subscribed(target, "t", "u"),
+        ];
+        const publishers = [
+          await NumberPublisher.start(a, 5, "t"),
+          await NumberPublisher.start({ server: target }, 5, "u"),
+        ];
+        await until("messages come", () => readers.every(({ frames }) => frames.length > 50));
+        far.cut();
+        await sleep(3_000);
+        far.mend();
+        await sleep(500);
+        for (const publisher of publishers) publisher.stop();
+        const total = publishers[0]!.count + publishers[1]!.count;
+        for (const reader of readers) {
+          await until("it has all", () => reader.frames.length >= total, 60_000);
+          for (const [at, topic] of ["t", "u"].entries()) {
+            const numbers = reader.frames.map((frame) => JSON.parse(frame))
+              .filter((frame) => frame.topic === topic).map(({ data }) => data);
+            assertEquals(numbers, Array.from({ length: publishers[at]!.count }, (_, i) => i));
+          }
+        }
+        assertEquals(b.stderr.includes("are lost"), false, b.stderr);
+        for (const publisher of publishers) publisher.close();
+        for (const reader of readers) reader.close();
+      } finally {
+        await b.dispose();
+        a.server.signal("SIGTERM");
+        await a.server.exited();
+        await nats.dispose();
+        await far.stop();
+      }
+    });
+  });
+
   describe(`a stranger on the cluster's subjects, on ${runtime}`, { skip: skipNats }, () => {
     it("ends nothing, delivers nothing in others' names, and is counted", { timeout }, async () => {
       await withMachines(runtime, [[], []], async ([a, b], nats) => {

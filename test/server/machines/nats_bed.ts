@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RuntimeName } from "../../../cli/program.ts";
-import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
+import { JanusClient, message, publish, type Target } from "../../support/clients/janus_client.ts";
 import { NatsServer } from "../../support/processes/nats_server.ts";
 import { ServerCommand } from "../../support/processes/server_command.ts";
 import { until } from "../../support/until.ts";
@@ -120,7 +120,7 @@ export class NumberPublisher {
 
   /** @param intervalMs Milliseconds between two numbers. */
   static async start(
-    { server }: MachineServer,
+    { server }: { readonly server: Target },
     intervalMs = 2,
     topic = "t",
   ): Promise<NumberPublisher> {

@@ -23,8 +23,9 @@ export function whyNoFarHost(): string | false {
 export class FarHost {
   /** The process's address, as the server sees it. */
   readonly address: string;
+  /** This network's address, as the far one sees it. */
+  readonly nearAddress: string;
   readonly #process: Fixture;
-  readonly #nearAddress: string;
   readonly #pid: string;
 
   private constructor(process: Fixture, pid: string) {
@@ -34,7 +35,7 @@ export class FarHost {
     const network = `198.${18 + (block >> 16)}.${(block >> 8) & 255}`;
     this.#process = process;
     this.#pid = pid;
-    this.#nearAddress = `${network}.${(block & 255) + 1}`;
+    this.nearAddress = `${network}.${(block & 255) + 1}`;
     this.address = `${network}.${(block & 255) + 2}`;
   }
 
@@ -53,7 +54,7 @@ export class FarHost {
 
   /** Subscribes clients; each has had its ACK. */
   async subscribe(port: number, topic: string, count: number): Promise<void> {
-    this.#process.send(JSON.stringify({ hostname: this.#nearAddress, port, topic, count }));
+    this.#process.send(JSON.stringify({ hostname: this.nearAddress, port, topic, count }));
     const answer = await this.#process.line();
     if (answer !== "subscribed") throw new Error(answer);
   }
@@ -62,6 +63,16 @@ export class FarHost {
   cut(): void {
     // A link that is down would be noticed at the near end.
     this.#runFar("ip", "address", "flush", "dev", "far");
+  }
+
+  /** The cable is back: what waits is sent again. */
+  mend(): void {
+    this.#runFar("ip", "address", "add", `${this.address}/30`, "dev", "far");
+  }
+
+  /** The words in front of a command that make it run in that network. */
+  get command(): readonly string[] {
+    return ["nsenter", "--net", "--target", this.#pid];
   }
 
   /** Ends the process and the network. */
@@ -74,7 +85,7 @@ export class FarHost {
   #connect(): void {
     const link = this.#link;
     run("ip", "link", "add", link, "type", "veth", "peer", "name", "far", "netns", this.#pid);
-    run("ip", "address", "add", `${this.#nearAddress}/30`, "dev", link);
+    run("ip", "address", "add", `${this.nearAddress}/30`, "dev", link);
     run("ip", "link", "set", link, "up");
     this.#runFar("ip", "address", "add", `${this.address}/30`, "dev", "far");
     this.#runFar("ip", "link", "set", "far", "up");

@@ -36,11 +36,16 @@ export class NatsServer {
     this.#folder = folder;
   }
 
-  /** Starts one. @param settings Its configuration, but for the address. */
-  static async start(settings = ""): Promise<NatsServer> {
+  /**
+   * Starts one.
+   *
+   * @param settings Its configuration, but for the address.
+   * @param host The address on which it listens.
+   */
+  static async start(settings = "", host = "127.0.0.1"): Promise<NatsServer> {
     const folder = mkdtempSync(join(tmpdir(), "hotwheels-nats-"));
     const nats = new NatsServer(await freePort(), folder);
-    const address = `host: 127.0.0.1\nport: ${nats.port}\n`;
+    const address = `host: ${host}\nport: ${nats.port}\n`;
     writeFileSync(join(folder, "nats.conf"), address + settings);
     await nats.restart();
     return nats;
