@@ -40,6 +40,8 @@ export type PauseCause =
 export interface Counters {
   /** Connections that are open now, including those that are being closed. */
   connections: number;
+  /** Those of them that came by WebSocket. */
+  webSocketConnections: number;
   /** Connections accepted so far, including those beyond the maximum. */
   accepted: number;
   /** Connections refused because their address had too many or made too many a second. */
@@ -102,6 +104,7 @@ export interface Counters {
 export function newCounters(): Counters {
   return {
     connections: 0,
+    webSocketConnections: 0,
     accepted: 0,
     refusedByAddress: 0,
     wrongKeys: 0,

@@ -1,3 +1,5 @@
+import { countGone } from "./accept/connection_count.ts";
+import { WebSocketSession } from "./session/web_socket_session.ts";
 import { linkDescriptorsFor } from "../host/capacity.ts";
 import { ClientDecoder } from "../protocol/client_decoder.ts";
 import { TopicSpellings } from "../protocol/topic_spellings.ts";
@@ -125,8 +127,8 @@ export class ServerParts {
       limits,
       clock,
       sessions,
-      onHeldGone: () => {
-        counters.connections--;
+      onHeldGone: (connection) => {
+        countGone(counters, connection);
         counters.ended.connection_lost++;
       },
     }, lending);
@@ -284,6 +286,7 @@ export class ServerParts {
         if (displacement.leave(session)) admission.leave(session.remoteAddress);
         else rejections.noteProgress();
         counters.connections--;
+        if (session instanceof WebSocketSession) counters.webSocketConnections--;
       },
     };
     const { context } = this;

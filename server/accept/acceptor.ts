@@ -1,3 +1,4 @@
+import { countAccepted } from "./connection_count.ts";
 import type { Connection, ConnectionHandler } from "../../runtime/types.ts";
 import type { WebSocketConnection } from "../../runtime/websocket/connection.ts";
 import type { Admission, Refusal } from "../access/admission.ts";
@@ -47,8 +48,7 @@ export class Acceptor {
   /** @param webSocket The connection, if it is a WebSocket. */
   #accept(connection: Connection, webSocket: WebSocketConnection | undefined): ConnectionHandler {
     const { counters, acceptGate } = this.#host;
-    counters.accepted++;
-    counters.connections++;
+    countAccepted(counters, connection);
     const handler = this.#admit(connection, webSocket);
     acceptGate.accepted();
     return handler;

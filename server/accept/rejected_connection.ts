@@ -35,7 +35,7 @@ const arrived = new Uint8Array(64);
  * a plain close. So the server waits for the client's first bytes before it says why it closes.
  */
 export class RejectedConnection implements ConnectionHandler {
-  readonly #connection: Connection;
+  readonly connection: Connection;
   readonly #detail: string;
   readonly #host: RejectionHost;
   readonly #firstBytes = new FirstBytes();
@@ -54,7 +54,7 @@ export class RejectedConnection implements ConnectionHandler {
     phase: "securing" | "undecided",
     host: RejectionHost,
   ) {
-    this.#connection = connection;
+    this.connection = connection;
     this.#detail = detail;
     this.#host = host;
     this.#phase = phase;
@@ -68,8 +68,8 @@ export class RejectedConnection implements ConnectionHandler {
   /** Sends the error frame, and closes after it. Only an undecided connection is told. */
   tell(): void {
     if (this.#phase !== "undecided") return;
-    const isSent = this.#connection.write(this.#host.frameFor(this.#detail, this.#connection));
-    this.#connection.close();
+    const isSent = this.connection.write(this.#host.frameFor(this.#detail, this.connection));
+    this.connection.close();
     if (!isSent) this.#enter("telling");
     else this.#closed();
   }
@@ -80,7 +80,7 @@ export class RejectedConnection implements ConnectionHandler {
     if (this.#phase === "closing") this.#release();
     else if (this.#phase === "securing") this.destroy();
     else if (this.#phase === "undecided") {
-      const count = this.#connection.takeArrived(arrived);
+      const count = this.connection.takeArrived(arrived);
       this.#firstBytes.push(arrived.subarray(0, count));
       if (this.#firstBytes.verdict === "of_2009") this.#release();
       else this.tell();
@@ -105,7 +105,7 @@ export class RejectedConnection implements ConnectionHandler {
   /** Aborts the connection. */
   destroy(): void {
     if (this.#phase === "leaving") return;
-    this.#connection.destroy();
+    this.connection.destroy();
     this.#enter("leaving");
   }
 
@@ -119,7 +119,7 @@ export class RejectedConnection implements ConnectionHandler {
     const { verdict } = this.#firstBytes;
     if (verdict === "of_today") this.tell();
     else if (verdict === "of_2009") {
-      this.#connection.close();
+      this.connection.close();
       this.#closed();
     }
   }
@@ -144,7 +144,7 @@ export class RejectedConnection implements ConnectionHandler {
   }
 
   #release(): void {
-    this.#connection.release();
+    this.connection.release();
     this.#enter("leaving");
   }
 

@@ -7,6 +7,7 @@ import { closeCodeFor } from "../session/close_codes.ts";
 import type { Refusal } from "../access/admission.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import type { Counters } from "../counters.ts";
+import { countGone } from "./connection_count.ts";
 import {
   RejectedConnection,
   type RejectionHost,
@@ -71,7 +72,7 @@ export class Rejections implements RejectionHost {
     if (to !== undefined) this.#inPhase[to].add(rejected);
     else {
       this.#size--;
-      this.#context.counters.connections--;
+      countGone(this.#context.counters, rejected.connection);
     }
     if (to !== "leaving" && to !== "telling") this.noteProgress();
   }

@@ -2,9 +2,14 @@ import { Counter, Gauge, Histogram, type MetricValueWithName, Registry } from "p
 import manifest from "../../package.json" with { type: "json" };
 import type { HistogramCounts } from "../telemetry/histogram.ts";
 import { FANOUT_SECONDS, FANOUT_SUBSCRIBERS, LOOP_DELAY_SECONDS } from "../telemetry/limits.ts";
-import { addUp, type Counts, type Gauges } from "../telemetry/report.ts";
+import { addUp, type ClientDoor, type Counts, type Gauges } from "../telemetry/report.ts";
 import { addClusterMetrics } from "./cluster_metrics.ts";
 import type { AdminSource, ProcessState } from "./source.ts";
+
+const DOORS: readonly ClientDoor[] = ["tcp", "websocket"];
+
+/** Those that are one number. */
+type NumberGauge = Exclude<keyof Gauges, "topicSubscribers" | "connectionsByDoor">;
 
 /** The runtime's name and version, for `hotwheels_build_info`. */
 export interface RuntimeInfo {
@@ -99,6 +104,12 @@ export class Metrics {
   #addClients(): void {
     const source = this.#source;
     this.#gauge("connections", "Connections that are open now.", () => this.#held("connections"));
+    this.#gauge(
+      "connections_by_door",
+      "Connections that are open now, by tcp or websocket, with TLS or without.",
+      () => DOORS.map((door) => [door, this.#heldBy(door)]),
+      "door",
+    );
     this.#gauge(
       "connections_max",
       "Connections that may be open at once.",
@@ -387,13 +398,19 @@ export class Metrics {
     return supervisor === undefined ? serving : [supervisor, ...serving];
   }
 
+  #heldBy(door: ClientDoor): number {
+    return this.#source.workers.reduce((sum, { gauges }) => {
+      return sum + (gauges?.connectionsByDoor[door] ?? 0);
+    }, 0);
+  }
+
   /** The sum of a number over all workers. */
-  #held(what: Exclude<keyof Gauges, "topicSubscribers">): number {
+  #held(what: NumberGauge): number {
     return this.#source.workers.reduce((sum, { gauges }) => sum + (gauges?.[what] ?? 0), 0);
   }
 
   /** The greatest value of a number among the workers. */
-  #most(what: Exclude<keyof Gauges, "topicSubscribers">): number {
+  #most(what: NumberGauge): number {
     return Math.max(0, ...this.#source.workers.map(({ gauges }) => gauges?.[what] ?? 0));
   }
 

@@ -11,14 +11,14 @@ export type Settle = (refusal: Refusal | undefined) => ConnectionHandler;
  */
 export class HeldConnections {
   readonly #place: WaitingPlace;
-  readonly #onGone: () => void;
+  readonly #onGone: (connection: Connection) => void;
   readonly #held = new Set<HeldConnection>();
 
   /**
    * @param place The place where they wait.
    * @param onGone Called when a connection has gone before it was settled.
    */
-  constructor(place: WaitingPlace, onGone: () => void) {
+  constructor(place: WaitingPlace, onGone: (connection: Connection) => void) {
     this.#place = place;
     this.#onGone = onGone;
   }
@@ -52,13 +52,13 @@ export class HeldConnections {
   onClose(held: HeldConnection): void {
     this.#held.delete(held);
     this.#place.leave(held);
-    this.#onGone();
+    this.#onGone(held.connection);
   }
 }
 
 /** One held connection. Once it is settled, it passes its connection's events on to the new handler. */
 class HeldConnection implements ConnectionHandler, Waiter {
-  readonly #connection: Connection;
+  readonly connection: Connection;
   readonly #owner: HeldConnections;
   /** Only until it is settled: this object lives as long as its connection, and should keep little. */
   #attempt: Attempt | undefined;
@@ -67,7 +67,7 @@ class HeldConnection implements ConnectionHandler, Waiter {
   #isSecure = false;
 
   constructor(connection: Connection, attempt: Attempt, settle: Settle, owner: HeldConnections) {
-    this.#connection = connection;
+    this.connection = connection;
     this.#attempt = attempt;
     this.#settle = settle;
     this.#owner = owner;
@@ -80,13 +80,13 @@ class HeldConnection implements ConnectionHandler, Waiter {
     this.#owner.onSettled(this);
     this.#heir = this.#settle?.(outcome);
     this.#attempt = this.#settle = undefined;
-    this.#connection.resumeReading();
+    this.connection.resumeReading();
     this.#heir?.onHeld?.();
     if (this.#isSecure) this.#heir?.onSecure?.();
   }
 
   destroy(): void {
-    this.#connection.destroy();
+    this.connection.destroy();
   }
 
   onSecure(): void {

@@ -1,7 +1,7 @@
 import { AddressTable } from "../access/address_table.ts";
 import type { Admission } from "../access/admission.ts";
 import type { Limits } from "../limits.ts";
-import type { Runtime } from "../../runtime/types.ts";
+import type { Connection, Runtime } from "../../runtime/types.ts";
 import { Displacement } from "../shares/displacement.ts";
 import { Holders } from "../shares/holders.ts";
 import { LocalAdmission } from "../shares/local_admission.ts";
@@ -16,7 +16,7 @@ export interface PlacesHost {
   readonly clock: CoarseClock;
   readonly sessions: { readonly size: number };
   /** Called when a connection has gone that waited until other processes have answered. */
-  readonly onHeldGone: () => void;
+  readonly onHeldGone: (connection: Connection) => void;
 }
 
 /** The places for connections and topics: who has one, who gets one, who gives one up. */

@@ -1,4 +1,4 @@
-import type { Runtime } from "../../runtime/types.ts";
+import type { Connection, Runtime } from "../../runtime/types.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import type { Limits } from "../limits.ts";
 import type { Displacement } from "../shares/displacement.ts";
@@ -29,7 +29,7 @@ export interface SharingServer {
   readonly sessions: { readonly size: number };
   readonly displacement: Displacement;
   /** Called when a held connection has gone. */
-  readonly onHeldGone: () => void;
+  readonly onHeldGone: (connection: Connection) => void;
 }
 
 /** One process's side of the limits that the server's processes keep together. */

@@ -43,9 +43,14 @@ export interface Counts {
   readonly topics: readonly WatchedCounts[];
 }
 
+/** The ports that clients come by: that for TCP and that for WebSockets, each with TLS or without. */
+export type ClientDoor = "tcp" | "websocket";
+
 /** The objects and the memory that a process holds now. */
 export interface Gauges {
   readonly connections: number;
+  /** The same by the port that they came by. */
+  readonly connectionsByDoor: Readonly<Record<ClientDoor, number>>;
   readonly subscriptions: number;
   /** Topics that have subscribers. */
   readonly topics: number;

@@ -61,7 +61,8 @@ export class Telemetry {
   /** The counts so far. Takes some 20 us, however many connections and topics there are. */
   report(): ProcessReport {
     const { counters, passes, watched, topics, descriptorLimit, linkDescriptors } = this.#host;
-    const { connections, subscriptions, publisherPauses: _, ratePauses: __, ...others } = counters;
+    const { connections, webSocketConnections: websocket, subscriptions, ...rest } = counters;
+    const { publisherPauses: _, ratePauses: __, ...others } = rest;
     const { historyBytes, historyMessages, historyTopics, ...counts } = others;
     const cluster = this.#host.cluster?.();
     return {
@@ -84,6 +85,7 @@ export class Telemetry {
       },
       gauges: {
         connections,
+        connectionsByDoor: { tcp: connections - websocket, websocket },
         subscriptions,
         topics: topics.size,
         heldBytes: this.#host.heldBytes(),
