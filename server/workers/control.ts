@@ -29,7 +29,7 @@ import type { TelemetryOptions, TopicCounts } from "../server_options.ts";
  * supervisor and the other workers are older. Raise it with each change in this module, or in what workers
  * send each other, that the other side wouldn't understand. A worker of another version ends the roll.
  */
-export const CONTROL_VERSION = 10;
+export const CONTROL_VERSION = 11;
 
 /** An order of a supervisor to a worker. */
 export type Order =
