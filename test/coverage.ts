@@ -7,9 +7,9 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative, resolve } from "node:path";
 import process from "node:process";
-import { findProgram } from "../cli/program.ts";
+import { findProgram, PROJECT_ROOT } from "../cli/program.ts";
 import { answer, runCommand } from "../cli/command.ts";
 import { CommandLine } from "../cli/command_line.ts";
 import { countInChildren } from "./runner/counted_copy.ts";
@@ -51,10 +51,11 @@ function main(args: readonly string[]): number {
       "task",
       "-q",
       "test",
-      ...line.positionals,
+      ...line.positionals.map((path) => relative(PROJECT_ROOT, resolve(path))),
     ], {
       cwd: checkout.folder,
-      env: { ...process.env, ...variables },
+      // The task would look for the paths in the folder that this command was started in.
+      env: { ...process.env, ...variables, INIT_CWD: checkout.folder },
       stdio: "inherit",
     });
     console.log(coverageText({
