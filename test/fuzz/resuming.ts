@@ -202,10 +202,16 @@ class Stage {
   #end(how: ProcessEnd["how"]): void {
     if (this.#alive.length < 2) return;
     const [dead] = this.#alive.splice(this.#next % this.#alive.length, 1);
+    // One that hangs doesn't hear what the others hear.
+    const deaf = this.#one(this.#next >> 1);
+    deaf.bed.hangs = how === "hurried";
     // What has arrived there is read first, as a process does that ends in order.
+    if (how !== "killed") {
+      this.#settle();
+      dead!.bed.server.mesh!.sayGoodbye();
+    }
     if (how === "retired") this.#settle();
-    if (how !== "killed") dead!.bed.server.mesh!.sayGoodbye();
-    if (how === "retired") this.#settle();
+    if (how === "hurried") { for (let i = this.#next % 4; i > 0; i--) dead!.bed.net.turn(); }
     dead!.witness.look();
     dead!.bed.kill();
     const micros = Date.now() * 1000 + 2_000_000;
@@ -213,6 +219,7 @@ class Stage {
     for (const { bed } of this.#alive) {
       bed.server.mesh!.unlink(dead!.path, { isClean: how !== "killed", micros });
     }
+    deaf.bed.hangs = false;
     dead!.end = { how, micros, knownFrom: Infinity };
   }
 

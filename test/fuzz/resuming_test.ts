@@ -18,9 +18,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ does: fc.constant("settle" as const) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant("pass" as const) }) },
   {
-    weight: 1,
+    weight: 2,
     arbitrary: fc.record({
-      does: fc.constantFrom("killed", "join", "join", "retired", "hurried" as const),
+      does: fc.constantFrom("killed", "join", "join", "retired", "hurried", "hurried" as const),
     }),
   },
   {
