@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 
 const root = dirname(dirname(import.meta.dirname!));
-const counts = process.env["HOTWHEELS_COUNTS"];
+const counts = process.env["BUN_LINE_COUNTS"];
 
 /** Throws where the file wasn't loaded. Bun's types don't know it. */
 const { codeCoverageForFile } = await import("bun:jsc") as unknown as {

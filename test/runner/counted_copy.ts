@@ -42,7 +42,7 @@ export function countInChildren(root: string, counts: Counts): Readonly<Record<s
   const variables = {
     DENO_COVERAGE_DIR: counts.deno,
     BUN_JSC_useControlFlowProfiler: "1",
-    HOTWHEELS_COUNTS: counts.bun,
+    BUN_LINE_COUNTS: counts.bun,
   };
   const preloading = { ...variables, BUN_OPTIONS: `--preload=${preload}` };
   const sources = readdirSync(root, { recursive: true, encoding: "utf8" })
