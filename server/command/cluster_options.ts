@@ -1,6 +1,6 @@
 import { EnvironmentError, quote, UsageError } from "../../cli/command_line.ts";
 import { isReadByAll, readTextFile } from "../../cli/text_file.ts";
-import { DEFAULT_LOG_BYTES, DEFAULT_LOG_MS } from "../machines/limits.ts";
+import { DEFAULT_LOG_BYTES, DEFAULT_LOG_MS } from "../machines/wire/limits.ts";
 import type { ServeClusterOptions } from "../cluster_setup.ts";
 
 /** The options of a cluster, as the command line has them. */

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { Position } from "../../protocol/resume.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import type { Backplane } from "../cluster/backplane.ts";
@@ -24,27 +23,26 @@ import {
   type MachineState,
   RECEIPTS,
   REFILL,
-  type RemoteReceipt,
   STATE,
   type Stretch,
   VersionFault,
   WANT,
-} from "./frames.ts";
-import { HistoryExports, HistoryFetch } from "./history_transfer.ts";
+} from "./wire/frames.ts";
+import { HistoryExports } from "./history_transfer.ts";
 import { Inbox, type InboxCounts } from "./inbox.ts";
+import { type Joined, Joining } from "./joining.ts";
 import {
   DISCOVERY_MS,
   FRAME_VERSION,
   MAX_AHEAD_MS,
-  MAX_REFILLED_BYTES,
   OLDEST_FRAME_VERSION,
-  REFILL_BYTES,
   STATE_INTERVAL_MS,
-} from "./limits.ts";
+} from "./wire/limits.ts";
 import { Members } from "./members.ts";
-import { MessageReader, type RemoteMessage } from "./messages.ts";
+import { MessageReader, type RemoteMessage } from "./wire/messages.ts";
 import { Outgoing } from "./outgoing.ts";
-import { AwaitedReceipts, CollectedReceipts, OWN_PROCESS } from "./remote_receipts.ts";
+import { ReceiptExchange } from "./receipt_exchange.ts";
+import { Refills } from "./refills.ts";
 import type { ClusterEvents, ClusterReport } from "./report.ts";
 import type { Transport } from "./transport.ts";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -106,15 +104,6 @@ export interface ClusterHost {
   onHole(): void;
 }
 
-/** What joining a cluster has come to. */
-export type Joined =
-  /** No other machine is there. */
-  | { readonly what: "alone" }
-  /** The history of a machine is here. */
-  | { readonly what: "copied"; readonly from: string }
-  /** No machine's history could be had. */
-  | { readonly what: "failed"; readonly reason: string };
-
 /**
  * A backplane to other machines. Each process of a machine has one, since each keeps what its machine sends and
  * puts in order what comes. One of them holds the transport; for the others it is a relay, which knows nothing
@@ -126,9 +115,10 @@ export class Cluster implements Backplane {
   readonly #outgoing: Outgoing;
   readonly #inbox: Inbox;
   readonly #members: Members;
-  readonly #awaited: AwaitedReceipts;
-  readonly #collected: CollectedReceipts;
+  readonly #receipts: ReceiptExchange;
+  readonly #refills: Refills;
   readonly #exports: HistoryExports;
+  readonly #joining: Joining;
   readonly #gate: Gate;
   /** Clients wait here for news from other machines. */
   readonly #news: WaitingRoom;
@@ -137,12 +127,7 @@ export class Cluster implements Backplane {
   #transport: Transport | undefined;
   #isReachable = false;
   #maxFrameBytes = 0;
-  #fetch: { readonly machine: string; readonly history: HistoryFetch } | undefined;
-  #counted: RemoteReceipt[] = [];
   #statedMs = -Infinity;
-  /** Bytes that were sent again since the last sweep, and when that was. */
-  #refilledBytes = 0;
-  #refilledMs = 0;
   #firstConnectedMs: number | undefined;
   #isReady = false;
   #isLeaving = false;
@@ -153,8 +138,18 @@ export class Cluster implements Backplane {
     const { clock, limits, origins, history, runtime, events } = host;
     this.#gate = new Gate(runtime, "machines");
     this.#news = new WaitingRoom(runtime);
-    this.#awaited = new AwaitedReceipts(clock);
-    this.#collected = new CollectedReceipts(clock, (sum) => this.#answer(sum));
+    this.#receipts = new ReceiptExchange({
+      runtime,
+      clock,
+      collects: () => this.#transport !== undefined,
+      siblings: () => host.siblings?.names() ?? [],
+      machineOf: (origin) => this.#inbox.machineOf(origin),
+      send: (receipts, machine) => {
+        const frame = encodeFrame({ ...this.#own, kind: RECEIPTS, receipts });
+        if (this.#transport === undefined) this.#handUp(frame);
+        else if (machine !== undefined) this.#transport.send(frame, machine);
+      },
+    });
     this.#exports = new HistoryExports(clock, () => this.#image());
     this.#outgoing = new Outgoing(settings.machine, settings, {
       runtime,
@@ -163,6 +158,7 @@ export class Cluster implements Backplane {
       send: (frame) => this.#transport?.send(frame),
     });
     this.#outgoing.add(origins.own, origins.own.micros);
+    this.#refills = new Refills(settings.machine, this.#outgoing.log, clock);
     this.#inbox = new Inbox({
       origins,
       history,
@@ -178,15 +174,29 @@ export class Cluster implements Backplane {
         host.onHole();
       },
     });
+    this.#joining = new Joining({
+      runtime,
+      members: () => this.#members.present(),
+      askStates: () => this.#tellState(true),
+      want: (machine, want) =>
+        this.#transport?.send(encodeFrame({ ...this.#own, kind: WANT, want }), machine),
+      store: (records) => {
+        const reader = new ImageReader({ history, origins, budget: host.historyBudget });
+        for (const record of records) reader.take(record);
+      },
+      passOver: ({ machine, state }) => {
+        this.#inbox.takeState(machine, state.origins, clock.nowMs);
+      },
+    });
     this.#members = new Members(() => this.#state(false), {
       onJoined: (member) => this.#report(() => events.onJoined(member)),
       onBack: (member) => this.#report(() => events.onBack(member)),
       onSilent: (member) => {
-        this.#awaited.leaveOut(member.machine);
+        this.#receipts.removeMachine(member.machine);
         this.#report(() => events.onSilent(member));
       },
       onLeft: (member, isClean) => {
-        this.#awaited.leaveOut(member.machine);
+        this.#receipts.removeMachine(member.machine);
         if (!isClean) this.#inbox.closeMachine(member.machine);
         this.#report(() => events.onLeft(member, isClean));
       },
@@ -203,7 +213,7 @@ export class Cluster implements Backplane {
   forwardForReceipt(topic: string, message: Uint8Array, owed: OwedReceipt): void {
     const machines = new Set<string>();
     for (const { machine } of this.#members.present()) machines.add(machine);
-    this.#awaited.await(owed, this.#isReachable ? machines : new Set());
+    this.#receipts.await(owed, this.#isReachable ? machines : new Set());
     this.#outgoing.append(this.#host.origins.own, topic, owed.micros, message, true);
   }
 
@@ -239,7 +249,7 @@ export class Cluster implements Backplane {
 
   /** A sibling has ended. */
   removeSibling(name: string): void {
-    this.#collected.leaveOut(name);
+    this.#receipts.removeSibling(name);
     this.#statedMs = -Infinity;
   }
 
@@ -266,7 +276,7 @@ export class Cluster implements Backplane {
 
   /** True while another process still has to answer what became of a message. */
   get awaitsReceipts(): boolean {
-    return this.#awaited.size > 0;
+    return this.#receipts.awaitsSome;
   }
 
   /** Takes the way to other machines: from now on this process sends for all of its machine. */
@@ -308,35 +318,12 @@ export class Cluster implements Backplane {
    * transport, before the machine has clients.
    */
   async join(): Promise<Joined> {
-    if (!this.#isReachable) {
-      this.#begin();
-      return { what: "failed", reason: "no other machine can be reached" };
-    }
-    const untilMs = performance.now() + DISCOVERY_MS;
-    this.#tellState(true);
-    while (performance.now() < untilMs && !this.#isAnyReady()) await sleep(20);
-    // Others may answer a moment later.
-    if (this.#isAnyReady()) await sleep(100);
-    let reason = "";
-    const ready = [...this.#members.present()].filter(({ state }) => state.isReady);
-    for (const { machine, state } of ready) {
-      try {
-        await this.#copyFrom(machine);
-        this.becomeReady();
-        return { what: "copied", from: state.address };
-      } catch (error) {
-        reason = `${state.address}: ${(error as Error).message}`;
-      } finally {
-        this.#fetch = undefined;
-      }
-    }
-    if (ready.length > 0) {
-      // What they have published so far isn't known here, and clients must be told so.
-      const { nowMs } = this.#host.clock;
-      for (const { machine, state } of ready) this.#inbox.takeState(machine, state.origins, nowMs);
-    }
-    this.becomeReady();
-    return ready.length === 0 ? { what: "alone" } : { what: "failed", reason };
+    const joined = this.#isReachable
+      ? await this.#joining.join()
+      : { what: "failed", reason: "no other machine can be reached" } as const;
+    if (this.#isReachable) this.becomeReady();
+    else this.#begin();
+    return joined;
   }
 
   /** Begins to take messages. Its history is whole up to where the processes that it knows stand. */
@@ -389,7 +376,7 @@ export class Cluster implements Backplane {
     if (this.#transport === undefined) return;
     const frame = decodeFrame(bytes);
     if (frame.kind === RECEIPTS) {
-      for (const receipt of frame.receipts) this.#collected.take(sibling, receipt);
+      for (const receipt of frame.receipts) this.#receipts.takeFromSibling(sibling, receipt);
     } else if (frame.kind === REFILL) {
       const machine = this.#inbox.machineOf(frame.wanted.origin);
       if (machine !== undefined) this.#transport.send(bytes.slice(), machine);
@@ -409,8 +396,7 @@ export class Cluster implements Backplane {
     this.#outgoing.sweep();
     this.#members.sweep(nowMs);
     if (this.#isReady) this.#inbox.sweep(nowMs);
-    this.#awaited.sweep();
-    this.#collected.sweep();
+    this.#receipts.sweep();
     this.#exports.sweep();
     this.#news.open();
     if (this.#transport === undefined) return;
@@ -492,11 +478,13 @@ export class Cluster implements Backplane {
         break;
       case RECEIPTS:
         for (const receipt of frame.receipts) {
-          if (receipt.origin === this.#host.origins.own.name) this.#awaited.take(machine, receipt);
+          if (receipt.origin === this.#host.origins.own.name) this.#receipts.take(machine, receipt);
         }
         break;
       case REFILL:
-        this.#refill(machine, frame.wanted);
+        if (this.#transport === undefined) break;
+        this.#outgoing.flush();
+        this.#refills.answer(machine, frame.wanted, this.#transport);
         break;
       case WANT: {
         const part = this.#isReady ? this.#exports.give(frame.want) : undefined;
@@ -505,7 +493,7 @@ export class Cluster implements Backplane {
         break;
       }
       case HISTORY:
-        if (this.#fetch?.machine === machine) this.#fetch.history.take(frame);
+        this.#joining.take(machine, frame);
         break;
     }
     this.#news.open();
@@ -519,48 +507,8 @@ export class Cluster implements Backplane {
   }
 
   #deliver(origin: Origin, { topic, micros, message, wantsReceipt }: RemoteMessage): void {
-    let taker: ReceiptTaker | undefined;
-    if (wantsReceipt) {
-      if (this.#transport !== undefined) {
-        const names = this.#host.siblings?.names() ?? [];
-        this.#collected.begin(origin.name, micros, names);
-      }
-      taker = {
-        take: ({ matched, written, queued, evicted }) =>
-          this.#count({ origin: origin.name, micros, matched, written, queued, evicted }),
-      };
-    }
+    const taker = wantsReceipt ? this.#receipts.takerFor(origin.name, micros) : undefined;
     this.#host.publishRemote(origin, topic, micros, message, taker);
-  }
-
-  /** This process has counted a message of another machine. */
-  #count(receipt: RemoteReceipt): void {
-    if (this.#transport !== undefined) this.#collected.take(OWN_PROCESS, receipt);
-    else this.#queueReceipt(receipt);
-  }
-
-  /** All processes have counted it: its machine is told. */
-  #answer(sum: RemoteReceipt): void {
-    this.#queueReceipt(sum);
-  }
-
-  #queueReceipt(receipt: RemoteReceipt): void {
-    if (this.#counted.length === 0) this.#host.runtime.nextTurn(() => this.#sendReceipts());
-    this.#counted.push(receipt);
-  }
-
-  #sendReceipts(): void {
-    const counted = this.#counted;
-    this.#counted = [];
-    const byMachine = Map.groupBy(counted, ({ origin }) => this.#inbox.machineOf(origin));
-    for (const [machine, receipts] of byMachine) {
-      for (let i = 0; i < receipts.length; i += MAX_RECEIPTS_A_FRAME) {
-        const some = receipts.slice(i, i + MAX_RECEIPTS_A_FRAME);
-        const frame = encodeFrame({ ...this.#own, kind: RECEIPTS, receipts: some });
-        if (this.#transport === undefined) this.#handUp(frame);
-        else if (machine !== undefined) this.#transport.send(frame, machine);
-      }
-    }
   }
 
   #ask(machine: string, wanted: Stretch): void {
@@ -571,27 +519,6 @@ export class Cluster implements Backplane {
 
   #handUp(frame: Uint8Array): void {
     this.#host.siblings?.handUp(frame);
-  }
-
-  /** Sends a machine what it lacks, or says that it isn't kept any more. */
-  #refill(machine: string, { origin, after }: Stretch): void {
-    const transport = this.#transport;
-    if (transport === undefined) return;
-    this.#outgoing.flush();
-    if (this.#refilledMs !== this.#host.clock.nowMs) this.#refilledBytes = 0;
-    this.#refilledMs = this.#host.clock.nowMs;
-    // It asks again.
-    if (this.#refilledBytes > MAX_REFILLED_BYTES) return;
-    const found = this.#outgoing.log.after(origin, after, REFILL_BYTES);
-    if (found === undefined) return;
-    if (found.floor !== undefined) {
-      const hole = { origin, after, to: found.floor };
-      transport.send(encodeFrame({ ...this.#own, kind: HOLE, hole }), machine);
-    }
-    for (const { frame } of found.batches) {
-      transport.send(frame, machine);
-      this.#refilledBytes += frame.length;
-    }
   }
 
   #state(asks: boolean): MachineState {
@@ -632,22 +559,6 @@ export class Cluster implements Backplane {
     this.#host.events.onOtherVersion(fault.message);
   }
 
-  #isAnyReady(): boolean {
-    for (const { state } of this.#members.present()) if (state.isReady) return true;
-    return false;
-  }
-
-  async #copyFrom(machine: string): Promise<void> {
-    const { runtime, history, origins, historyBudget } = this.#host;
-    const fetch = new HistoryFetch(runtime, randomBytes(8).toString("hex"), (want) => {
-      this.#transport?.send(encodeFrame({ ...this.#own, kind: WANT, want }), machine);
-    });
-    this.#fetch = { machine, history: fetch };
-    const records = await fetch.records();
-    const reader = new ImageReader({ history, origins, budget: historyBudget });
-    for (const record of records) reader.take(record);
-  }
-
   /** The history up to now, for a machine that hears the rest itself. */
   #image(): Iterator<Uint8Array> {
     const { history, origins, clock, sealTopics } = this.#host;
@@ -657,9 +568,6 @@ export class Cluster implements Backplane {
     return imageOf(history, origins, clock, bounds, undefined, () => true);
   }
 }
-
-/** Receipts in one frame: some 80 bytes each, and a frame of NATS has 1 MiB unless that is configured. */
-const MAX_RECEIPTS_A_FRAME = 2_000;
 
 /** True for a frame that all processes of the machine need. */
 function isForAll({ kind }: MachineFrame): boolean {

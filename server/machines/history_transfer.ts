@@ -1,7 +1,7 @@
 import type { Runtime } from "../../runtime/types.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
-import type { Want } from "./frames.ts";
-import { ASK_AGAIN_MS, HISTORY_PATIENCE_MS, HISTORY_PIECE_BYTES } from "./limits.ts";
+import type { Want } from "./wire/frames.ts";
+import { ASK_AGAIN_MS, HISTORY_PATIENCE_MS, HISTORY_PIECE_BYTES } from "./wire/limits.ts";
 
 /** Copies of the history that may be under way at once. */
 const MAX_EXPORTS = 8;

@@ -1,9 +1,14 @@
 import type { Origin, Origins } from "../history/origins.ts";
 import type { History } from "../history/history.ts";
-import { type BatchContent, FrameFault, type Hole, type StatedOrigin } from "./frames.ts";
+import { type BatchContent, FrameFault, type Hole, type StatedOrigin } from "./wire/frames.ts";
 import { IncomingStream, type StreamEvents } from "./incoming_stream.ts";
-import { MAX_AHEAD_MS, MAX_HELD_BYTES, MAX_REMOTE_ORIGINS, MEMBER_DEATH_MS } from "./limits.ts";
-import type { MessageReader, RemoteMessage } from "./messages.ts";
+import {
+  MAX_AHEAD_MS,
+  MAX_HELD_BYTES,
+  MAX_REMOTE_ORIGINS,
+  MEMBER_DEATH_MS,
+} from "./wire/limits.ts";
+import type { MessageReader, RemoteMessage } from "./wire/messages.ts";
 
 /** What has come from other machines, and what hasn't. */
 export interface InboxCounts {

@@ -1,6 +1,6 @@
 import type { Origin } from "../history/origins.ts";
-import type { RemoteMessage } from "./messages.ts";
-import { ASK_AGAIN_MS, GAP_PATIENCE_MS } from "./limits.ts";
+import type { RemoteMessage } from "./wire/messages.ts";
+import { ASK_AGAIN_MS, GAP_PATIENCE_MS } from "./wire/limits.ts";
 
 /** Messages of another machine's process that have come in one frame. */
 export interface RemoteBatch {

@@ -1,11 +1,11 @@
-import { FrameFault, type MachineState } from "./frames.ts";
+import { FrameFault, type MachineState } from "./wire/frames.ts";
 import {
   CLOCK_WARNING_MS,
   FRAME_VERSION,
   MAX_MEMBERS,
   MEMBER_DEATH_MS,
   MEMBER_SILENCE_MS,
-} from "./limits.ts";
+} from "./wire/limits.ts";
 
 /** Another machine of the cluster. */
 export interface Member {

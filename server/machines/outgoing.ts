@@ -3,8 +3,8 @@ import { LinkEncoder } from "../cluster/link_frames.ts";
 import type { Origin } from "../history/origins.ts";
 import { MAX_BATCH_BYTES } from "../limits/messages.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
-import { BATCH_HEADER_BYTES, sealBatch, type StatedOrigin } from "./frames.ts";
-import { ENDED_ORIGIN_MS } from "./limits.ts";
+import { BATCH_HEADER_BYTES, sealBatch, type StatedOrigin } from "./wire/frames.ts";
+import { ENDED_ORIGIN_MS } from "./wire/limits.ts";
 import { SendLog, type SendLogLimits } from "./send_log.ts";
 
 /** Bytes of a message's frame beside topic and message. */

@@ -2,7 +2,7 @@ import type { CoarseClock } from "../timing/coarse_clock.ts";
 import { RECEIPT_DEADLINE_MS } from "../limits/processes.ts";
 import type { OwedReceipt } from "../cluster/owed_receipts.ts";
 import type { Receipt } from "../topics/receipts.ts";
-import type { RemoteReceipt } from "./frames.ts";
+import type { RemoteReceipt } from "./wire/frames.ts";
 
 interface Awaited {
   readonly owed: OwedReceipt;

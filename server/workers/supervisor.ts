@@ -8,7 +8,7 @@ import { termsOf } from "../lending/terms.ts";
 import { SWEEP_INTERVAL_MS } from "../limits/clients.ts";
 import { HostProgram } from "./host_program.ts";
 import { LivenessMonitor } from "./liveness_monitor.ts";
-import { WayHolder } from "../machines/way_holder.ts";
+import { WayHolder } from "../machines/nats/way_holder.ts";
 import { logJoined } from "../cluster_setup.ts";
 import { logClock, logHistoryFile } from "../log/log.ts";
 import { type SavedHistory, takeHistoryFile, writeHistoryFile } from "../history/history_file.ts";

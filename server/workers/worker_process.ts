@@ -16,7 +16,7 @@ import type { Counters } from "../counters.ts";
 import type { PublishReceipt } from "../embedding/local_publisher.ts";
 import type { TopicAction, TopicRequest } from "../embedding/topic_permits.ts";
 import type { TopicCounts } from "../server_options.ts";
-import type { Joined } from "../machines/cluster.ts";
+import type { Joined } from "../machines/joining.ts";
 import type { HistoryPiece } from "./history_pieces.ts";
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";

@@ -12,7 +12,7 @@ import {
   REFILL,
   sealBatch,
   STATE,
-} from "../../server/machines/frames.ts";
+} from "../../server/machines/wire/frames.ts";
 import { scrape } from "../support/clients/admin_client.ts";
 import { JanusClient, message } from "../support/clients/janus_client.ts";
 import { FarHost, whyNoFarHost } from "../support/network/far_host.ts";

@@ -15,8 +15,8 @@ import {
   sealBatch,
   STATE,
   VersionFault,
-} from "../../../server/machines/frames.ts";
-import { MessageReader } from "../../../server/machines/messages.ts";
+} from "../../../server/machines/wire/frames.ts";
+import { MessageReader } from "../../../server/machines/wire/messages.ts";
 
 const MACHINE = "0123456789abcdef";
 const ORIGIN = "fedcba9876543210";

@@ -1,10 +1,10 @@
 import type { ConnectionOptions, NatsConnection, Status } from "@nats-io/nats-core";
-import { Silence } from "../cluster/silence.ts";
-import { STALL_MS } from "../limits/clients.ts";
-import { MAX_COLLECTED_BYTES } from "../limits/messages.ts";
-import type { CoarseClock } from "../timing/coarse_clock.ts";
-import { FIRST_CONNECT_MS, RECONNECT_JITTER_MS, RECONNECT_MS } from "./limits.ts";
-import type { Transport, TransportEvents } from "./transport.ts";
+import { Silence } from "../../cluster/silence.ts";
+import { STALL_MS } from "../../limits/clients.ts";
+import { MAX_COLLECTED_BYTES } from "../../limits/messages.ts";
+import type { CoarseClock } from "../../timing/coarse_clock.ts";
+import { FIRST_CONNECT_MS, RECONNECT_JITTER_MS, RECONNECT_MS } from "../wire/limits.ts";
+import type { Transport, TransportEvents } from "../transport.ts";
 
 /** Where NATS is, and who this server is there. Nothing of it is ever logged but the addresses. */
 export interface NatsOptions {

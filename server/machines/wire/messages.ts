@@ -1,7 +1,7 @@
-import { ClientDecoder, type ClientDecoderLimits } from "../../protocol/client_decoder.ts";
-import type { ClientFrames } from "../../protocol/client_frames.ts";
-import { ProtocolError } from "../../protocol/errors.ts";
-import { utf8Bytes } from "../../protocol/framing/frames.ts";
+import { ClientDecoder, type ClientDecoderLimits } from "../../../protocol/client_decoder.ts";
+import type { ClientFrames } from "../../../protocol/client_frames.ts";
+import { ProtocolError } from "../../../protocol/errors.ts";
+import { utf8Bytes } from "../../../protocol/framing/frames.ts";
 import { FrameFault } from "./frames.ts";
 
 /** Bytes in front of each message: its length, its timestamp, its kind, its topic's length. */

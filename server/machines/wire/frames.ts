@@ -22,8 +22,8 @@
  * @module
  */
 
-import { isOrigin } from "../../protocol/resume.ts";
-import type { Receipt } from "../topics/receipts.ts";
+import { isOrigin } from "../../../protocol/resume.ts";
+import type { Receipt } from "../../topics/receipts.ts";
 import { FRAME_VERSION, OLDEST_FRAME_VERSION } from "./limits.ts";
 
 export const BATCH = 1;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Joined } from "./cluster.ts";
+import type { Joined } from "../joining.ts";
 import type { NatsOptions } from "./nats_transport.ts";
 
 /** Milliseconds before another worker is asked, if one can't take the way. */
