@@ -116,7 +116,7 @@ describe("compose.yaml", () => {
       const [first, ...args] = services[name]!.command;
       assertEquals(first, "bots");
       const bots = parseBots(args);
-      assert("options" in bots);
+      assert("options" in bots && "host" in bots.options);
       assertEquals([bots.options.host, bots.options.port], ["server", 8081]);
     }
   });
