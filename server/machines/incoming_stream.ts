@@ -200,6 +200,7 @@ export class IncomingStream {
   /** Goes on without what is missing. */
   #giveUp(nowMs: number): void {
     const first = this.#held[0];
+    const sinceMs = this.#gapSinceMs ?? nowMs;
     this.#gapSinceMs = undefined;
     // A machine says how far it is after it has sent that. So it hasn't sent what it doesn't know of.
     const isForged = first !== undefined && first.previous > this.#stated &&
@@ -210,6 +211,11 @@ export class IncomingStream {
       this.#events.onForged(this.origin);
     } else this.#leap(first?.previous ?? this.#stated);
     this.release(nowMs);
+    // What was asked for was all behind the first gap: messages behind a second one have waited as long.
+    const next = this.#held[0];
+    if (this.#gapSinceMs !== undefined && next !== undefined) {
+      this.#gapSinceMs = Math.max(sinceMs, next.sinceMs);
+    }
   }
 
   #leap(to: number): void {

@@ -100,6 +100,22 @@ describe("a cluster in memory", () => {
     assertEquals(b.holes.length, 1);
   });
 
+  it("waits no longer where there are several gaps", () => {
+    const street = new Street();
+    const [a, b] = [street.add("a"), street.add("b")];
+    street.pass(100);
+    for (let i = 0; i < 8; i++) {
+      // Each second message gets lost, and what is asked for is never heard.
+      street.fate = (from) => from === b.name || i % 2 === 0 ? [] : [0];
+      a.publish(i);
+      street.pass(50);
+    }
+    street.fate = (from) => from === b.name ? [] : [0];
+    street.pass(8_000);
+    assertEquals(gotOf(b, a), a.published.filter((_, i) => i % 2 === 1));
+    assertEquals(b.holes.length, 4);
+  });
+
   it("declares nothing lost while the way is cut, however long that is", () => {
     const street = new Street();
     const [a, b] = [street.add("a"), street.add("b")];
