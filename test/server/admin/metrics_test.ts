@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -47,6 +48,14 @@ function assertNothingFell(before: Samples, after: Samples): void {
     const now = after.get(name);
     assert(now !== undefined && now >= number, `${name} fell from ${number} to ${now}`);
   }
+}
+
+const DOCUMENT = readFileSync("docs/operating.md", "utf8");
+
+/** The names of all metrics, without `hotwheels_`, and without those of a histogram's parts. */
+function namesOf(samples: Samples): string[] {
+  const names = [...samples.keys()].map((key) => key.replace(/^hotwheels_|\{.*/g, ""));
+  return [...new Set(names.map((name) => name.replace(/_(?:bucket|sum|count)$/, "")))];
 }
 
 interface Traffic {
@@ -126,6 +135,7 @@ for (const runtime of TESTED_RUNTIMES) {
           assertEquals(value(third, "history_messages"), 60);
           assertEquals(value(third, "history_topics"), 1);
           assert(value(third, "history_bytes") >= workers * 60 * 40);
+          assertEquals(namesOf(third).filter((name) => !DOCUMENT.includes(`\`${name}`)), []);
           for (const client of [...subscribers, publisher, late]) await client.dispose();
         }, ADMIN);
       });
