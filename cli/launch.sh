@@ -165,6 +165,12 @@ if [ -n "$settings" ] && [ -n "${NOTIFY_SOCKET:-}" ]; then
   fi
 fi
 
+if [ -n "$settings" ] && [ "${LISTEN_FDS:-0}" != 0 ] && [ "${LISTEN_PID:-}" = $$ ]; then
+  echo "hotwheels: the service manager passes a socket, which Deno can't take over: serve on Bun," \
+    "or leave the unit's .socket out" >&2
+  exit 1
+fi
+
 if [ "$command" = run ]; then
   [ -z "$settings" ] || read_settings "$@"
   if has_workers "$@"; then

@@ -44,6 +44,11 @@ export type ListenOptions =
        * listen there, now or later.
        */
       readonly reusePort?: "claim" | "join";
+      /**
+       * A listening socket that this process has inherited, to take over in place of a new one; the name and the
+       * port above don't count. Bun can, without TLS; elsewhere listening fails with `unsupported`.
+       */
+      readonly descriptor?: number;
     }
     | {
       readonly transport: "unix";

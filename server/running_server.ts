@@ -57,6 +57,11 @@ export interface ServeOptions {
   /** The port; 8081 unless given, 0 lets the system choose. */
   readonly port?: number;
   /**
+   * A listening socket that this process has inherited, from a service manager say, to take over in place of a new
+   * one. Bun can, with one process and without TLS; elsewhere `serve` rejects.
+   */
+  readonly descriptor?: number;
+  /**
    * A file in which stored messages outlast a graceful stop: {@linkcode RunningServer.close} writes it, and the next
    * `serve` reads and removes it. None unless given.
    */

@@ -57,6 +57,11 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
   if (!Number.isSafeInteger(workers) || workers < 1 || workers > MAX_WORKERS) {
     throw new RangeError(`workers must be a whole number from 1 to ${MAX_WORKERS}, not ${workers}`);
   }
+  if (workers > 1 && options.descriptor !== undefined) {
+    throw new TypeError(
+      "Several processes can't share a socket that is passed: descriptor is for one",
+    );
+  }
   if (workers > 1 && process.platform === "linux") {
     return await serveByWorkers(runtime, options, workers);
   }
@@ -84,7 +89,9 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
       hostname: options.hostname ?? "0.0.0.0",
       ...(options.tls === undefined ? {} : { tls: options.tls }),
     } as const;
-    const address = await server.listen({ ...where, port: options.port ?? 8081 });
+    const { descriptor } = options;
+    const passed = descriptor === undefined ? {} : { descriptor };
+    const address = await server.listen({ ...where, port: options.port ?? 8081, ...passed });
     const { webSocket } = options;
     const webSocketAddress = webSocket &&
       await server.listenForWebSockets({ ...where, port: webSocket.port ?? 0 }, webSocket.origins);

@@ -139,7 +139,8 @@ async function listenTcp(
   socket: Handler,
   what: string,
 ): Promise<Bun.TCPSocketListener<BunConnection>[]> {
-  const { hostname, port, reusePort, tls } = options;
+  const { hostname, port, reusePort, tls, descriptor } = options;
+  if (descriptor !== undefined) return [takeOver(descriptor, options, socket)];
   const listenOn = (port: number, isShared: boolean) =>
     Bun.listen<BunConnection>(
       {
@@ -175,6 +176,33 @@ async function listenTcp(
   });
 }
 
+/** Takes over a listening socket that this process has inherited. */
+function takeOver(
+  descriptor: number,
+  { tls }: TcpListenOptions,
+  socket: Handler,
+): Bun.TCPSocketListener<BunConnection> {
+  const what = `cannot listen on the socket ${descriptor} that was passed`;
+  // Another certificate takes other sockets, which only the one who passed this one could make.
+  if (tls !== undefined) throw new TransportError("unsupported", `${what}: not with TLS`);
+  try {
+    // Honoured, but not among the types of `listen`.
+    return Bun.listen<BunConnection>(
+      { fd: descriptor, allowHalfOpen: true, socket: socket as never } as never,
+    ) as Bun.TCPSocketListener<BunConnection>;
+  } catch (error) {
+    throw transportError(what, error);
+  }
+}
+
+/** The address of a socket that was taken over: Bun's listener doesn't say it. */
+function addressOf(listener: BunSocketListener): { hostname: string; port: number } {
+  const name: { address?: string; port?: number } = {};
+  // Not among its types.
+  (listener as unknown as { getsockname(name: object): void }).getsockname(name);
+  return { hostname: name.address ?? "", port: name.port ?? 0 };
+}
+
 function holdName(path: string): () => void {
   const listener = Bun.listen({ unix: path, socket: { data() {} } });
   return () => listener.stop();
@@ -202,8 +230,12 @@ class BunListener implements Listener {
     this.#socket = socket;
     this.address = options.transport === "unix" ? { transport: "unix", path: options.path } : {
       transport: "tcp",
-      hostname: options.hostname,
-      port: (listeners[0] as Bun.TCPSocketListener<BunConnection>).port,
+      ...(options.descriptor === undefined
+        ? {
+          hostname: options.hostname,
+          port: (listeners[0] as Bun.TCPSocketListener<BunConnection>).port,
+        }
+        : addressOf(listeners[0]!)),
     };
   }
 

@@ -96,6 +96,9 @@ class DenoRuntime implements Runtime {
   async listen(options: ListenOptions, accept: Accept): Promise<Listener> {
     checkPort(options);
     const what = `cannot listen on ${addressText(options)}`;
+    if (options.transport === "tcp" && options.descriptor !== undefined) {
+      throw new TransportError("unsupported", `${what}: Deno takes over no socket that is passed`);
+    }
     if (options.tls !== undefined) await this.tryIdentity(options.tls, what);
     const tls = options.tls === undefined ? undefined : new TlsAcceptor(options.tls, accept);
     let listener: Deno.Listener;

@@ -36,6 +36,7 @@ import { type Reloadable, Reloader } from "./reload.ts";
 import { attainable, completeLimits, serve } from "../serve.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { Supervisor } from "../workers/supervisor.ts";
+import { passedSocket } from "./passed_socket.ts";
 import { firstSignal, logStop, STOP_WITHIN_MS, within } from "./stopping.ts";
 import { readIdentity } from "./tls_files.ts";
 import { TEXT } from "../log/format.ts";
@@ -117,9 +118,11 @@ async function runAlone(options: CommandOptions): Promise<number> {
   const keys = readAdminKeys(options, warnOf);
   const admin = options.admin &&
     { ...options.admin, metricsTopics, ...(keys === undefined ? {} : { keys }) };
+  const descriptor = passedSocket(options);
   const server = await serve({
     hostname: host,
     port,
+    ...(descriptor === undefined ? {} : { descriptor }),
     limits,
     access,
     runtime,
@@ -147,6 +150,7 @@ async function runWorkers(options: CommandOptions): Promise<number> {
     options;
   const warnOf = warner(options);
   const manager = new ServiceManager();
+  passedSocket(options);
   demandDescriptors(workers);
   const runtime = await detectRuntime();
   const limits = limitsOf(options);
