@@ -30,6 +30,11 @@ export interface ClientContext {
 export interface HealthyClientEvents {
   /** The server has greeted the client and accepted its key, if any. Comes again after each reconnect. */
   onReady(): void;
+  /**
+   * The server has dropped stored messages that the client was to get, and closes it. Returns true if the client
+   * waited for such messages; whether the server had to is judged elsewhere.
+   */
+  mayBeOvertaken?(): boolean;
   /** A frame that is no greeting, heartbeat or error. */
   onFrame(frame: string): void;
   /** The client may write again. */
@@ -184,6 +189,8 @@ export class HealthyClient {
       saysNoRoom(frame) && strikes.explainsNoRoom(port, this.#greetedMs)
     ) {
       this.#isDismissed = true;
+    } else if (isOvertaken(frame) && this.#events.mayBeOvertaken?.() === true) {
+      this.#isDismissed = true;
     } else if (this.#isTooSlow(frame)) {
       this.#isSlow = true;
     } else this.#fault("cut", frame);
@@ -234,6 +241,11 @@ export class HealthyClient {
 /** True if the server says that it stops. */
 function isGoodbye(frame: string): boolean {
   return frame.includes('"error":{"code":"server_shutdown"');
+}
+
+/** True if the server says that it dropped stored messages before the client had them. */
+function isOvertaken(frame: string): boolean {
+  return frame.includes('"error":{"code":"slow_consumer"') && frame.includes("no longer stored");
 }
 
 /** True if the server says that it has no room for another connection, or for all that it has. */

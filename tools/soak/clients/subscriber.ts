@@ -83,6 +83,7 @@ export class Subscriber {
       onReady: () => this.#onReady(),
       onFrame: (frame) => this.#onFrame(frame),
       onGone: () => this.#leave(),
+      mayBeOvertaken: () => this.#mayBeOvertaken(),
     });
   }
 
@@ -220,6 +221,22 @@ export class Subscriber {
       recovery.judge({ who, reason, goneMs, sinceMs, missed: check.missedAtMost });
     }
     return recovered;
+  }
+
+  /** True if announced messages haven't come. The server may drop them only where it had to. */
+  #mayBeOvertaken(): boolean {
+    let isCatchingUp = false;
+    for (const [topic, { position: { due }, sinceMs }] of this.#positions) {
+      if (due === 0) continue;
+      isCatchingUp = true;
+      const { missedAtMost } = this.#checks.get(topic)!;
+      const who = `${this.#plan.name}, ${topic}, overtaken`;
+      this.#context.recovery.judge({
+        ...{ who, reason: "too_old", goneMs: sinceMs, sinceMs },
+        missed: missedAtMost,
+      });
+    }
+    return isCatchingUp;
   }
 
   #wanderLater(wanderMs: number): void {
