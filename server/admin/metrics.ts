@@ -1,9 +1,9 @@
-import { Counter, Gauge, Histogram, type MetricValueWithName, Registry } from "prom-client";
+import { Gauge } from "prom-client";
 import manifest from "../../package.json" with { type: "json" };
-import type { HistogramCounts } from "../telemetry/histogram.ts";
 import { FANOUT_SECONDS, FANOUT_SUBSCRIBERS, LOOP_DELAY_SECONDS } from "../telemetry/limits.ts";
-import { addUp, type ClientDoor, type Counts, type Gauges } from "../telemetry/report.ts";
+import { addUp, type ClientDoor, type Gauges } from "../telemetry/report.ts";
 import { addClusterMetrics } from "./cluster_metrics.ts";
+import { MetricSet } from "./metric_set.ts";
 import type { AdminSource, ProcessState } from "./source.ts";
 
 const DOORS: readonly ClientDoor[] = ["tcp", "websocket"];
@@ -17,52 +17,13 @@ export interface RuntimeInfo {
   readonly version: string;
 }
 
-/** The value of a metric, or of each of its labels' values. */
-type Samples = number | readonly (readonly [label: string, value: number])[];
-
-/** A histogram whose counts are set, not observed one by one. */
-class FilledHistogram extends Histogram {
-  readonly #bounds: readonly number[];
-  #counts: HistogramCounts | undefined;
-
-  constructor(name: string, help: string, bounds: readonly number[], registry: Registry) {
-    super({ name, help, buckets: [...bounds], registers: [registry] });
-    this.#bounds = bounds;
-  }
-
-  fill(counts: HistogramCounts | undefined): void {
-    this.#counts = counts;
-  }
-
-  /** The registry calls this, and `get` of the base class does. */
-  getForPromString() {
-    const { buckets = [], sum = 0, count = 0 } = this.#counts ?? {};
-    let upTo = 0;
-    const values: MetricValueWithName<"le">[] = this.#bounds.map((bound, index) => {
-      upTo += buckets[index] ?? 0;
-      return { labels: { le: bound }, value: upTo, metricName: `${this.name}_bucket` };
-    });
-    values.push(
-      { labels: { le: "+Inf" }, value: count, metricName: `${this.name}_bucket` },
-      { labels: {}, value: sum, metricName: `${this.name}_sum` },
-      { labels: {}, value: count, metricName: `${this.name}_count` },
-    );
-    const { name, help } = this;
-    return Promise.resolve({ name, help, type: "histogram", aggregator: "sum", values });
-  }
-
-  declare readonly name: string;
-  declare readonly help: string;
-}
-
 /**
  * The metrics of a server, for Prometheus. Their values are taken from the source when they are asked for, so
  * that they cost nothing in between.
  */
 export class Metrics {
   readonly #source: AdminSource;
-  readonly #registry = new Registry();
-  readonly #fillers: ((counts: Counts | undefined) => void)[] = [];
+  readonly #set = new MetricSet();
 
   constructor(source: AdminSource, runtime: RuntimeInfo) {
     this.#source = source;
@@ -74,21 +35,19 @@ export class Metrics {
     this.#addFanout();
     this.#addWorkers();
     this.#addProcesses();
-    if (source.cluster !== undefined) addClusterMetrics(source, this.#registry);
+    if (source.cluster !== undefined) addClusterMetrics(source, this.#set.registry);
     if (source.metricsTopics.length > 0) this.#addTopics();
   }
 
   /** The `Content-Type` of the text. */
   get contentType(): string {
-    return this.#registry.contentType;
+    return this.#set.registry.contentType;
   }
 
   /** The metrics now, as Prometheus's text. Takes a millisecond, however much the server holds. */
   text(): Promise<string> {
     const counts = this.#source.workers.flatMap(({ counts }) => counts ?? []);
-    const total = counts.length === 0 ? undefined : counts.reduce(addUp);
-    for (const fill of this.#fillers) fill(total);
-    return this.#registry.metrics();
+    return this.#set.text(counts.length === 0 ? undefined : counts.reduce(addUp));
   }
 
   #addInfo({ name, version }: RuntimeInfo): void {
@@ -97,52 +56,60 @@ export class Metrics {
       name: "hotwheels_build_info",
       help: "The server's version and runtime; always 1.",
       labelNames: Object.keys(labels),
-      registers: [this.#registry],
+      registers: [this.#set.registry],
     }).set(labels, 1);
   }
 
   #addClients(): void {
     const source = this.#source;
-    this.#gauge("connections", "Connections that are open now.", () => this.#held("connections"));
-    this.#gauge(
+    this.#set.gauge(
+      "connections",
+      "Connections that are open now.",
+      () => this.#held("connections"),
+    );
+    this.#set.gauge(
       "connections_by_door",
       "Connections that are open now, by tcp or websocket, with TLS or without.",
       () => DOORS.map((door) => [door, this.#heldBy(door)]),
       "door",
     );
-    this.#gauge(
+    this.#set.gauge(
       "connections_max",
       "Connections that may be open at once.",
       () => source.limits.maxConnections,
     );
-    this.#counter(
+    this.#set.counter(
       "connections_accepted_total",
       "Connections accepted, those refused afterwards too.",
       ({ accepted }) => accepted,
     );
-    this.#counter(
+    this.#set.counter(
       "connections_refused_by_address_total",
       "Connections refused because their address had too many, or made too many a second.",
       ({ refusedByAddress }) => refusedByAddress,
     );
-    this.#counter(
+    this.#set.counter(
       "sessions_ended_total",
       "Ended sessions by reason; worker_lost are those of workers that died.",
       ({ ended }) => [...Object.entries(ended), ["worker_lost", source.lostSessions]],
       "reason",
     );
-    this.#counter(
+    this.#set.counter(
       "accept_errors_total",
       "Accepts that failed.",
       ({ acceptErrors }) => acceptErrors,
     );
-    this.#counter("wrong_keys_total", "Wrong keys shown by clients.", (counts) => counts.wrongKeys);
-    this.#gauge(
+    this.#set.counter(
+      "wrong_keys_total",
+      "Wrong keys shown by clients.",
+      (counts) => counts.wrongKeys,
+    );
+    this.#set.gauge(
       "subscriptions",
       "Subscriptions now, over all topics.",
       () => this.#held("subscriptions"),
     );
-    this.#gauge(
+    this.#set.gauge(
       "topics",
       "Topics with subscribers now; one counts once on each worker that has it.",
       () => this.#held("topics"),
@@ -150,33 +117,33 @@ export class Metrics {
   }
 
   #addMessages(): void {
-    this.#counter(
+    this.#set.counter(
       "messages_received_total",
       "Messages accepted from publishers.",
       ({ messagesIn }) => messagesIn,
     );
-    this.#counter(
+    this.#set.counter(
       "deliveries_total",
       "Messages handed to subscribers: one for each message and subscriber.",
       ({ deliveries }) => deliveries,
     );
-    this.#counter(
+    this.#set.counter(
       "writes_total",
       "Writes for messages and heartbeats; one may carry many messages.",
       ({ writes }) => writes,
     );
-    this.#counter(
+    this.#set.counter(
       "receipts_total",
       "Receipts given to publishers.",
       ({ receipts }) => receipts,
     );
-    this.#counter("received_bytes_total", "Bytes read from clients.", ({ bytesIn }) => bytesIn);
-    this.#counter(
+    this.#set.counter("received_bytes_total", "Bytes read from clients.", ({ bytesIn }) => bytesIn);
+    this.#set.counter(
       "sent_bytes_total",
       "Bytes handed to clients' connections, before TLS.",
       ({ bytesOut }) => bytesOut,
     );
-    this.#counter(
+    this.#set.counter(
       "publisher_pauses_total",
       "How often a publisher was made to wait, by the gate at which it waits.",
       ({ pauses }) => Object.entries(pauses),
@@ -186,37 +153,37 @@ export class Metrics {
 
   #addMemory(): void {
     const { limits } = this.#source;
-    this.#gauge(
+    this.#set.gauge(
       "held_bytes",
       "Bytes of memory that connections, subscriptions and topics hold.",
       () => this.#held("heldBytes"),
     );
-    this.#gauge(
+    this.#set.gauge(
       "held_bytes_max",
       "Bytes of memory that they may hold.",
       () => limits.maxTotalPendingBytes,
     );
-    this.#gauge(
+    this.#set.gauge(
       "memory_bytes_max",
       "Bytes of memory that all processes of the server may have.",
       () => limits.maxMemoryBytes,
     );
-    this.#counter(
+    this.#set.counter(
       "memory_evictions_total",
       "Clients ended because they held most while memory was short.",
       ({ memoryEvictions }) => memoryEvictions,
     );
-    this.#counter(
+    this.#set.counter(
       "memory_refusals_total",
       "Connections refused because memory was short.",
       ({ memoryRefusals }) => memoryRefusals,
     );
-    this.#counter(
+    this.#set.counter(
       "memory_pauses_total",
       "How often clients that send much were made to wait because memory was short.",
       ({ memoryPauses }) => memoryPauses,
     );
-    this.#counter(
+    this.#set.counter(
       "garbage_collections_total",
       "How often garbage was collected because memory was short.",
       ({ collections }) => collections,
@@ -224,34 +191,34 @@ export class Metrics {
   }
 
   #addHistory(): void {
-    this.#counter(
+    this.#set.counter(
       "resumes_total",
       "Subscribes with resume, by the reason of the answer; ok are those that missed nothing.",
       ({ resumes }) => Object.entries(resumes),
       "reason",
     );
-    this.#counter(
+    this.#set.counter(
       "messages_replayed_total",
       "Messages given to subscribers from the history.",
       ({ messagesReplayed }) => messagesReplayed,
     );
-    this.#counter(
+    this.#set.counter(
       "history_given_up_total",
       "Stored messages dropped before --history-time, for want of memory, of room in " +
         "--history-total-bytes, or of places for topics; not those beyond their own topic's limits.",
       ({ historyGivenUp }) => historyGivenUp,
     );
-    this.#gauge(
+    this.#set.gauge(
       "history_bytes",
       "Bytes of memory that stored messages take; each worker stores all.",
       () => this.#held("historyBytes"),
     );
-    this.#gauge(
+    this.#set.gauge(
       "history_messages",
       "Messages that are stored, on the worker that stores most.",
       () => this.#most("historyMessages"),
     );
-    this.#gauge(
+    this.#set.gauge(
       "history_topics",
       "Topics with stored messages, on the worker that stores most.",
       () => this.#most("historyTopics"),
@@ -259,26 +226,26 @@ export class Metrics {
   }
 
   #addFanout(): void {
-    this.#histogram(
+    this.#set.histogram(
       "fanout_seconds",
       "Time from the acceptance of a batch's oldest message to the last write handed over; one " +
         "observation for each pass over a topic's subscribers, on each worker.",
       FANOUT_SECONDS,
       ({ fanoutSeconds }) => fanoutSeconds,
     );
-    this.#histogram(
+    this.#set.histogram(
       "fanout_large_seconds",
       "The same for passes that reached more than 10,000 subscribers.",
       FANOUT_SECONDS,
       ({ largeFanoutSeconds }) => largeFanoutSeconds,
     );
-    this.#histogram(
+    this.#set.histogram(
       "fanout_subscribers",
       "Subscribers that a pass reached.",
       FANOUT_SUBSCRIBERS,
       ({ fanoutSubscribers }) => fanoutSubscribers,
     );
-    this.#histogram(
+    this.#set.histogram(
       "event_loop_delay_seconds",
       "How late the event loop was, sampled twenty times a second.",
       LOOP_DELAY_SECONDS,
@@ -288,28 +255,28 @@ export class Metrics {
 
   #addWorkers(): void {
     const source = this.#source;
-    this.#gauge(
+    this.#set.gauge(
       "worker_up",
       "1 if the worker accepts connections and gives signs of life.",
       () => source.workers.map(({ name, isUp }) => [name, Number(isUp)]),
       "worker",
     );
-    this.#counter(
+    this.#set.counter(
       "worker_restarts_total",
       "How often a worker was started anew because its process had died.",
       () => source.restarts,
     );
-    this.#counter(
+    this.#set.counter(
       "messages_forwarded_total",
       "Messages that workers got from each other.",
       ({ messagesForwarded }) => messagesForwarded,
     );
-    this.#counter(
+    this.#set.counter(
       "link_failures_total",
       "How often a link between two workers broke, or couldn't be connected.",
       ({ linkFailures }) => linkFailures,
     );
-    this.#counter(
+    this.#set.counter(
       "link_stalls_total",
       "How often a worker took nothing from another one for a second.",
       ({ linkStalls }) => linkStalls,
@@ -332,31 +299,31 @@ export class Metrics {
         ? ofWorkers
         : [[supervisor.name, supervisor.cpuSeconds], ...ofWorkers];
     };
-    this.#counter(
+    this.#set.counter(
       "process_cpu_seconds_total",
       "Processor time of a process, and of those in whose place it came.",
       cpu,
       "process",
     );
-    this.#gauge(
+    this.#set.gauge(
       "process_resident_memory_bytes",
       "Memory of a process.",
       each(({ residentBytes }) => residentBytes),
       "process",
     );
-    this.#gauge(
+    this.#set.gauge(
       "process_open_fds",
       "Open descriptors of a process.",
       each(({ openDescriptors }) => openDescriptors),
       "process",
     );
-    this.#gauge(
+    this.#set.gauge(
       "process_max_fds",
       "Descriptors that a process may have open.",
       each(({ maxDescriptors }) => maxDescriptors),
       "process",
     );
-    this.#gauge(
+    this.#set.gauge(
       "process_start_time_seconds",
       "When a process started, in seconds since the Unix epoch.",
       each(({ startedMs }) => startedMs / 1000),
@@ -368,7 +335,7 @@ export class Metrics {
     const { metricsTopics } = this.#source;
     const named = (values: readonly number[]) =>
       metricsTopics.map((topic, index) => [topic, values[index] ?? 0] as const);
-    this.#gauge(
+    this.#set.gauge(
       "topic_subscribers",
       "Subscribers of a topic now.",
       () => {
@@ -378,13 +345,13 @@ export class Metrics {
       },
       "topic",
     );
-    this.#counter(
+    this.#set.counter(
       "topic_messages_received_total",
       "Messages accepted for a topic.",
       ({ topics }) => named(topics.map(({ messages }) => messages)),
       "topic",
     );
-    this.#counter(
+    this.#set.counter(
       "topic_deliveries_total",
       "Messages of a topic handed to subscribers.",
       ({ topics }) => named(topics.map(({ deliveries }) => deliveries)),
@@ -413,49 +380,4 @@ export class Metrics {
   #most(what: NumberGauge): number {
     return Math.max(0, ...this.#source.workers.map(({ gauges }) => gauges?.[what] ?? 0));
   }
-
-  #gauge(name: string, help: string, valueOf: () => Samples, label?: string): void {
-    const gauge = new Gauge({ ...this.#settings(name, help), ...labelled(label) });
-    this.#fillers.push(() => {
-      gauge.reset();
-      const samples = valueOf();
-      if (typeof samples === "number") gauge.set(samples);
-      else for (const [value, number] of samples) gauge.set({ [label!]: value }, number);
-    });
-  }
-
-  #counter(
-    name: string,
-    help: string,
-    valueOf: (counts: Counts) => Samples,
-    label?: string,
-  ): void {
-    const counter = new Counter({ ...this.#settings(name, help), ...labelled(label) });
-    this.#fillers.push((counts) => {
-      counter.reset();
-      // Before a worker has told anything.
-      if (counts === undefined) return;
-      const samples = valueOf(counts);
-      if (typeof samples === "number") counter.inc(samples);
-      else for (const [value, number] of samples) counter.inc({ [label!]: value }, number);
-    });
-  }
-
-  #histogram(
-    name: string,
-    help: string,
-    bounds: readonly number[],
-    countsOf: (counts: Counts) => HistogramCounts,
-  ): void {
-    const histogram = new FilledHistogram(`hotwheels_${name}`, help, bounds, this.#registry);
-    this.#fillers.push((counts) => histogram.fill(counts && countsOf(counts)));
-  }
-
-  #settings(name: string, help: string) {
-    return { name: `hotwheels_${name}`, help, registers: [this.#registry] };
-  }
-}
-
-function labelled(label: string | undefined) {
-  return label === undefined ? {} : { labelNames: [label] };
 }
