@@ -6,6 +6,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
+import { setTimeout } from "node:timers";
 import { fileURLToPath } from "node:url";
 import { RUN_FLAGS } from "./deno_flags.ts";
 import { NAMED_PROGRAM, namedScript } from "./on_disk.ts";
@@ -28,6 +29,9 @@ const RUNTIME_VARIABLES = ["HOME", "XDG_CACHE_HOME", "DENO_DIR", "LD_LIBRARY_PAT
  * in may be gone.
  */
 const CHILD_DIRECTORY = "/";
+
+/** Milliseconds for which a child's channel is read once its process has ended. */
+const CHANNEL_LINGER_MS = 1_000;
 
 /** True if all modules of this program are in one file, so that there is no other script to run. */
 export function isBundled(): boolean {
@@ -79,12 +83,23 @@ export async function startChild(
         child.once("spawn", resolve);
         child.once("error", reject);
       });
+      child.once("exit", () => closeChannelLater(child));
       return child;
     } catch (error) {
       failure ??= error;
     }
   }
   throw failure;
+}
+
+/**
+ * Closes the channel of a child that has ended. Deno leaves it open if the child hadn't read all that it was
+ * sent: then the channel ends with an error in place of an end.
+ */
+function closeChannelLater(child: ChildProcess): void {
+  setTimeout(() => {
+    if (child.connected) child.disconnect();
+  }, CHANNEL_LINGER_MS).unref();
 }
 
 /** Gives up for good the permissions that only starting a child needs. */

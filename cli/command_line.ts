@@ -62,6 +62,13 @@ export class CommandLine<Value extends string, Switch extends string> {
     values: readonly Value[],
     switches: readonly Switch[] = [],
   ) {
+    for (const arg of beforeMarker(args)) {
+      const [flag = "", value] = arg.split(/=(.*)/s);
+      const isSwitch = [...switches, ...QUESTIONS].some((name) => flag === `--${name}`);
+      if (isSwitch && value !== undefined) {
+        throw new UsageError(`${flag} takes no value, not ${quote(value)}`);
+      }
+    }
     this.#values = parseArgs(args.map(mark), {
       string: [...values, "_"],
       boolean: [...switches, ...QUESTIONS],
@@ -171,25 +178,35 @@ export class CommandLine<Value extends string, Switch extends string> {
 
 /**
  * The parser takes every argument that begins with a dash for a flag, also a lone dash and a negative
- * number. This mark before such an argument prevents it; no argument of a process can contain it.
+ * number, and an empty one for no flag's value. This mark before such an argument prevents it; no argument
+ * of a process can contain it.
  */
 const MARK = "\0";
 
 function mark(arg: string): string {
-  return /^-(?:$|\.?\d)/.test(arg) ? MARK + arg : arg;
+  return arg === "" || /^-(?:$|\.?\d)/.test(arg) ? MARK + arg : arg;
 }
 
 function unmark(arg: string): string {
   return arg.startsWith(MARK) ? arg.slice(MARK.length) : arg;
 }
 
-/** The known name that is closest to an unknown one, if it is close enough: mistyped, or cut short. */
+/**
+ * The known name that is closest to an unknown one, if it is close enough: mistyped, cut short, or spelled as
+ * names are elsewhere, as `MAX_TOPICS` and `maxTopics` for `max-topics`.
+ */
 export function nearest(typed: string, names: readonly string[]): string | undefined {
+  const plain = plainOf(typed);
   const distanceOf = (name: string) =>
-    typed.length > 2 && name.startsWith(typed) ? 0 : leven(typed, name);
+    plain.length > 2 && plainOf(name).startsWith(plain) ? 0 : leven(plain, plainOf(name));
   const [near] = names.toSorted((a, b) => distanceOf(a) - distanceOf(b));
   const most = typed.length < 3 ? 1 : Math.max(2, Math.floor(typed.length / 3));
   return near !== undefined && typed.length > 1 && distanceOf(near) <= most ? near : undefined;
+}
+
+/** A name without its case, and with hyphens between its words. */
+function plainOf(name: string): string {
+  return name.replace(/([a-z\d])([A-Z])/g, "$1-$2").replaceAll("_", "-").toLowerCase();
 }
 
 /**
@@ -207,4 +224,10 @@ export function wholeNumber(text: string, name: string, min: number, max: number
 /** Quotes a user's text for a message, and cuts it if it is long. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 60 ? text.slice(0, 57) + "..." : text);
+}
+
+/** The arguments in front of `--`, behind which there are no flags. */
+function beforeMarker(args: readonly string[]): readonly string[] {
+  const at = args.indexOf("--");
+  return at === -1 ? args : args.slice(0, at);
 }

@@ -9,10 +9,10 @@ export const RUN_FLAGS = ["run", "--quiet", "--no-prompt", "--unstable-net"] as 
 
 /**
  * Memory flags for processes of the server, as in the task `serve`. What a pass allocates is garbage at
- * once, so a young generation of 1 MiB does as well as one that grows freely, and an idle subscriber
+ * once, so a young generation of 2 MiB does as well as one that grows freely, and an idle subscriber
  * costs a quarter less.
  */
-export const SERVER_MEMORY_FLAGS = "--v8-flags=--max-semi-space-size=1";
+export const SERVER_MEMORY_FLAGS = "--v8-flags=--max-semi-space-size=2";
 
 /**
  * Memory flags for processes of bots. The large young generation keeps garbage collections out of the

@@ -15,13 +15,13 @@ compare     measure servers, or both runtimes, with the same bots
 soak        attack servers of both runtimes in every way at once
 churn       make and close connections, and look at the memory
 demo        play the bounty on both runtimes
-two-hosts   play it between two network namespaces (Linux, as root)'
+hosts       play it between network namespaces, on one machine or a cluster'
 
 # Commands whose output is read by programs, or names the runtime itself.
 quiet=' serve pub sub top trace '
 
 # Commands with a flag --runtime of their own: there this script's flag stands before the command.
-runtime_is_theirs=' soak churn two-hosts '
+runtime_is_theirs=' soak churn hosts '
 
 fail() {
   echo "hotwheels: $1" >&2
@@ -158,14 +158,30 @@ command=${1:-}
 
 case $command in
   '') fail "which command? hotwheels --help lists them" 2 ;;
-  -h | --help) usage && exit ;;
+  -h | --help | help)
+    # "help COMMAND" is "COMMAND --help".
+    if [ "$command" != help ] || [ -z "${1:-}" ]; then
+      usage
+      exit
+    fi
+    command=$1
+    set -- --help
+    ;;
   --version)
+    case ${1:-} in
+      --runtime=*) runtime=${1#*=} ;;
+      --runtime) runtime=${2:-} && [ -n "$runtime" ] || fail "--runtime needs a value: deno or bun" 2 ;;
+    esac
     choose
     echo "hotwheels $(version_of version) ($name $version)"
     exit
     ;;
+esac
+
+case $command in
   completion)
     case ${1:-} in
+      -h | --help) usage && exit ;;
       bash | zsh | fish) exec cat "$root/cli/completion/hotwheels.$1" ;;
       *) fail "completion is for bash, zsh or fish, not \"${1:-}\"" 2 ;;
     esac

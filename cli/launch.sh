@@ -30,7 +30,10 @@ if [ "${1:-}" = --nohup ]; then
   shift
 fi
 
-root=$(CDPATH="" cd "$(dirname "$0")/.." && pwd)
+case $0 in
+  */*) root=$(CDPATH="" cd "${0%/*}/.." && pwd) ;;
+  *) root=$(CDPATH="" cd .. && pwd) ;;
+esac
 
 fail() {
   echo "launch.sh: $1" >&2
@@ -85,8 +88,11 @@ value_of() {
     shift
   done
   [ -z "$value" ] && [ -n "$settings" ] || return 0
-  value=$(printenv "HOTWHEELS_$(printf %s "$flag" | tr 'a-z-' 'A-Z_')" || :)
-  [ -n "$value" ] || value=$(printf %s "$filed" | sed -n "s/^$flag=//p")
+  # Every start of a server comes here for each flag: no process is started for those that aren't set.
+  case ,$in_environment in
+    *",$flag,"* | ',?') value=$(printenv "HOTWHEELS_$(printf %s "$flag" | tr 'a-z-' 'A-Z_')" || :) ;;
+  esac
+  [ -n "$value" ] || [ -z "$filed" ] || value=$(printf %s "$filed" | sed -n "s/^$flag=//p")
   case $value in *,*) comma=$value ;; esac
 }
 
@@ -119,9 +125,17 @@ has_workers() {
 read_settings() {
   # A name may hold anything but an equals sign; one with a blank would be two words below.
   names=$(awk 'BEGIN {
-    for (name in ENVIRON) if (name ~ /^HOTWHEELS_/) { gsub(/[^A-Za-z0-9_]/, "?", name); printf "%s,", name }
+    for (name in ENVIRON) if (name ~ /^HOTWHEELS_/) {
+      gsub(/[^A-Za-z0-9_]/, "?", name)
+      names = names name ","
+      flag = tolower(substr(name, length("HOTWHEELS_") + 1))
+      gsub(/_/, "-", flag)
+      flags = flags flag ","
+    }
+    print names " " flags
   }' || :)
-  facts="$facts HOTWHEELS_NAMES=$names"
+  facts="$facts HOTWHEELS_NAMES=${names% *}"
+  [ -z "$names" ] || in_environment=${names#* }
   value_of config "$@"
   [ -n "$value" ] || return 0
   reads=$reads,config
@@ -136,6 +150,8 @@ writes=
 replaces=
 workers_need=
 settings=
+# The flags that variables set, each with a comma behind it; a question mark where that isn't known.
+in_environment='?'
 filed=
 while :; do
   case ${1:-} in

@@ -11,31 +11,58 @@ groups=/sys/fs/cgroup
 memberships=/proc/self/cgroup
 facts=
 
+# Every start of a server waits for this script, which therefore starts few processes.
+
 # fact NAME VALUE; an empty value is left out. Blanks and commas become a plus sign.
 fact() {
-  value=$(printf %s "$2" | tr -s '[:space:],' '+')
-  [ -n "$value" ] && facts="$facts${facts:+,}$1=$value"
+  name=$1
+  case $2 in
+    *,*) value=$(printf %s "$2" | tr -s '[:space:],' '+') ;;
+    *)
+      set -f
+      # shellcheck disable=SC2086
+      set -- $2
+      set +f
+      IFS=+
+      value=$*
+      unset IFS
+      ;;
+  esac
+  [ -n "$value" ] && facts="$facts${facts:+,}$name=$value"
 }
 
-setting() {
-  [ -r "$proc/$1" ] && cat "$proc/$1"
+# line_of FILE: its first line is in $line, which is empty where it can't be read. Not for /proc/sys, whose
+# files have to be read at once: a shell reads byte by byte.
+line_of() {
+  line=
+  [ -r "$1" ] && read -r line <"$1"
 }
 
 exec 2>/dev/null
 # shellcheck disable=SC3045 # every sh that there is has it
 nofile=$(ulimit -H -n) # Deno and Bun raise the soft limit to the hard one when they start
 if [ -d "$proc/net" ]; then
-  fact port_range "$(setting net/ipv4/ip_local_port_range)"
-  fact somaxconn "$(setting net/core/somaxconn)"
-  fact syn_backlog "$(setting net/ipv4/tcp_max_syn_backlog)"
-  fact syn_cookies "$(setting net/ipv4/tcp_syncookies)"
-  fact migrate_queues "$(setting net/ipv4/tcp_migrate_req)"
-  fact file_max "$(setting fs/file-max)"
-  fact nofile_max "$(setting fs/nr_open)"
-  fact tcp_mem "$(setting net/ipv4/tcp_mem)"
-  fact conntrack_max "$(setting net/netfilter/nf_conntrack_max)"
-  fact conntrack_count "$(setting net/netfilter/nf_conntrack_count)"
-  fact congestion_control "$(setting net/ipv4/tcp_congestion_control)"
+  while IFS=: read -r path value; do
+    case $path in
+      */ip_local_port_range) fact port_range "$value" ;;
+      */somaxconn) fact somaxconn "$value" ;;
+      */tcp_max_syn_backlog) fact syn_backlog "$value" ;;
+      */tcp_syncookies) fact syn_cookies "$value" ;;
+      */tcp_migrate_req) fact migrate_queues "$value" ;;
+      */file-max) fact file_max "$value" ;;
+      */nr_open) fact nofile_max "$value" ;;
+      */tcp_mem) fact tcp_mem "$value" ;;
+      */nf_conntrack_max) fact conntrack_max "$value" ;;
+      */nf_conntrack_count) fact conntrack_count "$value" ;;
+      */tcp_congestion_control) fact congestion_control "$value" ;;
+    esac
+  done <<END
+$(cd "$proc" && grep -s . \
+  net/ipv4/ip_local_port_range net/core/somaxconn net/ipv4/tcp_max_syn_backlog \
+  net/ipv4/tcp_syncookies net/ipv4/tcp_migrate_req fs/file-max fs/nr_open net/ipv4/tcp_mem \
+  net/netfilter/nf_conntrack_max net/netfilter/nf_conntrack_count \
+  net/ipv4/tcp_congestion_control)
+END
 else
   fact port_range "$(sysctl -n net.inet.ip.portrange.first) $(sysctl -n net.inet.ip.portrange.last)"
   fact somaxconn "$(sysctl -n kern.ipc.somaxconn)"
@@ -50,15 +77,25 @@ least() {
   [ ${#1} -gt 15 ] || [ "$memory" -le "$1" ] || memory=$1
 }
 if [ -r /proc/meminfo ]; then
-  memory=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) * 1024))
-  group=$(sed -n 's/^0:://p' "$memberships")
+  while read -r name kib _; do
+    [ "$name" = MemTotal: ] && memory=$((kib * 1024)) && break
+  done </proc/meminfo
+  group=
+  group_of_memory=
+  while read -r line; do
+    case $line in
+      0::*) group=${line#0::} ;;
+      *:memory:*) group_of_memory=${line#*:memory:} ;;
+    esac
+  done <"$memberships"
   while [ -n "$group" ]; do
-    least "$(cat "$groups$group/memory.max")"
+    line_of "$groups$group/memory.max" && least "$line"
     group=${group%/*}
   done
-  least "$(cat "$groups/memory.max")"
-  group=$(sed -n 's/^[0-9]*:memory://p' "$memberships")
-  least "$(cat "$groups/memory$group/memory.limit_in_bytes" || cat "$groups/memory/memory.limit_in_bytes")"
+  line_of "$groups/memory.max" && least "$line"
+  line_of "$groups/memory$group_of_memory/memory.limit_in_bytes" ||
+    line_of "$groups/memory/memory.limit_in_bytes"
+  least "$line"
 else
   memory=$(sysctl -n hw.memsize)
 fi

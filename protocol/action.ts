@@ -27,7 +27,7 @@ export type Action =
     readonly action: "subscribe";
     /** Valid and decoded. */
     readonly topic: string;
-    /** Where the subscription begins, if the client says so. */
+    /** The position at which the subscription begins, if the client says so. */
     readonly resume: ResumeRequest | undefined;
   }
   | {

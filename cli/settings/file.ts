@@ -48,7 +48,7 @@ export class SettingsFile implements SettingsSource {
   /** A member's value as the flag would have it. */
   #textOf(name: string, value: unknown, { names, files }: FileFlags): string {
     if (!names.includes(name)) {
-      const near = nearest(name, names);
+      const near = nearest(name.replace(/^HOTWHEELS_/i, ""), names);
       const hint = near === undefined ? "--help lists the flags" : `did you mean "${near}"?`;
       throw new UsageError(`there is no flag ${quote(name)}, in ${quote(this.#path)}; ${hint}`);
     }

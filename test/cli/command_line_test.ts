@@ -17,6 +17,24 @@ describe("a command line", () => {
     assertEquals(new CommandLine(["--fast", "-"], [], ["fast"]).positionals, ["-"]);
   });
 
+  it("says which flag has an empty value, and takes an empty argument for one", () => {
+    for (const args of [["--json", "", "5"], ["--json=", "5"]]) {
+      const line = new CommandLine(args, ["json"]);
+      assertEquals(line.positionals, ["5"]);
+      assertThrows(() => line.text("json"), UsageError, "--json needs a value; see --help");
+    }
+    assertEquals(new CommandLine(["", "5"], ["json"]).positionals, ["", "5"]);
+  });
+
+  it("says which flag takes no value, and has one", () => {
+    const make = (...args: string[]) => new CommandLine(args, ["json"], ["fast"]);
+    assertThrows(() => make("--fast=5"), UsageError, '--fast takes no value, not "5"');
+    assertThrows(() => make("--fast="), UsageError, '--fast takes no value, not ""');
+    assertThrows(() => make("--version=1"), UsageError, '--version takes no value, not "1"');
+    assertEquals(make("--", "--fast=5").positionals, ["--fast=5"]);
+    assertEquals(make("--json=--fast=5").text("json"), "--fast=5");
+  });
+
   it("takes a time in milliseconds, seconds, minutes or hours", () => {
     const time = (text: string) => new CommandLine(["--time", text], ["time"]).duration("time");
     const times = ["800ms", "5s", "1.5s", "5m", "0.5m", "1h", "24h", "1440m"].map(time);
@@ -52,6 +70,9 @@ describe("a command line", () => {
         ["--tsl", "tls"],
         ["--max-conections", "max-connections"],
         ["--max-conn", "max-connections"],
+        ["--MAX_CONNECTIONS", "max-connections"],
+        ["--maxConnectionsPerIp", "max-connections-per-ip"],
+        ["--PORT", "port"],
         ["--hepl", "help"],
       ] as const
     ) {

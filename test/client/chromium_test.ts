@@ -6,14 +6,12 @@ import type { Browser, Page } from "playwright-core";
 import { RUNTIME_NAMES } from "../../cli/program.ts";
 import { bundle, cannotBundle } from "../support/bundle.ts";
 import type { Bed } from "../support/client/bed.ts";
-import { CHROMIUM } from "../support/client/chromium.ts";
 import { urlOf } from "./suite/case.ts";
 import { casesOf } from "../support/client/client_suite.ts";
 import { MachineBed } from "../support/client/machine_bed.ts";
-import { leftTo } from "../support/processes/tested_runtimes.ts";
+import { sharedChromium, skipChromium } from "../support/processes/chromium.ts";
 
-// Deno's playwright wants every permission.
-const skip = CHROMIUM === undefined ? "there is no Chromium here" : leftTo("bun") || cannotBundle;
+const skip = skipChromium || cannotBundle;
 
 /** Nothing but modules of the page's own, and connections. */
 const POLICY =
@@ -22,18 +20,17 @@ const POLICY =
 const PAGE =
   '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/suite.js"></script>';
 
-/** Chromium with the suite in a page. */
-class Chromium {
+/** A page of Chromium's with the suite. */
+class SuitePage {
   readonly #bed: Bed;
   #server: Server | undefined;
-  #browser: Browser | undefined;
   page: Page | undefined;
 
   constructor(bed: Bed) {
     this.#bed = bed;
   }
 
-  async open(): Promise<void> {
+  async open(browser: Browser): Promise<void> {
     const suite = bundle("test/client/suite/page_main.ts", { platform: "browser" });
     const worker = bundle("test/client/suite/worker_main.ts", { platform: "browser" });
     this.#server = createServer((request, response) => {
@@ -47,9 +44,7 @@ class Chromium {
       response.end(script ?? PAGE);
     });
     await new Promise<void>((resolve) => this.#server!.listen(0, "127.0.0.1", resolve));
-    const { chromium } = await import("playwright-core");
-    this.#browser = await chromium.launch({ executablePath: CHROMIUM!, args: ["--no-sandbox"] });
-    this.page = await this.#browser.newPage();
+    this.page = await browser.newPage();
     await this.page.exposeFunction("callBed", (method: keyof Bed, args: unknown[]) => {
       return (this.#bed[method] as (...args: unknown[]) => Promise<unknown>).apply(this.#bed, args);
     });
@@ -79,29 +74,33 @@ class Chromium {
   }
 
   async close(): Promise<void> {
-    await this.#browser?.close();
+    await this.page?.context().close();
     await new Promise((resolve) => this.#server?.close(resolve) ?? resolve(undefined));
   }
 }
 
-for (const runtime of RUNTIME_NAMES) {
-  describe(`the client in Chromium, with servers on ${runtime}`, { skip }, () => {
-    const bed = new MachineBed(runtime);
-    const chromium = new Chromium(bed);
-    before(() => chromium.open(), { timeout: 30_000 });
-    after(async () => {
-      await chromium.close();
-      await bed.dispose();
-    }, { timeout: 30_000 });
-    for (const { name, isScripted } of casesOf("ws")) {
-      const skip = isScripted === true && runtime !== RUNTIME_NAMES[0] &&
-        "it's the same without servers of ours";
-      it(name, { timeout: 60_000, skip }, () => chromium.run(name));
-    }
+describe("the client in Chromium", { skip }, () => {
+  const browser = sharedChromium();
 
-    it("works in a service worker", { timeout: 60_000 }, async () => {
-      const { ws } = await bed.plain();
-      assertEquals(await chromium.askWorker(urlOf("ws", ws)), "hello");
+  for (const runtime of RUNTIME_NAMES) {
+    describe(`with servers on ${runtime}`, () => {
+      const bed = new MachineBed(runtime);
+      const page = new SuitePage(bed);
+      before(() => page.open(browser()), { timeout: 30_000 });
+      after(async () => {
+        await page.close();
+        await bed.dispose();
+      }, { timeout: 30_000 });
+      for (const { name, isScripted } of casesOf("ws")) {
+        const skip = isScripted === true && runtime !== RUNTIME_NAMES[0] &&
+          "it's the same without servers of ours";
+        it(name, { timeout: 60_000, skip }, () => page.run(name));
+      }
+
+      it("works in a service worker", { timeout: 60_000 }, async () => {
+        const { ws } = await bed.plain();
+        assertEquals(await page.askWorker(urlOf("ws", ws)), "hello");
+      });
     });
-  });
-}
+  }
+});

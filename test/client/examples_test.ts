@@ -16,9 +16,9 @@ import type { Page } from "playwright-core";
 import { PROJECT_ROOT } from "../../cli/program.ts";
 import { bundle, cannotBundle } from "../support/bundle.ts";
 import type { Ports } from "../support/client/bed.ts";
-import { CHROMIUM } from "../support/client/chromium.ts";
+import { launchChromium, skipChromium } from "../support/processes/chromium.ts";
 import { MachineBed } from "../support/client/machine_bed.ts";
-import { leftTo, TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
+import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
 import { until } from "../support/until.ts";
 
 const timeout = 60_000;
@@ -120,7 +120,7 @@ for (const runtime of TESTED_RUNTIMES) {
 
     it("show in two browsers who is here, and go on when workers die", {
       timeout,
-      skip: CHROMIUM === undefined ? "there is no Chromium here" : leftTo("bun") || noNode,
+      skip: skipChromium || noNode,
     }, async () => {
       const live = start(
         ...["node", "live_page.mjs", `hotwheels://127.0.0.1:${server.tcp}`],
@@ -129,8 +129,7 @@ for (const runtime of TESTED_RUNTIMES) {
       await live.hears("open http://");
       // By the name of the server, since pages of other hosts may not connect.
       const address = /open (http:\S+)/.exec(live.said)![1]!.replace("localhost", "127.0.0.1");
-      const { chromium } = await import("playwright-core");
-      const browser = await chromium.launch({ executablePath: CHROMIUM!, args: ["--no-sandbox"] });
+      const browser = await launchChromium();
       try {
         const pages = await Promise.all([1, 2].map(async () => {
           const page = await (await browser.newContext()).newPage();

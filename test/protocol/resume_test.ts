@@ -89,7 +89,7 @@ describe("a subscribe with resume", () => {
             : { heard: [["resume", "a", expected]] },
         );
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 

@@ -27,11 +27,12 @@ export interface BotsRun {
   readonly limitMs: number;
   /** Receives the group of the bots' processes. */
   readonly onSpawn?: (group: ProcessGroup) => void;
+  /** Receives their text; `console.log` without it. */
+  readonly say?: (text: string) => void;
 }
 
 /**
- * Runs bots, and waits for the end of all their processes. Their text goes to this process's standard
- * output.
+ * Runs bots, and waits for the end of all their processes.
  *
  * @throws {EnvironmentError} (rejects) if the bots write no report.
  */
@@ -63,7 +64,7 @@ export function runBots(run: BotsRun): Promise<BotsReport> {
     bots.once("error", reject);
     bots.once("close", () => {
       clearTimeout(timer);
-      if (text !== "") console.log(text);
+      if (text !== "") (run.say ?? console.log)(text);
       try {
         resolve(JSON.parse(json) as BotsReport);
       } catch {

@@ -10,27 +10,42 @@
 
 pid=$1
 
-descendants() {
-  echo "$1"
-  # shellcheck disable=SC2013 # numbers
-  for child in $(cat "/proc/$1/task/"*/children); do descendants "$child"; done
+# A soak looks every second, at servers and bots that it measures: this starts two processes, however many are
+# looked at.
+
+# look PID: prints its line, without its memory, and those of its descendants.
+look() {
+  read -r line <"/proc/$1/stat" || return 0
+  read -r _ waited _ <"/proc/$1/schedstat"
+  one=$1
+  # The name, in parentheses, may hold blanks; what follows it is numbered from 1 here and 3 in proc(5).
+  # shellcheck disable=SC2086 # numbers
+  set -- ${line##*) }
+  cpu=$(((${12} + ${13}) * 1000 / ticks))
+  set -- "/proc/$one/fd/"*
+  echo "$one cpu_ms=$cpu waited_ms=$((${waited:-0} / 1000000)) descriptors=$#"
+  for file in "/proc/$one/task/"*/children; do
+    children=
+    # There is no end of line.
+    read -r children <"$file" || :
+    for child in $children; do look "$child"; done
+  done
 }
 
 if [ -d "/proc/$pid" ]; then
   exec 2>/dev/null
   ticks=$(getconf CLK_TCK)
-  for one in $(descendants "$pid"); do
-    # The name, in parentheses, may hold blanks; what follows it is numbered from 1 here and 3 in proc(5).
-    # shellcheck disable=SC2046 # numbers
-    set -- $(sed 's/.*) //' "/proc/$one/stat")
-    [ $# -gt 12 ] || continue
-    cpu=$(((${12} + ${13}) * 1000 / ticks))
-    waited=$(cut -d ' ' -f 2 "/proc/$one/schedstat")
-    set -- "/proc/$one/fd/"*
-    used="cpu_ms=$cpu waited_ms=$((${waited:-0} / 1000000)) descriptors=$#"
-    sed -n "s/^VmHWM:[[:space:]]*\([0-9]*\).*/peak_kib=\1/p; s/^VmRSS:[[:space:]]*\([0-9]*\).*/resident_kib=\1/p" \
-      "/proc/$one/status" | tr '\n' ' ' | sed "s/^/$one $used /; s/ *$/\n/"
-  done
+  look "$pid" | awk '{
+    file = "/proc/" $1 "/status"
+    peak = resident = ""
+    while ((getline line < file) > 0) {
+      split(line, field)
+      if (field[1] == "VmHWM:") peak = " peak_kib=" field[2]
+      if (field[1] == "VmRSS:") resident = " resident_kib=" field[2]
+    }
+    close(file)
+    if (resident != "") print $0 peak resident
+  }'
 else
   ps -A -o pid= -o ppid= -o rss= -o time= | awk -v root="$pid" '
     { parent[$1] = $2; resident[$1] = $3; time[$1] = $4 }

@@ -1,7 +1,5 @@
-import type { ChildProcess } from "node:child_process";
 import process from "node:process";
 import denoConfig from "../../deno.json" with { type: "json" };
-import { EnvironmentError } from "../../cli/command_line.ts";
 import { ProcessGroup } from "../../cli/process_group.ts";
 import {
   childEnvironment,
@@ -10,9 +8,7 @@ import {
   PROJECT_ROOT,
   type RuntimeName,
 } from "../../cli/program.ts";
-
-/** Milliseconds that a server has to start. */
-const START_PATIENCE_MS = 20_000;
+import { started } from "./started.ts";
 
 /**
  * Milliseconds after which a server that doesn't stop is killed. One that isn't hung stops within 10 s.
@@ -27,7 +23,7 @@ export function directCommand(runtime: RuntimeName, { path }: Program): readonly
   return runtime === "bun" ? [path, "run", "server/main.ts"] : denoConfig.tasks.serve.split(" ");
 }
 
-/** This project's server as a process of its own, on a free port of the loopback network. */
+/** This project's server as a process of its own, on a free port unless its flags name one. */
 export class ServerProcess {
   readonly port: number;
   /** The ID of the server's own process, not of the task runner. */
@@ -64,14 +60,18 @@ export class ServerProcess {
     const start = runtime === "bun"
       ? directCommand(runtime, program)
       : [program.path, ...DENO_TASK, "serve"];
-    const command = [...prefix, ...start, "--port", "0", ...flags];
+    const anyPort = flags.includes("--port") ? [] : ["--port", "0"];
+    const command = [...prefix, ...start, ...anyPort, ...flags];
     const group = ProcessGroup.spawn(command, {
       cwd: PROJECT_ROOT,
       env: childEnvironment(),
       stdio: ["ignore", "pipe", "inherit"],
     });
     onSpawn(group);
-    return new ServerProcess(group, await announced(group, runtime));
+    return new ServerProcess(
+      group,
+      await started(group, `the server on ${runtime}`, announcementIn),
+    );
   }
 
   /** Asks the server to stop, without waiting. May be called more than once. */
@@ -94,13 +94,19 @@ export class ServerProcess {
     return status;
   }
 
+  /** Ends it and all its processes at once. Resolves when they have ended. */
+  async kill(): Promise<void> {
+    this.#group.signal("SIGKILL");
+    await this.#group.gone;
+  }
+
   get #isRunning(): boolean {
     const { exitCode, signalCode } = this.#group.child;
     return exitCode === null && signalCode === null;
   }
 }
 
-/** What a server says when it listens. */
+/** The line that a server prints when it listens. */
 interface Announcement {
   readonly port: number;
   readonly pid: number;
@@ -108,34 +114,16 @@ interface Announcement {
   readonly webSocketPort: number | undefined;
 }
 
-/** Waits for the line in which a server says that it listens. */
-function announced(group: ProcessGroup, runtime: RuntimeName): Promise<Announcement> {
-  const child: ChildProcess = group.child;
-  return new Promise((resolve, reject) => {
-    const fail = (how: string) => {
-      clearTimeout(timer);
-      reject(new EnvironmentError(`the server on ${runtime} did not start: ${how}`));
-    };
-    const timer = setTimeout(() => {
-      group.signal("SIGKILL");
-      fail(`it didn't say that it listens within ${START_PATIENCE_MS / 1000} s`);
-    }, START_PATIENCE_MS);
-    let said = "";
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
-      said += text;
-      const match = /listening on \S+:(\d+) \(.*?pid (\d+)(?:[^)]*?, admin on ([^)]+))?[^)]*\)/
-        .exec(said);
-      if (match === null) return;
-      clearTimeout(timer);
-      const webSocket = /WebSocket on wss?:\/\/[^,)]*:(\d+)/.exec(match[0])?.[1];
-      resolve({
-        port: Number(match[1]),
-        pid: Number(match[2]),
-        adminUrl: match[3],
-        webSocketPort: webSocket === undefined ? undefined : Number(webSocket),
-      });
-    });
-    child.once("error", (error) => fail(error.message));
-    child.once("exit", (status, signal) => fail(`it ended with ${status ?? signal}`));
-  });
+/** Finds the line in which a server says that it listens. */
+function announcementIn(said: string): Announcement | undefined {
+  const match = /listening on \S+:(\d+) \(.*?pid (\d+)(?:[^)]*?, admin on ([^)]+))?[^)]*\)/
+    .exec(said);
+  if (match === null) return undefined;
+  const webSocket = /WebSocket on wss?:\/\/[^,)]*:(\d+)/.exec(match[0])?.[1];
+  return {
+    port: Number(match[1]),
+    pid: Number(match[2]),
+    adminUrl: match[3],
+    webSocketPort: webSocket === undefined ? undefined : Number(webSocket),
+  };
 }

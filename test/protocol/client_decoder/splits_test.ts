@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { describe, it } from "node:test";
+import { isOwnHalf } from "../../support/processes/tested_runtimes.ts";
 import { decodeCut, everyByte, latin1, type Outcome } from "../client_stream.ts";
 import { editedBytes, objectText } from "../json/arbitraries.ts";
 import { modelOutcome } from "../naive_model.ts";
@@ -43,6 +44,7 @@ describe("ClientDecoder, however the stream is cut", () => {
       const text = JSON.stringify(whole);
       assertAsModel(stream, whole, 64 * 1024);
       for (let first = 0; first <= stream.length; first++) {
+        if (!isOwnHalf(first)) continue;
         for (let second = first; second <= stream.length; second++) {
           const cut = decodeCut(stream, [first, second]);
           // What compares deeply takes longer than the decoder.
@@ -136,7 +138,7 @@ describe("ClientDecoder, however the stream is cut", () => {
           assertEquals(decodeCut(bytes, everyByte(bytes), limits), whole);
         }
       }),
-      { numRuns: 1500 },
+      { numRuns: 750 },
     );
   });
 

@@ -266,6 +266,7 @@ export function listeningCases(cases: Cases): void {
     "survives want of descriptors, and accepts again after it",
     async (bed) => {
       const fixture = bed.start("few_descriptors.ts", ["listen"], 64);
+      fixture.send("begin");
       const port = Number(await fixture.line());
       const address = { transport: "tcp", hostname: "127.0.0.1", port } as const;
       const far = await Promise.all(Array.from({ length: 100 }, () => bed.connect(address)));

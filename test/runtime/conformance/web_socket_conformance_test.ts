@@ -1,6 +1,7 @@
 import { describe } from "node:test";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import { dialRawPeer } from "../../support/clients/raw_peer.ts";
+import { leftTo } from "../../support/processes/tested_runtimes.ts";
 import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
 import { dialRawWebSocket, WebSocketRuntime } from "../../support/web_socket/web_socket_runtime.ts";
 import type { Feature, Wire } from "./bed.ts";
@@ -37,8 +38,9 @@ const cases = new Cases(async () => new WebSocketRuntime(await detectRuntime()),
 });
 connectionCases(cases, ["tcp", "tls"]);
 
+// No runtime has a part in these.
 for (const answers of ["at once", "late"] as const) {
-  describe(`in memory, writes answered ${answers}`, () => {
+  describe(`in memory, writes answered ${answers}`, { skip: leftTo("bun") }, () => {
     const inMemory = new Cases(
       () => Promise.resolve(new WebSocketRuntime(new MemoryRuntime({ answers }))),
       {

@@ -1,12 +1,12 @@
 // Attacks a server from a process of its own, so that whoever measures is not in its way:
-// attacker.ts host port mode clients milliseconds. In the end it prints how many bytes it sent.
+// attacker.ts host port mode clients. It goes on until its input ends.
 
 import { connect, type Socket } from "node:net";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { utf8Bytes } from "../../../protocol/framing/frames.ts";
 
-const [host = "", port = "", mode = "", count = "", ms = ""] = process.argv.slice(2);
+const [host = "", port = "", mode = "", count = ""] = process.argv.slice(2);
 
 const LARGE = "x".repeat(60_000);
 const ESCAPED = Array.from({ length: 2_000 }, (_, i) => `"\\u0061${i}":1`).join(",");
@@ -21,14 +21,19 @@ const FLOODS: Readonly<Record<string, string>> = {
 /** A frame that is never completed. */
 const UNFINISHED = `PUBLISH\0{"topic":"nobody","data":${"[".repeat(60_000)}`;
 
-const endsAtMs = performance.now() + Number(ms);
-let sentBytes = 0;
+/** One that is forgotten ends by itself. */
+const MAX_MS = 120_000;
+
+let isOver = false;
+const over = Promise.race([
+  new Promise((resolve) => process.stdin.on("end", resolve).resume()),
+  sleep(MAX_MS),
+]).then(() => isOver = true);
 
 if (mode in FLOODS) await flood(utf8Bytes(FLOODS[mode] as string));
 else if (mode === "unfinished frames, again and again") await churn(utf8Bytes(UNFINISHED));
 else if (mode === "a message, then an unfinished one") await hoard();
 else throw new TypeError(`there is no attack called ${mode}`);
-console.log(sentBytes);
 process.exit(0);
 
 function open(onOpen: (socket: Socket) => void, onClose: () => void = () => {}): void {
@@ -38,31 +43,30 @@ function open(onOpen: (socket: Socket) => void, onClose: () => void = () => {}):
   socket.resume();
 }
 
-function send(socket: Socket, bytes: Uint8Array): boolean {
-  sentBytes += bytes.length;
-  return socket.write(bytes);
-}
-
+/** All send without a pause, and leave with what isn't sent yet. */
 async function flood(bytes: Uint8Array): Promise<void> {
+  const sockets: Socket[] = [];
   for (let i = 0; i < Number(count); i++) {
     open((socket) => {
+      sockets.push(socket);
       const more = () => {
-        while (performance.now() < endsAtMs && send(socket, bytes));
+        while (!isOver && socket.write(bytes));
       };
       socket.on("drain", more);
       more();
     });
   }
-  await end();
+  await over;
+  for (const socket of sockets) socket.resetAndDestroy();
 }
 
 async function churn(bytes: Uint8Array): Promise<void> {
   const again = () => {
-    if (performance.now() >= endsAtMs) return;
-    open((socket) => send(socket, bytes), () => setTimeout(again, 10));
+    if (isOver) return;
+    open((socket) => socket.write(bytes), () => setTimeout(again, 10));
   };
   for (let i = 0; i < Number(count); i++) again();
-  await end();
+  await over;
 }
 
 /** All complete a message, and then begin one that they let drip. */
@@ -71,19 +75,15 @@ async function hoard(): Promise<void> {
   for (let i = 0; i < Number(count); i++) {
     open((socket) => {
       sockets.push(socket);
-      send(socket, utf8Bytes('PUBLISH\0{"topic":"nobody","data":1}\0'));
+      socket.write(utf8Bytes('PUBLISH\0{"topic":"nobody","data":1}\0'));
     });
   }
-  while (sockets.length < Number(count)) await sleep(50);
+  while (!isOver && sockets.length < Number(count)) await sleep(50);
   const begun = utf8Bytes(`PUBLISH\0{"topic":"nobody","data":"${LARGE}`);
-  for (const socket of sockets) send(socket, begun);
+  for (const socket of sockets) socket.write(begun);
   const byte = utf8Bytes("x");
-  while (performance.now() < endsAtMs) {
-    await sleep(300);
-    for (const socket of sockets) if (socket.writable) send(socket, byte);
+  while (!isOver) {
+    await Promise.race([over, sleep(300)]);
+    for (const socket of sockets) if (socket.writable) socket.write(byte);
   }
-}
-
-async function end(): Promise<void> {
-  while (performance.now() < endsAtMs) await sleep(50);
 }

@@ -7,6 +7,7 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import process from "node:process";
 import type { RuntimeName } from "../../../cli/program.ts";
+import { lastingPort } from "../../../tools/harness/lasting_port.ts";
 import { descendants } from "../processes/process_tree.ts";
 import { ServerCommand } from "../processes/server_command.ts";
 import { FIRST, identityFile, SECOND } from "../identities.ts";
@@ -36,9 +37,11 @@ export class MachineBed implements Bed {
   }
 
   async start(flags: readonly string[]): Promise<Ports> {
-    const command = await ServerCommand.listening(this.#runtime, ["--ws-port", "0", ...flags]);
-    const ws = Number(/WebSocket on wss?:\/\/[^:]+:(\d+)/.exec(command.stdout)?.[1]);
-    const ports = { id: this.#started.length, tcp: command.port, ws };
+    // All its workers may be killed, while the scripted servers of other tests take one port after the other.
+    const [tcp, ws] = [await lastingPort(), await lastingPort()];
+    const doors = ["--port", String(tcp), "--ws-port", String(ws)];
+    const command = await ServerCommand.listening(this.#runtime, [...doors, ...flags]);
+    const ports = { id: this.#started.length, tcp, ws };
     this.#started.push({ flags, ports, command });
     return ports;
   }

@@ -8,7 +8,7 @@ import type { Door } from "./bed.ts";
 import { casesOf } from "./client_suite.ts";
 import { MachineBed } from "./machine_bed.ts";
 import { RemoteSuite } from "./remote_suite.ts";
-import { leftTo, TESTED_RUNTIMES } from "../processes/tested_runtimes.ts";
+import { TESTED_RUNTIMES } from "../processes/tested_runtimes.ts";
 
 const { status, stdout } = spawnSync("node", ["--version"], { encoding: "utf8" });
 const version = status === 0 ? Number(/^v(\d+)/.exec(stdout)?.[1]) : 0;
@@ -55,9 +55,8 @@ export function nodeSuite(door: Door): void {
         program?.dispose();
         await bed.dispose();
       });
-      for (const { name, isScripted } of casesOf(door)) {
-        const skip = isScripted === true && leftTo("deno");
-        it(name, { timeout: 120_000, skip }, () => node!.run(name, door));
+      for (const { name } of casesOf(door)) {
+        it(name, { timeout: 120_000 }, () => node!.run(name, door));
       }
     });
   }

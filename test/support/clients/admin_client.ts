@@ -7,6 +7,7 @@
 import { assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { createConnection, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** The samples of a scrape, by name and labels as they stand in it. */
 export type Samples = ReadonlyMap<string, number>;
@@ -37,6 +38,20 @@ export async function health(
   const response = await fetch(`${adminUrl}/${which}`);
   const { reasons } = await response.json() as { readonly reasons: readonly string[] };
   return { status: response.status, reasons };
+}
+
+/** Asks if the server is alive until it answers that it is; after a flood of connections nothing listens. */
+export async function untilAnswered(adminUrl: string): Promise<void> {
+  let status = 0;
+  while (status === 0) {
+    await sleep(50);
+    try {
+      ({ status } = await health(adminUrl, "livez"));
+    } catch {
+      // Nothing listens at the moment.
+    }
+  }
+  assertEquals(status, 200);
 }
 
 /** A connection to an admin port on which a test says what it likes. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { assert, assertEquals } from "@std/assert";
 import { connect, type Socket } from "node:net";
 import { join } from "../bytes.ts";
 import { until } from "../until.ts";
@@ -307,4 +308,16 @@ export interface ReceiptCounts {
 /** A receipt's counts. */
 export function receiptOf(frame: string): ReceiptCounts {
   return (JSON.parse(frame) as { receipt: ReceiptCounts }).receipt;
+}
+
+/**
+ * Asserts that a receipt of a server with several processes counts none as evicted, and no more than there are.
+ *
+ * @returns true if it counts all: a process that seems to hang, since the machine is busy, is left out.
+ */
+export function isWholeReceipt(frame: string, subscribers: number): boolean {
+  const { matched, written, queued, evicted } = receiptOf(frame);
+  assert(matched <= subscribers, `${matched} of ${subscribers} subscribers matched`);
+  assertEquals([written + queued, evicted], [matched, 0]);
+  return matched === subscribers;
 }

@@ -42,11 +42,6 @@ export class Positions {
     return subscribeFrame(topic, at === undefined ? {} : { at });
   }
 
-  /** Forgets the topic. */
-  forget(topic: string): void {
-    this.#at.delete(topic);
-  }
-
   /** The position in a topic. */
   of(topic: string): Readonly<Record<string, number>> | undefined {
     return this.#at.get(topic);

@@ -61,11 +61,6 @@ export class StrictJanusServer {
     return (this.#server.address() as { port: number }).port;
   }
 
-  /** Connections that are subscribed now. */
-  get subscribers(): readonly Socket[] {
-    return [...this.#subscribers.keys()];
-  }
-
   /** Closes every connection, and frees the port. */
   async stop(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();

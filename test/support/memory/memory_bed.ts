@@ -19,6 +19,12 @@ import { type MemoryOptions, MemoryRuntime } from "./memory_runtime.ts";
 /** The clock's value when the test begins: not 0, which could pass for "never". */
 const START_MS = 1_000_000;
 
+/** So many servers. */
+type Several<Count extends number> = Count extends 1 ? [MemoryBed]
+  : Count extends 2 ? [MemoryBed, MemoryBed]
+  : Count extends 3 ? [MemoryBed, MemoryBed, MemoryBed]
+  : MemoryBed[];
+
 /** A server, its loop and its clock, all in the hands of a test. */
 export class MemoryBed {
   readonly net: MemoryRuntime;
@@ -72,12 +78,12 @@ export class MemoryBed {
    *
    * @param timekeepers What issues each one's timestamps; by the system's clock unless given.
    */
-  static async linked(
-    count: number,
+  static async linked<Count extends number>(
+    count: Count,
     limits: Partial<Limits> = {},
     options: MemoryOptions = {},
     timekeepers: readonly Timekeeper[] = [],
-  ): Promise<MemoryBed[]> {
+  ): Promise<Several<Count>> {
     const net = netOf(options);
     const beds: MemoryBed[] = [];
     for (let i = 0; i < count; i++) {
@@ -89,7 +95,7 @@ export class MemoryBed {
       }
       beds.push(bed);
     }
-    return beds;
+    return beds as Several<Count>;
   }
 
   /**

@@ -6,7 +6,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import process from "node:process";
-import { PROJECT_ROOT } from "../../../cli/program.ts";
+import { findProgram, PROJECT_ROOT, type RuntimeName } from "../../../cli/program.ts";
 import { runCommand } from "./fixture.ts";
 
 /** The end of a command. */
@@ -82,6 +82,29 @@ export function startCommand(
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
       detached,
+    }),
+  );
+}
+
+/**
+ * Starts a command of the project as a user does; Deno gets no more than its task's permissions.
+ *
+ * @param variables Variables that it gets besides the few that each program has.
+ */
+export function startTask(
+  runtime: RuntimeName,
+  task: "serve" | "pub" | "sub" | "top" | "trace",
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): CommandProcess {
+  const script = task === "serve" ? "server/main.ts" : `commands/${task}.ts`;
+  const command = runtime === "deno" ? ["task", "-q", task] : ["run", script];
+  const { PATH, HOME } = process.env;
+  return new CommandProcess(
+    spawn(findProgram(runtime).path, [...command, ...args], {
+      cwd: PROJECT_ROOT,
+      env: { PATH, HOME, NO_COLOR: "1", ...variables },
+      stdio: ["ignore", "pipe", "pipe"],
     }),
   );
 }

@@ -6,11 +6,12 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { lastingPort } from "../../../tools/harness/lasting_port.ts";
 
 /** The reason why tests with NATS don't run here; `false` if they do. */
 export const skipNats: string | false = hasNats()
@@ -28,11 +29,13 @@ function hasNats(): boolean {
 /** A NATS server on the loopback network, which keeps its port. */
 export class NatsServer {
   readonly port: number;
+  readonly #host: string;
   readonly #folder: string;
   #child: ChildProcess | undefined;
 
-  private constructor(port: number, folder: string) {
+  private constructor(port: number, host: string, folder: string) {
     this.port = port;
+    this.#host = host;
     this.#folder = folder;
   }
 
@@ -44,10 +47,8 @@ export class NatsServer {
    */
   static async start(settings = "", host = "127.0.0.1"): Promise<NatsServer> {
     const folder = mkdtempSync(join(tmpdir(), "hotwheels-nats-"));
-    const nats = new NatsServer(await freePort(), folder);
-    const address = `host: ${host}\nport: ${nats.port}\n`;
-    writeFileSync(join(folder, "nats.conf"), address + settings);
-    await nats.restart();
+    const nats = new NatsServer(await lastingPort(), host, folder);
+    await nats.restart(settings);
     return nats;
   }
 
@@ -55,8 +56,9 @@ export class NatsServer {
     return `nats://127.0.0.1:${this.port}`;
   }
 
-  /** Starts it again, after {@linkcode kill}. */
-  async restart(): Promise<void> {
+  /** Starts it again, after {@linkcode kill}. @param settings Another configuration; the same unless given. */
+  async restart(settings?: string): Promise<void> {
+    if (settings !== undefined) this.#configure(settings);
     this.#child = spawn("nats-server", ["-c", join(this.#folder, "nats.conf")], {
       stdio: "ignore",
     });
@@ -74,8 +76,14 @@ export class NatsServer {
     await new Promise((resolve) => child.once("exit", resolve));
   }
 
-  /** Lets it stand still, or go on. */
-  signal(name: "SIGSTOP" | "SIGCONT"): void {
+  /** Lets it take another configuration while it runs. */
+  reload(settings: string): void {
+    this.#configure(settings);
+    this.signal("SIGHUP");
+  }
+
+  /** Lets it stand still, go on, or read its configuration. Deno's `ChildProcess.kill` kills once only. */
+  signal(name: "SIGSTOP" | "SIGCONT" | "SIGHUP"): void {
     process.kill(this.#child!.pid!, name);
   }
 
@@ -83,17 +91,11 @@ export class NatsServer {
     await this.kill();
     rmSync(this.#folder, { recursive: true, force: true });
   }
-}
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
+  #configure(settings: string): void {
+    const address = `host: ${this.#host}\nport: ${this.port}\n`;
+    writeFileSync(join(this.#folder, "nats.conf"), address + settings);
+  }
 }
 
 function canConnect(port: number): Promise<boolean> {

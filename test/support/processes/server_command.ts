@@ -52,8 +52,8 @@ export class ServerCommand implements Target {
   }
 
   /**
-   * Starts it on a port that the system chooses, of the loopback network unless the flags have another
-   * host; it listens.
+   * Starts it on a port that the system chooses, of the loopback network, unless the flags have another
+   * port or host; it listens. If all its workers shall die it needs a port of {@linkcode lastingPort}.
    */
   static async listening(
     runtime: RuntimeName,
@@ -61,7 +61,8 @@ export class ServerCommand implements Target {
     command: readonly string[] = directCommand(runtime),
   ): Promise<ServerCommand> {
     const host = flags.includes("--host") ? [] : ["--host", "127.0.0.1"];
-    const server = new ServerCommand(command, [...host, "--port", "0", ...flags]);
+    const port = flags.includes("--port") ? [] : ["--port", "0"];
+    const server = new ServerCommand(command, [...host, ...port, ...flags]);
     await until(
       "the server listens",
       () => server.#stdout.includes("\n") || server.#exit !== undefined,
@@ -110,7 +111,12 @@ export class ServerCommand implements Target {
 
   /** Ends it, if it is still there. */
   async dispose(): Promise<void> {
-    if (this.#exit === undefined) process.kill(this.pid, "SIGKILL");
+    try {
+      if (this.#exit === undefined) process.kill(this.pid, "SIGKILL");
+    } catch (error) {
+      // It has ended, and its exit isn't told yet.
+      if ((error as { readonly code?: string }).code !== "ESRCH") throw error;
+    }
     await this.exited();
   }
 }

@@ -16,6 +16,14 @@ export const TESTED_RUNTIMES: readonly RuntimeName[] = RUNTIME_NAMES.filter((nam
 });
 
 /**
+ * Says which of a test's very many cases are this run's, where the code is the same on both runtimes: every
+ * other one, so that both runs together try all.
+ */
+export function isOwnHalf(at: number): boolean {
+  return RUNTIME_NAMES.indexOf(TESTED_RUNTIMES[0]!) === at % RUNTIME_NAMES.length;
+}
+
+/**
  * For a test that takes long and starts servers of both runtimes, whichever runs it, so that one of them
  * suffices.
  *

@@ -66,11 +66,6 @@ export class WebSocketClient {
     this.send(frame(TEXT, text));
   }
 
-  /** Bytes that the system hasn't taken. */
-  get unsentBytes(): number {
-    return this.#socket.writableLength;
-  }
-
   /** What has come so far, whole frames only. */
   get frames(): readonly ReadFrame[] {
     const bytes = join(this.#chunks);
