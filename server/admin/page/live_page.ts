@@ -6,11 +6,22 @@
  */
 
 import { createHash } from "node:crypto";
+// Bun's checker knows no texts but those of .txt files.
+// @ts-ignore: it is a text
 import uplotScript from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
+// @ts-ignore: it is a text
 import uplotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
 import template from "./page.html" with { type: "text" };
-import pageScript from "./page.js" with { type: "text" };
+// @ts-ignore: it is a text
+import textScript from "./page_text.js" with { type: "text" };
+// @ts-ignore: it is a text
+import chartsScript from "./page_charts.js" with { type: "text" };
+// @ts-ignore: it is a text
+import statusScript from "./page.js" with { type: "text" };
+// @ts-ignore: it is a text
 import pageStyle from "./page.css" with { type: "text" };
+
+const pageScript = `(() => {"use strict";\n${textScript}${chartsScript}${statusScript}})();`;
 
 /** The page's text. */
 export const PAGE: string = [
@@ -25,7 +36,7 @@ export const PAGE: string = [
       new RegExp(`<${tag}>\\s*/\\*${place}\\*/\\s*</${tag}>`),
       () => `<${tag}>${text}</${tag}>`,
     ),
-  template,
+  String(template),
 );
 
 /** Its `Content-Security-Policy`. */
