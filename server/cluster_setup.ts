@@ -1,5 +1,5 @@
 /**
- * What a server needs to be part of a cluster, from its options.
+ * The way from a server's options to a part of a cluster.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import { getLogger } from "@logtape/logtape";
 import manifest from "../package.json" with { type: "json" };
 import { EnvironmentError } from "../cli/command_line.ts";
 import type { Limits } from "./limits.ts";
-import type { ClusterSettings } from "./machines/cluster.ts";
-import type { Joined } from "./machines/joining.ts";
-import { BATCH_HEADER_BYTES } from "./machines/wire/frames.ts";
+import type { ClusterSettings } from "./machines/cluster_host.ts";
+import type { Joined } from "./machines/joining/joining.ts";
+import { BATCH_HEADER_BYTES } from "./machines/wire/frame_codec.ts";
 import { DEFAULT_LOG_BYTES, DEFAULT_LOG_MS, HISTORY_PIECE_BYTES } from "./machines/wire/limits.ts";
 import { NatsFault, type NatsOptions, NatsTransport } from "./machines/nats/nats_transport.ts";
 import { MESSAGE_OVERHEAD_BYTES } from "./machines/outgoing.ts";
@@ -30,7 +30,7 @@ export interface ServeClusterOptions {
   readonly password?: string;
   /** A token of NATS, in place of a user. */
   readonly token?: string;
-  /** What a credentials file of NATS holds, in place of both: a user's JWT, and its key. */
+  /** The content of a credentials file of NATS, in place of both: a user's JWT, and its key. */
   readonly credentials?: string;
   /** Certificates of authorities to trust for TLS, as PEM; the runtime's unless given. */
   readonly ca?: string;
@@ -40,7 +40,7 @@ export interface ServeClusterOptions {
   readonly logMs?: number;
 }
 
-/** What a machine says of itself, and where NATS is. */
+/** The machine's settings, and those of NATS. */
 export interface ClusterSetup {
   readonly settings: ClusterSettings;
   readonly nats: NatsOptions;
@@ -100,7 +100,7 @@ export function clusterSetup(
 }
 
 /**
- * Gives a process of a machine the way to other machines.
+ * Gives a process of a machine the uplink to other machines.
  *
  * @throws {EnvironmentError} (rejects) if NATS doesn't let this server in, or takes no frames as large as needed.
  */
@@ -110,20 +110,20 @@ export async function holdCluster(
   events: ClusterEvents,
 ): Promise<void> {
   const { cluster } = server;
-  if (cluster === undefined || cluster.isHolding) return;
+  if (cluster === undefined || cluster.uplink.isHeld) return;
   const servers = nats.servers.join(", ");
   try {
-    cluster.hold(
+    cluster.uplink.hold(
       await NatsTransport.open(cluster.machine, nats, cluster.clock, {
-        onFrame: (frame) => cluster.onFrame(frame, false),
-        onCaughtUp: () => cluster.onCaughtUp(),
+        onFrame: (frame, isForOne) => cluster.receiver.onFrame(frame, { isForOne }),
+        onCaughtUp: () => cluster.uplink.onCaughtUp(),
         onConnected: () => {
           events.onConnected(servers);
-          cluster.onConnected();
+          cluster.uplink.onConnected();
         },
         onAway: (reason) => {
           events.onAway(reason);
-          cluster.onAway();
+          cluster.uplink.onAway();
         },
         onError: (reason) => events.onError(reason),
       }),

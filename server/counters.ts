@@ -25,7 +25,7 @@ export type EndReason =
  * - `backlog`: more is collected for its topic than the fan-out has handed out.
  * - `slow_subscribers`: subscribers of its topic are behind, and read.
  * - `workers`: another process of the server makes it wait, or takes too little.
- * - `machines`: the way to other machines takes too little.
+ * - `machines`: the uplink to other machines takes too little.
  */
 export type PauseCause =
   | "rate"

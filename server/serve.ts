@@ -25,6 +25,7 @@ import {
 import { takeHistoryFile, writeHistoryFile } from "./history/history_file.ts";
 import { clusterSetup, joinCluster } from "./cluster_setup.ts";
 import { clusterLog } from "./log/cluster_log.ts";
+import { checkHistoryFile } from "./log/history_file_check.ts";
 import { logEvents, logHistoryFile } from "./log/log.ts";
 import { unknownLimit } from "./preflight.ts";
 import type {
@@ -79,7 +80,8 @@ export async function serve(options: ServeOptions = {}): Promise<RunningServer> 
   });
   const { historyFile } = options;
   const joined = setup && await joinCluster(server, setup, clusterEvents!);
-  // What another machine has is newer than what this one has left.
+  if (historyFile !== undefined) checkHistoryFile(historyFile);
+  // Another machine's history is newer than the one that this one has left.
   if (historyFile !== undefined && joined?.what !== "copied") restoreHistory(server, historyFile);
   const admin = options.admin &&
     await openAdmin(await localSource(server, limits), runtime, options.admin);

@@ -47,12 +47,12 @@ export class Server {
 
   /** The links to the server's other processes; `undefined` if it has only one process. */
   get mesh(): Mesh | undefined {
-    return this.#parts.mesh;
+    return this.#parts.backplanes.mesh;
   }
 
-  /** The way to other machines; `undefined` if there are none. */
+  /** The backplane to other machines; `undefined` if there are none. */
   get cluster(): Cluster | undefined {
-    return this.#parts.cluster;
+    return this.#parts.backplanes.cluster;
   }
 
   /** Its measurements for the admin port; `undefined` unless asked for. */
@@ -104,11 +104,6 @@ export class Server {
   /** Topics that have subscribers now. */
   get topicCount(): number {
     return this.#parts.context.topics.size;
-  }
-
-  /** Addresses that are remembered for the limits of one address. */
-  get addressCount(): number {
-    return this.#parts.places.admission.addressCount;
   }
 
   /** Bytes of memory that connections make it hold now, without {@linkcode standingBytes}. */
@@ -178,8 +173,8 @@ export class Server {
 
   /** Stores what another run of the server has left. To be called before it has clients. */
   restoreHistory({ records, ageMs }: SavedHistory): void {
-    const { context: { origins, budget }, history } = this.#parts;
-    const reader = new ImageReader({ history, origins, budget, ageMs });
+    const { context: { origins, budget, clock }, history } = this.#parts;
+    const reader = new ImageReader({ history, origins, budget, ageMs, clock });
     for (const record of records) reader.take(record);
   }
 
@@ -223,9 +218,9 @@ export class Server {
   }
 
   async #drain(): Promise<void> {
-    const { context: { throttle }, lameDuck, listeners, mesh, rejections } = this.#parts;
+    const { context: { throttle }, lameDuck, listeners, rejections } = this.#parts;
     this.#ownPublisher?.stop();
-    mesh?.hurry();
+    this.mesh?.hurry();
     await listeners.close();
     rejections.tellAll();
     throttle.lift();
@@ -240,7 +235,7 @@ export class Server {
 
   async #retire(drainMs: number | undefined): Promise<void> {
     const deadlineMs = performance.now() + STOP_DEADLINE_MS + (drainMs ?? 0);
-    const { counters, lameDuck, mesh, places, rejections } = this.#parts;
+    const { counters, lameDuck, places, rejections } = this.#parts;
     await this.drain();
     await lameDuck.closeAll(drainMs);
     await lameDuck.awaitGone(deadlineMs);
@@ -249,7 +244,7 @@ export class Server {
     while (counters.connections > 0) await lameDuck.nextTurn();
     this.#ownPublisher?.end();
     this.#parts.stop();
-    mesh?.sayGoodbye();
+    this.mesh?.sayGoodbye();
     await lameDuck.awaitTaken();
     await this.cluster?.leave();
   }

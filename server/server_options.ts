@@ -3,7 +3,7 @@ import type { OverdueProcess, OwedProcess, UnreachableProcess } from "./cluster/
 import type { LinkState } from "./cluster/link_dialler.ts";
 import type { TopicHooks } from "./embedding/topic_permits.ts";
 import type { LendingOptions } from "./lending/shared_limits.ts";
-import type { ClusterSettings } from "./machines/cluster.ts";
+import type { ClusterSettings } from "./machines/cluster_host.ts";
 import type { ClusterEvents } from "./machines/report.ts";
 import type { Timekeeper } from "./timing/timekeeper.ts";
 

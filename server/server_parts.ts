@@ -1,34 +1,29 @@
-import { countGone } from "./accept/connection_count.ts";
-import { WebSocketSession } from "./session/web_socket_session.ts";
 import { linkDescriptorsFor } from "../host/capacity.ts";
 import { ClientDecoder } from "../protocol/client_decoder.ts";
 import { TopicSpellings } from "../protocol/topic_spellings.ts";
 import type { Runtime } from "../runtime/types.ts";
 import { AcceptGate } from "./accept/accept_gate.ts";
 import { Acceptor } from "./accept/acceptor.ts";
-import { isForWantOfDescriptors, seesDescriptors } from "./accept/descriptor_look.ts";
+import { countGone } from "./accept/connection_count.ts";
+import { seesDescriptors } from "./accept/descriptor_look.ts";
 import { Listeners } from "./accept/listeners.ts";
 import { Rejections } from "./accept/rejections.ts";
 import { AccessRules } from "./access/access.ts";
 import { ReplayThrottle } from "./access/replay_throttle.ts";
 import { SlowKeys } from "./access/slow_keys.ts";
 import { TokenSource } from "./access/token_source.ts";
-import { Mesh } from "./cluster/mesh.ts";
+import { Backplanes } from "./backplanes.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { TopicPermits } from "./embedding/topic_permits.ts";
 import type { ServerEvents } from "./events.ts";
 import { DueWrites } from "./flow/due_writes.ts";
 import { FairReader } from "./flow/fair_reader.ts";
-import { MemoryBudget } from "./flow/memory_budget.ts";
 import { PublishThrottle } from "./flow/publish_throttle.ts";
 import { History } from "./history/history.ts";
 import { Origins } from "./history/origins.ts";
 import { Tagging } from "./history/tagging.ts";
 import { Places } from "./lending/places.ts";
 import type { Limits } from "./limits.ts";
-import { Cluster } from "./machines/cluster.ts";
-import { JointBackplane, MeshSiblings, takeFromSibling } from "./machines/joint_backplane.ts";
-import { Discontinuity } from "./shutdown/discontinuity.ts";
 import { MemoryDefence } from "./memory/memory_defence.ts";
 import type { ServerOptions } from "./server_options.ts";
 import { Replies } from "./session/replies.ts";
@@ -36,6 +31,8 @@ import type { Session } from "./session/session.ts";
 import type { SessionContext } from "./session/session_context.ts";
 import { SessionTable } from "./session/session_table.ts";
 import { Sweeper } from "./session/sweeper.ts";
+import { WebSocketSession } from "./session/websocket/web_socket_session.ts";
+import { Discontinuity } from "./shutdown/discontinuity.ts";
 import { LameDuck } from "./shutdown/lame_duck.ts";
 import { PassRecorder } from "./telemetry/pass_recorder.ts";
 import { Telemetry } from "./telemetry/telemetry.ts";
@@ -68,10 +65,7 @@ export class ServerParts {
   readonly acceptor: Acceptor;
   readonly listeners: Listeners;
   readonly lameDuck: LameDuck;
-  /** `undefined` if the server has only one process. */
-  readonly mesh: Mesh | undefined;
-  /** `undefined` if the server has only one machine. */
-  readonly cluster: Cluster | undefined;
+  readonly backplanes: Backplanes;
   /** `undefined` unless asked for. */
   readonly telemetry: Telemetry | undefined;
   readonly #events: ServerEvents;
@@ -83,22 +77,18 @@ export class ServerParts {
     runtime: Runtime,
     limits: Limits,
     events: ServerEvents,
-    {
+    options: ServerOptions,
+  ) {
+    const {
       readMs = () => performance.now(),
       timekeeper = new Timekeeper(),
       hasMesh = false,
-      onOverdue,
-      onUnreachable,
-      onLinkState,
-      onDropped,
       access = {},
       lending,
       descriptorLimit,
       telemetry,
       topicHooks,
-      cluster: clusterOptions,
-    }: ServerOptions,
-  ) {
+    } = options;
     const { counters, sessions } = this;
     const { timestamps } = timekeeper;
     const processes = lending?.workers ?? 1;
@@ -150,71 +140,28 @@ export class ServerParts {
         history,
         tagging: this.#tagging,
         catchUps,
-        hasOtherOrigins: hasMesh || clusterOptions !== undefined,
+        hasOtherOrigins: hasMesh || options.cluster !== undefined,
       },
       limits.maxTopicsTotal,
       shared?.topicPlaces,
     );
     const throttle = new PublishThrottle(runtime, limits, clock);
     this.#sweeper = new Sweeper(sessions, scheduler, clock, readMs, () => counters.writes);
-    this.mesh = !hasMesh ? undefined : new Mesh({
-      runtime,
-      copies: false,
-      limits,
-      clock,
-      // Bytes for other processes aren't sent to clients.
-      counters: { bytesOut: 0 },
-      // A budget of its own: otherwise processes that are short of memory would wait for each other for ever.
-      budget: new MemoryBudget(limits.maxTotalPendingBytes, {}),
-      buffers: memory.buffers,
-      history,
-      historyBudget: budget,
-      origins,
-      sealTopics: () => topics.sealAll(),
-      nowMicros: () => timestamps.next(),
-      publishForwarded: (origin, name, micros, message, taker) => {
-        counters.messagesForwarded++;
-        // Messages that are accepted here from now on are later, even if this process notices later than the
-        // other one that the system's clock was set.
-        timestamps.raise(micros);
-        this.cluster?.noteSibling(origin, name, micros, message, taker !== undefined);
-        return topics.publish(origin, name, micros, message, taker);
-      },
-      onSibling: (_, origin, baseMicros) => this.cluster?.addSibling(origin, baseMicros),
-      onSiblingGone: (path) => this.cluster?.removeSibling(path),
-      onMachines: (path, payload) => {
-        if (this.cluster !== undefined) takeFromSibling(this.cluster, path, payload);
-      },
-      publishingGate: () => memory.isPublishingHeld ? memory.gate : this.cluster?.gate,
-      onLinkFailure: (error) => {
-        counters.linkFailures++;
-        if (isForWantOfDescriptors(error)) this.acceptGate.makeWay();
-      },
-      onLinkState: (state) => onLinkState?.(state),
-      onUnreachable: (process) => onUnreachable?.(process),
-      onStalled: () => counters.linkStalls++,
-      onOverdue: (process) => onOverdue?.(process),
-      onDropped: (process) => onDropped?.(process),
-    });
     const discontinuity = new Discontinuity(runtime, sessions);
-    this.cluster = clusterOptions && new Cluster(clusterOptions.settings, {
+    this.backplanes = new Backplanes({
       runtime,
-      clock,
       limits,
-      origins,
+      clock,
+      counters,
+      memory,
       history,
-      historyBudget: budget,
-      events: clusterOptions.events,
-      siblings: hasMesh ? new MeshSiblings(() => this.mesh) : undefined,
-      nowMicros: () => Math.floor(timekeeper.micros),
-      publishingGate: () => memory.isPublishingHeld ? memory.gate : undefined,
-      sealTopics: () => topics.sealAll(),
-      publishRemote: (origin, name, micros, message, taker) => {
-        counters.messagesForwarded++;
-        topics.publish(origin, name, micros, message, taker);
-      },
+      origins,
+      topics,
+      timekeeper,
       onHole: () => discontinuity.begin(),
-    });
+      holeGate: () => discontinuity.gate,
+      onNoDescriptor: () => this.acceptGate.makeWay(),
+    }, options);
     this.rejections = new Rejections({ clock, timestamps, counters, events });
     this.acceptGate = new AcceptGate({
       sessions,
@@ -226,7 +173,8 @@ export class ServerParts {
       descriptorLimit,
       seesDescriptors: (count) => seesDescriptors(runtime, count),
     });
-    const { acceptGate, mesh, cluster, rejections } = this;
+    const { acceptGate, rejections } = this;
+    const { mesh, cluster } = this.backplanes;
     this.lameDuck = new LameDuck({
       runtime,
       counters,
@@ -266,9 +214,7 @@ export class ServerParts {
       topicSay: topicHooks && new TopicPermits(runtime, topicHooks, (action, error) => {
         events.onHookFailure?.(action, error);
       }),
-      backplane: mesh !== undefined && cluster !== undefined
-        ? new JointBackplane(mesh, cluster)
-        : mesh ?? cluster,
+      backplane: this.backplanes.all,
       watchedTopics: watched,
       tracer: undefined,
       newDecoder: (demandsTerminators) =>
@@ -340,8 +286,7 @@ export class ServerParts {
     replays.sweep();
     this.history.sweep();
     this.#tagging.sweep();
-    this.mesh?.sweep();
-    this.cluster?.sweep();
+    this.backplanes.sweep();
     throttle.gate.open();
     this.memory.sweep();
   }

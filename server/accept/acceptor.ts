@@ -8,7 +8,7 @@ import type { MemoryDefence } from "../memory/memory_defence.ts";
 import { Session } from "../session/session.ts";
 import type { SessionContext } from "../session/session_context.ts";
 import type { SessionTable } from "../session/session_table.ts";
-import { WebSocketSession } from "../session/web_socket_session.ts";
+import { WebSocketSession } from "../session/websocket/web_socket_session.ts";
 import type { Holders } from "../shares/holders.ts";
 import type { AcceptGate } from "./accept_gate.ts";
 import type { Rejections } from "./rejections.ts";

@@ -3,7 +3,7 @@ import type { TimestampIssuer } from "../../protocol/timestamp.ts";
 import type { Connection, ConnectionHandler } from "../../runtime/types.ts";
 import { WebSocketConnection } from "../../runtime/websocket/connection.ts";
 import { toMessages } from "../flow/messages.ts";
-import { closeCodeFor } from "../session/close_codes.ts";
+import { closeCodeFor } from "../session/websocket/close_codes.ts";
 import type { Refusal } from "../access/admission.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
 import type { Counters } from "../counters.ts";

@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { EnvironmentError } from "../../cli/command_line.ts";
+import { addressText, transportError } from "../../runtime/transport_error.ts";
 import { LoopSampler } from "../telemetry/loop_sampler.ts";
 import { type AdminAddress, isLoopback } from "./admin_address.ts";
 import { AdminKeys } from "./admin_keys.ts";
@@ -10,10 +11,10 @@ import { type Health, liveness, readiness, type ServerPhase } from "./health.ts"
 import { isLocalHost } from "./host_header.ts";
 import {
   ACCEPT_PAUSE_MS,
+  ACCEPT_QUEUE,
   CHECK_INTERVAL_MS,
   HEADERS_DEADLINE_MS,
   KEEP_ALIVE_MS,
-  MAX_ADMIN_CONNECTIONS,
   MAX_HEADER_BYTES,
   MAX_HEADERS,
   REQUEST_DEADLINE_MS,
@@ -144,12 +145,7 @@ export class AdminServer {
     try {
       await this.#bind();
     } catch (error) {
-      const cause = error as Error & { readonly code?: string };
-      const where = `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
-      const why = cause.code === "EADDRINUSE"
-        ? "another program listens there; choose another port"
-        : cause.message;
-      throw new EnvironmentError(`can't open the admin port on ${where}: ${why}`, { cause });
+      throw new EnvironmentError(listenProblem({ hostname, port }, error), { cause: error });
     }
     const bound = this.#server.address();
     if (typeof bound === "object" && bound !== null) {
@@ -165,7 +161,7 @@ export class AdminServer {
     return new Promise((resolve, reject) => {
       const fail = (error: Error) => reject(error);
       this.#server.once("error", fail);
-      this.#server.listen({ host: hostname, port, backlog: MAX_ADMIN_CONNECTIONS }, () => {
+      this.#server.listen({ host: hostname, port, backlog: ACCEPT_QUEUE }, () => {
         this.#server.off("error", fail);
         resolve();
       });
@@ -304,9 +300,22 @@ export class AdminServer {
 
   /** Answers a request that isn't served, and closes its connection. */
   #sendAway(response: ServerResponse, status: number, why: string): void {
+    // What else it sends would be parsed for nothing.
+    response.socket?.pause();
     response.setHeader("connection", "close");
     send(response, status, TEXT, `${why}\n`);
   }
+}
+
+/** Says why the port can't be opened. */
+function listenProblem({ hostname, port }: AdminAddress, cause: unknown): string {
+  const what = `can't open the admin port on ${addressText({ transport: "tcp", hostname, port })}`;
+  const { code } = cause as { readonly code?: string };
+  if (code === "EADDRINUSE") return `${what}: another program listens there; choose another port`;
+  if (code !== "EINVAL") return transportError(what, cause).message;
+  // Bun says no more of an unknown host, nor Deno of another machine's address.
+  const isName = isIP(hostname) === 0;
+  return transportError(what, cause, isName ? "host_not_found" : "address_not_available").message;
 }
 
 function sendHealth(response: ServerResponse, { isFine, isDegraded, reasons }: Health): void {

@@ -1,74 +1,48 @@
-import { Counter, Gauge, type Registry } from "prom-client";
+import type { MetricSet } from "./metric_set.ts";
 import type { AdminSource, ClusterState } from "./source.ts";
 
-/** Adds the metrics of a cluster, whose values are taken from the source when they are asked for. */
-export function addClusterMetrics(source: AdminSource, registry: Registry): void {
-  const gauge = (name: string, help: string, valueOf: (cluster: ClusterState) => number) => {
-    new Gauge({
-      name: `hotwheels_cluster_${name}`,
-      help,
-      registers: [registry],
-      collect() {
-        const { cluster } = source;
-        if (cluster !== undefined) this.set(valueOf(cluster));
-      },
-    });
-  };
-  const counter = (name: string, help: string, valueOf: (cluster: ClusterState) => number) => {
-    new Counter({
-      name: `hotwheels_cluster_${name}_total`,
-      help,
-      registers: [registry],
-      collect() {
-        const { cluster } = source;
-        this.reset();
-        if (cluster !== undefined) this.inc(valueOf(cluster));
-      },
-    });
-  };
-  gauge("connected", "1 while the other machines can be reached over NATS.", (cluster) => {
-    return cluster.isConnected ? 1 : 0;
-  });
-  gauge("members", "Other machines that are heard.", ({ members }) => {
-    return members.filter(({ isThere }) => isThere).length;
-  });
-  gauge("log_bytes", "Bytes kept for machines that miss some of what was sent.", (cluster) => {
-    return cluster.logBytes;
-  });
-  gauge(
-    "held_bytes",
+/** Adds the metrics of a cluster. */
+export function addClusterMetrics(set: MetricSet, source: AdminSource): void {
+  const members = () => source.cluster?.members ?? [];
+  set.gauge(
+    "cluster_connected",
+    "1 while the other machines can be reached over NATS.",
+    () => Number(source.cluster?.isConnected ?? false),
+  );
+  set.gauge(
+    "cluster_members",
+    "Other machines that are heard.",
+    () => members().filter(({ isThere }) => isThere).length,
+  );
+  set.gauge(
+    "cluster_log_bytes",
+    "Bytes kept for machines that miss some of what was sent.",
+    () => source.cluster?.logBytes ?? 0,
+  );
+  set.gauge(
+    "cluster_held_bytes",
     "Bytes of other machines that wait behind a gap, or for memory.",
-    (cluster) => {
-      return cluster.heldBytes;
-    },
+    () => source.cluster?.heldBytes ?? 0,
   );
-  new Gauge({
-    name: "hotwheels_cluster_lag_seconds",
-    help: "By how much the last known message of a machine is ahead of the last delivered here.",
-    labelNames: ["machine"],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { machine, lagMs } of source.cluster?.members ?? []) {
-        this.set({ machine }, lagMs / 1000);
-      }
-    },
-  });
-  counter(
-    "gaps",
-    "How often messages of other machines were missing.",
-    ({ counts }) => counts.gaps,
+  set.gauge(
+    "cluster_lag_seconds",
+    "By how much the last known message of a machine is ahead of the last delivered here.",
+    () => members().map(({ machine, lagMs }) => [machine, lagMs / 1000]),
+    "machine",
   );
-  counter("refills", "Requests for missing messages.", ({ counts }) => counts.refills);
+  const counter = (name: string, help: string, what: keyof ClusterState["counts"]) =>
+    set.counter(`cluster_${name}_total`, help, () => source.cluster?.counts[what] ?? 0);
+  counter("gaps", "How often messages of other machines were missing.", "gaps");
+  counter("refills", "Requests for missing messages.", "refills");
   counter(
     "holes",
     "How often missing messages couldn't be had any more, and clients were told so.",
-    ({ counts }) => counts.holes,
+    "holes",
   );
-  counter("duplicates", "Batches that were here already.", ({ counts }) => counts.duplicates);
+  counter("duplicates", "Batches that were here already.", "duplicates");
   counter(
     "rejected_frames",
     "Frames from NATS that weren't valid, or not their sender's.",
-    ({ counts }) => counts.rejected,
+    "rejected",
   );
 }

@@ -1,4 +1,4 @@
-import type { InboxCounts } from "../machines/inbox.ts";
+import type { InboxCounts, MachineCounts } from "../machines/inbox.ts";
 import type { ClusterReport } from "../machines/report.ts";
 import { addUp } from "../telemetry/report.ts";
 import type { ClusterState } from "./source.ts";
@@ -24,6 +24,18 @@ export function clusterState(
     counts: reports.reduce((total, [, { counts }]) => addUp(total, counts), past),
     logBytes: sum(({ logBytes }) => logBytes),
     heldBytes: sum(({ heldBytes }) => heldBytes),
-    members: held?.members ?? [],
+    members: (held?.members ?? []).map((member) => {
+      const seen = reports.flatMap(([, { members }]) =>
+        members.filter(({ machine }) => machine === member.machine)
+      );
+      const total = (what: keyof MachineCounts) => seen.reduce((sum, one) => sum + one[what], 0);
+      return {
+        ...member,
+        lagMs: Math.max(...seen.map(({ lagMs }) => lagMs)),
+        gaps: total("gaps"),
+        refills: total("refills"),
+        holes: total("holes"),
+      };
+    }),
   };
 }

@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { TokenBucket } from "../timing/token_bucket.ts";
@@ -139,16 +138,22 @@ export class ConnectionGuard {
   }
 }
 
-const EMPTY_LINES = ["\n\r\n", "\n\n"] as const;
+const LF = 0x0a;
+const CR = 0x0d;
 
-/** True if a chunk ends the headers of more requests than may be sent at once. */
+/**
+ * True if a chunk ends the headers of more requests than may be sent at once. It looks at each byte once: to
+ * search for texts in a full chunk takes a millisecond on Deno.
+ */
 function holdsTooMany(chunk: Uint8Array): boolean {
-  const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   let count = 0;
-  for (const line of EMPTY_LINES) {
-    for (let at = bytes.indexOf(line); at !== -1; at = bytes.indexOf(line, at + 1)) {
-      if (++count > MAX_PIPELINED) return true;
-    }
+  let isLineEmpty = false;
+  for (let i = 0; i < chunk.length; i++) {
+    const byte = chunk[i];
+    if (byte === LF) {
+      if (isLineEmpty && ++count > MAX_PIPELINED) return true;
+      isLineEmpty = true;
+    } else if (byte !== CR) isLineEmpty = false;
   }
   return false;
 }

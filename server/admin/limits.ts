@@ -38,12 +38,19 @@ export const CHECK_INTERVAL_MS = 500;
 export const REQUESTS_PER_SECOND = 50;
 
 /**
- * Connections that are accepted in a second, with {@linkcode ACCEPT_BURST} at once. More would cost the loop
- * more than the requests: while there are, nothing listens for {@linkcode ACCEPT_PAUSE_MS} at a time.
+ * Connections that are accepted in a second, with {@linkcode ACCEPT_BURST} at once, as many as there may be.
+ * More would cost the loop more than the requests, and what they send costs collections of garbage on Deno,
+ * which reads 64 KiB of each: while there are more, nothing listens for {@linkcode ACCEPT_PAUSE_MS} at a time.
  */
-export const ACCEPTS_PER_SECOND = 50;
-export const ACCEPT_BURST = 400;
-export const ACCEPT_PAUSE_MS = 250;
+export const ACCEPTS_PER_SECOND = 20;
+export const ACCEPT_BURST: number = MAX_ADMIN_CONNECTIONS;
+export const ACCEPT_PAUSE_MS = 400;
+
+/**
+ * Connections that may wait to be accepted. The loop accepts all of them in one turn, and spends up to half a
+ * millisecond on each; a client that finds the queue full tries again after a second.
+ */
+export const ACCEPT_QUEUE = 8;
 
 /** Requests that a client may send before the first is answered. */
 export const MAX_PIPELINED = 4;

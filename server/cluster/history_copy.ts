@@ -127,8 +127,8 @@ export class HistoryImport {
   take(record: Uint8Array): void {
     this.#records.push(record.slice());
     if (!isLastRecord(record)) return;
-    const { history, origins, historyBudget } = this.#host;
-    const reader = new ImageReader({ history, origins, budget: historyBudget });
+    const { history, origins, historyBudget, clock } = this.#host;
+    const reader = new ImageReader({ history, origins, budget: historyBudget, clock });
     for (const each of this.#records) reader.take(each);
     this.#finish();
   }

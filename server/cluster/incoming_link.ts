@@ -53,7 +53,7 @@ export interface MeshHost extends DiallingHost, CopyingHost {
   /** Called when the links to another process have ended. */
   onSiblingGone?(path: string): void;
   /** Something has come that concerns other machines. Valid only during the call. */
-  onMachines?(path: string, payload: Uint8Array): void;
+  onMachines?(path: string, micros: number, payload: Uint8Array): void;
 }
 
 /** The events of an incoming link, which its mesh receives. */
@@ -61,7 +61,7 @@ export interface IncomingLinkEvents {
   /** The other process has said which origin it is. */
   onHello(): void;
   /** The other process has sent a frame that isn't a message. */
-  onControl(kind: LinkControl, payload: Uint8Array): void;
+  onControl(kind: LinkControl, micros: number, payload: Uint8Array): void;
   /** Something has come over the link. */
   onHeard(): void;
 }
@@ -158,7 +158,7 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
       this.#events.onHello();
     } else if (kind === BYE) {
       if (this.#origin !== undefined) this.#host.origins.close(this.#origin, "ended", micros);
-    } else this.#events.onControl(kind, payload);
+    } else this.#events.onControl(kind, micros, payload);
   }
 
   onForwarded(name: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void {

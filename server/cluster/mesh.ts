@@ -4,19 +4,11 @@ import type { Position } from "../../protocol/resume.ts";
 import { TopicSpellings } from "../../protocol/topic_spellings.ts";
 import { Gate, type WaitingPlace, WaitingRoom } from "../flow/gate.ts";
 import { isAhead } from "../history/search.ts";
-import { HistoryExport, HistoryImport } from "./history_copy.ts";
+import { HistoryCopies } from "./history_copies.ts";
 import { IncomingLink, type MeshHost } from "./incoming_link.ts";
-import { MAX_BATCH_BYTES, MAX_COLLECTED_BYTES } from "../limits/messages.ts";
+import { MAX_BATCH_BYTES } from "../limits/messages.ts";
 import { LinkCarrier } from "./link_carrier.ts";
-import {
-  BYE,
-  HELLO,
-  type LinkControl,
-  LinkEncoder,
-  MACHINES,
-  RECORD,
-  WANT,
-} from "./link_frames.ts";
+import { BYE, HELLO, type LinkControl, LinkEncoder, MACHINES, RECORD } from "./link_frames.ts";
 import { sealSegment, SEGMENT_HEADER_BYTES } from "./link_segments.ts";
 import type { LinkManners } from "./link_stream.ts";
 import { OutgoingLink } from "./outgoing_link.ts";
@@ -57,9 +49,7 @@ export class Mesh implements Backplane {
   readonly #topics = new TopicSpellings();
   /** Clients wait here for news from other processes. */
   readonly #news: WaitingRoom;
-  /** Copies of the history that are being sent to processes that join, by the path of each one's socket. */
-  readonly #exports = new Map<string, HistoryExport>();
-  #import: HistoryImport | undefined;
+  readonly #copies: HistoryCopies;
   #onHello: () => void = () => {};
   #listener: Listener | undefined;
   #isFlushScheduled = false;
@@ -70,6 +60,7 @@ export class Mesh implements Backplane {
     this.#gate = new Gate(host.runtime, "workers");
     this.#news = new WaitingRoom(host.runtime);
     this.#holds = new TopicHolds(host.runtime);
+    this.#copies = new HistoryCopies(host);
     this.#context = { ...host, linkName: "", isPrompt: false };
   }
 
@@ -102,7 +93,7 @@ export class Mesh implements Backplane {
     if (known !== undefined) return known.stood;
     const link = new OutgoingLink(path, this.#context, this.#holds, {
       onStanding: () => this.#begin(path, link),
-      onDrain: () => this.#exports.get(path)?.pump(),
+      onDrain: () => this.#copies.pump(),
       onCaughtUp: () => this.#gate.open(),
       onStalled: () => {
         this.#gate.open();
@@ -112,7 +103,7 @@ export class Mesh implements Backplane {
       onGone: () => {
         this.#dialled.delete(path);
         this.#links.delete(path);
-        this.#exports.delete(path);
+        this.#copies.drop(path);
         this.#forgetEnded();
         this.#gate.open();
         this.#host.onSiblingGone?.(path);
@@ -145,12 +136,9 @@ export class Mesh implements Backplane {
     const link = this.#links.get(path);
     if (link === undefined) throw new Error("the process whose history is wanted has ended");
     const wanted = [...this.#incoming.values()].flatMap(({ origin, baseMicros }) =>
-      origin === undefined ? [] : [[origin.name, baseMicros]]
+      origin === undefined ? [] : [[origin.name, baseMicros] as const]
     );
-    const history = this.#import = new HistoryImport(this.#host);
-    link.gone.then(() => history.fail(new Error("the process that sends its history has ended")));
-    this.#control(link, WANT, new TextEncoder().encode(JSON.stringify(wanted)));
-    await history.done;
+    await this.#copies.get(link, wanted);
   }
 
   /** Tells the other processes that all that was accepted here has been sent, and nothing more comes. */
@@ -158,7 +146,7 @@ export class Mesh implements Backplane {
     this.#flush();
     // A position behind this end must be one in all processes.
     const micros = this.#host.nowMicros();
-    for (const link of this.#links.values()) this.#control(link, BYE, new Uint8Array(0), micros);
+    for (const link of this.#links.values()) link.sendControl(BYE, micros, new Uint8Array(0));
   }
 
   /** Makes links acknowledge at once, because a process that is about to end waits for that. */
@@ -199,13 +187,19 @@ export class Mesh implements Backplane {
    * Sends what concerns other machines to all other processes, or to those that keep up.
    *
    * @param payload Copied.
+   * @param maxPendingBytes The most bytes that may wait for a process that is to get it.
    */
-  sendMachines(payload: Uint8Array, isForAll: boolean): void {
+  sendMachines(payload: Uint8Array, maxPendingBytes = Infinity): void {
     for (const link of this.#links.values()) {
-      if (isForAll || link.pendingBytes <= MAX_COLLECTED_BYTES) {
-        this.#control(link, MACHINES, payload);
+      if (link.pendingBytes <= maxPendingBytes) {
+        link.sendControl(MACHINES, this.#host.nowMicros(), payload);
       }
     }
+  }
+
+  /** Bytes that wait for a process; `undefined` if no link to it stands. */
+  pendingBytesOf(path: string): number | undefined {
+    return this.#links.get(path)?.pendingBytes;
   }
 
   forward(topic: string, micros: number, message: Uint8Array): void {
@@ -230,6 +224,10 @@ export class Mesh implements Backplane {
   placeBehind(position: Position): WaitingPlace | undefined {
     const { origins, nowMicros } = this.#host;
     if (isAhead(position, origins, nowMicros())) return this.#news;
+    // A process that joins may be known to others, and so to their clients, before it is known here.
+    if (!this.#isGreeted && [...position.keys()].some((name) => origins.find(name) === undefined)) {
+      return this.#news;
+    }
     // Until the link stands again, or the other process has ended, it isn't known what has been lost.
     for (const { origin, stream } of this.#incoming.values()) {
       if (origin?.end === undefined && !stream.isCarried) return this.#news;
@@ -241,7 +239,7 @@ export class Mesh implements Backplane {
   sweep(): void {
     for (const link of this.#links.values()) link.sweep();
     for (const link of this.#incoming.values()) link.sweep();
-    this.#pumpExports();
+    this.#copies.pump();
     this.#news.open();
   }
 
@@ -285,9 +283,9 @@ export class Mesh implements Backplane {
           if (origin !== undefined) this.#host.onSibling?.(path, origin, baseMicros ?? 0);
           this.#onHello();
         },
-        onControl: (kind, payload) => this.#takeControl(path, kind, payload),
+        onControl: (kind, micros, payload) => this.#takeControl(path, kind, micros, payload),
         onHeard: () => {
-          this.#pumpExports();
+          this.#copies.pump();
           this.#news.open();
         },
       }, this.#topics);
@@ -326,51 +324,18 @@ export class Mesh implements Backplane {
   /** A link stands, for the first time or again. */
   #begin(path: string, link: OutgoingLink): void {
     if (this.#links.has(path)) return;
-    // What was accepted before isn't sent over it.
+    // Messages that were accepted before aren't sent over it.
     this.#flush();
     const { own } = this.#host.origins;
-    this.#control(link, HELLO, new TextEncoder().encode(own.name), own.micros);
+    link.sendControl(HELLO, own.micros, new TextEncoder().encode(own.name));
     this.#links.set(path, link);
   }
 
-  #control(
-    link: OutgoingLink,
-    kind: LinkControl,
-    payload: Uint8Array,
-    micros = this.#host.nowMicros(),
-  ): void {
-    const encoder = new LinkEncoder(SEGMENT_HEADER_BYTES);
-    encoder.appendControl(kind, micros, payload);
-    const bytes = encoder.take();
-    sealSegment(bytes);
-    link.send(new SharedChunk(bytes, this.#host.budget));
-  }
-
-  #takeControl(path: string, kind: LinkControl, payload: Uint8Array): void {
-    if (kind === RECORD) return this.#import?.take(payload);
-    if (kind === MACHINES) return this.#host.onMachines?.(path, payload);
+  #takeControl(path: string, kind: LinkControl, micros: number, payload: Uint8Array): void {
+    if (kind === RECORD) return this.#copies.take(payload);
+    if (kind === MACHINES) return this.#host.onMachines?.(path, micros, payload);
     const link = this.#links.get(path);
     if (link === undefined) return;
-    const wanted: [string, number][] = JSON.parse(new TextDecoder().decode(payload));
-    const copy = new HistoryExport(
-      this.#host,
-      {
-        get pendingBytes() {
-          return link.pendingBytes;
-        },
-        sendRecord: (record) => this.#control(link, RECORD, record),
-      },
-      new Map(wanted),
-      this.#incoming.get(path)?.origin,
-    );
-    this.#exports.set(path, copy);
-    copy.pump();
-  }
-
-  #pumpExports(): void {
-    for (const [path, copy] of this.#exports) {
-      copy.pump();
-      if (copy.isDone) this.#exports.delete(path);
-    }
+    this.#copies.give(path, link, payload, this.#incoming.get(path)?.origin);
   }
 }

@@ -3,10 +3,12 @@ import { MAX_COLLECTED_BYTES } from "../limits/messages.ts";
 import { maxOwedFor, RECEIPT_DEADLINE_MS } from "../limits/processes.ts";
 import { AnswerDecoder, type LinkAnswers } from "./link_answers.ts";
 import { type DiallerEvents, LinkDialler, type LinkDiallerHost } from "./link_dialler.ts";
+import { type LinkControl, LinkEncoder } from "./link_frames.ts";
+import { sealSegment, SEGMENT_HEADER_BYTES } from "./link_segments.ts";
 import { LinkStream } from "./link_stream.ts";
 import type { OwedReceipt } from "./owed_receipts.ts";
 import type { Receipt } from "../topics/receipts.ts";
-import type { SharedChunk } from "../flow/shared_chunk.ts";
+import { SharedChunk } from "../flow/shared_chunk.ts";
 import { Silence } from "./silence.ts";
 import type { TopicHolder, TopicHolds } from "./topic_holds.ts";
 
@@ -124,6 +126,15 @@ export class OutgoingLink implements DiallerEvents, LinkAnswers, TopicHolder {
   /** @param segment A data segment that `sealSegment` made. */
   send(segment: SharedChunk): void {
     this.#stream.send(segment);
+  }
+
+  /** Sends a frame that isn't a message. @param payload Copied. */
+  sendControl(kind: LinkControl, micros: number, payload: Uint8Array): void {
+    const encoder = new LinkEncoder(SEGMENT_HEADER_BYTES);
+    encoder.appendControl(kind, micros, payload);
+    const bytes = encoder.take();
+    sealSegment(bytes);
+    this.send(new SharedChunk(bytes, this.#context.budget));
   }
 
   /** True while the other process still has to answer what became of a message. */

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { EnvironmentError, quote, UsageError } from "../../cli/command_line.ts";
 import { isReadByAll, readTextFile } from "../../cli/text_file.ts";
 import { DEFAULT_LOG_BYTES, DEFAULT_LOG_MS } from "../machines/wire/limits.ts";
@@ -70,7 +71,9 @@ export function clusterOptions(line: ClusterLine): ClusterCommandOptions | undef
     return undefined;
   }
   const flag = line.nameOf("cluster");
-  const urls = text.split(",").map((url) => parseUrl(url, flag));
+  const urls = text.split(",").map((url, at, all) => {
+    return parseUrl(url, flag, all.slice(at + 1).some((later) => later.includes("@")));
+  });
   const [first] = urls as [ParsedUrl, ...ParsedUrl[]];
   for (const { isSecure, login, shown } of urls) {
     if (isSecure !== first.isSecure) {
@@ -137,8 +140,23 @@ export function readCluster(
     ...(user === undefined ? {} : { user, password: password ?? "" }),
     ...(token === undefined ? {} : { token }),
     ...(credentialsFile === undefined ? {} : readCredentials(credentialsFile, warn)),
-    ...(caFile === undefined ? {} : { ca: readTextFile(`--cluster-ca ${caFile}`, caFile) }),
+    ...(caFile === undefined ? {} : { ca: readAuthorities(caFile) }),
   };
+}
+
+function readAuthorities(path: string): string {
+  const what = `--cluster-ca ${path}`;
+  const text = readTextFile(what, path);
+  const certificates = text.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g);
+  if (certificates === null) {
+    throw new EnvironmentError(`${what} holds no certificate as PEM text`);
+  }
+  try {
+    for (const certificate of certificates) new X509Certificate(certificate);
+  } catch (cause) {
+    throw new EnvironmentError(`${what} holds a certificate that can't be read`, { cause });
+  }
+  return text;
 }
 
 function readCredentials(
@@ -148,7 +166,10 @@ function readCredentials(
   const what = `--cluster-credentials ${path}`;
   const text = readTextFile(what, path);
   if (isReadByAll(path)) warn(`every user of this machine may read ${what}: chmod o-r it`);
-  if (text.includes("-----BEGIN NATS USER JWT-----")) return { credentials: text };
+  if (text.includes("-----BEGIN NATS USER JWT-----")) {
+    // NATS's client doesn't read them with the line ends of Windows.
+    return { credentials: text.replaceAll("\r\n", "\n") };
+  }
   const lines = text.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#"));
   const [login] = lines;
   if (login === undefined || lines.length > 1) {
@@ -171,19 +192,26 @@ interface ParsedUrl {
   readonly shown: string;
 }
 
-function parseUrl(text: string, flag: string): ParsedUrl {
+/** @param mayBeLogin True if the text may be the beginning of a user and a password with a comma. */
+function parseUrl(text: string, flag: string, mayBeLogin: boolean): ParsedUrl {
   const [, scheme, login, host, port = DEFAULT_PORT] = URL_PATTERN.exec(text) ?? [];
   if (scheme === undefined || host === undefined || Number(port) < 1 || Number(port) > 65_535) {
-    const shown = text.replace(/\/\/[^/]*@/, "//…@");
     throw new UsageError(
       `${flag} must list NATS's servers such as nats://10.0.0.5:4222 or ` +
-        `tls://user:password@nats.example.com, not ${
-          quote(shown.includes("@") && !shown.includes("…") ? "…" : shown)
-        }`,
+        `tls://user:password@nats.example.com, not ${quote(withoutLogin(text, mayBeLogin))}` +
+        (mayBeLogin ? "; a comma in a user or password is written as %2C" : ""),
     );
   }
   const server = `${host}:${port}`;
   return { isSecure: scheme === "tls", login, server, shown: `${scheme}://${server}` };
+}
+
+/** A wrong URL as it may be shown. */
+function withoutLogin(text: string, mayBeLogin: boolean): string {
+  const shown = text.replace(/\/\/[^/]*@/, "//…@");
+  if (shown === text && (mayBeLogin || text.includes("@"))) return "…";
+  // What stands in place of a port may be a password, if the host is missing.
+  return shown.replace(/(\/\/[^/:@]+):(?!\d*$).*/, "$1:…");
 }
 
 function loginOf(

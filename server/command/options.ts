@@ -61,7 +61,7 @@ export interface CommandOptions extends AdminCommandOptions {
   readonly subscribeKeyFile: string | undefined;
   /** The file in which stored messages outlast a graceful stop. */
   readonly historyFile: string | undefined;
-  /** The way to other machines; `undefined` for none. */
+  /** The cluster to join; `undefined` for none. */
   readonly cluster: ClusterCommandOptions | undefined;
   /** Milliseconds over which a stop closes the connections; `undefined` for the default. */
   readonly drainMs: number | undefined;

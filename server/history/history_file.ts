@@ -14,8 +14,10 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
+import { tryToWrite } from "../../cli/report_file.ts";
 
 const FORMAT = "hotwheels-history";
 
@@ -47,10 +49,12 @@ interface Header {
  * what never was.
  *
  * @returns `undefined` if there is none.
- * @throws {Error} if it can't be read or removed, is damaged, or is of a newer version; it says so.
+ * @throws {Error} if it can't be read or removed, isn't a regular file, is damaged, or is of a newer version; it
+ * says so.
  */
 export function takeHistoryFile(path: string): SavedHistory | undefined {
   if (!existsSync(path)) return undefined;
+  mustBeRegular(path);
   const saved = parse(readFileSync(path));
   rmSync(path);
   return saved;
@@ -89,9 +93,20 @@ function headerOf(line: Uint8Array): Header | undefined {
  * @throws {Error} if it can't be written; what there was before stays.
  */
 export function writeHistoryFile(path: string, records: Iterable<Uint8Array>): void {
+  mustBeRegular(path);
   const temporary = temporaryName(path);
   rmSync(temporary, { force: true });
-  const file = openSync(temporary, "wx", 0o600);
+  try {
+    writeNew(temporary, records);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+function writeNew(path: string, records: Iterable<Uint8Array>): void {
+  const file = openSync(path, "wx", 0o600);
   try {
     const hash = createHash("sha256");
     const write = (bytes: Uint8Array) => {
@@ -111,7 +126,25 @@ export function writeHistoryFile(path: string, records: Iterable<Uint8Array>): v
   } finally {
     closeSync(file);
   }
-  renameSync(temporary, path);
+}
+
+/**
+ * Tries whether {@linkcode writeHistoryFile} can write a file. An existing one stays as it is.
+ *
+ * @throws {Error} if it can't be written.
+ */
+export function tryHistoryFile(path: string): void {
+  mustBeRegular(path);
+  tryToWrite(temporaryName(path));
+}
+
+/**
+ * Reading a pipe or a device may never end, and a rename would put a file in its place.
+ *
+ * @throws {Error} if there is something that isn't a regular file.
+ */
+function mustBeRegular(path: string): void {
+  if (existsSync(path) && !statSync(path).isFile()) throw new Error("it isn't a regular file");
 }
 
 function writeAll(file: number, bytes: Uint8Array): void {

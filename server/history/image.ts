@@ -34,6 +34,8 @@ interface OriginRecord {
   readonly end: OriginEnd | null;
   /** See `Origin.holeMicros`; absent if there is none. */
   readonly hole?: number;
+  /** Milliseconds for which its machine has been silent; absent if it isn't part of another machine than the writer. */
+  readonly silentMs?: number;
 }
 
 interface TopicRecord {
@@ -82,7 +84,7 @@ export function* imageOf(
 ): Generator<Uint8Array> {
   const named: OriginRecord[] = [];
   for (const origin of origins.all()) {
-    const { name, holeMicros } = origin;
+    const { name, holeMicros, heardMs } = origin;
     const hole = holeMicros < 0 ? {} : { hole: holeMicros };
     // When this process stops, all others have ended, though it may not know how.
     const endsHere = origin.end === undefined && own !== undefined && !origin.isRemote;
@@ -92,7 +94,8 @@ export function* imageOf(
     if (bound === undefined) continue;
     if (end !== undefined) named.push({ name, micros, end, ...hole });
     else if (isRemote(origin)) {
-      named.push({ name, micros: Math.min(micros, bound), end: null, ...hole });
+      const silent = heardMs === undefined ? {} : { silentMs: clock.nowMs - heardMs };
+      named.push({ name, micros: Math.min(micros, bound), end: null, ...hole, ...silent });
     }
   }
   yield jsonRecord(ORIGINS, named);
@@ -183,6 +186,7 @@ export interface ImageTarget {
   readonly history: History;
   readonly origins: Origins;
   readonly budget: MemoryBudget;
+  readonly clock: CoarseClock;
 }
 
 interface OpenTopic {
@@ -229,13 +233,16 @@ export class ImageReader {
   }
 
   #takeOrigins(records: readonly OriginRecord[]): void {
-    const { origins } = this.#target;
-    for (const { name, micros, end, hole = -1 } of records) {
+    const { origins, clock, ageMs = 0 } = this.#target;
+    for (const { name, micros, end, hole = -1, silentMs = 0 } of records) {
       const isKnown = origins.find(name) !== undefined;
       const origin = origins.learn(name, micros);
       origin.holeMicros = Math.max(origin.holeMicros, hole);
       if (end !== null) origins.close(origin, end, micros);
-      else if (!isKnown) origin.isRemote = true;
+      else if (!isKnown) {
+        origin.isRemote = true;
+        origin.heardMs = clock.nowMs - silentMs - ageMs;
+      }
     }
   }
 

@@ -25,6 +25,8 @@ export class Origin {
   hasPublished = false;
   /** True if its process is part of another machine of a cluster. */
   isRemote = false;
+  /** When its machine last said how it is, on the coarse clock of this process; `undefined` if none is known to. */
+  heardMs: number | undefined = undefined;
   /** The timestamp up to which some of its messages never came here; -1 if all did. */
   holeMicros = -1;
   /** Absent while its process lives. */

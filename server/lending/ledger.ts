@@ -42,11 +42,6 @@ export class Ledger<Worker> {
     return this.#accounts.size;
   }
 
-  /** Permits of a key that are lent or spent. */
-  taken(key: PermitKey): number {
-    return this.#accounts.get(key)?.taken ?? 0;
-  }
-
   /** Adds a worker that has accepted no client yet. */
   add(worker: Worker): void {
     this.#members.add(worker);

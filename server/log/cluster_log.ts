@@ -1,4 +1,5 @@
 import { getLogger, type Logger } from "@logtape/logtape";
+import { counted } from "../../cli/counted.ts";
 import type { Member } from "../machines/members.ts";
 import type { ClusterEvents } from "../machines/report.ts";
 import { LineQuota } from "./line_quota.ts";
@@ -36,12 +37,12 @@ export function clusterLog(logger: Logger = getLogger("hotwheels")): ClusterEven
         what,
         [TEXT]: { peer: peerText(member), what },
       }),
-    onHole: (machine, origin, after, to) => {
+    onHole: (machine, origin, { after, to, why }) => {
       if (!faults.admits("holes")) return;
       logger.error(
         "messages of {machine} are lost between the machines: those of its process {origin} behind {after} " +
-          "up to {to}; clients that go on where they were are told so",
-        { machine, origin, after, to },
+          "up to {to}, since {why}; clients that go on where they were are told so",
+        { machine, origin, after, to, why },
       );
     },
     onRejected: (machine, why) => {
@@ -77,5 +78,7 @@ function fieldsOf(member: Member): Record<string, unknown> {
 }
 
 function peerText({ machine, state }: Member): string {
-  return `machine ${machine} (${state.address}, ${state.release}, ${state.workers} workers)`;
+  return `machine ${machine} (${state.address}, ${state.release}, ${
+    counted(state.workers, "worker")
+  })`;
 }

@@ -187,12 +187,21 @@ export function logEvents(
  *
  * @param what What couldn't be done with it.
  */
-export function logHistoryFile(path: string, what: "read" | "written", error: Error): void {
+export function logHistoryFile(
+  path: string,
+  what: "read" | "tried" | "written",
+  error: Error,
+): void {
   const fields = { file: path, cause: error.message };
   const logger = getLogger("hotwheels");
   if (what === "read") {
     logger.warn(
       "--history-file {file} can't be used: {cause}; the server starts without stored messages",
+      fields,
+    );
+  } else if (what === "tried") {
+    logger.error(
+      "--history-file {file} can't be written: {cause}; a stop will lose what is stored",
       fields,
     );
   } else {

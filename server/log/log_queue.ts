@@ -1,3 +1,5 @@
+import { settledWithin } from "../timing/settled_within.ts";
+
 /** Lines on their way to a log whose reader may be slow, or gone. It bounds what waits. */
 export class LogQueue {
   readonly #write: (bytes: Uint8Array) => Promise<void>;
@@ -36,10 +38,7 @@ export class LogQueue {
 
   /** Resolves when all is written, or after so many milliseconds. */
   async flushed(limitMs: number): Promise<void> {
-    let timer;
-    const limit = new Promise<void>((resolve) => timer = setTimeout(resolve, limitMs));
-    await Promise.race([this.#writing, limit]);
-    clearTimeout(timer);
+    if (this.#writing !== undefined) await settledWithin(limitMs, [this.#writing]);
   }
 
   async #writeAll(): Promise<void> {

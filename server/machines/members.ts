@@ -12,13 +12,11 @@ export interface Member {
   /** Its name: 16 hexadecimal digits, anew with each start of its server. */
   readonly machine: string;
   readonly state: MachineState;
-  /** When it was last heard, on the coarse clock. */
-  readonly heardMs: number;
   /** False once it has been silent for some seconds. */
   readonly isThere: boolean;
 }
 
-/** What becomes of members. */
+/** The events of members. */
 export interface MemberEvents {
   onJoined(member: Member): void;
   /** It has been silent for some seconds. */
@@ -44,6 +42,8 @@ export class Members {
   readonly #own: () => MachineState;
   readonly #events: MemberEvents;
   readonly #entries = new Map<string, Entry>();
+  /** Those that have said last that they stop. */
+  readonly #left = new Set<string>();
   #sweptMs = 0;
 
   /** @param own What this machine says of itself. */
@@ -60,10 +60,6 @@ export class Members {
   /** Those that have been heard lately. */
   *present(): Generator<Member> {
     for (const entry of this.#entries.values()) if (entry.isThere) yield entry;
-  }
-
-  find(machine: string): Member | undefined {
-    return this.#entries.get(machine);
   }
 
   /**
@@ -97,14 +93,23 @@ export class Members {
   /** A machine stops. */
   leave(machine: string): void {
     const entry = this.#entries.get(machine);
-    if (entry !== undefined) this.#remove(entry, true);
+    if (entry === undefined) return;
+    this.#left.add(machine);
+    const [first] = this.#left;
+    if (this.#left.size > MAX_MEMBERS) this.#left.delete(first!);
+    this.#remove(entry, true);
+  }
+
+  /** True of a machine that has said that it stops: frames of its other processes may still come. */
+  hasLeft(machine: string): boolean {
+    return this.#left.has(machine);
   }
 
   /** Acts on silences. To be called about once a sweep. */
   sweep(nowMs: number): void {
     const passedMs = nowMs - this.#sweptMs;
     this.#sweptMs = nowMs;
-    // Where this process stood still, what others have said waits to be read.
+    // If this process stood still, frames of the others wait to be read.
     if (passedMs > MEMBER_SILENCE_MS / 4) {
       for (const entry of this.#entries.values()) entry.heardMs = nowMs;
       return;
@@ -146,12 +151,13 @@ export class Members {
           `sends ${FRAME_VERSION}`,
       );
     }
-    const apartMs = Math.abs(state.micros - micros) / 1000;
-    if (apartMs < CLOCK_WARNING_MS) return;
-    if (entry.told.has("clock")) return;
+    // A state takes time to come, so the other clock is at least so far ahead. If it seems to be behind, that may be
+    // the time that the state took, and the other machine knows better.
+    const aheadMs = (state.micros - micros) / 1000;
+    if (aheadMs < CLOCK_WARNING_MS || entry.told.has("clock")) return;
     entry.told.add("clock");
-    const seconds = (apartMs / 1000).toFixed(1);
-    this.#events.onDisagreement(entry, `its clock is ${seconds} s from this machine's`);
+    const seconds = (aheadMs / 1000).toFixed(1);
+    this.#events.onDisagreement(entry, `its clock is ${seconds} s ahead of this machine's`);
   }
 
   #tell(entry: Entry, what: string): void {

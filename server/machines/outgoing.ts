@@ -3,9 +3,10 @@ import { LinkEncoder } from "../cluster/link_frames.ts";
 import type { Origin } from "../history/origins.ts";
 import { MAX_BATCH_BYTES } from "../limits/messages.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
-import { BATCH_HEADER_BYTES, sealBatch, type StatedOrigin } from "./wire/frames.ts";
+import { BATCH_HEADER_BYTES, sealBatch } from "./wire/frame_codec.ts";
+import type { StatedOrigin } from "./wire/frames.ts";
 import { ENDED_ORIGIN_MS } from "./wire/limits.ts";
-import { SendLog, type SendLogLimits } from "./send_log.ts";
+import { SendLog, type SendLogLimits } from "./refilling/send_log.ts";
 
 /** Bytes of a message's frame beside topic and message. */
 export const MESSAGE_OVERHEAD_BYTES = 15;
@@ -21,7 +22,7 @@ interface LocalOrigin {
   endedMs: number | undefined;
 }
 
-/** What a machine's outgoing messages need of their process. */
+/** The parts of a process that its machine's outgoing messages use. */
 export interface OutgoingHost {
   readonly runtime: Pick<Runtime, "nextTurn">;
   readonly clock: CoarseClock;
@@ -32,9 +33,9 @@ export interface OutgoingHost {
 }
 
 /**
- * What the processes of this machine accept, in batches of a turn: for other machines, and for the log from which
- * these get what they missed. Each process of a machine has the same log, so that any of them can go on where
- * another one has died.
+ * The messages that the processes of this machine accept, in batches of a turn: for other machines, and for the
+ * log from which these get what they missed. Each process of a machine has the same log, so that any of them can
+ * go on where another one has died.
  */
 export class Outgoing {
   readonly log: SendLog;
@@ -65,11 +66,6 @@ export class Outgoing {
       encoder: new LinkEncoder(BATCH_HEADER_BYTES),
       endedMs: undefined,
     });
-  }
-
-  /** True if this is a process of this machine. */
-  has(origin: Origin): boolean {
-    return this.#local.has(origin);
   }
 
   /** Adds a message that a process of this machine has accepted. It is copied. */

@@ -8,7 +8,7 @@ import { AwaitedReceipts, CollectedReceipts, OWN_PROCESS } from "./remote_receip
 /** Receipts in one frame: some 80 bytes each, and a frame of NATS has 1 MiB unless that is configured. */
 const MAX_RECEIPTS_A_FRAME = 2_000;
 
-/** What a {@linkcode ReceiptExchange} uses of its cluster. */
+/** The parts of a cluster that a {@linkcode ReceiptExchange} uses. */
 export interface ReceiptExchangeHost {
   readonly runtime: Pick<Runtime, "nextTurn">;
   readonly clock: CoarseClock;
@@ -22,7 +22,7 @@ export interface ReceiptExchangeHost {
   send(receipts: readonly RemoteReceipt[], machine: string | undefined): void;
 }
 
-/** What becomes of messages on other machines, and of other machines' messages here. */
+/** The receipts of other machines for messages of this one, and the other way round. */
 export class ReceiptExchange {
   readonly #host: ReceiptExchangeHost;
   readonly #awaited: AwaitedReceipts;
@@ -56,7 +56,7 @@ export class ReceiptExchange {
     this.#collected.take(sibling, receipt);
   }
 
-  /** What takes the counts of another machine's message in this process. */
+  /** The taker of this process's counts of another machine's message. */
   takerFor(origin: string, micros: number): ReceiptTaker {
     const { collects, siblings } = this.#host;
     if (collects()) this.#collected.begin(origin, micros, siblings());

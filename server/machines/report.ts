@@ -1,14 +1,14 @@
 /**
- * What a process tells of its cluster.
+ * The reports of a process about its cluster.
  *
  * @module
  */
 
-import type { InboxCounts } from "./inbox.ts";
+import type { DeclaredHole, InboxCounts, MachineCounts } from "./inbox.ts";
 import type { Member } from "./members.ts";
 
 /** Another machine, for those who look. */
-export interface MemberReport {
+export interface MemberReport extends MachineCounts {
   readonly machine: string;
   readonly address: string;
   readonly release: string;
@@ -21,7 +21,7 @@ export interface MemberReport {
 
 /** A cluster, as one process of a machine sees it. */
 export interface ClusterReport {
-  /** True if this process holds the way to the other machines. */
+  /** True if this process holds the uplink. */
   readonly isHolding: boolean;
   /** True while other machines can be reached. */
   readonly isConnected: boolean;
@@ -34,15 +34,15 @@ export interface ClusterReport {
   readonly members: readonly MemberReport[];
 }
 
-/** The events of a cluster. They are reported once for each machine. */
+/** The events of a cluster. They are reported once for each machine, but for what one of its processes lacks. */
 export interface ClusterEvents {
   onJoined(member: Member): void;
   onSilent(member: Member): void;
   onBack(member: Member): void;
   onLeft(member: Member, isClean: boolean): void;
   onDisagreement(member: Member, what: string): void;
-  /** Messages of a machine's process, behind one timestamp up to another, are lost for this machine. */
-  onHole(machine: string, origin: string, after: number, to: number): void;
+  /** Messages of a machine's process are lost for this process, and perhaps for others of this machine. */
+  onHole(machine: string, origin: string, hole: DeclaredHole): void;
   /** A frame wasn't valid, or not its sender's. */
   onRejected(machine: string, why: string): void;
   /** A frame of a version that this release doesn't understand has come. */

@@ -4,6 +4,8 @@ export interface Transport {
   readonly isConnected: boolean;
   /** True if publishers should wait until more of what was sent has left. */
   readonly isFull: boolean;
+  /** Bytes that were sent and aren't known to have left. */
+  readonly unsentBytes: number;
   /** The longest frame, in bytes; 0 if that isn't known yet. */
   readonly maxFrameBytes: number;
   /** This machine's address, as the other end sees it; empty if that isn't known. */
@@ -16,16 +18,18 @@ export interface Transport {
   send(frame: Uint8Array, machine?: string): void;
   /** Looks whether the other end takes what is sent. To be called about once a sweep. */
   sweep(): void;
-  /** Resolves when what was sent has left, at the latest after so many milliseconds. */
-  flush(withinMs: number): Promise<void>;
   /** Sends what was sent, and closes the connection. */
   close(): Promise<void>;
 }
 
-/** What a transport tells. */
+/** The events of a transport. */
 export interface TransportEvents {
-  /** A frame has come. Valid only during the call. */
-  onFrame(frame: Uint8Array): void;
+  /**
+   * A frame has come. Valid only during the call.
+   *
+   * @param isForOne True if it is for this machine only, which has asked for it.
+   */
+  onFrame(frame: Uint8Array, isForOne: boolean): void;
   /** Publishers that waited may go on, since it isn't full any more, or takes nothing. */
   onCaughtUp(): void;
   /** The connection stands, for the first time or again. */

@@ -1,17 +1,15 @@
-import { type ReadTask, UNITS_PER_PIECE } from "../flow/fair_reader.ts";
-import { Fifo } from "../timing/fifo.ts";
-import { Gate, type WaitingPlace } from "../flow/gate.ts";
-import type { PauseCause } from "../counters.ts";
 import { siteOf } from "../access/ip_address.ts";
+import type { PauseCause } from "../counters.ts";
+import { DeferredBytes, MESSAGE_END, PIECE_BYTES } from "../flow/deferred_bytes.ts";
+import { type ReadTask, UNITS_PER_PIECE } from "../flow/fair_reader.ts";
+import { Gate, type WaitingPlace } from "../flow/gate.ts";
+import type { Applicant } from "../flow/read_admission.ts";
 import { SMALL_FRAME_BYTES } from "../limits/memory.ts";
 import { READ_AHEAD_BYTES } from "../limits/messages.ts";
-import type { Publisher } from "./publisher.ts";
-import type { Applicant } from "../flow/read_admission.ts";
-import type { SessionContext } from "./session_context.ts";
 import type { TokenBucket } from "../timing/token_bucket.ts";
-
-/** Bytes of one connection that are decoded at once, or kept in one buffer, at most. */
-const PIECE_BYTES = 64 * 1024;
+import type { Attempt, InboundSession } from "./inbound_session.ts";
+import type { Publisher } from "./publisher.ts";
+import type { SessionContext } from "./session_context.ts";
 
 /** Small chunks that one piece takes at most. */
 const CHUNKS_PER_PIECE = 16;
@@ -25,58 +23,6 @@ const STREAM_TURNS = 2;
 
 /** Turns for which a client keeps counting as such: some 0.1 s while the loop is busy. */
 const STREAM_MEMORY_TURNS = 32;
-
-/**
- * Does what a client asks for. If that can't be decided yet, it returns the place to wait at, and is
- * called again later.
- */
-export type Attempt = () => WaitingPlace | undefined;
-
-/** Stands among deferred bytes where a message of a WebSocket ends. It counts as one byte. */
-const MESSAGE_END = new Uint8Array(1);
-
-/** The session, as the inbound side of its connection uses it. */
-export interface InboundSession {
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  /** True while the server reads the client's frames. */
-  readonly isOpen: boolean;
-  /** True if the inbound side wants the connection to be read. */
-  readonly isReading: boolean;
-  /** Bytes of memory that an incomplete frame holds. */
-  readonly unfinishedBytes: number;
-  /** The gate at which the client should wait before its next frame is read, if any. */
-  readonly publishGate: Gate | undefined;
-  /**
-   * Decodes a chunk and does what its frames ask for, until the piece's units are used up. The chunk
-   * isn't kept.
-   *
-   * @returns Bytes taken; the whole chunk once the session has ended.
-   */
-  read(chunk: Uint8Array): number;
-  /** Called when all bytes before a message's end are read; see {@linkcode Inbound.deferMessageEnd}. */
-  endMessage(): void;
-  /**
-   * Tries again a request that had to wait.
-   *
-   * @returns The next place to wait at, if the request can't be decided yet.
-   */
-  retry(attempt: Attempt): WaitingPlace | undefined;
-  /** True if the client has published a message. */
-  readonly hasPublished: boolean;
-  /** True if the client has lately sent more at once than small messages explain. */
-  readonly hasSentMuch: boolean;
-  /**
-   * Called before the client is read again after a wait.
-   *
-   * @param isLate True if much may arrive at once only because the client wasn't read.
-   */
-  onWaited(isLate: boolean): void;
-  /** Called when all bytes that had to wait are read. */
-  onNothingWaits(): void;
-  /** Sets {@linkcode isReading}. */
-  setReading(isWanted: boolean): void;
-}
 
 /**
  * Keeps the bytes that have arrived on a connection and aren't read yet. They wait for the connection's
@@ -106,9 +52,7 @@ export class Inbound implements Applicant, ReadTask {
   readonly #messages: TokenBucket | undefined;
   /** Bounds the client's bytes a second; made with the first piece. */
   #bytes: TokenBucket | undefined;
-  /** The rest of a chunk that was read in part; `#deferred` are the chunks behind it. */
-  #first: Uint8Array | undefined;
-  #deferred: Fifo<Uint8Array> | undefined;
+  #deferred: DeferredBytes | undefined;
   #deferredBytes = 0;
   #waitsAt: WaitingPlace | undefined;
   /** The client's request that waits; nothing behind it is read until it's decided. */
@@ -198,7 +142,7 @@ export class Inbound implements Applicant, ReadTask {
 
   /** Notes that a message of a WebSocket ends behind the deferred bytes, of which there are some. */
   deferMessageEnd(): void {
-    (this.#deferred ??= new Fifo()).push(MESSAGE_END);
+    (this.#deferred ??= new DeferredBytes()).push(MESSAGE_END);
     this.#countDeferred(MESSAGE_END.byteLength);
   }
 
@@ -212,12 +156,12 @@ export class Inbound implements Applicant, ReadTask {
     for (let chunks = 0; chunks < CHUNKS_PER_PIECE; chunks++) {
       const gate = this.#gate;
       if (gate !== undefined) return this.#waitAt(gate);
-      const chunk = this.#first ?? this.#deferred?.shift();
+      const chunk = this.#deferred?.take();
       if (chunk === undefined) return this.#endQueueing();
       const taken = this.#readPiece(chunk);
       if (!this.#session.isOpen) return false;
       const isWhole = taken === chunk.byteLength;
-      this.#first = isWhole ? undefined : chunk.subarray(taken);
+      if (!isWhole) this.#deferred?.putBack(chunk.subarray(taken));
       this.#countDeferred(-taken);
       if (this.#waitsAt !== undefined) return false;
       if (!isWhole || taken > SMALL_FRAME_BYTES) break;
@@ -281,9 +225,8 @@ export class Inbound implements Applicant, ReadTask {
     this.#isReadingRest = true;
     const { reading } = this.#context;
     for (;;) {
-      const chunk = this.#first ?? this.#deferred?.shift();
+      const chunk = this.#deferred?.take();
       if (chunk === undefined) return;
-      this.#first = undefined;
       this.#countDeferred(-chunk.byteLength);
       if (chunk === MESSAGE_END) {
         this.#session.endMessage();
@@ -299,7 +242,7 @@ export class Inbound implements Applicant, ReadTask {
     this.#waitsAt?.leave(this);
     this.#waitsAt = undefined;
     this.#unqueue();
-    this.#first = this.#deferred = undefined;
+    this.#deferred = undefined;
     this.#countDeferred(-this.#deferredBytes);
   }
 
@@ -421,11 +364,7 @@ export class Inbound implements Applicant, ReadTask {
   }
 
   #defer(chunk: Uint8Array): void {
-    this.#deferred ??= new Fifo();
-    // Copied in pieces, so that the memory of a piece is freed once it's read.
-    for (let start = 0; start < chunk.byteLength; start += PIECE_BYTES) {
-      this.#deferred.push(chunk.slice(start, start + PIECE_BYTES));
-    }
+    (this.#deferred ??= new DeferredBytes()).add(chunk);
     this.#countDeferred(chunk.byteLength);
   }
 

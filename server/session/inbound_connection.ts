@@ -1,15 +1,19 @@
 import type { Connection, ConnectionHandler, TransportEnd } from "../../runtime/types.ts";
 import type { PauseCause } from "../counters.ts";
-import type { ClientDecoder } from "../../protocol/client_decoder.ts";
 import type { ClientFrames } from "../../protocol/client_frames.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
 import { siteOf } from "../access/ip_address.ts";
 import { UNITS_PER_PIECE } from "../flow/fair_reader.ts";
 import type { Gate, WaitingPlace } from "../flow/gate.ts";
-import { SMALL_FRAME_BYTES } from "../limits/memory.ts";
-import { READ_AHEAD_BYTES } from "../limits/messages.ts";
-import { ClientConnection } from "./client_connection.ts";
-import { type Attempt, Inbound, type InboundSession } from "./inbound.ts";
+import {
+  AccountedConnection,
+  FOR_INBOUND,
+  FOR_MEMORY,
+  HAS_WAITED,
+  PAUSED,
+} from "./accounted_connection.ts";
+import { Inbound } from "./inbound.ts";
+import type { Attempt, InboundSession } from "./inbound_session.ts";
 import type { SessionContext } from "./session_context.ts";
 
 /** Bytes that are read at once of a client that hasn't published, at most. */
@@ -27,27 +31,13 @@ const SMALL_BYTES_PER_MS = 32;
 /** A client counts as sending much until it has sent no more than that for so many milliseconds. */
 const MUCH_FOR_MS = 5_000;
 
-// A session's flags, one number beside its permissions: on Bun a field more costs 64 bytes.
-/** The inbound side has paused reading. */
-const FOR_INBOUND = 1 << 2;
-/** Reading is paused because memory is short. */
-const FOR_MEMORY = 1 << 3;
-const PAUSED = FOR_INBOUND | FOR_MEMORY;
-/** The server has made the client wait, so that much may come next through no fault of the client. */
-const HAS_WAITED = 1 << 4;
-
 /**
- * The incoming side of one client's connection: it decides when bytes are read, decodes them, and
- * accounts for the memory that they hold. {@linkcode Session}, its only subclass, handles the frames:
- * one object for both keeps the memory of an idle connection small.
+ * The incoming side of one client's connection: it decides when bytes are read, and decodes them.
+ * {@linkcode Session} inherits from it and handles the frames: one object for both keeps the memory of an
+ * idle connection small.
  */
-export abstract class InboundConnection extends ClientConnection
+export abstract class InboundConnection extends AccountedConnection
   implements ConnectionHandler, InboundSession {
-  protected readonly decoder: ClientDecoder;
-  /** The client's permissions, as in `access.ts`, and the reasons why its connection isn't read. */
-  protected flags: number;
-  /** Made with the first bytes that have to wait, or the first message. */
-  #inbound: Inbound | undefined;
   #heardMs: number;
   /**
    * Time on the coarse clock at which a `PING` (to a client of 2009: a message) was sent that the client
@@ -57,14 +47,7 @@ export abstract class InboundConnection extends ClientConnection
 
   constructor(connection: Connection, context: SessionContext) {
     super(connection, context);
-    this.decoder = context.newDecoder(this.demandsTerminators);
-    this.flags = context.access.withoutKey(connection.remoteAddress);
     this.#heardMs = context.clock.nowMs;
-  }
-
-  /** True if each MESSAGE must have its terminator. */
-  protected get demandsTerminators(): boolean {
-    return false;
   }
 
   /** The receiver of decoded frames. */
@@ -77,95 +60,22 @@ export abstract class InboundConnection extends ClientConnection
   protected abstract onRead(): void;
 
   site(): string {
-    return this.#inbound?.site ?? siteOf(this.remoteAddress);
+    return this.inbound?.site ?? siteOf(this.remoteAddress);
   }
 
   /** True for a publisher of which few bytes wait, so that it may be read before others. */
   isLight(): boolean {
-    return this.#inbound?.isSmall ?? false;
-  }
-
-  /** True if the connection isn't read at the moment, or bytes of it wait. */
-  get isWaiting(): boolean {
-    return (this.flags & PAUSED) !== 0 || (this.#inbound?.isWaiting ?? false);
+    return this.inbound?.isSmall ?? false;
   }
 
   /** The reason why the client, as a publisher, waits; `undefined` if it doesn't. */
   get pauseCause(): PauseCause | undefined {
-    return this.#inbound?.pauseCause;
-  }
-
-  /** Bytes that are kept for this client: output that waits, input, and owed receipts. */
-  get heldBytes(): number {
-    return this.pendingBytes + this.inputBytes + this.#owedBytes;
-  }
-
-  /** Bytes that the client sent and the server still keeps. */
-  get inputBytes(): number {
-    const { deferredBytes = 0, undeliveredBytes = 0 } = this.#inbound ?? {};
-    return this.unfinishedInputBytes + deferredBytes + undeliveredBytes;
-  }
-
-  /** As {@linkcode inputBytes}, without a small rest that is read next and so frees itself. */
-  get bulkInputBytes(): number {
-    const bytes = this.inputBytes;
-    const waitingBytes = bytes - this.unfinishedInputBytes;
-    return waitingBytes <= READ_AHEAD_BYTES ? bytes - waitingBytes : bytes;
-  }
-
-  /** True if most of {@linkcode heldBytes} is what the client sent. */
-  get holdsMostlyInput(): boolean {
-    return this.inputBytes > this.pendingBytes + this.#owedBytes;
-  }
-
-  /** Time on the coarse clock since which the client has freed none of the larger part of it. */
-  get heldMemorySinceMs(): number {
-    // Receipts come by themselves.
-    if (this.#owedBytes > this.pendingBytes + this.inputBytes) return this.context.clock.nowMs;
-    if (!this.holdsMostlyInput) return this.progressMs;
-    // A client that has to wait can free nothing, unless it's in the middle of a large frame.
-    const isHeldUp = this.isWaiting && !this.holdsLargeFrame;
-    return isHeldUp ? this.context.clock.nowMs : this.unfinishedSinceMs;
-  }
-
-  /** Bytes of memory that an incomplete frame holds. */
-  get unfinishedBytes(): number {
-    return this.decoder.heldBytes;
-  }
-
-  /** As {@linkcode unfinishedBytes}, plus bytes of an incomplete TLS handshake or record. */
-  get unfinishedInputBytes(): number {
-    return this.#inbound?.unfinishedBytes ?? 0;
-  }
-
-  /** True if that is more than a small frame's bytes, which any client may hold. */
-  get holdsLargeFrame(): boolean {
-    // While the client waits, the bytes in its connection wait too.
-    const bytes = this.isWaiting ? this.decoder.heldBytes : this.unfinishedInputBytes;
-    return bytes > SMALL_FRAME_BYTES;
-  }
-
-  /** Time on the coarse clock since which it has held unfinished input without publishing. */
-  get unfinishedSinceMs(): number {
-    const { unfinishedSinceMs = 0, publisher } = this.#inbound ?? {};
-    return Math.max(unfinishedSinceMs, publisher?.publishedMs ?? 0);
-  }
-
-  get #owedBytes(): number {
-    return this.#inbound?.publisher?.owedBytes ?? 0;
+    return this.inbound?.pauseCause;
   }
 
   /** Time on the coarse clock at which bytes last arrived, or a wait that the server imposed ended. */
   get heardMs(): number {
     return this.#heardMs;
-  }
-
-  /** True if an unfinished frame of the client has held memory for `ms` milliseconds. */
-  hasHeldPartialFrameFor(ms: number): boolean {
-    if (!this.isHeard || this.unfinishedInputBytes === 0) return false;
-    // The server may make it wait in the middle of a small frame, never of a large one.
-    if (this.isWaiting && !this.holdsLargeFrame) return false;
-    return this.context.clock.nowMs - this.unfinishedSinceMs >= ms;
   }
 
   /**
@@ -176,7 +86,7 @@ export abstract class InboundConnection extends ClientConnection
    * @returns True if reading was stopped, and {@linkcode letGo} must be called later.
    */
   holdBack(): boolean {
-    const isKnown = this.#inbound?.publisher !== undefined || this.isSubscribed;
+    const isKnown = this.inbound?.publisher !== undefined || this.isSubscribed;
     const isHarmless = isKnown && !this.hasSentMuch;
     if (!this.isOpen || this.holdsLargeFrame || isHarmless) return false;
     // Only reading frees the bytes that the connection holds.
@@ -213,25 +123,25 @@ export abstract class InboundConnection extends ClientConnection
   }
 
   onHeld(): void {
-    this.#accountUnfinished();
+    this.accountUnfinished();
     const isHeldBack = (this.flags & FOR_MEMORY) !== 0;
     if (isHeldBack && this.connection.hasUndelivered) this.context.inputDefence.readOn(this);
   }
 
   override onDrain(): void {
     super.onDrain();
-    this.#inbound?.publisher?.onTaken();
+    this.inbound?.publisher?.onTaken();
   }
 
   override onEnd(): void {
     // Deferred bytes arrived before the end and so count.
-    this.#inbound?.readDeferred();
+    this.inbound?.readDeferred();
     super.onEnd();
   }
 
   override onClose(why: TransportEnd, cause?: Error): void {
     // Bytes that arrived before the connection broke count, though the publisher is gone.
-    if (this.isOpen) this.#inbound?.readDeferred();
+    if (this.isOpen) this.inbound?.readDeferred();
     super.onClose(why, cause);
   }
 
@@ -239,7 +149,7 @@ export abstract class InboundConnection extends ClientConnection
 
   /** The gate at which the client should wait before it publishes more, if any. */
   get publishGate(): Gate | undefined {
-    return this.#inbound?.publisher?.gate;
+    return this.inbound?.publisher?.gate;
   }
 
   read(chunk: Uint8Array): number {
@@ -255,7 +165,7 @@ export abstract class InboundConnection extends ClientConnection
       if (isFirst) this.endReplies(taken < chunk.byteLength);
     }
     this.onRead();
-    this.#accountUnfinished();
+    this.accountUnfinished();
     return taken;
   }
 
@@ -274,11 +184,11 @@ export abstract class InboundConnection extends ClientConnection
   }
 
   get hasPublished(): boolean {
-    return this.#inbound?.publisher !== undefined;
+    return this.inbound?.publisher !== undefined;
   }
 
   get hasSentMuch(): boolean {
-    const sentMuchMs = this.#inbound?.sentMuchMs ?? 0;
+    const sentMuchMs = this.inbound?.sentMuchMs ?? 0;
     return sentMuchMs !== 0 && this.context.clock.nowMs - sentMuchMs < MUCH_FOR_MS;
   }
 
@@ -286,18 +196,18 @@ export abstract class InboundConnection extends ClientConnection
     // A wait that the server imposed doesn't count as the client's silence.
     const { nowMs } = this.context.clock;
     this.stateSinceMs = nowMs;
-    if (this.#inbound !== undefined) this.#inbound.unfinishedSinceMs = nowMs;
+    if (this.inbound !== undefined) this.inbound.unfinishedSinceMs = nowMs;
     if (isLate) {
       this.#heardMs = nowMs;
       this.flags |= HAS_WAITED;
     }
     if (this.unansweredMs !== 0) this.unansweredMs = nowMs;
-    this.#inbound?.publisher?.onWaited();
+    this.inbound?.publisher?.onWaited();
   }
 
   onNothingWaits(): void {
     // When many clients connect at once, most wait only once and then just listen.
-    if (!this.#inbound?.isNeeded) this.#inbound = undefined;
+    if (!this.inbound?.isNeeded) this.inbound = undefined;
   }
 
   get isReading(): boolean {
@@ -332,8 +242,8 @@ export abstract class InboundConnection extends ClientConnection
     if ((this.flags & PAUSED) === 0) this.connection.resumeReading();
   }
 
-  protected get inboundSide(): Inbound {
-    return this.#inbound ??= new Inbound(this, this.context);
+  protected override get inboundSide(): Inbound {
+    return this.inbound ??= new Inbound(this, this.context);
   }
 
   /** Does what the client asks for; if that has to wait, reads no further until it's done. */
@@ -350,49 +260,19 @@ export abstract class InboundConnection extends ClientConnection
   #take(chunk: Uint8Array): void {
     const { reading } = this.context;
     const mostBytes = reading.isFree ? FIRST_PIECE_BYTES : LITTLE_BYTES;
-    if (this.#inbound !== undefined || chunk.byteLength > mostBytes) {
+    if (this.inbound !== undefined || chunk.byteLength > mostBytes) {
       return this.inboundSide.take(chunk);
     }
     reading.beginPiece(UNITS_PER_PIECE);
     const taken = this.read(chunk);
     reading.endPiece(UNITS_PER_PIECE, taken);
-    if (!this.isOpen || taken === chunk.byteLength && this.#inbound === undefined) return;
+    if (!this.isOpen || taken === chunk.byteLength && this.inbound === undefined) return;
     this.inboundSide.take(chunk.subarray(taken));
   }
 
-  /** Accounts for the memory that an incomplete frame holds, and the connection's own buffers. */
-  #accountUnfinished(): void {
-    const { heldBytes = 0, hasUndelivered = false } = this.connection;
-    this.#countUnfinished(this.decoder.heldBytes + (hasUndelivered ? 0 : heldBytes));
-    // Undelivered bytes count as deferred: reading frees them.
-    this.#countUndelivered(hasUndelivered ? heldBytes : 0);
-  }
-
-  #countUnfinished(bytes: number): void {
-    const before = this.unfinishedInputBytes;
-    if (bytes === before) return;
-    const { budget, clock } = this.context;
-    const inbound = this.inboundSide;
-    if (before === 0) inbound.unfinishedSinceMs = clock.nowMs;
-    inbound.unfinishedBytes = bytes;
-    budget.countUnfinished(bytes - before);
-  }
-
-  #countUndelivered(bytes: number): void {
-    const before = this.#inbound?.undeliveredBytes ?? 0;
-    if (bytes === before) return;
-    this.inboundSide.undeliveredBytes = bytes;
-    this.context.budget.countDeferred(bytes - before);
-  }
-
-  /** The inbound side, if the client publishes or its bytes have had to wait. */
-  protected get inbound(): Inbound | undefined {
-    return this.#inbound;
-  }
-
   protected stopListening(): void {
-    this.#inbound?.leave();
+    this.inbound?.leave();
     this.decoder.discard();
-    this.#accountUnfinished();
+    this.accountUnfinished();
   }
 }

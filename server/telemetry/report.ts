@@ -78,7 +78,7 @@ export interface ProcessReport {
   readonly loopDelayMs: number;
   readonly counts: Counts;
   readonly gauges: Gauges;
-  /** What it sees of the cluster; absent without one. */
+  /** The cluster as it sees it; absent without one. */
   readonly cluster?: ClusterReport;
 }
 

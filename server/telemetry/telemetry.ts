@@ -21,7 +21,7 @@ export interface TelemetryHost extends InspectedServer {
   readonly heldBytes: () => number;
   /** Descriptors of links to other processes. */
   readonly linkDescriptors: number;
-  /** What the process sees of the cluster; absent without one. */
+  /** The cluster as the process sees it; absent without one. */
   readonly cluster?: (() => ClusterReport) | undefined;
   /** Bytes of memory that the process has. */
   readonly residentBytes: () => number;

@@ -126,18 +126,22 @@ export class CatchUp {
     while (runs[run]!.first > from) run--;
     const { origin } = runs[run]!;
     const runEnd = endOfRun(batch, run);
+    // Messages that came after the subscription's end may be in one batch with its last ones.
+    const to = Math.min(runEnd, this.#end);
     if (from < this.#cleanFrom) {
-      const begin = firstAfter(batch, from, runEnd, this.#had.get(origin) ?? -1);
-      this.#next = runEnd;
-      if (begin < runEnd) this.#giveRun(batch, origin, begin, runEnd);
-      return runEnd - begin;
+      const begin = Math.min(to, firstAfter(batch, from, runEnd, this.#had.get(origin) ?? -1));
+      this.#next = to;
+      if (begin < to) this.#giveRun(batch, origin, begin, to);
+      return to - begin;
+    }
+    if (runEnd === batch.end || this.#end < batch.end) {
+      this.#next = to;
+      this.#giveRun(batch, origin, from, to);
+      return to - from;
     }
     this.#next = batch.end;
-    if (runEnd === batch.end) this.#giveRun(batch, origin, from, runEnd);
-    else {
-      this.#lastOrigin = runs.at(-1)!.origin;
-      for (const chunk of this.#source.tagged(batch).chunksFrom(from)) this.#deliver(chunk);
-    }
+    this.#lastOrigin = runs.at(-1)!.origin;
+    for (const chunk of this.#source.tagged(batch).chunksFrom(from)) this.#deliver(chunk);
     return batch.end - from;
   }
 

@@ -14,8 +14,8 @@ import type { TopicAction, TopicRequest } from "../embedding/topic_permits.ts";
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";
 import type { Limits } from "../limits.ts";
-import type { ClusterSettings } from "../machines/cluster.ts";
-import type { Joined } from "../machines/joining.ts";
+import type { ClusterSettings } from "../machines/cluster_host.ts";
+import type { Joined } from "../machines/joining/joining.ts";
 import type { NatsOptions } from "../machines/nats/nats_transport.ts";
 import type { HistoryPiece } from "./history_pieces.ts";
 import type { LogFormat } from "../log/format.ts";
@@ -30,7 +30,7 @@ import type { TelemetryOptions, TopicCounts } from "../server_options.ts";
  * supervisor and the other workers are older. Raise it with each change in this module, or in what workers
  * send each other, that the other side wouldn't understand. A worker of another version ends the roll.
  */
-export const CONTROL_VERSION = 11;
+export const CONTROL_VERSION = 14;
 
 /** An order of a supervisor to a worker. */
 export type Order =
@@ -60,14 +60,14 @@ export type Order =
     readonly asksFor: readonly TopicAction[];
     /** Its timestamps must be greater than this one, as those of the other workers are. */
     readonly timestampsAfter: number;
-    /** What the machine says of itself to the others of a cluster; `null` if there is none. */
+    /** The machine as it presents itself to the others of a cluster; `null` if there is none. */
     readonly cluster: ClusterSettings | null;
   }
-  /** Take the way to other machines, for all workers. The answer comes when it was tried. */
+  /** Take the uplink to other machines, for all workers. The answer comes when it was tried. */
   | { readonly do: "hold_cluster"; readonly nats: NatsOptions }
   /** Let it go: another worker has taken it. */
   | { readonly do: "let_go_cluster" }
-  /** Copy the history of another machine, over that way. The answer says whether there is one. */
+  /** Copy the history of another machine, over the uplink. The answer says whether there is one. */
   | { readonly do: "join_cluster" }
   /** Forward to the worker that listens at this path. The answer comes when the link stands. */
   | { readonly do: "link"; readonly socketPath: string }

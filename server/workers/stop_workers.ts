@@ -1,4 +1,5 @@
 import type { Logger } from "@logtape/logtape";
+import { settledWithin } from "../timing/settled_within.ts";
 import type { WorkerProcess } from "./worker_process.ts";
 
 /**
@@ -72,15 +73,4 @@ async function endIfItHangs(worker: WorkerProcess, logger: Logger): Promise<void
   if (isAlive) return;
   logger.error("{worker} gives no sign of life; it is ended", { worker: worker.name });
   worker.kill();
-}
-
-/** Resolves when all are settled, or when so many milliseconds have passed. */
-export async function settledWithin(
-  ms: number,
-  promises: readonly Promise<unknown>[],
-): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const patience = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
-  await Promise.race([Promise.allSettled(promises), patience]);
-  clearTimeout(timer);
 }

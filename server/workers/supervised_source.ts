@@ -16,7 +16,7 @@ import { ANSWER_DEADLINE_MS } from "../limits/processes.ts";
 import { cpuSeconds, openDescriptors, startedMs } from "../telemetry/process_usage.ts";
 import { addUp, type Counts, type Gauges, type ProcessReport } from "../telemetry/report.ts";
 import type { TracedFrame, TraceFilter, TraceSink } from "../telemetry/tracer.ts";
-import { settledWithin } from "./stop_workers.ts";
+import { settledWithin } from "../timing/settled_within.ts";
 import type { WorkerProcess } from "./worker_process.ts";
 
 /** Milliseconds without a report after which a worker doesn't count as up. It reports ten times a second. */
@@ -60,7 +60,7 @@ export class SupervisedSource implements AdminSource {
   /** The counts of processes that have ended, by their worker's name. */
   readonly #past = new Map<string, Counts>();
   #pastLostSessions = 0;
-  /** What processes that have ended had counted of the cluster. */
+  /** The cluster's counts of processes that have ended. */
   #pastCluster: InboxCounts | undefined;
   readonly #traces = new Map<number, RunningTrace>();
   #lastTrace = 0;
@@ -183,7 +183,9 @@ export class SupervisedSource implements AdminSource {
       newest = report;
     }
     const trouble = this.#troubleOf(name);
-    const process = newest && processState(name, newest, counts!.cpuSeconds);
+    // Deno's sandbox hides a worker's limit from it; it inherits the supervisor's.
+    const maxDescriptors = newest?.maxDescriptors ?? descriptorLimit() ?? null;
+    const process = newest && processState(name, { ...newest, maxDescriptors }, counts!.cpuSeconds);
     return { name, isUp: trouble === "", trouble, process, counts, gauges };
   }
 

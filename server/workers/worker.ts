@@ -164,7 +164,7 @@ async function obey(order: Order): Promise<OrderAnswer> {
       await holdCluster(server!, order.nats, clusterEvents!);
       return null;
     case "let_go_cluster":
-      await server?.cluster?.letGo();
+      await server?.cluster?.uplink.letGo();
       return null;
     case "join_cluster": {
       const joined = await server?.cluster?.join() ?? null;

@@ -8,7 +8,7 @@ import type { Limits } from "../limits.ts";
 import type { LogFormat } from "../log/format.ts";
 import type { LogLevel } from "../log/log.ts";
 import type { TelemetryOptions } from "../server_options.ts";
-import { Slots } from "./slots.ts";
+import { Slots } from "./pacing/slots.ts";
 import type { Timekeeper } from "../timing/timekeeper.ts";
 import { type Death, type WorkerEvents, WorkerProcess } from "./worker_process.ts";
 import type { Settings, WorkerSettings } from "./worker_settings.ts";
@@ -73,7 +73,7 @@ export function startPatienceMs(workers: number): number {
   return 10_000 + 1_000 * workers;
 }
 
-/** How a worker ends that was asked to, and had the time for it. */
+/** The death of a worker that was asked to end, and had the time for it. */
 const CLEAN_DEATH: Death = "with status 0";
 
 /** By so much the clocks of two processes may differ, in microseconds. */

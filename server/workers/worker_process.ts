@@ -16,7 +16,7 @@ import type { Counters } from "../counters.ts";
 import type { PublishReceipt } from "../embedding/local_publisher.ts";
 import type { TopicAction, TopicRequest } from "../embedding/topic_permits.ts";
 import type { TopicCounts } from "../server_options.ts";
-import type { Joined } from "../machines/joining.ts";
+import type { Joined } from "../machines/joining/joining.ts";
 import type { HistoryPiece } from "./history_pieces.ts";
 import type { Claim, Notice } from "../lending/terms.ts";
 import type { Census } from "../shares/census.ts";
@@ -161,7 +161,7 @@ export class WorkerProcess {
   }
 
   /**
-   * Lets it copy the history of another machine; it must hold the way there.
+   * Lets it copy the history of another machine; it must hold the uplink.
    *
    * @throws {Error} (rejects) if it ends before.
    */

@@ -3,7 +3,7 @@ import type { Logger } from "@logtape/logtape";
 import type { TlsIdentity } from "../../runtime/types.ts";
 import type { AccessOptions } from "../access/access.ts";
 import type { Order } from "./control.ts";
-import { settledWithin } from "./stop_workers.ts";
+import { settledWithin } from "../timing/settled_within.ts";
 import type { WorkerProcess } from "./worker_process.ts";
 
 /** The settings that workers get when they begin to listen, and again when they change. */

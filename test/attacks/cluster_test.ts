@@ -1,5 +1,12 @@
 import { connect } from "@nats-io/transport-node";
-import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertLessOrEqual,
+  assertMatch,
+} from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,12 +14,10 @@ import { LinkEncoder } from "../../server/cluster/link_frames.ts";
 import {
   BATCH_HEADER_BYTES,
   encodeFrame,
-  HOLE,
-  type MachineState,
-  REFILL,
   sealBatch,
-  STATE,
-} from "../../server/machines/wire/frames.ts";
+} from "../../server/machines/wire/frame_codec.ts";
+import { HOLE, REFILL, STATE } from "../../server/machines/wire/frames.ts";
+import { readProcesses } from "../../tools/harness/process_table.ts";
 import { scrape } from "../support/clients/admin_client.ts";
 import { JanusClient, message } from "../support/clients/janus_client.ts";
 import { FarHost, whyNoFarHost } from "../support/network/far_host.ts";
@@ -20,6 +25,7 @@ import { NatsServer, skipNats } from "../support/processes/nats_server.ts";
 import { directCommand, ServerCommand } from "../support/processes/server_command.ts";
 import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
 import { until } from "../support/until.ts";
+import { batchOf, stateOf } from "../server/machines/false_machine.ts";
 import {
   hasAll,
   MachineServer,
@@ -29,31 +35,20 @@ import {
 } from "../server/machines/nats_bed.ts";
 
 const timeout = 120_000;
+
+/** Far more than a machine may keep, and the most that its memory may grow while garbage waits. */
+const FLOOD_BYTES = 140_000_000;
+const MOST_BYTES = 130_000_000;
+
+const noMemory = process.platform === "linux" ? false : "the most memory ever taken is Linux's";
+
+/** The most bytes that a machine ever had resident. */
+function peakOf({ server }: MachineServer): number {
+  return readProcesses(server.pid).reduce((sum, { peakBytes }) => sum + peakBytes!, 0);
+}
+
 const utf8 = new TextEncoder();
 const STRANGER = "badbadbadbadbad0";
-
-/** A batch of one message. */
-function batch(machine: string, origin: string, previous: number, micros: number): Uint8Array {
-  const encoder = new LinkEncoder(BATCH_HEADER_BYTES);
-  encoder.append("t", micros, utf8.encode(message("t", "forged")), false);
-  const frame = encoder.take();
-  sealBatch(frame, machine, { origin, base: previous, previous });
-  return frame;
-}
-
-function stateOf(origins: MachineState["origins"]): MachineState {
-  return {
-    address: "stranger",
-    release: "0",
-    versions: [1, 1],
-    workers: 1,
-    limits: { maxFrameBytes: 65_536, maxTopicBytes: 256 },
-    micros: Date.now() * 1000,
-    asks: false,
-    isReady: false,
-    origins,
-  };
-}
 
 /** NATS drops whoever lets so much wait, or takes nothing for a second. */
 const IMPATIENT = 'max_pending: 1MB\nwrite_deadline: "1s"\n';
@@ -139,6 +134,65 @@ for (const runtime of TESTED_RUNTIMES) {
     });
   });
 
+  describe(`the memory of a machine, on ${runtime}`, { skip: skipNats || noMemory }, () => {
+    it("stays bounded while NATS takes nothing, and while it is away", { timeout }, async () => {
+      const small = ["--cluster-log-bytes", "1048576"];
+      await withMachines(runtime, [small, small], async ([a], nats) => {
+        const before = peakOf(a!);
+        const publisher = await JanusClient.greeted(a!.server);
+        const flood = async () => {
+          const frame = `PUBLISH\0${message("t", "x".repeat(50_000))}\0`.repeat(20);
+          for (let sent = 0; sent < FLOOD_BYTES; sent += frame.length) await publisher.sent(frame);
+          publisher.frames.splice(0);
+          publisher.send('{"action":"publish","data":{"topic":"t"}}\0');
+          await until("all is accepted", () => publisher.frames.length > 0, 60_000);
+        };
+        nats.signal("SIGSTOP");
+        await flood();
+        await nats.kill();
+        await flood();
+        assertLess(peakOf(a!) - before, MOST_BYTES);
+        publisher.close();
+      });
+    });
+
+    it("stays bounded where a stranger sends what can't be delivered", { timeout }, async () => {
+      await withMachines(runtime, [[], []], async ([a, b], nats) => {
+        const reader = await JanusClient.greeted(b!.server);
+        reader.send('{"action":"subscribe","data":"t","resume":{}}\0');
+        const publisher = await NumberPublisher.start(a!, 5);
+        await until("messages come", () => reader.frames.length > 20);
+        const origin = JSON.parse(reader.frames.find((frame) => frame.includes('"from"'))!).from
+          .origin as string;
+        const { machine } = (await b!.status()).cluster.members[0]!;
+        const before = peakOf(b!);
+        const stranger = await connect({ servers: `127.0.0.1:${nats.port}` });
+        const data = message("t", "x".repeat(50_000));
+        const nowMicros = Date.now() * 1000 + 60_000_000;
+        for (let i = 0, sent = 0; sent < FLOOD_BYTES; i++, sent += data.length) {
+          // In the machine's own name, far ahead of where it is: it waits, as if what is in between was lost.
+          const encoder = new LinkEncoder(BATCH_HEADER_BYTES);
+          const previous = nowMicros + 2 * i;
+          encoder.append("t", previous + 1, utf8.encode(data), false);
+          const frame = encoder.take();
+          sealBatch(frame, machine, { origin, base: 0, previous });
+          stranger.publish("hotwheels.hotwheels.all", frame);
+          stranger.publish("hotwheels.hotwheels.all", "x".repeat(500));
+          if (i % 50 === 0) await stranger.flush();
+        }
+        await stranger.flush();
+        const had = reader.frames.length;
+        await until("messages go on", () => reader.frames.length > had + 20, 30_000);
+        assertLess(peakOf(b!) - before, MOST_BYTES);
+        const held = (await scrape(b!.adminUrl)).get("hotwheels_cluster_held_bytes")!;
+        assertLessOrEqual(held, 8 * 1024 * 1024);
+        await stranger.close();
+        publisher.close();
+        reader.close();
+      });
+    });
+  });
+
   describe(`a stranger on the cluster's subjects, on ${runtime}`, { skip: skipNats }, () => {
     it("ends nothing, delivers nothing in others' names, and is counted", { timeout }, async () => {
       await withMachines(runtime, [[], []], async ([a, b], nats) => {
@@ -167,15 +221,16 @@ for (const runtime of TESTED_RUNTIMES) {
         newer[2] = 9;
         say(newer);
         const nowMicros = Date.now() * 1000;
+        const forged = { base: nowMicros, previous: nowMicros, micros: nowMicros + 1 };
         for (const origin of origins) {
           // Before it says who it is, and after that: both machines' processes are others'.
-          say(batch(STRANGER, origin, nowMicros, nowMicros + 1));
+          say(batchOf(STRANGER, origin, forged, "forged"));
           say(encodeFrame({
             machine: STRANGER,
             kind: STATE,
             state: stateOf([{ name: origin, base: 0, last: nowMicros + 9 }]),
           }));
-          say(batch(STRANGER, origin, nowMicros, nowMicros + 1));
+          say(batchOf(STRANGER, origin, forged, "forged"));
           const hole = { origin, after: 0, to: nowMicros };
           say(encodeFrame({ machine: STRANGER, kind: HOLE, hole }));
         }
@@ -187,11 +242,13 @@ for (const runtime of TESTED_RUNTIMES) {
           say(damaged);
         }
         for (let i = 0; i < 500; i++) {
-          const wanted = { origin: origins[i % 2]!, after: 0 };
+          const gaps = [{ after: 0, to: Infinity }];
+          const wanted = { origin: origins[i % 2]!, gaps, maxBytes: 4_194_304 };
           say(encodeFrame({ machine: STRANGER, kind: REFILL, wanted }));
         }
         const ahead = origins.find((origin) => origin !== Object.keys(resume.at)[0])!;
-        say(batch(machine, ahead, nowMicros + 60_000_000, nowMicros + 60_000_001));
+        const previous = nowMicros + 60_000_000;
+        say(batchOf(machine, ahead, { base: previous, previous, micros: previous + 1 }, "forged"));
         await stranger.flush();
         await until("messages go on", () => old.frames.length > 500, 30_000);
         publisher.stop();

@@ -1,12 +1,14 @@
-import type { ConnectionOptions, NatsConnection, Status } from "@nats-io/nats-core";
+import type { Authenticator, ConnectionOptions, NatsConnection, Status } from "@nats-io/nats-core";
 import { Silence } from "../../cluster/silence.ts";
+import { settledWithin } from "../../timing/settled_within.ts";
 import { STALL_MS } from "../../limits/clients.ts";
 import { MAX_COLLECTED_BYTES } from "../../limits/messages.ts";
 import type { CoarseClock } from "../../timing/coarse_clock.ts";
 import { FIRST_CONNECT_MS, RECONNECT_JITTER_MS, RECONNECT_MS } from "../wire/limits.ts";
 import type { Transport, TransportEvents } from "../transport.ts";
+import { guardSockets } from "./socket_errors.ts";
 
-/** Where NATS is, and who this server is there. Nothing of it is ever logged but the addresses. */
+/** The servers of NATS, and the login there. Only the addresses are ever logged. */
 export interface NatsOptions {
   /** Its servers, such as `127.0.0.1:4222`, without users or keys. */
   readonly servers: readonly string[];
@@ -15,7 +17,7 @@ export interface NatsOptions {
   readonly user?: string;
   readonly password?: string;
   readonly token?: string;
-  /** What a credentials file of NATS holds: a user's JWT, and its key. */
+  /** The content of a credentials file of NATS: a user's JWT, and its key. */
   readonly credentials?: string;
   /** True to speak TLS only. */
   readonly isSecure: boolean;
@@ -47,7 +49,7 @@ export class NatsTransport implements Transport {
   readonly #events: TransportEvents;
   readonly #machine: string;
   #connection: NatsConnection | undefined;
-  /** What NATS has denied while the connection was made. */
+  /** The permission that NATS has denied on this connection. */
   #denial: string | undefined;
   #isConnected = false;
   #isStalled = false;
@@ -99,7 +101,11 @@ export class NatsTransport implements Transport {
   }
 
   get isFull(): boolean {
-    return this.isConnected && this.#sentBytes - this.#flushedBytes > MAX_COLLECTED_BYTES;
+    return this.isConnected && this.unsentBytes > MAX_COLLECTED_BYTES;
+  }
+
+  get unsentBytes(): number {
+    return this.#sentBytes - this.#flushedBytes;
   }
 
   get maxFrameBytes(): number {
@@ -128,31 +134,28 @@ export class NatsTransport implements Transport {
   }
 
   sweep(): void {
+    // NATS can be given another configuration while it runs.
+    const narrowness = this.#isConnected ? this.#narrownessOf(this.#connection!) : undefined;
+    if (narrowness !== undefined) return this.#abandon(narrowness);
     this.#silence.look(this.#isConnected && this.#isFlushing);
     if (!this.#silence.isLong || this.#isStalled || !this.#isConnected) return;
     this.#isStalled = true;
     this.#events.onAway("it takes nothing");
   }
 
-  async flush(withinMs: number): Promise<void> {
-    const connection = this.#connection;
-    if (connection === undefined || !this.isConnected) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const patience = new Promise<void>((resolve) => timer = setTimeout(resolve, withinMs));
-    await Promise.race([connection.flush().catch(() => {}), patience]);
-    clearTimeout(timer);
-  }
-
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#retryTimer);
-    await this.flush(STALL_MS);
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    if (this.isConnected) await settledWithin(STALL_MS, [connection.flush()]);
     this.#isConnected = false;
-    await this.#connection?.close().catch(() => {});
+    await connection.close().catch(() => {});
   }
 
   async #connect(): Promise<void> {
     const { connect, credsAuthenticator } = await import("@nats-io/transport-node");
+    await guardSockets();
     const { servers, user, password, token, credentials, isSecure, ca, name } = this.#options;
     const options: ConnectionOptions = {
       servers: [...servers],
@@ -171,7 +174,7 @@ export class NatsTransport implements Transport {
       ...(token === undefined ? {} : { token }),
       ...(isSecure ? { tls: ca === undefined ? {} : { ca } } : {}),
       ...(credentials === undefined ? {} : {
-        authenticator: credsAuthenticator(new TextEncoder().encode(credentials)),
+        authenticator: checked(credsAuthenticator(new TextEncoder().encode(credentials))),
       }),
     };
     let connection: NatsConnection;
@@ -185,14 +188,10 @@ export class NatsTransport implements Transport {
       throw error;
     }
     if (this.#isClosed) return await connection.close();
-    const most = connection.info?.max_payload ?? 0;
-    const { minPayloadBytes } = this.#options;
-    if (most < minPayloadBytes) {
+    const narrowness = this.#narrownessOf(connection);
+    if (narrowness !== undefined) {
       await connection.close();
-      throw new NatsFault(
-        `its max_payload is ${most} bytes, and the largest message takes ${minPayloadBytes}: raise the one ` +
-          "or lower --max-frame-bytes",
-      );
+      throw new NatsFault(narrowness);
     }
     this.#connection = connection;
     this.#denial = undefined;
@@ -201,13 +200,13 @@ export class NatsTransport implements Transport {
     for (const subject of [`hotwheels.${name}.all`, own]) {
       connection.subscribe(subject, {
         callback: (error, message) => {
-          if (error === null) this.#events.onFrame(message.data);
-          else {this.#denial ??=
-              `it doesn't let this server hear ${subject}; give its user that permission`;}
+          if (this.#connection !== connection) return;
+          if (error === null) return this.#events.onFrame(message.data, subject === own);
+          this.#deny(`it doesn't let this server hear ${subject}; give its user that permission`);
         },
       });
     }
-    // Nobody hears that. It shows whether this server may say anything.
+    // No machine listens there. The answer of NATS shows whether this server may publish.
     connection.publish(own);
     await connection.flush();
     await this.#demandNoDenial(connection);
@@ -216,7 +215,7 @@ export class NatsTransport implements Transport {
 
   /** @throws {NatsFault} (rejects) if NATS has denied something since the connection stands. */
   async #demandNoDenial(connection: NatsConnection): Promise<void> {
-    // What NATS has answered in front of the flush is told on a later turn.
+    // A denial that NATS has sent in front of the flush is reported on a later turn.
     await new Promise((resolve) => setTimeout(resolve, 0));
     if (this.#denial === undefined) return;
     this.#connection = undefined;
@@ -225,11 +224,13 @@ export class NatsTransport implements Transport {
   }
 
   async #watch(connection: NatsConnection): Promise<void> {
-    for await (const status of connection.status()) this.#note(status);
+    for await (const status of connection.status()) {
+      if (this.#connection === connection) this.#note(status);
+    }
     // It closes by itself only for good.
-    if (this.#isClosed || this.#connection !== connection) return;
-    this.#fall("the connection was closed");
-    this.#retry();
+    if (!this.#isClosed && this.#connection === connection) {
+      this.#abandon("the connection was closed");
+    }
   }
 
   #note(status: Status): void {
@@ -238,18 +239,42 @@ export class NatsTransport implements Transport {
       case "staleConnection":
         return this.#fall("the connection was lost");
       case "reconnect":
-        return this.#stand();
+        return this.#denial === undefined ? this.#stand() : this.#abandon(this.#denial);
       case "error":
-        if (!this.#isConnected && status.error.name === "PermissionViolationError") {
-          this.#denial ??= `it denies this server something: ${status.error.message}`;
-        }
-        return this.#events.onError(reasonOf(status.error));
+        this.#events.onError(reasonOf(status.error));
+        if (status.error.name !== "PermissionViolationError") return;
+        return this.#deny(`it denies this server something: ${status.error.message}`);
     }
+  }
+
+  /** Why the longest frame doesn't fit, in words; `undefined` if it does. */
+  #narrownessOf(connection: NatsConnection): string | undefined {
+    const most = connection.info?.max_payload ?? 0;
+    const { minPayloadBytes } = this.#options;
+    if (most >= minPayloadBytes) return undefined;
+    return `its max_payload is ${most} bytes, and the largest message takes ${minPayloadBytes}: raise the one ` +
+      "or lower --max-frame-bytes";
+  }
+
+  /** NATS denies something. What it denied once nats.js doesn't ask for again, so that takes another connection. */
+  #deny(denial: string): void {
+    this.#denial ??= denial;
+    if (this.#isConnected) this.#abandon(denial);
+  }
+
+  /** Gives a connection up that can't be used as it is, and tries to make another one. */
+  #abandon(reason: string): void {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    this.#fall(reason);
+    void connection?.close().catch(() => {});
+    this.#retry();
   }
 
   /** Tries to connect again in a while. */
   #retry(): void {
     if (this.#isClosed) return;
+    clearTimeout(this.#retryTimer);
     const waitMs = RECONNECT_MS + Math.random() * RECONNECT_JITTER_MS;
     this.#retryTimer = setTimeout(() => {
       this.#connect().catch((error) => {
@@ -298,6 +323,16 @@ export class NatsTransport implements Transport {
     }
     this.#isFlushing = false;
   }
+}
+
+/** @throws {NatsFault} if the credentials can't be used: nats.js itself would find that anew with each attempt. */
+function checked(authenticator: Authenticator): Authenticator {
+  try {
+    authenticator("a nonce");
+  } catch (cause) {
+    throw new NatsFault("the credentials file holds no user's JWT with its key", { cause });
+  }
+  return authenticator;
 }
 
 function reasonOf(error: unknown): string {

@@ -19,6 +19,16 @@ export interface RemoteMessage {
   readonly wantsReceipt: boolean;
 }
 
+/** How a batch is read. */
+export interface ReadOptions {
+  /** What is later can't have been issued. */
+  readonly maxMicros: number;
+  /** The timestamp behind which messages are of interest; all are unless given. */
+  readonly after?: number;
+  /** True if the messages themselves need no check. */
+  readonly isChecked?: boolean;
+}
+
 /** Reads the messages of batches that come from other machines, and checks each as a client's. */
 export class MessageReader {
   readonly #limits: ClientDecoderLimits & { readonly maxTopicBytes: number };
@@ -32,18 +42,15 @@ export class MessageReader {
   }
 
   /**
-   * The messages of a batch.
+   * The messages of a batch behind a timestamp. Those in front are passed over, and not checked.
    *
    * @param previous The timestamp in front of the first.
-   * @param maxMicros What is later can't have been issued.
-   * @param isChecked True if the messages themselves need no check.
    * @throws {FrameFault} if it isn't valid.
    */
   read(
     bytes: Uint8Array,
     previous: number,
-    maxMicros: number,
-    isChecked = false,
+    { maxMicros, after = -1, isChecked = false }: ReadOptions,
   ): RemoteMessage[] {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const messages: RemoteMessage[] = [];
@@ -59,14 +66,16 @@ export class MessageReader {
         throw new FrameFault("a message with a wrong timestamp");
       }
       if (kind > 1) throw new FrameFault(`a message of an unknown kind, ${kind}`);
-      const topic = this.#topicOf(bytes.subarray(start + HEADER_BYTES, topicEnd));
+      last = micros;
+      const from = start;
+      start = end;
+      if (micros <= after) continue;
+      const topic = this.#topicOf(bytes.subarray(from + HEADER_BYTES, topicEnd));
       const message = bytes.subarray(topicEnd, end);
       if (!isChecked) this.#check(topic, message);
       messages.push({ topic, micros, message, wantsReceipt: kind === 1 });
-      last = micros;
-      start = end;
     }
-    if (messages.length === 0) throw new FrameFault("a batch without messages");
+    if (bytes.length === 0) throw new FrameFault("a batch without messages");
     return messages;
   }
 

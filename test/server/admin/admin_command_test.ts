@@ -106,6 +106,24 @@ for (const runtime of TESTED_RUNTIMES) {
       }
     });
 
+    it("says in the same words on both runtimes why it can't have an address", async () => {
+      const folder = mkdtempSync(join(tmpdir(), "hotwheels-"));
+      const keys = join(folder, "keys");
+      writeFileSync(keys, "a key of some length\n", { mode: 0o600 });
+      for (
+        const [address, why] of [
+          ["192.0.2.1:9100", "this machine has no such address"],
+          ["host.invalid:9100", "no such host"],
+        ] as const
+      ) {
+        const flags = ["--port", "0", "--admin", address, "--admin-key-file", keys];
+        const { status, stderr } = await new ServerCommand(directCommand(runtime), flags).exited();
+        assertEquals(status, 1);
+        assertEquals(stderr, `hotwheels: can't open the admin port on ${address}: ${why}\n`);
+      }
+      rmSync(folder, { recursive: true });
+    });
+
     it("reads its keys again on SIGHUP", { timeout: 60_000 }, async () => {
       const folder = mkdtempSync(join(tmpdir(), "hotwheels-"));
       const file = join(folder, "keys");

@@ -1,15 +1,15 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { existsSync } from "node:fs";
+
+import process from "node:process";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Browser, Page } from "playwright-core";
-import { RUNTIME_NAMES, type RuntimeName } from "../../../cli/program.ts";
+import type { RuntimeName } from "../../../cli/program.ts";
 import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
+import { sharedChromium, skipChromium } from "../../support/processes/chromium.ts";
 import { ServerCommand } from "../../support/processes/server_command.ts";
-import { leftTo } from "../../support/processes/tested_runtimes.ts";
-
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
-  .find((path) => existsSync(path));
+import { skipNats } from "../../support/processes/nats_server.ts";
+import { withMachines } from "../machines/nats_bed.ts";
 
 /** Topics whose names would do something in a page that takes them for more than text. */
 const HOSTILE = [
@@ -64,39 +64,38 @@ async function untilText(page: Page, id: string, isWanted: (text: string) => boo
   }
 }
 
-/** Runs a test with a server and a browser. */
-async function withBrowser(
+/** Runs a test with a server. */
+async function withPage(
   runtime: RuntimeName,
-  body: (bed: { server: ServerCommand; adminUrl: string; browser: Browser }) => Promise<void>,
+  body: (bed: { server: ServerCommand; adminUrl: string }) => Promise<void>,
 ): Promise<void> {
-  const { chromium } = await import("playwright-core");
   const server = await ServerCommand.listening(runtime, ["--admin", ":0"]);
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM!,
-    args: ["--no-sandbox"],
-  });
   try {
-    await body({ server, adminUrl: /, admin on (\S+)\)/.exec(server.stdout)![1]!, browser });
+    await body({ server, adminUrl: /, admin on (\S+)\)/.exec(server.stdout)![1]! });
   } finally {
-    await browser.close();
     await server.dispose();
   }
 }
 
-const skip = CHROMIUM === undefined ? "there is no Chromium here" : leftTo("bun");
+describe("the page of an admin port", { skip: skipChromium }, () => {
+  const browser = sharedChromium();
 
-for (const runtime of RUNTIME_NAMES) {
-  describe(`the page of ${runtime}'s admin port`, { skip }, () => {
-    it("shows what goes on, in both themes and in every width, and no name does anything in it", {
-      timeout: 120_000,
-    }, async () => {
-      await withBrowser(runtime, async ({ server, adminUrl, browser }) => {
-        const clients = await Promise.all(
-          HOSTILE.map((topic) => JanusClient.subscribed(server, topic)),
-        );
-        for (const [theme, width] of [["light", 1_400], ["dark", 400]] as const) {
+  // Both serve the same page: either theme suffices with each.
+  for (
+    const [runtime, theme, width] of [["deno", "light", 1_400], ["bun", "dark", 400]] as const
+  ) {
+    it(
+      `shows what goes on, and no name does anything in it: ${runtime}'s, ${theme}, ${width} wide`,
+      {
+        timeout: 120_000,
+      },
+      async () => {
+        await withPage(runtime, async ({ server, adminUrl }) => {
+          const clients = await Promise.all(
+            HOSTILE.map((topic) => JanusClient.subscribed(server, topic)),
+          );
           const url = `${adminUrl}/?key=a`;
-          const { page, complaints, asked } = await open(browser, url, theme, width);
+          const { page, complaints, asked } = await open(browser(), url, theme, width);
           await untilText(page, "state", (state) => state === "● ready");
           // A key must not stay in the address line.
           assertEquals(new URL(page.url()).search, "");
@@ -116,21 +115,39 @@ for (const runtime of RUNTIME_NAMES) {
             assert(address.startsWith(`${adminUrl}/`) || address.startsWith("data:"), address);
           }
           await page.context().close();
-        }
-        for (const client of clients) await client.dispose();
-      });
+          for (const client of clients) await client.dispose();
+        });
+      },
+    );
+  }
+
+  it("shows the other machines of a cluster, and when one is silent", {
+    timeout: 60_000,
+    skip: skipNats,
+  }, async () => {
+    await withMachines("bun", [[], []], async ([a, b]) => {
+      const { page, complaints } = await open(browser(), a!.adminUrl, "light", 800);
+      const { machine } = (await a!.status()).cluster.members[0]!;
+      const row = `${machine}127.0.0.1`;
+      await untilText(page, "members", (shown) => shown.startsWith(`${row}up1`));
+      assertStringIncludes(await text(page, "cluster-state"), "NATS connected");
+      process.kill(b!.server.pid, "SIGSTOP");
+      await untilText(page, "members", (shown) => shown.startsWith(`${row}silent`));
+      process.kill(b!.server.pid, "SIGCONT");
+      await untilText(page, "members", (shown) => shown.startsWith(`${row}up1`));
+      assertEquals(complaints, []);
+      await page.context().close();
     });
   });
-}
 
-describe("the page of an admin port", { skip }, () => {
   it("says that the server gives no answer any more", { timeout: 60_000 }, async () => {
-    await withBrowser("bun", async ({ server, adminUrl, browser }) => {
-      const { page } = await open(browser, adminUrl, "light", 800);
+    await withPage("bun", async ({ server, adminUrl }) => {
+      const { page } = await open(browser(), adminUrl, "light", 800);
       await untilText(page, "state", (state) => state === "● ready");
       await server.dispose();
       await untilText(page, "state", (state) => state === "▲ no answer");
       assertStringIncludes(await text(page, "trouble"), "s old");
+      await page.context().close();
     });
   });
 });

@@ -1,12 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { spawn } from "node:child_process";
-import process from "node:process";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readEvents, type StreamEvent } from "../../../commands/event_stream.ts";
-import { findProgram, PROJECT_ROOT } from "../../../cli/program.ts";
 import { authenticate, JanusClient, message, publish } from "../../support/clients/janus_client.ts";
-import { CommandProcess } from "../../support/processes/command_process.ts";
+import { startTask } from "../../support/processes/command_process.ts";
 import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { skipWorkers, withWorkers } from "../../support/processes/workers.ts";
 import { until } from "../../support/until.ts";
@@ -152,16 +149,7 @@ for (const runtime of TESTED_RUNTIMES) {
 
     it("are printed by a command, a line a frame", { timeout: 60_000 }, async () => {
       await withWorkers(runtime, 1, async ({ adminUrl }, target) => {
-        const { path } = findProgram(runtime);
-        const command = runtime === "deno" ? ["task", "-q", "trace"] : ["run", "commands/trace.ts"];
-        const { PATH, HOME } = process.env;
-        const trace = new CommandProcess(
-          spawn(path, [...command, adminUrl!, "--topic", "t", "--seconds", "4"], {
-            cwd: PROJECT_ROOT,
-            env: { PATH, HOME, NO_COLOR: "1" },
-            stdio: ["ignore", "pipe", "pipe"],
-          }),
-        );
+        const trace = startTask(runtime, "trace", [adminUrl!, "--topic", "t", "--seconds", "4"]);
         await until("it watches", () => trace.stderr.includes("watching"), 30_000);
         const client = await JanusClient.subscribed(target, "t");
         client.send(publish(message("t", "\u202e")));

@@ -90,7 +90,7 @@ describe("what a process says of another's messages", () => {
 describe("a link between two processes", () => {
   it("isn't held up by a slow reader of one topic, whose publishers wait", async () => {
     for (const answers of ["at once", "late"] as const) {
-      const [first, second] = await MemoryBed.linked(2, {}, { answers }) as [MemoryBed, MemoryBed];
+      const [first, second] = await MemoryBed.linked(2, {}, { answers });
       const slow = second.subscribed(["x"]);
       slow.stall();
       const reader = second.subscribed(["y"]);
@@ -117,7 +117,7 @@ describe("a link between two processes", () => {
   });
 
   it("lets a topic go on whose slow reader has gone", async () => {
-    const [first, second] = await MemoryBed.linked(2) as [MemoryBed, MemoryBed];
+    const [first, second] = await MemoryBed.linked(2);
     const slow = second.subscribed(["x"]);
     const reader = second.subscribed(["x"]);
     slow.stall();
@@ -132,7 +132,7 @@ describe("a link between two processes", () => {
   });
 
   it("makes publishers wait on, beyond a second, for a process that says it's alive", async () => {
-    const [first, second] = await MemoryBed.linked(2) as [MemoryBed, MemoryBed];
+    const [first, second] = await MemoryBed.linked(2);
     const slow = second.subscribed(["x"]);
     slow.stall();
     const publisher = first.dial();
@@ -151,12 +151,20 @@ describe("a process that hangs", () => {
   const limits = { maxTotalPendingBytes: 64 * MIB };
   const mostOwed = maxOwedFor(completeLimits(limits));
 
+  /** A publisher that waits, since the second process holds its topic for a slow reader. */
+  const held = async () => {
+    const [first, second] = await MemoryBed.linked(2, limits);
+    const slow = second.subscribed(["x"]);
+    slow.stall();
+    const publisher = first.dial();
+    publishMany(publisher, "x", 600, 20_000);
+    for (const bed of [first, second]) bed.pass(250, () => void slow.take(64 * KIB));
+    assertGreater(publisher.unreadBytes, 4 * MIB);
+    return { first, second, slow, publisher };
+  };
+
   it("holds publishers of the others up for a second, and gets all when it goes on", async () => {
-    const [first, second, third] = await MemoryBed.linked(3, limits) as [
-      MemoryBed,
-      MemoryBed,
-      MemoryBed,
-    ];
+    const [first, second, third] = await MemoryBed.linked(3, limits);
     const readers = [first, second, third].map((bed) => bed.subscribed(["t"]));
     third.hangs = true;
     const publisher = first.dial();
@@ -177,7 +185,7 @@ describe("a process that hangs", () => {
   });
 
   it("is said to be overdue, again and again, when more waits for it than may", async () => {
-    const [first, second] = await MemoryBed.linked(2, limits) as [MemoryBed, MemoryBed];
+    const [first, second] = await MemoryBed.linked(2, limits);
     const reader = first.subscribed(["t"]);
     second.hangs = true;
     const publisher = first.dial();
@@ -200,13 +208,7 @@ describe("a process that hangs", () => {
   });
 
   it("holds no topic up any more that it had held", async () => {
-    const [first, second] = await MemoryBed.linked(2, limits) as [MemoryBed, MemoryBed];
-    const slow = second.subscribed(["x"]);
-    slow.stall();
-    const publisher = first.dial();
-    publishMany(publisher, "x", 600, 20_000);
-    for (const bed of [first, second]) bed.pass(250, () => void slow.take(64 * KIB));
-    assertGreater(publisher.unreadBytes, 4 * MIB);
+    const { first, second, slow, publisher } = await held();
     second.hangs = true;
     first.pass(STALL_MS + 500);
     assertEquals(publisher.unreadBytes, 0);
@@ -218,13 +220,7 @@ describe("a process that hangs", () => {
   });
 
   it("lets those go on who waited for it when its process has ended", async () => {
-    const [first, second] = await MemoryBed.linked(2, limits) as [MemoryBed, MemoryBed];
-    const slow = second.subscribed(["x"]);
-    slow.stall();
-    const publisher = first.dial();
-    publishMany(publisher, "x", 600, 20_000);
-    for (const bed of [first, second]) bed.pass(250, () => void slow.take(64 * KIB));
-    assertGreater(publisher.unreadBytes, 4 * MIB);
+    const { first, second, publisher } = await held();
     second.kill();
     first.server.mesh!.unlink("/1");
     first.net.settle();

@@ -1,15 +1,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parse } from "@std/jsonc/parse";
-import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
-import { findProgram, PROJECT_ROOT } from "../../../cli/program.ts";
 import { VALUE_FLAGS } from "../../../server/command/flags.ts";
 import { authenticate, JanusClient } from "../../support/clients/janus_client.ts";
-import { CommandProcess } from "../../support/processes/command_process.ts";
+import { type CommandProcess, startTask } from "../../support/processes/command_process.ts";
 import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { workersOf } from "../../support/processes/workers.ts";
 import { until } from "../../support/until.ts";
@@ -27,17 +25,7 @@ for (const runtime of TESTED_RUNTIMES) {
 
     /** Starts the server as a user does; Deno gets no more than its task's permissions. */
     function start(flags: readonly string[], variables: Variables = {}): CommandProcess {
-      const { path } = findProgram(runtime);
-      const command = runtime === "deno" ? ["task", "-q", "serve"] : ["run", "server/main.ts"];
-      const { PATH, HOME } = process.env;
-      const env = { PATH, HOME, NO_COLOR: "1", ...variables };
-      return new CommandProcess(
-        spawn(path, [...command, ...flags], {
-          cwd: PROJECT_ROOT,
-          env,
-          stdio: ["ignore", "pipe", "pipe"],
-        }),
-      );
+      return startTask(runtime, "serve", flags, variables);
     }
 
     function write(name: string, text: string): string {
@@ -139,6 +127,17 @@ for (const runtime of TESTED_RUNTIMES) {
             { HOTWHEELS_MAX_CONECTIONS: "5" },
             "there is no flag for the variable " +
             "HOTWHEELS_MAX_CONECTIONS of the environment; did you mean HOTWHEELS_MAX_CONNECTIONS?",
+          ],
+          [
+            [],
+            { HOTWHEELS_max_connections: "5" },
+            "there is no flag for the variable " +
+            "HOTWHEELS_max_connections of the environment; did you mean HOTWHEELS_MAX_CONNECTIONS?",
+          ],
+          [
+            at('{"HOTWHEELS_MAX_TOPICS": 1}'),
+            {},
+            `there is no flag "HOTWHEELS_MAX_TOPICS", in "${wrong}"; did you mean "max-topics"?`,
           ],
           [
             [],

@@ -20,6 +20,7 @@ import {
   message,
   publish,
 } from "../../support/clients/janus_client.ts";
+import { lastingPort } from "../../../tools/harness/lasting_port.ts";
 import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
 import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { quiet, until } from "../../support/until.ts";
@@ -98,6 +99,8 @@ for (const runtime of TESTED_RUNTIMES) {
           writeFileSync(keys, "old-key\n");
           writeFileSync(networks, "# office\n127.0.0.1 # a desk\n\n");
           const flags = ["--workers", `${workers}`, "--publish-key-file", keys];
+          // All workers are killed, and come back to their port.
+          flags.push("--port", `${await lastingPort()}`);
           flags.push("--subscribe-from", "127.0.0.9", "--subscribe-from-file", networks);
           const server = await ServerCommand.listening(runtime, flags);
           try {

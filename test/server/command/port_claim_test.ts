@@ -2,34 +2,14 @@ import { assertEquals, assertMatch } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { RUNTIME_NAMES, type RuntimeName } from "../../../cli/program.ts";
-import { detectRuntime } from "../../../runtime/detect.ts";
-import type { Address } from "../../../runtime/types.ts";
 import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
+import { lastingPort } from "../../../tools/harness/lasting_port.ts";
 import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
 import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
 import { skipWorkers, workersOf } from "../../support/processes/workers.ts";
 
 const timeout = 60_000;
-
-/** A port on which no process listens, nor will by chance. */
-async function freePort(): Promise<number> {
-  const runtime = await detectRuntime();
-  for (;;) {
-    // Below those that the system gives out.
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    try {
-      const listener = await runtime.listen(
-        { transport: "tcp", hostname: "::", port },
-        () => ({ onData() {}, onDrain() {}, onEnd() {}, onClose() {} }),
-      );
-      await listener.close();
-      return (listener.address as Extract<Address, { transport: "tcp" }>).port;
-    } catch {
-      // Another process has it.
-    }
-  }
-}
 
 /** One of some servers that start at once. */
 interface Start {
@@ -40,7 +20,7 @@ interface Start {
 
 /** Starts servers at once, on one port; tells who listens in the end, and what the others say. */
 async function race(starts: readonly Start[]): Promise<[ServerCommand[], ServerCommand[]]> {
-  const port = await freePort();
+  const port = await lastingPort();
   const servers = starts.map(({ runtime, host, workers }) => {
     const flags = ["--host", host, "--port", String(port), "--workers", String(workers)];
     return new ServerCommand(directCommand(runtime), flags);
@@ -90,7 +70,7 @@ for (const runtime of TESTED_RUNTIMES) {
 
   describe(`a server on ${runtime} whose processes are killed`, { skip: skipWorkers }, () => {
     it("leaves its port to the next one at once", { timeout }, async () => {
-      const port = await freePort();
+      const port = await lastingPort();
       const flags = ["--host", "127.0.0.1", "--port", String(port), "--workers", "2"];
       for (let round = 0; round < 2; round++) {
         const server = new ServerCommand(directCommand(runtime), flags);
@@ -116,7 +96,9 @@ for (const runtime of TESTED_RUNTIMES) {
 describe("a server whose workers have all died", { skip: skipWorkers }, () => {
   for (const runtime of TESTED_RUNTIMES) {
     it(`takes its port back as one on ${runtime}`, { timeout }, async () => {
-      const server = await ServerCommand.listening(runtime, ["--workers", "2"]);
+      const port = await lastingPort();
+      const flags = ["--port", String(port), "--workers", "2"];
+      const server = await ServerCommand.listening(runtime, flags);
       try {
         const dead = workersOf(server);
         for (const worker of dead) process.kill(worker, "SIGKILL");

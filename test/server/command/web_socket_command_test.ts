@@ -2,16 +2,18 @@ import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@
 import process from "node:process";
 import { describe, it } from "node:test";
 import { UsageError } from "../../../cli/command_line.ts";
+import type { RuntimeName } from "../../../cli/program.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import { WebSocketConnector } from "../../../runtime/websocket/layer.ts";
 import { parseCommand } from "../../../server/command/options.ts";
 import { message, publish } from "../../support/clients/janus_client.ts";
 import { FIRST, identityFile, trustIn } from "../../support/identities.ts";
-import { ServerCommand } from "../../support/processes/server_command.ts";
+import type { ServerCommand } from "../../support/processes/server_command.ts";
 import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
 import { request } from "../../support/web_socket/frames.ts";
 import { WebSocketClient } from "../../support/web_socket/web_socket_client.ts";
+import { withCommand } from "./command_bed.ts";
 
 const timeout = 60_000;
 
@@ -24,26 +26,24 @@ function portOf({ stdout }: ServerCommand, scheme = "ws"): number {
   );
 }
 
-async function withCommand(
-  runtime: typeof TESTED_RUNTIMES[number],
+/** Runs a test with a server on that runtime, which has to end well. */
+function withGoodEnd(
+  runtime: RuntimeName,
   flags: readonly string[],
   test: (server: ServerCommand) => Promise<void>,
 ): Promise<void> {
-  const server = await ServerCommand.listening(runtime, flags);
-  try {
+  return withCommand(runtime, flags, async (server) => {
     await test(server);
     server.signal("SIGTERM");
     assertEquals((await server.exited()).status, 0);
-  } finally {
-    await server.dispose();
-  }
+  });
 }
 
 for (const runtime of TESTED_RUNTIMES) {
   describe(`a server on ${runtime} with a port for WebSockets`, () => {
     it("says which one, and answers there only those that may connect", { timeout }, async () => {
       const flags = ["--ws-port", "0", "--ws-origins", "https://app.example,other.example"];
-      await withCommand(runtime, flags, async (server) => {
+      await withGoodEnd(runtime, flags, async (server) => {
         const port = portOf(server);
         const statusFor = async (origin: string | null) => {
           const client = await WebSocketClient.open(port, request({ Origin: origin }));
@@ -66,7 +66,7 @@ for (const runtime of TESTED_RUNTIMES) {
         "--tls-key",
         identityFile("first", "key"),
       ];
-      await withCommand(runtime, flags, async (server) => {
+      await withGoodEnd(runtime, flags, async (server) => {
         const connector = new WebSocketConnector(await detectRuntime());
         let got = "";
         const address = { transport: "tcp", hostname: "127.0.0.1", port: portOf(server, "wss") };
@@ -86,7 +86,7 @@ for (const runtime of TESTED_RUNTIMES) {
     });
 
     it("shares it among its workers, also when these are replaced", { skip, timeout }, async () => {
-      await withCommand(runtime, ["--ws-port", "0", "--workers", "2"], async (server) => {
+      await withGoodEnd(runtime, ["--ws-port", "0", "--workers", "2"], async (server) => {
         const port = portOf(server);
         const open = async (count: number) => {
           const clients = [];

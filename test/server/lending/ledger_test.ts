@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { PermitKey } from "../../../server/lending/terms.ts";
 import { diceOf, eachSeed, Office, sameTerms } from "./office.ts";
 
-const RUNS = 60;
+const RUNS = 30;
 
 /** A recall, its answer and the news of it, with some to spare. */
 const ROUND_TRIPS_MS = 60;

@@ -83,6 +83,9 @@ describe("the flags of a cluster", () => {
       [["--cluster", "a:4222"], /--cluster must list NATS's servers .* not "a:4222"/],
       [["--cluster", "nats://u:s3cret@a:99999"], /not "nats:\/\/…@a:99999"/],
       [["--cluster", "u:s3cret@a"], /not "…"/],
+      [["--cluster", "nats://u:s3cre,t@a"], /not "…"; a comma in a user or password .* %2C/],
+      [["--cluster", "nats://u:s3cret"], /not "nats:\/\/u:…"/],
+      [["--cluster", "nats://u:s3cret@a,a:b"], /not "a:b"/],
       [["--cluster", "nats://u:s3cret@a,nats://u:s3cre7@b"], /has several users/],
       [["--cluster", "nats://u:s3cret%@a"], /a % that is no escape/],
       [["--cluster", "nats://a,tls://b"], /must not mix/],
@@ -130,6 +133,37 @@ for (const runtime of TESTED_RUNTIMES) {
         assertMatch(says, /it denies this server something: .*Publish/);
       } finally {
         await nats.dispose();
+      }
+    });
+
+    it("is kept from starting by a file that holds something else", { timeout }, async () => {
+      const folder = mkdtempSync(join(tmpdir(), "hotwheels-cluster-"));
+      const file = join(folder, "file");
+      const start = async (url: string, flag: string, content: string) => {
+        writeFileSync(file, content);
+        const command = new ServerCommand(directCommand(runtime), [
+          ...["--host", "127.0.0.1", "--port", "0", "--log-level", "error", "--cluster", url],
+          ...[flag, file],
+        ]);
+        const { status, stderr } = await command.exited();
+        assertEquals([status, stderr.includes("s3cret")], [1, false], stderr);
+        return stderr.trim().split("\n").at(-1)!;
+      };
+      const nats = await NatsServer.start();
+      const ca = (content: string) => start("tls://127.0.0.1:1", "--cluster-ca", content);
+      try {
+        assertMatch(await ca("s3cret"), /--cluster-ca .* holds no certificate as PEM text$/);
+        const broken = "-----BEGIN CERTIFICATE-----\ns3cret\n-----END CERTIFICATE-----\n";
+        assertMatch(await ca(broken), /--cluster-ca .* holds a certificate that can't be read$/);
+        const jwt = "-----BEGIN NATS USER JWT-----\ns3cret\n------END NATS USER JWT------\n";
+        const seed = "-----BEGIN USER NKEY SEED-----\ns3cret\n------END USER NKEY SEED------\n";
+        for (const credentials of [jwt, jwt + seed]) {
+          const why = await start(nats.url, "--cluster-credentials", credentials);
+          assertMatch(why, /NATS .* can't be used: the credentials file holds no user's JWT/);
+        }
+      } finally {
+        await nats.dispose();
+        rmSync(folder, { recursive: true, force: true });
       }
     });
 

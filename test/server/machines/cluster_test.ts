@@ -1,25 +1,10 @@
-import { assert, assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
+import { assertEquals, assertGreaterOrEqual } from "@std/assert";
 import fc from "fast-check";
 import { describe, it } from "node:test";
+import { decodeFrame, encodeFrame } from "../../../server/machines/wire/frame_codec.ts";
+import { type MachineState, REFILL, STATE } from "../../../server/machines/wire/frames.ts";
+import { assertNothingSilent, gotOf, pair } from "./pair.ts";
 import { type Machine, Street } from "./street.ts";
-
-/** The timestamps of one machine's messages that another one was given. */
-function gotOf(reader: Machine, writer: Machine): number[] {
-  return reader.delivered.filter(({ origin }) => origin === writer.origin)
-    .map(({ micros }) => micros);
-}
-
-/** Checks that a machine has each message of another, once and in order, or was told that it is lost. */
-function assertNothingSilent(reader: Machine, writer: Machine): void {
-  const got = gotOf(reader, writer);
-  for (let i = 1; i < got.length; i++) assertGreater(got[i]!, got[i - 1]!, "order, and each once");
-  const has = new Set(got);
-  const holes = reader.holes.filter(({ origin }) => origin === writer.origin);
-  for (const micros of writer.published) {
-    const isLost = holes.some(({ after, to }) => after < micros && micros <= to);
-    assert(has.has(micros) || isLost, `${micros} is missing, and not declared to be lost`);
-  }
-}
 
 describe("a cluster in memory", () => {
   it("brings each message to each other machine once, with its timestamp", () => {
@@ -36,105 +21,8 @@ describe("a cluster in memory", () => {
     assertEquals(a.delivered.length, 1);
   });
 
-  it("gets again what was lost on the way, in order, and within moments", () => {
-    const street = new Street();
-    const [a, b] = [street.add("a"), street.add("b")];
-    street.pass(100);
-    a.publish(1);
-    street.pass(100);
-    street.fate = () => [];
-    a.publish(2);
-    street.pass(50);
-    street.fate = () => [0];
-    a.publish(3);
-    street.pass(100);
-    assertEquals(gotOf(b, a), a.published);
-    assertEquals(b.cluster.report().counts.gaps, 1);
-    assertEquals(b.holes, []);
-  });
-
-  it("gets the last message again that was lost, which no other one shows", () => {
-    const street = new Street();
-    const [a, b] = [street.add("a"), street.add("b")];
-    street.pass(100);
-    street.fate = () => [];
-    a.publish(1);
-    street.pass(50);
-    street.fate = () => [0];
-    street.pass(1_500);
-    assertEquals(gotOf(b, a), a.published);
-  });
-
-  it("says which messages can't be had any more, and goes on behind them", () => {
-    const street = new Street();
-    const [a, b] = [street.add("a", { logBytes: 1 }), street.add("b")];
-    street.pass(100);
-    a.publish(1);
-    street.pass(100);
-    street.fate = () => [];
-    const lost = [a.publish(2), a.publish(3)];
-    street.pass(50);
-    street.fate = () => [0];
-    a.publish(4);
-    street.pass(500);
-    assertEquals(gotOf(b, a), [a.published[0], a.published[3]]);
-    assertEquals(b.holes, [{ origin: a.origin, after: a.published[0]!, to: lost[1]! }]);
-    // A position in front of the hole can't be gone on from.
-    assertEquals(b.origins.find(a.origin)?.holeMicros, lost[1]);
-  });
-
-  it("waits for five seconds for what is missing, and no longer", () => {
-    const street = new Street();
-    const [a, b] = [street.add("a"), street.add("b")];
-    street.pass(100);
-    street.fate = () => [];
-    a.publish(1);
-    street.pass(50);
-    // What is asked for is never heard.
-    street.fate = (from) => from === b.name ? [] : [0];
-    a.publish(2);
-    street.pass(4_500);
-    assertEquals(gotOf(b, a), []);
-    street.pass(1_500);
-    assertEquals(gotOf(b, a), [a.published[1]]);
-    assertEquals(b.holes.length, 1);
-  });
-
-  it("waits no longer where there are several gaps", () => {
-    const street = new Street();
-    const [a, b] = [street.add("a"), street.add("b")];
-    street.pass(100);
-    for (let i = 0; i < 8; i++) {
-      // Each second message gets lost, and what is asked for is never heard.
-      street.fate = (from) => from === b.name || i % 2 === 0 ? [] : [0];
-      a.publish(i);
-      street.pass(50);
-    }
-    street.fate = (from) => from === b.name ? [] : [0];
-    street.pass(8_000);
-    assertEquals(gotOf(b, a), a.published.filter((_, i) => i % 2 === 1));
-    assertEquals(b.holes.length, 4);
-  });
-
-  it("declares nothing lost while the way is cut, however long that is", () => {
-    const street = new Street();
-    const [a, b] = [street.add("a"), street.add("b")];
-    street.pass(100);
-    b.setConnected(false);
-    for (let i = 0; i < 200; i++) {
-      a.publish(i);
-      street.pass(100);
-    }
-    b.setConnected(true);
-    street.pass(2_000);
-    assertEquals(gotOf(b, a), a.published);
-    assertEquals(b.holes, []);
-  });
-
   it("says when a machine is silent, is heard again, or is dead", () => {
-    const street = new Street();
-    const [a, b] = [street.add("a"), street.add("b")];
-    street.pass(100);
+    const { street, a, b } = pair();
     b.setConnected(false);
     street.pass(6_000);
     b.setConnected(true);
@@ -154,9 +42,7 @@ describe("a cluster in memory", () => {
   });
 
   it("goes on where a machine comes back that was held for dead", () => {
-    const street = new Street();
-    const [a, b] = [street.add("a"), street.add("b")];
-    street.pass(100);
+    const { street, a, b } = pair();
     a.publish(1);
     street.pass(100);
     b.setConnected(false);
@@ -171,10 +57,46 @@ describe("a cluster in memory", () => {
     assertNothingSilent(b, a);
   });
 
+  for (const begins of ["alone", "with siblings alone"] as const) {
+    it(`brings what was published since a machine began ${begins}, and nothing older`, () => {
+      const street = new Street();
+      const a = street.add("a", { logMs: 5_000 });
+      a.publish("before");
+      // Its log doesn't keep that any more.
+      street.pass(6_000);
+      a.publish("just before");
+      street.pass(1);
+      const b = street.add("b", { begins });
+      street.pass(1);
+      const since = [a.publish(1), a.publish(2)];
+      street.pass(3_000);
+      b.setConnected(true);
+      street.pass(1_000);
+      a.publish(3);
+      street.pass(2_000);
+      assertEquals(gotOf(b, a), [...since, a.published.at(-1)]);
+      assertEquals(b.holes, []);
+    });
+
+    it(`says what is lost of that to a machine that began ${begins}`, () => {
+      const street = new Street();
+      const a = street.add("a", { logMs: 5_000 });
+      a.publish("before");
+      const b = street.add("b", { begins });
+      const beganMicros = street.nowMicros;
+      street.pass(1);
+      const lost = a.publish(1);
+      street.pass(6_000);
+      a.publish(2);
+      b.setConnected(true);
+      street.pass(2_000);
+      assertEquals(gotOf(b, a), a.published.slice(-1));
+      assertEquals(b.holes, [{ origin: a.origin, after: beganMicros, to: lost }]);
+    });
+  }
+
   it("lets a machine that stops say goodbye, so that it counts as ended", async () => {
-    const street = new Street();
-    const [a, b] = [street.add("a"), street.add("b")];
-    street.pass(100);
+    const { street, a, b } = pair();
     a.publish(1);
     await a.cluster.leave();
     street.pass(100);
@@ -184,25 +106,157 @@ describe("a cluster in memory", () => {
     assertEquals(b.log, [`joined ${a.name}`, `left ${a.name}`]);
   });
 
-  it("holds messages while memory is short, within a bound, and gets the others later", () => {
-    const street = new Street();
-    const [a, b] = [street.add("a", { logBytes: 64 * 1024 * 1024 }), street.add("b")];
+  it("takes no frame that comes behind a goodbye for a stranger's", async () => {
+    const { street, a, b } = pair();
+    await a.cluster.leave();
     street.pass(100);
-    b.mayDeliver = false;
-    const data = "x".repeat(60_000);
-    for (let i = 0; i < 300; i++) {
-      a.publish(data);
-      street.pass(10, 10);
-      assertLessOrEqual(b.cluster.report().heldBytes, 8 * 1024 * 1024);
-    }
-    assertEquals(gotOf(b, a), []);
-    b.mayDeliver = true;
-    street.pass(5_000);
-    assertEquals(gotOf(b, a), a.published);
-    assertEquals(b.holes, []);
+    const wanted = { origin: b.origin, gaps: [{ after: 0, to: Infinity }], maxBytes: 1 };
+    a.cluster.uplink.tell(b.name, { kind: REFILL, wanted });
+    street.pass(100);
+    assertEquals([b.cluster.report().counts.rejected, b.log.at(-1)], [0, `left ${a.name}`]);
   });
 
-  it("says that limits and clocks disagree", () => {
+  it("brings what a process published that began and ended while its machine was cut off", () => {
+    const { street, a, b } = pair();
+    street.pass(2_000);
+    b.setConnected(false);
+    const base = street.nowMicros;
+    const sibling = a.origins.learn("5".repeat(16), base);
+    a.cluster.addSibling(sibling, base);
+    const published = [1, 2, 3].map((n) => base + n);
+    for (const micros of published) {
+      sibling.micros = micros;
+      const message = new TextEncoder().encode('{"topic":"t","data":0}');
+      a.cluster.noteSibling(sibling, "t", micros, message, false);
+    }
+    street.pass(500);
+    a.origins.close(sibling, "crashed", base + 700);
+    a.cluster.removeSibling(sibling.name);
+    street.pass(1_500);
+    b.setConnected(true);
+    street.pass(3_000);
+    const got = b.delivered.filter(({ origin }) => origin === sibling.name);
+    assertEquals(got.map(({ micros }) => micros), published);
+    const { end, micros } = b.origins.find(sibling.name)!;
+    assertEquals([end, micros, b.holes], ["crashed", base + 700, []]);
+  });
+
+  it("says of a process that crashed before, though only as it stops itself", async () => {
+    const street = new Street();
+    const [a, b] = [street.add("a"), street.add("b")];
+    const base = street.nowMicros;
+    const sibling = a.origins.learn("5".repeat(16), base);
+    a.cluster.addSibling(sibling, base);
+    street.pass(1_500);
+    assertEquals(b.origins.find(sibling.name)?.micros, base);
+    street.fate = () => [];
+    a.origins.close(sibling, "crashed", base + 700);
+    street.pass(1_500);
+    street.fate = () => [0];
+    await a.cluster.leave();
+    street.pass(100);
+    const { end, micros } = b.origins.find(sibling.name)!;
+    // A client may have been told of its end by the one that stopped.
+    assertEquals([end, micros], ["crashed", base + 700]);
+  });
+
+  it("knows the latest end of a process that any other one was told", async () => {
+    const street = new Street();
+    const [a, b] = [street.add("a"), street.add("b")];
+    const base = street.nowMicros;
+    const sibling = a.origins.learn("5".repeat(16), base);
+    a.cluster.addSibling(sibling, base);
+    street.pass(1_500);
+    // It says goodbye. Later the supervisor says when it has ended, which a sibling without that word tells clients.
+    a.origins.close(sibling, "ended", base + 500);
+    street.pass(1_500);
+    a.origins.close(sibling, "lost", base + 700);
+    street.pass(1_500);
+    const { end, micros } = b.origins.find(sibling.name)!;
+    assertEquals([end, micros], ["ended", base + 700]);
+    // The last one of a machine tells its siblings a time behind its last message.
+    const toldMicros = street.nowMicros;
+    await a.cluster.leave();
+    street.pass(100);
+    assertGreaterOrEqual(b.origins.find(a.origin)!.micros, toldMicros);
+  });
+
+  it("lets no other machine say when a process ended", () => {
+    const street = new Street();
+    const [a, b, c] = [street.add("a"), street.add("b"), street.add("c")];
+    const base = street.nowMicros;
+    const [itsOwn, known] = [b, a].map((machine, at) => {
+      const origin = machine.origins.learn(`${5 + at}`.repeat(16), base);
+      machine.cluster.addSibling(origin, base);
+      return origin;
+    });
+    street.pass(1_500);
+    b.origins.close(itsOwn!, "ended", base + 500);
+    a.origins.close(known!, "ended", base + 500);
+    let stated: MachineState | undefined;
+    c.send = (frame) => {
+      const content = decodeFrame(frame);
+      if (content.kind === STATE) stated = content.state;
+    };
+    street.pass(1_500);
+    for (const { name } of [itsOwn!, known!]) {
+      const ended = { name, base, last: base, end: "ended", endMicros: base + 9e9 } as const;
+      const state = { ...stated!, origins: [ended] };
+      b.take(encodeFrame({ machine: c.name, kind: STATE, state }), false);
+      assertEquals(b.origins.find(name)!.micros, base + 500);
+    }
+    assertEquals(b.cluster.report().counts.rejected, 2);
+  });
+
+  it("holds a machine for dead when the others do, though it has begun after that fell silent", () => {
+    const { street, a, b } = pair();
+    a.publish(1);
+    street.pass(1_500);
+    street.kill(a);
+    street.pass(20_000);
+    const c = street.add("c", { copies: b });
+    const endOf = (machine: Machine) => machine.origins.find(a.origin)?.end;
+    street.pass(7_000);
+    assertEquals([endOf(b), endOf(c)], [undefined, undefined]);
+    street.pass(5_000);
+    assertEquals([endOf(b), endOf(c)], ["crashed", "crashed"]);
+  });
+
+  it("gives a machine time to say that it lives that was silent for long elsewhere", () => {
+    const { street, a, b } = pair();
+    a.publish(1);
+    street.pass(1_500);
+    a.setConnected(false);
+    street.pass(29_000);
+    const c = street.add("c", { copies: b });
+    a.setConnected(true);
+    street.pass(10_000);
+    assertEquals(c.origins.find(a.origin)?.end, undefined);
+    a.publish(2);
+    street.pass(1_500);
+    assertEquals(gotOf(c, a), [a.published[1]]);
+  });
+
+  it("says that a clock is ahead, and doesn't take the time of a state's way for that", () => {
+    const street = new Street();
+    const [a, b] = [street.add("a"), street.add("b", { aheadMs: 3_000 })];
+    const disagreements = () =>
+      [a, b].map(({ log }) => {
+        return log.filter((line) => line.startsWith("disagrees"));
+      });
+    street.pass(3_000);
+    assertEquals(disagreements(), [["disagrees: its clock is 3.0 s ahead of this machine's"], []]);
+    const late = new Street();
+    const [c, d] = [late.add("a"), late.add("b")];
+    late.fate = () => [3_500];
+    late.pass(20_000);
+    assertEquals([c, d].map(({ log }) => log.some((line) => line.startsWith("disagrees"))), [
+      false,
+      false,
+    ]);
+  });
+
+  it("says that limits disagree", () => {
     const street = new Street();
     const [a] = [street.add("a"), street.add("b", { limits: { maxFrameBytes: 1_000 } })];
     street.pass(3_000);

@@ -22,6 +22,9 @@ export class MachineServer {
     const server = await ServerCommand.listening(runtime, [
       "--admin",
       ":0",
+      // The subscribers answer no PING, and may wait for long on a busy machine.
+      "--ping-after",
+      "10m",
       ...cluster,
       ...flags,
     ]);
@@ -69,8 +72,14 @@ export interface ServerStatus {
     readonly counts: Readonly<Record<string, number>>;
     readonly members: readonly {
       readonly machine: string;
+      readonly address: string;
+      readonly release: string;
       readonly is_there: boolean;
       readonly workers: number;
+      readonly lag_ms: number;
+      readonly gaps: number;
+      readonly refills: number;
+      readonly holes: number;
     }[];
   };
   readonly workers: readonly {

@@ -78,6 +78,88 @@ for (const runtime of TESTED_RUNTIMES) {
       });
     });
 
+    it(
+      "brings what was published before NATS was there for the first time",
+      { timeout },
+      async () => {
+        await withMachines(runtime, [], async (_, nats) => {
+          await nats.kill();
+          const machines: MachineServer[] = [];
+          try {
+            machines.push(await MachineServer.start(runtime, nats));
+            const publisher = await JanusClient.greeted(machines[0]!.server);
+            publisher.send(`PUBLISH\0${message("t", "before the other one began")}\0`);
+            machines.push(await MachineServer.start(runtime, nats, ["--workers", "2"]));
+            const [a, b] = machines as [MachineServer, MachineServer];
+            const { clients } = await onEachWorker(
+              workersOf(b.server),
+              b.server,
+              () => JanusClient.subscribed(b.server, "t"),
+            );
+            for (let i = 0; i < 50; i++) publisher.send(`PUBLISH\0${message("t", i)}\0`);
+            await nats.restart();
+            for (const machine of machines) await machine.sees(1);
+            publisher.send(`PUBLISH\0${message("t", 50)}\0`);
+            for (const client of clients) await hasAll(client, 51);
+            for (const machine of [a, b]) {
+              assertEquals((await machine.status()).cluster.counts["holes"], 0);
+            }
+            for (const client of [publisher, ...clients]) client.close();
+          } finally {
+            for (const { server } of machines) await server.dispose();
+          }
+        });
+      },
+    );
+
+    it("says that it is cut off where NATS takes a permission, or large frames no more", {
+      timeout,
+    }, async () => {
+      const permit = (publish: string, subscribe: string) =>
+        `authorization { users = [ { user: u, password: p, permissions: ` +
+        `{ publish: { allow: "${publish}" }, subscribe: { allow: "${subscribe}" } } } ] }\n` +
+        "no_auth_user: u\n";
+      const all = "hotwheels.hotwheels.>";
+      await withMachines(runtime, [[], []], async ([a, b], nats) => {
+        const there = await JanusClient.subscribed(b!.server, "t");
+        const publisher = await NumberPublisher.start(a!, 20);
+        for (const settings of [permit(all, "x"), permit("x", all)]) {
+          nats.reload(settings);
+          await a!.becomes("it notices", ({ cluster }) => !cluster.is_connected);
+          assertEquals(await a!.readiness(), { code: 200, status: "degraded" });
+          nats.reload(permit(all, all));
+          for (const machine of [a!, b!]) await machine.sees(1);
+        }
+        await nats.kill();
+        await nats.restart(`${permit(all, all)}max_payload: 65536\n`);
+        await until("it says so", () => a!.server.stderr.includes("its max_payload is 65536"));
+        assertEquals(await a!.readiness(), { code: 200, status: "degraded" });
+        await nats.kill();
+        await nats.restart(permit(all, all));
+        for (const machine of [a!, b!]) await machine.sees(1);
+        publisher.stop();
+        await hasAll(there, publisher.count);
+        publisher.close();
+        there.close();
+      }, permit(all, all));
+    });
+
+    it("goes on where NATS takes its password for wrong a while", { timeout }, async () => {
+      const user = (password: string) =>
+        `authorization { users = [ { user: u, password: ${password} } ] }\n`;
+      const flags = (port: string) => ["--cluster", `nats://u:p@127.0.0.1:${port}`];
+      await withMachines(runtime, [flags], async ([a], nats) => {
+        for (let i = 0; i < 3; i++) {
+          nats.reload(user("another"));
+          await a!.becomes("it is away", ({ cluster }) => !cluster.is_connected);
+          await sleep(300);
+          nats.reload(user("p"));
+          await a!.sees(0);
+        }
+        assertEquals(await a!.readiness(), { code: 200, status: "ok" });
+      }, user("p"));
+    });
+
     it("goes on where the worker dies that speaks with NATS", { timeout }, async () => {
       await withMachines(runtime, [["--workers", "2"], ["--workers", "2"]], async ([a, b]) => {
         const holderOf = async (machine: MachineServer) => {

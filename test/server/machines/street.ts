@@ -1,11 +1,14 @@
 import type { Limits } from "../../../server/limits.ts";
 import { DEFAULT_LIMITS } from "../../../server/limits.ts";
 import { History } from "../../../server/history/history.ts";
+import { imageOf, ImageReader } from "../../../server/history/image.ts";
 import { Origins } from "../../../server/history/origins.ts";
+import { WaitingRoom } from "../../../server/flow/gate.ts";
 import { MemoryBudget } from "../../../server/flow/memory_budget.ts";
 import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
 import { newCounters } from "../../../server/counters.ts";
 import { Cluster } from "../../../server/machines/cluster.ts";
+import type { Siblings } from "../../../server/machines/cluster_host.ts";
 import type { ClusterEvents } from "../../../server/machines/report.ts";
 import type { Transport } from "../../../server/machines/transport.ts";
 import type { ReceiptTaker } from "../../../server/topics/receipts.ts";
@@ -35,6 +38,7 @@ interface UnderWay {
   readonly atMs: number;
   readonly to: string;
   readonly frame: Uint8Array;
+  readonly isForOne: boolean;
 }
 
 /** Machines of one process each, and what carries their frames, in memory and in a time of their own. */
@@ -54,8 +58,12 @@ export class Street {
   add(name: string, settings: MachineSettings = {}): Machine {
     const machine = new Machine(this, name.padStart(16, "0"), settings);
     this.machines.set(machine.name, machine);
+    if (settings.copies !== undefined) copyHistory(settings.copies, machine, this.clock);
+    machine.isConnected = settings.begins === undefined;
     machine.connect();
-    machine.cluster.becomeReady();
+    // It looks for no other machine where it can reach none, and so begins at once.
+    if (settings.begins === "alone") void machine.cluster.join();
+    else machine.cluster.becomeReady();
     return machine;
   }
 
@@ -69,9 +77,22 @@ export class Street {
     for (const name of this.machines.keys()) {
       if (name === from || to !== undefined && to !== name) continue;
       for (const ms of this.fate(from, name)) {
-        this.#underWay.push({ atMs: this.clock.nowMs + ms, to: name, frame: copy });
+        this.#underWay.push({
+          atMs: this.clock.nowMs + ms,
+          to: name,
+          frame: copy,
+          isForOne: to !== undefined,
+        });
       }
     }
+  }
+
+  /** Does something while all frames get lost. */
+  lose(act: () => void): void {
+    this.fate = () => [];
+    act();
+    this.pass(50);
+    this.fate = () => [0];
   }
 
   /** Lets time pass. */
@@ -91,17 +112,49 @@ export class Street {
       const due = this.#underWay.filter(({ atMs }) => atMs <= this.clock.nowMs);
       this.#underWay = this.#underWay.filter(({ atMs }) => atMs > this.clock.nowMs);
       due.sort((a, b) => a.atMs - b.atMs);
-      for (const { to, frame } of due) this.machines.get(to)?.take(frame);
+      for (const { to, frame, isForOne } of due) this.machines.get(to)?.take(frame, isForOne);
       isBusy = due.length > 0;
     }
   }
+}
+
+function copyHistory(from: Machine, to: Machine, clock: CoarseClock): void {
+  const { history, origins, budget } = to;
+  const bounds = new Map([...from.origins.all()].map((origin) => [origin, origin.micros]));
+  const reader = new ImageReader({ history, origins, budget, clock });
+  for (const record of imageOf(from.history, from.origins, clock, bounds, undefined, () => true)) {
+    reader.take(record);
+  }
+}
+
+/** Siblings of a process that hear nothing, but for the parts that a test gives. */
+export function siblingsWith(parts: Partial<Siblings>): Siblings {
+  return {
+    relay() {},
+    handUp() {},
+    tellUplink() {},
+    isBehind: false,
+    hasRoomFor: () => true,
+    names: () => ["sibling"],
+    ...parts,
+  };
 }
 
 /** What a machine differs in. */
 export interface MachineSettings {
   readonly logBytes?: number;
   readonly logMs?: number;
+  /** The machine whose history it copies before it serves. */
+  readonly copies?: Machine;
+  /** Milliseconds by which its clock is ahead. */
+  readonly aheadMs?: number;
+  /** True if its clients are told of a hole only when the test says so. */
+  readonly tellsSlowly?: boolean;
+  /** The other processes of the machine; it has none unless given. */
+  readonly siblings?: Siblings;
   readonly limits?: Partial<Limits>;
+  /** If other machines can't be reached when it begins: as the first process of its machine, or as a further one. */
+  readonly begins?: "alone" | "with siblings alone";
 }
 
 const utf8 = new TextEncoder();
@@ -112,6 +165,7 @@ export class Machine implements Transport {
   readonly cluster: Cluster;
   readonly origins: Origins;
   readonly history: History;
+  readonly budget: MemoryBudget;
   /** What was fanned out here that other machines accepted. */
   readonly delivered: Delivered[] = [];
   readonly holes: DeclaredHole[] = [];
@@ -120,24 +174,30 @@ export class Machine implements Transport {
   readonly log: string[] = [];
   isConnected = true;
   isFull = false;
+  unsentBytes = 0;
   readonly maxFrameBytes = 1024 * 1024;
   readonly ownAddress = "";
   /** False while memory is short. */
   mayDeliver = true;
+  /** True while clients are told of a hole, which begins with each. */
+  isTelling = false;
+  /** The gate of both. */
+  readonly gate: WaitingRoom;
   /** The counts of each message here. */
   subscribers = 1;
   readonly #street: Street;
   #lastMicros: number;
 
   constructor(street: Street, name: string, settings: MachineSettings) {
-    const { logBytes = 1024 * 1024, logMs = 60_000 } = settings;
+    const { logBytes = 1024 * 1024, logMs = 60_000, aheadMs = 0 } = settings;
     this.#street = street;
     this.name = name;
     const limits: Limits = { ...DEFAULT_LIMITS, ...settings.limits } as Limits;
     const { clock, net } = street;
+    this.gate = new WaitingRoom(net);
     this.#lastMicros = street.nowMicros;
     this.origins = new Origins(this.#lastMicros);
-    const budget = new MemoryBudget(limits.maxTotalPendingBytes, {});
+    const budget = this.budget = new MemoryBudget(limits.maxTotalPendingBytes, {});
     const { origins } = this;
     this.history = new History({ limits, budget, clock, origins, counters: newCounters() });
     const events: ClusterEvents = {
@@ -161,18 +221,19 @@ export class Machine implements Transport {
         limits,
         origins,
         history: this.history,
-        historyBudget: budget,
+        historyBudget: this.budget,
         events: {
           ...events,
-          onHole: (_, origin, after, to) => this.holes.push({ origin, after, to }),
+          onHole: (_, origin, { after, to }) => this.holes.push({ origin, after, to }),
         },
-        siblings: undefined,
-        nowMicros: () => street.nowMicros,
-        publishingGate: () => this.mayDeliver ? undefined : ({} as never),
+        siblings: settings.siblings,
+        nowMicros: () => street.nowMicros + aheadMs * 1000,
+        publishingGate: () => this.mayDeliver ? undefined : this.gate as never,
         sealTopics() {},
         publishRemote: (origin, _, micros, message, taker) =>
           this.#deliver(origin.name, micros, message, taker),
-        onHole() {},
+        onHole: () => this.isTelling = settings.tellsSlowly === true,
+        holeGate: () => this.isTelling ? this.gate : undefined,
       },
     );
   }
@@ -183,14 +244,14 @@ export class Machine implements Transport {
   }
 
   connect(): void {
-    this.cluster.hold(this);
+    this.cluster.uplink.hold(this);
   }
 
   /** The way to other machines is cut, or mended. */
   setConnected(isConnected: boolean): void {
     this.isConnected = isConnected;
-    if (isConnected) this.cluster.onConnected();
-    else this.cluster.onAway();
+    if (isConnected) this.cluster.uplink.onConnected();
+    else this.cluster.uplink.onAway();
   }
 
   /** Publishes a message, and returns its timestamp. */
@@ -203,8 +264,8 @@ export class Machine implements Transport {
     return this.#lastMicros;
   }
 
-  take(frame: Uint8Array): void {
-    if (this.isConnected) this.cluster.onFrame(frame, false);
+  take(frame: Uint8Array, isForOne: boolean): void {
+    if (this.isConnected) this.cluster.receiver.onFrame(frame, { isForOne });
   }
 
   send(frame: Uint8Array, machine?: string): void {
@@ -212,10 +273,6 @@ export class Machine implements Transport {
   }
 
   sweep(): void {}
-
-  flush(): Promise<void> {
-    return Promise.resolve();
-  }
 
   close(): Promise<void> {
     return Promise.resolve();

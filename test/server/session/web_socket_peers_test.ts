@@ -2,19 +2,15 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { withServer } from "../../support/clients/janus_bed.ts";
 import { message, publish } from "../../support/clients/janus_client.ts";
-import { leftTo } from "../../support/processes/tested_runtimes.ts";
+import { launchChromium, skipChromium } from "../../support/processes/chromium.ts";
 
 const timeout = 60_000;
-
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
-  .find((path) => existsSync(path));
 
 const hasNode = spawnSync("node", ["--version"]).status === 0;
 
@@ -90,9 +86,6 @@ async function inPage(url: string) {
   return { protocol, extensions, data, ownClose, wrongClose };
 }
 
-/** playwright-core reads files that Deno's tests may not read. */
-const skipChromium = CHROMIUM === undefined ? "there is no Chromium here" : leftTo("bun");
-
 describe("Chromium", { skip: skipChromium }, () => {
   it("speaks with the server, for pages of the same host only", { timeout }, async () => {
     const pages = createServer((_request, response) => {
@@ -102,8 +95,7 @@ describe("Chromium", { skip: skipChromium }, () => {
     });
     await new Promise<void>((resolve) => pages.listen(0, "127.0.0.1", resolve));
     const { port: pagePort } = pages.address() as AddressInfo;
-    const { chromium } = await import("playwright-core");
-    const browser = await chromium.launch({ executablePath: CHROMIUM!, args: ["--no-sandbox"] });
+    const browser = await launchChromium();
     try {
       await withServer({}, async (bed) => {
         const url = `ws://127.0.0.1:${await bed.openWebSockets()}/`;

@@ -1,10 +1,11 @@
-import { assert, assertEquals, assertLess, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { startChild } from "../../../cli/child.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
 import { errorOf, JanusClient, message, publish } from "../../support/clients/janus_client.ts";
+import { isRunning } from "../../support/processes/command_process.ts";
 import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
 import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { quiet, until } from "../../support/until.ts";
@@ -35,15 +36,14 @@ describe(`a stop of workers on ${OWN_RUNTIME}`, { skip: skipWorkers }, () => {
       await quiet(500);
       const well = clients.filter(({ frames }) => frames.includes("ACK"));
       assert(well.length > 0 && well.length < 30, `${well.length} of 30 are well`);
-      const beganMs = performance.now();
       server.signal("SIGTERM");
       for (const client of well) {
         const { how, frames } = await client.closed();
         assertEquals([how, errorOf(frames.at(-1)).code], ["fin", "server_shutdown"]);
       }
-      assertLess(performance.now() - beganMs, 9_000);
+      // They didn't wait for the one that hangs, which is ended a while later.
+      assert(isRunning(hung));
       assertEquals(server.hasExited, false);
-      // It would be ended a while later.
       process.kill(hung, "SIGKILL");
       assertEquals((await server.exited()).status, 0);
       for (const client of clients) await client.dispose();

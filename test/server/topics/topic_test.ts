@@ -186,7 +186,7 @@ describe("a topic", () => {
           assertEquals(bench.budget.heldBytes, 0);
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 250 },
     );
   });
 

@@ -1,10 +1,11 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import { copyFileSync, linkSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import denoConfig from "../../../deno.json" with { type: "json" };
 import { findProgram, PROJECT_ROOT } from "../../../cli/program.ts";
 import { JanusClient, message, publish } from "../../support/clients/janus_client.ts";
@@ -81,7 +82,35 @@ function socketNamesOf(pid: number): string[] {
     .flatMap(([, inode, name]) => own.has(inode) ? [name!] : []);
 }
 
+/** The number of sockets that a process has open. */
+function socketCountOf(pid: number): number {
+  const { stdout } = spawnSync("ls", ["-l", `/proc/${pid}/fd`], { encoding: "utf8" });
+  return countOf(stdout, "socket:[");
+}
+
 describe(`a worker on ${OWN_RUNTIME} that dies`, { skip: skipWorkers }, () => {
+  it("leaves its supervisor no socket, though orders wait for it", { timeout }, async () => {
+    const flags = ["--workers", "2", "--admin", ":0"];
+    const command = directCommand(OWN_RUNTIME);
+    const server = await ServerCommand.listening(OWN_RUNTIME, flags, command);
+    try {
+      const before = socketCountOf(server.pid);
+      assertGreater(before, 0);
+      for (let round = 0; round < 3; round++) {
+        const [worker] = workersOf(server) as [number];
+        process.kill(worker, "SIGSTOP");
+        // The supervisor goes on telling it about the others.
+        await sleep(1_500);
+        const joined = countOf(server.stderr, "has joined");
+        process.kill(worker, "SIGKILL");
+        await until("a new one joins", () => countOf(server.stderr, "has joined") > joined, 20_000);
+      }
+      await until("nothing is left of them", () => socketCountOf(server.pid) <= before, 10_000);
+    } finally {
+      await server.dispose();
+    }
+  });
+
   it("is replaced although the directory is gone in which the server was started", {
     timeout,
   }, async () => {

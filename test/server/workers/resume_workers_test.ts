@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -188,6 +189,21 @@ for (const runtime of TESTED_RUNTIMES) {
         }),
     );
 
+    it("is tried at the start, so that no stop is the first to find that it can't be written", {
+      timeout: 60_000,
+    }, () =>
+      withFolder(async (folder) => {
+        const file = join(folder, "missing", "history");
+        for (const workers of ["1", "2"]) {
+          const server = await start(runtime, ["--history-file", file, "--workers", workers]);
+          const said = "can't be written: ENOENT";
+          await until("it says so", () => server.stderr.includes(said));
+          assert(server.stderr.includes("a stop will lose what is stored"), server.stderr);
+          server.signal("SIGTERM");
+          assertEquals((await server.exited()).status, 0);
+        }
+      }));
+
     it("is left out in one line where it is damaged, too new, or no such file at all", {
       timeout: 60_000,
     }, () =>
@@ -211,6 +227,25 @@ for (const runtime of TESTED_RUNTIMES) {
           assert(readFileSync(file).length > 0);
         }
       }));
+
+    it(
+      "leaves a pipe as it is, and doesn't wait for what it holds",
+      { timeout: 60_000 },
+      () =>
+        withFolder(async (folder) => {
+          const pipe = join(folder, "history");
+          assertEquals(spawnSync("mkfifo", [pipe]).status, 0);
+          for (const workers of ["1", "2"]) {
+            const server = await start(runtime, ["--history-file", pipe, "--workers", workers]);
+            server.signal("SIGTERM");
+            const { status, stderr } = await server.exited();
+            assertEquals(status, 0);
+            assert(stderr.includes("can't be used: it isn't a regular file"), stderr);
+            assert(stderr.includes("can't be written: it isn't a regular file"), stderr);
+            assert(statSync(pipe).isFIFO());
+          }
+        }),
+    );
   });
 }
 

@@ -90,16 +90,16 @@ for (const runtime of TESTED_RUNTIMES) {
   describe(`${runtime}'s workers together`, { skip: skipWorkers }, () => {
     for (const workers of [2, 3]) {
       it(`let in as many as one process would: ${workers}`, PATIENCE, async () => {
-        const flags = ["--max-connections", "1000", "--max-connections-per-ip", "1000"];
+        const flags = ["--max-connections", "400", "--max-connections-per-ip", "400"];
         await withCrowd(runtime, workers, flags, async (crowd) => {
-          await crowd.come(1000);
+          await crowd.come(400);
           assertEquals(crowd.refused.length, 0);
           await crowd.come(20);
           assertEquals(crowd.refused.length, 20);
           // Both limits are reached: it may be either that is named.
-          for (const reason of crowd.reasons) assertMatch(reason, /^All 1000 connections .*taken$/);
+          for (const reason of crowd.reasons) assertMatch(reason, /^All 400 connections .*taken$/);
           // Wherever places come free, new clients get them, and not one more.
-          for (let round = 0; round < 3; round++) {
+          for (let round = 0; round < 2; round++) {
             await crowd.leave(100);
             await sleep(1_000);
             await crowd.come(100);

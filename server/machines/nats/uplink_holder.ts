@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Joined } from "../joining.ts";
+import type { Joined } from "../joining/joining.ts";
 import type { NatsOptions } from "./nats_transport.ts";
 
-/** Milliseconds before another worker is asked, if one can't take the way. */
+/** Milliseconds before another worker is asked, if one can't take the uplink. */
 const RETRY_MS = 1_000;
 
-/** Milliseconds for which a worker that ends waits until another one has taken the way. */
+/** Milliseconds for which a worker that ends waits until another one has taken the uplink. */
 const HAND_OVER_MS = 2_000;
 
 /** A worker of a machine. */
-export interface WayWorker {
+export interface UplinkWorker {
   readonly phase: string;
   readonly hasEnded: boolean;
   /** Milliseconds for which it has served. */
@@ -24,32 +24,32 @@ export interface WayWorker {
   joinCluster(): Promise<Joined>;
 }
 
-/** What a {@linkcode WayHolder} uses of its supervisor. */
-export interface WayHost<Worker extends WayWorker> {
+/** The parts of a supervisor that an {@linkcode UplinkHolder} uses. */
+export interface UplinkHolderHost<Worker extends UplinkWorker> {
   /** The workers that have a process; their owner keeps them up to date. */
   readonly workers: ReadonlySet<Worker>;
   readonly nats: NatsOptions;
-  /** A worker can't take the way. */
+  /** A worker can't take the uplink. */
   onFault(worker: Worker, error: Error): void;
 }
 
 /**
  * Says which worker speaks with the other machines of a cluster: one at a time, and another one as soon as it has
- * ended. Each worker has what the others need, so none of it must be handed over. Two that hold the way for a
+ * ended. Each worker has what the others need, so none of it must be handed over. Two that hold the uplink for a
  * moment do no harm, since what comes twice is dropped.
  */
-export class WayHolder<Worker extends WayWorker> {
-  readonly #host: WayHost<Worker>;
+export class UplinkHolder<Worker extends UplinkWorker> {
+  readonly #host: UplinkHolderHost<Worker>;
   #holder: Worker | undefined;
   #ensuring: Promise<void> | undefined;
   #isStopped = false;
 
-  constructor(host: WayHost<Worker>) {
+  constructor(host: UplinkHolderHost<Worker>) {
     this.#host = host;
   }
 
   /**
-   * Gives the way to the first worker, which copies the history of another machine before it has clients.
+   * Gives the uplink to the first worker, which copies the history of another machine before it has clients.
    *
    * @throws {Error} (rejects) if the worker can't use it, or ends.
    */
@@ -58,12 +58,12 @@ export class WayHolder<Worker extends WayWorker> {
     return await worker.joinCluster();
   }
 
-  /** Sees to it that a worker holds the way. To be called when one serves. */
+  /** Sees to it that a worker holds the uplink. To be called when one serves. */
   ensure(): void {
     this.#ensuring ??= this.#ensure().finally(() => this.#ensuring = undefined);
   }
 
-  /** Gives the way to another worker, if this one holds it; it is about to end while others go on. */
+  /** Gives the uplink to another worker, if this one holds it; it is about to end while others go on. */
   async replace(worker: Worker): Promise<void> {
     if (this.#holder !== worker) return;
     this.#holder = undefined;

@@ -1,4 +1,5 @@
-import { Fifo } from "../timing/fifo.ts";
+import { Fifo } from "../../timing/fifo.ts";
+import type { Stretch } from "../wire/frames.ts";
 
 /** The bounds of a send log. */
 export interface SendLogLimits {
@@ -17,38 +18,48 @@ export interface SentBatch {
   readonly frame: Uint8Array;
 }
 
-/** What an origin is known to have published. */
-export interface Published {
-  /** A timestamp in front of its first message. */
-  readonly base: number;
-  /** The timestamp of its last message. */
-  readonly last: number;
-}
-
 interface Logged {
   readonly batch: SentBatch;
   readonly sinceMs: number;
 }
 
-interface Track extends Published {
+/** Messages that a log holds of a stretch. */
+export interface FoundBatches {
+  /** The timestamp up to which messages of the stretch aren't kept, if some aren't. */
+  readonly floor: number | undefined;
+  readonly batches: readonly SentBatch[];
+  /** Bytes that the log had ever taken with the first of them, and those that it has taken since. */
+  readonly takenBytes: number;
+  readonly bytesBehind: number;
+}
+
+/** A batch, and how many bytes the log had ever taken when this one was in. */
+interface PlacedBatch {
+  readonly batch: SentBatch;
+  readonly takenBytes: number;
+}
+
+interface Track {
+  /** The timestamp of the last message. */
   last: number;
   /** The timestamp up to which messages aren't kept. */
   floor: number;
-  readonly batches: Fifo<SentBatch>;
+  readonly batches: Fifo<PlacedBatch>;
 }
 
 /** Bytes that a batch takes beside its messages, about. */
 const BATCH_OVERHEAD_BYTES = 200;
 
 /**
- * What the processes of this machine have accepted lately, for other machines that miss some of it. Bounded by
- * bytes and by time; what is oldest goes first.
+ * The messages that the processes of this machine have accepted lately, for other machines that miss some. Bounded by
+ * bytes and by time; the oldest go first.
  */
 export class SendLog {
   readonly #limits: SendLogLimits;
   readonly #tracks = new Map<string, Track>();
   readonly #all = new Fifo<Logged>();
   #bytes = 0;
+  #takenBytes = 0;
 
   constructor(limits: SendLogLimits) {
     this.#limits = limits;
@@ -66,12 +77,7 @@ export class SendLog {
    */
   begin(origin: string, base: number): void {
     if (this.#tracks.has(origin)) return;
-    this.#tracks.set(origin, { base, last: base, floor: base, batches: new Fifo() });
-  }
-
-  /** What an origin has published; `undefined` if it isn't known. */
-  find(origin: string): Published | undefined {
-    return this.#tracks.get(origin);
+    this.#tracks.set(origin, { last: base, floor: base, batches: new Fifo() });
   }
 
   /** Adds an origin's next batch. */
@@ -79,9 +85,10 @@ export class SendLog {
     this.begin(batch.origin, batch.previous);
     const track = this.#tracks.get(batch.origin)!;
     track.last = batch.last;
-    track.batches.push(batch);
-    this.#all.push({ batch, sinceMs: nowMs });
     this.#bytes += costOf(batch);
+    this.#takenBytes += costOf(batch);
+    track.batches.push({ batch, takenBytes: this.#takenBytes });
+    this.#all.push({ batch, sinceMs: nowMs });
     this.sweep(nowMs);
   }
 
@@ -95,7 +102,7 @@ export class SendLog {
       this.#bytes -= costOf(batch);
       const track = this.#tracks.get(batch.origin);
       // Its origin may be forgotten already.
-      if (track?.batches.peek() !== batch) continue;
+      if (track?.batches.peek()?.batch !== batch) continue;
       track.batches.shift();
       track.floor = batch.last;
     }
@@ -107,28 +114,27 @@ export class SendLog {
   }
 
   /**
-   * The batches that bring an origin's messages behind a timestamp.
+   * The batches that bring an origin's messages in a stretch.
    *
    * @param maxBytes Bytes that they have together, about.
-   * @returns And the timestamp up to which these aren't kept, if some aren't; `undefined` if the origin isn't
-   * known.
+   * @returns `undefined` if the origin isn't known.
    */
-  after(
-    origin: string,
-    micros: number,
-    maxBytes: number,
-  ): { readonly floor: number | undefined; readonly batches: readonly SentBatch[] } | undefined {
+  in(origin: string, { after, to }: Stretch, maxBytes: number): FoundBatches | undefined {
     const track = this.#tracks.get(origin);
     if (track === undefined) return undefined;
     const batches: SentBatch[] = [];
     let bytes = 0;
-    for (const batch of track.batches) {
-      if (batch.last <= micros) continue;
+    let first = this.#takenBytes;
+    for (const { batch, takenBytes } of track.batches) {
+      if (batch.last <= after) continue;
+      if (batch.previous >= to) break;
       if (bytes > 0 && bytes + batch.frame.length > maxBytes) break;
+      if (bytes === 0) first = takenBytes;
       batches.push(batch);
       bytes += batch.frame.length;
     }
-    return { floor: track.floor > micros ? track.floor : undefined, batches };
+    const floor = track.floor > after ? track.floor : undefined;
+    return { floor, batches, takenBytes: first, bytesBehind: this.#takenBytes - first };
   }
 }
 

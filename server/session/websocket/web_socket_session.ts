@@ -1,12 +1,12 @@
-import { ACK } from "../../protocol/encoder.ts";
-import type { WebSocketConnection } from "../../runtime/websocket/connection.ts";
-import type { WebSocketHandler } from "../../runtime/websocket/sides.ts";
-import type { EndReason } from "../counters.ts";
-import { fromMessages, toMessages } from "../flow/messages.ts";
-import type { SharedChunk } from "../flow/shared_chunk.ts";
-import type { Lag } from "../topics/subscriber.ts";
+import { ACK } from "../../../protocol/encoder.ts";
+import type { WebSocketConnection } from "../../../runtime/websocket/connection.ts";
+import type { WebSocketHandler } from "../../../runtime/websocket/sides.ts";
+import type { EndReason } from "../../counters.ts";
+import { fromMessages, toMessages } from "../../flow/messages.ts";
+import type { SharedChunk } from "../../flow/shared_chunk.ts";
+import type { Lag } from "../../topics/subscriber.ts";
 import { closeCodeFor } from "./close_codes.ts";
-import { Session } from "./session.ts";
+import { Session } from "../session.ts";
 
 /** The reply to each subscribe. */
 const ACK_MESSAGE = toMessages(ACK);

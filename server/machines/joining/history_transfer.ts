@@ -1,7 +1,12 @@
-import type { Runtime } from "../../runtime/types.ts";
-import type { CoarseClock } from "../timing/coarse_clock.ts";
-import type { Want } from "./wire/frames.ts";
-import { ASK_AGAIN_MS, HISTORY_PATIENCE_MS, HISTORY_PIECE_BYTES } from "./wire/limits.ts";
+import type { Runtime } from "../../../runtime/types.ts";
+import type { CoarseClock } from "../../timing/coarse_clock.ts";
+import type { Want } from "../wire/frames.ts";
+import {
+  ASK_AGAIN_MS,
+  HISTORY_PATIENCE_MS,
+  HISTORY_PIECE_BYTES,
+  HISTORY_PIECES,
+} from "../wire/limits.ts";
 
 /** Copies of the history that may be under way at once. */
 const MAX_EXPORTS = 8;
@@ -11,9 +16,8 @@ const MAX_IMPORT_BYTES = 4 * 1024 * 1024 * 1024;
 
 interface Export {
   readonly records: Iterator<Uint8Array>;
-  piece: number;
-  bytes: Uint8Array;
-  isLast: boolean;
+  /** The newest pieces, of which some may be asked for again. */
+  readonly parts: HistoryPart[];
   rest: Uint8Array;
   wantedMs: number;
 }
@@ -42,14 +46,13 @@ export class HistoryExports {
     let one = this.#exports.get(copy);
     if (one === undefined) {
       if (piece !== 0 || this.#exports.size >= MAX_EXPORTS) return undefined;
-      const rest = new Uint8Array(0);
-      const records = this.#records();
-      one = { records, piece: -1, bytes: rest, isLast: false, rest, wantedMs: 0 };
+      one = { records: this.#records(), parts: [], rest: new Uint8Array(0), wantedMs: 0 };
       this.#exports.set(copy, one);
     }
     one.wantedMs = this.#clock.nowMs;
-    if (piece === one.piece + 1 && !one.isLast) this.#advance(one);
-    return piece === one.piece ? one : undefined;
+    const newest = one.parts.at(-1);
+    if (piece === (newest?.piece ?? -1) + 1 && newest?.isLast !== true) this.#advance(one);
+    return one.parts.find((part) => part.piece === piece);
   }
 
   /** Forgets copies that were given up. To be called about once a sweep. */
@@ -74,29 +77,34 @@ export class HistoryExports {
       }
     }
     const all = join(parts, bytes);
-    one.bytes = all.slice(0, HISTORY_PIECE_BYTES);
     one.rest = all.slice(HISTORY_PIECE_BYTES);
-    one.isLast = isOver && one.rest.length === 0;
-    one.piece++;
+    one.parts.push({
+      piece: (one.parts.at(-1)?.piece ?? -1) + 1,
+      isLast: isOver && one.rest.length === 0,
+      bytes: all.slice(0, HISTORY_PIECE_BYTES),
+    });
+    if (one.parts.length > HISTORY_PIECES) one.parts.shift();
   }
 }
 
-/** Gets the history of another machine, a piece at a time. */
+/** Gets the history of another machine, of which some pieces are on their way at a time. */
 export class HistoryFetch {
   readonly #runtime: Pick<Runtime, "nextTurn">;
-  readonly #ask: (want: Want) => void;
+  readonly #want: (want: Want) => void;
   readonly #copy: string;
   readonly #parts: Uint8Array[] = [];
   readonly #answer = Promise.withResolvers<void>();
   #bytes = 0;
+  /** The first piece that it hasn't asked for yet. */
+  #unasked = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #heardMs = performance.now();
 
-  /** @param ask Asks the other machine for a piece. It is asked again if no answer comes. */
-  constructor(runtime: Pick<Runtime, "nextTurn">, copy: string, ask: (want: Want) => void) {
+  /** @param want Asks the other machine for a piece. It is asked again if no answer comes. */
+  constructor(runtime: Pick<Runtime, "nextTurn">, copy: string, want: (want: Want) => void) {
     this.#runtime = runtime;
     this.#copy = copy;
-    this.#ask = ask;
+    this.#want = want;
   }
 
   /**
@@ -105,10 +113,16 @@ export class HistoryFetch {
    * @throws {Error} (rejects) if the other machine doesn't give them in time.
    */
   async records(): Promise<Uint8Array[]> {
-    this.#askNext();
+    this.#ask();
     this.#timer = setInterval(() => {
-      if (performance.now() - this.#heardMs < HISTORY_PATIENCE_MS) return this.#askNext();
-      this.#answer.reject(new Error("it doesn't answer"));
+      const silentMs = performance.now() - this.#heardMs;
+      if (silentMs < ASK_AGAIN_MS) return;
+      if (silentMs >= HISTORY_PATIENCE_MS) {
+        return this.#answer.reject(new Error("it doesn't answer"));
+      }
+      // What is on its way may be lost.
+      this.#unasked = this.#parts.length;
+      this.#ask();
     }, ASK_AGAIN_MS);
     try {
       await this.#answer.promise;
@@ -126,11 +140,13 @@ export class HistoryFetch {
     if (this.#bytes > MAX_IMPORT_BYTES) this.#answer.reject(new Error("it sends too much"));
     this.#parts.push(bytes.slice());
     if (isLast) this.#answer.resolve();
-    else this.#runtime.nextTurn(() => this.#askNext());
+    else this.#runtime.nextTurn(() => this.#ask());
   }
 
-  #askNext(): void {
-    this.#ask({ copy: this.#copy, piece: this.#parts.length });
+  #ask(): void {
+    const end = this.#parts.length + HISTORY_PIECES;
+    this.#unasked = Math.max(this.#unasked, this.#parts.length);
+    while (this.#unasked < end) this.#want({ copy: this.#copy, piece: this.#unasked++ });
   }
 
   #split(): Uint8Array[] {

@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { MAX_DEATHS, RestartSchedule } from "../../../server/workers/restart_schedule.ts";
-import { Slots } from "../../../server/workers/slots.ts";
-import { startPatienceMs, startsAtOnce } from "../../../server/workers/worker_launcher.ts";
-import { quiet } from "../../support/until.ts";
+import { MAX_DEATHS, RestartSchedule } from "../../../../server/workers/pacing/restart_schedule.ts";
+import { Slots } from "../../../../server/workers/pacing/slots.ts";
+import { startPatienceMs, startsAtOnce } from "../../../../server/workers/worker_launcher.ts";
+import { quiet } from "../../../support/until.ts";
 
 const MINUTE_MS = 60_000;
 

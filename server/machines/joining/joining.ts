@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Runtime } from "../../runtime/types.ts";
-import type { Want } from "./wire/frames.ts";
+import type { Runtime } from "../../../runtime/types.ts";
+import type { MachineState, Want } from "../wire/frames.ts";
 import { HistoryFetch, type HistoryPart } from "./history_transfer.ts";
-import { DISCOVERY_MS } from "./wire/limits.ts";
-import type { Member } from "./members.ts";
+import { DISCOVERY_MS } from "../wire/limits.ts";
 
 /** Milliseconds between two looks whether another machine has answered. */
 const LOOK_MS = 20;
@@ -12,7 +11,7 @@ const LOOK_MS = 20;
 /** Milliseconds for which it waits for further machines once one has answered. */
 const FURTHER_MS = 100;
 
-/** What joining a cluster has come to. */
+/** The outcome of joining a cluster. */
 export type Joined =
   /** No other machine is there. */
   | { readonly what: "alone" }
@@ -21,11 +20,17 @@ export type Joined =
   /** No machine's history could be had. */
   | { readonly what: "failed"; readonly reason: string };
 
-/** What a {@linkcode Joining} uses of its cluster. */
+/** A machine that may have a history. */
+export interface JoinedMachine {
+  readonly machine: string;
+  readonly state: MachineState;
+}
+
+/** The parts of a cluster that a {@linkcode Joining} uses. */
 export interface JoiningHost {
   readonly runtime: Pick<Runtime, "nextTurn">;
   /** The other machines that are heard. */
-  members(): Iterable<Member>;
+  members(): Iterable<JoinedMachine>;
   /** Asks all other machines for their states. */
   askStates(): void;
   /** Asks a machine for a piece of its history. */
@@ -33,7 +38,7 @@ export interface JoiningHost {
   /** Stores the records of a history. */
   store(records: readonly Uint8Array[]): void;
   /** Notes that what a machine has published so far isn't known here. */
-  passOver(member: Member): void;
+  passOver(member: JoinedMachine): void;
 }
 
 /** Copies the history of another machine, before this one has clients. */
@@ -75,7 +80,7 @@ export class Joining {
   }
 
   /** The machines that serve, so that their histories are whole. */
-  #ready(): Member[] {
+  #ready(): JoinedMachine[] {
     return [...this.#host.members()].filter(({ state }) => state.isReady);
   }
 

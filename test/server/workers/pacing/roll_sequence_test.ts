@@ -1,7 +1,10 @@
 import { getLogger } from "@logtape/logtape";
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { type Replaceable, RollingUpgrade } from "../../../server/workers/rolling_upgrade.ts";
+import {
+  type Replaceable,
+  RollingUpgrade,
+} from "../../../../server/workers/pacing/rolling_upgrade.ts";
 
 /** Workers that are started and ended by the word. */
 class Site {

@@ -1,5 +1,5 @@
-import { CLOSE_CODES } from "../../runtime/websocket/frame_reader.ts";
-import type { EndReason } from "../counters.ts";
+import { CLOSE_CODES } from "../../../runtime/websocket/frame_reader.ts";
+import type { EndReason } from "../../counters.ts";
 
 /** The code with which a WebSocket is closed when its session ends for a reason. */
 export function closeCodeFor(reason: EndReason): number {
