@@ -4,18 +4,31 @@
  * @module
  */
 
-import { MAX_LAST_MESSAGES, type ResumeRequest } from "../protocol/resume.ts";
+import type { ErrorCode } from "../protocol/errors.ts";
 import { parseTimestamp } from "../protocol/timestamp.ts";
-import { topicProblem } from "../protocol/topic.ts";
 import { parseAddress, type ServerAddress } from "./connection/address.ts";
-import { ClosedError } from "./api/errors.ts";
+import { ClosedError, isRefusal } from "./api/errors.ts";
 import { isOwnFrame, Link } from "./connection/link.ts";
 import { type ConnectOptions, readOptions, type Settings } from "./api/options.ts";
 import { type OutgoingMessage, Publishes, type PublishOptions, type Receipt } from "./publishes.ts";
 import { type Status, Statuses } from "./api/statuses.ts";
-import { type Messages, type SubscribeOptions, Subscription } from "./subscription.ts";
+import {
+  type Messages,
+  readSubscribe,
+  type SubscribeOptions,
+  Subscription,
+} from "./subscription.ts";
 import { Topics } from "./topics.ts";
 import type { Dial } from "./connection/transport.ts";
+
+/**
+ * So many bytes may wait for a reader while the server still has to answer something: more than a server
+ * and the sockets hold in front of the answer, unless they are told to.
+ */
+const BYTES_BEFORE_ANSWER = 32 * 1024 * 1024;
+
+/** The faults that a server may find in a subscribe. */
+const SUBSCRIBE_FAULTS: readonly ErrorCode[] = ["too_many_topics", "bad_frame", "frame_too_large"];
 
 /** A client of one server, or of several that are one service. */
 export interface Hotwheels {
@@ -31,6 +44,8 @@ export interface Hotwheels {
    * Publishes a message. The promise resolves with its receipt, when the server has handed it to all
    * subscribers.
    *
+   * @param message An object, or the JSON text of one, which is sent as it is spelled: so numbers keep their
+   * digits, and members their order.
    * @throws {RangeError} (rejects) if the message isn't valid.
    * @throws {OutcomeUnknownError} (rejects) if the connection broke before the receipt came. It isn't sent
    * again.
@@ -39,14 +54,19 @@ export interface Hotwheels {
    * @throws {ServerError} (rejects) if the server refuses the message.
    */
   publish(
-    message: OutgoingMessage,
+    message: OutgoingMessage | string,
     options: PublishOptions & { readonly receipt: false },
   ): Promise<undefined>;
   /** Publishes a message, and resolves with its receipt. */
   publish(
-    message: OutgoingMessage,
+    message: OutgoingMessage | string,
     options?: PublishOptions & { readonly receipt?: true | undefined },
   ): Promise<Receipt>;
+  /** Publishes a message, and resolves with its receipt if the options ask for one. */
+  publish(
+    message: OutgoingMessage | string,
+    options: PublishOptions,
+  ): Promise<Receipt | undefined>;
   /** The events of the connection and its subscriptions, beginning with the connection's present status. */
   statuses(): AsyncIterableIterator<Status>;
   /**
@@ -83,6 +103,8 @@ class Client implements Hotwheels {
   #onNever!: (error: unknown) => void;
   readonly #ended: Promise<void>;
   #onEnded!: () => void;
+  /** True from an answer that was far behind until the readers have caught up. */
+  #staysForAnswers = false;
   /** The reason why it can't be used any more. */
   #end: { readonly reason: unknown } | undefined;
 
@@ -96,14 +118,17 @@ class Client implements Hotwheels {
     this.#statuses = new Statuses(settings.onStatus);
     const link = new Link(addresses, settings, {
       onOpen: () => this.#onOpen(),
-      onFrame: (frame, size) => this.#onFrame(frame, size),
+      onFrame: (frame, json) => this.#onFrame(frame, json),
       onDrain: () => this.#publishes.flush(),
       onBroken: (error) => {
+        const isAboutSubscribe = isRefusal(error, SUBSCRIBE_FAULTS) &&
+          (error.code === "too_many_topics" || !this.#publishes.hasSent);
         this.#publishes.onBroken(error, this.#topics.isAsking);
-        this.#topics.onBroken();
+        this.#topics.onBroken(isAboutSubscribe ? error : undefined);
       },
       onEnd: (error) => this.#onEnd(error),
       onStatus: (status) => this.#statuses.tell(status),
+      isSendDue: () => this.#publishes.isWaiting,
     }, dial);
     this.#link = link;
     this.#topics = new Topics(link, (status) => this.#statuses.tell(status));
@@ -118,26 +143,13 @@ class Client implements Hotwheels {
   };
 
   subscribe(topic: string, options: SubscribeOptions = {}): Messages {
-    const { last, onGap = "continue", signal } = options;
-    const problem = typeof topic === "string" ? topicProblem(topic) : "is not a string";
-    if (problem !== undefined) throw new RangeError(`The topic ${problem}`);
-    if (last !== undefined && !(Number.isInteger(last) && last >= 1 && last <= MAX_LAST_MESSAGES)) {
-      throw new RangeError(
-        `last must be a whole number from 1 to ${MAX_LAST_MESSAGES}, not ${last}`,
-      );
-    }
-    if (onGap !== "continue" && onGap !== "throw") {
-      throw new RangeError(`onGap must be "throw" or "continue", not ${JSON.stringify(onGap)}`);
-    }
-    const request: ResumeRequest = last === undefined
-      ? { from: "new" }
-      : { from: "last", count: last };
+    const { request, throwsOnGap, signal } = readSubscribe(topic, options);
     const onAbort = () => {
       this.#topics.remove(subscription);
       subscription.fail(signal!.reason);
       this.#goOn();
     };
-    const subscription = new Subscription(topic, request, onGap === "throw", {
+    const subscription = new Subscription(topic, request, throwsOnGap, {
       onTaken: () => this.#goOn(),
       onOver: () => signal?.removeEventListener("abort", onAbort),
       onReturn: () => {
@@ -150,21 +162,35 @@ class Client implements Hotwheels {
     else {
       signal?.addEventListener("abort", onAbort, { once: true });
       this.#topics.add(subscription);
+      // It isn't to wait for the readers of others.
+      if (this.#link.isHeld) this.#link.resume();
     }
     return subscription;
   }
 
   publish(
-    message: OutgoingMessage,
+    message: OutgoingMessage | string,
     options: PublishOptions & { readonly receipt: false },
   ): Promise<undefined>;
-  publish(message: OutgoingMessage, options?: PublishOptions): Promise<Receipt>;
+  publish(message: OutgoingMessage | string, options?: PublishOptions): Promise<Receipt>;
+  publish(
+    message: OutgoingMessage | string,
+    options: PublishOptions,
+  ): Promise<Receipt | undefined>;
   async publish(
-    message: OutgoingMessage,
+    message: OutgoingMessage | string,
     options: PublishOptions = {},
   ): Promise<Receipt | undefined> {
     if (this.#end !== undefined) throw this.#end.reason;
-    return await this.#publishes.publish(message, options);
+    // Where its answer would be too far away again, it isn't worth coming back for.
+    const isTooFar = this.#link.isHeld && this.#fullest() > this.#mostBeforeAnswer / 2;
+    const outcome = this.#publishes.publish(
+      message,
+      isTooFar ? { ...options, offline: "fail" } : options,
+    );
+    // A reader may wait for it.
+    if (this.#link.isHeld && this.#publishes.isWaiting) this.#link.resume();
+    return await outcome;
   }
 
   statuses(): AsyncIterableIterator<Status> {
@@ -176,7 +202,7 @@ class Client implements Hotwheels {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise((resolve) => timer = setTimeout(resolve, this.#settings.timeout));
     // A connection that isn't read brings no receipts.
-    this.#link.resume();
+    this.#link.readOn();
     await Promise.race([this.#publishes.idle(), late]);
     clearTimeout(timer);
     this.#link.close();
@@ -190,7 +216,12 @@ class Client implements Hotwheels {
     this.#holdOn();
   }
 
-  #onFrame(frame: "ACK" | Record<string, unknown>, size: number): void {
+  #onFrame(frame: "ACK" | Record<string, unknown>, json: string): void {
+    this.#take(frame, json);
+    this.#holdOn();
+  }
+
+  #take(frame: "ACK" | Record<string, unknown>, json: string): void {
     if (frame === "ACK") return this.#topics.onAck();
     if (isOwnFrame(frame, "receipt")) {
       return this.#publishes.onReceipt(frame["receipt"], frame["timestamp"]);
@@ -199,21 +230,38 @@ class Client implements Hotwheels {
     if (isOwnFrame(frame, "from")) return this.#topics.onFrom(frame["from"]);
     const { timestamp, ...message } = frame;
     if (typeof message["topic"] !== "string") return;
-    const micros = parseTimestamp(timestamp) ?? NaN;
-    this.#topics.onMessage(message as { topic: string }, micros, size);
-    this.#holdOn();
+    this.#topics.onMessage({
+      message: message as { topic: string },
+      timestamp: parseTimestamp(timestamp) ?? NaN,
+      json,
+    });
   }
 
-  /** Reads no more while a reader is far behind. */
+  /**
+   * Reads no more while a reader is far behind. It may wait for an answer itself, so that comes first, as
+   * far as there is room.
+   */
   #holdOn(): void {
-    if (this.#end === undefined && this.#fullest() > this.#settings.buffer) this.#link.pause();
+    const size = this.#fullest();
+    if (this.#end !== undefined || size <= this.#settings.buffer) return;
+    const isAwaiting = this.#link.isAwaiting;
+    // To close and to come back for each answer would take longer than to stay.
+    if (isAwaiting && !this.#link.canPause) this.#staysForAnswers = true;
+    const mayGoOn = isAwaiting || this.#staysForAnswers;
+    if (!mayGoOn || size > this.#mostBeforeAnswer) this.#link.pause();
+  }
+
+  /** The most bytes for one reader while the server still has to answer something. */
+  get #mostBeforeAnswer(): number {
+    return Math.max(this.#settings.buffer, BYTES_BEFORE_ANSWER);
   }
 
   /** Reads on, or connects again, when no reader is far behind. */
   #goOn(): void {
-    if (this.#end === undefined && this.#fullest() <= this.#settings.buffer / 2) {
-      this.#link.resume();
-    }
+    this.#link.noteTaken();
+    if (this.#end !== undefined || this.#fullest() > this.#settings.buffer / 2) return;
+    this.#staysForAnswers = false;
+    this.#link.resume();
   }
 
   #fullest(): number {

@@ -5,16 +5,19 @@
  */
 
 import { encodePublish, encodePublishForReceipt } from "../protocol/client_encoder.ts";
+import type { ErrorCode } from "../protocol/errors.ts";
+import { parseObject } from "../protocol/json/parse_object.ts";
 import { parseTimestamp } from "../protocol/timestamp.ts";
 import { topicProblem } from "../protocol/topic.ts";
 import {
   BufferFullError,
   ForbiddenError,
+  isRefusal,
   OfflineError,
   OutcomeUnknownError,
-  ServerError,
 } from "./api/errors.ts";
 import { Fifo } from "./api/fifo.ts";
+import { readSignal } from "./api/options.ts";
 
 /** A message to publish: sent as `JSON.stringify` spells it. The server adds the timestamp. */
 export interface OutgoingMessage {
@@ -23,7 +26,8 @@ export interface OutgoingMessage {
   /** None: the server adds it. */
   readonly timestamp?: never;
   /** Anything else that JSON can express. */
-  readonly [member: string]: unknown;
+  // deno-lint-ignore no-explicit-any -- of `unknown`, messages that have an interface wouldn't fit
+  readonly [member: string]: any;
 }
 
 /** The server has accepted a message, and handed it to all of its subscribers. */
@@ -70,16 +74,20 @@ interface Job {
   readonly waitsOffline: boolean;
   readonly resolve: (receipt: Receipt | undefined) => void;
   readonly reject: (error: unknown) => void;
-  isOver: boolean;
 }
+
+/** The faults that a server may find in a message. */
+const PUBLISH_FAULTS: readonly ErrorCode[] = ["bad_message", "bad_frame", "frame_too_large"];
 
 export class Publishes {
   readonly #link: PublishesLink;
   readonly #maxBytes: number;
   readonly #pingAfterMs: number;
-  #waiting = new Fifo<Job>();
+  /** In the order in which they wait. */
+  readonly #waiting = new Set<Job>();
   #waitingBytes = 0;
   readonly #sent = new Fifo<Job>();
+  #hasSent = false;
   #onIdle: (() => void) | undefined;
 
   constructor(link: PublishesLink, maxBytes: number, pingAfterMs: number) {
@@ -89,25 +97,30 @@ export class Publishes {
   }
 
   /** @throws {RangeError} if the message can't be one. */
-  async publish(message: OutgoingMessage, options: PublishOptions): Promise<Receipt | undefined> {
-    const { receipt = true, offline = "fail", signal } = options;
-    const json = encodeMessage(message);
+  async publish(
+    message: OutgoingMessage | string,
+    options: PublishOptions,
+  ): Promise<Receipt | undefined> {
+    const { receipt, offline } = options ?? {};
+    if (!["wait", "fail"].includes(offline ?? "fail")) {
+      throw new RangeError(`offline must be "wait" or "fail", not ${JSON.stringify(offline)}`);
+    }
+    const signal = readSignal(options?.signal);
+    const { topic, json } = readMessage(message);
     signal?.throwIfAborted();
     const waitsOffline = offline === "wait";
+    const wantsReceipt = Boolean(receipt ?? true);
     if (!this.#link.isOpen && !waitsOffline) {
       throw new OfflineError(`There is no connection just now, and the message wasn't sent`);
     }
     let onAbort: (() => void) | undefined;
     try {
       return await new Promise((resolve, reject) => {
-        const { topic } = message;
-        const job: Job = {
-          ...{ topic, json, waitsOffline, resolve, reject, wantsReceipt: receipt },
-          isOver: false,
-        };
+        const job = { topic, json, waitsOffline, resolve, reject, wantsReceipt };
         onAbort = () => {
-          job.isOver = true;
+          this.#take(job);
           reject(signal?.reason);
+          this.#tellIdle();
         };
         signal?.addEventListener("abort", onAbort);
         this.#begin(job);
@@ -118,23 +131,27 @@ export class Publishes {
   }
 
   #begin(job: Job): void {
-    if (this.#link.isOpen && !this.#link.isFull && this.#waiting.length === 0) {
+    if (this.#link.isOpen && !this.#link.isFull && this.#waiting.size === 0) {
       return this.#send(job);
     }
     if (this.#waitingBytes + job.json.length > this.#maxBytes) {
       return job.reject(new BufferFullError(this.#maxBytes));
     }
     this.#waitingBytes += job.json.length;
-    this.#waiting.push(job);
+    this.#waiting.add(job);
+  }
+
+  /** A job waits no more, if it did. */
+  #take(job: Job): void {
+    if (this.#waiting.delete(job)) this.#waitingBytes -= job.json.length;
   }
 
   /** Sends what waits, as far as there is room. */
   flush(): void {
-    while (this.#link.isOpen && !this.#link.isFull) {
-      const job = this.#waiting.shift();
-      if (job === undefined) break;
-      this.#waitingBytes -= job.json.length;
-      if (!job.isOver) this.#send(job);
+    for (const job of this.#waiting) {
+      if (!this.#link.isOpen || this.#link.isFull) break;
+      this.#take(job);
+      this.#send(job);
     }
     this.#tellIdle();
   }
@@ -143,6 +160,7 @@ export class Publishes {
     // A server that has only to listen is silent, and so is one that is gone: so it is asked now and then.
     const isAsking = job.wantsReceipt || this.#link.silentMs > this.#pingAfterMs;
     if (isAsking) this.#sent.push(job);
+    this.#hasSent = true;
     this.#link.send(
       isAsking ? encodePublishForReceipt(job.json) : encodePublish(job.json, { pipelined: true }),
       isAsking,
@@ -170,22 +188,17 @@ export class Publishes {
    * @param mayBeAboutOthers True if the server may have refused another request.
    */
   onBroken(error: Error, mayBeAboutOthers: boolean): void {
+    this.#hasSent = false;
     const sent = this.#sent.drain();
     // The server's fault with a message is that of the only one that it can be about.
-    const isRefusal = error instanceof ForbiddenError || error instanceof ServerError &&
-        /^(?:bad_message|bad_frame|frame_too_large)$/.test(error.code);
-    const isAbout = isRefusal && sent.length === 1 && !mayBeAboutOthers;
+    const isRefused = error instanceof ForbiddenError || isRefusal(error, PUBLISH_FAULTS);
+    const isAbout = isRefused && sent.length === 1 && !mayBeAboutOthers;
     for (const job of sent) job.reject(isAbout ? error : new OutcomeUnknownError(job.topic, error));
-    const waiting = this.#waiting.drain().filter(({ isOver }) => !isOver);
-    this.#waitingBytes = 0;
-    for (const job of waiting) {
-      if (job.waitsOffline) {
-        this.#waiting.push(job);
-        this.#waitingBytes += job.json.length;
-      } else {
-        const message = "The connection broke, and the message wasn't sent";
-        job.reject(new OfflineError(message, { cause: error }));
-      }
+    for (const job of this.#waiting) {
+      if (job.waitsOffline) continue;
+      this.#take(job);
+      const message = "The connection broke, and the message wasn't sent";
+      job.reject(new OfflineError(message, { cause: error }));
     }
     this.#tellIdle();
   }
@@ -193,9 +206,21 @@ export class Publishes {
   /** There won't be another connection. */
   end(error: Error, reason: unknown): void {
     for (const job of this.#sent.drain()) job.reject(new OutcomeUnknownError(job.topic, error));
-    for (const job of this.#waiting.drain()) job.reject(reason);
-    this.#waitingBytes = 0;
+    for (const job of this.#waiting) {
+      this.#take(job);
+      job.reject(reason);
+    }
     this.#tellIdle();
+  }
+
+  /** True if anything waits to be sent. */
+  get isWaiting(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  /** True if anything was sent on this connection. */
+  get hasSent(): boolean {
+    return this.#hasSent;
   }
 
   /** Resolves when nothing waits, neither to be sent nor for a receipt. */
@@ -205,7 +230,7 @@ export class Publishes {
   }
 
   get #isIdle(): boolean {
-    return this.#sent.length === 0 && (this.#waiting.length === 0 || !this.#link.isOpen);
+    return this.#sent.length === 0 && (this.#waiting.size === 0 || !this.#link.isOpen);
   }
 
   #tellIdle(): void {
@@ -215,13 +240,31 @@ export class Publishes {
   }
 }
 
-function encodeMessage(message: OutgoingMessage): string {
-  const { topic } = message;
+/** A message's topic, and its JSON text. @throws {RangeError} if it can't be a message. */
+function readMessage(message: OutgoingMessage | string): { topic: string; json: string } {
+  const isText = typeof message === "string";
+  const json = isText ? message : JSON.stringify(message);
+  // JSON may leave out what a class has, or say something else: then the text tells what the message is.
+  const isPlain = typeof message === "object" && message !== null && !Array.isArray(message) &&
+    Object.prototype.propertyIsEnumerable.call(message, "topic") &&
+    typeof message["toJSON"] !== "function";
+  const members = isPlain ? message : parseObject(json);
+  if (members === undefined) {
+    throw new RangeError(
+      `A message is an object with a topic, or the JSON text of one: ${
+        JSON.stringify(message)
+      } isn't`,
+    );
+  }
+  const { topic, timestamp } = members;
   if (typeof topic !== "string") throw new RangeError("A message needs a topic, which is a string");
   const problem = topicProblem(topic);
   if (problem !== undefined) throw new RangeError(`The topic ${problem}`);
-  if (message.timestamp !== undefined) {
+  if (timestamp !== undefined) {
     throw new RangeError("A message has no timestamp of its own: the server adds it");
   }
-  return JSON.stringify(message);
+  if (isText && !json.isWellFormed()) {
+    throw new RangeError("A message's text has a lone surrogate, which UTF-8 can't express");
+  }
+  return { topic, json };
 }

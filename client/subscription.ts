@@ -4,9 +4,11 @@
  * @module
  */
 
-import type { Position, ResumeRequest } from "../protocol/resume.ts";
+import { MAX_LAST_MESSAGES, type Position, type ResumeRequest } from "../protocol/resume.ts";
+import { topicProblem } from "../protocol/topic.ts";
 import { Deliveries, type DeliveriesOwner } from "./api/deliveries.ts";
 import { ClosedError } from "./api/errors.ts";
+import { readSignal } from "./api/options.ts";
 import type { SubscribedStatus } from "./api/statuses.ts";
 
 /** A message as it was published: its topic, its data, and whatever else its publisher put there. */
@@ -26,6 +28,11 @@ export interface Delivered {
   readonly message: Message;
   /** When the server accepted it: whole microseconds since the Unix epoch. Unique in its process. */
   readonly timestamp: number;
+  /**
+   * The message as it came, its timestamp `[megaseconds, seconds, microseconds]` first: JSON text, in which
+   * everything else is spelled as its publisher spelled it.
+   */
+  readonly json: string;
 }
 
 /** The options of a subscription. */
@@ -48,6 +55,37 @@ export interface Messages extends AsyncIterableIterator<Delivered> {
    * Rejects if the iterator ends before.
    */
   readonly ready: Promise<SubscribedStatus>;
+}
+
+/**
+ * Checks what somebody subscribes to, and fills in the defaults. `null` is none.
+ *
+ * @throws {RangeError} if the topic or an option isn't valid.
+ */
+export function readSubscribe(topic: string, options: SubscribeOptions): {
+  readonly request: ResumeRequest;
+  readonly throwsOnGap: boolean;
+  readonly signal: AbortSignal | undefined;
+} {
+  const { last, onGap, signal } = options ?? {};
+  const problem = typeof topic === "string" ? topicProblem(topic) : "is not a string";
+  if (problem !== undefined) throw new RangeError(`The topic ${problem}`);
+  const count = last ?? undefined;
+  if (
+    count !== undefined && !(Number.isInteger(count) && count >= 1 && count <= MAX_LAST_MESSAGES)
+  ) {
+    throw new RangeError(
+      `last must be a whole number from 1 to ${MAX_LAST_MESSAGES}, not ${last}`,
+    );
+  }
+  if (!["throw", "continue"].includes(onGap ?? "continue")) {
+    throw new RangeError(`onGap must be "throw" or "continue", not ${JSON.stringify(onGap)}`);
+  }
+  return {
+    request: count === undefined ? { from: "new" } : { from: "last", count },
+    throwsOnGap: onGap === "throw",
+    signal: readSignal(signal),
+  };
 }
 
 /** The owner of a subscription, which is told when it ends. */
@@ -128,7 +166,7 @@ export class Subscription extends Deliveries<Delivered> implements Messages {
   }
 
   /** Delivers a message that it hasn't had. */
-  deliver(delivered: Delivered, origin: string | undefined, size: number): void {
+  deliver(delivered: Delivered, origin: string | undefined): void {
     if (!this.#isLive) return;
     if (origin !== undefined) {
       const position = this.#position!;
@@ -136,7 +174,7 @@ export class Subscription extends Deliveries<Delivered> implements Messages {
       if (had !== undefined && delivered.timestamp <= had) return;
       position.set(origin, delivered.timestamp);
     }
-    this.push(delivered, size);
+    this.push(delivered, delivered.json.length);
   }
 
   override end(): void {

@@ -9,7 +9,7 @@ import type { Position, ResumeRequest } from "../protocol/resume.ts";
 import { GapError } from "./api/errors.ts";
 import { Fifo } from "./api/fifo.ts";
 import type { GapReason, SubscribedReason, SubscribedStatus } from "./api/statuses.ts";
-import type { Subscription } from "./subscription.ts";
+import type { Delivered, Subscription } from "./subscription.ts";
 
 /** The connection, as topics use it. */
 export interface TopicsLink {
@@ -166,17 +166,26 @@ export class Topics {
   }
 
   /** A message. Those that wait for their subscribe to be acknowledged aren't due it. */
-  onMessage(message: { readonly topic: string }, timestamp: number, size: number): void {
-    const topic = this.#topics.get(message.topic);
+  onMessage(delivered: Delivered): void {
+    const topic = this.#topics.get(delivered.message.topic);
     if (topic === undefined) return;
-    const delivered = { message, timestamp };
-    for (const each of topic.subscriptions) each.deliver(delivered, topic.origin, size);
+    for (const each of topic.subscriptions) each.deliver(delivered, topic.origin);
   }
 
-  /** The connection has ended: nothing is acknowledged any more. */
-  onBroken(): void {
-    this.#asked.drain();
+  /**
+   * The connection has ended: nothing is acknowledged any more.
+   *
+   * @param refusal The server's reason, if it's about a subscribe: the oldest that isn't acknowledged.
+   */
+  onBroken(refusal: Error | undefined): void {
+    const [oldest] = this.#asked.drain();
     for (const each of this.all()) each.pauseUntilAcknowledged();
+    if (refusal === undefined) return;
+    // It would be refused on every connection, and end that for the others.
+    for (const each of oldest?.joining ?? []) {
+      this.remove(each);
+      each.fail(refusal);
+    }
   }
 }
 

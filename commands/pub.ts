@@ -5,11 +5,10 @@
  */
 
 import { answer, print, runCommand } from "../cli/command.ts";
-import { CommandLine, EnvironmentError, quote, UsageError } from "../cli/command_line.ts";
-import { encodePublishForReceipt } from "../protocol/client_encoder.ts";
+import { CommandLine, quote, UsageError } from "../cli/command_line.ts";
+import { MAX_TIMESTAMP_BYTES, writeTimestamp } from "../protocol/timestamp.ts";
 import { topicProblem } from "../protocol/topic.ts";
-import { detectRuntime } from "../runtime/detect.ts";
-import { Conversation } from "./conversation.ts";
+import { ServerClient } from "./server_client.ts";
 import { SERVER_FLAGS, SERVER_HELP, serverOptions } from "./server_options.ts";
 
 const HELP = `Hotwheels pub: publishes one message.
@@ -27,7 +26,8 @@ Flags:
   --receipt        print what became of the message: how many subscribers it
                    matched, and for how many it was written, had to wait, or
                    was dropped since they didn't keep up
-  --json           print the receipt as the server sent it; implies --receipt
+  --json           print the receipt as JSON, with the message's timestamp
+                   [megaseconds, seconds, microseconds]; implies --receipt
 
 ${SERVER_HELP}
 
@@ -44,14 +44,6 @@ Examples:
   deno task -q pub events '{"a": 1}' --receipt
 `;
 
-/** The receipt of a message. */
-interface Receipt {
-  readonly matched: number;
-  readonly written: number;
-  readonly queued: number;
-  readonly evicted: number;
-}
-
 if (import.meta.main) await runCommand("pub", main);
 
 async function main(args: readonly string[]): Promise<number> {
@@ -64,18 +56,24 @@ async function main(args: readonly string[]): Promise<number> {
   const problem = topicProblem(topic);
   if (problem !== undefined) throw new UsageError(`TOPIC ${quote(topic)} ${problem}`);
   const message = `{"topic":${JSON.stringify(topic)},"data":${checkJson(json)}}`;
-  const received = Promise.withResolvers<string>();
-  const server = serverOptions(line);
-  const conversation = await Conversation.open(await detectRuntime(), server, received.resolve);
-  conversation.send(encodePublishForReceipt(message));
-  const frame = await conversation.answered(received.promise);
-  const { receipt } = JSON.parse(frame) as { readonly receipt?: Receipt };
-  if (receipt === undefined) throw new EnvironmentError("the server's answer is no receipt");
-  conversation.close();
-  if (line.has("json")) return print(frame);
+  const server = new ServerClient(serverOptions(line));
+  const hotwheels = await server.connect({ retry: { attempts: 1 } });
+  const receipt = await server.answered(hotwheels.publish(message));
+  // The process ends as soon as this has begun.
+  void hotwheels.close();
+  const { timestamp, ...counts } = receipt;
+  if (line.has("json")) {
+    return print(`{"timestamp":${timestampText(timestamp)},"receipt":${JSON.stringify(counts)}}`);
+  }
   if (!line.has("receipt")) return 0;
-  const { matched, written, queued, evicted } = receipt;
+  const { matched, written, queued, evicted } = counts;
   return print(`matched ${matched}, written ${written}, queued ${queued}, evicted ${evicted}`);
+}
+
+/** A timestamp as it is on the wire. */
+function timestampText(micros: number): string {
+  const text = new Uint8Array(MAX_TIMESTAMP_BYTES);
+  return new TextDecoder().decode(text.subarray(0, writeTimestamp(micros, text, 0)));
 }
 
 function checkJson(text: string): string {

@@ -8,6 +8,7 @@ import { readKeys } from "../bots/client/keys.ts";
 import { type CommandLine, EnvironmentError, UsageError } from "../cli/command_line.ts";
 import { demand } from "../cli/permission.ts";
 import { readTextFile } from "../cli/text_file.ts";
+import { parseAddress } from "../client/connection/address.ts";
 import { addressText } from "../runtime/transport_error.ts";
 import type { TlsTrust } from "../runtime/types.ts";
 
@@ -46,6 +47,13 @@ export function serverOptions<Switch extends "tls">(
 ): ServerOptions {
   const hostname = line.text("host") ?? "localhost";
   const port = line.number("port", 1, 65_535) ?? 8081;
+  try {
+    parseAddress(serverUrl({ hostname, port }));
+  } catch {
+    throw new UsageError(
+      `--host must be a name or an IP address, such as localhost, not ${JSON.stringify(hostname)}`,
+    );
+  }
   demand({ name: "net", host: addressText({ transport: "tcp", hostname, port }) });
   const ca = line.text("ca");
   if (ca !== undefined && !line.has("tls")) {
@@ -56,6 +64,17 @@ export function serverOptions<Switch extends "tls">(
     ...ca === undefined ? {} : { ca: readAuthority(ca) },
   };
   return { hostname, port, tls, keys: readKeys(line.all("key"), line.all("key-file")) };
+}
+
+/** The URL of a server, as the client library takes it. */
+export function serverUrl(
+  server: Pick<ServerOptions, "hostname" | "port"> & Partial<ServerOptions>,
+): string {
+  const address = addressText({ transport: "tcp", ...server });
+  // An IPv6 address may have a zone.
+  return `${server.tls === undefined ? "hotwheels" : "hotwheelss"}://${
+    address.replace("%", "%25")
+  }`;
 }
 
 function readAuthority(path: string): string {

@@ -36,11 +36,6 @@ export class Deliveries<Item> implements AsyncIterableIterator<Item> {
     return this.#size;
   }
 
-  /** True if nothing more can be pushed. */
-  get hasEnded(): boolean {
-    return this.#end !== undefined;
-  }
-
   push(item: Item, size: number): void {
     if (this.#end !== undefined) return;
     const reader = this.#readers.shift();

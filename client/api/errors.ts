@@ -107,6 +107,11 @@ export class ServerError extends HotwheelsError {
   }
 }
 
+/** True if the server has refused a request, with one of these codes. */
+export function isRefusal(error: Error, codes: readonly ErrorCode[]): error is ServerError {
+  return error instanceof ServerError && codes.includes(error.code);
+}
+
 /** The connection couldn't be made, or broke. The client tries again by itself. */
 export class ConnectionError extends HotwheelsError {
   /** The class's name, also where the code is minified. */

@@ -53,7 +53,8 @@ export interface ConnectOptions {
   /**
    * Bytes of messages that may wait for the reader of one iterator; 1 MiB by default. Beyond that
    * nothing is read over TCP; over WebSocket the client closes the connection, and goes on where it was
-   * when the reader has taken half.
+   * when the reader has taken half. As long as the server still has to answer a publish or a subscribe,
+   * for which the reader itself may wait, 32 MiB may wait.
    */
   readonly buffer?: number | undefined;
   /**
@@ -93,23 +94,66 @@ export interface Settings {
   readonly WebSocket: WebSocketConstructor | undefined;
 }
 
-/** Checks the options, and fills in the defaults. @throws {RangeError} if one is out of range. */
+/** The longest time that a timer can take; more than that it takes for none. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Checks the options, and fills in the defaults. As in the options of the platform, `null` is none.
+ *
+ * @throws {RangeError} if one is out of range, or nothing that it can be.
+ */
 export function readOptions(options: ConnectOptions): Settings {
-  const { key, signal, ca, onStatus, WebSocket, retry = {} } = options;
+  const { key, signal, ca, onStatus, WebSocket, retry, ...sizes } = options ?? {};
+  if (typeof (retry ?? {}) !== "object") {
+    throw new RangeError(
+      `The option retry must be an object such as { attempts: 1 }, not ${retry}`,
+    );
+  }
+  if (typeof (onStatus ?? readOptions) !== "function") {
+    throw new RangeError(`The option onStatus must be a function, not ${onStatus}`);
+  }
   return {
-    keys: key === undefined ? [] : typeof key === "string" ? [key] : key,
-    signal,
-    ca,
-    onStatus,
-    WebSocket,
-    buffer: atLeast("buffer", options.buffer ?? 1024 * 1024, 1),
-    publishBuffer: atLeast("publishBuffer", options.publishBuffer ?? 16 * 1024 * 1024, 1),
-    pingAfter: atLeast("pingAfter", options.pingAfter ?? 30_000, 1),
-    timeout: atLeast("timeout", options.timeout ?? 10_000, 1),
-    minMs: atLeast("retry.minMs", retry?.minMs ?? 500, 0),
-    maxMs: atLeast("retry.maxMs", retry?.maxMs ?? 20_000, 0),
+    keys: readKeys(key),
+    signal: readSignal(signal),
+    ca: readAuthority(ca),
+    onStatus: onStatus ?? undefined,
+    WebSocket: WebSocket ?? undefined,
+    buffer: atLeast("buffer", sizes.buffer ?? 1024 * 1024, 1),
+    publishBuffer: atLeast("publishBuffer", sizes.publishBuffer ?? 16 * 1024 * 1024, 1),
+    pingAfter: duration("pingAfter", sizes.pingAfter ?? 30_000, 1),
+    timeout: duration("timeout", sizes.timeout ?? 10_000, 1),
+    minMs: duration("retry.minMs", retry?.minMs ?? 500, 0),
+    maxMs: duration("retry.maxMs", retry?.maxMs ?? 20_000, 0),
     attempts: atLeast("retry.attempts", retry?.attempts ?? Infinity, 1),
   };
+}
+
+/** Checks the option `signal` of anything. @throws {RangeError} if it is none. */
+export function readSignal(signal: AbortSignal | null | undefined): AbortSignal | undefined {
+  if (typeof (signal ?? AbortSignal.prototype).addEventListener === "function") {
+    return signal ?? undefined;
+  }
+  throw new RangeError(`The option signal must be an AbortSignal, not ${signal}`);
+}
+
+/** A file's name, most often, is what isn't PEM text. */
+function readAuthority(ca: ConnectOptions["ca"]): string | undefined {
+  if (typeof ca !== "string" || ca === "" || ca.includes("-----BEGIN ")) return ca ?? undefined;
+  throw new RangeError(
+    `The option ca must be certificates as PEM text, not ${JSON.stringify(ca.slice(0, 80))}`,
+  );
+}
+
+/** The keys aren't named in the error, which may end in a log. */
+function readKeys(key: ConnectOptions["key"]): readonly string[] {
+  const keys: unknown = typeof key === "string" ? [key] : key ?? [];
+  if (Array.isArray(keys) && keys.every((each) => typeof each === "string")) return keys;
+  throw new RangeError("The option key must be a string, or an array of them");
+}
+
+/** Milliseconds, however many: `Infinity` is as long as a timer can take. */
+function duration(name: string, value: number, least: number): number {
+  return Math.min(atLeast(name, value, least), MAX_TIMER_MS);
 }
 
 function atLeast(name: string, value: number, least: number): number {

@@ -90,7 +90,14 @@ export class Statuses {
       each.push(status, 1);
       if (each.size > MAX_KEPT) each.dropOldest();
     }
-    this.#listener?.(status);
+    try {
+      this.#listener?.(status);
+    } catch (error) {
+      // It is the listener's own, and not for the connection to stumble over.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
   /** No more statuses will come. */

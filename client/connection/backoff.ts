@@ -1,8 +1,7 @@
+import { MAX_TIMER_MS } from "../api/options.ts";
+
 /** After a connection that was open for so many milliseconds, the next failure counts as the first. */
 const LONG_OPEN_MS = 20_000;
-
-/** The longest time that a timer can take. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** The bounds of the waits between attempts to connect, in milliseconds. */
 export interface BackoffBounds {

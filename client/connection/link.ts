@@ -19,26 +19,15 @@ import {
 } from "../api/errors.ts";
 import type { Settings } from "../api/options.ts";
 import type { Status } from "../api/statuses.ts";
+import { LivenessWatch } from "./liveness_watch.ts";
 import type { Dial, Transport } from "./transport.ts";
-
-/** Milliseconds for a process that was asleep to read what came meanwhile. */
-const GRACE_MS = 1_000;
-
-/**
- * So many timeouts may pass without an answer to anything, from a server that gives signs of life. A
- * publisher that sends more than it may is read slowly, so its answers take long too.
- */
-const UNANSWERED_TIMEOUTS = 30;
-
-/** The most milliseconds between two looks at what is due. */
-const LOOK_MS = 60_000;
 
 /** The owner of a link, which is told of its connections and frames. */
 export interface LinkOwner {
   /** The connection is open: whatever must be said is said now. */
   onOpen(): void;
-  /** A frame that isn't the link's own business: `ACK`, or an object. */
-  onFrame(frame: "ACK" | Record<string, unknown>, length: number): void;
+  /** A frame that isn't the link's own business: `ACK`, or an object; and its text. */
+  onFrame(frame: "ACK" | Record<string, unknown>, text: string): void;
   /** There is room again. */
   onDrain(): void;
   /** The connection has ended after it was open. */
@@ -46,6 +35,8 @@ export interface LinkOwner {
   /** There won't be another connection. `undefined` after `close`. */
   onEnd(error: unknown): void;
   onStatus(status: Status): void;
+  /** True if something waits to be sent, whether or not its readers keep up. */
+  isSendDue(): boolean;
 }
 
 /** The state of a link: `held` is offline on purpose, until its owner lets it go on. */
@@ -60,7 +51,7 @@ export class Link {
   #addresses: ServerAddress[];
   #phase: Phase = "idle";
   #transport: Transport | undefined;
-  /** For the next attempt, for an answer while greeting, or for a sign of life. */
+  /** For the next attempt, for an answer while greeting, or for the end. */
   #timer: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
   #openedMs = 0;
@@ -68,16 +59,7 @@ export class Link {
   #unacknowledgedKeys = 0;
   #isGreeted = false;
   #isFull = false;
-  #isPaused = false;
-  #heardMs = 0;
-  #sentMs = 0;
-  /** The time at which the link sent something that must be answered, if nothing has come since. */
-  #askedMs: number | undefined;
-  /** Requests that aren't answered yet. */
-  #unanswered = 0;
-  /** The time since which one of them is due: that of the last answer, or of the first request behind it. */
-  #dueMs = 0;
-  #hadGrace = false;
+  readonly #watch: LivenessWatch;
   /** The server's reason for closing the connection, which follows. */
   #serverError: Error | undefined;
 
@@ -87,6 +69,11 @@ export class Link {
     this.#owner = owner;
     this.#dial = dial;
     this.#backoff = new Backoff(settings);
+    this.#watch = new LivenessWatch(settings, {
+      send: (frame, isAsking) => this.send(frame, isAsking),
+      onDead: (why) => this.#give(why),
+      onUnreadAnswer: () => this.#rest(),
+    });
   }
 
   get isOpen(): boolean {
@@ -98,6 +85,21 @@ export class Link {
     return this.#isFull;
   }
 
+  /** True if the server still has to answer something. */
+  get isAwaiting(): boolean {
+    return this.#watch.isAwaiting;
+  }
+
+  /** False if it can't read no more but by closing the connection. */
+  get canPause(): boolean {
+    return this.#transport?.canPause === true;
+  }
+
+  /** True if it is offline until `resume`. */
+  get isHeld(): boolean {
+    return this.#phase === "held";
+  }
+
   /** True once there is nothing more to come. */
   get hasEnded(): boolean {
     return this.#phase === "ended";
@@ -105,7 +107,7 @@ export class Link {
 
   /** For how long nothing came, in milliseconds. */
   get silentMs(): number {
-    return performance.now() - this.#heardMs;
+    return this.#watch.silentMs;
   }
 
   /** Makes the first attempt, or the next one at once. */
@@ -114,14 +116,9 @@ export class Link {
     const [address] = this.#addresses;
     if (address === undefined) throw new Error("no address is left");
     this.#phase = "greeting";
-    this.#isGreeted =
-      this.#isFull =
-      this.#isPaused =
-      this.#hadGrace =
-        false;
+    this.#isGreeted = this.#isFull = false;
+    this.#watch.reset();
     this.#serverError = undefined;
-    this.#askedMs = undefined;
-    this.#unanswered = 0;
     this.#unacknowledgedKeys = this.#settings.keys.length;
     this.#openedMs = 0;
     this.#owner.onStatus({ state: "connecting", url: address.url, failures: this.#failures });
@@ -152,38 +149,49 @@ export class Link {
 
   /** Sends a frame. Only while it is open. @param isAsking True if it must be answered. */
   send(frame: Uint8Array, isAsking: boolean): void {
-    this.#sentMs = performance.now();
-    if (isAsking) {
-      this.#askedMs ??= this.#sentMs;
-      if (this.#unanswered++ === 0) this.#dueMs = this.#sentMs;
-    }
+    this.#watch.noteSent(isAsking);
+    if (isAsking) this.readOn();
     if (!this.#transport!.write(frame)) this.#isFull = true;
   }
 
   /** Reads no more, or closes the connection if it can't be paused. */
   pause(): void {
-    if (this.#phase !== "open" || this.#isPaused) return;
-    if (this.#transport!.pause()) {
-      this.#isPaused = true;
-      return this.#watch();
-    }
+    if (this.#phase !== "open" || this.#watch.isPaused) return;
+    if (!this.canPause) return this.#rest();
+    this.#transport!.pause();
+    this.#watch.pause();
+  }
+
+  /** Closes the connection until `resume`, or for a while if something is still to be sent. */
+  #rest(): void {
     this.#drop();
     this.#phase = "held";
     const why = new ConnectionError(
       "A reader is slow: the connection is closed until it has caught up",
     );
     this.#owner.onBroken(why);
+    // The owner may have ended it, or gone on.
+    if (this.#phase !== "held") return;
+    if (this.#owner.isSendDue()) return this.#waitFor(why, this.#backoff.waitMs(0, undefined));
     this.#owner.onStatus({ state: "closed", why, retryInMs: undefined, isFinal: false });
+  }
+
+  /** A reader has taken something. */
+  noteTaken(): void {
+    this.#watch.noteTaken();
   }
 
   /** Goes on after `pause`. */
   resume(): void {
     if (this.#phase === "held") return this.start();
-    if (this.#phase !== "open" || !this.#isPaused) return;
-    this.#isPaused = this.#hadGrace = false;
-    this.#heardMs = this.#dueMs = performance.now();
+    this.readOn();
+  }
+
+  /** Reads on after `pause`, if it has paused reading. */
+  readOn(): void {
+    if (this.#phase !== "open" || !this.#watch.isPaused) return;
+    this.#watch.resume();
     this.#transport!.resume();
-    this.#watch();
   }
 
   /** Closes the connection after sending what waits. */
@@ -191,7 +199,7 @@ export class Link {
     if (this.#phase === "ended" || this.#phase === "closing") return;
     if (this.#phase !== "open") return this.end(undefined);
     this.#phase = "closing";
-    clearTimeout(this.#timer);
+    this.#watch.stop();
     this.#timer = setTimeout(() => this.end(undefined), this.#settings.timeout);
     // The other side's end comes behind all it sends.
     this.#transport!.resume();
@@ -216,8 +224,7 @@ export class Link {
   }
 
   #onFrame(text: string, { url }: ServerAddress): void {
-    this.#heardMs = performance.now();
-    this.#askedMs = undefined;
+    this.#watch.noteHeard();
     if (text === "PING") return this.send(PONG, false);
     if (text === "ACK" && this.#isGreeted) return this.#onAck();
     const frame = parseObject(text);
@@ -231,10 +238,10 @@ export class Link {
       return this.#give(new ConnectionError(`${url} sent a frame that isn't an object`));
     }
     if (isOwnFrame(frame, "error")) {
-      this.#serverError = serverError(frame["error"], url);
+      this.#serverError = serverError(frame["error"], url, this.#unacknowledgedKeys > 0);
     } else if (this.#isGreeted) {
-      if (isOwnFrame(frame, "receipt")) this.#noteAnswer();
-      this.#owner.onFrame(frame, text.length);
+      if (isOwnFrame(frame, "receipt")) this.#watch.noteAnswer();
+      this.#owner.onFrame(frame, text);
     } else {
       this.#isGreeted = true;
       this.#openIfReady();
@@ -243,63 +250,23 @@ export class Link {
 
   #onAck(): void {
     if (this.#unacknowledgedKeys === 0) {
-      this.#noteAnswer();
-      return this.#owner.onFrame("ACK", 3);
+      this.#watch.noteAnswer();
+      return this.#owner.onFrame("ACK", "ACK");
     }
     this.#unacknowledgedKeys--;
     this.#openIfReady();
-  }
-
-  #noteAnswer(): void {
-    this.#unanswered--;
-    this.#dueMs = this.#heardMs;
   }
 
   #openIfReady(): void {
     if (this.#unacknowledgedKeys > 0 || this.#phase !== "greeting") return;
     this.#phase = "open";
     this.#failures = 0;
-    this.#openedMs = this.#sentMs = performance.now();
-    this.#watch();
+    this.#openedMs = performance.now();
+    clearTimeout(this.#timer);
+    this.#watch.start();
     const { url } = this.#addresses[0]!;
     this.#owner.onStatus({ state: "open", url });
     if (this.isOpen) this.#owner.onOpen();
-  }
-
-  /** Waits for a sign of life. */
-  #watch(): void {
-    clearTimeout(this.#timer);
-    const { pingAfter, timeout } = this.#settings;
-    const nowMs = performance.now();
-    if (this.#isPaused) {
-      // The server's PINGs aren't read either: so it is told unasked.
-      this.#timer = setTimeout(() => {
-        this.send(PING, false);
-        this.#watch();
-      }, pingAfter / 2);
-      return;
-    }
-    const sinceMs = Math.max(this.#heardMs, this.#askedMs ?? this.#sentMs);
-    const silenceLeftMs = sinceMs + pingAfter + timeout - nowMs;
-    const answerLeftMs = this.#unanswered > 0
-      ? this.#dueMs + UNANSWERED_TIMEOUTS * timeout - nowMs
-      : Infinity;
-    const leftMs = Math.min(silenceLeftMs, answerLeftMs);
-    if (leftMs > 0) {
-      this.#hadGrace = false;
-      // Something may be asked meanwhile.
-      const waitMs = Math.min(leftMs, UNANSWERED_TIMEOUTS * timeout, LOOK_MS);
-      this.#timer = setTimeout(() => this.#watch(), waitMs + 1);
-    } else if (!this.#hadGrace) {
-      this.#hadGrace = true;
-      this.#timer = setTimeout(() => this.#watch(), Math.min(GRACE_MS, timeout));
-    } else if (silenceLeftMs <= 0) {
-      const ms = Math.round(nowMs - this.#heardMs);
-      this.#give(new ConnectionError(`Nothing has come from the server for ${ms} ms`));
-    } else {
-      const ms = Math.round(nowMs - this.#dueMs);
-      this.#give(new ConnectionError(`The server hasn't answered anything for ${ms} ms`));
-    }
   }
 
   /** Ends the connection at once, and begins again. */
@@ -310,6 +277,7 @@ export class Link {
 
   #drop(): void {
     clearTimeout(this.#timer);
+    this.#watch.stop();
     const transport = this.#transport;
     this.#transport = undefined;
     transport?.destroy();
@@ -319,6 +287,7 @@ export class Link {
     const wasOpen = this.#phase === "open";
     this.#transport = undefined;
     clearTimeout(this.#timer);
+    this.#watch.stop();
     if (this.#phase === "closing") return this.end(undefined);
     this.#phase = "waiting";
     if (wasOpen) this.#owner.onBroken(error);
@@ -334,9 +303,14 @@ export class Link {
     if (isHopeless || address === undefined) return this.end(error);
     const openMs = wasOpen ? performance.now() - this.#openedMs : 0;
     const retryAfterMs = error instanceof ServerError ? error.retryAfterMs : undefined;
-    const retryInMs = this.#backoff.waitMs(openMs, retryAfterMs);
+    this.#waitFor(error, this.#backoff.waitMs(openMs, retryAfterMs));
+  }
+
+  /** Begins again after so many milliseconds. */
+  #waitFor(why: Error, retryInMs: number): void {
+    this.#phase = "waiting";
     this.#timer = setTimeout(() => this.start(), retryInMs);
-    this.#owner.onStatus({ state: "closed", why: error, retryInMs, isFinal: false });
+    this.#owner.onStatus({ state: "closed", why, retryInMs, isFinal: false });
   }
 }
 
@@ -345,12 +319,15 @@ export function isOwnFrame(frame: Record<string, unknown>, member: string): bool
   return Object.hasOwn(frame, member) && !Object.hasOwn(frame, "topic");
 }
 
-function serverError(error: unknown, url: string): Error {
+/** @param isAboutKey True if the server has to do with nothing but a key. */
+function serverError(error: unknown, url: string, isAboutKey: boolean): Error {
   const { code, message, retry_after_ms } = error as {
     readonly code: ErrorCode;
     readonly message: string;
     readonly retry_after_ms?: number;
   };
-  if (code === "forbidden") return new ForbiddenError(url, message);
+  const isForbidden = code === "forbidden" ||
+    isAboutKey && (code === "bad_frame" || code === "frame_too_large");
+  if (isForbidden) return new ForbiddenError(url, message);
   return new ServerError(code, message, retry_after_ms);
 }

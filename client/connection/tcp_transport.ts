@@ -2,18 +2,23 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { ServerAddress } from "./address.ts";
 import { certificateFault } from "./certificate_fault.ts";
-import { ConnectionError, UrlError } from "../api/errors.ts";
+import { ConnectionError, FinalError, UrlError } from "../api/errors.ts";
 import { FrameSplitter } from "./frame_splitter.ts";
+import { permissionFault } from "./permission_fault.ts";
+import { tlsFault } from "./handshake_fault.ts";
 import type { DialOptions, Transport, TransportHandler } from "./transport.ts";
-
-/** TLS that met something else. */
-const NOT_TLS = /WRONG_VERSION|wrong version|InvalidContentType|corrupt message|packet length/i;
 
 const OPENING_BRACE = 0x7b;
 const TLS_ALERT = 0x15;
 
+/** An option `ca` of which the runtimes can make nothing; some of them say so. */
+const AUTHORITY_FAULT = /options\.ca|Invalid CA|PEM/;
+
+const PEM = "Pass certificates as PEM text as the option ca";
+
 /** A connection over TCP or TLS, by Node's modules, which Deno and Bun have too. */
 export class TcpTransport implements Transport {
+  readonly canPause = true;
   readonly #address: ServerAddress;
   readonly #handler: TransportHandler;
   readonly #socket: Socket;
@@ -35,15 +40,20 @@ export class TcpTransport implements Transport {
       this.#socket.setNoDelay(true);
       handler.onOpen();
     };
-    this.#socket = isSecure
-      ? connectTls({
-        host,
-        port,
-        // Names only: TLS has no IP addresses there, and the certificate is compared with the host.
-        ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
-        ...(ca === undefined ? {} : { ca }),
-      }, onConnect)
-      : connect({ host, port }, onConnect);
+    // Names only: TLS has no IP addresses there, and the certificate is compared with the host.
+    const name = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
+    const trust = ca === undefined ? {} : { ca };
+    try {
+      this.#socket = isSecure
+        ? connectTls({ host, port, ...name, ...trust }, onConnect)
+        : connect({ host, port }, onConnect);
+    } catch (cause) {
+      const { message } = cause as Error;
+      if (!AUTHORITY_FAULT.test(message)) throw cause;
+      throw new FinalError(`No connection can be made to ${address.url}: ${message}`, PEM, {
+        cause,
+      });
+    }
     this.#socket.on("data", (chunk: Uint8Array) => this.#onData(chunk));
     this.#socket.on("drain", () => {
       if (!this.#isOver) handler.onDrain();
@@ -58,9 +68,8 @@ export class TcpTransport implements Transport {
     return this.#socket.write(bytes);
   }
 
-  pause(): boolean {
+  pause(): void {
     this.#socket.pause();
-    return true;
   }
 
   resume(): void {
@@ -128,12 +137,9 @@ export class TcpTransport implements Transport {
     if (error === undefined) return new ConnectionError(`The connection to ${url} has ended`);
     if (error instanceof UrlError || error instanceof ConnectionError) return error;
     const words = [error.code, error.message].filter((each) => !!each).join(": ");
-    if (isSecure && NOT_TLS.test(words)) {
-      const message = `The server at ${url} doesn't speak TLS`;
-      return new UrlError(url, message, "Write hotwheels:// for hotwheelss://", { cause: error });
-    }
     const trust = "Pass the certificate of the authority that signed it as the option ca";
-    const fault = isSecure ? certificateFault(url, words, trust, error) : undefined;
+    const fault = permissionFault(url, error) ?? tlsFault(this.#address, words, error) ??
+      (isSecure ? certificateFault(url, words, trust, error) : undefined);
     if (fault !== undefined) return fault;
     return new ConnectionError(`The connection to ${url} failed: ${words}`, { cause: error });
   }

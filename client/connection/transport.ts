@@ -23,8 +23,10 @@ export interface TransportHandler {
 export interface Transport {
   /** Sends bytes, which mustn't be changed any more. False if it is full, though it has taken them. */
   write(bytes: Uint8Array): boolean;
-  /** Reads no more until `resume`. False if it can't. */
-  pause(): boolean;
+  /** False if it reads for as long as it is open. */
+  readonly canPause: boolean;
+  /** Reads no more until `resume`, if it can. */
+  pause(): void;
   resume(): void;
   /** Closes the connection after sending what was written. */
   close(): void;

@@ -2,6 +2,8 @@ import type { ServerAddress } from "./address.ts";
 import { ConnectionError, UrlError } from "../api/errors.ts";
 import { certificateFault } from "./certificate_fault.ts";
 import { FrameSplitter } from "./frame_splitter.ts";
+import { permissionFault } from "./permission_fault.ts";
+import { webSocketFault } from "./handshake_fault.ts";
 import type { WebSocketLike } from "../api/options.ts";
 import type { DialOptions, Transport, TransportHandler } from "./transport.ts";
 
@@ -19,6 +21,7 @@ const TRUST =
 
 /** A connection over WebSocket, by the global class or another one. */
 export class WebSocketTransport implements Transport {
+  readonly canPause = false;
   readonly #socket: WebSocketLike;
   readonly #handler: TransportHandler;
   readonly #utf8 = new TextDecoder();
@@ -41,6 +44,8 @@ export class WebSocketTransport implements Transport {
     try {
       this.#socket = new Socket(url, [SUBPROTOCOL]);
     } catch (cause) {
+      const fault = permissionFault(url, cause);
+      if (fault !== undefined) throw fault;
       const remedy = url.startsWith("ws:")
         ? "A page that came over https: may use wss:// only"
         : "See the WebSocket's own error, which is the cause";
@@ -49,7 +54,8 @@ export class WebSocketTransport implements Transport {
     this.#listen(address);
   }
 
-  #listen({ url, isSecure }: ServerAddress): void {
+  #listen(address: ServerAddress): void {
+    const { url, isSecure } = address;
     const socket = this.#socket;
     const handler = this.#handler;
     const splitter = new FrameSplitter((frame) => {
@@ -75,7 +81,8 @@ export class WebSocketTransport implements Transport {
     socket.onclose = ({ code, reason }: { readonly code?: number; readonly reason?: string }) => {
       const words = [`WebSocket code ${code}`, reason, detail].filter((each) => !!each).join(", ");
       // Browsers don't tell.
-      const fault = isSecure && !wasOpen ? certificateFault(url, words, TRUST) : undefined;
+      const fault = wasOpen ? undefined : webSocketFault(address, words) ??
+        (isSecure ? certificateFault(url, words, TRUST) : undefined);
       this.#end(fault ?? new ConnectionError(`The connection to ${url} has ended: ${words}`));
     };
   }
@@ -88,10 +95,7 @@ export class WebSocketTransport implements Transport {
     return false;
   }
 
-  /** It can't be paused. */
-  pause(): boolean {
-    return false;
-  }
+  pause(): void {}
 
   resume(): void {}
 

@@ -2,13 +2,14 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, it } from "node:test";
 import { findProgram, PROJECT_ROOT } from "../../cli/program.ts";
+import { MachineBed } from "../support/client/machine_bed.ts";
 import { JanusClient, message, publish } from "../support/clients/janus_client.ts";
-import { CommandProcess } from "../support/processes/command_process.ts";
+import { CommandProcess, startTask } from "../support/processes/command_process.ts";
 import { ServerCommand } from "../support/processes/server_command.ts";
 import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
 import { until } from "../support/until.ts";
@@ -31,19 +32,7 @@ for (const runtime of TESTED_RUNTIMES) {
       rmSync(folder, { recursive: true });
     }, { timeout });
 
-    /** A command as a user runs it: Deno gets no more than its task's permissions. */
-    function start(name: "pub" | "sub", ...args: string[]): CommandProcess {
-      const { path } = findProgram(runtime);
-      const command = runtime === "deno" ? ["task", "-q", name] : ["run", `commands/${name}.ts`];
-      const { PATH, HOME } = process.env;
-      return new CommandProcess(
-        spawn(path, [...command, ...args], {
-          cwd: PROJECT_ROOT,
-          env: { PATH, HOME, NO_COLOR: "1" },
-          stdio: ["ignore", "pipe", "pipe"],
-        }),
-      );
-    }
+    const start = (name: "pub" | "sub", ...args: string[]) => startTask(runtime, name, args);
 
     const here = () => ["--host", "127.0.0.1", "--port", `${server.port}`];
 
@@ -118,6 +107,24 @@ for (const runtime of TESTED_RUNTIMES) {
       }
     });
 
+    it("take an address with a zone, and nothing that can't be a host", { timeout }, async () => {
+      for (const host of ["a b", "a/b", "127.0.0.1:8081", "1.2.3.4.5"]) {
+        const { status, stderr } = await start("sub", "t", "--host", host).ended;
+        assertEquals([status, stderr.split("\n").length], [2, 2], stderr);
+        assertMatch(stderr, /--host must be a name or an IP address, .*, not "/);
+      }
+      const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+      if (!addresses.some(({ address }) => address === "::1")) return;
+      const six = await ServerCommand.listening(runtime, ["--host", "::1"]);
+      try {
+        const at = ["--host", "::1%1", "--port", `${six.port}`];
+        const command = await start("pub", "t", "1", "--receipt", ...at).ended;
+        assertEquals(command.stdout, "matched 0, written 0, queued 0, evicted 0\n", command.stderr);
+      } finally {
+        await six.dispose();
+      }
+    });
+
     it("speak TLS, and show keys from files", { timeout }, async () => {
       writeFileSync(join(folder, "keys"), "the key of all\n");
       const guarded = await ServerCommand.listening(runtime, [
@@ -145,6 +152,57 @@ for (const runtime of TESTED_RUNTIMES) {
       } finally {
         guarded.signal("SIGTERM");
         await guarded.exited();
+      }
+    });
+
+    it("carry numbers, members and topics in their order", { timeout }, async () => {
+      const listener = await subscribed("a", "b", "c", "a", "--count", "9", ...here());
+      const publisher = await JanusClient.greeted(server);
+      const topics = ["a", "a", "b", "c", "c", "a", "b", "b"];
+      const texts = topics.map((topic, at) => `{"topic":"${topic}","data":[${at}, 1.0,1e400]}`);
+      publisher.send(texts.map((text) => `PUBLISH\0${text}\0`).join(""));
+      const big = '{"a":12345678901234567890,"a":-0}';
+      const { stdout } = await start("pub", "c", big, "--json", ...here()).ended;
+      assertMatch(
+        stdout,
+        /^\{"timestamp":\[\d+,\d+,\d+\],"receipt":\{"matched":1,"written":1,"queued":0,"evicted":0\}\}\n$/,
+      );
+      const lines = topics.map((_, at) => `[${at}, 1.0,1e400]\n`).join("");
+      assertEquals((await listener.ended).stdout, `${lines}${big}\n`);
+      await publisher.dispose();
+    });
+
+    it("come back if they are told to, and say where messages may be missing", {
+      timeout,
+    }, async () => {
+      const bed = new MachineBed(runtime);
+      try {
+        const first = await bed.start(["--drain-seconds", "0"]);
+        const proxy = await bed.proxy(first.tcp);
+        const at = ["--host", "127.0.0.1", "--port", `${proxy}`];
+        const once = await subscribed("t", ...at);
+        const listener = await subscribed("t", "--reconnect", "--count", "3", ...at);
+        const direct = (port: number) => ["--host", "127.0.0.1", "--port", `${port}`];
+        await bed.disturb(proxy, "close");
+        const { status, stderr } = await once.ended;
+        assertEquals(status, 1);
+        assertMatch(stderr, /\nsub: the (server closed the connection|connection is lost)\n$/);
+        await start("pub", "t", '"missed"', ...direct(first.tcp)).ended;
+        await bed.disturb(proxy, "open");
+        await until("it is back", () => listener.stderr.includes("nothing is missing"), 30_000);
+        await start("pub", "t", '"old"', ...direct(first.tcp)).ended;
+        await bed.stop(first.id, "SIGKILL");
+        await bed.aim(proxy, (await bed.restart(first.id)).tcp);
+        await until("it is back", () => listener.stderr.includes("may be missing"), 30_000);
+        await start("pub", "t", '"new"', ...at).ended;
+        const end = await listener.ended;
+        assertEquals([end.status, end.stdout], [0, '"missed"\n"old"\n"new"\n']);
+        assertMatch(
+          end.stderr,
+          /\nsub: subscribed to "t" again; messages may be missing here: unknown_origin\n$/,
+        );
+      } finally {
+        await bed.dispose();
       }
     });
 
@@ -182,7 +240,10 @@ for (const runtime of TESTED_RUNTIMES) {
       const { status, stderr } = await start("sub", ...args).ended;
       other.close();
       assertEquals(status, 1);
-      assertMatch(stderr, /^sub: the server closed the connection\n$/);
+      assertMatch(
+        stderr,
+        /^sub: what answers at 127\.0\.0\.1:\d+ is no Hotwheels server; [^\n]+\n$/,
+      );
     });
   });
 }

@@ -1,16 +1,13 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { describe, it } from "node:test";
 import { bytesText, countText, timeText } from "../../commands/quantities.ts";
 import { screenOf } from "../../commands/top_text.ts";
-import { findProgram, PROJECT_ROOT } from "../../cli/program.ts";
 import { serve } from "../../server/serve.ts";
 import { JanusClient } from "../support/clients/janus_client.ts";
-import { CommandProcess } from "../support/processes/command_process.ts";
+import { startTask } from "../support/processes/command_process.ts";
 import { TESTED_RUNTIMES } from "../support/processes/tested_runtimes.ts";
 import { until } from "../support/until.ts";
 
@@ -49,19 +46,7 @@ describe("quantities", () => {
 
 for (const runtime of TESTED_RUNTIMES) {
   describe(`top on ${runtime}`, () => {
-    /** A command as a user runs it: Deno gets no more than its task's permissions. */
-    function start(...args: string[]): CommandProcess {
-      const { path } = findProgram(runtime);
-      const command = runtime === "deno" ? ["task", "-q", "top"] : ["run", "commands/top.ts"];
-      const { PATH, HOME } = process.env;
-      return new CommandProcess(
-        spawn(path, [...command, ...args], {
-          cwd: PROJECT_ROOT,
-          env: { PATH, HOME, NO_COLOR: "1" },
-          stdio: ["ignore", "pipe", "pipe"],
-        }),
-      );
-    }
+    const start = (...args: string[]) => startTask(runtime, "top", args);
 
     it("prints a line a second in a pipe, and goes on when the server comes back", {
       timeout,

@@ -3,7 +3,7 @@ import { afterEach, describe, it } from "node:test";
 import { Link } from "../../../client/connection/link.ts";
 import type { Transport, TransportHandler } from "../../../client/connection/transport.ts";
 import { parseAddress } from "../../../client/connection/address.ts";
-import { ConnectionError } from "../../../client/exports.ts";
+import { ConnectionError, type ConnectOptions } from "../../../client/exports.ts";
 import { readOptions } from "../../../client/api/options.ts";
 import { until } from "../../support/until.ts";
 
@@ -12,6 +12,7 @@ const FRAME = new TextEncoder().encode("{}\0");
 
 /** A server's end of a connection, by hand. */
 class ByHand implements Transport {
+  readonly canPause = true;
   readonly handler: TransportHandler;
   isRead = true;
 
@@ -27,9 +28,8 @@ class ByHand implements Transport {
     return true;
   }
 
-  pause(): boolean {
+  pause(): void {
     this.isRead = false;
-    return true;
   }
 
   resume(): void {
@@ -51,10 +51,15 @@ describe("a link", () => {
   });
 
   /** A link that is open; its transports so far, and why they broke. */
-  async function opened(): Promise<{ link: Link; dialled: ByHand[]; broken: string[] }> {
+  async function opened(
+    options: ConnectOptions = {},
+  ): Promise<{ link: Link; dialled: ByHand[]; broken: string[] }> {
     const dialled: ByHand[] = [];
     const broken: string[] = [];
-    const settings = readOptions({ timeout: TIMEOUT_MS, retry: { minMs: 0, maxMs: 0 } });
+    const settings = readOptions({
+      ...{ timeout: TIMEOUT_MS, retry: { minMs: 0, maxMs: 0 } },
+      ...options,
+    });
     const link = new Link(
       [parseAddress("hotwheels://localhost")],
       settings,
@@ -65,6 +70,7 @@ describe("a link", () => {
         onBroken: (error) => broken.push(error.message),
         onEnd() {},
         onStatus() {},
+        isSendDue: () => false,
       },
       (_address, handler) => {
         const transport = new ByHand(handler);
@@ -104,6 +110,23 @@ describe("a link", () => {
         dialled[0]!.handler.onFrame('{"timestamp":[1,2,3],"receipt":{}}');
       }
       assertEquals([dialled.length, broken], [1, []]);
+    },
+  );
+
+  it(
+    "reads on for an answer, and doesn't wait for one for ever that it can't read",
+    LONG,
+    async () => {
+      const { link, dialled, broken } = await opened({ pingAfter: 200, timeout: 20 });
+      link.pause();
+      assertEquals(dialled[0]!.isRead, false);
+      link.send(FRAME, true);
+      assertEquals(dialled[0]!.isRead, true);
+      link.pause();
+      await until("it rests", () => link.isHeld, 15_000);
+      assertMatch(broken[0]!, /^A reader is slow/);
+      link.resume();
+      await until("it is open", () => link.isOpen);
     },
   );
 

@@ -36,6 +36,12 @@ export const ADDRESSES: readonly Case[] = [
         assertEquals(error.name, "CertificateError", error.message);
         assertMatch(error.message, /option ca/);
       }
+      const broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+      for (const ca of ["authority.pem", broken, 5 as never]) {
+        const error = await failure(connect(url, { ...QUICK, ca }));
+        assertMatch(error.name, /^(?:Range|Final|Certificate)Error$/, error.message);
+        assertMatch(error.message, /option ca/);
+      }
       const plain = await failure(connect(`hotwheels://localhost:${secure.tcp}`, QUICK));
       assertEquals(plain.name, "UrlError", plain.message);
       assertMatch(plain.message, /hotwheelss:\/\//);

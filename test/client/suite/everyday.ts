@@ -15,7 +15,7 @@ export const EVERYDAY: readonly Case[] = [
       assertEquals(counts, { matched: 1, written: 1, queued: 0, evicted: 0 });
       const [delivered] = await take(messages, 1);
       const message = { topic, data: "hello", more: [1, "ü"] };
-      assertEquals(delivered, { message, timestamp });
+      assertEquals([delivered!.message, delivered!.timestamp], [message, timestamp]);
       assert(Math.abs(timestamp / 1_000 - Date.now()) < 60_000);
       await hotwheels.close();
       assertEquals((await messages.next()).done, true);
@@ -82,6 +82,35 @@ export const EVERYDAY: readonly Case[] = [
           return JSON.stringify(each);
         }),
       );
+      await hotwheels.close();
+    },
+  },
+  {
+    name: "carries a JSON text as it is spelled, both ways",
+    async run({ bed, connect, url, topic }) {
+      const hotwheels = await connect(url(await bed.plain()));
+      const messages = hotwheels.subscribe(topic);
+      const name = JSON.stringify(topic);
+      const texts = [
+        `{ "z": 1.0, "topic":${name},"data": 12345678901234567890 ,"a":1e2,"a":-0}`,
+        `{"topic":"another","data":"\\u00e9 ü \\/ \\ud83d\\ude00 😀","topic":${name}}`,
+        `{"topic":${name},"data":[1,\t2\n]}`,
+      ];
+      for (const receipt of [true, false]) {
+        for (const text of texts) await hotwheels.publish(text, { receipt });
+        for (const [at, { json, message, timestamp }] of (await take(messages, 3)).entries()) {
+          const [, stamp, rest] = /^\{"timestamp":\[([\d,]+)\],([^]*)$/.exec(json)!;
+          assertEquals(`{${rest}`, texts[at]);
+          const [mega, seconds, micros] = stamp!.split(",").map(Number);
+          assertEquals((mega! * 1e6 + seconds!) * 1e6 + micros!, timestamp);
+          assertEquals(message, JSON.parse(texts[at]!));
+        }
+      }
+      const wrong = ["events", "", "[1]", "null", "{}", '{"topic":""}', `{"topic":${name}`];
+      wrong.push(`{"topic":${name},"timestamp":null}`, `{"topic":${name},"data":"\ud800"}`);
+      for (const text of wrong) {
+        assertEquals((await failure(hotwheels.publish(text))).name, "RangeError", text);
+      }
       await hotwheels.close();
     },
   },

@@ -110,11 +110,15 @@ export const LIMITS: readonly Case[] = [
       const receipts = [1, 2].map((each) => hotwheels.publish({ topic, data: each }, wait));
       const silent = hotwheels.publish({ topic, data: 3 }, { ...wait, receipt: false });
       const abort = new AbortController();
-      const aborted = failure(
-        hotwheels.publish({ topic, data: "no" }, { ...wait, signal: abort.signal }),
-      );
+      // What has been given up takes no place.
+      const most = { topic, data: "x".repeat(700) };
+      const aborted = failure(hotwheels.publish(most, { ...wait, signal: abort.signal }));
       abort.abort();
       assertEquals((await aborted).name, "AbortError");
+      const again = new AbortController();
+      const fits = failure(hotwheels.publish(most, { ...wait, signal: again.signal }));
+      again.abort();
+      assertEquals((await fits).name, "AbortError");
       const padding = "x".repeat(1_000);
       const full = await failure(hotwheels.publish({ topic, data: padding }, wait));
       assertEquals(full.name, "BufferFullError");
