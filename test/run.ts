@@ -7,13 +7,15 @@
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, normalize, resolve } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findProgram, type RuntimeName } from "../cli/program.ts";
 import { answer, runCommand } from "../cli/command.ts";
 import { CommandLine } from "../cli/command_line.ts";
+import { checkReportFile, writeReportFile } from "../cli/report_file.ts";
 import { type Finished, type Job, JobQueue } from "./runner/job_queue.ts";
+import { quickTypeCheck } from "./runner/quick_type_check.ts";
 import { type Tally, tallyOf } from "./runner/tally.ts";
 import { findTestFiles, fromRoot, type TestFile } from "./runner/test_files.ts";
 import { descendants, signalAll } from "./support/processes/process_tree.ts";
@@ -28,9 +30,11 @@ Usage:
 
 Flags:
   --quick     leave out the fuzz tests, and those that start servers or other
-              processes; deno task ok is this, and takes about a minute
+              processes, and check types with Bun, which takes a tenth of the
+              time; deno task ok is this, and takes about a minute
   --jobs n    how many test processes may run at once (default: two for each
               core); one that loads the machine counts as two
+  --json FILE write what each test process took, and the sums, as JSON to FILE
   -h, --help  print this
   --version   print the version
 
@@ -47,9 +51,10 @@ interface TestJob extends Job {
 const CHECKS: readonly (readonly string[])[] = [
   ["fmt", "--check"],
   ["lint"],
-  ["check", "."],
   ["doc", "--lint", "mod.ts", "client/mod.ts", "client/browser.ts"],
 ];
+
+const TYPE_CHECK = ["check", "."];
 
 const DENO_TEST = [
   "test",
@@ -72,7 +77,7 @@ const JOBS_PER_CORE = 2;
 const MAX_DEFAULT_JOBS = 8;
 
 /** More quiet files than that in a process would be what the others end by waiting for. */
-const MAX_QUIET_FILES = 8;
+const MAX_QUIET_FILES = 4;
 
 /** The number of jobs that are named because they take longest, or work most. */
 const NAMED = 8;
@@ -83,39 +88,41 @@ const END_PATIENCE_MS = 2_000;
 if (import.meta.main) await runCommand("test", main);
 
 async function main(args: readonly string[]): Promise<number> {
-  const line = new CommandLine(args, ["jobs"], ["quick"]);
+  const line = new CommandLine(args, ["jobs", "json"], ["quick"]);
   if (line.question !== undefined) return answer(line.question, HELP);
   const slots = line.number("jobs", 1, 1_000) ??
     Math.min(availableParallelism() * JOBS_PER_CORE, MAX_DEFAULT_JOBS);
+  const json = line.text("json") ?? null;
+  checkReportFile(json, "--json");
   const paths = line.positionals.map((path) => fromRoot(resolve(path)));
   const scratch = mkdtempSync(join(tmpdir(), "hotwheels-test-"));
   endOnSignals(scratch);
   try {
     const files = findTestFiles(paths.length === 0 ? ["test"] : paths)
       .filter(({ startsServers, isFuzz }) => !line.has("quick") || !startsServers && !isFuzz);
-    const jobs = [...paths.length === 0 ? checks() : [], ...testJobs(files, scratch)];
-    return conclude(await new JobQueue(jobs, slots).run());
+    const checks = paths.length === 0 ? checkJobs(line.has("quick"), scratch) : [];
+    const jobs = [...checks, ...testJobs(files, scratch)];
+    return conclude(await new JobQueue(jobs, slots).run(), json);
   } finally {
     rmSync(scratch, { recursive: true });
   }
 }
 
-function checks(): TestJob[] {
-  return CHECKS.map((args) => ({
-    title: `deno ${args.join(" ")}`,
-    command: [findProgram("deno").path, ...args],
-    slots: 1,
-    report: null,
-  }));
+function checkJobs(isQuick: boolean, scratch: string): TestJob[] {
+  const deno = findProgram("deno").path;
+  const byDeno = [...CHECKS, ...isQuick ? [] : [TYPE_CHECK]]
+    .map((args) => ({ title: `deno ${args.join(" ")}`, command: [deno, ...args] }));
+  const all = isQuick ? [quickTypeCheck(scratch), ...byDeno] : byDeno;
+  return all.map((check) => ({ ...check, slots: 1, report: null }));
 }
 
-/** Each file that takes long has a process of its own; others share one with some neighbours. */
+/** Each file that takes long has a process of its own; others share one with some of the same room. */
 function testJobs(files: readonly TestFile[], scratch: string): TestJob[] {
   const groups = new Map<string, TestFile[]>();
   for (const file of files) {
     const key = file.startsServers || file.isFuzz
       ? file.path
-      : `${dirname(file.path)} ${file.runtimes}`;
+      : `${roomOf(file.path)} ${file.runtimes}`;
     groups.set(key, [...groups.get(key) ?? [], file]);
   }
   const parts = [...groups.values()].flatMap((group) => {
@@ -145,11 +152,18 @@ function testJob(runtime: RuntimeName, files: readonly TestFile[], report: strin
 
 function nameOf(paths: readonly string[]): string {
   const [path = ""] = paths;
-  return paths.length === 1 ? path : `${dirname(path)} (${paths.length} files)`;
+  if (paths.length === 1) return path;
+  const isOneFolder = paths.every((other) => dirname(other) === dirname(path));
+  return `${isOneFolder ? dirname(path) : `./${roomOf(path)}`} (${paths.length} files)`;
+}
+
+/** The folder of the tests of one of the project's rooms, whichever of its own rooms a file is in. */
+function roomOf(path: string): string {
+  return normalize(dirname(path)).split("/").slice(0, 2).join("/");
 }
 
 /** Says what failed and what took long, and adds up; the exit status. */
-function conclude(finished: readonly Finished<TestJob>[]): number {
+function conclude(finished: readonly Finished<TestJob>[], json: string | null): number {
   const results = finished.map(({ job, succeeded, seconds, workSeconds }) => {
     const { title, report } = job;
     const failed = succeeded ? [] : [{ name: "the check", lines: [] }];
@@ -176,9 +190,20 @@ function conclude(finished: readonly Finished<TestJob>[]): number {
     }
   }
   if (failures.length > 0) console.log(`\nfailed:\n  ${failures.join("\n  ")}`);
+  const passed = sum((tally) => tally.passed);
   const skipped = sum((tally) => tally.skipped);
+  if (json !== null) {
+    const jobs = results.map(({ title, seconds, workSeconds, ...tally }) => ({
+      title,
+      seconds,
+      work_seconds: workSeconds,
+      ...tally,
+    }));
+    const report = { passed, failed: failures.length, skipped, jobs };
+    writeReportFile(json, JSON.stringify(report) + "\n", "--json");
+  }
   const more = skipped === 0 ? "" : `, ${skipped} skipped`;
-  console.log(`\n${sum(({ passed }) => passed)} passed, ${failures.length} failed${more}`);
+  console.log(`\n${passed} passed, ${failures.length} failed${more}`);
   return failures.length === 0 ? 0 : 1;
 }
 

@@ -33,7 +33,7 @@ export function encodeFrame(members: object): Uint8Array {
 export class FrameDecoder {
   /** The most bytes of one frame. It may be changed between frames. */
   maxBytes: number;
-  /** What has arrived of the next frame, in pieces. */
+  /** The pieces of the next frame that have arrived. */
   #pieces: Uint8Array[] = [];
   #bytes = 0;
 

@@ -66,7 +66,7 @@ export interface Prepared {
   /** The addresses that the bots connect to. */
   readonly addresses: readonly string[];
   readonly environment: EnvironmentReport;
-  /** What the agent's machine has too little of, a line each. */
+  /** The shortages of the agent's machine, a line each. */
   readonly notes: readonly string[];
 }
 

@@ -46,7 +46,7 @@ export interface BotFleet {
   abandon(): void;
 }
 
-/** What several groups report about one phase, summed up. */
+/** The sum of the reports of several groups about one phase. */
 export function settledAll(outcomes: readonly SettleOutcome[]): SettleOutcome {
   return {
     settledMs: Math.max(...outcomes.map(({ settledMs }) => settledMs)),

@@ -87,7 +87,7 @@ export class Fleet implements BotFleet {
     return null;
   }
 
-  /** What the clock of each group shows now, in milliseconds. */
+  /** The time now on the clock of each group, in milliseconds. */
   readClocks(): Promise<number[]> {
     return Promise.all(this.#groups.map((group) => group.readClock()));
   }

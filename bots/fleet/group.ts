@@ -109,7 +109,7 @@ export interface BotGroup {
   gather(onProgress: (progress: RampUpProgress) => void): Promise<number>;
   /** Waits until nothing has arrived for a while and the event loop is idle. */
   settle(): Promise<SettleOutcome>;
-  /** What the clock shows by which the group takes its times. */
+  /** The time now on the clock by which the group takes its times. */
   readClock(): Promise<number>;
   /** Begins a round: from now on bots expect the message. */
   begin(): Promise<void>;

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Runtime } from "../../runtime/types.ts";
@@ -12,20 +11,13 @@ import { Bot, type BotEvents, type Refusal } from "../client/bot.ts";
 import type { Dialect } from "../dialects/dialect.ts";
 import { Dialler, endpoint } from "../client/endpoint.ts";
 import { RampUp, type RampUpProgress } from "./ramp_up.ts";
-import { Expectation } from "../client/expectation.ts";
 import { clockMs } from "../measures/clock.ts";
 import { LoopMeter, type LoopReading } from "../measures/loop_meter.ts";
 import type { Tally } from "../measures/tally.ts";
-import {
-  type BotGroup,
-  type GroupPlan,
-  type GroupRound,
-  Mark,
-  type SettleOutcome,
-  type SetupOutcome,
-} from "./group.ts";
+import type { BotGroup, GroupPlan, GroupRound, SettleOutcome, SetupOutcome } from "./group.ts";
 import { type GroupStorm, Reconnection, type StormProgress } from "./reconnection.ts";
 import { Resumption } from "./resumption.ts";
+import { RoundRecorder } from "./round_recorder.ts";
 
 /** Milliseconds after which a client of 2009 gives up a connect. */
 const CONNECT_TIMEOUT_MS = 3000;
@@ -56,17 +48,10 @@ export class LocalGroup implements BotGroup, BotEvents {
   readonly #dialect: Dialect;
   readonly #plan: GroupPlan;
   readonly #rampUp: RampUp;
-  readonly #expectation = new Expectation();
+  readonly #round: RoundRecorder;
   readonly #bots: (Bot | undefined)[];
   /** 1 for a bot that is subscribed and connected. */
   readonly #live: Uint8Array;
-  /** 1 for a bot whose message the round still waits for. */
-  readonly #isAwaited: Uint8Array;
-  /** By `performance.now()`; 0 for not yet. */
-  readonly #receivedAtMs: Float64Array;
-  readonly #marks: Uint8Array;
-  /** Earlier rounds' frames, each with a 1 for every bot that had it. */
-  readonly #earlier: { readonly frame: Uint8Array; readonly had: Uint8Array }[] = [];
   #meter: LoopMeter | null = null;
   #reconnection: Reconnection | null = null;
   readonly #resumption: Resumption | null;
@@ -74,9 +59,6 @@ export class LocalGroup implements BotGroup, BotEvents {
   #firstRefusal: string | null = null;
   #open = 0;
   #arrivals = 0;
-  #inRound = false;
-  #stampMicros: number | null = null;
-  #awaited = 0;
   #load: LoopReading | null = null;
   #allReceived = Promise.withResolvers<void>();
   #onAllClosed: () => void = () => {};
@@ -90,9 +72,7 @@ export class LocalGroup implements BotGroup, BotEvents {
     this.#plan = plan;
     this.#bots = new Array(plan.size);
     this.#live = new Uint8Array(plan.size);
-    this.#isAwaited = new Uint8Array(plan.size);
-    this.#receivedAtMs = new Float64Array(plan.size);
-    this.#marks = new Uint8Array(plan.size);
+    this.#round = new RoundRecorder(plan.size, dialect, () => this.#endWindow());
     this.#resumption = plan.resumption === null ? null : new Resumption(plan.size, plan.resumption);
     this.#rampUp = new RampUp({
       size: plan.size,
@@ -111,7 +91,7 @@ export class LocalGroup implements BotGroup, BotEvents {
       endpoint(hostname, this.#plan, CONNECT_TIMEOUT_MS),
       (connection) => {
         this.#open++;
-        const bot = new Bot(connection, this.#dialect, this, this.#expectation, index);
+        const bot = new Bot(connection, this.#dialect, this, this.#round.expectation, index);
         this.#bots[index] = bot;
         return bot;
       },
@@ -175,15 +155,10 @@ export class LocalGroup implements BotGroup, BotEvents {
 
   // deno-lint-ignore require-await
   async begin(): Promise<void> {
-    this.#receivedAtMs.fill(0);
-    this.#stampMicros = null;
     this.#load = null;
     this.#allReceived = Promise.withResolvers();
-    this.#isAwaited.set(this.#live);
-    this.#awaited = this.#live.reduce((sum, live) => sum + live, 0);
-    this.#inRound = true;
     this.#meter!.begin();
-    if (this.#awaited === 0) this.#endWindow();
+    this.#round.begin(this.#live);
   }
 
   received(): Promise<void> {
@@ -193,24 +168,13 @@ export class LocalGroup implements BotGroup, BotEvents {
   // deno-lint-ignore require-await
   async collect(): Promise<GroupRound> {
     if (this.#load === null) this.#endWindow();
-    this.#inRound = false;
-    const { timeOrigin } = performance;
-    const round: GroupRound = {
-      stampMicros: this.#stampMicros,
-      receivedAtMs: Array.from(this.#receivedAtMs, (ms) => ms === 0 ? 0 : timeOrigin + ms),
-      marks: Array.from(this.#marks.entries()).filter(([, marks]) => marks !== 0),
+    return {
+      ...this.#round.end(),
       refusals: this.#takeRefusals(),
       disconnected: this.size - this.#live.reduce((sum, live) => sum + live, 0),
       cameBack: this.#rampUp.cameBack,
       load: this.#load!,
     };
-    const { frame } = this.#expectation;
-    if (frame !== null) {
-      this.#earlier.push({ frame, had: Uint8Array.from(this.#receivedAtMs, (ms) => ms && 1) });
-    }
-    this.#expectation.set(null);
-    this.#marks.fill(0);
-    return round;
   }
 
   // deno-lint-ignore require-await
@@ -301,57 +265,21 @@ export class LocalGroup implements BotGroup, BotEvents {
 
   onExpected(index: number): void {
     this.#arrivals++;
-    if (this.#receivedAtMs[index] !== 0) {
-      this.#marks[index]! |= Mark.duplicate;
-      return;
-    }
-    this.#receivedAtMs[index] = performance.now();
-    this.#awaitNoMore(index);
+    this.#round.onExpected(index);
   }
 
   onOther(index: number, frame: Uint8Array, isMessage: boolean): void {
     this.#arrivals++;
-    const mark = isMessage ? this.#judge(index, frame) : Mark.damaged;
-    if (mark === null) this.onExpected(index);
-    else this.#marks[index]! |= mark;
-  }
-
-  /**
-   * The mark for a message that isn't, byte for byte, the expected one; `null` if it is right after all.
-   */
-  #judge(index: number, frame: Uint8Array): number | null {
-    for (const { frame: earlier, had } of this.#earlier) {
-      if (Buffer.compare(frame, earlier) !== 0) continue;
-      if (had[index] === 1) return Mark.duplicate;
-      had[index] = 1;
-      return Mark.late;
-    }
-    const { verdict, stampMicros } = this.#dialect.examine(frame);
-    if (verdict === "damaged") return Mark.damaged;
-    const { frame: expected } = this.#expectation;
-    if (verdict === "right" && expected === null && this.#inRound) {
-      this.#expectation.set(frame);
-      this.#stampMicros = stampMicros;
-      return null;
-    }
-    // A message has one timestamp. So a frame with this timestamp that isn't the message is a damaged
-    // copy.
-    return expected !== null && stampMicros === this.#stampMicros ? Mark.damaged : Mark.different;
+    this.#round.onOther(index, frame, isMessage);
   }
 
   onClosed(index: number): void {
     this.#bots[index] = undefined;
     this.#reconnection?.onClosed(index, this.#live[index] === 1);
     this.#live[index] = 0;
-    if (this.#inRound) this.#awaitNoMore(index);
+    this.#round.onClosed(index);
     if (--this.#open === 0) this.#onAllClosed();
     this.#rampUp.onClosed(index);
-  }
-
-  #awaitNoMore(index: number): void {
-    if (this.#isAwaited[index] === 0) return;
-    this.#isAwaited[index] = 0;
-    if (--this.#awaited === 0) this.#endWindow();
   }
 
   #endWindow(): void {

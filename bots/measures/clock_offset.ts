@@ -9,7 +9,7 @@ import { clockMs } from "./clock.ts";
 
 /** One clock against this process's. All times are milliseconds. */
 export interface ClockOffset {
-  /** What the other clock shows, less what this one does at the same moment. */
+  /** The other clock's time, less this one's at the same moment. */
   readonly offsetMs: number;
   /** The offset is wrong by so much at most. */
   readonly errorMs: number;

@@ -5,9 +5,17 @@
  */
 
 import type { ClockComparison, ClockOffset } from "../measures/clock_offset.ts";
+import type { GroupRound } from "../fleet/group.ts";
 import { clockErrorMs, type RunRecord } from "../run/run.ts";
-import type { AgentReport, ClockErrorReport, ClockReport, EnvironmentReport } from "./report.ts";
-import { score } from "./score.ts";
+import type {
+  AgentReport,
+  AgentRoundReport,
+  ClockErrorReport,
+  ClockReport,
+  EnvironmentReport,
+  RoundReport,
+} from "./report.ts";
+import { type RoundTimes, score } from "./score.ts";
 import { whyInvalid } from "./validity.ts";
 
 /** An agent, and its part of the run. */
@@ -26,11 +34,9 @@ export interface AgentContext {
 interface Context {
   readonly agents: readonly AgentContext[];
   readonly processes: readonly { readonly pid: number }[];
-  readonly timeoutMs: number;
   /** 1 for each bot that was good in every round. */
   readonly isGood: Uint8Array;
-  /** Milliseconds from the publish to the end, of each round. */
-  readonly roundsMs: readonly number[];
+  readonly rounds: readonly RoundReport[];
 }
 
 /** The greatest part of the last arrival that the clocks' error may be, to leave the run unmarked. */
@@ -40,7 +46,7 @@ export const MAX_CLOCK_PART = 0.05;
 export function agentReports(record: RunRecord, context: Context): AgentReport[] {
   let bot = 0;
   let group = 0;
-  return context.agents.map((agent): AgentReport => {
+  return context.agents.map((agent, at): AgentReport => {
     const groups = [group, group += agent.processes] as const;
     const isGood = context.isGood.subarray(bot, bot += agent.bots);
     const good = isGood.reduce((sum, one) => sum + one, 0);
@@ -50,7 +56,7 @@ export function agentReports(record: RunRecord, context: Context): AgentReport[]
       bots: agent.bots,
       good,
       bad: agent.bots - good,
-      last_ms: lastMs(record, context, groups),
+      last_ms: worstOf(context.rounds.map(({ agents }) => agents?.[at]?.last_ms ?? null)),
       fit: unfit.length === 0,
       unfit_because: unfit,
       clocks: (record.clocks ?? []).slice(...groups).map((clock, at) =>
@@ -62,7 +68,20 @@ export function agentReports(record: RunRecord, context: Context): AgentReport[]
   });
 }
 
-/** How exactly the agents' clocks are known, against the last arrival of the worst round. */
+/** Each agent's part of a round. */
+export function agentRounds(
+  groups: readonly GroupRound[],
+  agents: readonly AgentContext[],
+  times: RoundTimes,
+): AgentRoundReport[] {
+  let group = 0;
+  return agents.map(({ name, processes }) => {
+    const { good, bad, endToEndMs } = score(groups.slice(group, group += processes), times);
+    return { agent: name, good, bad, last_ms: worstOf([...endToEndMs]) };
+  });
+}
+
+/** The exactness of the agents' clocks, against the last arrival of the worst round. */
 export function clockErrorReport(record: RunRecord, lastMs: number | null): ClockErrorReport {
   const error_ms = clockErrorMs(record);
   const part = lastMs === null ? null : error_ms / lastMs;
@@ -71,12 +90,12 @@ export function clockErrorReport(record: RunRecord, lastMs: number | null): Cloc
 
 function unfitBecause(
   { rounds }: RunRecord,
-  { processes, roundsMs }: Context,
+  { processes, rounds: reports }: Context,
   [from, to]: readonly [number, number],
 ): string[] {
   return rounds.flatMap(({ groups }, round) =>
     groups.slice(from, to).flatMap(({ load }, at) => {
-      const why = whyInvalid(load, roundsMs[round]!);
+      const why = whyInvalid(load, reports[round]!.run_ms);
       if (why === null) return [];
       const which = rounds.length === 1 ? "" : `round ${round + 1}: `;
       return [`${which}process ${processes[from + at]!.pid}: ${why}`];
@@ -84,18 +103,12 @@ function unfitBecause(
   );
 }
 
-function lastMs(
-  record: RunRecord,
-  { timeoutMs }: Context,
-  groups: readonly [number, number],
-): number | null {
-  const arrivals = record.rounds.flatMap((round) => {
-    const { publishedAtMs } = round;
-    const times = { publishedAtMs, timeoutMs, clockErrorMs: clockErrorMs(record) };
-    const { endToEndMs } = score(round.groups.slice(...groups), times);
-    return endToEndMs.length === 0 ? [] : [endToEndMs.reduce((most, ms) => Math.max(most, ms))];
-  });
-  return arrivals.length === 0 ? null : Math.max(...arrivals);
+/** The greatest number; `null` if there is none. `Math.max` overflows the stack with 100,000 of them. */
+function worstOf(values: readonly (number | null)[]): number | null {
+  return values.reduce(
+    (worst, value) => worst === null || (value !== null && value > worst) ? value : worst,
+    null,
+  );
 }
 
 function clockReport(pid: number, clock: ClockComparison): ClockReport {

@@ -45,7 +45,7 @@ export function clockMark({ clock_error }: Pick<BotsReport, "clock_error">): str
   );
 }
 
-/** What the latencies by the server's timestamps mean, and how exact they are. */
+/** The meaning and the exactness of latencies by the server's timestamps. */
 export function serversClockLines(error: ClockErrorReport | null): string[] {
   const says = "server's clock: from its timestamp to the arrival";
   if (error === null) return [`${says}; needs clocks that agree`];

@@ -16,7 +16,7 @@ import {
   SCHEMA,
 } from "./report.ts";
 import { clockErrorMs, type RoundRecord, type RunRecord } from "../run/run.ts";
-import { type AgentContext, agentReports, clockErrorReport } from "./agents_report.ts";
+import { type AgentContext, agentReports, agentRounds, clockErrorReport } from "./agents_report.ts";
 import type { FleetProcess } from "../fleet/bot_fleet.ts";
 import { score } from "./score.ts";
 import type { Delay, LoopReading } from "../measures/loop_meter.ts";
@@ -67,7 +67,7 @@ export function buildReport(record: RunRecord, context: RunContext): BotsReport 
   const maxima = rounds.map(({ end_to_end_ms }) => end_to_end_ms?.max ?? Infinity);
   const isShown = invalid.length === 0 && good === options.n;
   const worstMs = maxima.reduce((most, ms) => Math.max(most, ms), 0);
-  // What the clocks don't show is counted against the server.
+  // The clocks' error is counted against the server.
   const lastMs = isShown ? worstMs + errorMs : Infinity;
   const beganAtMs = Math.min(...setups.map((setup) => setup.beganAtMs));
   const endedAtMs = Math.max(...setups.map((setup) => setup.endedAtMs));
@@ -112,13 +112,12 @@ export function buildReport(record: RunRecord, context: RunContext): BotsReport 
 
 function agentsPart(
   record: RunRecord,
-  { agents, processes, options: { timeoutMs } }: RunContext,
+  { agents, processes }: RunContext,
   rounds: readonly RoundReport[],
   isGood: Uint8Array,
 ): Pick<BotsReport, "agents" | "clock_error"> {
   if (agents === null) return { agents: null, clock_error: null };
-  const roundsMs = rounds.map(({ run_ms }) => run_ms);
-  const reports = agentReports(record, { agents, processes, timeoutMs, isGood, roundsMs });
+  const reports = agentReports(record, { agents, processes, isGood, rounds });
   const last = reports.map(({ last_ms }) => last_ms).filter((ms) => ms !== null);
   const lastMs = last.length === 0 ? null : Math.max(...last);
   return { agents: reports, clock_error: clockErrorReport(record, lastMs) };
@@ -135,7 +134,7 @@ interface RoundPlace {
 function buildRound(
   { publishedAtMs, groups }: RoundRecord,
   { round, isGood, errorMs }: RoundPlace,
-  { options, processes }: RunContext,
+  { options, processes, agents }: RunContext,
 ): RoundReport {
   const times = { publishedAtMs, timeoutMs: options.timeoutMs, clockErrorMs: errorMs };
   const result = score(groups, times);
@@ -174,6 +173,7 @@ function buildRound(
     valid: invalid.length === 0,
     invalid_because: invalid,
     load: groups.map(({ load }, at) => loadReport(processes[at]!, load)),
+    agents: agents === null ? null : agentRounds(groups, agents, times),
   };
 }
 

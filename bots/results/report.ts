@@ -130,7 +130,7 @@ export interface ClockReport {
   after: { offset_ms: number; error_ms: number };
 }
 
-/** How exactly the clocks of all agents are known. */
+/** The exactness with which the clocks of all agents are known. */
 export interface ClockErrorReport {
   /** The error of the worst: each latency is right to within so much, by the leader's clock. */
   error_ms: number;
@@ -179,6 +179,18 @@ export interface RoundReport {
   invalid_because: string[];
   /** The load of each of the bots' processes, from just before the publish to its last message. */
   load: LoadReport[];
+  /** With `--agents`, each agent's part, in the order of the report's `agents`; `null` without. */
+  agents: AgentRoundReport[] | null;
+}
+
+/** An agent's part of a round. */
+export interface AgentRoundReport {
+  /** Its address, as it was given. */
+  agent: string;
+  good: number;
+  bad: number;
+  /** When the last of its good bots had the message, after the publish; `null` without a good bot. */
+  last_ms: number | null;
 }
 
 /** Quantiles by nearest rank over all samples. */

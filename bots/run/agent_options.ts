@@ -31,7 +31,7 @@ export interface AgentPlace {
   readonly name: string;
 }
 
-/** What the leader of a run knows of its agents. */
+/** The agents of a run, as its leader knows them. */
 export interface LeaderOptions {
   readonly places: readonly AgentPlace[];
   /** The key that agents and leader have in common. */

@@ -13,14 +13,14 @@ import type { BotsOptions } from "./options.ts";
 import { chooseProcesses, type Finding, preflight } from "./preflight.ts";
 import type { BotsTarget } from "./target.ts";
 
-/** What a machine must know to start its bots. */
+/** The plan of one machine's bots. */
 export type LocalPlan =
   & Pick<
     BotsOptions,
     "n" | "port" | "tls" | "keys" | "retries" | "dialect" | "topic" | "data" | "processes"
   >
   & {
-    /** What bots that come back must have got meanwhile; `null` if they don't say where they were. */
+    /** The messages that bots must get when they come back; `null` if they don't say where they were. */
     readonly resumption: GroupPlan["resumption"];
     /** The most bots that may be between connecting and the greeting; absent for the usual number. */
     readonly maxConnecting?: number;

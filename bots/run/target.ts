@@ -20,7 +20,7 @@ export interface BotsTarget {
   readonly isLoopback: boolean;
 }
 
-/** Which addresses may be connected to. */
+/** The addresses that bots may connect to. */
 export interface DialRule {
   /** True if this IP address may be. */
   allows(address: string): boolean;

@@ -66,7 +66,7 @@ export function measureStorm(
     else await observer.onSubscribed?.();
     try {
       await storm(fleet, setup.subscribed, publisher);
-      // What is on its way has to arrive before it can be counted.
+      // Messages on their way have to arrive before they can be counted.
       if (publisher !== null) await fleet.settle();
     } finally {
       publisher?.stop();

@@ -10,6 +10,7 @@ import { STALL_MS, SWEEP_INTERVAL_MS } from "../../server/limits/clients.ts";
 import { CEILING_STEPS, MAX_HOLD_MS, RELAXED_INPUT_SHARE } from "../../server/limits/memory.ts";
 import { MemoryBed } from "../support/memory/memory_bed.ts";
 import type { MemoryPeer } from "../support/memory/memory_peer.ts";
+import { VirtualTimers } from "./virtual_timers.ts";
 
 /** The next event. */
 export type Step =
@@ -337,34 +338,4 @@ function send(publisher: Publisher, bytes: number): void {
     text += part;
   }
   if (text !== "") peer.send(text);
-}
-
-/** Timers that go off as time passes in the test. */
-class VirtualTimers {
-  readonly #real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
-  readonly #timers = new Map<number, { readonly dueMs: number; readonly task: () => void }>();
-  #nowMs = 0;
-  #next = 1;
-
-  constructor() {
-    globalThis.setTimeout = ((task: () => void, ms = 0) => {
-      this.#timers.set(this.#next, { dueMs: this.#nowMs + ms, task });
-      return this.#next++;
-    }) as unknown as typeof setTimeout;
-    globalThis.clearTimeout = ((timer: number) => {
-      this.#timers.delete(timer);
-    }) as unknown as typeof clearTimeout;
-  }
-
-  pass(ms: number): void {
-    this.#nowMs += ms;
-    for (const [timer, { dueMs, task }] of this.#timers) {
-      if (dueMs > this.#nowMs || !this.#timers.delete(timer)) continue;
-      task();
-    }
-  }
-
-  restore(): void {
-    Object.assign(globalThis, this.#real);
-  }
 }

@@ -73,7 +73,7 @@ for (const installer of INSTALLERS) {
 
     for (const line of [demo, "npm run demo --"]) {
       it(`ends all of ${line} by a SIGTERM in the middle`, { timeout }, async () => {
-        const command = new Outermost(checkout, `exec ${line} 15000`);
+        const command = new Outermost(checkout, `exec ${line} 5000`);
         try {
           let all: number[] = [];
           await until("there are bots", () => {

@@ -61,7 +61,7 @@ const CASES: readonly (readonly [string, RegExp])[] = [
   ["tools/soak/main.ts", /^soak: [^\n]*--allow-env=PATH; /],
   ["tools/churn/main.ts", /^churn: [^\n]*--allow-env=PATH; /],
   ["tools/compare/main.ts --out reports/x", /^compare: [^\n]*--allow-\w+=\S*reports\/x; /],
-  ["tools/two_hosts/main.ts", /^two-hosts: [^\n]*--allow-env=PATH; /],
+  ["tools/hosts/main.ts", /^hosts: [^\n]*--allow-env=PATH; /],
   ["tools/doctor/main.ts 50", /^50 clients, server and bots on deno, /],
 ];
 

@@ -16,7 +16,7 @@ const STRAY_PATIENCE_MS = 5_000;
 const LOOK_MS = 500;
 
 /** A processor is free where so much of the time is idle. */
-const IDLE_SHARE = 0.25;
+const IDLE_SHARE = 0.15;
 
 /** However idle the machine is, jobs don't take more than so many times the slots. */
 const MOST_TIMES = 2;

@@ -38,14 +38,17 @@ const HEAVY = new RegExp(
   "^test/(?:attacks/|tools/(?:soak/command|churn/churn)_|server/(?:flow/(?:bursts|slow_consumers)|session/churn_heap|workers/resume_workers|machines/(?:nats|rolling))_)",
 );
 
-/** They try shell scripts, Deno's sandbox, or one runtime's program, by processes of their own. */
+/**
+ * They try shell scripts, Deno's sandbox, or one runtime's program, by processes of their own; or what a
+ * client on Node has a part in, whichever runtime its server is on: by TCP on Deno, by WebSocket on Bun.
+ */
 const ONCE = new RegExp(
-  "^test/(?:launch/(?:named_files|sandbox|package)_|server/access/permissions_|deploy/runbook_|runtime/bundled_)",
+  "^test/(?:launch/(?:named_files|sandbox|package)_|server/access/permissions_|deploy/runbook_|runtime/bundled_|client/node_test)",
 );
 
-/** They compute much, and reach no runtime's adapter; Bun takes less time for it. */
+/** They compute much, and reach no runtime's adapter, for which Bun takes less time; or the other of the two. */
 const ONCE_ON_BUN = new RegExp(
-  "^test/(?:tools/compare/(?:results/|pages/)?(?:bootstrap|verdict|report|pages)_|server/flow/fairness_|runtime/conformance/memory_)",
+  "^test/(?:tools/compare/(?:results/|pages/)?(?:bootstrap|verdict|report|pages)_|server/flow/fairness_|client/node_web_socket_|runtime/conformance/memory_)",
 );
 
 /**

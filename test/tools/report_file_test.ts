@@ -133,15 +133,15 @@ describe("a report that can't be written", () => {
   });
 
   const options = { ...PATIENCE, skip: process.platform === "linux" ? false : "needs Linux" };
-  it("is told by two-hosts before the bounty, like flags that are wrong", options, async () => {
+  it("is told by hosts before the bounty, like flags that are wrong", options, async () => {
     for (
       const [flag, status, says] of [
-        ["--out", 1, /^two-hosts: can't write the report: .*; see --out\n$/],
-        ["--nope", 2, /^two-hosts: .*--nope.*\n$/],
+        ["--out", 1, /^hosts: can't write the report: .*; see --out\n$/],
+        ["--nope", 2, /^hosts: .*--nope.*\n$/],
       ] as const
     ) {
       const args = [2, "--server", "bun", "--compare", "--", flag, "/dev/null/here"];
-      const ended = await startCommand("tools/two_hosts/main.ts", args).ended;
+      const ended = await startCommand("tools/hosts/main.ts", args).ended;
       assertEquals([ended.status, ended.stdout], [status, ""]);
       assertMatch(ended.stderr, says);
     }

@@ -9,7 +9,7 @@ import { encodePublish, encodeSubscribe } from "../../protocol/client_encoder.ts
 import { processesOf } from "../harness/process_table.ts";
 import { Peer, type PeerTarget } from "../soak/clients/peer.ts";
 import type { StopRecord } from "../soak/report.ts";
-import type { SoakedServer } from "../soak/soak.ts";
+import type { SoakedServer } from "../soak/soak_plan.ts";
 import { median } from "../../bots/measures/statistics.ts";
 
 /** One server's memory and descriptors after a quarter of the connections, with none open. */

@@ -50,7 +50,7 @@ const BUILD: Readonly<Record<RuntimeName, (file: string) => readonly string[]>> 
     ...["--outfile", file, MAIN],
   ],
   deno: (file) => [
-    ...["compile", "--quiet", "--no-check", "--unstable-net", "--v8-flags=--max-semi-space-size=1"],
+    ...["compile", "--quiet", "--no-check", "--unstable-net", "--v8-flags=--max-semi-space-size=2"],
     ...["--allow-all", "--output", file, MAIN],
   ],
 };

@@ -37,7 +37,7 @@ const ROOMS = [
   "tools",
 ];
 
-/** What makes packages has no place in one. */
+/** Files that make packages, which have no place in one. */
 const LEFT_OUT = /^tools\/packaging\//;
 
 const DIST = join(PROJECT_ROOT, "dist");

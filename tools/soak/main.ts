@@ -12,11 +12,13 @@ import { checkReportFile } from "../../cli/report_file.ts";
 import type { Runtime } from "../../runtime/types.ts";
 import { MAX_SEED } from "../harness/random.ts";
 import { Cleanup } from "../harness/cleanup.ts";
+import { findNats } from "../harness/nats_process.ts";
 import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
 import { writeReport } from "./write_report.ts";
 import { HELP, parseCommand, type SoakOptions } from "./options.ts";
 import type { SoakReport, SoakRun } from "./report.ts";
-import { soak, type SoakedServer } from "./soak.ts";
+import { soak } from "./soak.ts";
+import type { SoakedServer } from "./soak_plan.ts";
 import { startServer } from "./start_server.ts";
 import { progressLine, reportText } from "./text.ts";
 import { findTarget } from "../../bots/run/target.ts";
@@ -74,6 +76,7 @@ async function soakAll(
     seed,
     minutes: durationMs / 60_000,
     workers,
+    members: options.members,
     kill_every_s: killEveryMs === null ? null : killEveryMs / 1000,
     chaos_every_s: chaosEveryMs === null ? null : chaosEveryMs / 1000,
     arguments: [...args],
@@ -99,13 +102,15 @@ async function soakEach(
   const own = RUNTIME_NAMES.find((name) => name === client.name)!;
   // Look before the first server is started, so that a missing runtime is reported at once.
   for (const name of options.runtimes) findProgram(name);
+  if (options.members > 1) findNats();
   if (options.target !== null) {
     onRun(await soakOne(await foundServer(client, options.target), options, own, seed));
   }
   for (const name of options.runtimes) {
     const servers: SoakedServer[] = [];
     for (const profile of profiles) {
-      servers.push(await startServer(name, workers, profile, cleanup, options.maxMemoryBytes));
+      const { maxMemoryBytes, members } = options;
+      servers.push(await startServer(name, workers, profile, cleanup, maxMemoryBytes, members));
     }
     const runs = await Promise.all(
       servers.map((server) => soakOne(server, options, own, seed)),
@@ -133,7 +138,7 @@ async function soakOne(
     maxMemoryBytes,
     only,
     client,
-    attacksAtOnce: Math.ceil(ATTACKS_AT_ONCE / profiles.length),
+    attacksAtOnce: Math.ceil(ATTACKS_AT_ONCE / profiles.length / others.members),
     seed,
     patienceMs: SETTLE_PATIENCE_MS,
     onProgress(progress) {
@@ -166,6 +171,8 @@ async function foundServer(
     misrenew: null,
     resetsWhenRenewed: false,
     history: null,
+    readLogBytes: undefined,
+    cluster: null,
     stop: null,
     stopLimitMs: Infinity,
   };

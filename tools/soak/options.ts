@@ -22,6 +22,8 @@ export interface SoakOptions {
   /** Milliseconds under load for each server. */
   readonly durationMs: number;
   readonly workers: number;
+  /** The servers of each cluster; 1 if each server is alone. */
+  readonly members: number;
   /** The profiles; each runtime gets one server for each. */
   readonly profiles: readonly ProfileName[];
   /** Milliseconds from one kill to the next; `null` for none. */
@@ -53,6 +55,7 @@ const VALUE_FLAGS = [
   "runtime",
   "target",
   "workers",
+  "members",
   "door",
   "kill-every",
   "chaos-every",
@@ -69,6 +72,7 @@ const VALUE_FLAGS = [
 const BESIDE_NO_TARGET = [
   "runtime",
   "workers",
+  "members",
   "door",
   "kill-every",
   "chaos-every",
@@ -77,6 +81,9 @@ const BESIDE_NO_TARGET = [
 
 const MAX_MINUTES = 7 * 24 * 60;
 const MAX_SUBSCRIBERS = 5_000;
+
+/** With so many, a machine has enough to do. */
+const MAX_MEMBERS = 4;
 
 /** A server gives up when five of its workers die within a minute. */
 const MAX_KILLS_A_MINUTE = 3;
@@ -89,6 +96,12 @@ const DEFAULT_LATENCY: LatencyBounds = { p99Ms: 2_000, maxMs: 10_000 };
 
 /** Twice the server's minimum. The process that leads the workers counts as one more. */
 const DEFAULT_PROCESS_MEMORY_BYTES = 256 * 1024 * 1024;
+
+/**
+ * What each worker of a cluster keeps for other members, so that floods don't push out what these miss while they hang
+ * or NATS is away, for four seconds or so: two floods at once publish some 80 MB a second.
+ */
+export const CLUSTER_LOG_BYTES = 512 * 1024 * 1024;
 
 /** The text of `--help`. */
 export const HELP = `Hotwheels soak: attacks a server in every way at once, and checks that no other
@@ -106,6 +119,11 @@ Usage:
   --target H:P      soak the server at host H, port P instead; its memory isn't
                     checked
   --workers N       the server's processes (default 2)
+  --members M       soak a cluster of M such servers, joined by NATS, which must
+                    be installed; clients use all of them, attacks and programs
+                    with the client library the first; every --kill-every kill
+                    another one, too, with all its workers, and start it again;
+                    halfway through kill NATS for 2 s (default 1: no cluster)
   --kill-every T    kill one worker every T, such as 30s; halfway between two
                     kills ask one to end; before each of these stop one for up
                     to 4 s, so that it hangs (default 60s; needs two workers or
@@ -116,11 +134,12 @@ Usage:
                     by SIGUSR2; deny one further descriptors for 1 to 4 s; cut
                     the links of one; change the certificate; give the server
                     one that it can't use (needs two workers or more; the
-                    report says which aren't possible here, and why)
+                    report says which aren't possible here, and why); with
+                    --members also: kill another member; kill NATS for 2 s
   --door D,...      the kinds of servers: open, for all clients over plain TCP;
                     locked, for clients with a key over TLS; tight, as open,
                     but with 16 MiB for pending bytes (default: all at once,
-                    with a third of the subscribers each)
+                    with a third of the subscribers each; with --members: open)
   --subscribers N   healthy subscribers (default 200)
   --attack TEXT     only attacks whose names in the report contain TEXT
                     (default: all)
@@ -129,7 +148,7 @@ Usage:
   --max-latency T   the most that each of them may take (default 10s)
   --max-memory B    the server's --max-memory, and the most that its processes
                     may have together (default 268435456 for each worker and
-                    once more)
+                    once more; with --members three times that for each worker)
   --seed S          draw the attacks from S, to repeat them (default: a new
                     seed, which is printed)
   --json FILE       write the report as JSON to FILE too; - for standard output,
@@ -170,9 +189,10 @@ everything, once; only of a process that is named as crashed the last messages
 may be missing. None may be told otherwise while the server's history must have
 all that it missed.
 
-Memory after the first minute is compared with memory at the end, by means over
-a fifth of the time each, and may grow by 10 %; if the soak is too short for
-that, it says so. At the end the server must have closed its descriptors,
+Memory after the first minute (with --members the second) is compared with
+memory at the end, by means over a fifth of the time each, and may grow by 10 %;
+if the soak is too short for that, it says so. What members keep of what they
+have sent doesn't count. At the end the server must have closed its descriptors,
 answer, and stop with status 0 within 11 s, while it is flooded with requests
 for receipts.
 
@@ -199,6 +219,7 @@ export function parseCommand(args: readonly string[]): SoakCommand {
   if (target !== undefined) refuseBeside(line, BESIDE_NO_TARGET);
   const durationMs = minutes(line.text("minutes") ?? "10") * 60_000;
   const workers = line.number("workers", 1, MAX_WORKERS) ?? 2;
+  const members = line.number("members", 1, MAX_MEMBERS) ?? 1;
   const chaosEveryMs = chaosEvery(line, workers);
   return {
     does: "run",
@@ -207,9 +228,10 @@ export function parseCommand(args: readonly string[]): SoakCommand {
       target: target === undefined ? null : hostAndPort(target),
       durationMs,
       workers,
-      profiles: target !== undefined ? ["open"] : profiles(line.text("door")),
+      members,
+      profiles: target !== undefined ? ["open"] : profiles(line.text("door"), members),
       killEveryMs: target === undefined && chaosEveryMs === null
-        ? killEvery(line.duration("kill-every"), workers, durationMs)
+        ? killEvery(line.duration("kill-every"), workers * members, durationMs)
         : null,
       chaosEveryMs,
       subscribers: line.number("subscribers", 1, MAX_SUBSCRIBERS) ?? 200,
@@ -218,7 +240,8 @@ export function parseCommand(args: readonly string[]): SoakCommand {
         maxMs: line.duration("max-latency") ?? DEFAULT_LATENCY.maxMs,
       },
       maxMemoryBytes: line.number("max-memory", 1, Number.MAX_SAFE_INTEGER) ??
-        (workers + 1) * DEFAULT_PROCESS_MEMORY_BYTES,
+        (workers + 1) * DEFAULT_PROCESS_MEMORY_BYTES +
+          (members === 1 ? 0 : workers * CLUSTER_LOG_BYTES),
       only: attack(line.text("attack") ?? ""),
       seed: line.number("seed", 0, MAX_SEED) ?? null,
       json: line.text("json") ?? null,
@@ -226,8 +249,8 @@ export function parseCommand(args: readonly string[]): SoakCommand {
   };
 }
 
-function profiles(text: string | undefined): readonly ProfileName[] {
-  if (text === undefined) return PROFILE_NAMES;
+function profiles(text: string | undefined, members: number): readonly ProfileName[] {
+  if (text === undefined) return members === 1 ? PROFILE_NAMES : ["open"];
   const names = text.split(",");
   for (const name of names) {
     if (PROFILE_NAMES.some((profile) => profile === name)) continue;
@@ -260,6 +283,7 @@ function minutes(text: string): number {
   throw new UsageError(`--minutes must be a number up to ${MAX_MINUTES}, not ${quote(text)}`);
 }
 
+/** @param workers The processes of all members. */
 function killEvery(
   askedMs: number | undefined,
   workers: number,

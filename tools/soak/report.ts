@@ -62,6 +62,11 @@ export interface SoakRun {
   readonly memory: MemoryVerdict | null;
   /** The most bytes that the server's processes had resident together; `null` as above. */
   readonly peak_resident_bytes: number | null;
+  /**
+   * The share of their time for which the processes of the server and of its cluster's other members waited for a
+   * processor; `null` if that isn't known.
+   */
+  readonly waited_share: number | null;
   readonly samples: readonly MemorySample[];
   readonly descriptors: { readonly before: number; readonly after: number } | null;
   readonly attacks: Readonly<Record<string, AttackRecord>>;
@@ -75,6 +80,8 @@ export interface SoakReport {
   readonly seed: number;
   readonly minutes: number;
   readonly workers: number;
+  /** The members of each server's cluster; 1 if it's alone. */
+  readonly members: number;
   readonly kill_every_s: number | null;
   readonly chaos_every_s: number | null;
   readonly arguments: readonly string[];

@@ -11,7 +11,9 @@ import { findProgram, type RuntimeName } from "../../cli/program.ts";
 import { ServerProcess } from "../harness/server_process.ts";
 import { makeListenerProfile, type ProfileName } from "./listener_profile.ts";
 import { STORED_TOPICS, TOPICS } from "./clients/population.ts";
-import type { SoakedServer } from "./soak.ts";
+import { CLUSTER_LOG_BYTES } from "./options.ts";
+import type { SoakedServer } from "./soak_plan.ts";
+import { SoakedCluster } from "./strikes/soaked_cluster.ts";
 
 const MIB = 1024 * 1024;
 
@@ -61,6 +63,7 @@ const TOTAL_PENDING_BYTES: Readonly<Record<ProfileName, number>> = {
  *
  * @param cleanup Ends the server with the soak.
  * @param maxMemoryBytes The most bytes of all its processes; the server's own default without it.
+ * @param members The servers to start, of which all but one are the others of its cluster.
  * @throws {EnvironmentError} (rejects) if it doesn't start.
  */
 export async function startServer(
@@ -69,6 +72,7 @@ export async function startServer(
   profileName: ProfileName,
   cleanup: Cleanup,
   maxMemoryBytes?: number,
+  members = 1,
 ): Promise<SoakedServer & { readonly pid: number }> {
   const program = findProgram(runtime);
   const profile = makeListenerProfile(profileName);
@@ -79,13 +83,27 @@ export async function startServer(
   const pending = ["--max-total-pending-bytes", String(TOTAL_PENDING_BYTES[profile.name])];
   const historyBytes = HISTORY.bytes * (TOPICS.length + 1) * 2 * workers;
   const history = ["--history-total-bytes", String(historyBytes)];
-  const server = await ServerProcess.start(
-    runtime,
-    program,
-    [...flags, ...FLAGS, ...history, ...pending, ...memory, ...profile.flags],
-    [],
-    (group) => cleanup.add(group),
-  );
+  const cluster = members === 1 ? null : await SoakedCluster.start(cleanup);
+  const start = (place: readonly string[]) =>
+    ServerProcess.start(
+      runtime,
+      program,
+      [
+        ...place,
+        ...(cluster === null ? [] : [
+          ...["--cluster", `nats://127.0.0.1:${cluster.natsPort}`],
+          ...["--cluster-log-bytes", String(CLUSTER_LOG_BYTES)],
+          // So that it is full from some moment on: runtimes don't give memory back.
+          ...["--cluster-log-time", "10m"],
+        ]),
+        ...[...flags, ...FLAGS, ...history, ...pending, ...memory, ...profile.flags],
+      ],
+      [],
+      (group) => cleanup.add(group),
+    );
+  const server = await start([]);
+  await cluster?.startOthers(members - 1, (port) => start(["--port", String(port)]));
+  const all = () => [server, ...cluster?.others ?? []];
   return {
     name: runtime,
     runtimeVersion: program.version,
@@ -93,6 +111,7 @@ export async function startServer(
     target: {
       hostname: "127.0.0.1",
       port: server.port,
+      ...(cluster === null ? {} : { ports: all().map(({ port }) => port) }),
       ...(profile.trust === null ? {} : { tls: profile.trust }),
     },
     webSocketPort: server.webSocketPort ?? null,
@@ -101,34 +120,48 @@ export async function startServer(
     pid: server.pid,
     renew: profile.changeIdentity === null ? null : () => {
       profile.changeIdentity!();
-      hangUp(server.pid);
+      for (const { pid } of all()) hangUp(pid);
     },
     misrenew: profile.spoilIdentity === null ? null : async () => {
       const restore = profile.spoilIdentity!();
-      hangUp(server.pid);
+      for (const { pid } of all()) hangUp(pid);
       await sleep(SPOILT_MS);
       restore();
     },
     // Bun uses a new certificate on new sockets only.
     resetsWhenRenewed: runtime === "bun",
-    history: { ...HISTORY, readGivenUp: () => readGivenUp(server.adminUrl!) },
+    history: {
+      ...HISTORY,
+      async readGivenUp() {
+        const counts = await Promise.all(
+          all().map(({ adminUrl }) => readMetric(adminUrl!, "history_given_up_total")),
+        );
+        return counts.reduce((sum, count) => sum + count, 0);
+      },
+    },
+    readLogBytes: cluster === null
+      ? undefined
+      : () => readMetric(server.adminUrl!, "cluster_log_bytes"),
+    cluster,
     stopLimitMs: STOP_LIMIT_MS,
     async stop() {
       const beganMs = performance.now();
-      const status = await server.stopped();
+      const statuses = await Promise.all(all().map((one) => one.stopped()));
+      const took_ms = performance.now() - beganMs;
+      await cluster?.killNats();
       profile.dispose();
       forgetProfile();
-      return { status, took_ms: performance.now() - beganMs };
+      return { status: statuses.find((status) => status !== 0) ?? statuses[0]!, took_ms };
     },
   };
 }
 
-/** The messages that a server's history gave up, by its metrics. */
-async function readGivenUp(adminUrl: string): Promise<number> {
+/** One of a server's metrics. @param name Without the prefix of all. */
+async function readMetric(adminUrl: string, name: string): Promise<number> {
   const signal = AbortSignal.timeout(ADMIN_PATIENCE_MS);
   const text = await (await fetch(`${adminUrl}/metrics`, { signal })).text();
-  const match = /^hotwheels_history_given_up_total (\d+)$/m.exec(text);
-  if (match === null) throw new Error("no metrics");
+  const match = new RegExp(`^hotwheels_${name} (\\d+)$`, "m").exec(text);
+  if (match === null) throw new Error(`no metric ${name}`);
   return Number(match[1]);
 }
 

@@ -7,7 +7,8 @@
 import { wrapped } from "../../cli/plain_text.ts";
 import { type Strike, STRIKES } from "./checks/strike_history.ts";
 import type { LibraryDoor } from "./clients/library_order.ts";
-import type { SoakProgress } from "./soak.ts";
+import type { SoakProgress } from "./soak_plan.ts";
+import { isFit } from "./checks/fitness.ts";
 import { type Growth, MAX_GROWTH, type MemoryVerdict } from "./checks/memory.ts";
 import type { SoakReport, SoakRun } from "./report.ts";
 
@@ -23,6 +24,8 @@ const STRIKE_NAMES: Readonly<Record<Strike, string>> = {
   cut: "links cut",
   renewed: "certificate changed",
   misrenewed: "unusable certificate",
+  member_killed: "other members killed",
+  nats_restarted: "NATS restarted",
 };
 
 const DOOR_NAMES: Readonly<Record<LibraryDoor, string>> = { tcp: "TCP", websocket: "WebSocket" };
@@ -31,17 +34,31 @@ const DOOR_NAMES: Readonly<Record<LibraryDoor, string>> = { tcp: "TCP", websocke
 const COMMON: readonly Strike[] = ["killed", "asked", "hung"];
 
 /** The strikes that end connections. */
-const ENDING: readonly Strike[] = ["killed", "asked", "rolled"];
+const ENDING: readonly Strike[] = ["killed", "asked", "rolled", "member_killed"];
 
 /** The whole report, without a line feed at its end. */
 export function reportText(report: SoakReport): string {
   const { runs, seed, passed, interrupted } = report;
-  const servers = runs.map((run) => `${serverText(run)} ${run.passed ? "held" : "FAILED"}`);
+  const servers = runs.map((run) => `${serverText(run)} ${OUTCOMES[verdictOf(run)]}`);
+  const failure = runs.some((run) => verdictOf(run) === "failed") ? "FAILED" : "INVALID";
   return [
     ...runs.flatMap((run) => [...runLines(run), ""]),
     `seed ${seed}`,
-    `verdict: ${interrupted ? "interrupted" : passed ? "passed" : "FAILED"}: ${servers.join(", ")}`,
+    `verdict: ${interrupted ? "interrupted" : passed ? "passed" : failure}: ${servers.join(", ")}`,
   ].flatMap(broken).join("\n");
+}
+
+/** The verdict of one soak. Faults on a machine that had no time for the server say nothing about it. */
+type Verdict = "held" | "failed" | "invalid";
+
+const OUTCOMES: Readonly<Record<Verdict, string>> = {
+  held: "held",
+  failed: "FAILED",
+  invalid: "can't be judged",
+};
+
+function verdictOf({ passed, waited_share }: SoakRun): Verdict {
+  return passed ? "held" : isFit(waited_share) ? "failed" : "invalid";
 }
 
 /** Wraps a line of the report, which may be indented, at the terminal's width. */
@@ -70,6 +87,7 @@ function runLines(run: SoakRun): string[] {
     ...latencyLines(run),
     ...faultLines(run),
     ...memoryLines(run),
+    ...fitnessLines(run),
     ...(run.descriptors === null
       ? []
       : [`descriptors: ${run.descriptors.before} before, ${run.descriptors.after} after`]),
@@ -153,6 +171,17 @@ function memoryLines(run: SoakRun): string[] {
   ];
 }
 
+function fitnessLines({ waited_share }: SoakRun): string[] {
+  if (waited_share === null) return [];
+  const percent = (waited_share * 100).toFixed(0);
+  return [
+    `the server's processes waited for a processor for ${percent} % of their time` +
+    (isFit(waited_share)
+      ? ""
+      : ": this machine is too busy to judge a server by; end what else runs, or soak with less"),
+  ];
+}
+
 function growthLines(memory: MemoryVerdict): string[] {
   if (!memory.judged) return ["memory: the soak was too short to judge it; 3 minutes are enough"];
   const verdict = memory.server!.ratio <= MAX_GROWTH ? "" : " GREW";
@@ -167,7 +196,7 @@ function growthLines(memory: MemoryVerdict): string[] {
 function growthLine(what: string, { baseline_bytes, end_bytes, ratio }: Growth): string {
   const percent = (ratio - 1) * 100;
   const change = `${percent < 0 ? "" : "+"}${percent.toFixed(1)} %`;
-  return `${what}: ${megabytes(baseline_bytes)} after the first minute, ${megabytes(end_bytes)} ` +
+  return `${what}: ${megabytes(baseline_bytes)} after the warm-up, ${megabytes(end_bytes)} ` +
     `at the end, ${change}`;
 }
 

@@ -5,11 +5,12 @@
  */
 
 import { existsSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findProgram, type RuntimeName } from "../../../cli/program.ts";
+import { lastingPort } from "../../../tools/harness/lasting_port.ts";
 import { ServerProcess } from "../../../tools/harness/server_process.ts";
 import { EnvironmentError, quote, UsageError, wholeNumber } from "../../../cli/command_line.ts";
 import { ProcessGroup } from "../../../cli/process_group.ts";
@@ -113,7 +114,7 @@ function contestantOf({ name, wire, flags }: Rival, path: string): Contestant {
     name,
     wire,
     async start() {
-      const port = await freePort();
+      const port = await lastingPort();
       const group = ProcessGroup.spawn([path, ...flags(port)], { stdio: "ignore", cwd: "/tmp" });
       const stop = async () => {
         group.signal("SIGTERM");
@@ -131,16 +132,6 @@ function findOnPath(program: string): string | undefined {
   const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"];
   return folders.filter((folder) => folder !== "")
     .map((folder) => join(folder, program)).find((path) => existsSync(path));
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 async function listens(port: number, { child }: ProcessGroup): Promise<boolean> {

@@ -1,124 +1,18 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { connect, type Socket } from "node:net";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Agent, type AgentOptions } from "../../../bots/agents/agent.ts";
-import { AgentsFleet } from "../../../bots/agents/agents_fleet.ts";
-import { parseDialRule } from "../../../bots/agents/dial_rule.ts";
-import { encodeFrame, FrameDecoder, type Members } from "../../../bots/agents/frames.ts";
-import { MAX_FRAME_BYTES, MAX_UNPROVEN_OF_ADDRESS } from "../../../bots/agents/limits.ts";
+import { encodeFrame } from "../../../bots/agents/frames.ts";
+import { MAX_UNPROVEN_OF_ADDRESS } from "../../../bots/agents/limits.ts";
 import { newNonce, proofOf } from "../../../bots/agents/proof.ts";
-import { RemoteAgent } from "../../../bots/agents/remote_agent.ts";
 import type { Job } from "../../../bots/agents/words.ts";
 import { EnvironmentError } from "../../../cli/command_line.ts";
-import { detectRuntime } from "../../../runtime/detect.ts";
 import { FIRST } from "../../support/identities.ts";
 import { until } from "../../support/until.ts";
 import { ScriptedServer } from "../run/scripted_server.ts";
-import { OPTIONS } from "../run/scripted_run.ts";
+import { KEY, lead, Peer, withAgent } from "./agent_in_process.ts";
 
 const PATIENCE = { timeout: 60_000 };
-const KEY = "6f1d2a9e0c3b48577a8e9d0c1b2a3f4e";
-
-const runtime = await detectRuntime();
-
-/** An agent in this process, and what it says. */
-interface Bed {
-  readonly agent: Agent;
-  readonly port: number;
-  readonly said: string[];
-}
-
-async function withAgent(
-  options: Partial<AgentOptions>,
-  test: (bed: Bed) => Promise<void>,
-): Promise<void> {
-  const said: string[] = [];
-  const agent = await Agent.start(runtime, {
-    hostname: "127.0.0.1",
-    port: 0,
-    identity: null,
-    key: KEY,
-    rule: parseDialRule(undefined),
-    say: (line) => said.push(line),
-    ...options,
-  });
-  try {
-    const { address } = agent;
-    if (address.transport === "tcp") await test({ agent, port: address.port, said });
-  } finally {
-    await agent.close();
-  }
-}
-
-/** A leader as it should be. */
-function lead(port: number, key = KEY, tls: { ca?: string } | null = null): Promise<RemoteAgent> {
-  const place = { host: "localhost", port, name: `localhost:${port}` };
-  return RemoteAgent.connect(runtime, place, { places: [place], key, tls });
-}
-
-/** Someone who speaks with an agent as the test wants it to. */
-class Peer {
-  readonly #socket: Socket;
-  readonly #decoder = new FrameDecoder(MAX_FRAME_BYTES);
-  readonly frames: Members[] = [];
-  isOver = false;
-
-  constructor(port: number) {
-    this.#socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
-    this.#socket.on("data", (chunk: Uint8Array) => {
-      this.#decoder.push(chunk, (members) => this.frames.push(members) > 0);
-    });
-    this.#socket.on("error", () => {});
-    this.#socket.on("close", () => this.isOver = true);
-    this.#socket.on("end", () => this.isOver = true);
-  }
-
-  /** Connects, and has the agent's random number. */
-  static async greeted(port: number): Promise<Peer> {
-    const peer = new Peer(port);
-    await until("the agent greets", () => peer.frames.length > 0);
-    return peer;
-  }
-
-  /** Connects, and proves the key. */
-  static async proven(port: number): Promise<Peer> {
-    const peer = await Peer.greeted(port);
-    peer.send(peer.proof(KEY));
-    await until("the agent proves itself", () => peer.frames.length > 1);
-    return peer;
-  }
-
-  get nonce(): string {
-    return String(this.frames[0]!["nonce"]);
-  }
-
-  proof(key: string, leader = newNonce()): Members {
-    const nonces = { agent: this.nonce, leader };
-    return { hotwheels_agents: 1, nonce: leader, proof: proofOf(key, "leader", nonces) };
-  }
-
-  send(members: object): void {
-    this.write(encodeFrame(members));
-  }
-
-  write(bytes: Uint8Array): void {
-    this.#socket.write(bytes);
-  }
-
-  close(): void {
-    this.#socket.destroy();
-  }
-
-  /** Waits until the agent has closed; whether it said anything besides its greeting. */
-  async closed(): Promise<Members | undefined> {
-    await until("the agent closes", () => this.isOver);
-    this.close();
-    return this.frames[1];
-  }
-}
-
 const JOB: Job = {
   n: 3,
   maxConnecting: 10,
@@ -336,55 +230,5 @@ describe("an agent", () => {
       await server.stop();
       (await lead(port)).end();
     });
-  });
-});
-
-describe("the bots of an agent", () => {
-  function start(port: number, server: { host: string; port: number }): Promise<AgentsFleet> {
-    const place = { host: "127.0.0.1", port, name: `127.0.0.1:${port}` };
-    const leader = { places: [place], key: KEY, tls: null };
-    return AgentsFleet.start(runtime, { ...OPTIONS, ...server, n: 3 }, leader);
-  }
-
-  it("dial no address outside of --may-dial, whatever its name", PATIENCE, async () => {
-    const server = await ScriptedServer.start();
-    await withAgent({ rule: parseDialRule("10.0.0.0/8") }, async ({ port }) => {
-      for (
-        const [host, which] of [
-          ["127.0.0.1", /the agent at 127.0.0.1:\d+: 127.0.0.1 is outside of --may-dial/],
-          ["localhost", /: localhost is 127.0.0.1.*, and that is outside of --may-dial/],
-        ] as const
-      ) {
-        const error = await assertRejects(() => start(port, { host, port: server.port }));
-        assertMatch((error as Error).message, which);
-        assertMatch(
-          (error as Error).message,
-          /allows 10.0.0.0\/8; start the agent with --may-dial 127.0.0.1 to measure a server there/,
-        );
-      }
-      assertEquals(server.connections, 0);
-    });
-    await withAgent({ rule: parseDialRule("10.0.0.0/8,127.0.0.1") }, async ({ port }) => {
-      const fleet = await start(port, { host: "localhost", port: server.port });
-      assertEquals(fleet.members[0]!.addresses, ["127.0.0.1"]);
-      fleet.abandon();
-    });
-    await server.stop();
-  });
-
-  it("are gone when their leader is, in whichever phase", PATIENCE, async () => {
-    const server = await ScriptedServer.start({ onSubscribe() {} });
-    await withAgent({}, async ({ port, said }) => {
-      const place = { host: "localhost", port: server.port };
-      const fleet = await start(port, place);
-      const setUp = fleet.setUp(() => {}).catch(() => {});
-      await until("the bots connect", () => server.open === 3);
-      fleet.abandon();
-      await until("the bots are gone", () => server.open === 0);
-      await setUp;
-      await until("it hears so", () => said.some((line) => line.includes("is gone")));
-      (await start(port, place)).abandon();
-    });
-    await server.stop();
   });
 });

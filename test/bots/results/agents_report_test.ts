@@ -1,39 +1,22 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "node:test";
 import type { GroupRound } from "../../../bots/fleet/group.ts";
-import type { SetupOutcome } from "../../../bots/fleet/group.ts";
 import { type ClockComparison, compared } from "../../../bots/measures/clock_offset.ts";
 import { buildReport } from "../../../bots/results/build_report.ts";
 import type { BotsReport, EnvironmentReport } from "../../../bots/results/report.ts";
 import { reportText } from "../../../bots/results/report_text.ts";
 import { OPTIONS } from "../run/scripted_run.ts";
-
-const PUBLISHED_AT_MS = 1_100_000;
+import { groupRound as sampleRound, PUBLISHED_AT_MS, SETUP } from "./sample_run.ts";
 
 const ENVIRONMENT = { runtime: "bun", arguments: [] as string[] } as EnvironmentReport;
 
-const SETUP: SetupOutcome = {
-  greeted: 0,
-  subscribed: 0,
-  failedAttempts: {},
-  givenUp: 0,
-  refusals: {},
-  firstRefusal: null,
-  beganAtMs: 1_000_000,
-  endedAtMs: 1_000_100,
-};
-
 /** A process whose bots had the message after so many milliseconds, and whose loop lagged. */
 function groupRound(latencies: readonly number[], lagMs = 1): GroupRound {
-  return {
+  return sampleRound([], {
     stampMicros: PUBLISHED_AT_MS * 1000,
     receivedAtMs: latencies.map((ms) => PUBLISHED_AT_MS + ms),
-    marks: [],
-    refusals: {},
-    disconnected: 0,
-    cameBack: 0,
     load: { wallMs: 1, cpuShare: 0, timerLagMs: { p99: 0, max: lagMs }, readDelayMs: null },
-  };
+  });
 }
 
 /** A clock that is so far ahead, known to so much. */
@@ -107,6 +90,10 @@ describe("the report of several machines", () => {
       run.agents!.map((agent) => [agent.agent, agent.bots, agent.good, agent.bad, agent.last_ms]),
       [["10.0.0.1:9090", 3, 3, 0, 60], ["10.0.0.2:9090", 3, 2, 1, 100]],
     );
+    assertEquals(run.rounds[0]!.agents, [
+      { agent: "10.0.0.1:9090", good: 3, bad: 0, last_ms: 60 },
+      { agent: "10.0.0.2:9090", good: 2, bad: 1, last_ms: 100 },
+    ]);
     assertEquals(run.agents!.map(({ fit }) => fit), [true, true], "80 ms of a whole limit");
     const slow = report([[groupRound([40])], [groupRound([100], 80)]]);
     assertEquals(slow.agents!.map(({ fit }) => fit), [true, false]);

@@ -1,7 +1,6 @@
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -13,6 +12,7 @@ import type { BotsReport } from "../../../bots/results/report.ts";
 import { reportText } from "../../../bots/results/report_text.ts";
 import { EnvironmentError } from "../../../cli/command_line.ts";
 import { detectRuntime } from "../../../runtime/detect.ts";
+import { lastingPort } from "../../../tools/harness/lasting_port.ts";
 import { type Rival, type RivalScript, RivalServer } from "./rival_server.ts";
 import { countsOf, OPTIONS } from "./scripted_run.ts";
 
@@ -147,7 +147,7 @@ async function startRival(rival: Rival, program: string, test: TestContext) {
     return null;
   }
   const folder = mkdtempSync(join(tmpdir(), "hotwheels-rival-"));
-  const port = await freePort();
+  const port = await lastingPort();
   const file = join(folder, "conf");
   writeFileSync(
     file,
@@ -170,15 +170,6 @@ async function ended(child: ChildProcess): Promise<void> {
   const exit = new Promise((resolve) => child.once("exit", resolve));
   process.kill(child.pid!, "SIGTERM");
   await exit;
-}
-
-/** These servers can't be told to choose a port; another process may take this one first, but hardly. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
-  const { port } = server.address() as { port: number };
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
 }
 
 async function answers(port: number): Promise<void> {

@@ -2,7 +2,11 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "node:test";
 import type { Socket } from "node:net";
 import type { StormReport } from "../../../bots/storm/report.ts";
-import { type CommandProcess, startCommand } from "../../support/processes/command_process.ts";
+import {
+  type CommandProcess,
+  type Ended,
+  startCommand,
+} from "../../support/processes/command_process.ts";
 import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
 import { until } from "../../support/until.ts";
 import { ScriptedServer } from "../run/scripted_server.ts";
@@ -20,6 +24,23 @@ async function serverOn(port: number): Promise<ServerCommand | null> {
   return server.hasExited ? null : server;
 }
 
+/** Kills a server, for whose return these bots wait, and says how they ended once another one is in its place. */
+async function outlast(n: number, ...flags: readonly (string | number)[]): Promise<Ended> {
+  let server = null;
+  let port = 0;
+  while (server === null) server = await serverOn(port = somePort());
+  const args = [n, "127.0.0.1", port, "--storm", "--json", "-", ...flags];
+  const bots = startCommand("bots/main.ts", args);
+  await waiting(bots);
+  await server.dispose();
+  const next = (await serverOn(port))!;
+  try {
+    return await bots.ended;
+  } finally {
+    await next.dispose();
+  }
+}
+
 async function waiting(bots: CommandProcess): Promise<void> {
   await until("the bots wait", () => bots.stderr.includes("restart it now"), 30_000);
 }
@@ -29,26 +50,14 @@ describe("the bots' storm", () => {
     it(`measures how all come back to a server that was killed, in ${processes} process(es)`, {
       timeout: 120_000,
     }, async () => {
-      let server = null;
-      let port = 0;
-      while (server === null) server = await serverOn(port = somePort());
-      const args = [60, "127.0.0.1", port, "--storm", "--json", "-", "--processes", processes];
-      const bots = startCommand("bots/main.ts", args);
-      await waiting(bots);
-      await server.dispose();
-      const next = (await serverOn(port))!;
-      try {
-        const { status, stdout, stderr } = await bots.ended;
-        const report = JSON.parse(stdout) as StormReport;
-        assertEquals([status, report.struck, report.still_out, report.outages], [0, 60, 0, 60]);
-        assertEquals([report.told, report.appointments], [{}, 0]);
-        assert(report.attempts >= 60);
-        assert(report.took_ms! >= report.outage_ms!.max);
-        assertMatch(stderr, /\nverdict: all are back, the last \d+\.\d\d s after the first loss\n/);
-        assertMatch(stderr, /\n60 of 60 bots lost their connection, /);
-      } finally {
-        await next.dispose();
-      }
+      const { status, stdout, stderr } = await outlast(60, "--processes", processes);
+      const report = JSON.parse(stdout) as StormReport;
+      assertEquals([status, report.struck, report.still_out, report.outages], [0, 60, 0, 60]);
+      assertEquals([report.told, report.appointments], [{}, 0]);
+      assert(report.attempts >= 60);
+      assert(report.took_ms! >= report.outage_ms!.max);
+      assertMatch(stderr, /\nverdict: all are back, the last \d+\.\d\d s after the first loss\n/);
+      assertMatch(stderr, /\n60 of 60 bots lost their connection, /);
     });
   }
 
@@ -96,24 +105,12 @@ describe("the bots' storm", () => {
   it("says why those aren't recovered that come back to a server that has forgotten all", {
     timeout: 120_000,
   }, async () => {
-    let server = null;
-    let port = 0;
-    while (server === null) server = await serverOn(port = somePort());
-    const args = [40, "127.0.0.1", port, "--storm", "--resume", "--json", "-", "--rounds", 20];
-    const bots = startCommand("bots/main.ts", args);
-    await waiting(bots);
-    await server.dispose();
-    const next = (await serverOn(port))!;
-    try {
-      const { status, stdout, stderr } = await bots.ended;
-      assertEquals(status, 0, stderr);
-      const { resumption } = JSON.parse(stdout) as StormReport;
-      const { resumes, recovered, reasons, whole, published } = resumption!;
-      assertEquals([resumes, recovered, whole, published], [40, 0, 0, 20]);
-      assertEquals(reasons, { unknown_origin: 40 });
-    } finally {
-      await next.dispose();
-    }
+    const { status, stdout, stderr } = await outlast(40, "--resume", "--rounds", 20);
+    assertEquals(status, 0, stderr);
+    const { resumption } = JSON.parse(stdout) as StormReport;
+    const { resumes, recovered, reasons, whole, published } = resumption!;
+    assertEquals([resumes, recovered, whole, published], [40, 0, 0, 20]);
+    assertEquals(reasons, { unknown_origin: 40 });
   });
 
   it("comes back when the server says so", { timeout: 120_000 }, async () => {

@@ -32,6 +32,7 @@ export function round(at: number, max: number, more: Partial<RoundReport> = {}):
     valid: true,
     invalid_because: [],
     load: [],
+    agents: null,
     ...more,
   };
 }

@@ -146,12 +146,11 @@ describe("a comparison that a signal ends", () => {
         command.signal("SIGINT");
         await until("it has heard of the first", () => command.stderr.includes("a second signal"));
         await sleep(1000);
-        const beganMs = performance.now();
         command.signal("SIGINT");
         const { status } = await command.ended;
         assertEquals(status, 130);
-        assert(performance.now() - beganMs < 5000);
         await until("all have ended", () => !pids.some(isRunning));
+        // Else it would have waited for its servers, and reported.
         assertEquals(existsSync(join(folder, "report.json")), false);
       });
     },

@@ -4,7 +4,8 @@ import process from "node:process";
 import { describe, it } from "node:test";
 import type { FaultKind } from "../../../tools/soak/checks/faults.ts";
 import type { SoakRun } from "../../../tools/soak/report.ts";
-import { soak, type SoakPlan } from "../../../tools/soak/soak.ts";
+import { soak } from "../../../tools/soak/soak.ts";
+import type { SoakPlan } from "../../../tools/soak/soak_plan.ts";
 import { join } from "../../support/bytes.ts";
 import { withServer } from "../../support/clients/janus_bed.ts";
 import { leftTo } from "../../support/processes/tested_runtimes.ts";
@@ -65,6 +66,8 @@ async function soakMeddledWith(
       keys: null,
       renew: null,
       misrenew: null,
+      readLogBytes: undefined,
+      cluster: null,
       resetsWhenRenewed: false,
       history: {
         timeMs: 60_000,
@@ -201,6 +204,7 @@ describe("the soak of a faulty server", () => {
 
   it("finds what a program misses that uses the client library", {
     timeout: 120_000,
+    skip: leftTo("bun"),
   }, async () => {
     let times = 0;
     const run = await soakMeddledWith({

@@ -14,6 +14,7 @@ const DEFAULTS: SoakOptions = {
   target: null,
   durationMs: 600_000,
   workers: 2,
+  members: 1,
   profiles: ["open", "locked", "tight"],
   killEveryMs: 60_000,
   chaosEveryMs: null,
@@ -42,6 +43,7 @@ describe("the soak's command line", () => {
       target: null,
       durationMs: 30_000,
       workers: 3,
+      members: 1,
       profiles: ["locked", "tight"],
       killEveryMs: 20_000,
       chaosEveryMs: null,
@@ -80,6 +82,17 @@ describe("the soak's command line", () => {
     });
   });
 
+  it("kills members of a cluster of servers with one worker each, too, and attacks behind one door", () => {
+    assertEquals(options("--members", "2", "--workers", "1"), {
+      ...DEFAULTS,
+      members: 2,
+      workers: 1,
+      profiles: ["open"],
+      maxMemoryBytes: (2 * 256 + 512) * 1024 * 1024,
+    });
+    assertEquals(options("--members", "2", "--door", "tight,locked").profiles, ["locked", "tight"]);
+  });
+
   it("names the value and the remedy where it doesn't understand", () => {
     const wrong: [args: string[], ...words: string[]][] = [
       [["10"], '"10"', "only flags"],
@@ -96,6 +109,8 @@ describe("the soak's command line", () => {
       [["--target", "host"], "--target", "host:port"],
       [["--target", "host:0"], "the port of", "65535"],
       [["--target", "host:1", "--workers", "2"], "--workers", "--target"],
+      [["--target", "host:1", "--members", "2"], "--members", "--target"],
+      [["--members", "5"], "--members", '"5"'],
       [["--target", "host:1", "--door", "open"], "--door", "--target"],
       [["--target", "host:1", "--max-memory", "1"], "--max-memory", "--target"],
       [["--attack", "nothing like it"], "--attack", '"nothing like it"'],

@@ -13,26 +13,29 @@ const NONE: Readonly<Record<Strike, number>> = {
   cut: 0,
   renewed: 0,
   misrenewed: 0,
+  member_killed: 0,
+  nats_restarted: 0,
 };
 
-function textOf(run: Partial<SoakRun>): string {
+function textOf(run: Partial<SoakRun>, passed = true): string {
   const report: SoakReport = {
     hotwheels_version: "1.0.0",
     client_runtime: "deno 2.0.0",
     seed: 1,
     minutes: 1,
     workers: 3,
+    members: 1,
     kill_every_s: null,
     chaos_every_s: 20,
     arguments: [],
     interrupted: false,
-    passed: true,
+    passed,
     runs: [{
       server: "deno",
       runtime_version: "2.0.0",
       door: "open",
       started_at: "2026-01-01T00:00:00.000Z",
-      passed: true,
+      passed,
       load_s: 60,
       subscribers: 10,
       streams: 1,
@@ -52,6 +55,7 @@ function textOf(run: Partial<SoakRun>): string {
       renewals: 0,
       memory: null,
       peak_resident_bytes: null,
+      waited_share: null,
       samples: [],
       descriptors: null,
       attacks: {},
@@ -79,6 +83,23 @@ describe("a soak's report for people", () => {
       "\nworkers killed: 1, asked to end: 0, hung: 1, all workers replaced: 1, links cut: 1, " +
         "unusable certificate: 1, with 20 connections ended, 7 of them healthy clients'\n",
     );
+  });
+
+  it("says of a server that had no time to run that it can't be judged, unless it held all the same", () => {
+    const waits = "the server's processes waited for a processor for";
+    const verdicts = [[0.8, false], [0.81, false], [0.95, true]] as const;
+    const [failed, invalid, held] = verdicts.map(([share, passed]) =>
+      textOf({ waited_share: share }, passed)
+    );
+    assertStringIncludes(failed!, `\n${waits} 80 % of their time\n`);
+    assertStringIncludes(failed!, "\nverdict: FAILED: deno FAILED");
+    assertStringIncludes(
+      invalid!,
+      `\n${waits} 81 % of their time: this machine is too busy to judge`,
+    );
+    assertStringIncludes(invalid!, "\nverdict: INVALID: deno can't be judged");
+    assertStringIncludes(held!, "\nverdict: passed: deno held");
+    assertEquals(textOf({}).includes(waits), false);
   });
 
   it("says in one line each which strikes weren't possible, and why", () => {

@@ -80,6 +80,7 @@ export class AttackConnection {
   #kept = "";
   #isOver = false;
   #isGreeted = false;
+  readonly #answered = Promise.withResolvers<void>();
   readonly #connected: Promise<void>;
   #onDrain: () => void = () => {};
 
@@ -149,6 +150,11 @@ export class AttackConnection {
     return new Promise((resolve) => this.#onDrain = resolve);
   }
 
+  /** Waits until the server has sent more than its greeting, or ended the connection; at most `limitMs` milliseconds. */
+  async answered(limitMs: number): Promise<void> {
+    await Promise.race([this.#answered.promise, this.ended, pause(limitMs, this.#context.signal)]);
+  }
+
   /** Waits until the server ends the connection, at most `limitMs` milliseconds; then aborts it. */
   async outlast(limitMs: number): Promise<void> {
     await Promise.race([this.ended, pause(limitMs, this.#context.signal)]);
@@ -165,6 +171,7 @@ export class AttackConnection {
   #countAnswers(chunk: Uint8Array): void {
     for (let at = 0; (at = chunk.indexOf(SERVER_TERMINATOR, at) + 1) > 0;) {
       this.#context.tally[this.#isGreeted ? "answers" : "greeted"]++;
+      if (this.#isGreeted) this.#answered.resolve();
       this.#isGreeted = true;
     }
   }

@@ -11,6 +11,9 @@ import { several } from "./several.ts";
 /** Milliseconds: longer than the server waits for a frame, which is at most twice 12 s. */
 const PATIENCE_MS = 26_000;
 
+/** Milliseconds for a receipt to come, which waits for a worker that hangs. */
+const RECEIPT_PATIENCE_MS = 10_000;
+
 const KIB = 1024;
 
 const silence: Attack = {
@@ -98,7 +101,7 @@ const deepJson: Attack = {
       await attacker.send(`{"action":"publish","data":{${topic}}}\0`);
       // One more message breaks off in the middle.
       await attacker.send(`PUBLISH\0${deep.slice(0, deep.length >> 1)}`);
-      await pause(2_000, context.signal);
+      await Promise.all([pause(2_000, context.signal), attacker.answered(RECEIPT_PATIENCE_MS)]);
     }),
 };
 

@@ -26,29 +26,29 @@ const ESCAPED = `PUBLISH\0{"topic":"nobody",${
 
 const LARGE = `PUBLISH\0{"topic":"nobody","data":"${"x".repeat(60_000)}"}\0`;
 
-const largeFlood: Attack = {
-  name: "a flood of large messages",
-  proof: { sentBytes: 1_000_000, answers: 2 },
-  run: (context) => flood(context, 4, ASKING + LARGE.repeat(4)),
-};
+/** Attackers that send the same bytes again and again, as fast as the server reads them. */
+function flood(what: string, attackers: number, piece: string, proof: Attack["proof"]): Attack {
+  const run = (context: AttackContext) =>
+    several(context, attackers, async (attacker) => {
+      await attacker.entered();
+      const endMs = performance.now() + FLOOD_MS;
+      while (performance.now() < endMs && !attacker.isOver && !context.signal.aborted) {
+        // The attack must end even if the server doesn't read.
+        await Promise.race([attacker.send(piece), pause(FLOOD_MS, context.signal)]);
+        // If sending never waits, nothing else would ever run.
+        await pause(5, context.signal);
+      }
+    });
+  return { name: `a flood of ${what}`, proof, run };
+}
 
-const tinyFlood: Attack = {
-  name: "a flood of tiny messages",
-  proof: { sentBytes: 200_000, answers: 10 },
-  run: (context) => flood(context, 30, ASKING + 'PUBLISH\0{"topic":"a"}\0'.repeat(500)),
-};
-
-const escapedFlood: Attack = {
-  name: "a flood of escaped names",
-  proof: { sentBytes: 500_000, answers: 4 },
-  run: (context) => flood(context, 10, ASKING + ESCAPED.repeat(4)),
-};
-
-const receiptFlood: Attack = {
-  name: "a flood of receipts",
-  proof: { sentBytes: 200_000, answers: 2_000 },
-  run: (context) => flood(context, 30, ASKING.repeat(500)),
-};
+/**
+ * The attack on a stopping server: its answers are most of what the server has to send before it can end.
+ */
+export const STOP_ATTACK: Attack = flood("receipts", 30, ASKING.repeat(500), {
+  sentBytes: 200_000,
+  answers: 2_000,
+});
 
 /** A part of a message that stays below every limit, and a further part that exceeds it. */
 const UNFINISHED = `PUBLISH\0{"topic":"nobody","data":${"[".repeat(60_000)}`;
@@ -90,32 +90,16 @@ const drippingMessages: Attack = {
 
 /** All attacks of this module. */
 export const INPUT_FLOODS: readonly Attack[] = [
-  largeFlood,
-  tinyFlood,
-  escapedFlood,
-  receiptFlood,
+  flood("large messages", 4, ASKING + LARGE.repeat(4), { sentBytes: 1_000_000, answers: 2 }),
+  flood("tiny messages", 30, ASKING + 'PUBLISH\0{"topic":"a"}\0'.repeat(500), {
+    sentBytes: 200_000,
+    answers: 10,
+  }),
+  flood("escaped names", 10, ASKING + ESCAPED.repeat(4), { sentBytes: 500_000, answers: 4 }),
+  STOP_ATTACK,
   halfFrameChurn,
   drippingMessages,
 ];
-
-/**
- * The attack on a stopping server: its answers are most of what the server has to send before it can end.
- */
-export const STOP_ATTACK: Attack = receiptFlood;
-
-/** Sends the same bytes again and again, as fast as the server reads them, and reads the answers. */
-function flood(context: AttackContext, count: number, piece: string): Promise<void> {
-  return several(context, count, async (attacker) => {
-    await attacker.entered();
-    const endMs = performance.now() + FLOOD_MS;
-    while (performance.now() < endMs && !attacker.isOver && !context.signal.aborted) {
-      // The attack must end even if the server doesn't read.
-      await Promise.race([attacker.send(piece), pause(FLOOD_MS, context.signal)]);
-      // If sending never waits, nothing else would ever run.
-      await pause(5, context.signal);
-    }
-  });
-}
 
 /**
  * Publishes a message, then sends most of a second one and its rest byte by byte, so that the connection

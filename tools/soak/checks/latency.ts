@@ -93,7 +93,8 @@ export class Latency {
       // A process can't wait longer than the time that both share.
       if (sharedMs > 0) ownMs -= Math.min(waitedMs, sharedMs);
     }
-    return ownMs;
+    // Several servers may have waited in the same time.
+    return Math.max(ownMs, 0);
   }
 
   #isExcused(at: number): boolean {

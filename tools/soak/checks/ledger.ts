@@ -46,8 +46,17 @@ const FILLER = "soak é🚀 ".repeat(2048);
 export class Ledger {
   /** The origins that the server said to have crashed. */
   readonly crashed = new Set<string>();
+  /**
+   * Milliseconds after the loss of a publisher's connection until each process of the server knows why its
+   * process ended.
+   */
+  readonly knownMs: number;
   readonly #lanes: Lane[] = [];
   readonly #byTopic = new Map<string, Lane[]>();
+
+  constructor(knownMs = 10_000) {
+    this.knownMs = knownMs;
+  }
 
   /**
    * @param journeys Given if each message has a connection of its own, so that messages have no order.

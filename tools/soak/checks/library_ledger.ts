@@ -1,6 +1,6 @@
 import type { FaultKind } from "./faults.ts";
 
-/** What has become of a message as far as its publisher knows. */
+/** The fate of a message, as far as its publisher knows. */
 type Outcome = "sent" | "accepted" | "unknown" | "refused";
 
 /** The numbers of one publisher's connection. They are accepted in their order, if at all. */
@@ -91,7 +91,7 @@ export class LibraryLedger {
     if (this.#entries.size > MANY) this.#forget();
   }
 
-  /** What comes behind it was accepted behind it, so it won't come any more. */
+  /** Reports an accepted message that was skipped: it won't come behind later ones any more. */
   #judgeSkipped(number: number, { outcome, isSkipped, isExcused }: Entry): void {
     if (!isSkipped || isExcused || outcome !== "accepted") return;
     this.#onFault("missing", `message ${number}, which was accepted, though later ones came`, 1);

@@ -6,10 +6,12 @@ export interface MemorySample {
   readonly resident_bytes: number;
   /** Bytes of the process that serves clients since the beginning; 0 after it was replaced. */
   readonly oldest_resident_bytes: number;
+  /** Bytes of all its processes together that they keep for other machines; 0 outside a cluster. */
+  readonly log_bytes: number;
   readonly descriptors: number;
 }
 
-/** Memory after the first minute of load, and memory at the end. */
+/** Memory after the warm-up, and memory at the end. */
 export interface Growth {
   readonly baseline_bytes: number;
   readonly end_bytes: number;
@@ -20,7 +22,10 @@ export interface Growth {
 export interface MemoryVerdict {
   /** False if the load was too short to tell growth from warming up. */
   readonly judged: boolean;
-  /** All processes of the server together; `null` if it wasn't judged. */
+  /**
+   * All processes of the server together, without what they keep for other machines, which has its own bound; `null`
+   * if it wasn't judged.
+   */
   readonly server: Growth | null;
   /** The process that serves clients since the beginning; `null` also if it was replaced. */
   readonly oldest: Growth | null;
@@ -28,6 +33,12 @@ export interface MemoryVerdict {
 
 /** Runtimes take memory step by step and keep it, so the first minute isn't judged. */
 const WARM_UP_S = 60;
+
+/**
+ * The same for a member of a cluster, which also keeps what it has sent, up to its bound: the floods fill that when
+ * they have come twice.
+ */
+export const CLUSTER_WARM_UP_S = 120;
 
 /** Shorter windows have too few samples, or don't have every kind of attack. */
 const MIN_WINDOW_S = 45;
@@ -39,20 +50,22 @@ const WINDOW_SHARE = 0.2;
 export const MAX_GROWTH = 1.1;
 
 /**
- * Compares means over two windows of the load: the one after the first minute and the last one. It
+ * Compares means over two windows of the load: the one after the warm-up and the last one. It
  * doesn't use medians: kills move memory between two levels, and a median jumps from one to the other.
  *
  * @param periodS The load's period in seconds, such as from one kill to the next. A window holds whole
  * periods.
+ * @param warmUpS Seconds of the load that aren't judged.
  */
 export function judgeMemory(
   samples: readonly MemorySample[],
   totalS: number,
   periodS: number,
+  warmUpS = WARM_UP_S,
 ): MemoryVerdict {
   const wanted = Math.ceil(Math.max(1, totalS * WINDOW_SHARE / periodS)) * periodS;
-  const window = Math.min(wanted, (totalS - WARM_UP_S) / 2);
-  const first = samples.filter(({ at_s }) => at_s >= WARM_UP_S && at_s < WARM_UP_S + window);
+  const window = Math.min(wanted, (totalS - warmUpS) / 2);
+  const first = samples.filter(({ at_s }) => at_s >= warmUpS && at_s < warmUpS + window);
   const last = samples.filter(({ at_s }) => at_s >= totalS - window);
   if (window < MIN_WINDOW_S || first.length === 0 || last.length === 0) {
     return { judged: false, server: null, oldest: null };
@@ -64,7 +77,8 @@ export function judgeMemory(
   };
   return {
     judged: true,
-    server: growth((sample) => sample.resident_bytes),
+    server: growth((sample) => sample.resident_bytes - sample.log_bytes),
+    // Its log isn't known apart.
     oldest: last.every((sample) => sample.oldest_resident_bytes > 0)
       ? growth((sample) => sample.oldest_resident_bytes)
       : null,

@@ -20,7 +20,7 @@ export class Position {
     return this.#due;
   }
 
-  /** What follows is of this origin. */
+  /** The messages that follow are of this origin. */
   from(origin: string): void {
     this.#origin = origin;
   }

@@ -1,6 +1,6 @@
 /** Matches a receipt's timestamp and counts. */
 const RECEIPT =
-  /^\{"timestamp":\[(\d+),(\d+),(\d+)\],"receipt":\{"matched":(\d+),"written":(\d+),"queued":(\d+),"evicted":(\d+)\}\}$/;
+  /^\{"timestamp":\[(\d+),(\d+),(\d+)\],"receipt":\{"matched":(\d+),"written":(\d+),"queued":(\d+),"evicted":(\d+)(?:,"peers":\{"asked":\d+,"answered":\d+\})?\}\}$/;
 
 /** The kind of a frame: a right receipt, a wrong one, or no receipt. */
 export type ReceiptVerdict = "fine" | "wrong" | "none";

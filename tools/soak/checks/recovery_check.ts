@@ -1,7 +1,7 @@
 import type { Faults } from "./faults.ts";
-import type { StrikeHistory } from "./strike_history.ts";
+import type { Strike, StrikeHistory } from "./strike_history.ts";
 
-/** What is known of a server's history. */
+/** The history that a server is known to keep. */
 export interface SoakedHistory {
   /** Milliseconds for which messages are stored. */
   readonly timeMs: number;
@@ -13,7 +13,7 @@ export interface SoakedHistory {
   readonly readGivenUp: () => Promise<number>;
 }
 
-/** What a subscriber had missed that was told that it isn't recovered. */
+/** The gap of a subscriber that was told that it isn't recovered. */
 export interface Loss {
   readonly who: string;
   readonly reason: string;
@@ -36,6 +36,22 @@ const SURE_SHARE = 1 / 2;
 /** Origins that have ended and that a server remembers at least. */
 const REMEMBERED_ENDS = 100;
 
+/**
+ * Milliseconds after a strike against a cluster in which a member may not know what another one has told a client,
+ * for longer than clients wait for that. What only a killed member had told never becomes known.
+ */
+const APART_MS: Readonly<Partial<Record<Strike, number>>> = {
+  hung: 30_000,
+  nats_restarted: 30_000,
+  member_killed: 60_000,
+};
+
+/**
+ * Milliseconds by which a member of a cluster may be behind another: its clients' positions lie so far back when they
+ * are lost, and another member may have given up by then what they come back for.
+ */
+const BEHIND_MS = 15_000;
+
 /** Milliseconds after a worker hung in which others may have dropped what they kept for it. */
 const HANG_AFTERMATH_MS = 60_000;
 
@@ -48,19 +64,25 @@ export class RecoveryCheck {
   readonly #strikes: StrikeHistory;
   readonly #faults: Faults;
   readonly #workers: number;
-  /** What the history had given up, by `performance.now()`; the oldest first. */
+  readonly #isCluster: boolean;
+  /** The numbers of messages that the history had given up at some times, by `performance.now()`; the oldest first. */
   readonly #looks: { readonly atMs: number; readonly givenUp: number }[] = [];
   #open: { readonly loss: Loss; readonly toldMs: number }[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
 
-  /** @param history `null` if it isn't known, so that nothing can be judged. */
+  /**
+   * @param history `null` if it isn't known, so that nothing can be judged.
+   * @param isCluster True if subscribers may come back to another server than they had left.
+   */
   constructor(
     history: SoakedHistory | null,
     workers: number,
     strikes: StrikeHistory,
     faults: Faults,
+    isCluster = false,
   ) {
+    this.#isCluster = isCluster;
     this.#history = history;
     this.#workers = workers;
     this.#strikes = strikes;
@@ -102,13 +124,19 @@ export class RecoveryCheck {
       if (!isLong && !isMuch) this.#open.push({ loss, toldMs: nowMs });
     } else if (reason === "unknown_origin") {
       const strikes = this.#strikes.records.filter(({ at_s }) => at_s * 1000 >= sinceMs).length;
-      if (strikes * this.#workers < REMEMBERED_ENDS) this.#add(loss);
+      if (strikes * this.#workers < REMEMBERED_ENDS && !this.#isApart(nowMs)) this.#add(loss);
     } else if (reason === "gap") {
       const isAfterHang = this.#strikes.records.some(({ how, at_s }) =>
         how === "hung" && at_s * 1000 >= goneMs - HANG_AFTERMATH_MS
       );
       if (!isAfterHang) this.#add(loss);
     } else this.#add(loss);
+  }
+
+  /** True if a member may lack what another one has told clients. */
+  #isApart(nowMs: number): boolean {
+    return this.#isCluster &&
+      this.#strikes.records.some(({ how, at_s }) => nowMs - at_s * 1000 < (APART_MS[how] ?? 0));
   }
 
   async #look(): Promise<void> {
@@ -121,7 +149,8 @@ export class RecoveryCheck {
     }
     this.#open = this.#open.filter(({ loss, toldMs }) => {
       if (atMs < toldMs + KNOWN_MS) return true;
-      const before = this.#looks.findLast((look) => look.atMs <= loss.goneMs - KNOWN_MS);
+      const positionMs = loss.goneMs - (this.#isCluster ? BEHIND_MS : 0);
+      const before = this.#looks.findLast((look) => look.atMs <= positionMs - KNOWN_MS);
       if (before !== undefined && before.givenUp === this.#looks.at(-1)!.givenUp) this.#add(loss);
       return false;
     });

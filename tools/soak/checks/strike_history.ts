@@ -45,7 +45,14 @@ export const STRIKES = [
   "renewed",
   /** The server gets an unusable certificate. */
   "misrenewed",
+  /** A member of a cluster is ended by SIGKILL, with all its workers, and started again. */
+  "member_killed",
+  /** The NATS that joins a cluster is ended by SIGKILL, and started again after a while. */
+  "nats_restarted",
 ] as const;
+
+/** The strikes that only a cluster can have. */
+export const CLUSTER_STRIKES: readonly Strike[] = ["member_killed", "nats_restarted"];
 
 export type Strike = typeof STRIKES[number];
 
@@ -58,6 +65,14 @@ export interface StrikeRecord {
   readonly how: Strike;
   /** The number of connections that the victim had, of all clients. */
   readonly connections: number;
+}
+
+/** Workers that say goodbye to their clients. */
+export interface Goodbye {
+  /** Adds clients' ports of connections that the workers have accepted meanwhile. */
+  addPorts(ports: readonly number[]): void;
+  /** To be called when the workers' processes are gone. */
+  end(): void;
 }
 
 /** A strike that makes clients lose their connections. */
@@ -80,7 +95,7 @@ export class StrikeHistory {
   readonly #causes: LossCause[] = [];
   readonly #spans: { readonly fromMs: number; toMs: number }[] = [];
   #hung = { pid: 0, fromMs: -Infinity, toMs: -Infinity };
-  /** The worker that hangs, or hung so recently that the server may still kill it. */
+  /** The worker that hangs or stands still, or hung so recently that the server may still kill it. */
   #hanging: LossCause | undefined;
   readonly #shortages: LossCause[] = [];
   readonly #nowMs: () => number;
@@ -89,6 +104,15 @@ export class StrikeHistory {
   /** @param nowMs A monotonic clock. */
   constructor(nowMs: () => number = () => performance.now()) {
     this.#nowMs = nowMs;
+  }
+
+  /** How often each strike has happened. */
+  get counts(): Record<Strike, number> {
+    const count = (strike: Strike) => this.records.filter(({ how }) => how === strike).length;
+    return Object.fromEntries(STRIKES.map((strike) => [strike, count(strike)])) as Record<
+      Strike,
+      number
+    >;
   }
 
   /**
@@ -110,6 +134,22 @@ export class StrikeHistory {
     this.#causes.push(cause);
   }
 
+  /**
+   * Notes that a whole server is about to be killed. Until the returned function is called, when it serves
+   * again, clients may be refused.
+   *
+   * @param ports The clients' ports of all its connections.
+   * @param fromMs When its processes were stopped: what they had been sent and hadn't read is lost with them.
+   */
+  addOutage(strike: StrikeRecord, ports: readonly number[], fromMs: number): () => void {
+    this.note(strike);
+    const cause = { how: strike.how, fromMs, toMs: Infinity, ports: new Set(ports) };
+    const span = { fromMs, toMs: Infinity };
+    this.#causes.push(cause);
+    this.#spans.push(span);
+    return () => cause.toMs = span.toMs = this.#nowMs();
+  }
+
   /** Notes a strike that costs no client its connection. */
   note(strike: StrikeRecord): void {
     this.records.push(strike);
@@ -117,18 +157,22 @@ export class StrikeHistory {
 
   /**
    * Notes that workers are about to be asked to end, one or all of them. They say goodbye to their clients
-   * until the returned function is called, when their processes are gone.
+   * until that has ended, when their processes are gone.
    *
    * @param ports The clients' ports of all their connections that existed at some moment since `fromMs`.
    */
-  addGoodbye(strike: StrikeRecord, ports: readonly number[], fromMs: number): () => void {
+  addGoodbye(strike: StrikeRecord, ports: readonly number[], fromMs: number): Goodbye {
     this.note(strike);
     if (strike.how === "asked") this.#hanging = undefined;
-    const cause = { how: strike.how, fromMs, toMs: Infinity, ports: new Set(ports) };
+    const known = new Set(ports);
+    const cause = { how: strike.how, fromMs, toMs: Infinity, ports: known };
     const span = { fromMs: Math.min(fromMs, this.#unservedSinceMs(strike.pid)), toMs: Infinity };
     this.#causes.push(cause);
     this.#spans.push(span);
-    return () => cause.toMs = span.toMs = this.#nowMs();
+    return {
+      addPorts: (ports) => ports.forEach((port) => known.add(port)),
+      end: () => cause.toMs = span.toMs = this.#nowMs(),
+    };
   }
 
   /**
@@ -158,6 +202,17 @@ export class StrikeHistory {
       return nowMs - toMs < SHORTAGE_AFTERMATH_MS &&
         (greetedMs === null || greetedMs >= fromMs || ports.has(localPort));
     });
+  }
+
+  /**
+   * Notes that a worker stands still until the strike that is noted next, which ends it.
+   *
+   * @param ports The clients' ports of its connections.
+   */
+  standsStill(pid: number, ports: readonly number[]): void {
+    const nowMs = this.#nowMs();
+    this.#hung = { pid, fromMs: this.#unservedSinceMs(pid), toMs: Infinity };
+    this.#hanging = { how: "hung", fromMs: nowMs, toMs: nowMs, ports: new Set(ports) };
   }
 
   /** Sets the connections of the hanging worker, which accepts no more. */
@@ -209,6 +264,14 @@ export class StrikeHistory {
   /** True if a connection that wasn't accepted yet may be lost now. */
   get explainsNoGreeting(): boolean {
     return this.isRecent || this.#nowMs() - this.#renewedMs < RENEWAL_AFTERMATH_MS;
+  }
+
+  /**
+   * True if a connection that isn't greeted may be lost that set out at a moment, however late this process notices.
+   */
+  explainsNoGreetingSince(setOutMs: number): boolean {
+    return this.explainsNoGreeting ||
+      this.#causes.some(({ toMs }) => setOutMs - toMs < AFTERMATH_MS);
   }
 
   /** True if a worker was ended so recently that connections may have waited there unaccepted. */

@@ -1,12 +1,6 @@
 import type { Faults } from "./faults.ts";
 import { type Delivery, type Lane, type Ledger, messageTail } from "./ledger.ts";
 
-/**
- * Milliseconds after the loss of a publisher's connection until each process of the server knows why its
- * process ended.
- */
-const KNOWN_MS = 10_000;
-
 /** The messages of one lane that one subscription has received. */
 interface Progress {
   /** The first number that must arrive; all later ones must, too. */
@@ -65,11 +59,13 @@ export class SubscriptionCheck {
       if (origin === undefined) continue;
       // It is named once, since the position is behind its end from then on.
       if (crashed.includes(origin)) this.#excused.add(lane);
-      else if (nowMs >= lostMs + KNOWN_MS && !this.#excused.has(lane)) this.#whole.add(lane);
+      else if (nowMs >= lostMs + this.#ledger.knownMs && !this.#excused.has(lane)) {
+        this.#whole.add(lane);
+      }
     }
   }
 
-  /** What was published since the last message that it received, at most. */
+  /** The most messages that were published since the last one that it received. */
   get missedAtMost(): { readonly messages: number; readonly bytes: number } {
     let messages = 0;
     let bytes = 0;

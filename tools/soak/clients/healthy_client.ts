@@ -64,6 +64,7 @@ export class HealthyClient {
   #peer: Peer | undefined;
   #decoder = new ServerDecoder();
   #isGreeted = false;
+  #setOutMs = 0;
   #greetedMs = 0;
   #isReady = false;
   /** Its worker said goodbye. */
@@ -99,6 +100,7 @@ export class HealthyClient {
     this.#decoder = new ServerDecoder({ maxFrameBytes: MAX_FRAME_BYTES });
     this.#isGreeted = this.#isReady = false;
     this.#isDismissed = this.#isFaulted = this.#isSlow = false;
+    this.#setOutMs = performance.now();
     const peer: Peer = new Peer(this.#context.target, {
       onData: (chunk) => this.#onData(chunk),
       onDrain: () => this.#events.onDrain?.(),
@@ -106,7 +108,10 @@ export class HealthyClient {
     });
     this.#peer = peer;
     this.#timer = setTimeout(() => {
-      this.#fault("not_connected", `no greeting within ${GREETING_PATIENCE_MS / 1000} s`);
+      // A member that starts again takes long to accept clients on a busy machine.
+      if (this.#context.strikes.explainsNoGreetingSince(this.#setOutMs)) {
+        this.#context.lostToStrikes++;
+      } else this.#fault("not_connected", `no greeting within ${GREETING_PATIENCE_MS / 1000} s`);
       peer.drop();
       this.#comeBack();
     }, GREETING_PATIENCE_MS);
@@ -211,12 +216,14 @@ export class HealthyClient {
     const wasGreeted = this.#isGreeted;
     const wasReady = this.#isReady;
     const byStrike = this.#isDismissed ||
-      (wasGreeted ? strikes.explainsLoss(peer.localPort) : strikes.explainsNoGreeting);
+      (wasGreeted
+        ? strikes.explainsLoss(peer.localPort)
+        : strikes.explainsNoGreetingSince(this.#setOutMs));
     this.#isGreeted = this.#isReady = false;
     this.#peer = undefined;
     if (byStrike) this.#context.lostToStrikes++;
-    // A server ends a connection without a word if the client takes nothing.
-    else if (this.#isSlow || how === "reset" && wasReady && this.#context.pace.isTooSlowToRead) {
+    // A server ends a connection without a word if the client takes nothing: Bun by a reset, Deno by FIN.
+    else if (this.#isSlow || wasReady && this.#context.pace.isTooSlowToRead) {
       this.#context.lostToOwnPace++;
     } else if (!this.#isFaulted) {
       // Use the clock of the strikes' records.

@@ -147,7 +147,7 @@ class Pair {
   }
 }
 
-/** What a message has beside its number. */
+/** The text of a message, by its number. */
 function textOf(number: number): string {
   return `message ${number} é🚀\n`.repeat(1 + number % 20);
 }

@@ -22,7 +22,7 @@ export interface LibraryOrder {
   readonly patienceMs: number;
 }
 
-/** What clients of one door have done. */
+/** The counts of the clients of one door. */
 export interface LibraryRecord {
   /** Messages whose receipt came. */
   readonly published: number;

@@ -15,6 +15,8 @@ export interface PeerTarget {
   /** An IP address. */
   readonly hostname: string;
   readonly port: number;
+  /** The ports of all members of a cluster, any of which may take the client; only `port` without it. */
+  readonly ports?: readonly number[];
   /** The certificates to accept with TLS; plain TCP without it. */
   readonly tls?: TlsTrust;
 }
@@ -63,7 +65,8 @@ export class Peer {
    * @param localAddress The loopback address to connect from; the system's choice without it.
    */
   constructor(target: PeerTarget, events: PeerEvents, localAddress?: string) {
-    const { hostname: host, port, tls } = target;
+    const { hostname: host, tls } = target;
+    const port = portOf(target);
     const from = localAddress === undefined ? {} : { localAddress };
     const socket = connect({ host, port, ...from, allowHalfOpen: true, noDelay: true });
     const stream = tls === undefined
@@ -149,4 +152,9 @@ export class Peer {
     this.#isLeaving = true;
     this.#socket.resetAndDestroy();
   }
+}
+
+/** As a load balancer chooses. */
+function portOf({ port, ports = [port] }: PeerTarget): number {
+  return ports[Math.floor(Math.random() * ports.length)]!;
 }

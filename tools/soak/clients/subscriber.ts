@@ -44,7 +44,7 @@ interface Asked {
   readonly topic: string;
   /** The topic that was unsubscribed just before. */
   readonly insteadOf: string | undefined;
-  /** What it comes back to; absent if it begins. */
+  /** The position to which it comes back; absent if it begins. */
   readonly standing: Standing | undefined;
   answer: ResumeAnswer | undefined;
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { between, isThere, nextVictim, portsOf, record, signal } from "./strike_context.ts";
+import { between, isAlive, nextVictim, portsOf, record, signal } from "./strike_context.ts";
 import type { StrikeOnce } from "./strike_context.ts";
 
 /** Milliseconds for a killed process to end, on a busy machine. */
@@ -19,16 +19,17 @@ export const hang: StrikeOnce = async (context) => {
   strikes.add(record("hung", pid, before.length), before);
   // The server ends it if too much waits for it, or if it gives no sign of life for too long.
   watch.expectEnd(pid);
-  const goesOnMs = performance.now() + hangMs;
+  const stoppedMs = performance.now();
   // Clients may have connected meanwhile; from now on none can.
   const ports = [...before, ...await portsOf(pid, context)];
   strikes.hangsWith(ports);
-  await sleep(Math.max(0, goesOnMs - performance.now()));
+  await sleep(Math.max(0, stoppedMs + hangMs - performance.now()));
   signal(pid, "SIGCONT");
   context.onHung(ports, fromMs, Date.now());
-  // The server may have killed it, and it may not have ended yet.
-  await sleep(Math.min(hangMs, ENDING_MS));
-  if (isThere(pid)) {
+  // The server may have killed it, and it may not have ended yet. On a busy machine it hung for longer than
+  // it was to: listing its connections took that long.
+  await sleep(Math.min(performance.now() - stoppedMs, ENDING_MS));
+  if (await isAlive(pid, context)) {
     watch.expectNoEnd(pid);
     strikes.goesOn();
   } else strikes.add(record("killed", pid, before.length), ports);

@@ -25,11 +25,11 @@ export const roll: StrikeOnce = async (context) => {
   for (const worker of old) watch.expectEnd(worker);
   const fromMs = performance.now();
   const ports = (await Promise.all(old.map((worker) => portsOf(worker, context)))).flat();
-  const endRoll = strikes.addGoodbye(record("rolled", pid, ports.length), ports, fromMs);
+  const goodbye = strikes.addGoodbye(record("rolled", pid, ports.length), ports, fromMs);
   signal(pid, "SIGUSR2");
   const endMs = performance.now() + ROLL_PATIENCE_MS;
   while (old.some(isThere) && performance.now() < endMs) await sleep(LOOK_MS);
-  endRoll();
+  goodbye.end();
   for (const worker of old) {
     if (!isThere(worker)) continue;
     watch.expectNoEnd(worker);

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import process from "node:process";
 import type { Random } from "../../harness/random.ts";
+import { processesOf } from "../../harness/process_table.ts";
 import { peersOf } from "../checks/peers.ts";
 import type { Faults } from "../checks/faults.ts";
 import type { Strike, StrikeHistory } from "../checks/strike_history.ts";
 import type { Watch } from "../checks/watch.ts";
+import type { SoakedCluster } from "./soaked_cluster.ts";
 
 /** Milliseconds between two looks for a worker that may be struck. */
 const LOOK_MS = 100;
@@ -31,6 +33,10 @@ export interface StrikeContext {
   /** Gives the server an unusable certificate for a while; `null` if it has none. */
   readonly misrenew: (() => Promise<void>) | null;
   readonly onHung: OnHung;
+  /** The cluster that the server is a member of; `null` if it's alone. */
+  readonly cluster: SoakedCluster | null;
+  /** Called when messages from one member to another have been late. Times are milliseconds since 1970. */
+  readonly onDelayed: (fromMs: number, toMs: number) => void;
   /** Aborted when no more strikes may begin. */
   readonly end: AbortSignal;
 }
@@ -65,13 +71,19 @@ export async function nextVictim(
 }
 
 /** The clients' ports of a worker's connections; empty if it has ended. */
-export function portsOf(pid: number, { port }: StrikeContext): Promise<number[]> {
+export function portsOf(pid: number, { port }: Pick<StrikeContext, "port">): Promise<number[]> {
   return peersOf(pid, port).catch(() => []);
 }
 
 /** The record of a strike that happens now. */
 export function record<How extends Strike>(how: How, pid: number, connections: number) {
   return { at_s: performance.now() / 1000, pid, how, connections };
+}
+
+/** True if a process of the server runs: one that has ended may be there until the server looks. */
+export async function isAlive(pid: number, context: Pick<StrikeContext, "pid">): Promise<boolean> {
+  const processes = await processesOf(context.pid).catch(() => null);
+  return processes === null ? isThere(pid) : processes.some((one) => one.pid === pid);
 }
 
 /** True if there is such a process. */

@@ -1,6 +1,7 @@
 import type { Strike } from "../checks/strike_history.ts";
 import { ImpossibleStrike, type StrikeContext, type StrikeOnce } from "./strike_context.ts";
 import { misrenew, renew } from "./certificate.ts";
+import { killMember, restartNats } from "./cluster.ts";
 import { cut } from "./cut.ts";
 import { ask, kill } from "./end_worker.ts";
 import { exhaust } from "./exhaust.ts";
@@ -17,6 +18,8 @@ const STRIKE_BY_NAME: Readonly<Record<Strike, StrikeOnce>> = {
   cut,
   renewed: renew,
   misrenewed: misrenew,
+  member_killed: killMember,
+  nats_restarted: restartNats,
 };
 
 /** Strikes a server and its workers again and again, one strike at a time. */

@@ -127,7 +127,7 @@ describe("a comparison's conclusion", () => {
   });
 
   it("has the ratio of the table, of the JSON and of the pictures, whichever is faster", () => {
-    for (const value of [50, 80, 101, 104, 125, 300]) {
+    for (const value of [50, 104, 300]) {
       const report = sampleReport({ 1000: { Deno: around(100), Bun: around(value) } });
       const { ratio } = report.sizes[0]!.comparisons[0]!;
       assertEquals(Math.abs(ratio! - value / 100) < 1e-9, true);

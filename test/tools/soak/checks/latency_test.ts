@@ -41,6 +41,9 @@ describe("a bystander's latency", () => {
     latency.addWait(1_500, 2_500, 900);
     latency.addWait(5_000, 6_000, 1_000);
     assertEquals(latency.verdict!.max_ms, 3_000 - 500 - 900);
+    // Another server, a member of the same cluster, waited at the same time.
+    latency.addWait(0, 4_000, 3_000);
+    assertEquals(latency.verdict!.max_ms, 0);
   });
 
   it("says nothing of no messages", () => {

@@ -12,6 +12,7 @@ function samples(seconds: number, bytesAt: (second: number) => number): MemorySa
     at_s,
     resident_bytes: bytesAt(at_s),
     oldest_resident_bytes: bytesAt(at_s) / 2,
+    log_bytes: 0,
     descriptors: 20,
   }));
 }
@@ -24,6 +25,24 @@ describe("a soak's memory", () => {
     assertEquals(verdict.server, growth);
     assertEquals(verdict.oldest, { baseline_bytes: 50, end_bytes: 50, ratio: 1 });
     assertEquals(holdsMemory(verdict), true);
+  });
+
+  it("may do so for two minutes where what has been sent is kept for other members", () => {
+    const held = samples(300, (s) => s < 120 ? s : 150);
+    const [first, second] = [60, 120].map((warmUpS) => judgeMemory(held, 300, 60, warmUpS));
+    assertEquals([first!, second!].map(holdsMemory), [false, true]);
+  });
+
+  it("may grow by what is kept for other members, and by no more", () => {
+    const [filled, leaked] = [0, 20].map((more) => {
+      const kept = (s: number) => Math.min(s, 250);
+      return samples(300, (s) => 100 + kept(s) + more * s / 100)
+        .map((sample) => ({ ...sample, log_bytes: kept(sample.at_s) }));
+    });
+    assertEquals([filled!, leaked!].map((held) => holdsMemory(judgeMemory(held, 300, 60))), [
+      true,
+      false,
+    ]);
   });
 
   it("may not grow by more than a tenth", () => {

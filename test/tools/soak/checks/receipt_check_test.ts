@@ -18,6 +18,10 @@ describe("the check of receipts", () => {
     assertEquals(check.owed, 1);
     assertEquals(check.take(receipt(2, [0, 0, 0, 0])), "fine");
     assertEquals(check.owed, 0);
+    // A member of a cluster says how many others have counted, too.
+    check.ask();
+    const peers = receipt(3, [1, 1, 0, 0]).replace(/\}\}$/, ',"peers":{"asked":2,"answered":1}}}');
+    assertEquals(check.take(peers), "fine");
   });
 
   for (

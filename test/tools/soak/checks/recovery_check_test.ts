@@ -9,6 +9,7 @@ async function judged(
   losses: readonly Partial<Loss>[],
   givenUp: readonly [before: number, after: number] = [0, 0],
   strikes = new StrikeHistory(),
+  isCluster = false,
 ): Promise<number> {
   const faults = new Faults();
   let isToldAll = false;
@@ -22,6 +23,7 @@ async function judged(
     3,
     strikes,
     faults,
+    isCluster,
   );
   await check.start();
   const nowMs = performance.now();
@@ -57,6 +59,16 @@ describe("a server that says that something is lost", () => {
     assertEquals([enough, much, room, none], [1, 0, 0, 1]);
   });
 
+  it("may say so in a cluster of what was given up while one member was behind another", async () => {
+    const nowMs = performance.now();
+    const strikes = new StrikeHistory();
+    const [behind, even] = await Promise.all([
+      judged([{ goneMs: nowMs + 3_000 }], [7, 7], strikes, true),
+      judged([{ goneMs: nowMs + 19_000 }], [7, 7], strikes, true),
+    ]);
+    assertEquals([behind, even], [0, 1]);
+  });
+
   it("may forget an origin only after very many, and lose something only after a hang", async () => {
     const strikes = new StrikeHistory();
     const said = () => judged([{ reason: "unknown_origin" }, { reason: "gap" }], [0, 0], strikes);
@@ -66,6 +78,15 @@ describe("a server that says that something is lost", () => {
     assertEquals(await said(), 1);
     for (let i = 0; i < 40; i++) strikes.note({ ...record, how: "rolled" });
     assertEquals(await said(), 0);
+  });
+
+  it("may not know yet what another member had told, for a while after members were apart", async () => {
+    const strikes = new StrikeHistory();
+    const said = (isCluster: boolean) =>
+      judged([{ reason: "unknown_origin" }], [0, 0], strikes, isCluster);
+    assertEquals(await said(true), 1);
+    strikes.note({ at_s: performance.now() / 1000, pid: 1, connections: 0, how: "nats_restarted" });
+    assertEquals([await said(false), await said(true)], [1, 0]);
   });
 
   it("may not say that it stores nothing, nor take a subscriber for a new one", async () => {

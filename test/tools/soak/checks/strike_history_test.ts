@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
 import { StrikeHistory } from "../../../../tools/soak/checks/strike_history.ts";
 
-function strike(how: "killed" | "asked") {
+function strike(how: "killed" | "asked" | "member_killed") {
   return { at_s: 0, pid: 1, how, connections: 2 };
 }
 
@@ -21,23 +21,64 @@ describe("the history of strikes", () => {
 
   it("explain the loss of an earlier victim's connections too", () => {
     const strikes = new StrikeHistory(() => 100_000);
-    strikes.addGoodbye(strike("asked"), [7], 100_000)();
+    strikes.addGoodbye(strike("asked"), [7], 100_000).end();
     strikes.add(strike("killed"), [8]);
     assertEquals([7, 8, 9].map((port) => strikes.explainsLoss(port)), [true, true, false]);
     assertEquals([7, 8].map((port) => strikes.explainsGoodbye(port, 1_000)), [true, false]);
     assertEquals(strikes.explainsRefusal, true);
   });
 
+  it("explain what becomes of a worker's connections while it is stopped, before it is ended", () => {
+    let nowMs = 100_000;
+    const strikes = new StrikeHistory(() => nowMs);
+    const explained =
+      () => [strikes.explainsNoGreeting, ...[7, 9].map((port) => strikes.explainsLoss(port))];
+    strikes.standsStill(1, [7]);
+    assertEquals([explained(), strikes.records], [[true, true, false], []]);
+    // However long it takes to list them.
+    nowMs += 40_000;
+    assertEquals(explained(), [true, true, false]);
+    strikes.addGoodbye(strike("asked"), [7, 9], nowMs).end();
+    assertEquals(explained(), [true, true, true]);
+    // What it hadn't read when it was stopped may be lost with it.
+    assertEquals([strikes.hasOneBetween(98_000, 99_000), strikes.hasOneBetween(100_500, 101_000)], [
+      false,
+      true,
+    ]);
+    nowMs += 30_000;
+    assertEquals(explained(), [false, false, false]);
+    strikes.standsStill(1, [7]);
+    strikes.add(strike("killed"), [7]);
+    nowMs += 30_000;
+    assertEquals(explained(), [false, false, false]);
+  });
+
+  it("explain why a connection that set out in time isn't accepted, however late that is noticed", () => {
+    let nowMs = 100_000;
+    const strikes = new StrikeHistory(() => nowMs);
+    const over = strikes.addOutage(strike("member_killed"), [], nowMs);
+    nowMs += 20_000;
+    over();
+    nowMs += 6_000;
+    const since = (setOutMs: number) => strikes.explainsNoGreetingSince(setOutMs);
+    assertEquals([strikes.explainsNoGreeting, since(119_000), since(124_000)], [false, true, true]);
+    assertEquals([since(125_000), since(nowMs)], [false, false]);
+  });
+
   it("explain a goodbye only of a worker that was asked to end", () => {
     let nowMs = 100_000;
     const strikes = new StrikeHistory(() => nowMs);
-    const end = strikes.addGoodbye(strike("asked"), [7], nowMs);
+    const goodbye = strikes.addGoodbye(strike("asked"), [7], nowMs);
     // However long that takes.
     nowMs += 40_000;
     assertEquals([7, 9].map((port) => strikes.explainsGoodbye(port, 139_000)), [true, true]);
     assertEquals(strikes.hasOneBetween(139_000, 139_500), true);
     nowMs = 100_000;
-    end();
+    // The worker accepts what waited while it stood still.
+    assertEquals([7, 8].map((port) => strikes.explainsLoss(port)), [true, false]);
+    goodbye.addPorts([8]);
+    assertEquals([7, 8].map((port) => strikes.explainsLoss(port)), [true, true]);
+    goodbye.end();
     // Greeted before, on another worker; and after, when only the one that was asked says goodbye.
     assertEquals(strikes.explainsGoodbye(7, 1_000), true);
     assertEquals(strikes.explainsGoodbye(9, 99_999), false);
@@ -103,7 +144,7 @@ describe("the history of strikes", () => {
   it("explain goodbyes of workers that are replaced, and no loss without one", () => {
     let nowMs = 100_000;
     const strikes = new StrikeHistory(() => nowMs);
-    const endRoll = strikes.addGoodbye({ ...strike("asked"), how: "rolled" }, [7], 100_000);
+    const roll = strikes.addGoodbye({ ...strike("asked"), how: "rolled" }, [7], 100_000);
     const excuses = () => [
       strikes.explainsGoodbye(7, 1_000),
       strikes.explainsGoodbye(9, 99_999),
@@ -115,7 +156,7 @@ describe("the history of strikes", () => {
     nowMs += 60_000;
     assertEquals(excuses(), [true, false, true, true, true, false]);
     assertEquals(strikes.isRecent, true);
-    endRoll();
+    roll.end();
     nowMs += 5_000;
     assertEquals(excuses(), [true, false, false, false, false, false]);
     assertEquals(strikes.isRecent, false);
@@ -181,6 +222,27 @@ describe("the history of strikes", () => {
     nowMs += 10_000;
     strikes.add(strike("killed"), [7]);
     assertEquals(strikes.hasOneBetween(120_000, 121_000), false);
+  });
+
+  it("explain while a whole server is away that clients are refused, and lose their connections", () => {
+    let nowMs = 10_000;
+    const strikes = new StrikeHistory(() => nowMs);
+    // Its processes were stopped before its connections were listed.
+    const over = strikes.addOutage(strike("member_killed"), [7], 5_000);
+    assertEquals([4_000, 6_000].map((ms) => strikes.hasOneBetween(ms - 500, ms + 500)), [
+      false,
+      true,
+    ]);
+    nowMs = 40_000;
+    const seen =
+      () => [strikes.explainsLoss(7), strikes.explainsLoss(8), strikes.explainsNoGreeting];
+    assertEquals(seen(), [true, false, true]);
+    assertEquals(strikes.hasOneBetween(20_000, 21_000), true);
+    over();
+    nowMs += 6_000;
+    assertEquals(seen(), [true, false, false]);
+    nowMs += 30_000;
+    assertEquals([...seen(), strikes.hasOneBetween(50_000, 60_000)], [false, false, false, false]);
   });
 
   it("know of one between two moments", () => {

@@ -1,5 +1,5 @@
 /**
- * Two network namespaces with a wire between them.
+ * Network namespaces with wires between them.
  *
  * @module
  */
@@ -9,7 +9,15 @@ import process from "node:process";
 import { EnvironmentError } from "../../cli/command_line.ts";
 import { childEnvironment } from "../../cli/program.ts";
 import type { LinkOptions } from "./options.ts";
-import { type Hosts, linkCommands, parseCores, planHosts, runOf } from "./plan.ts";
+import {
+  allOf,
+  type Hosts,
+  linkCommands,
+  parseCores,
+  planHosts,
+  runOf,
+  type Size,
+} from "./plan.ts";
 
 /** Milliseconds for one command that only reads or sets something. */
 const COMMAND_PATIENCE_MS = 10_000;
@@ -23,7 +31,7 @@ const PACKAGES = { ip: "iproute2", tc: "iproute2", taskset: "util-linux" } as co
 type Program = keyof typeof PACKAGES;
 
 /** The hosts of this run. They exist until they're removed. */
-export class TwoHostsNetwork {
+export class HostsNetwork {
   readonly hosts: Hosts;
 
   private constructor(hosts: Hosts) {
@@ -31,24 +39,23 @@ export class TwoHostsNetwork {
   }
 
   /**
-   * Makes both hosts and the wire, and removes what earlier, killed runs left behind. From the first
+   * Makes the hosts and their wires, and removes what earlier, killed runs left behind. From the first
    * moment on, the end of this process removes the hosts, however it ends; only SIGKILL prevents that.
    *
    * @throws {EnvironmentError} if this system or user can't make them; nothing is left behind then.
    */
-  static create(link: LinkOptions): TwoHostsNetwork {
+  static create(size: Size, link: LinkOptions): HostsNetwork {
     if (process.platform !== "linux") {
       throw new EnvironmentError(
-        `two hosts on one machine need Linux's network namespaces, and this is ${process.platform}`,
+        `several hosts on one machine need Linux's network namespaces, and this is ${process.platform}`,
       );
     }
     removeLeftovers();
     const cores = parseCores(demand("taskset", ["-pc", String(process.pid)]));
-    const network = new TwoHostsNetwork(planHosts(process.pid, cores));
+    const network = new HostsNetwork(planHosts(process.pid, cores, size));
     process.once("exit", () => network.remove());
     try {
-      const { server, bots } = network.hosts;
-      for (const { name } of [server, bots]) demand("ip", ["netns", "add", name]);
+      for (const { name } of allOf(network.hosts)) demand("ip", ["netns", "add", name]);
       for (const [program, ...args] of linkCommands(network.hosts, link)) {
         demand(program as Program, args);
       }
@@ -64,8 +71,7 @@ export class TwoHostsNetwork {
    * throw.
    */
   remove(): void {
-    const { server, bots } = this.hosts;
-    removeNamespaces([bots.name, server.name]);
+    removeNamespaces(allOf(this.hosts).map(({ name }) => name));
   }
 }
 
@@ -76,7 +82,7 @@ function removeLeftovers(): void {
     return run !== null && !isAlive(run);
   });
   if (names.length > 0) {
-    console.error(`two-hosts: removing what an earlier run left behind: ${names.join(", ")}`);
+    console.error(`hosts: removing what an earlier run left behind: ${names.join(", ")}`);
   }
   removeNamespaces(names);
 }
@@ -136,7 +142,7 @@ function demand(program: Program, args: readonly string[]): string {
     : "";
   const command = [program, ...args].join(" ");
   throw new EnvironmentError(
-    `can't make two hosts here: ${command}: ${problem}` + (remedy === "" ? "" : `; ${remedy}`),
+    `can't make several hosts here: ${command}: ${problem}` + (remedy === "" ? "" : `; ${remedy}`),
   );
 }
 

@@ -5,17 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
-import { parseTwoHosts, type TwoHostsOptions } from "../../../tools/two_hosts/options.ts";
-import {
-  linkCommands,
-  onHost,
-  parseCores,
-  planHosts,
-  runOf,
-} from "../../../tools/two_hosts/plan.ts";
-import { UsageError } from "../../../cli/command_line.ts";
 import { type CommandProcess, startCommand } from "../../support/processes/command_process.ts";
 import { leftTo } from "../../support/processes/tested_runtimes.ts";
+import { skipNats } from "../../support/processes/nats_server.ts";
 import { until } from "../../support/until.ts";
 import { untilValid } from "../../bots/results/valid_run.ts";
 
@@ -26,14 +18,7 @@ function start(
   env: Readonly<Record<string, string>> = {},
 ): CommandProcess {
   const programs = path === undefined ? {} : { PATH: path };
-  return startCommand("tools/two_hosts/main.ts", args, { env: { ...programs, ...env } });
-}
-
-/** Parses a command line into the options of a run. */
-function optionsOf(...args: string[]): TwoHostsOptions {
-  const command = parseTwoHosts(args);
-  if (command.does !== "run") throw new TypeError(`it wants to ${command.does}`);
-  return command.options;
+  return startCommand("tools/hosts/main.ts", args, { env: { ...programs, ...env } });
 }
 
 function namespacesOf(pid: number): string[] {
@@ -55,7 +40,7 @@ async function withPrograms(
   programs: Record<string, string>,
   test: (folder: string) => Promise<void>,
 ): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "hotwheels-two-hosts-"));
+  const folder = mkdtempSync(join(tmpdir(), "hotwheels-hosts-"));
   try {
     for (const [name, body] of Object.entries(programs)) {
       writeFileSync(join(folder, name), `#!/bin/sh\n${body}\n`, { mode: 0o755 });
@@ -66,96 +51,7 @@ async function withPrograms(
   }
 }
 
-describe("the command line of two-hosts", () => {
-  it("runs the bounty unless it's told otherwise", () => {
-    assertEquals(optionsOf(), {
-      n: 20_000,
-      servers: ["deno", "bun"],
-      botsRuntime: "bun",
-      link: { delayMs: null, bitsPerSecond: null },
-      rounds: 1,
-      sloMs: 1000,
-      compares: false,
-      compareArguments: [],
-    });
-  });
-
-  it("takes the wire, the runtimes and what compare gets", () => {
-    const flags = "--delay 0.5ms --rate 2.5gbit --server bun --bots-runtime deno --compare";
-    const options = optionsOf("500", ...flags.split(" "), "--", "--runs", "3", "--ec2");
-    assertEquals([options.n, options.servers, options.botsRuntime], [500, ["bun"], "deno"]);
-    assertEquals(options.link, { delayMs: 0.5, bitsPerSecond: 2_500_000_000 });
-    assertEquals(options.compareArguments, ["--runs", "3", "--ec2"]);
-    assertEquals(parseTwoHosts(["--help"]), { does: "help" });
-  });
-
-  it("refuses what it can't do", () => {
-    for (
-      const args of ["many", "5 6", "--rate 5", "--rate 1tbit", "--rate 1kbit", "--delay 5", "--x"]
-    ) {
-      assertThrows(() => parseTwoHosts(args.split(" ")), UsageError);
-    }
-    assertThrows(() => parseTwoHosts(["5", "--", "--runs"]), UsageError, "needs --compare");
-  });
-});
-
-describe("the plan of two hosts", () => {
-  const hosts = planHosts(77, [2, 3]);
-
-  it("gives each a namespace of this run's and a core of its own", () => {
-    assertEquals(hosts, {
-      server: { name: "hotwheels-77-server", address: "198.18.0.1", core: 2 },
-      bots: { name: "hotwheels-77-bots", address: "198.18.0.2", core: 3 },
-    });
-    assertEquals(onHost(hosts.bots).join(" "), "ip netns exec hotwheels-77-bots taskset -c 3");
-    const alone = planHosts(77, [5]);
-    assertEquals([alone.server.core, alone.bots.core], [5, 5]);
-  });
-
-  it("wires them without touching the network of the machine", () => {
-    const lines = linkCommands(hosts, { delayMs: null, bitsPerSecond: null })
-      .map((command) => command.join(" "));
-    assertEquals(lines, [
-      "ip link add eth0 netns hotwheels-77-server type veth peer name eth0 netns hotwheels-77-bots",
-      "ip -n hotwheels-77-server link set lo up",
-      "ip -n hotwheels-77-server address add 198.18.0.1/30 dev eth0",
-      "ip -n hotwheels-77-server link set eth0 up",
-      "ip -n hotwheels-77-bots link set lo up",
-      "ip -n hotwheels-77-bots address add 198.18.0.2/30 dev eth0",
-      "ip -n hotwheels-77-bots link set eth0 up",
-      "ip netns exec hotwheels-77-bots sh -c " +
-      "echo 1024 65535 > /proc/sys/net/ipv4/ip_local_port_range",
-    ]);
-  });
-
-  it("shapes both ends of the wire", () => {
-    const shaping = (delayMs: number | null, bitsPerSecond: number | null) =>
-      linkCommands(hosts, { delayMs, bitsPerSecond }).map((command) => command.join(" "))
-        .filter((line) => line.startsWith("tc "));
-    const both = ["server", "bots"].map((end) =>
-      `tc -n hotwheels-77-${end} qdisc add dev eth0 root `
-    );
-    const netem = "netem limit 1000000 delay 500us";
-    assertEquals(shaping(0.5, null), both.map((line) => line + netem));
-    assertEquals(shaping(0.5, 1e6), both.map((line) => `${line}${netem} rate 1000000bit`));
-    const slow = "tbf rate 1000000bit burst 65536 latency 200ms";
-    assertEquals(shaping(null, 1e6), both.map((line) => line + slow));
-    const fast = "tbf rate 1000000000bit burst 1250000 latency 200ms";
-    assertEquals(shaping(null, 1e9), both.map((line) => line + fast));
-  });
-
-  it("knows its own namespaces, and the cores that it may use", () => {
-    assertEquals([runOf("hotwheels-77-server"), runOf("hotwheels-8-bots")], [77, 8]);
-    for (const name of ["hotwheels-77", "hotwheels-x-bots", "docker", "my-hotwheels-7-bots"]) {
-      assertEquals(runOf(name), null);
-    }
-    assertEquals(parseCores("pid 9's current affinity list: 0,1\n"), [0, 1]);
-    assertEquals(parseCores("pid 9's current affinity list: 0-2,5\n"), [0, 1, 2, 5]);
-    assertEquals(parseCores("nonsense"), []);
-  });
-});
-
-describe("two-hosts where it may not be done", () => {
+describe("hosts where it may not be done", () => {
   const taskset = `echo "pid 1's current affinity list: 0,1"`;
   const options = { timeout: 60_000, skip: process.platform === "linux" ? false : "needs Linux" };
 
@@ -167,7 +63,7 @@ describe("two-hosts where it may not be done", () => {
       assertEquals([status, stdout], [1, ""]);
       assertMatch(
         stderr,
-        /^two-hosts: can't make two hosts here: .*Permission denied; .*root.*\n$/,
+        /^hosts: can't make several hosts here: .*Permission denied; .*root.*\n$/,
       );
     });
   });
@@ -176,7 +72,7 @@ describe("two-hosts where it may not be done", () => {
     await withPrograms({ ip: "exit 0" }, async (folder) => {
       const few = await start([500], folder, { HOTWHEELS_NOFILE: "596" }).ended;
       assertEquals([few.status, few.stdout], [1, ""]);
-      assertMatch(few.stderr, /^two-hosts: 500 clients and their publisher.*ulimit -n 597 .*\n$/);
+      assertMatch(few.stderr, /^hosts: 500 clients and their publisher.*ulimit -n 597 .*\n$/);
       const enough = await start([500], folder, { HOTWHEELS_NOFILE: "597" }).ended;
       assertStringIncludes(enough.stderr, "taskset isn't installed");
     });
@@ -189,7 +85,7 @@ describe("two-hosts where it may not be done", () => {
       await withPrograms(programs, async (folder) => {
         const { status, stdout, stderr } = await start([10], folder).ended;
         assertEquals([status, stdout], [1, ""]);
-        assertMatch(stderr, new RegExp(`^two-hosts: .*apt-get install -y ${missing}.*\n$`));
+        assertMatch(stderr, new RegExp(`^hosts: .*apt-get install -y ${missing}.*\n$`));
       });
     }
   });
@@ -218,7 +114,7 @@ describe("two-hosts where it may not be done", () => {
   });
 });
 
-describe("two-hosts", () => {
+describe("hosts", () => {
   const timeout = 120_000;
   const options = { timeout, skip: whyNot() };
   const onDeno = { timeout, skip: leftTo("deno") || options.skip };
@@ -239,8 +135,55 @@ describe("two-hosts", () => {
     assertEquals(namespacesOf(child.pid), []);
   });
 
+  const withNats = (on: typeof options) => ({ ...on, skip: on.skip || skipNats });
+
+  it("plays it on two machines that NATS joins, and says how far they are apart", {
+    ...withNats(onBun),
+  }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "hotwheels-hosts-"));
+    const json = join(folder, "report.json");
+    try {
+      // A busy machine may need far more than 20 ms.
+      const flags = ["--rounds", 3, "--apart", "5s", "--slo", "9s", "--json", json];
+      const child = start([40, "--machines", 2, "--server", "bun", ...flags]);
+      const { status, stdout, stderr } = await child.ended;
+      assertEquals([0, 3].includes(status!), true, `status ${status}: ${stdout}${stderr}`);
+      assertMatch(stdout, /^2 machines of 2 workers and their bots, joined by NATS, .* cores?/);
+      assertMatch(stdout, /^setup: .*, n: 80, good: 80, bad: 0, /m);
+      assertMatch(
+        stdout.replaceAll(/\n +/g, " "),
+        /\nbun: .*; the last of another machine had it -?[\d.]+ ms after the last of the first in /,
+      );
+      const report = JSON.parse(readFileSync(json, "utf8"));
+      assertEquals([report.schema, report.machines, report.workers], ["hotwheels-hosts/1", 2, 2]);
+      const [{ behind, bots, outcome }] = report.runs;
+      assertEquals([outcome === "invalid", behind.held], [status === 3, true]);
+      assertEquals(behind.last_ms.map((last: number[]) => last.length), [2, 2, 2]);
+      assertEquals(bots.agents.map(({ good }: { good: number }) => good), [40, 40]);
+      assertEquals(namespacesOf(child.pid), []);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("leaves nothing of several machines behind on a signal", withNats(onDeno), async () => {
+    const child = start([500, "--machines", 2, "--server", "bun", "--rounds", 1000]);
+    const processes = () =>
+      namespacesOf(child.pid).map((line) => line.split(" ", 1)[0]!).map((name) => [
+        name.split("-").at(-1),
+        spawnSync("ip", ["netns", "pids", name], { encoding: "utf8" }).stdout.trim() !== "",
+      ]);
+    await until("all hosts have processes", () => {
+      const found = processes();
+      return found.length === 5 && found.every(([, has]) => has);
+    }, 60_000);
+    child.signal("SIGTERM");
+    assertEquals((await child.ended).status, 143);
+    assertEquals(namespacesOf(child.pid), []);
+  });
+
   it("compares both servers across the wire", onDeno, async () => {
-    const out = mkdtempSync(join(tmpdir(), "hotwheels-two-hosts-"));
+    const out = mkdtempSync(join(tmpdir(), "hotwheels-hosts-"));
     try {
       const flags = [
         "--server",
@@ -268,10 +211,10 @@ describe("two-hosts", () => {
   });
 
   it("waits for the comparison's report on Ctrl-C", onBun, async () => {
-    const out = mkdtempSync(join(tmpdir(), "hotwheels-two-hosts-"));
+    const out = mkdtempSync(join(tmpdir(), "hotwheels-hosts-"));
     try {
       const flags = ["--compare", "--", "--runs", 50, "--rounds", 1, "--out", out];
-      const child = startCommand("tools/two_hosts/main.ts", [30, "--server", "bun", ...flags], {
+      const child = startCommand("tools/hosts/main.ts", [30, "--server", "bun", ...flags], {
         detached: true,
       });
       await until("two runs are over", () => child.stderr.includes("run 2 of 100"), 60_000);
