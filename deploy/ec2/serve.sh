@@ -22,7 +22,7 @@ if [ "$runtime" = deno ]; then
     --reads=tls-cert,tls-key,admin-key-file,publish-key-file,subscribe-key-file,publish-from-file,subscribe-from-file,cluster-credentials,cluster-ca \
     --workers-need=run=deno,env=NODE_V8_COVERAGE,env=HOME,env=XDG_CACHE_HOME,env=DENO_DIR \
     run --quiet --no-prompt \
-    --v8-flags=--max-semi-space-size=1 --allow-net \
+    --v8-flags=--max-semi-space-size=2 --allow-net \
     --allow-env=HOTWHEELS_* server/main.ts \
     --port "${HOTWHEELS_PORT:-8081}" "$@"
 fi

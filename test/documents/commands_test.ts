@@ -26,8 +26,9 @@ const PROGRAMS: Readonly<Record<Installer, RegExp>> = {
 
 /** Commands that take long are tried with one installer only. */
 const ONCE: Readonly<Record<Installer, RegExp>> = {
-  npm: /^deno task(?: -q)? (?:compare|soak|churn)/,
-  deno: /^deno task(?: -q)? bench/,
+  // npm's script of the demo runs its task; test/launch/installers_test.ts plays that with each installer.
+  npm: /^deno task(?: -q)? (?:compare|soak|churn|demo)/,
+  deno: /^deno task(?: -q)? (?:bench|demo)/,
   bun: /^$/,
 };
 

@@ -54,7 +54,7 @@ const RULES: readonly Rule[] = [
   because(/^deno pack$/, "test/launch/package_test.ts makes the package"),
   because(/ build:executable$/, "test/runtime/bundled_test.ts builds it"),
   because(/^deno task(?: -q)? pub$/, "it is part of a command"),
-  because(/ two-hosts/, "it takes root; test/tools/two_hosts/two_hosts_test.ts plays it"),
+  because(/ hosts(?: |$)/, "it takes root; test/tools/hosts/hosts_test.ts plays it"),
   because(/ --storm/, "its server is to be restarted; test/bots/storm/command_test.ts does that"),
   because(/ --agents? /, "it takes agents elsewhere; test/bots/agents/command_test.ts has some"),
   because(/nats:\/\/|redis:\/\//, "it needs their servers; test/bots/run/rivals_test.ts has some"),
