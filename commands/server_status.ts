@@ -55,6 +55,23 @@ export interface SlowSubscriber {
   readonly age_ms: number;
 }
 
+/** Another machine of the cluster. */
+export interface MemberStatus {
+  readonly machine: string;
+  readonly address: string;
+  readonly is_there: boolean;
+  readonly workers: number;
+  readonly lag_ms: number;
+  readonly refills: number;
+  readonly holes: number;
+}
+
+/** The cluster of machines that a server is part of. */
+interface ClusterStatus {
+  readonly is_connected: boolean;
+  readonly members: readonly MemberStatus[];
+}
+
 /** A server's answer to `/status.json`. */
 export interface ServerStatus {
   readonly version: string;
@@ -88,6 +105,8 @@ export interface ServerStatus {
   }[];
   readonly slow_subscribers: readonly SlowSubscriber[];
   readonly paused_by_gate: Readonly<Record<string, number>>;
+  /** `undefined` where the server isn't part of one. */
+  readonly cluster?: ClusterStatus;
 }
 
 /** The rates between two answers, a second. */

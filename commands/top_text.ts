@@ -5,7 +5,13 @@
  */
 
 import { bytesText, countText, timeText } from "./quantities.ts";
-import type { Rates, ServerStatus, SlowSubscriber, WorkerStatus } from "./server_status.ts";
+import type {
+  MemberStatus,
+  Rates,
+  ServerStatus,
+  SlowSubscriber,
+  WorkerStatus,
+} from "./server_status.ts";
 
 /** Columns of a bar. */
 const BAR_COLUMNS = 20;
@@ -35,6 +41,11 @@ export function lineOf(status: ServerStatus, rates: Rates | undefined): string {
     `loop_delay_ms=${number(worstDelay(status), 1)}`,
     `slow=${status.slow_subscribers.length}`,
     `workers_up=${upCount(status)}`,
+    ...status.cluster === undefined ? [] : [
+      `nats=${status.cluster.is_connected ? "connected" : "away"}`,
+      `machines_heard=${heardCount(status.cluster.members)}`,
+      `machines_silent=${status.cluster.members.length - heardCount(status.cluster.members)}`,
+    ],
   ].join(" ");
 }
 
@@ -55,6 +66,7 @@ export function screenOf(
     "",
     ...tableOf(WORKER_COLUMNS, status.workers.map((one) => workerCells(one, rates))),
     "",
+    ...membersOf(status),
     ...topicsOf(status),
     "",
     ...slowOf(status.slow_subscribers),
@@ -133,6 +145,24 @@ function workerCells({ name, is_up, trouble, process, gauges }: WorkerStatus, ra
   ];
 }
 
+/** The other machines of the cluster, and a blank line; no line where the server isn't part of one. */
+function membersOf({ cluster }: ServerStatus): string[] {
+  if (cluster === undefined) return [];
+  const nats = cluster.is_connected ? "NATS connected" : "NATS IS AWAY";
+  if (cluster.members.length === 0) return [`${nats}, no other machine`, ""];
+  const rows = cluster.members.map(({ machine, address, is_there, workers, ...one }) => [
+    inert(machine),
+    inert(address),
+    is_there ? "up" : "SILENT",
+    countText(workers),
+    timeText(one.lag_ms),
+    countText(one.refills),
+    countText(one.holes),
+  ]);
+  const head = ["MACHINE", "ADDRESS", "STATE", "WORKERS", "BEHIND", "REFILLS", "HOLES"];
+  return [nats, ...tableOf(head, rows), ""];
+}
+
 function topicsOf({ topics_by_subscribers }: ServerStatus): string[] {
   const rows = topics_by_subscribers.slice(0, MOST_TOPICS).map(({ topic, ...one }) => [
     inert(topic),
@@ -175,6 +205,10 @@ function bar(share: number): string {
 
 function worstDelay({ workers }: ServerStatus): number {
   return Math.max(0, ...workers.map(({ process }) => process?.loop_delay_ms ?? 0));
+}
+
+function heardCount(members: readonly MemberStatus[]): number {
+  return members.filter(({ is_there }) => is_there).length;
 }
 
 function upCount({ workers }: ServerStatus): number {

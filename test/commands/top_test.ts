@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { bytesText, countText, timeText } from "../../commands/quantities.ts";
-import { screenOf } from "../../commands/top_text.ts";
+import { lineOf, screenOf } from "../../commands/top_text.ts";
 import { serve } from "../../server/serve.ts";
 import { JanusClient } from "../support/clients/janus_client.ts";
 import { startTask } from "../support/processes/command_process.ts";
@@ -119,7 +119,37 @@ describe("top's screen", () => {
     const text = screenOf(status, undefined, { columns: 120, rows: 40 }).join("\n");
     assertStringIncludes(text, "\\u{1b}[2J\\u{202e}\\u{7}long");
     assertStringIncludes(text, "1 of 100");
+    assert(!text.includes("NATS"));
     await client.dispose();
     await server.close();
+  });
+
+  it("has the cluster's other machines, and says which are silent", async () => {
+    const server = await serve({ hostname: "127.0.0.1", port: 0, admin: {} });
+    const alone = await (await fetch(`${server.adminUrl}/status.json`)).json();
+    await server.close();
+    const member = {
+      machine: "0af3",
+      address: "10.0.0.7:8081",
+      is_there: true,
+      workers: 2,
+      lag_ms: 0,
+      refills: 1,
+      holes: 0,
+    };
+    const silent = { ...member, machine: "1b\u001b[2J", is_there: false, lag_ms: 1_250, holes: 3 };
+    const size = { columns: 120, rows: 40 };
+    const shown = (cluster: unknown) => screenOf({ ...alone, cluster }, undefined, size);
+    const two = shown({ is_connected: true, members: [member, silent] });
+    assertEquals(two.filter((line) => /10\.0\.0\.7/.test(line)), [
+      "0af3         10.0.0.7:8081  up      2        0.0 ms  1        0",
+      "1b\\u{1b}[2J  10.0.0.7:8081  SILENT  2        1.25 s  1        3",
+    ]);
+    assert(shown({ is_connected: false, members: [] }).includes("NATS IS AWAY, no other machine"));
+    const status = { ...alone, cluster: { is_connected: false, members: [member, silent] } };
+    assertStringIncludes(
+      lineOf(status, undefined),
+      " nats=away machines_heard=1 machines_silent=1",
+    );
   });
 });

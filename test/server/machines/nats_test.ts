@@ -1,8 +1,9 @@
-import { assert, assertEquals, assertGreater } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { JanusClient, message } from "../../support/clients/janus_client.ts";
+import { startTask } from "../../support/processes/command_process.ts";
 import { skipNats } from "../../support/processes/nats_server.ts";
 import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { onEachWorker, skipWorkers, workersOf } from "../../support/processes/workers.ts";
@@ -38,6 +39,8 @@ for (const runtime of TESTED_RUNTIMES) {
             }
             publisher.close();
           }
+          const top = await startTask(runtime, "top", [a!.adminUrl, "--count", "1"]).ended;
+          assertMatch(top.stdout, / nats=connected machines_heard=1 machines_silent=0$/m);
           for (const reader of readers) reader.close();
         });
       },
