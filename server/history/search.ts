@@ -88,15 +88,18 @@ export function findLast(topic: SearchedTopic, count: number, origins: Origins):
 /**
  * True if this process is about to get what the client has had already, from another process.
  *
- * @param nowMicros What is later can't have been issued.
+ * @param nowMicros What is later can't have been issued. Only an end may lie behind it.
  */
 export function isAhead(position: Position, origins: Origins, nowMicros: number): boolean {
+  let awaitsSome = false;
   for (const [name, micros] of position) {
     const origin = origins.find(name);
-    if (origin === undefined || micros > nowMicros) return false;
-    if (micros > origin.micros && origin.end === undefined && origin !== origins.own) return true;
+    if (origin === undefined) return false;
+    if (micros <= origin.micros) continue;
+    if (micros > nowMicros || origin.end !== undefined || origin === origins.own) return false;
+    awaitsSome = true;
   }
-  return false;
+  return awaitsSome;
 }
 
 /** Begins behind a client's position, if all messages from there on are stored. */

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { findBehind } from "../../../server/history/search.ts";
+import { findBehind, isAhead } from "../../../server/history/search.ts";
 import { Origins } from "../../../server/history/origins.ts";
 
 const NOTHING = {
@@ -26,5 +26,28 @@ describe("an origin that has ended", () => {
       "ok",
       "unknown_origin",
     ]);
+  });
+});
+
+describe("a position that is ahead of a process", () => {
+  it("is so beside that of an ended process, whose end lies in the future", () => {
+    const nowMicros = 5_000;
+    const origins = new Origins(1_000);
+    const alive = origins.learn("a".repeat(16), 1_000);
+    const ended = origins.learn("b".repeat(16), 1_000);
+    origins.close(ended, "ended", nowMicros + 1_000);
+    const isSo = (...position: [{ readonly name: string }, micros: number][]) => {
+      const entries = position.map(([{ name }, micros]) => [name, micros] as const);
+      return [entries, entries.toReversed()].map((one) =>
+        isAhead(new Map(one), origins, nowMicros)
+      );
+    };
+    assertEquals(isSo([alive, 2_000], [ended, ended.micros]), [true, true]);
+    assertEquals(isSo([alive, 1_000], [ended, ended.micros]), [false, false]);
+    // What was never issued doesn't come, however long the client waits.
+    assertEquals(isSo([alive, 2_000], [ended, ended.micros + 1]), [false, false]);
+    assertEquals(isSo([alive, 2_000], [origins.own, 2_000]), [false, false]);
+    assertEquals(isSo([alive, nowMicros + 1]), [false, false]);
+    assertEquals(isSo([alive, 2_000], [{ name: "c".repeat(16) }, 1]), [false, false]);
   });
 });
