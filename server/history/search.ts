@@ -28,6 +28,8 @@ export interface Found {
   readonly next: number;
   /** From this number on all messages follow; before it those that the client hasn't had. */
   readonly cleanFrom: number;
+  /** The number of the messages that follow in front of that one. */
+  readonly scattered: number;
   /** Timestamps up to which the client has had the messages before that, by origin. */
   readonly had: ReadonlyMap<Origin, number>;
   /** The process that accepted the first message that follows, if one is there already. */
@@ -48,6 +50,7 @@ export function fromNowOn(reason: ResumeReason, end: number, origins: Origins): 
     crashed: [],
     next: end,
     cleanFrom: end,
+    scattered: 0,
     had: NOTHING_HAD,
     origin: undefined,
     missed: 0,
@@ -78,6 +81,7 @@ export function findLast(topic: SearchedTopic, count: number, origins: Origins):
     crashed: [],
     next,
     cleanFrom: next,
+    scattered: 0,
     had: NOTHING_HAD,
     origin: firstOrigin,
     missed,
@@ -114,10 +118,13 @@ export function findBehind(topic: SearchedTopic, position: Position, origins: Or
   }
   const fault = faultOf(topic, had, origins);
   if (fault !== undefined) return fromNowOn(fault, topic.end, origins);
+  // A client that could name such an origin no more has had everything of it.
+  for (const origin of topic.traces.keys()) if (origin.isForgotten) had.set(origin, Infinity);
 
   const search = new Search(topic, had);
   for (const stretch of topic.newestFirst()) if (search.isDoneWith(stretch)) break;
-  const { next, cleanFrom, origin: firstOrigin, missed, missedBytes, firstMissed } = search;
+  const { next, origin: firstOrigin, missed, missedBytes, firstMissed } = search;
+  const cleanFrom = Math.max(next, search.cleanFrom);
   const at = new Map<string, number>();
   const crashed: string[] = [];
   for (const origin of origins.all()) {
@@ -136,7 +143,8 @@ export function findBehind(topic: SearchedTopic, position: Position, origins: Or
     at,
     crashed,
     next,
-    cleanFrom: Math.max(next, cleanFrom),
+    cleanFrom,
+    scattered: missed - (topic.end - cleanFrom),
     had,
     origin: firstOrigin,
     missed,
@@ -216,7 +224,7 @@ class Search {
   }
 
   #hadOf(origin: Origin): number {
-    return this.#had.get(origin) ?? (origin.isForgotten ? Infinity : -1);
+    return this.#had.get(origin) ?? -1;
   }
 }
 

@@ -38,6 +38,8 @@ export class CatchUp {
   readonly #cleanFrom: number;
   readonly #had: ReadonlyMap<Origin, number>;
   #next: number;
+  /** The number of messages that it has yet to give in front of the clean ones. */
+  #scattered: number;
   /** The number behind its last message, if the subscription has ended. */
   #end = Infinity;
   #lastOrigin: Origin | undefined;
@@ -52,6 +54,7 @@ export class CatchUp {
     this.#source = source;
     this.#next = found.next;
     this.#cleanFrom = found.cleanFrom;
+    this.#scattered = found.scattered;
     this.#had = found.had;
     this.#lastOrigin = found.origin;
     this.gate = gate;
@@ -80,6 +83,8 @@ export class CatchUp {
   step(): number {
     const source = this.#source;
     while (!this.#isOver) {
+      // What the client has had needn't be stored any more.
+      if (this.#scattered === 0) this.#next = Math.max(this.#next, this.#cleanFrom);
       if (this.#next >= this.#end) {
         this.stop();
         break;
@@ -131,6 +136,7 @@ export class CatchUp {
     if (from < this.#cleanFrom) {
       const begin = Math.min(to, firstAfter(batch, from, runEnd, this.#had.get(origin) ?? -1));
       this.#next = to;
+      this.#scattered -= to - begin;
       if (begin < to) this.#giveRun(batch, origin, begin, to);
       return to - begin;
     }

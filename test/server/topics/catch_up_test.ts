@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "node:test";
+import type { Position } from "../../../protocol/resume.ts";
 import type { SharedChunk } from "../../../server/flow/shared_chunk.ts";
 import type { Lag, Subscriber } from "../../../server/topics/subscriber.ts";
 import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
@@ -16,8 +17,11 @@ class SlowSubscriber implements Subscriber {
   readonly gate = undefined;
   readonly pendingBytes = 0;
   hasUnsent = true;
+  isBehind = false;
 
-  fallBehind(): void {}
+  fallBehind(): void {
+    this.isBehind = true;
+  }
 
   deliver({ bytes }: SharedChunk): Lag {
     const text = new TextDecoder().decode(bytes);
@@ -54,4 +58,63 @@ describe("a subscription that ends while it catches up", () => {
       assertEquals(bed.catchUps.isEmpty, true);
     });
   }
+});
+
+describe("a subscription that catches up behind a position", () => {
+  /** A topic that stores three messages, and what publishes to it. */
+  function start() {
+    const net = new MemoryRuntime({ turns: "manual" });
+    const bed = topicsInMemory(net, { history: { historyMs: 60_000, historyMessages: 3 } });
+    const { origins } = bed;
+    const publish = (origin: typeof origins.own, n: number) => {
+      const message = utf8.encode(JSON.stringify({ n, filling: LARGE }));
+      origin.micros = 1e15 + n;
+      bed.topics.publish(origin, "t", origin.micros, message, undefined);
+      net.settle();
+    };
+    const subscriber = new SlowSubscriber();
+    const resume = (position: Position) => {
+      const topic = bed.topics.open("t");
+      topic.resume(subscriber, topic.search({ from: "at", position }));
+      net.settle();
+    };
+    const drain = () => {
+      subscriber.hasUnsent = false;
+      bed.catchUps.onDrain(subscriber);
+      net.settle();
+    };
+    return { origins, publish, subscriber, resume, drain };
+  }
+
+  it("needs no messages any more that the client has had", () => {
+    const { origins, publish, subscriber, resume, drain } = start();
+    const { own } = origins;
+    const other = origins.learn("a".repeat(16), 0);
+    publish(own, 1);
+    publish(other, 2);
+    publish(own, 3);
+    resume(new Map([[own.name, 1e15], [other.name, 1e15 + 2]]));
+    assertEquals(subscriber.numbers, [1]);
+    publish(own, 4);
+    publish(own, 5);
+    drain();
+    assertEquals([subscriber.isBehind, subscriber.numbers], [false, [1, 3, 4, 5]]);
+  });
+
+  it("gets nothing again of a process that isn't remembered any more", () => {
+    const { origins, publish, subscriber, resume, drain } = start();
+    const { own } = origins;
+    const other = origins.learn("a".repeat(16), 0);
+    publish(own, 1);
+    publish(other, 2);
+    publish(own, 3);
+    origins.close(other, "ended", other.micros);
+    for (let i = 0; !other.isForgotten; i++) {
+      origins.close(origins.learn(String(i).padStart(16, "0"), 1e15), "ended", 1e15);
+    }
+    const third = origins.learn("b".repeat(16), 1e15 + 10);
+    resume(new Map([[own.name, 1e15], [third.name, third.micros]]));
+    drain();
+    assertEquals(subscriber.numbers, [1, 3]);
+  });
 });
