@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
+import { isFit } from "../../../tools/soak/checks/fitness.ts";
 import type { SoakReport } from "../../../tools/soak/report.ts";
 import { type Ended, startCommand } from "../../support/processes/command_process.ts";
 
@@ -31,6 +32,8 @@ async function soaked(minutes: string): Promise<{ isTelling: boolean; what: stri
   assertEquals(report.runs.length, 1);
   const run = report.runs[0]!;
   const told = `${JSON.stringify(run.kills)}\n${stderr}`;
+  // The soak says itself that a machine as busy as this one was can't judge a server.
+  if (!isFit(run.waited_share)) return { isTelling: false, what: told };
   assertEquals([run.fault_details, run.faults], [[], {}], told);
   assert(run.peak_resident_bytes! > 0);
   assertEquals([run.memory?.judged, run.stop?.status, run.passed], [false, 0, true]);

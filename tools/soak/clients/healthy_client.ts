@@ -227,8 +227,14 @@ export class HealthyClient {
       this.#context.lostToOwnPace++;
     } else if (!this.#isFaulted) {
       // Use the clock of the strikes' records.
-      const at = `${(performance.now() / 1000).toFixed(1)} s`;
-      this.#fault(wasGreeted ? "cut" : "not_connected", `the connection ended at ${at}: ${how}`);
+      const nowMs = performance.now();
+      const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
+      const ageOf = wasGreeted ? nowMs - this.#greetedMs : nowMs - this.#setOutMs;
+      const state = wasReady ? "ready" : wasGreeted ? "greeted" : "waiting";
+      this.#fault(
+        wasGreeted ? "cut" : "not_connected",
+        `the connection ended at ${seconds(nowMs)}, ${state} for ${seconds(ageOf)}: ${how}`,
+      );
     }
     if (wasReady) this.#events.onGone();
     this.#comeBack();
