@@ -56,7 +56,8 @@ export class NatsTransport implements Transport {
   #isClosed = false;
   #sentBytes = 0;
   #flushedBytes = 0;
-  #isFlushing = false;
+  /** The connection that is asked what it has taken. One that was given up since then may never say. */
+  #flushing: NatsConnection | undefined;
   /** The number of the connection: what an earlier one has taken doesn't count. */
   #epoch = 0;
   readonly #silence: Silence;
@@ -118,19 +119,21 @@ export class NatsTransport implements Transport {
   }
 
   send(frame: Uint8Array, machine?: string): void {
-    if (!this.isConnected || frame.length > this.maxFrameBytes) return;
+    const connection = this.#connection;
+    if (connection === undefined || !this.isConnected) return;
+    if (frame.length > this.maxFrameBytes) return;
     const { name } = this.#options;
     const subject = machine === undefined
       ? `hotwheels.${name}.all`
       : `hotwheels.${name}.to.${machine}`;
     try {
-      this.#connection?.publish(subject, frame);
+      connection.publish(subject, frame);
     } catch {
       // It has been closed, of which the events tell.
       return;
     }
     this.#sentBytes += frame.length;
-    if (!this.#isFlushing) void this.#flush();
+    if (!this.#isFlushing) void this.#flush(connection);
   }
 
   sweep(): void {
@@ -206,21 +209,25 @@ export class NatsTransport implements Transport {
         },
       });
     }
-    // No machine listens there. The answer of NATS shows whether this server may publish.
-    connection.publish(own);
-    await connection.flush();
-    await this.#demandNoDenial(connection);
+    try {
+      // No machine listens there. The answer of NATS shows whether this server may publish.
+      connection.publish(own);
+      await connection.flush();
+      await this.#demandNoDenial();
+    } catch (error) {
+      // It would come again by itself, beside the next one.
+      if (this.#connection === connection) this.#connection = undefined;
+      void connection.close().catch(() => {});
+      throw error;
+    }
     this.#stand();
   }
 
   /** @throws {NatsFault} (rejects) if NATS has denied something since the connection stands. */
-  async #demandNoDenial(connection: NatsConnection): Promise<void> {
+  async #demandNoDenial(): Promise<void> {
     // A denial that NATS has sent in front of the flush is reported on a later turn.
     await new Promise((resolve) => setTimeout(resolve, 0));
-    if (this.#denial === undefined) return;
-    this.#connection = undefined;
-    await connection.close();
-    throw new NatsFault(this.#denial);
+    if (this.#denial !== undefined) throw new NatsFault(this.#denial);
   }
 
   async #watch(connection: NatsConnection): Promise<void> {
@@ -301,11 +308,14 @@ export class NatsTransport implements Transport {
     this.#events.onAway(reason);
   }
 
-  /** Finds out what NATS has taken, until it has taken all. */
-  async #flush(): Promise<void> {
-    this.#isFlushing = true;
+  get #isFlushing(): boolean {
+    return this.#flushing !== undefined && this.#flushing === this.#connection;
+  }
+
+  /** Finds out what NATS has taken, until it has taken all. nats.js's `flush` never ends on a connection that is closed. */
+  async #flush(connection: NatsConnection): Promise<void> {
+    this.#flushing = connection;
     while (this.#isConnected && this.#sentBytes > this.#flushedBytes) {
-      const connection = this.#connection!;
       const epoch = this.#epoch;
       const sentBytes = this.#sentBytes;
       try {
@@ -313,6 +323,7 @@ export class NatsTransport implements Transport {
       } catch {
         break;
       }
+      if (this.#connection !== connection) return;
       this.#silence.end();
       if (epoch !== this.#epoch) continue;
       this.#flushedBytes = sentBytes;
@@ -321,7 +332,7 @@ export class NatsTransport implements Transport {
       if (wasStalled && this.#isConnected) this.#events.onConnected();
       if (!this.isFull) this.#events.onCaughtUp();
     }
-    this.#isFlushing = false;
+    if (this.#flushing === connection) this.#flushing = undefined;
   }
 }
 
