@@ -11,6 +11,12 @@ const AFTERMATH_MS = 5_000;
 const NOTICE_MS = 30_000;
 
 /**
+ * Milliseconds for which a worker may not have heard a client yet that it has greeted, on a busy machine. One that ends
+ * takes such a client for one of 2009's, and closes it without a word.
+ */
+const UNHEARD_MS = 2_000;
+
+/**
  * Milliseconds after a change of certificate during which a connection may have waited at the replaced
  * socket.
  */
@@ -227,13 +233,19 @@ export class StrikeHistory {
   }
 
   /**
-   * True if a connection that was lost just now was a victim's. Workers that are replaced say goodbye
-   * first, so a roll doesn't explain a loss without a word.
+   * True if a connection that was lost just now was a victim's, or one that a worker which was asked to end had
+   * greeted and not heard yet. Workers that are replaced say goodbye first, so a roll doesn't explain a loss without a
+   * word.
+   *
+   * @param greetedMs The moment of the greeting.
    */
-  explainsLoss(localPort: number): boolean {
+  explainsLoss(localPort: number, greetedMs: number): boolean {
+    const isYoung = this.#nowMs() - greetedMs < UNHEARD_MS;
     return this.#within(NOTICE_MS).some(({ how, ports }) => {
       return how !== "rolled" && ports.has(localPort);
-    });
+    }) || isYoung && this.#within(AFTERMATH_MS).some(({ how, fromMs }) => {
+          return how === "asked" && greetedMs >= fromMs;
+        });
   }
 
   /**

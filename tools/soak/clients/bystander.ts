@@ -120,7 +120,7 @@ export class Bystander {
       ? this.#strikes.explainsGoodbye(port, greetedMs)
       : greetedAgoMs === null
       ? this.#strikes.explainsNoGreeting
-      : this.#strikes.explainsLoss(port);
+      : this.#strikes.explainsLoss(port, greetedMs);
     if (isExplained) this.lostToStrikes++;
     else {
       const kind = greetedAgoMs === null ? "not_connected" : "cut";

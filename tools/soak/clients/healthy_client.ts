@@ -217,7 +217,7 @@ export class HealthyClient {
     const wasReady = this.#isReady;
     const byStrike = this.#isDismissed ||
       (wasGreeted
-        ? strikes.explainsLoss(peer.localPort)
+        ? strikes.explainsLoss(peer.localPort, this.#greetedMs)
         : strikes.explainsNoGreetingSince(this.#setOutMs));
     this.#isGreeted = this.#isReady = false;
     this.#peer = undefined;

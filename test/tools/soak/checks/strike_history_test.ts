@@ -10,20 +10,20 @@ describe("the history of strikes", () => {
   it("explain the loss of the victim's connections, for a while", () => {
     let nowMs = 100_000;
     const strikes = new StrikeHistory(() => nowMs);
-    assertEquals([strikes.isRecent, strikes.explainsLoss(7)], [false, false]);
+    assertEquals([strikes.isRecent, strikes.explainsLoss(7, 0)], [false, false]);
     strikes.add(strike("killed"), [7, 8]);
-    assertEquals([strikes.explainsLoss(7), strikes.explainsLoss(9)], [true, false]);
+    assertEquals([strikes.explainsLoss(7, 0), strikes.explainsLoss(9, 0)], [true, false]);
     nowMs += 5_000;
-    assertEquals([strikes.isRecent, strikes.explainsLoss(7)], [false, true]);
+    assertEquals([strikes.isRecent, strikes.explainsLoss(7, 0)], [false, true]);
     nowMs += 25_000;
-    assertEquals(strikes.explainsLoss(7), false);
+    assertEquals(strikes.explainsLoss(7, 0), false);
   });
 
   it("explain the loss of an earlier victim's connections too", () => {
     const strikes = new StrikeHistory(() => 100_000);
     strikes.addGoodbye(strike("asked"), [7], 100_000).end();
     strikes.add(strike("killed"), [8]);
-    assertEquals([7, 8, 9].map((port) => strikes.explainsLoss(port)), [true, true, false]);
+    assertEquals([7, 8, 9].map((port) => strikes.explainsLoss(port, 0)), [true, true, false]);
     assertEquals([7, 8].map((port) => strikes.explainsGoodbye(port, 1_000)), [true, false]);
     assertEquals(strikes.explainsRefusal, true);
   });
@@ -32,7 +32,7 @@ describe("the history of strikes", () => {
     let nowMs = 100_000;
     const strikes = new StrikeHistory(() => nowMs);
     const explained =
-      () => [strikes.explainsNoGreeting, ...[7, 9].map((port) => strikes.explainsLoss(port))];
+      () => [strikes.explainsNoGreeting, ...[7, 9].map((port) => strikes.explainsLoss(port, 0))];
     strikes.standsStill(1, [7]);
     assertEquals([explained(), strikes.records], [[true, true, false], []]);
     // However long it takes to list them.
@@ -75,9 +75,9 @@ describe("the history of strikes", () => {
     assertEquals(strikes.hasOneBetween(139_000, 139_500), true);
     nowMs = 100_000;
     // The worker accepts what waited while it stood still.
-    assertEquals([7, 8].map((port) => strikes.explainsLoss(port)), [true, false]);
+    assertEquals([7, 8].map((port) => strikes.explainsLoss(port, 0)), [true, false]);
     goodbye.addPorts([8]);
-    assertEquals([7, 8].map((port) => strikes.explainsLoss(port)), [true, true]);
+    assertEquals([7, 8].map((port) => strikes.explainsLoss(port, 0)), [true, true]);
     goodbye.end();
     // Greeted before, on another worker; and after, when only the one that was asked says goodbye.
     assertEquals(strikes.explainsGoodbye(7, 1_000), true);
@@ -92,12 +92,28 @@ describe("the history of strikes", () => {
     assertEquals(strikes.explainsGoodbye(7, 1_000), false);
   });
 
+  it("explain the loss of a client that a worker which ends hasn't heard yet", () => {
+    let nowMs = 100_000;
+    const strikes = new StrikeHistory(() => nowMs);
+    const goodbye = strikes.addGoodbye(strike("asked"), [], nowMs);
+    nowMs += 10_000;
+    // Greeted a moment ago; for long; before the worker was asked.
+    const explained = () =>
+      [nowMs - 100, nowMs - 3_000, 99_999].map((greetedMs) => strikes.explainsLoss(7, greetedMs));
+    assertEquals(explained(), [true, false, false]);
+    goodbye.end();
+    assertEquals(explained(), [true, false, false]);
+    strikes.add(strike("killed"), []);
+    nowMs += 40_000;
+    assertEquals(explained(), [false, false, false]);
+  });
+
   it("explain for a moment why a connection isn't accepted when a certificate changes", () => {
     let nowMs = 100_000;
     const strikes = new StrikeHistory(() => nowMs);
     assertEquals(strikes.explainsNoGreeting, false);
     strikes.addRenewal();
-    assertEquals([strikes.explainsNoGreeting, strikes.explainsLoss(7)], [true, false]);
+    assertEquals([strikes.explainsNoGreeting, strikes.explainsLoss(7, 0)], [true, false]);
     nowMs += 1_000;
     assertEquals(strikes.explainsNoGreeting, false);
   });
@@ -107,9 +123,9 @@ describe("the history of strikes", () => {
     strikes.hangsWith([6]);
     strikes.add({ ...strike("killed"), how: "hung" }, [7]);
     strikes.hangsWith([7, 8]);
-    assertEquals([6, 7, 8].map((port) => strikes.explainsLoss(port)), [false, true, true]);
+    assertEquals([6, 7, 8].map((port) => strikes.explainsLoss(port, 0)), [false, true, true]);
     strikes.goesOn();
-    assertEquals(strikes.explainsLoss(8), false);
+    assertEquals(strikes.explainsLoss(8, 0), false);
   });
 
   it("take nothing with a worker that only hung, but what it hadn't done when it was killed", () => {
@@ -117,10 +133,16 @@ describe("the history of strikes", () => {
     const strikes = new StrikeHistory(() => nowMs);
     strikes.add({ ...strike("killed"), how: "hung" }, [7]);
     strikes.goesOn();
-    assertEquals([strikes.explainsLoss(7), strikes.hasOneBetween(99_000, 101_000)], [false, false]);
+    assertEquals([strikes.explainsLoss(7, 0), strikes.hasOneBetween(99_000, 101_000)], [
+      false,
+      false,
+    ]);
     nowMs += 5_000;
     strikes.add(strike("killed"), [7]);
-    assertEquals([strikes.explainsLoss(7), strikes.hasOneBetween(99_000, 101_000)], [true, true]);
+    assertEquals([strikes.explainsLoss(7, 0), strikes.hasOneBetween(99_000, 101_000)], [
+      true,
+      true,
+    ]);
   });
 
   it("may be the server's own, of a worker that hangs, and count then", () => {
@@ -129,8 +151,8 @@ describe("the history of strikes", () => {
     strikes.add({ ...strike("killed"), how: "hung" }, [7]);
     nowMs += 4_000;
     const excuses = () => [
-      strikes.explainsLoss(7),
-      strikes.explainsLoss(9),
+      strikes.explainsLoss(7, 0),
+      strikes.explainsLoss(9, 0),
       strikes.explainsGoodbye(7, 1_000),
       strikes.explainsNoGreeting,
       strikes.hasOneBetween(101_000, 102_000),
@@ -151,7 +173,7 @@ describe("the history of strikes", () => {
       strikes.explainsGoodbye(9, 100_001),
       strikes.explainsRefusal,
       strikes.explainsNoGreeting,
-      strikes.explainsLoss(7),
+      strikes.explainsLoss(7, 0),
     ];
     nowMs += 60_000;
     assertEquals(excuses(), [true, false, true, true, true, false]);
@@ -181,7 +203,7 @@ describe("the history of strikes", () => {
         strikes.isRecent,
         strikes.explainsNoGreeting,
         strikes.explainsRefusal,
-        strikes.explainsLoss(7),
+        strikes.explainsLoss(7, 0),
         strikes.explainsGoodbye(7, 100_001),
         strikes.hasOneBetween(0, 200_000),
       ],
@@ -202,7 +224,7 @@ describe("the history of strikes", () => {
     nowMs += 20_000;
     assertEquals(excuses(), [true, true, false, true]);
     assertEquals(
-      [strikes.isRecent, strikes.explainsLoss(7), strikes.hasOneBetween(0, 99_999)],
+      [strikes.isRecent, strikes.explainsLoss(7, 0), strikes.hasOneBetween(0, 99_999)],
       [false, false, false],
     );
     strikes.endShortage();
@@ -235,7 +257,7 @@ describe("the history of strikes", () => {
     ]);
     nowMs = 40_000;
     const seen =
-      () => [strikes.explainsLoss(7), strikes.explainsLoss(8), strikes.explainsNoGreeting];
+      () => [strikes.explainsLoss(7, 0), strikes.explainsLoss(8, 0), strikes.explainsNoGreeting];
     assertEquals(seen(), [true, false, true]);
     assertEquals(strikes.hasOneBetween(20_000, 21_000), true);
     over();
