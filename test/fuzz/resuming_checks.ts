@@ -68,13 +68,14 @@ class Checks {
         this.#sentAtMs.set(n, atMs);
       }
     }
-    // What each process has accepted is what any witness saw of it; nobody saw what died with it.
-    for (const { witness } of all) {
-      for (const { n, topic, micros } of witness.seen) {
-        const known = this.#accepted.get(n)?.micros ?? micros;
-        assertEquals(known, micros, `${n} has two timestamps`);
-        this.#accepted.set(n, { topic, micros });
-      }
+    // What each process has accepted is what any witness saw of it, or a client that was quicker when the process
+    // died; nobody saw what died with it.
+    const got = clients.flatMap(({ stints }) => stints)
+      .flatMap(({ topic, got }) => got.map(({ n, micros }) => ({ n, topic, micros })));
+    for (const { n, topic, micros } of [...all.flatMap(({ witness }) => witness.seen), ...got]) {
+      const known = this.#accepted.get(n)?.micros ?? micros;
+      assertEquals(known, micros, `${n} has two timestamps`);
+      this.#accepted.set(n, { topic, micros });
     }
     for (const { stints } of clients) {
       for (const { n, origin } of stints.flatMap(({ got }) => got)) {
