@@ -15,9 +15,9 @@ import {
 } from "../support/processes/command_process.ts";
 import { until } from "../support/until.ts";
 import { type Script, ScriptedServer, stamp } from "./run/scripted_server.ts";
-import { untilValid } from "./results/valid_run.ts";
+import { REPEATS_TIMEOUT_MS, untilValid } from "./results/valid_run.ts";
 
-const PATIENCE = { timeout: 120_000 };
+const PATIENCE = { timeout: REPEATS_TIMEOUT_MS };
 
 /** The bots' command on this runtime, to its end. */
 function bots(...args: (string | number)[]): Promise<Ended> {

@@ -6,11 +6,11 @@ import type { BotsReport } from "../../../bots/results/report.ts";
 import { type Ended, startCommand } from "../../support/processes/command_process.ts";
 import { identityFile } from "../../support/identities.ts";
 import { until } from "../../support/until.ts";
-import { untilValid } from "../results/valid_run.ts";
+import { REPEATS_TIMEOUT_MS, untilValid } from "../results/valid_run.ts";
 import { type Script, ScriptedServer, stamp } from "../run/scripted_server.ts";
 import { type AgentProcess, AgentsBed } from "./agents_bed.ts";
 
-const PATIENCE = { timeout: 120_000 };
+const PATIENCE = { timeout: REPEATS_TIMEOUT_MS };
 
 async function withServer(
   script: Script,

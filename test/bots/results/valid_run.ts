@@ -8,6 +8,9 @@ const MAX_RUNS = 20;
 /** Milliseconds behind such a run, in which what spoiled it may end. */
 const PAUSE_MS = 300;
 
+/** Milliseconds for a test that repeats runs until they are valid: only one that fails takes so long. */
+export const REPEATS_TIMEOUT_MS = 240_000;
+
 /** Runs bots until their run is valid: on a machine that is busy with other tests some are not. */
 export async function untilValid(run: () => Promise<Ended>): Promise<Ended> {
   for (let runs = 1;; runs++) {

@@ -7,7 +7,7 @@ import { serve } from "../../../server/serve.ts";
 import type { ServerEvents } from "../../../server/events.ts";
 import { runCommand } from "../../support/processes/fixture.ts";
 import { FIRST, identityFile } from "../../support/identities.ts";
-import { untilValid } from "../results/valid_run.ts";
+import { REPEATS_TIMEOUT_MS, untilValid } from "../results/valid_run.ts";
 
 const SILENT: ServerEvents = { onSessionEnd: () => {}, onAcceptError: () => {} };
 
@@ -49,18 +49,22 @@ async function withServer(isSecure: boolean, test: (port: number) => Promise<voi
 describe("the bots over TLS", () => {
   const ca = ["--tls", "--ca", identityFile("first", "crt")] as const;
 
-  it("receive what is published, in one process or several", { timeout: 60_000 }, async () => {
-    await withServer(true, async (port) => {
-      for (const processes of [1, 2]) {
-        const flags = [...ca, "--rounds", 2, "--processes", processes];
-        const run = () => bots(100, "localhost", port, ...flags);
-        const { status, stdout, stderr } = await untilValid(run);
-        assertEquals(stderr.includes("bots:"), false, stderr);
-        assertMatch(stdout, /n: 100, good: 100, bad: 0/);
-        assertEquals(status, 0);
-      }
-    });
-  });
+  it(
+    "receive what is published, in one process or several",
+    { timeout: REPEATS_TIMEOUT_MS },
+    async () => {
+      await withServer(true, async (port) => {
+        for (const processes of [1, 2]) {
+          const flags = [...ca, "--rounds", 2, "--processes", processes];
+          const run = () => bots(100, "localhost", port, ...flags);
+          const { status, stdout, stderr } = await untilValid(run);
+          assertEquals(stderr.includes("bots:"), false, stderr);
+          assertMatch(stdout, /n: 100, good: 100, bad: 0/);
+          assertEquals(status, 0);
+        }
+      });
+    },
+  );
 
   it(
     "believe no other server, and say what is wrong in one line",

@@ -9,7 +9,7 @@ import { type CommandProcess, startCommand } from "../../support/processes/comma
 import { leftTo } from "../../support/processes/tested_runtimes.ts";
 import { skipNats } from "../../support/processes/nats_server.ts";
 import { until } from "../../support/until.ts";
-import { untilValid } from "../../bots/results/valid_run.ts";
+import { REPEATS_TIMEOUT_MS, untilValid } from "../../bots/results/valid_run.ts";
 
 /** Starts the command, with the programs of a folder only if one is given. */
 function start(
@@ -115,7 +115,7 @@ describe("hosts where it may not be done", () => {
 });
 
 describe("hosts", () => {
-  const timeout = 120_000;
+  const timeout = REPEATS_TIMEOUT_MS;
   const options = { timeout, skip: whyNot() };
   const onDeno = { timeout, skip: leftTo("deno") || options.skip };
   const onBun = { timeout, skip: leftTo("bun") || options.skip };
