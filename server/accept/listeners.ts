@@ -19,6 +19,9 @@ export interface ListenersHost {
   readonly acceptGate: AcceptGate;
 }
 
+/** A server that stops would only accept clients to close them. */
+const CLOSED = "the server is being stopped";
+
 /** The addresses on which a server listens: all of them accept, renew and close together. */
 export class Listeners {
   readonly #host: ListenersHost;
@@ -34,9 +37,11 @@ export class Listeners {
    * Listens on one more address.
    *
    * @throws {TransportError} (rejects) if it can't listen there.
+   * @throws {Error} (rejects) if it was closed, or is before it listens.
    */
   async open(options: ListenOptions, accept: Accept): Promise<Address> {
     const { runtime, counters, events, acceptGate } = this.#host;
+    if (this.#isClosed) throw new Error(CLOSED);
     const listener = await runtime.listen({
       ...options,
       onAcceptError: (error) => {
@@ -46,6 +51,10 @@ export class Listeners {
       },
       beforeAccept: () => acceptGate.untilOpen(),
     }, accept);
+    if (this.#isClosed) {
+      await listener.close();
+      throw new Error(CLOSED);
+    }
     this.#listeners.push(listener);
     return listener.address;
   }

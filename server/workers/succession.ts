@@ -86,7 +86,9 @@ export class Succession {
     if (this.#isAboutToStop || this.#isStopped || worker.phase === "leaving") return;
     const { logger } = this.#host;
     logger.info("{worker} was asked to end; a new one follows", { worker: worker.name });
+    const death = this.#deathOf(worker);
     await this.#end(worker);
+    await death;
   }
 
   /** Starts the successor of a worker that has ended. */
@@ -132,6 +134,8 @@ export class Succession {
       const { pid } = worker;
       this.#host.logger.info("{worker} has joined (pid {pid})", { worker: name, pid });
     } catch (error) {
+      // It was asked to end before it served.
+      if (worker?.phase === "leaving") return this.#follow(worker, await this.#deathOf(worker));
       worker?.kill();
       await worker?.ended;
       const { message } = error as Error;
@@ -182,11 +186,18 @@ export class Succession {
 
   /** See `RollHost.retire`. */
   async #retire(predecessor: WorkerProcess): Promise<void> {
-    const patienceMs = STOP_PATIENCE_MS + this.#host.drainMs + TAKING_PATIENCE_MS;
-    const patience = setTimeout(() => predecessor.kill(), patienceMs);
+    const death = this.#deathOf(predecessor);
     await this.#end(predecessor);
-    await predecessor.ended;
-    clearTimeout(patience);
+    await death;
     this.#succeeded = undefined;
+  }
+
+  /** Resolves when a worker that is asked to end has ended, which is done for it if it takes too long. */
+  async #deathOf(worker: WorkerProcess): Promise<string> {
+    const patienceMs = STOP_PATIENCE_MS + this.#host.drainMs + TAKING_PATIENCE_MS;
+    const patience = setTimeout(() => worker.kill(), patienceMs);
+    const death = await worker.ended;
+    clearTimeout(patience);
+    return death;
   }
 }

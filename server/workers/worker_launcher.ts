@@ -233,7 +233,7 @@ export class WorkerLauncher {
       timestampsAfter: timekeeper.timestamps.next(),
       cluster: plan.cluster?.settings ?? null,
     });
-    worker.phase = "linking";
+    if (worker.phase === "starting") worker.phase = "linking";
   }
 
   /** Lets workers begin to listen one after the other. */
@@ -244,6 +244,7 @@ export class WorkerLauncher {
   /** Lets a worker accept clients. The first one finds out whether the address is free. */
   async #listen(worker: WorkerProcess, { tls, access }: Settings): Promise<void> {
     const { plan, workers } = this.#host;
+    if (worker.phase === "leaving") throw new Error("it was asked to end");
     // A host name is looked up once, so that all workers get the same address.
     const { hostname, port } = this.#address?.transport === "tcp" ? this.#address : plan;
     const isFirst = ![...workers].some(({ isListening }) => isListening);
