@@ -55,6 +55,8 @@ export class JobQueue<T extends Job> {
   readonly #done = Promise.withResolvers<Finished<T>[]>();
   readonly #processors: Processors;
   #freeSlots: number;
+  /** Jobs whose end hasn't been noted. */
+  #running = 0;
   #workSeconds = childSeconds();
 
   /** @param slots A job that takes more than these runs alone. */
@@ -79,7 +81,7 @@ export class JobQueue<T extends Job> {
 
   #startNext(): void {
     while (this.#startWithin(0));
-    if (this.#started.length === 0) this.#done.resolve(this.#finished);
+    if (this.#running === 0) this.#done.resolve(this.#finished);
   }
 
   #startOneMore(): void {
@@ -101,12 +103,14 @@ export class JobQueue<T extends Job> {
   #start(job: T, slots: number): void {
     const beganMs = performance.now();
     const output = new Started(job);
+    this.#running++;
     this.#started.push(output);
     this.#started[0]!.speak();
     output.ended.then((succeeded) => {
       const seconds = (performance.now() - beganMs) / 1000;
       this.#finished.push({ job, succeeded, seconds, workSeconds: this.#takeWorkSeconds() });
       this.#freeSlots += slots;
+      this.#running--;
       while (this.#started[0]?.hasEnded) {
         this.#started.shift();
         this.#started[0]?.speak();

@@ -68,6 +68,20 @@ describe("jobs", () => {
     assertLess(waits!.workSeconds!, 0.1);
   });
 
+  it("are all run and noted where several end at once", { timeout: 60_000 }, async () => {
+    // With no more than the spare slots free, the first that is noted leaves no room for the last job.
+    for (let i = 0; i < 3; i++) {
+      const name = (at: number) => `at once ${i} ${at}`;
+      const run = new JobQueue([0, 1, 2, 3, 4].map((at) => job(name(at))), 2, idleFor(0.9)).run();
+      await until("four run", () => [0, 1, 2, 3].every((at) => hasBegun(name(at))));
+      for (let at = 0; at < 5; at++) go(name(at));
+      // All four have ended before this process notices.
+      const untilMs = performance.now() + 150;
+      while (performance.now() < untilMs);
+      assertEquals((await run).length, 5);
+    }
+  });
+
   it("fail by their status, and where there is no such program", async () => {
     const jobs = [
       { title: "fails", command: ["sh", "-c", "exit 3"], slots: 1 },
