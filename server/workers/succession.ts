@@ -195,7 +195,13 @@ export class Succession {
   /** Resolves when a worker that is asked to end has ended, which is done for it if it takes too long. */
   async #deathOf(worker: WorkerProcess): Promise<string> {
     const patienceMs = STOP_PATIENCE_MS + this.#host.drainMs + TAKING_PATIENCE_MS;
-    const patience = setTimeout(() => worker.kill(), patienceMs);
+    const patience = setTimeout(() => {
+      this.#host.logger.error("{worker} takes longer than {seconds} s to end; it is ended", {
+        worker: worker.name,
+        seconds: patienceMs / 1000,
+      });
+      worker.kill();
+    }, patienceMs);
     const death = await worker.ended;
     clearTimeout(patience);
     return death;
