@@ -61,7 +61,7 @@ describe("a subscription that ends while it catches up", () => {
 });
 
 describe("a subscription that catches up behind a position", () => {
-  /** A topic that stores three messages, and what publishes to it. */
+  /** A topic that stores three messages, and has some of two processes. */
   function start() {
     const net = new MemoryRuntime({ turns: "manual" });
     const bed = topicsInMemory(net, { history: { historyMs: 60_000, historyMessages: 3 } });
@@ -83,16 +83,16 @@ describe("a subscription that catches up behind a position", () => {
       bed.catchUps.onDrain(subscriber);
       net.settle();
     };
-    return { origins, publish, subscriber, resume, drain };
-  }
-
-  it("needs no messages any more that the client has had", () => {
-    const { origins, publish, subscriber, resume, drain } = start();
     const { own } = origins;
     const other = origins.learn("a".repeat(16), 0);
     publish(own, 1);
     publish(other, 2);
     publish(own, 3);
+    return { origins, own, other, publish, subscriber, resume, drain };
+  }
+
+  it("needs no messages any more that the client has had", () => {
+    const { own, other, publish, subscriber, resume, drain } = start();
     resume(new Map([[own.name, 1e15], [other.name, 1e15 + 2]]));
     assertEquals(subscriber.numbers, [1]);
     publish(own, 4);
@@ -102,12 +102,7 @@ describe("a subscription that catches up behind a position", () => {
   });
 
   it("gets nothing again of a process that isn't remembered any more", () => {
-    const { origins, publish, subscriber, resume, drain } = start();
-    const { own } = origins;
-    const other = origins.learn("a".repeat(16), 0);
-    publish(own, 1);
-    publish(other, 2);
-    publish(own, 3);
+    const { origins, own, other, subscriber, resume, drain } = start();
     origins.close(other, "ended", other.micros);
     for (let i = 0; !other.isForgotten; i++) {
       origins.close(origins.learn(String(i).padStart(16, "0"), 1e15), "ended", 1e15);
