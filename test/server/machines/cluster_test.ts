@@ -6,6 +6,17 @@ import { type MachineState, REFILL, STATE } from "../../../server/machines/wire/
 import { assertNothingSilent, gotOf, pair } from "./pair.ts";
 import { type Machine, Street } from "./street.ts";
 
+/** Two machines, of which `a` has two processes, and `b` knows both. */
+function withSibling() {
+  const street = new Street();
+  const [a, b] = [street.add("a"), street.add("b")];
+  const base = street.nowMicros;
+  const sibling = a.origins.learn("5".repeat(16), base);
+  a.cluster.addSibling(sibling, base);
+  street.pass(1_500);
+  return { street, a, b, base, sibling };
+}
+
 describe("a cluster in memory", () => {
   it("brings each message to each other machine once, with its timestamp", () => {
     const street = new Street();
@@ -142,12 +153,7 @@ describe("a cluster in memory", () => {
   });
 
   it("says of a process that crashed before, though only as it stops itself", async () => {
-    const street = new Street();
-    const [a, b] = [street.add("a"), street.add("b")];
-    const base = street.nowMicros;
-    const sibling = a.origins.learn("5".repeat(16), base);
-    a.cluster.addSibling(sibling, base);
-    street.pass(1_500);
+    const { street, a, b, base, sibling } = withSibling();
     assertEquals(b.origins.find(sibling.name)?.micros, base);
     street.fate = () => [];
     a.origins.close(sibling, "crashed", base + 700);
@@ -161,12 +167,7 @@ describe("a cluster in memory", () => {
   });
 
   it("knows the latest end of a process that any other one was told", async () => {
-    const street = new Street();
-    const [a, b] = [street.add("a"), street.add("b")];
-    const base = street.nowMicros;
-    const sibling = a.origins.learn("5".repeat(16), base);
-    a.cluster.addSibling(sibling, base);
-    street.pass(1_500);
+    const { street, a, b, base, sibling } = withSibling();
     // It says goodbye. Later the supervisor says when it has ended, which a sibling without that word tells clients.
     a.origins.close(sibling, "ended", base + 500);
     street.pass(1_500);
