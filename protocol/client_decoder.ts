@@ -29,6 +29,8 @@ export interface ClientDecoderLimits {
 export const MIN_FRAME_LIMIT_BYTES = 64;
 
 const PUBLISH = utf8Bytes("PUBLISH");
+/** The same with its terminator. */
+const PUBLISH_FRAME = utf8Bytes("PUBLISH\0");
 const PING = utf8Bytes("PING");
 const PONG = utf8Bytes("PONG");
 const REGULAR_SOCKET = utf8Bytes("<regular-socket/>");
@@ -186,6 +188,10 @@ export class ClientDecoder {
   }
 
   #scanFrame(chunk: Uint8Array, pos: number, sink: ClientFrames): number {
+    if (this.#partial === undefined && isPublishFrame(chunk, pos)) {
+      this.#beginPublish();
+      return pos + PUBLISH_FRAME.length;
+    }
     const terminator = chunk.indexOf(CLIENT_TERMINATOR, pos);
     const isComplete = terminator !== -1;
     const end = isComplete ? terminator : chunk.length;
@@ -214,10 +220,8 @@ export class ClientDecoder {
     if (this.#client === UNKNOWN) {
       this.#client = isWord(bytes, start, end, REGULAR_SOCKET) ? OF_2009 : OF_TODAY;
     }
-    if (isWord(bytes, start, end, PUBLISH)) {
-      this.#mode = BEFORE_MESSAGE;
-      this.#run = 0;
-    } else if (isWord(bytes, start, end, PONG)) {
+    if (isWord(bytes, start, end, PUBLISH)) this.#beginPublish();
+    else if (isWord(bytes, start, end, PONG)) {
       this.#client = OF_TODAY;
       sink.onIdleFrame();
     } else if (
@@ -237,6 +241,12 @@ export class ClientDecoder {
       else if (frame.action === "subscribe") sink.onSubscribe(frame.topic, frame.resume);
       else sink.onUnsubscribe(frame.topic);
     }
+  }
+
+  #beginPublish(): void {
+    if (this.#client === UNKNOWN) this.#client = OF_TODAY;
+    this.#mode = BEFORE_MESSAGE;
+    this.#run = 0;
   }
 
   #scanBeforeMessage(chunk: Uint8Array, pos: number, sink: ClientFrames): number {
@@ -289,7 +299,10 @@ export class ClientDecoder {
       this.#enterAfterMessage();
       if (this.#mayPublish(chunk, end)) this.#publish(chunk, pos, end, sink);
       else this.#hold(chunk, pos, end);
-      return end;
+      // `sink` may have ended it all.
+      if (chunk[end] !== CLIENT_TERMINATOR || this.#mode !== AFTER_MESSAGE) return end;
+      this.#endPublish();
+      return end + 1;
     }
     if (end === MALFORMED) throw this.#malformed(chunk, pos);
     this.#hold(chunk, pos, limit);
@@ -346,8 +359,7 @@ export class ClientDecoder {
   #scanAfterMessage(chunk: Uint8Array, pos: number, sink: ClientFrames): number {
     const byte = chunk[pos]!;
     if (byte === CLIENT_TERMINATOR) {
-      this.#mode = FRAME;
-      this.#client = OF_TODAY;
+      this.#endPublish();
       if (this.#partial !== undefined) this.#publishLate(this.#partial, sink);
     } else if (isJsonSpace(byte)) this.#countSpace();
     else {
@@ -357,6 +369,12 @@ export class ClientDecoder {
       );
     }
     return pos + 1;
+  }
+
+  /** The terminator of MESSAGE has come. */
+  #endPublish(): void {
+    this.#mode = FRAME;
+    this.#client = OF_TODAY;
   }
 
   /** Publishes a MESSAGE that was held until its terminator came. What was scanned of it is forgotten. */
@@ -393,4 +411,9 @@ export class ClientDecoder {
       `${what} is longer than ${this.#limits.maxFrameBytes} bytes`,
     );
   }
+}
+
+/** True if the frame at `pos` is `PUBLISH`, whole. Of all frames that one comes most often. */
+function isPublishFrame(chunk: Uint8Array, pos: number): boolean {
+  return isWord(chunk, pos, pos + PUBLISH_FRAME.length, PUBLISH_FRAME);
 }
