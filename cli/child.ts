@@ -8,7 +8,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { setTimeout } from "node:timers";
 import { fileURLToPath } from "node:url";
-import { RUN_FLAGS } from "./deno_flags.ts";
+import { MEMORY_VARIABLES, RUN_FLAGS } from "./deno_flags.ts";
 import { NAMED_PROGRAM, namedScript } from "./on_disk.ts";
 import { demand } from "./permission.ts";
 import { isAllowed, readEnvironment, renounce } from "../runtime/permissions.ts";
@@ -77,7 +77,7 @@ export async function startChild(
       const child = spawn(program, args, {
         stdio: ["ignore", "inherit", "inherit", "ipc"],
         cwd: CHILD_DIRECTORY,
-        env: runtimeEnvironment(),
+        env: runtimeEnvironment(isDeno),
       });
       await new Promise<void>((resolve, reject) => {
         child.once("spawn", resolve);
@@ -134,8 +134,8 @@ function mayRun(command: string): boolean {
   }
 }
 
-function runtimeEnvironment(): Record<string, string> {
-  const environment: Record<string, string> = {};
+function runtimeEnvironment(isDeno: boolean): Record<string, string> {
+  const environment: Record<string, string> = isDeno ? { ...MEMORY_VARIABLES } : {};
   for (const variable of RUNTIME_VARIABLES) {
     // Deno lets only programs that may run everything pass on variables of the loader.
     if (variable.startsWith("LD_") && !isAllowed({ name: "run" })) continue;

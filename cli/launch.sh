@@ -6,6 +6,7 @@
 #
 #   --deno=PROGRAM         Deno's own program; it is looked for unless given
 #   --nohup                no SIGHUP or SIGUSR2 ends the program before it can listen for that
+#   --one-arena            let all of Deno's threads share one heap of the C library
 #   --facts, --facts=all   pass on what host/facts.sh finds out
 #   --settings             flags may be variables of the environment, and in the file of --config, too
 #   --reads=FLAG,...       the program may read the file behind each of these flags
@@ -156,8 +157,10 @@ filed=
 while :; do
   case ${1:-} in
     --settings) settings=yes ;;
-    --facts) facts=$(sh "$root/host/facts.sh") ;;
-    --facts=*) facts=$(sh "$root/host/facts.sh" "${1#*=}") ;;
+    # glibc gives each thread a heap of its own, which keeps what the thread has freed from the others.
+    --one-arena) [ -n "${MALLOC_ARENA_MAX:-}" ] || facts="$facts MALLOC_ARENA_MAX=1" ;;
+    --facts) facts="$facts $(sh "$root/host/facts.sh")" ;;
+    --facts=*) facts="$facts $(sh "$root/host/facts.sh" "${1#*=}")" ;;
     --reads=*) reads=${1#*=} ;;
     --writes=*) writes=${1#*=} ;;
     --replaces=*) replaces=${1#*=} ;;

@@ -17,14 +17,12 @@ case $runtime in
 esac
 
 if [ "$runtime" = deno ]; then
-  # The same permissions as the task `serve`, and no others.
-  exec sh cli/launch.sh --nohup --settings --facts \
-    --reads=tls-cert,tls-key,admin-key-file,publish-key-file,subscribe-key-file,publish-from-file,subscribe-from-file,cluster-credentials,cluster-ca \
-    --workers-need=run=deno,env=NODE_V8_COVERAGE,env=HOME,env=XDG_CACHE_HOME,env=DENO_DIR \
-    run --quiet --no-prompt \
-    --v8-flags=--max-semi-space-size=2 --allow-net \
-    --allow-env=HOTWHEELS_* server/main.ts \
-    --port "${HOTWHEELS_PORT:-8081}" "$@"
+  # The permissions and the memory of the task `serve`.
+  task=$(sed -n 's/^ *"serve": "sh cli\/launch\.sh \(.*\)",*$/\1/p' deno.json)
+  # The task's words are no patterns for files' names.
+  set -f
+  # shellcheck disable=SC2086
+  exec sh cli/launch.sh $task --port "${HOTWHEELS_PORT:-8081}" "$@"
 fi
 # The output is a list of variables, none of which holds a blank.
 facts=$(sh host/facts.sh)

@@ -1,7 +1,15 @@
-import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parse } from "@std/yaml/parse";
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -78,7 +86,6 @@ for (const role of ["server", "bots"]) {
 
 describe("the service", () => {
   const unit = read("hotwheels@.service");
-  const serve = read("serve.sh");
 
   const skip = missing("systemd-analyze");
   it("is what systemd understands", { skip, timeout: 60_000 }, () => {
@@ -100,10 +107,18 @@ describe("the service", () => {
 
   it("gives Deno the permissions and the memory that the task gives it, and no other", () => {
     const { tasks } = JSON.parse(readFileSync(join(root, "deno.json"), "utf8"));
-    const flags = (text: string) =>
-      text.match(/--(?:allow-|v8-|reads=|workers-need=|facts|nohup)\S*/g)!.sort();
-    assertEquals(flags(serve), flags(tasks.serve));
-    assertNotMatch(serve, /-A\b|--allow-all/);
+    const copy = mkdtempSync(join(tmpdir(), "hotwheels-service-"));
+    try {
+      for (const room of ["cli", "deploy/ec2"]) mkdirSync(join(copy, room), { recursive: true });
+      copyFileSync(join(root, "deno.json"), join(copy, "deno.json"));
+      copyFileSync(join(folder, "serve.sh"), join(copy, "deploy/ec2/serve.sh"));
+      writeFileSync(join(copy, "cli/launch.sh"), 'printf "%s\\n" "$@"');
+      const said = succeed("sh", join(copy, "deploy/ec2/serve.sh"), "deno", "--workers", "2");
+      const task = tasks.serve.replace("sh cli/launch.sh ", "").split(" ");
+      assertEquals(said.trim().split("\n"), [...task, "--port", "8081", "--workers", "2"]);
+    } finally {
+      rmSync(copy, { recursive: true });
+    }
   });
 
   for (const runtime of TESTED_RUNTIMES) {

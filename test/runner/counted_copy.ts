@@ -17,7 +17,11 @@ export interface Counts {
 /** The place where a child's environment is made, and the text that is inserted there. */
 const PLACES = [
   // Workers start elsewhere than in the project's folder, where Bun finds its settings.
-  { text: "env: runtimeEnvironment(),", start: "env: { ...runtimeEnvironment(), ", preloads: true },
+  {
+    text: "env: runtimeEnvironment(isDeno),",
+    start: "env: { ...runtimeEnvironment(isDeno), ",
+    preloads: true,
+  },
   {
     text: 'return { PATH: process.env["PATH"], HOME: process.env["HOME"] };',
     start: 'return { PATH: process.env["PATH"], HOME: process.env["HOME"], ',

@@ -196,6 +196,13 @@ for (const runtime of TESTED_RUNTIMES) {
           const { stdout } = spawnSync("ps", ["-ww", "-o", "args=", "-p", String(worker)]);
           assertStringIncludes(stdout.toString(), ` ${flags} `);
         }
+        if (process.platform !== "linux") return Promise.resolve();
+        for (const pid of [server.pid, ...workersOf(server)]) {
+          assertStringIncludes(
+            `\0${readFileSync(`/proc/${pid}/environ`, "utf8")}`,
+            "\0MALLOC_ARENA_MAX=1\0",
+          );
+        }
         return Promise.resolve();
       });
     });
