@@ -11,7 +11,9 @@ import { median, nearestRank } from "../../bots/measures/statistics.ts";
 import { startChild } from "../../cli/child.ts";
 import { answer, runCommand } from "../../cli/command.ts";
 import { CommandLine } from "../../cli/command_line.ts";
+import { checkReportFile } from "../../cli/report_file.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
+import { writeBenchReport } from "./bench_report.ts";
 import type { CrowdOrder } from "./crowd.ts";
 import { Audience, BenchPublisher, publishFrames } from "./fanout_client.ts";
 
@@ -26,6 +28,7 @@ Flags:
   --subscribers N  subscribers of the large topic (default 15000)
   --samples N      messages to the small topic, one every 10 ms (default 500)
   --passes N       fresh servers for each runtime, in turn (default 3)
+  --json FILE      write all passes as JSON to FILE too
   -h, --help       print this
   --version        print the version
 
@@ -39,11 +42,13 @@ const PAUSE_MS = 10;
 if (import.meta.main) await runCommand("bench:beside", main);
 
 async function main(args: readonly string[]): Promise<number> {
-  const line = new CommandLine(args, ["subscribers", "samples", "passes"]);
+  const line = new CommandLine(args, ["subscribers", "samples", "passes", "json"]);
   if (line.question !== undefined) return answer(line.question, HELP);
   const subscribers = line.number("subscribers", 1, 1_000_000) ?? 15_000;
   const samples = line.number("samples", 1, 1_000_000) ?? 500;
   const passes = line.number("passes", 1, 1000) ?? 3;
+  const file = line.text("json");
+  checkReportFile(file ?? null, "--json");
   const results = new Map<string, Float64Array[]>();
   for (let pass = 0; pass < passes; pass++) {
     for (const runtime of RUNTIME_NAMES) {
@@ -57,6 +62,17 @@ async function main(args: readonly string[]): Promise<number> {
     const at = (percent: number) =>
       median(runs.map((run) => nearestRank(run, percent))).toFixed(2).padStart(9);
     console.log(`${name.padEnd(32)}${at(50)}${at(99)}${at(100)}`);
+  }
+  if (file !== undefined) {
+    const series = [...results].map(([name, runs]) => ({
+      name,
+      passes: runs.map((run) => ({
+        p50_ms: nearestRank(run, 50),
+        p99_ms: nearestRank(run, 99),
+        max_ms: nearestRank(run, 100),
+      })),
+    }));
+    await writeBenchReport(file, "beside", { subscribers, samples, series });
   }
   return 0;
 }

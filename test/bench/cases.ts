@@ -9,12 +9,24 @@ export interface Case {
   readonly run: () => void;
 }
 
+/** What a case has taken. */
+export interface CaseResult {
+  readonly name: string;
+  readonly unit: string;
+  /** The median time of one unit, in nanoseconds. */
+  readonly median_ns: number;
+}
+
 /**
  * Runs the cases, and prints for each the median time of one unit.
  *
  * @param ms How long each is measured; half of that it runs before, to warm up.
  */
-export async function runCases(title: string, cases: readonly Case[], ms: number): Promise<void> {
+export async function runCases(
+  title: string,
+  cases: readonly Case[],
+  ms: number,
+): Promise<CaseResult[]> {
   console.log(`\n${title}`);
   const bench = new Bench({
     time: ms,
@@ -24,10 +36,11 @@ export async function runCases(title: string, cases: readonly Case[], ms: number
   });
   for (const { name, run } of cases) bench.add(name, run);
   await bench.run();
-  for (const [index, { name, unit, count }] of cases.entries()) {
+  return cases.map(({ name, unit, count }, index) => {
     const result = bench.tasks[index]?.result;
     if (result?.state !== "completed") throw new Error(`${name}: ${result?.state}`);
     const nanoseconds = (result.latency.p50 * 1e6) / count;
     console.log(`${nanoseconds.toFixed(0).padStart(7)} ns a ${unit} (median)  ${name}`);
-  }
+    return { name, unit, median_ns: nanoseconds };
+  });
 }

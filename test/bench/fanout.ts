@@ -5,15 +5,15 @@
  * @module
  */
 
-import os from "node:os";
 import { findProgram, RUNTIME_NAMES, type RuntimeName } from "../../cli/program.ts";
 import { ServerProcess } from "../../tools/harness/server_process.ts";
 import { median, nearestRank } from "../../bots/measures/statistics.ts";
 import { answer, runCommand } from "../../cli/command.ts";
 import { CommandLine, quote, UsageError, wholeNumber } from "../../cli/command_line.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
-import { checkReportFile, writeReportFile } from "../../cli/report_file.ts";
+import { checkReportFile } from "../../cli/report_file.ts";
 import type { Runtime } from "../../runtime/types.ts";
+import { writeBenchReport } from "./bench_report.ts";
 import { Audience, BenchPublisher, publishFrames } from "./fanout_client.ts";
 
 const HELP = `Hotwheels fan-out benchmark: how long until the last subscriber has the last
@@ -74,15 +74,7 @@ async function main(args: readonly string[]): Promise<number> {
     }
   }
   console.log(tableText(rows));
-  if (file !== undefined) {
-    const report = {
-      schema: "hotwheels-fanout-bench/1",
-      client: `${runtime.name} ${runtime.version}`,
-      machine: { os: `${os.type()} ${os.release()}`, cores: os.availableParallelism() },
-      rows,
-    };
-    writeReportFile(file, JSON.stringify(report, null, 2) + "\n", "--json");
-  }
+  if (file !== undefined) await writeBenchReport(file, "fanout", { rows });
   return 0;
 }
 

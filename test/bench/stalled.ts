@@ -9,7 +9,9 @@ import { ServerProcess } from "../../tools/harness/server_process.ts";
 import { median, nearestRank } from "../../bots/measures/statistics.ts";
 import { answer, runCommand } from "../../cli/command.ts";
 import { CommandLine } from "../../cli/command_line.ts";
+import { checkReportFile } from "../../cli/report_file.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
+import { writeBenchReport } from "./bench_report.ts";
 import { Audience, BenchPublisher, publishFrames } from "./fanout_client.ts";
 
 /** The kernel holds some 4 MiB for a peer that reads nothing. */
@@ -28,6 +30,7 @@ Flags:
   --rounds N       messages before they stall, and again while they do (default
                    20)
   --passes N       fresh servers for each runtime, in turn (default 3)
+  --json FILE      write all passes as JSON to FILE too
   -h, --help       print this
   --version        print the version
 
@@ -54,11 +57,13 @@ interface Percentiles {
 if (import.meta.main) await runCommand("bench:stalled", main);
 
 async function main(args: readonly string[]): Promise<number> {
-  const line = new CommandLine(args, ["subscribers", "rounds", "passes"]);
+  const line = new CommandLine(args, ["subscribers", "rounds", "passes", "json"]);
   if (line.question !== undefined) return answer(line.question, HELP);
   const subscribers = line.number("subscribers", 10, 1_000_000) ?? 10_000;
   const rounds = line.number("rounds", 1, 1_000_000) ?? 20;
   const passes = line.number("passes", 1, 1000) ?? 3;
+  const file = line.text("json");
+  checkReportFile(file ?? null, "--json");
   const results = new Map<RuntimeName, { before: Percentiles[]; during: Percentiles[] }>();
   for (let pass = 0; pass < passes; pass++) {
     for (const runtime of RUNTIME_NAMES) {
@@ -76,6 +81,14 @@ async function main(args: readonly string[]): Promise<number> {
     const of = (key: keyof Percentiles) => middle(during, key) / middle(before, key);
     const ratios = [{ p50: of("p50"), p99: of("p99"), max: of("max") }];
     console.log(row("  ratio", ratios, (ratio) => ratio.toFixed(3)));
+  }
+  if (file !== undefined) {
+    const servers = [...results].map(([runtime, { before, during }]) => ({
+      runtime,
+      all_read_ms: before,
+      a_tenth_stalls_ms: during,
+    }));
+    await writeBenchReport(file, "stalled", { subscribers, passes, rounds, servers });
   }
   return 0;
 }

@@ -12,9 +12,11 @@ import { answer, runCommand } from "../../cli/command.ts";
 import { CommandLine, EnvironmentError, quote, UsageError } from "../../cli/command_line.ts";
 import { ProcessGroup } from "../../cli/process_group.ts";
 import { findProgram, PROJECT_ROOT, type RuntimeName } from "../../cli/program.ts";
+import { checkReportFile } from "../../cli/report_file.ts";
 import { detectRuntime } from "../../runtime/detect.ts";
 import { directCommand } from "../../tools/harness/server_process.ts";
 import { until } from "../support/until.ts";
+import { writeBenchReport } from "./bench_report.ts";
 
 const HELP = `Hotwheels benchmark: subscribers by WebSocket beside subscribers on TCP, and
 beside servers in a few lines on ws (Node) and on Bun's own WebSockets.
@@ -29,6 +31,7 @@ Flags:
   --rounds R       messages in each pass, after one that isn't counted
                    (default 5)
   --passes N       fresh servers, in turn (default 3)
+  --json FILE      write all passes as JSON to FILE too
   -h, --help       print this
   --version        print the version
 
@@ -95,12 +98,14 @@ const CONTESTANTS: readonly Contestant[] = [
 if (import.meta.main) await runCommand("bench:websockets", main);
 
 async function main(args: readonly string[]): Promise<number> {
-  const line = new CommandLine(args, ["servers", "subscribers", "rounds", "passes"]);
+  const line = new CommandLine(args, ["servers", "subscribers", "rounds", "passes", "json"]);
   if (line.question !== undefined) return answer(line.question, HELP);
   line.upTo(0, "there are only flags");
   const subscribers = line.number("subscribers", 1, 1_000_000) ?? 19_000;
   const rounds = line.number("rounds", 1, 1000) ?? 5;
   const passes = line.number("passes", 1, 1000) ?? 3;
+  const file = line.text("json");
+  checkReportFile(file ?? null, "--json");
   const contestants = contestantsOf(line.text("servers"));
   const results = new Map<Contestant, Pass[]>(contestants.map((one) => [one, []]));
   for (let pass = 0; pass < passes; pass++) {
@@ -116,6 +121,18 @@ async function main(args: readonly string[]): Promise<number> {
       name.padEnd(34) + of("setupMs").toFixed(0).padStart(9) + of("p50Ms").toFixed(1).padStart(8) +
         of("lastMs").toFixed(1).padStart(9) + (of("bytesEach") / 1000).toFixed(1).padStart(9),
     );
+  }
+  if (file !== undefined) {
+    const servers = [...results].map(([{ name }, runs]) => ({
+      name,
+      passes: runs.map(({ setupMs, p50Ms, lastMs, bytesEach }) => ({
+        setup_ms: setupMs,
+        p50_ms: p50Ms,
+        last_ms: lastMs,
+        bytes_each: bytesEach,
+      })),
+    }));
+    await writeBenchReport(file, "websockets", { subscribers, rounds, servers });
   }
   return 0;
 }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import os from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { childEnvironment, findProgram } from "../../cli/program.ts";
@@ -13,8 +12,9 @@ import { answer, runCommand } from "../../cli/command.ts";
 import { CommandLine, quote, UsageError } from "../../cli/command_line.ts";
 import { ProcessGroup } from "../../cli/process_group.ts";
 import { wrapped } from "../../cli/plain_text.ts";
-import { checkReportFile, writeReportFile } from "../../cli/report_file.ts";
+import { checkReportFile } from "../../cli/report_file.ts";
 import type { ClientAnswer, ClientOrder } from "./workloads/client.ts";
+import { writeBenchReport } from "./bench_report.ts";
 import { type Contestant, parseContestants } from "./workloads/contestant.ts";
 import { failureLines, jsonOf, type Result, tableOf } from "./workloads/results.ts";
 import { describeWorkload, shrink, type Workload, WORKLOADS } from "./workloads/workload.ts";
@@ -94,16 +94,13 @@ async function main(args: readonly string[]): Promise<number> {
   console.log(tableOf(results));
   for (const failure of failureLines(results)) console.error(failure);
   if (file !== undefined) {
-    const report = {
-      schema: "hotwheels-workloads-bench/1",
+    await writeBenchReport(file, "workloads", {
       client: `bun ${findProgram("bun").version}`,
-      machine: { os: `${os.type()} ${os.release()}`, cores: os.availableParallelism() },
       passes,
       rounds,
       workloads,
       results: jsonOf(results),
-    };
-    writeReportFile(file, JSON.stringify(report, null, 2) + "\n", "--json");
+    });
   }
   return failureLines(results).length === 0 ? 0 : 1;
 }
