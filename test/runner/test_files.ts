@@ -43,7 +43,7 @@ const HEAVY = new RegExp(
  * client on Node has a part in, whichever runtime its server is on: by TCP on Deno, by WebSocket on Bun.
  */
 const ONCE = new RegExp(
-  "^test/(?:launch/(?:named_files|sandbox|package)_|server/access/permissions_|deploy/runbook_|runtime/bundled_|client/node_test)",
+  "^test/(?:launch/(?:named_files|sandbox|package)_|server/access/permissions_|deploy/runbook_|runtime/bundled_|client/node_test|bench/bench_report_)",
 );
 
 /** They compute much, and reach no runtime's adapter, for which Bun takes less time; or the other of the two. */
