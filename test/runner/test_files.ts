@@ -35,7 +35,7 @@ const FUZZ = /^test\/(?:fuzz\/|tools\/compare\/results\/(?:bootstrap|verdict)_)/
 
 /** Floods, soaks and measurements of time. */
 const HEAVY = new RegExp(
-  "^test/(?:attacks/|tools/(?:soak/command|churn/churn)_|server/(?:flow/(?:bursts|slow_consumers)|session/churn_heap|workers/resume_workers|machines/(?:nats|rolling))_)",
+  "^test/(?:attacks/|tools/(?:soak/command|churn/churn)_|server/(?:flow/(?:bursts|slow_consumers)|session/churn_heap|workers/resume_workers|machines/(?:nats/nats|rolling))_)",
 );
 
 /**

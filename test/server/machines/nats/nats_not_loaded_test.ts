@@ -3,12 +3,12 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { PROJECT_ROOT, type RuntimeName } from "../../../cli/program.ts";
-import { JanusClient, message, publishForReceipt } from "../../support/clients/janus_client.ts";
-import { directCommand, ServerCommand } from "../../support/processes/server_command.ts";
-import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
-import { skipWorkers } from "../../support/processes/workers.ts";
-import { until } from "../../support/until.ts";
+import { PROJECT_ROOT, type RuntimeName } from "../../../../cli/program.ts";
+import { JanusClient, message, publishForReceipt } from "../../../support/clients/janus_client.ts";
+import { directCommand, ServerCommand } from "../../../support/processes/server_command.ts";
+import { TESTED_RUNTIMES } from "../../../support/processes/tested_runtimes.ts";
+import { skipWorkers } from "../../../support/processes/workers.ts";
+import { until } from "../../../support/until.ts";
 
 const timeout = 60_000;
 

@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { describe, it } from "node:test";
-import { LinkEncoder } from "../../../server/cluster/link_frames.ts";
+import { LinkEncoder } from "../../../../server/cluster/link_frames.ts";
 import {
   BATCH_HEADER_BYTES,
   decodeFrame,
   encodeFrame,
   sealBatch,
-} from "../../../server/machines/wire/frame_codec.ts";
+} from "../../../../server/machines/wire/frame_codec.ts";
 import {
   BATCH,
   FrameFault,
@@ -17,9 +17,9 @@ import {
   REFILL,
   STATE,
   VersionFault,
-} from "../../../server/machines/wire/frames.ts";
-import { REFILL_BYTES } from "../../../server/machines/wire/limits.ts";
-import { MessageReader } from "../../../server/machines/wire/messages.ts";
+} from "../../../../server/machines/wire/frames.ts";
+import { REFILL_BYTES } from "../../../../server/machines/wire/limits.ts";
+import { MessageReader } from "../../../../server/machines/wire/messages.ts";
 
 const MACHINE = "0123456789abcdef";
 const ORIGIN = "fedcba9876543210";

@@ -2,13 +2,13 @@ import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { JanusClient, message } from "../../support/clients/janus_client.ts";
-import { startTask } from "../../support/processes/command_process.ts";
-import { skipNats } from "../../support/processes/nats_server.ts";
-import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
-import { onEachWorker, skipWorkers, workersOf } from "../../support/processes/workers.ts";
-import { until } from "../../support/until.ts";
-import { hasAll, MachineServer, NumberPublisher, withMachines } from "./nats_bed.ts";
+import { JanusClient, message } from "../../../support/clients/janus_client.ts";
+import { startTask } from "../../../support/processes/command_process.ts";
+import { skipNats } from "../../../support/processes/nats_server.ts";
+import { TESTED_RUNTIMES } from "../../../support/processes/tested_runtimes.ts";
+import { onEachWorker, skipWorkers, workersOf } from "../../../support/processes/workers.ts";
+import { until } from "../../../support/until.ts";
+import { hasAll, MachineServer, NumberPublisher, withMachines } from "../nats_bed.ts";
 
 const timeout = 120_000;
 

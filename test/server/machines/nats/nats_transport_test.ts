@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { describe, it } from "node:test";
-import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
-import { NatsTransport } from "../../../server/machines/nats/nats_transport.ts";
-import { SWEEP_INTERVAL_MS } from "../../../server/limits/clients.ts";
-import { quiet, until } from "../../support/until.ts";
+import { CoarseClock } from "../../../../server/timing/coarse_clock.ts";
+import { NatsTransport } from "../../../../server/machines/nats/nats_transport.ts";
+import { SWEEP_INTERVAL_MS } from "../../../../server/limits/clients.ts";
+import { quiet, until } from "../../../support/until.ts";
 
 const timeout = 60_000;
 

@@ -4,9 +4,9 @@ import {
   HistoryExports,
   HistoryFetch,
   type HistoryPart,
-} from "../../../server/machines/joining/history_transfer.ts";
-import type { Want } from "../../../server/machines/wire/frames.ts";
-import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
+} from "../../../../server/machines/joining/history_transfer.ts";
+import type { Want } from "../../../../server/machines/wire/frames.ts";
+import { CoarseClock } from "../../../../server/timing/coarse_clock.ts";
 
 /** Records that make 20 pieces, some of which end within a record. */
 const RECORDS = Array.from({ length: 50 }, (_, at) => new Uint8Array(100_000).fill(at));

@@ -1,7 +1,7 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import { describe, it } from "node:test";
-import type { Relayed } from "../../../server/machines/cluster_host.ts";
-import { decodeFrame, encodeFrame } from "../../../server/machines/wire/frame_codec.ts";
+import type { Relayed } from "../../../../server/machines/cluster_host.ts";
+import { decodeFrame, encodeFrame } from "../../../../server/machines/wire/frame_codec.ts";
 import {
   BATCH,
   BYE,
@@ -9,9 +9,9 @@ import {
   REFILL,
   STATE,
   type Wanted,
-} from "../../../server/machines/wire/frames.ts";
-import { gotOf, pair } from "./pair.ts";
-import { siblingsWith, Street } from "./street.ts";
+} from "../../../../server/machines/wire/frames.ts";
+import { gotOf, pair } from "../pair.ts";
+import { siblingsWith, Street } from "../street.ts";
 
 describe("what a cluster sends again", () => {
   it("asks seldom for what is on its way, however long that takes", () => {

@@ -1,9 +1,9 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
-import { decodeFrame, encodeFrame } from "../../../server/machines/wire/frame_codec.ts";
-import { BATCH, REFILL, type Wanted } from "../../../server/machines/wire/frames.ts";
-import { gotOf, pair } from "./pair.ts";
-import { type Machine, siblingsWith, Street } from "./street.ts";
+import { decodeFrame, encodeFrame } from "../../../../server/machines/wire/frame_codec.ts";
+import { BATCH, REFILL, type Wanted } from "../../../../server/machines/wire/frames.ts";
+import { gotOf, pair } from "../pair.ts";
+import { type Machine, siblingsWith, Street } from "../street.ts";
 
 const KIB = "x".repeat(1024);
 
