@@ -327,4 +327,16 @@ describe("ClientDecoder: a sink that has enough", () => {
       assertEquals(decoder.push(latin1("\0".repeat(3)).subarray(3), sink), 0);
     }
   });
+
+  it("has had the terminator of MESSAGE too", () => {
+    const frame = `PUBLISH\0${EVENT}\0`;
+    for (const demandsTerminator of [false, true]) {
+      const decoder = new ClientDecoder({ ...DEFAULT_LIMITS, demandsTerminator });
+      const sink = Object.assign(new Recorder(), { hasEnough: false });
+      sink.onPublish = () => sink.hasEnough = true;
+      assertEquals(decoder.push(latin1(frame + frame), sink), frame.length);
+      assert(!decoder.awaitsTerminator);
+      assert(!decoder.isLegacy);
+    }
+  });
 });
