@@ -50,9 +50,8 @@ export abstract class OutgoingFrames {
    * @returns True if the kernel has all of it.
    */
   protected writeChunk(chunk: Uint8Array, isEarly: boolean): boolean {
-    if (this.#flight === "chunk" || this.#waiting !== undefined) {
-      throw new Error("write() while another chunk is in flight");
-    }
+    // A write beneath that has failed is in flight no more, though the connection's end may come later.
+    if (this.unsentChunkBytes > 0) throw new Error("write() while another chunk is in flight");
     if (chunk.length === 0) return true;
     const bytes = this.side.isClient ? encodeMasked(OPCODES.binary, chunk) : chunk;
     if (isEarly || this.#flight === "own") {

@@ -198,10 +198,9 @@ for (const runtime of TESTED_RUNTIMES) {
         }
         if (process.platform !== "linux") return Promise.resolve();
         for (const pid of [server.pid, ...workersOf(server)]) {
-          assertStringIncludes(
-            `\0${readFileSync(`/proc/${pid}/environ`, "utf8")}`,
-            "\0MALLOC_ARENA_MAX=1\0",
-          );
+          // Deno lets only programs that may do anything read this themselves.
+          const { stdout } = spawnSync("cat", [`/proc/${pid}/environ`], { encoding: "utf8" });
+          assertStringIncludes(`\0${stdout}`, "\0MALLOC_ARENA_MAX=1\0");
         }
         return Promise.resolve();
       });
