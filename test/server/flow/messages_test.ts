@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
 import { describe, it } from "node:test";
 import { MemoryBudget } from "../../../server/flow/memory_budget.ts";
-import { MAX_MESSAGE_BYTES, toMessages } from "../../../server/flow/messages.ts";
+import { fromMessages, MAX_MESSAGE_BYTES, toMessages } from "../../../server/flow/messages.ts";
 import { SharedChunk } from "../../../server/flow/shared_chunk.ts";
 import { assertBytes, join } from "../../support/bytes.ts";
 import { readFrames, TEXT } from "../../support/web_socket/frames.ts";
@@ -31,6 +31,7 @@ describe("messages for WebSockets", () => {
         const messages = toMessages(bytes);
         const { frames, taken } = readFrames(messages);
         assertEquals(taken, messages.length);
+        assertBytes(fromMessages(messages), bytes);
         assertBytes(join(frames.map(({ payload }) => payload)), bytes);
         for (const { opcode, isFinal, payload } of frames) {
           assertEquals([opcode, isFinal, payload.at(-1)], [TEXT, true, 1]);
