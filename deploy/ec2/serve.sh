@@ -17,12 +17,8 @@ case $runtime in
 esac
 
 if [ "$runtime" = deno ]; then
-  # The permissions and the memory of the task `serve`.
-  task=$(sed -n 's/^ *"serve": "sh cli\/launch\.sh \(.*\)",*$/\1/p' deno.json)
-  # The task's words are no patterns for files' names.
-  set -f
-  # shellcheck disable=SC2086
-  exec sh cli/launch.sh $task --port "${HOTWHEELS_PORT:-8081}" "$@"
+  # With the permissions and the memory of the task `serve`.
+  exec sh cli/hotwheels.sh serve --runtime deno --port "${HOTWHEELS_PORT:-8081}" "$@"
 fi
 # The output is a list of variables, none of which holds a blank.
 facts=$(sh host/facts.sh)

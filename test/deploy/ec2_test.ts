@@ -112,7 +112,8 @@ describe("the service", () => {
       for (const room of ["cli", "deploy/ec2"]) mkdirSync(join(copy, room), { recursive: true });
       copyFileSync(join(root, "deno.json"), join(copy, "deno.json"));
       copyFileSync(join(folder, "serve.sh"), join(copy, "deploy/ec2/serve.sh"));
-      writeFileSync(join(copy, "cli/launch.sh"), 'printf "%s\\n" "$@"');
+      copyFileSync(join(root, "cli/hotwheels.sh"), join(copy, "cli/hotwheels.sh"));
+      writeFileSync(join(copy, "cli/launch.sh"), 'shift; printf "%s\\n" "$@"');
       const said = succeed("sh", join(copy, "deploy/ec2/serve.sh"), "deno", "--workers", "2");
       const task = tasks.serve.replace("sh cli/launch.sh ", "").split(" ");
       assertEquals(said.trim().split("\n"), [...task, "--port", "8081", "--workers", "2"]);
