@@ -49,20 +49,25 @@ export const LIMITS: readonly Case[] = [
         ...["--write-deadline", "1s"],
       ]);
       const publisher = await connect(url(server));
-      const hotwheels = await connect(url(server), { ...QUICK, buffer: 64 * 1024 });
+      let hasNoticed = false;
+      const hotwheels = await connect(url(server), {
+        ...QUICK,
+        buffer: 64 * 1024,
+        onStatus: ({ state }) => hasNoticed ||= state === "closed",
+      });
       const statuses = hotwheels.statuses();
       const messages = hotwheels.subscribe(topic, { onGap: "throw" });
       await messages.ready;
       const padding = "x".repeat(48 * 1024);
       let published = 0;
-      await until("the server has to wait", async () => {
-        for (let i = 0; i < 10; i++) {
+      await until("it is evicted", async () => {
+        const { matched, queued } = await publisher.publish({ topic, data: published++ });
+        // A client that hadn't its turn may make room once more, so one message that waits isn't enough.
+        for (let i = 0; matched > queued && i < 10; i++) {
           await publisher.publish({ topic, data: published++, padding }, { receipt: false });
         }
-        return (await publisher.publish({ topic, data: published++ })).queued === 1;
-      });
-      await until("it is evicted", async () => {
-        return (await publisher.publish({ topic, data: published++ })).matched === 0;
+        // Bun tells of the end even while the client doesn't read; it may be back before the next message.
+        return matched === 0 || hasNoticed;
       });
       for (let i = 0; i < 10; i++) await publisher.publish({ topic, data: published++ });
       const expected = Array.from({ length: published }, (_, i) => i);
