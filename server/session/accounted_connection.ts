@@ -73,9 +73,8 @@ export abstract class AccountedConnection extends ClientConnection {
     // Receipts come by themselves.
     if (this.#owedBytes > this.pendingBytes + this.inputBytes) return this.context.clock.nowMs;
     if (!this.holdsMostlyInput) return this.progressMs;
-    // A client that has to wait can free nothing, unless it's in the middle of a large frame.
-    const isHeldUp = this.isWaiting && !this.holdsLargeFrame;
-    return isHeldUp ? this.context.clock.nowMs : this.unfinishedSinceMs;
+    // A client that has to wait can free nothing.
+    return this.isWaiting ? this.context.clock.nowMs : this.unfinishedSinceMs;
   }
 
   /** Bytes of memory that an incomplete frame holds. */
@@ -95,7 +94,10 @@ export abstract class AccountedConnection extends ClientConnection {
     return bytes > SMALL_FRAME_BYTES;
   }
 
-  /** Time on the coarse clock since which it has held unfinished input without publishing. */
+  /**
+   * Time on the coarse clock since which it has held unfinished input without publishing; later by as much
+   * as the server has made it wait meanwhile.
+   */
   get unfinishedSinceMs(): number {
     const { unfinishedSinceMs = 0, publisher } = this.inbound ?? {};
     return Math.max(unfinishedSinceMs, publisher?.publishedMs ?? 0);
@@ -105,11 +107,12 @@ export abstract class AccountedConnection extends ClientConnection {
     return this.inbound?.publisher?.owedBytes ?? 0;
   }
 
-  /** True if an unfinished frame of the client has held memory for `ms` milliseconds. */
+  /**
+   * True if an unfinished frame of the client has held memory for `ms` milliseconds, without those for which
+   * the server has made the client wait.
+   */
   hasHeldPartialFrameFor(ms: number): boolean {
-    if (!this.isHeard || this.unfinishedInputBytes === 0) return false;
-    // The server may make it wait in the middle of a small frame, never of a large one.
-    if (this.isWaiting && !this.holdsLargeFrame) return false;
+    if (!this.isHeard || this.unfinishedInputBytes === 0 || this.isWaiting) return false;
     return this.context.clock.nowMs - this.unfinishedSinceMs >= ms;
   }
 

@@ -30,7 +30,8 @@ const STREAM_MEMORY_TURNS = 32;
  * to wait.
  *
  * A client waits for others at a gate only between frames. In the middle of a large frame the server
- * reads on: a client that had to wait there could not complete the frame, and so not free its memory.
+ * reads on: a client that had to wait there could not complete the frame, and so not free its memory. For
+ * its own turn, and for its own rate, it may have to wait there; that time doesn't count against the frame.
  */
 export class Inbound implements Applicant, ReadTask {
   // The fields up to `undeliveredBytes` belong to the session, which doesn't pay for them while idle.
@@ -59,6 +60,8 @@ export class Inbound implements Applicant, ReadTask {
   #attempt: Attempt | undefined;
   #isReadingRest = false;
   #isQueued = false;
+  /** Time on the coarse clock since which the client waits, if it does. */
+  #waitsSinceMs = 0;
   #hasBeenThrottled = false;
   /** The turn in which the client's bytes were last all read. */
   #caughtUpTurn = 0;
@@ -215,6 +218,7 @@ export class Inbound implements Applicant, ReadTask {
       return;
     }
     this.#waitsAt = undefined;
+    this.#endWait();
     this.#session.onWaited(true);
     // Queued, not read at once: thousands may have waited at the same gate.
     this.#queue();
@@ -294,10 +298,21 @@ export class Inbound implements Applicant, ReadTask {
   }
 
   #queue(): void {
+    this.#beginWait();
     this.#isQueued = true;
     this.#context.reading.countQueued(this.#deferredBytes);
     if (this.#deferredBytes > READ_AHEAD_BYTES) this.#session.setReading(false);
     this.#context.reading.queue(this);
+  }
+
+  #beginWait(): void {
+    if (!this.isWaiting) this.#waitsSinceMs = this.#context.clock.nowMs;
+  }
+
+  /** Takes the time of a wait off the time for which the client's frame has been incomplete. */
+  #endWait(): void {
+    const { nowMs } = this.#context.clock;
+    this.unfinishedSinceMs += nowMs - Math.max(this.#waitsSinceMs, this.unfinishedSinceMs);
   }
 
   #unqueue(): void {
@@ -312,12 +327,14 @@ export class Inbound implements Applicant, ReadTask {
       return false;
     }
     this.#unqueue();
+    this.#endWait();
     this.#readOn();
     return false;
   }
 
   #admit(): void {
     this.#waitsAt = undefined;
+    this.#endWait();
     this.#session.onWaited(false);
     this.#readOn();
   }
@@ -344,6 +361,7 @@ export class Inbound implements Applicant, ReadTask {
   }
 
   #stopAt(place: WaitingPlace): void {
+    this.#beginWait();
     this.#unqueue();
     this.#waitsAt = place;
     this.#session.setReading(false);

@@ -100,6 +100,7 @@ export abstract class InboundConnection extends AccountedConnection
   letGo(): void {
     if (!this.isOpen || (this.flags & FOR_MEMORY) === 0) return;
     this.onWaited(true);
+    if (this.inbound !== undefined) this.inbound.unfinishedSinceMs = this.stateSinceMs;
     this.#resume(FOR_MEMORY);
   }
 
@@ -196,7 +197,6 @@ export abstract class InboundConnection extends AccountedConnection
     // A wait that the server imposed doesn't count as the client's silence.
     const { nowMs } = this.context.clock;
     this.stateSinceMs = nowMs;
-    if (this.inbound !== undefined) this.inbound.unfinishedSinceMs = nowMs;
     if (isLate) {
       this.#heardMs = nowMs;
       this.flags |= HAS_WAITED;

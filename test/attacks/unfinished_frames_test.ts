@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
 import { KIB, MIB, underAttack } from "../support/attacks/attack_bed.ts";
-import { errorOf, type JanusClient } from "../support/clients/janus_client.ts";
-import { until } from "../support/until.ts";
+import { errorOf, type JanusClient, message, publish } from "../support/clients/janus_client.ts";
+import { quiet, until } from "../support/until.ts";
 
 const timeout = 60_000;
 
@@ -46,6 +46,31 @@ describe("frames that are never finished", () => {
       );
       assertEquals(counters.ended.slow_consumer, 0);
       await bed.untilLogged(/closed 127\.0\.0\.1:\d+: frame_too_large.*Memory is too short/);
+    });
+  });
+
+  it("cost no publisher its frame that the server itself makes wait", { timeout }, async () => {
+    const flags = [
+      ...["--max-total-pending-bytes", String(MIB)],
+      ...["--publish-bytes-rate", String(15 * KIB)],
+    ];
+    await underAttack(flags, async (bed) => {
+      const [reader, publisher] = [await bed.greeted(), await bed.greeted()];
+      await reader.subscribe("t");
+      const whole = publish(message("t", "p".repeat(60 * KIB)));
+      const firstBytes = 55 * KIB;
+      publisher.send(whole.slice(0, firstBytes));
+      await bed.untilState("it has to wait", ({ counters }) => counters.ratePauses > 0);
+      publisher.send(whole.slice(firstBytes));
+      const half = `PUBLISH\0{"topic":"u","data":"${"x".repeat(14 * KIB)}`;
+      // Together they hold too much, though none for so long that it has to go.
+      while (reader.frames.length === 0 && publisher.ended === null) {
+        const others = await bed.open(14);
+        for (const other of others) other.send(half);
+        await quiet(400);
+        for (const other of others) other.close();
+      }
+      assertEquals(publisher.ended, null);
     });
   });
 

@@ -217,6 +217,43 @@ describe("the server's memory", () => {
     assertEquals(hoarders.filter((hoarder) => !hoarder.ended).length, left);
   });
 
+  it("counts no time against a frame for which the server itself has made its client wait", async () => {
+    const bed = await MemoryBed.start({
+      maxTotalPendingBytes: KIB * KIB,
+      publishBytesRate: 20 * KIB,
+    });
+    const reader = bed.subscribed(["t"]);
+    const publisher = bed.dial({ from: "10.0.0.1" });
+    // So fast that it has to wait for 1.5 s, and in the middle of a frame.
+    publisher.send(`PUBLISH\0{"topic":"t","data":0,"padding":"${"x".repeat(50 * KIB)}`);
+    bed.net.settle();
+    publisher.send('"}\0');
+    for (let second = 0; second < 8; second++) {
+      // These hold too much, though none of them for a second.
+      const others = upTo(4).map((at) => bed.dial({ from: `10.0.1.${at}` }));
+      for (const other of others) {
+        other.send(`PUBLISH\0{"topic":"u","data":"${"x".repeat(60 * KIB)}`);
+      }
+      bed.net.settle();
+      bed.pass(500);
+      for (const other of others) other.reset();
+      bed.net.settle();
+    }
+    assertEquals(dataOf(reader), [0]);
+    assertEquals(bed.ended.filter(({ reason }) => reason === "frame_too_large"), []);
+    // Then its own time begins: it has a second, of which it took none before.
+    publisher.send(`PUBLISH\0{"topic":"t","data":1,"padding":"${"x".repeat(10 * KIB)}`);
+    bed.pass(1_250);
+    const others = upTo(4).map(() => bed.dial());
+    for (const other of others) {
+      other.send(`PUBLISH\0{"topic":"u","data":"${"x".repeat(60 * KIB)}`);
+    }
+    bed.net.settle();
+    bed.pass(250);
+    assertEquals(bed.ended.filter(({ reason }) => reason === "frame_too_large").length, 1);
+    assertEquals(publisher.ended, true);
+  });
+
   it("lets who takes its time over a frame have it while there is enough", async () => {
     const bed = await MemoryBed.start();
     const reader = bed.subscribed(["t"]);
