@@ -122,7 +122,7 @@ function testJobs(files: readonly TestFile[], scratch: string): TestJob[] {
   for (const file of files) {
     const key = file.startsServers || file.isFuzz
       ? file.path
-      : `${roomOf(file.path)} ${file.runtimes}`;
+      : `${roomOf(file.path)} ${file.runtimes} ${file.waits}`;
     groups.set(key, [...groups.get(key) ?? [], file]);
   }
   const parts = [...groups.values()].flatMap((group) => {
@@ -145,7 +145,11 @@ function testJob(runtime: RuntimeName, files: readonly TestFile[], report: strin
   return {
     title: `${runtime} test ${nameOf(paths)}`,
     command: [findProgram(runtime).path, ...flags, ...paths],
-    slots: files.some(({ isHeavy }) => isHeavy) ? JOBS_PER_CORE : 1,
+    slots: files.some(({ isHeavy }) => isHeavy)
+      ? JOBS_PER_CORE
+      : files.every(({ waits }) => waits)
+      ? 0
+      : 1,
     report,
   };
 }

@@ -26,7 +26,7 @@ export interface Job {
   /** Printed in front of its output. */
   readonly title: string;
   readonly command: readonly string[];
-  /** The number of slots that it takes while it runs. */
+  /** The number of slots that it takes while it runs; 0 if it leaves the processors to others. */
   readonly slots: number;
 }
 

@@ -15,6 +15,8 @@ export interface TestFile {
   readonly path: string;
   /** True if it, or a helper that it imports, starts a process or listens on a socket. */
   readonly startsServers: boolean;
+  /** True if it needs no server, and waits for time to pass more than it works. */
+  readonly waits: boolean;
   /** True if it tries very many random cases. */
   readonly isFuzz: boolean;
   /** True if it loads the machine by itself, or if such a load would spoil its measurements. */
@@ -29,6 +31,9 @@ const IMPORT = /\bfrom "(\.[^"]+)"/g;
 
 /** A module that says so starts processes, or takes the runtime's own sockets. */
 const STARTS_SERVERS = /\bfrom "node:child_process"|\bcreateServer\b|\/runtime\/detect\.ts"/;
+
+/** A test that says so waits. */
+const WAITS = /\b(?:quiet|until|sleep|setTimeout)\(/;
 
 /** Random cases or samples by the thousand. */
 const FUZZ = /^test\/(?:fuzz\/|tools\/compare\/results\/(?:bootstrap|verdict)_)/;
@@ -52,16 +57,16 @@ const ONCE_ON_BUN = new RegExp(
 );
 
 /**
- * The test files under some paths: those that start servers before the others, and the heavy ones
- * before all, since the last to end should be short.
+ * The test files under some paths: the heavy ones first, then those that start servers, then those that
+ * wait, since the last to end should be short.
  *
  * @param paths Files and folders, from the project's folder.
  * @throws {UsageError} if there is no test under one of them.
  */
 export function findTestFiles(paths: readonly string[]): TestFile[] {
   const files = [...new Set(paths.flatMap(testFilesIn))].map(read);
-  const rank = ({ isHeavy, isFuzz, startsServers }: TestFile) =>
-    isHeavy ? 0 : startsServers || isFuzz ? 1 : 2;
+  const rank = ({ isHeavy, isFuzz, startsServers, waits }: TestFile) =>
+    isHeavy ? 0 : startsServers || isFuzz ? 1 : waits ? 2 : 3;
   return files.sort((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1));
 }
 
@@ -76,9 +81,11 @@ function testFilesIn(path: string): string[] {
 }
 
 function read(path: string): TestFile {
+  const needsServer = startsServers(path, new Set());
   return {
     path,
-    startsServers: startsServers(path, new Set()),
+    startsServers: needsServer,
+    waits: !needsServer && WAITS.test(readFileSync(join(PROJECT_ROOT, path), "utf8")),
     isFuzz: FUZZ.test(path),
     isHeavy: HEAVY.test(path),
     runtimes: ONCE.test(path) ? ["deno"] : ONCE_ON_BUN.test(path) ? ["bun"] : RUNTIME_NAMES,
