@@ -7,7 +7,7 @@
 import { ProtocolError } from "./errors.ts";
 import { isJsonSpace, isWord, utf8Bytes } from "./framing/frames.ts";
 import { decodeJsonString } from "./json/string.ts";
-import { MESSAGE_MEMBERS, MESSAGE_TOPIC, topicMember } from "./message.ts";
+import { MessageScanner } from "./message_scanner.ts";
 import {
   INCOMPLETE,
   MALFORMED,
@@ -172,22 +172,14 @@ function readMessage(
 ): Action {
   if (!member.isPresent) throw badFrame("The data of an action is missing");
   const message = bytes.subarray(origin + member.start, origin + member.end);
-  const scanner = new ObjectScanner(MESSAGE_MEMBERS);
-  if (message[0] !== 0x7b || scanner.scan(message, 0, message.length) !== message.length) {
+  const scanner = new MessageScanner();
+  if (message[0] !== 0x7b || scanner.scanAlone(message, 0, message.length) !== message.length) {
     throw new ProtocolError(
       "bad_message",
       `MESSAGE is not a JSON object: it is ${describeBytes(message, 0, message.length)}`,
     );
   }
-  const topic = readTopic(
-    message,
-    0,
-    topicMember(scanner),
-    "bad_message",
-    MESSAGE_TOPIC,
-    spellings,
-  );
-  return { action: "publish", topic, message };
+  return { action: "publish", topic: scanner.readTopic(message, 0, spellings), message };
 }
 
 function readKey(bytes: Uint8Array, origin: number, member: ScannedMember): string {

@@ -11,10 +11,9 @@ import { ProtocolError } from "./errors.ts";
 import { matchMarker } from "./first_bytes.ts";
 import { FrameBuffer } from "./framing/frame_buffer.ts";
 import { CLIENT_TERMINATOR, isJsonSpace, isWord, utf8Bytes } from "./framing/frames.ts";
-import { MESSAGE_MEMBERS, MESSAGE_TOPIC, topicMember } from "./message.ts";
-import { INCOMPLETE, MALFORMED, ObjectScanner } from "./json/object_scanner.ts";
+import { MessageScanner } from "./message_scanner.ts";
+import { INCOMPLETE, MALFORMED } from "./json/object_scanner.ts";
 import { quoteByte } from "./json/printable.ts";
-import { readTopic } from "./topic_member.ts";
 import { TopicSpellings } from "./topic_spellings.ts";
 
 /** Limits of a {@linkcode ClientDecoder}; one object may serve all. */
@@ -79,7 +78,7 @@ export class ClientDecoder {
   #run = 0;
   #client = UNKNOWN;
   #partial: FrameBuffer | undefined;
-  #scanner: ObjectScanner | undefined;
+  #scanner: MessageScanner | undefined;
   readonly #spellings: TopicSpellings;
 
   /**
@@ -184,6 +183,7 @@ export class ClientDecoder {
       if (this.#partial === undefined && sink.hasEnough) break;
     }
     if (this.#mode !== IN_MESSAGE) this.#scanner = undefined;
+    else this.#scanner?.leaveChunk();
     return pos;
   }
 
@@ -291,10 +291,9 @@ export class ClientDecoder {
   }
 
   #beginMessage(chunk: Uint8Array, pos: number, sink: ClientFrames): number {
-    const scanner = this.#scanner ??= new ObjectScanner(MESSAGE_MEMBERS, this.#pool);
-    scanner.begin();
+    const scanner = this.#scanner ??= new MessageScanner(this.#pool);
     const limit = Math.min(chunk.length, pos + this.#limits.maxFrameBytes);
-    const end = scanner.scan(chunk, pos, limit);
+    const end = scanner.scanNext(chunk, pos, limit);
     if (end >= 0) {
       this.#enterAfterMessage();
       if (this.#mayPublish(chunk, end)) this.#publish(chunk, pos, end, sink);
@@ -351,8 +350,7 @@ export class ClientDecoder {
   }
 
   #publish(bytes: Uint8Array, start: number, end: number, sink: ClientFrames): void {
-    const member = topicMember(this.#scanner!);
-    const topic = readTopic(bytes, start, member, "bad_message", MESSAGE_TOPIC, this.#spellings);
+    const topic = this.#scanner!.readTopic(bytes, start, this.#spellings);
     sink.onPublish(topic, bytes.subarray(start, end));
   }
 
@@ -379,9 +377,8 @@ export class ClientDecoder {
 
   /** Publishes a MESSAGE that was held until its terminator came. What was scanned of it is forgotten. */
   #publishLate({ bytes, length }: FrameBuffer, sink: ClientFrames): void {
-    const scanner = this.#scanner ??= new ObjectScanner(MESSAGE_MEMBERS, this.#pool);
-    scanner.begin();
-    scanner.scan(bytes, 0, length);
+    const scanner = this.#scanner ??= new MessageScanner(this.#pool);
+    scanner.scanAlone(bytes, 0, length);
     this.#publishHeld(length, sink);
   }
 

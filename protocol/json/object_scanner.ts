@@ -149,6 +149,23 @@ export class ObjectScanner {
     for (const member of this.#members) member.isPresent = false;
   }
 
+  /**
+   * As {@linkcode begin}, but counts as scanned what leads up to a member's end: the object must begin with
+   * the same bytes as the last one.
+   *
+   * @param index The member's, whose value must be a string.
+   */
+  beginBehind(index: number): void {
+    const { end } = this.#members[index]!;
+    this.#state = AFTER_MEMBER;
+    this.#scanned = end;
+    this.#depth = 1;
+    this.#kinds = OPEN_OBJECT;
+    this.#current = undefined;
+    this.release();
+    for (const member of this.#members) if (member.end > end) member.isPresent = false;
+  }
+
   /** Gives back the memory held for deep nesting. Call {@linkcode begin} before the next scan. */
   release(): void {
     if (this.#outerKinds !== undefined) this.#pool.giveBack(this.#outerKinds);

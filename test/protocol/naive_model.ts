@@ -5,6 +5,7 @@
  * @module
  */
 
+import { assertEquals } from "@std/assert";
 import { asLatin1, type Heard, latin1, type Outcome } from "./client_stream.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -44,6 +45,13 @@ function isTopic(value: unknown): value is string {
   if (typeof value !== "string" || !value.isWellFormed()) return false;
   const { length } = new TextEncoder().encode(value);
   return length >= 1 && length <= 256;
+}
+
+/** Checks an outcome against the model's. */
+export function assertAsModel(stream: Uint8Array, actual: Outcome, maxFrameBytes: number): void {
+  const { heard, error, maybe } = modelOutcome(stream, maxFrameBytes);
+  assertEquals(actual.heard, heard);
+  if (maybe === undefined || actual.error !== maybe) assertEquals(actual.error, error);
 }
 
 /** The spelling of the object that is a frame's `data`, if it is one; a 0 can stand for it. */

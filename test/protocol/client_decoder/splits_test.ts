@@ -2,9 +2,9 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { describe, it } from "node:test";
 import { isOwnHalf } from "../../support/processes/tested_runtimes.ts";
-import { decodeCut, everyByte, latin1, type Outcome } from "../client_stream.ts";
+import { decodeCut, everyByte, latin1 } from "../client_stream.ts";
 import { editedBytes, objectText } from "../json/arbitraries.ts";
-import { modelOutcome } from "../naive_model.ts";
+import { assertAsModel } from "../naive_model.ts";
 
 const utf8 = new TextEncoder();
 const EVENT = '{"topic":"events","event":"test_event","message_id":"","data":"test"}';
@@ -29,13 +29,6 @@ const STREAMS: readonly Uint8Array[] = [
   latin1('PUBLISH\0{"topic":"a"}\0PUBLISH\0{"topic":"\xe2\x82"}\0'),
   latin1('{"action":"subscribe","data":"\xed\xa0\x80"}\0PING\0'),
 ];
-
-/** Checks an outcome against the model's, which can't always tell "incomplete" from "malformed". */
-function assertAsModel(stream: Uint8Array, actual: Outcome, maxFrameBytes: number): void {
-  const { heard, error, maybe } = modelOutcome(stream, maxFrameBytes);
-  assertEquals(actual.heard, heard);
-  if (maybe === undefined || actual.error !== maybe) assertEquals(actual.error, error);
-}
 
 describe("ClientDecoder, however the stream is cut", () => {
   it("hears the same cut at every pair of places", () => {

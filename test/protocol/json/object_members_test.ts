@@ -13,6 +13,19 @@ describe("the members that ObjectScanner finds", () => {
     });
   });
 
+  it("goes on behind a member if the next object begins as the last did, and keeps what stood before it", () => {
+    const scanner = new ObjectScanner(["a", "b", "c"].map(memberName));
+    const scan = (text: string, from = 0) => scanner.scan(latin1(text), from, text.length);
+    const present = () => [0, 1, 2].filter((index) => scanner.member(index).isPresent);
+    assertEquals(scan('{"a":1,"b":"x","c":[]}'), 22);
+    scanner.beginBehind(1);
+    assertEquals(scan('{"a":1,"b":"x"}', 14), 15);
+    assertEquals(present(), [0, 1]);
+    scanner.beginBehind(1);
+    assertEquals(scan('{"a":1,"b":"x","c":2,"b":"yy"}', 14), 30);
+    assertEquals([present(), scanner.member(1).start], [[0, 1, 2], 25]);
+  });
+
   it("tells a name by what it decodes to", () => {
     for (const spelled of ["\\u0074opic", "t\\u006Fpic", "\\u0074\\u006f\\u0070\\u0069\\u0063"]) {
       assertEquals(findings(latin1(`{"${spelled}":1}`)), { topic: 1 });
