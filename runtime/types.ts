@@ -299,8 +299,16 @@ export interface Runtime {
    * @throws {TransportError} (rejects) with `certificate_unusable`.
    */
   tryIdentity(identity: TlsIdentity, what: string): Promise<void>;
+  /** Runs `task` as soon as the code that runs now has returned: mostly before the event loop goes on. */
+  soon(task: () => void): void;
   /** Runs `task` on the next turn of the event loop, after pending I/O had its chance. */
   nextTurn(task: () => void): void;
+  /**
+   * Runs `task` when this turn of the event loop is over: at once, or if `isBusy()` then, as
+   * {@linkcode nextTurn} does. On Deno a turn that sees new I/O takes system calls, which this saves where
+   * there is nothing to do in it.
+   */
+  afterTurn(isBusy: () => boolean, task: () => void): void;
   /**
    * Listens, and gives each accepted connection its owner.
    *

@@ -59,7 +59,15 @@ class BunRuntime implements Runtime {
     Bun.gc(true);
   }
 
+  soon(task: () => void): void {
+    queueMicrotask(task);
+  }
+
   nextTurn(task: () => void): void {
+    setImmediate(task);
+  }
+
+  afterTurn(_isBusy: () => boolean, task: () => void): void {
     setImmediate(task);
   }
 

@@ -85,8 +85,16 @@ class DenoRuntime implements Runtime {
     collectGarbage();
   }
 
+  soon(task: () => void): void {
+    queueMicrotask(task);
+  }
+
   nextTurn(task: () => void): void {
     this.#turns.next(task);
+  }
+
+  afterTurn(isBusy: () => boolean, task: () => void): void {
+    setImmediate(() => isBusy() ? this.#turns.next(task) : task());
   }
 
   async tryIdentity(identity: TlsIdentity, what: string): Promise<void> {

@@ -15,6 +15,7 @@ import { OutgoingLink } from "./outgoing_link.ts";
 import type { OwedReceipt } from "./owed_receipts.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 import { TopicHolds } from "./topic_holds.ts";
+import { PromptWork } from "../timing/prompt_work.ts";
 
 /** The end of another process. */
 export interface ProcessEnd {
@@ -52,11 +53,15 @@ export class Mesh implements Backplane {
   readonly #copies: HistoryCopies;
   #onHello: () => void = () => {};
   #listener: Listener | undefined;
-  #isFlushScheduled = false;
+  readonly #flushing: PromptWork;
   #isClosed = false;
 
   constructor(host: MeshHost) {
     this.#host = host;
+    this.#flushing = new PromptWork(host.runtime, () => {
+      this.#flush();
+      return false;
+    });
     this.#gate = new Gate(host.runtime, "workers");
     this.#news = new WaitingRoom(host.runtime);
     this.#holds = new TopicHolds(host.runtime);
@@ -257,13 +262,7 @@ export class Mesh implements Backplane {
   #forward(topic: string, micros: number, message: Uint8Array, wantsReceipt: boolean): void {
     this.#encoder.append(topic, micros, message, wantsReceipt);
     if (this.#encoder.byteLength >= MAX_BATCH_BYTES) this.#flush();
-    else if (!this.#isFlushScheduled) {
-      this.#isFlushScheduled = true;
-      this.#host.runtime.nextTurn(() => {
-        this.#isFlushScheduled = false;
-        this.#flush();
-      });
-    }
+    else this.#flushing.request();
   }
 
   #flush(): void {

@@ -1,4 +1,5 @@
 import type { Runtime } from "../../runtime/types.ts";
+import { PromptWork } from "./prompt_work.ts";
 
 /** A task that is done in slices, between which the event loop turns. */
 export interface SlicedTask {
@@ -17,24 +18,25 @@ export interface SlicedTask {
  */
 export class FairScheduler {
   readonly #runtime: Runtime;
+  readonly #work: PromptWork;
   #tasks: SlicedTask[] = [];
   #next: SlicedTask[] = [];
-  #isScheduled = false;
   #parked = 0;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
+    this.#work = new PromptWork(runtime, () => this.#runSlices());
   }
 
   /** True while some task has work left. */
   get isBusy(): boolean {
-    return this.#isScheduled || this.#parked > 0;
+    return this.#hasTasks || this.#parked > 0;
   }
 
-  /** Runs the task from the next turn on until it is done. To be called once until then. */
+  /** Runs the task until it is done, at once if the loop is idle. To be called once until then. */
   schedule(task: SlicedTask): void {
     this.#next.push(task);
-    this.#scheduleTurn();
+    this.#work.request();
   }
 
   /** Counts a task that has work left, but waits for something else than its turn. */
@@ -42,29 +44,26 @@ export class FairScheduler {
     this.#parked++;
   }
 
-  /** Runs a parked task from the next turn on. */
+  /** Goes on with a parked task. */
   unpark(task: SlicedTask): void {
     this.#parked--;
     this.schedule(task);
   }
 
-  #scheduleTurn(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    this.#runtime.nextTurn(this.#turn);
+  get #hasTasks(): boolean {
+    return this.#tasks.length > 0 || this.#next.length > 0;
   }
 
-  readonly #turn = (): void => {
-    this.#isScheduled = false;
+  #runSlices(): boolean {
     let budget = this.#runtime.writesPerTurn;
     while (budget > 0) {
       const task = this.#take();
-      if (task === undefined) return;
+      if (task === undefined) return false;
       budget -= task.runSlice(budget);
       if (task.hasMore) this.#next.push(task);
     }
-    if (this.#tasks.length > 0 || this.#next.length > 0) this.#scheduleTurn();
-  };
+    return this.#hasTasks;
+  }
 
   #take(): SlicedTask | undefined {
     if (this.#tasks.length === 0) {

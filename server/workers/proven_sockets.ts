@@ -61,8 +61,16 @@ export class ProvenSockets implements Runtime {
     this.#runtime.giveBack();
   }
 
+  soon(task: () => void): void {
+    this.#runtime.soon(task);
+  }
+
   nextTurn(task: () => void): void {
     this.#runtime.nextTurn(task);
+  }
+
+  afterTurn(isBusy: () => boolean, task: () => void): void {
+    this.#runtime.afterTurn(isBusy, task);
   }
 
   tryIdentity(identity: TlsIdentity, what: string): Promise<void> {

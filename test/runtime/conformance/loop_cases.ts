@@ -1,10 +1,11 @@
 /**
- * What the contract says of `nextTurn` and `writesPerTurn`.
+ * What the contract says of turns of the event loop, and of `writesPerTurn`.
  *
  * @module
  */
 
 import { assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
+import type { Runtime } from "../../../runtime/types.ts";
 import { pattern } from "../../support/bytes.ts";
 import { until } from "../../support/until.ts";
 import type { Cases } from "./bed.ts";
@@ -17,19 +18,46 @@ export function loopCases(cases: Cases): void {
     assertEquals(Number.isInteger(bed.runtime.writesPerTurn), true);
   });
 
-  cases.that("nextTurn() runs tasks later, in order, each once", async (bed) => {
-    const ran: number[] = [];
-    let isLater = false;
-    for (let i = 0; i < 100; i++) {
-      bed.runtime.nextTurn(() => {
-        assertEquals(isLater, true);
-        ran.push(i);
-      });
-    }
-    queueMicrotask(() => isLater = true);
-    await until("all have run", () => ran.length === 100);
-    assertEquals(ran, Array.from({ length: 100 }, (_, i) => i));
-  });
+  const ways: readonly [string, (runtime: Runtime, task: () => void) => void][] = [
+    ["soon()", (runtime, task) => runtime.soon(task)],
+    ["nextTurn()", (runtime, task) => runtime.nextTurn(task)],
+    ["afterTurn() of an idle turn", (runtime, task) => runtime.afterTurn(() => false, task)],
+    ["afterTurn() of a busy turn", (runtime, task) => runtime.afterTurn(() => true, task)],
+  ];
+  for (const [what, run] of ways) {
+    cases.that(`${what} runs tasks later, in order, each once`, async (bed) => {
+      const ran: number[] = [];
+      let isLater = false;
+      for (let i = 0; i < 100; i++) {
+        run(bed.runtime, () => {
+          assertEquals(isLater, true);
+          ran.push(i);
+        });
+      }
+      isLater = true;
+      await until("all have run", () => ran.length === 100);
+      assertEquals(ran, Array.from({ length: 100 }, (_, i) => i));
+    });
+  }
+
+  cases.that(
+    "a task that asks for a turn after each turn lets others read and write",
+    async (bed) => {
+      let isOver = false;
+      const chain = () => {
+        if (!isOver) bed.runtime.afterTurn(() => true, chain);
+      };
+      chain();
+      try {
+        const { near, far } = await bed.pair("tcp");
+        near.reactions.data = (chunk) => near.write(chunk.slice());
+        far.write(pattern(1, 100));
+        await until("the echo has arrived", () => far.byteCount === 100);
+      } finally {
+        isOver = true;
+      }
+    },
+  );
 
   cases.that(
     "a chain of turns that never ends lets others connect, write and read",

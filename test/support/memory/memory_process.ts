@@ -74,6 +74,14 @@ export class MemoryProcess implements Runtime {
     return this.#net.tryIdentity();
   }
 
+  soon(task: () => void): void {
+    this.nextTurn(task);
+  }
+
+  afterTurn(_isBusy: () => boolean, task: () => void): void {
+    this.nextTurn(task);
+  }
+
   nextTurn(task: () => void): void {
     this.#net.nextTurn(() => {
       if (this.#hangs) this.#tasks.push(task);

@@ -95,9 +95,18 @@ export class MemoryRuntime implements Runtime, Network {
     this.onGiveBack();
   }
 
+  /** In the next turn: the code that runs now may be a test, which returns to no loop before it ends. */
+  soon(task: () => void): void {
+    this.nextTurn(task);
+  }
+
   nextTurn(task: () => void): void {
     this.#tasks.push(task);
     this.#wake();
+  }
+
+  afterTurn(_isBusy: () => boolean, task: () => void): void {
+    this.nextTurn(task);
   }
 
   /** It knows nothing of TLS. */

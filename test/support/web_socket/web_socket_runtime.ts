@@ -62,8 +62,16 @@ export class WebSocketRuntime implements Runtime {
     return this.#below.tryIdentity(identity, what);
   }
 
+  soon(task: () => void): void {
+    this.#below.soon(task);
+  }
+
   nextTurn(task: () => void): void {
     this.#below.nextTurn(task);
+  }
+
+  afterTurn(isBusy: () => boolean, task: () => void): void {
+    this.#below.afterTurn(isBusy, task);
   }
 
   listen(options: ListenOptions, accept: Accept): Promise<Listener> {
