@@ -37,6 +37,17 @@ export class MachineBed implements Bed {
   }
 
   async start(flags: readonly string[]): Promise<Ports> {
+    for (;;) {
+      try {
+        return await this.#start(flags);
+      } catch (error) {
+        // Another test's process may have drawn the same port, and be the first to listen.
+        if (!String(error).includes("the address is in use")) throw error;
+      }
+    }
+  }
+
+  async #start(flags: readonly string[]): Promise<Ports> {
     // All its workers may be killed, while the scripted servers of other tests take one port after the other.
     const [tcp, ws] = [await lastingPort(), await lastingPort()];
     const doors = ["--port", String(tcp), "--ws-port", String(ws)];
