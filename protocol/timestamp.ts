@@ -67,7 +67,7 @@ function highResolutionEpochMicros(): number {
 }
 
 /**
- * Writes `[mega,sec,micro]` in decimal without padding, as Erlang prints it. Allocates something once a second only.
+ * Writes `[mega,sec,micro]` in decimal without padding, as Erlang prints it. Allocates nothing.
  *
  * @param micros Whole microseconds since the epoch.
  * @param target Needs {@linkcode MAX_TIMESTAMP_BYTES} from `offset` on.
@@ -83,7 +83,7 @@ export function writeTimestamp(micros: number, target: Uint8Array, offset: numbe
   }
   // Below 2^53 a quotient by a million that isn't whole never rounds up to a whole number.
   const seconds = Math.floor(micros / MICROS_PER_SECOND);
-  if (seconds !== beginning.seconds) beginning = new Beginning(seconds);
+  if (seconds !== beginning.seconds) beginning.become(seconds);
   const { bytes, length } = beginning;
   for (let i = 0; i < length; i++) target[offset + i] = bytes[i]!;
   const end = writeDecimal(micros - seconds * MICROS_PER_SECOND, target, offset + length);
@@ -91,14 +91,13 @@ export function writeTimestamp(micros: number, target: Uint8Array, offset: numbe
   return end + 1;
 }
 
-/** The `[mega,sec,` of a second: nearly all timestamps have that of the one before. */
+/** The `[mega,sec,` of the last second that was written: nearly all timestamps have that of the one before. */
 class Beginning {
-  readonly seconds: number;
   readonly bytes = new Uint8Array(MAX_TIMESTAMP_BYTES);
-  readonly length: number;
+  seconds = -1;
+  length = 0;
 
-  constructor(seconds: number) {
-    this.seconds = seconds;
+  become(seconds: number): void {
     const { bytes } = this;
     const mega = Math.floor(seconds / SECONDS_PER_MEGASECOND);
     bytes[0] = 0x5b;
@@ -106,11 +105,12 @@ class Beginning {
     bytes[end] = 0x2c;
     end = writeDecimal(seconds - mega * SECONDS_PER_MEGASECOND, bytes, end + 1);
     bytes[end] = 0x2c;
+    this.seconds = seconds;
     this.length = end + 1;
   }
 }
 
-let beginning = new Beginning(0);
+const beginning = new Beginning();
 
 /** Writes a number of 0 to 999,999 and returns the offset behind its last digit. */
 function writeDecimal(value: number, target: Uint8Array, offset: number): number {
