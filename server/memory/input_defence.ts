@@ -40,8 +40,9 @@ export interface InputDefenceHost {
  */
 export class InputDefence implements InputGuard {
   readonly #host: InputDefenceHost;
-  /** Sessions that aren't read because memory is short. */
+  /** Sessions that aren't read because memory is short, and since when on the coarse clock. */
   #heldBack: HeldBackSession[] = [];
+  readonly #heldSinceMs = new Map<HeldBackSession, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isLettingGo = false;
   /** Sessions to resume because their connections hold bytes. */
@@ -84,7 +85,16 @@ export class InputDefence implements InputGuard {
 
   /** Stops reading a client while too much is held. */
   holdBack(session: HeldBackSession): void {
-    if (session.holdBack()) this.#heldBack.push(session);
+    if (!session.holdBack()) return;
+    this.#heldBack.push(session);
+    this.#heldSinceMs.set(session, this.#host.clock.nowMs);
+  }
+
+  #letGo(session: HeldBackSession): void {
+    const sinceMs = this.#heldSinceMs.get(session);
+    this.#heldSinceMs.delete(session);
+    // It may have gone on already, since its connection held bytes.
+    if (sinceMs !== undefined) session.letGo(sinceMs);
   }
 
   /**
@@ -200,7 +210,7 @@ export class InputDefence implements InputGuard {
   }
 
   #readOnHolders(): void {
-    for (const session of this.#holders.splice(0, LET_GO_PER_TURN)) session.letGo();
+    for (const session of this.#holders.splice(0, LET_GO_PER_TURN)) this.#letGo(session);
     if (this.#holders.length > 0) this.#host.runtime.nextTurn(() => this.#readOnHolders());
   }
 
@@ -210,7 +220,7 @@ export class InputDefence implements InputGuard {
     this.#host.runtime.nextTurn(() => {
       this.#isLettingGo = false;
       if (this.isHolding) return;
-      for (const session of this.#heldBack.splice(0, LET_GO_PER_TURN)) session.letGo();
+      for (const session of this.#heldBack.splice(0, LET_GO_PER_TURN)) this.#letGo(session);
       this.#letGoSome();
     });
   }

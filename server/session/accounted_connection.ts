@@ -14,6 +14,8 @@ export const FOR_MEMORY: number = 1 << 3;
 export const PAUSED: number = FOR_INBOUND | FOR_MEMORY;
 /** The server has made the client wait, so that much may come next through no fault of the client. */
 export const HAS_WAITED: number = 1 << 4;
+/** A wait has ended since the last sweep, so what the client sent meanwhile may not have come yet. */
+export const IS_BACK: number = 1 << 5;
 
 /**
  * A client's connection that accounts for the memory that it holds: output that waits, input that isn't

@@ -218,8 +218,7 @@ export class Inbound implements Applicant, ReadTask {
       return;
     }
     this.#waitsAt = undefined;
-    this.#endWait();
-    this.#session.onWaited(true);
+    this.#session.onWaited(this.#endWait(), true);
     // Queued, not read at once: thousands may have waited at the same gate.
     this.#queue();
   }
@@ -309,10 +308,17 @@ export class Inbound implements Applicant, ReadTask {
     if (!this.isWaiting) this.#waitsSinceMs = this.#context.clock.nowMs;
   }
 
-  /** Takes the time of a wait off the time for which the client's frame has been incomplete. */
-  #endWait(): void {
+  /**
+   * Takes the time of a wait off the time for which the client's frame has been incomplete.
+   *
+   * @returns The beginning of the wait.
+   */
+  #endWait(): number {
     const { nowMs } = this.#context.clock;
-    this.unfinishedSinceMs += nowMs - Math.max(this.#waitsSinceMs, this.unfinishedSinceMs);
+    const sinceMs = this.#waitsSinceMs;
+    this.unfinishedSinceMs += nowMs - Math.max(sinceMs, this.unfinishedSinceMs);
+    this.#waitsSinceMs = nowMs;
+    return sinceMs;
   }
 
   #unqueue(): void {
@@ -334,8 +340,7 @@ export class Inbound implements Applicant, ReadTask {
 
   #admit(): void {
     this.#waitsAt = undefined;
-    this.#endWait();
-    this.#session.onWaited(false);
+    this.#session.onWaited(this.#endWait(), false);
     this.#readOn();
   }
 

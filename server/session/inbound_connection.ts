@@ -10,6 +10,7 @@ import {
   FOR_INBOUND,
   FOR_MEMORY,
   HAS_WAITED,
+  IS_BACK,
   PAUSED,
 } from "./accounted_connection.ts";
 import { Inbound } from "./inbound.ts";
@@ -96,11 +97,14 @@ export abstract class InboundConnection extends AccountedConnection
     return true;
   }
 
-  /** Undoes {@linkcode holdBack}. */
-  letGo(): void {
+  /** Undoes {@linkcode holdBack}, which was done at a time of the coarse clock. */
+  letGo(sinceMs: number): void {
     if (!this.isOpen || (this.flags & FOR_MEMORY) === 0) return;
-    this.onWaited(true);
-    if (this.inbound !== undefined) this.inbound.unfinishedSinceMs = this.stateSinceMs;
+    this.onWaited(sinceMs, true);
+    const { inbound } = this;
+    if (inbound !== undefined) {
+      inbound.unfinishedSinceMs = this.#withoutWait(inbound.unfinishedSinceMs, sinceMs);
+    }
     this.#resume(FOR_MEMORY);
   }
 
@@ -193,16 +197,22 @@ export abstract class InboundConnection extends AccountedConnection
     return sentMuchMs !== 0 && this.context.clock.nowMs - sentMuchMs < MUCH_FOR_MS;
   }
 
-  onWaited(isLate: boolean): void {
-    // A wait that the server imposed doesn't count as the client's silence.
-    const { nowMs } = this.context.clock;
-    this.stateSinceMs = nowMs;
+  onWaited(sinceMs: number, isLate: boolean): void {
+    // A wait that the server imposed doesn't count as the client's silence, nor does it forgive silence
+    // before it: clients whose waits end again and again would never be silent for long.
+    this.stateSinceMs = this.#withoutWait(this.stateSinceMs, sinceMs);
     if (isLate) {
-      this.#heardMs = nowMs;
+      this.#heardMs = this.#withoutWait(this.#heardMs, sinceMs);
       this.flags |= HAS_WAITED;
     }
-    if (this.unansweredMs !== 0) this.unansweredMs = nowMs;
+    if (this.unansweredMs !== 0) this.unansweredMs = this.#withoutWait(this.unansweredMs, sinceMs);
+    this.flags |= IS_BACK;
     this.inbound?.publisher?.onWaited();
+  }
+
+  /** A time moved on by a wait from a time of the coarse clock until now, or by the part of it behind that time. */
+  #withoutWait(ms: number, sinceMs: number): number {
+    return ms + this.context.clock.nowMs - Math.max(ms, sinceMs);
   }
 
   onNothingWaits(): void {

@@ -40,9 +40,10 @@ export interface InboundSession {
   /**
    * Called before the client is read again after a wait.
    *
+   * @param sinceMs The beginning of the wait, on the coarse clock.
    * @param isLate True if much may arrive at once only because the client wasn't read.
    */
-  onWaited(isLate: boolean): void;
+  onWaited(sinceMs: number, isLate: boolean): void;
   /** Called when all bytes that had to wait are read. */
   onNothingWaits(): void;
   /** Sets {@linkcode isReading}. */

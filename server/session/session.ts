@@ -7,6 +7,7 @@ import { SUBSCRIPTION_BYTES, TOPIC_BYTES } from "../limits/costs.ts";
 import type { ResumeRequest } from "../../protocol/resume.ts";
 import type { Subscription } from "../topics/subscription.ts";
 import { checkPublish, checkSubscribe, KeyCheck } from "./client_checks.ts";
+import { IS_BACK } from "./accounted_connection.ts";
 import { InboundConnection } from "./inbound_connection.ts";
 import { Publisher, type PublishingSession } from "./publisher.ts";
 import { Resuming } from "./resuming.ts";
@@ -276,6 +277,10 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
   protected sweepSilence(nowMs: number): void {
     if (this.isWaiting) return;
     this.onNothingWaits();
+    if ((this.flags & IS_BACK) !== 0) {
+      this.flags &= ~IS_BACK;
+      return;
+    }
     const { limits } = this.context;
     if (!this.decoder.completedFrame) {
       if (nowMs - this.stateSinceMs >= limits.idleMs) {

@@ -37,7 +37,7 @@ export interface HeldBackSession {
   /** Stops reading the client; true if that stopped it. */
   holdBack(): boolean;
   /** Reads the client again. */
-  letGo(): void;
+  letGo(sinceMs: number): void;
 }
 
 /** Bounds the memory that clients' input holds; sessions report to it. */

@@ -1,6 +1,6 @@
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { describe, it } from "node:test";
-import { dataOf, MemoryBed } from "../../support/memory/memory_bed.ts";
+import { dataOf, framesOf, MemoryBed } from "../../support/memory/memory_bed.ts";
 import type { MemoryPeer } from "../../support/memory/memory_peer.ts";
 import { publish } from "../../support/clients/janus_client.ts";
 
@@ -279,5 +279,47 @@ describe("the server's memory", () => {
     assertGreater(bed.server.heldBytes, 300 * KIB);
     bed.pass(250, () => publisher.send(`"topic":"nobody"}\0PUBLISH\0{`));
     assertEquals(bed.ended, []);
+  });
+
+  /** Makes clients hold so much of their frames, for a sweep, that clients which hold nothing aren't read. */
+  function crowd(bed: MemoryBed, meanwhile: () => void = () => {}): void {
+    const peers = upTo(10).map(() => bed.dial());
+    for (const peer of peers) peer.send(`PUBLISH\0{"topic":"t","data":"${"x".repeat(60_000)}`);
+    bed.net.settle();
+    meanwhile();
+    bed.pass(250);
+    for (const peer of peers) peer.reset();
+    bed.net.settle();
+  }
+
+  it("closes a silent client in time although it isn't read now and then", async () => {
+    const limits = { maxTotalPendingBytes: KIB * KIB, idleMs: 5_000, pingAfterMs: 5_000 };
+    const bed = await MemoryBed.start(limits);
+    const silent = bed.dial();
+    for (let passedMs = 0; passedMs < 5_000; passedMs += 1_000) {
+      assertEquals(silent.ended, false);
+      crowd(bed);
+      bed.pass(750);
+    }
+    // The waits don't count.
+    bed.pass(1_000);
+    assertEquals(silent.ended, false);
+    bed.pass(500);
+    assertEquals(silent.ended, true);
+  });
+
+  it("doesn't close a client for what it could say only while it wasn't read", async () => {
+    const limits = { maxTotalPendingBytes: KIB * KIB, idleMs: 2_000, pingAfterMs: 2_000 };
+    const bed = await MemoryBed.start(limits);
+    const client = bed.dial();
+    client.send("PONG\0");
+    bed.pass(2_000);
+    assertEquals(framesOf(client), ["PING"]);
+    bed.pass(1_750);
+    crowd(bed, () => client.send("PONG\0"));
+    bed.pass(1_750);
+    assertEquals(client.ended, false);
+    bed.pass(3_000);
+    assertEquals(client.ended, true);
   });
 });
