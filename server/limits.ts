@@ -49,12 +49,15 @@ export interface Limits {
    * the about 4 MB that the kernel buffers before anything waits here.
    */
   readonly maxPendingBytes: number;
-  /** Bytes that may wait for one connection for {@linkcode softPendingMs}, but no longer. */
+  /**
+   * Bytes that may wait for one connection for longer than {@linkcode softPendingMs}, unless it takes as many
+   * in that time. Publishers wait while more waits for a subscriber that takes bytes.
+   */
   readonly softPendingBytes: number;
   /**
-   * Milliseconds that more than {@linkcode softPendingBytes} may wait. 1 MiB for 10 s: a reader
-   * below some 100 kB/s doesn't keep up with a topic that is faster than it, however it spreads its
-   * reads.
+   * Milliseconds in which a connection for which more than {@linkcode softPendingBytes} wait must take so
+   * many. 1 MiB in 10 s: a reader below some 100 kB/s doesn't keep up with a topic that is faster than it,
+   * however it spreads its reads.
    */
   readonly softPendingMs: number;
   /**

@@ -24,6 +24,7 @@ import { Origins } from "./history/origins.ts";
 import { Tagging } from "./history/tagging.ts";
 import { Places } from "./lending/places.ts";
 import type { Limits } from "./limits.ts";
+import { softPendingBytesOf } from "./limits/derived.ts";
 import { MemoryDefence } from "./memory/memory_defence.ts";
 import type { ServerOptions } from "./server_options.ts";
 import { Replies } from "./session/replies.ts";
@@ -136,6 +137,7 @@ export class ServerParts {
         counters,
         passes,
         maxPendingBytes: limits.maxPendingBytes,
+        softPendingBytes: softPendingBytesOf(limits),
         origins,
         history,
         tagging: this.#tagging,

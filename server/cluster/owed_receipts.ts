@@ -103,7 +103,7 @@ export class ReceiptQueue {
   /**
    * The gate where the publisher should wait until half of what it may be owed is given, if it should. The
    * gate opens by itself. A receipt waits for its topic's passes in this process, and for the answers of
-   * the others. A pass waits only for readers, each for a bounded time. An answer comes within
+   * the others. A pass waits for nothing. An answer comes within
    * `RECEIPT_DEADLINE_MS`, or is left out then; that of a process that gives no sign of life is left out
    * after `STALL_MS`. None of them waits for a publisher.
    */

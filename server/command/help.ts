@@ -49,7 +49,8 @@ free descriptors refuses connections, even if others have some:
                        8388608)
   --soft-pending-bytes B
                        bytes that may wait for one connection for longer than
-                       --soft-pending-time (default 1048576)
+                       --soft-pending-time, unless it takes as many in that
+                       time (default 1048576)
   --soft-pending-time TIME
                        see --soft-pending-bytes (default 10s)
   --max-total-pending-bytes B

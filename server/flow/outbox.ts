@@ -2,6 +2,7 @@ import type { Connection } from "../../runtime/types.ts";
 import type { Counters } from "../counters.ts";
 import { type Limits } from "../limits.ts";
 import { STALL_MS } from "../limits/clients.ts";
+import { softPendingBytesOf } from "../limits/derived.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import { SharedChunk } from "./shared_chunk.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
@@ -21,6 +22,9 @@ const MAX_JOINED_BYTES_IN_NEED = 4 * 1024;
  */
 const MAX_PIECE_BYTES = 4 * 1024;
 const MAX_GATHERED_BYTES = 32 * 1024;
+
+/** A peer that was behind has caught up when this share of the soft limit waits for it. */
+const CAUGHT_UP_SHARE = 1 / 8;
 
 /** Taken chunks are removed from the queue's array when they are this many and the larger part of it. */
 const MIN_COMPACTION = 64;
@@ -56,10 +60,10 @@ export class Outbox {
   #enqueuedBytes = 0;
   #seenTakenBytes = 0;
   #progressMs = 0;
-  #overSoftSinceMs = 0;
-  /** The time since when publishers have reason to wait; 0 once the peer has caught up. */
-  #holdsSinceMs = 0;
-  #hasDrained = false;
+  /** The time since when the peer has been behind, or last had taken enough; 0 while it isn't behind. */
+  #behindSinceMs = 0;
+  /** The bytes that the peer had taken then. */
+  #takenBefore = 0;
 
   constructor(connection: Connection, context: OutboxContext) {
     this.#connection = connection;
@@ -71,14 +75,24 @@ export class Outbox {
     return this.#queuedBytes + this.#connection.unsentBytes;
   }
 
-  /** True if so little waits that no limit is near and publishers needn't wait. */
-  get holdsLittle(): boolean {
-    return this.pendingBytes < this.#softBytes;
+  /** True if so much waits that what follows should wait elsewhere. */
+  get isFull(): boolean {
+    return this.pendingBytes >= this.#softBytes / 2;
+  }
+
+  /** True if so little waits that what waited elsewhere may come. */
+  get hasCaughtUp(): boolean {
+    return this.pendingBytes <= this.#softBytes * CAUGHT_UP_SHARE;
   }
 
   /** True while nothing waits and nothing is in flight. */
   get isEmpty(): boolean {
     return this.#inFlight === undefined && this.#queue === undefined;
+  }
+
+  /** True if {@linkcode health} has something to judge. */
+  get isJudged(): boolean {
+    return this.isInFlight || this.#behindSinceMs !== 0;
   }
 
   /** True if the kernel hasn't taken all bytes that were sent; gathered ones don't count. */
@@ -96,7 +110,10 @@ export class Outbox {
   send(chunk: SharedChunk): boolean {
     if (this.isEmpty) {
       this.#context.counters.bytesOut += chunk.bytes.byteLength;
-      if (this.#connection.write(chunk.bytes)) return true;
+      if (this.#connection.write(chunk.bytes)) {
+        if (this.#behindSinceMs !== 0) this.#enqueuedBytes += chunk.bytes.byteLength;
+        return true;
+      }
       this.#progressMs = this.#context.clock.nowMs;
       this.#putInFlight(chunk);
       chunk.retain();
@@ -174,18 +191,7 @@ export class Outbox {
   drained(): boolean {
     this.#endFlight();
     this.#progressMs = this.#context.clock.nowMs;
-    if (!this.#writeQueue()) {
-      this.#hasDrained = true;
-      if (this.#overSoftSinceMs !== 0 && this.pendingBytes <= this.#softBytes) {
-        this.#overSoftSinceMs = 0;
-      }
-      if (this.hasCaughtUp) this.#holdsSinceMs = 0;
-      return false;
-    }
-    this.#hasDrained = false;
-    this.#overSoftSinceMs = 0;
-    this.#holdsSinceMs = 0;
-    return true;
+    return this.#writeQueue();
   }
 
   /** Drops the waiting chunks. The chunk in flight stays, since a part of it may be sent. */
@@ -206,52 +212,36 @@ export class Outbox {
     this.#endFlight();
   }
 
-  /** Judges the peer's progress at a time of the server's coarse clock. Call it about once a sweep. */
-  health(nowMs: number): OutboxHealth {
+  /**
+   * Judges the peer's progress at a time of the server's coarse clock. Call it about once a sweep.
+   *
+   * @param behindBytes The bytes that wait for the peer, those that wait elsewhere included.
+   */
+  health(nowMs: number, behindBytes: number): OutboxHealth {
+    const softBytes = this.#softBytes;
+    if (behindBytes <= softBytes * CAUGHT_UP_SHARE) this.#behindSinceMs = 0;
     if (this.#inFlight === undefined) return "fine";
     this.#noteProgress(nowMs);
-    const pendingBytes = this.pendingBytes;
-    const { limits } = this.#context;
-    if (nowMs - this.#progressMs >= limits.writeDeadlineMs) return "past_write_deadline";
-    if (pendingBytes <= this.#softBytes) {
-      this.#overSoftSinceMs = 0;
-    } else if (this.#overSoftSinceMs === 0) {
-      this.#overSoftSinceMs = nowMs;
-    } else if (nowMs - this.#overSoftSinceMs >= limits.softPendingMs) {
-      return "past_soft_limit";
+    if (nowMs - this.#progressMs >= this.#context.limits.writeDeadlineMs) {
+      return "past_write_deadline";
+    }
+    const hasTakenEnough = this.#seenTakenBytes - this.#takenBefore >= softBytes;
+    if (this.#behindSinceMs === 0 ? behindBytes > softBytes : hasTakenEnough) {
+      this.#behindSinceMs = nowMs;
+      this.#takenBefore = this.#seenTakenBytes;
+    } else if (this.isTooSlow) {
+      return behindBytes > softBytes ? "past_soft_limit" : "stalled";
     }
     return nowMs - this.#progressMs >= STALL_MS ? "stalled" : "fine";
   }
 
-  /** True if the peer has taken a byte since bytes last began to wait. */
-  get hasTakenSome(): boolean {
-    return this.#hasDrained;
-  }
-
   /**
-   * True if publishers should wait for this reader: it is well behind, and took bytes within the last
-   * second, if only into the kernel's buffers. A reader that hasn't caught up for long delays no publisher.
+   * True if the peer has been behind for as long as more than the soft limit may wait, and hasn't taken as
+   * much as that meanwhile: no publisher waits for it.
    */
-  holdsPublishers(): boolean {
-    const { nowMs } = this.#context.clock;
-    if (this.pendingBytes < this.#softBytes) return false;
-    if (nowMs - this.#progressMs >= STALL_MS) return false;
-    if (this.#holdsSinceMs === 0) this.#holdsSinceMs = nowMs;
-    return !this.hasHeldTooLong;
-  }
-
-  /**
-   * True when publishers have waited for this reader as long as a reader may exceed the soft limit, and it
-   * hasn't caught up: a reader that trickles below that limit must not stop a topic.
-   */
-  get hasHeldTooLong(): boolean {
+  get isTooSlow(): boolean {
     const { clock, limits } = this.#context;
-    return this.#holdsSinceMs !== 0 && clock.nowMs - this.#holdsSinceMs >= limits.softPendingMs;
-  }
-
-  /** True when publishers that waited for this reader need not wait longer. */
-  get hasCaughtUp(): boolean {
-    return this.pendingBytes <= this.#softBytes / 8;
+    return this.#behindSinceMs !== 0 && clock.nowMs - this.#behindSinceMs >= limits.softPendingMs;
   }
 
   #noteProgress(nowMs: number): void {
@@ -262,8 +252,7 @@ export class Outbox {
   }
 
   get #softBytes(): number {
-    const { softPendingBytes, maxPendingBytes } = this.#context.limits;
-    return Math.min(softPendingBytes, maxPendingBytes / 2);
+    return softPendingBytesOf(this.#context.limits);
   }
 
   /** The next chunk to write, joined with the next ones if they are small. It is retained for the caller. */

@@ -25,6 +25,16 @@ const MIN_MEMORY_BYTES = 128 * 1024 * 1024;
 export const SUPERVISOR_BYTES = 64 * 1024 * 1024;
 
 /**
+ * Bytes that may wait for one connection for {@linkcode Limits.softPendingMs}: half of those that may wait at
+ * once, if that is less than {@linkcode Limits.softPendingBytes}.
+ */
+export function softPendingBytesOf(
+  { softPendingBytes, maxPendingBytes }: Pick<Limits, "softPendingBytes" | "maxPendingBytes">,
+): number {
+  return Math.min(softPendingBytes, maxPendingBytes / 2);
+}
+
+/**
  * The least that {@linkcode Limits.maxMemoryBytes} may be.
  *
  * @param workers The number of processes that serve together.

@@ -42,16 +42,15 @@ export abstract class ClientConnection extends OutboundConnection {
   onClose(why: TransportEnd, cause?: Error): void {
     const detail = cause?.message ?? "";
     if (this.state === "open") {
-      const topics = this.topicNames;
+      const { pendingBytes, topicNames: topics } = this;
       this.leaveTopics(false);
       const reason = why === "finished" ? "client_closed" : "connection_lost";
-      this.#reportEnd(reason, this.outbox.pendingBytes, topics, detail);
+      this.#reportEnd(reason, pendingBytes, topics, detail);
     } else if (this.state === "securing") {
       this.#reportEnd("handshake_failed", 0, [], detail);
     }
     this.setState("gone");
     this.stopListening();
-    this.openLagGate();
     this.outbox.discard();
   }
 
@@ -75,7 +74,7 @@ export abstract class ClientConnection extends OutboundConnection {
         if (nowMs - this.stateSinceMs >= STALL_MS) this.connection.destroy();
         return;
       case "ending": {
-        const health = this.outbox.health(nowMs);
+        const health = this.outbox.health(nowMs, this.outbox.pendingBytes);
         if (health === "past_write_deadline" || health === "past_soft_limit") {
           this.connection.destroy();
         }
@@ -182,8 +181,7 @@ export abstract class ClientConnection extends OutboundConnection {
 
   /** Begins to end the session without delivering anything more. */
   #forsake(reason: EndReason, detail: string): void {
-    const { pendingBytes } = this.outbox;
-    const topics = this.topicNames;
+    const { pendingBytes, topicNames: topics } = this;
     this.setState("ending");
     this.leaveTopics(false);
     this.#reportEnd(reason, pendingBytes, topics, detail);
@@ -199,7 +197,6 @@ export abstract class ClientConnection extends OutboundConnection {
   #sendLastWords(reason: EndReason, detail: string, retryAfterMs?: number): void {
     const isTold = isErrorCode(reason) && !this.isLegacy;
     this.stopListening();
-    this.openLagGate();
     if (isTold) {
       this.sendNow(encodeError(this.context.timestamps.next(), reason, detail, retryAfterMs));
     }
@@ -208,19 +205,19 @@ export abstract class ClientConnection extends OutboundConnection {
   }
 
   #sweepOutbox(nowMs: number): void {
-    const health = this.outbox.health(nowMs);
-    if (health === "fine") {
-      if (this.outbox.hasHeldTooLong) this.openLagGate();
-      return;
-    }
-    const { limits } = this.context;
+    if (!this.outbox.isJudged) return;
+    const { pendingBytes } = this;
+    const health = this.outbox.health(nowMs, pendingBytes);
+    if (health === "fine") return;
+    const { catchUps, limits } = this.context;
     if (health === "past_write_deadline") {
       this.#drop("slow_consumer", `No byte taken for ${limits.writeDeadlineMs / 1000} s`);
     } else if (health === "past_soft_limit") {
-      const bytes = this.outbox.pendingBytes;
-      this.dropSlow(`${bytes} bytes wait, for ${limits.softPendingMs / 1000} s too many`);
+      this.dropSlow(`${pendingBytes} bytes wait, for ${limits.softPendingMs / 1000} s too many`);
+    } else if (pendingBytes > limits.maxPendingBytes) {
+      this.fallBehind("too_far");
     } else {
-      this.openLagGate();
+      catchUps.onStall(this);
     }
   }
 

@@ -1,10 +1,9 @@
 import type { Connection } from "../../runtime/types.ts";
 import type { DueConnection } from "../flow/due_writes.ts";
-import { Gate } from "../flow/gate.ts";
 import { Outbox } from "../flow/outbox.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
 import type { Holder } from "../shares/holder.ts";
-import type { Lag, Subscriber } from "../topics/subscriber.ts";
+import type { Fall, Lag, Subscriber } from "../topics/subscriber.ts";
 import type { SessionContext } from "./session_context.ts";
 
 /**
@@ -33,8 +32,6 @@ export abstract class OutboundConnection implements Subscriber, DueConnection {
   #state: ClientState = "open";
   /** Time on the coarse clock at which the state began, or a wait that the server imposed ended. */
   protected stateSinceMs: number;
-  /** Publishers wait here while this client lags as a subscriber. */
-  #lagGate: Gate | undefined;
   readonly #acceptedMs: number;
 
   constructor(connection: Connection, context: SessionContext) {
@@ -63,9 +60,11 @@ export abstract class OutboundConnection implements Subscriber, DueConnection {
     return this.connection.remotePort;
   }
 
-  /** Bytes that wait for the peer. */
+  /** Bytes that wait for the peer, those included that its topics keep for it. */
   get pendingBytes(): number {
-    return this.outbox.pendingBytes;
+    const { catchUps } = this.context;
+    const { pendingBytes } = this.outbox;
+    return catchUps.isEmpty ? pendingBytes : pendingBytes + catchUps.bytesBehind(this);
   }
 
   /** Time on the coarse clock at which the peer last took a byte of what waits for it. */
@@ -170,15 +169,9 @@ export abstract class OutboundConnection implements Subscriber, DueConnection {
     this.context.counters.writes++;
     // A write may count as waiting although the kernel takes it at once. What follows is for clients
     // that are behind.
-    if (this.outbox.send(chunk) || this.outbox.holdsLittle) return "keeps_up";
+    if (this.outbox.send(chunk) || !this.outbox.isFull) return "keeps_up";
     this.#enforceLimit();
-    if (this.#state !== "open" || !this.outbox.holdsPublishers()) return "keeps_up";
-    return this.outbox.hasTakenSome ? "behind" : "behind_unproven";
-  }
-
-  get gate(): Gate | undefined {
-    if (this.#state !== "open" || !this.outbox.holdsPublishers()) return undefined;
-    return this.#lagGate ??= new Gate(this.context.runtime, "slow_subscribers");
+    return this.#state === "open" ? "behind" : "keeps_up";
   }
 
   get hasUnsent(): boolean {
@@ -191,9 +184,13 @@ export abstract class OutboundConnection implements Subscriber, DueConnection {
     if (this.outbox.flush()) this.closeIfDue();
   }
 
-  fallBehind(): void {
+  fallBehind(fall: Fall): void {
     if (this.#state !== "open") return;
-    this.dropSlow("Older messages that were still to come are no longer stored");
+    this.dropSlow(
+      fall === "too_far"
+        ? this.#tooMuch(this.pendingBytes)
+        : "Older messages that were still to come are no longer stored",
+    );
   }
 
   /** Milliseconds since the client took a byte of what waits for it; 0 if nothing does. */
@@ -210,23 +207,20 @@ export abstract class OutboundConnection implements Subscriber, DueConnection {
   onDrain(): void {
     const isEmpty = this.outbox.drained();
     const { catchUps } = this.context;
-    if (!catchUps.isEmpty && !this.hasUnsent) catchUps.onDrain(this);
-    if (this.#lagGate !== undefined && this.outbox.hasCaughtUp) this.openLagGate();
+    if (!catchUps.isEmpty) catchUps.onDrain(this, this.outbox.isTooSlow ? "stalled" : "reads");
     if (isEmpty) this.closeIfDue();
   }
 
   /** Evicts the client if more bytes wait for it than the limit allows. */
   #enforceLimit(): void {
     const { pendingBytes } = this.outbox;
-    const { maxPendingBytes } = this.context.limits;
-    if (pendingBytes <= maxPendingBytes) return;
-    this.dropSlow(`${pendingBytes} bytes wait, ${maxPendingBytes} may`);
+    if (pendingBytes > this.context.limits.maxPendingBytes) {
+      this.dropSlow(this.#tooMuch(pendingBytes));
+    }
   }
 
-  /** Lets publishers go on that wait for this client. */
-  protected openLagGate(): void {
-    this.#lagGate?.open();
-    this.#lagGate = undefined;
+  #tooMuch(bytes: number): string {
+    return `${bytes} bytes wait, ${this.context.limits.maxPendingBytes} may`;
   }
 
   protected setState(state: ClientState): void {

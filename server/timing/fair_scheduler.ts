@@ -21,7 +21,6 @@ export class FairScheduler {
   readonly #work: PromptWork;
   #tasks: SlicedTask[] = [];
   #next: SlicedTask[] = [];
-  #parked = 0;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
@@ -30,28 +29,13 @@ export class FairScheduler {
 
   /** True while some task has work left. */
   get isBusy(): boolean {
-    return this.#hasTasks || this.#parked > 0;
+    return this.#tasks.length > 0 || this.#next.length > 0;
   }
 
   /** Runs the task until it is done, at once if the loop is idle. To be called once until then. */
   schedule(task: SlicedTask): void {
     this.#next.push(task);
     this.#work.request();
-  }
-
-  /** Counts a task that has work left, but waits for something else than its turn. */
-  park(): void {
-    this.#parked++;
-  }
-
-  /** Goes on with a parked task. */
-  unpark(task: SlicedTask): void {
-    this.#parked--;
-    this.schedule(task);
-  }
-
-  get #hasTasks(): boolean {
-    return this.#tasks.length > 0 || this.#next.length > 0;
   }
 
   #runSlices(): boolean {
@@ -62,7 +46,7 @@ export class FairScheduler {
       budget -= task.runSlice(budget);
       if (task.hasMore) this.#next.push(task);
     }
-    return this.#hasTasks;
+    return this.isBusy;
   }
 
   #take(): SlicedTask | undefined {

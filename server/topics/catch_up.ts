@@ -5,7 +5,11 @@ import type { TaggedBatch } from "../history/tagging.ts";
 import type { TopicLog } from "../history/topic_log.ts";
 import type { WaitingRoom } from "../flow/gate.ts";
 import type { SharedChunk } from "../flow/shared_chunk.ts";
+import type { Pace } from "./subscriber.ts";
 import type { Subscription } from "./subscription.ts";
+
+/** What a subscription that catches up begins with. */
+export type Beginning = Pick<Found, "next" | "cleanFrom" | "scattered" | "had" | "origin">;
 
 /** The topic of a subscription that catches up. */
 export interface CatchUpSource {
@@ -29,14 +33,15 @@ export interface CatchUpSource {
 }
 
 /**
- * Gives a subscription what its topic's log has for it, a chunk at a time as the subscriber takes them, until
- * passes can go on. Its subscriber shares the chunks with all others that read the log.
+ * Gives a subscription what its topic's history has for it, a chunk at a time as the subscriber takes them, until
+ * passes can go on. Its subscriber shares the chunks with all others that read the same.
  */
 export class CatchUp {
   readonly subscription: Subscription;
   readonly #source: CatchUpSource;
   readonly #cleanFrom: number;
   readonly #had: ReadonlyMap<Origin, number>;
+  #mayWait = false;
   #next: number;
   /** The number of messages that it has yet to give in front of the clean ones. */
   #scattered: number;
@@ -44,21 +49,37 @@ export class CatchUp {
   #end = Infinity;
   #lastOrigin: Origin | undefined;
   #isOver = false;
-  /** True while it waits until its subscriber has taken what it was given; only its owner writes it. */
-  isWaiting = false;
   /** A client that subscribes to the topic anew waits here. */
   readonly gate: WaitingRoom;
 
-  constructor(subscription: Subscription, source: CatchUpSource, found: Found, gate: WaitingRoom) {
+  constructor(
+    subscription: Subscription,
+    source: CatchUpSource,
+    from: Beginning,
+    gate: WaitingRoom,
+  ) {
     this.subscription = subscription;
     this.#source = source;
-    this.#next = found.next;
-    this.#cleanFrom = found.cleanFrom;
-    this.#scattered = found.scattered;
-    this.#had = found.had;
-    this.#lastOrigin = found.origin;
+    this.#next = from.next;
+    this.#cleanFrom = from.cleanFrom;
+    this.#scattered = from.scattered;
+    this.#had = from.had;
+    this.#lastOrigin = from.origin;
     this.gate = gate;
   }
+
+  /** The number of the next message that it gives. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Bytes that are kept for it because it is behind; the history's don't count. */
+  get bytesBehind(): number {
+    return 0;
+  }
+
+  /** Notes how its subscriber takes what it is given. */
+  setPace(_pace: Pace): void {}
 
   get isOver(): boolean {
     return this.#isOver;
@@ -78,9 +99,11 @@ export class CatchUp {
   /**
    * Gives the subscriber the next piece.
    *
-   * @returns The number of its messages; 0 if it is over now.
+   * @param mayWait True if a small piece may wait for others, so that they share a write.
+   * @returns The number of its messages that are replayed; 0 if it is over now.
    */
-  step(): number {
+  step(mayWait: boolean): number {
+    this.#mayWait = mayWait;
     const source = this.#source;
     while (!this.#isOver) {
       // What the client has had needn't be stored any more.
@@ -93,8 +116,7 @@ export class CatchUp {
         this.#join();
         break;
       }
-      source.joinFrom(this.#next);
-      const batch = source.log?.batchWith(this.#next);
+      const { batch } = this;
       if (batch !== undefined) {
         const count = this.#give(batch);
         if (count > 0) {
@@ -105,10 +127,16 @@ export class CatchUp {
         source.seal();
       } else {
         this.stop();
-        this.subscription.subscriber.fallBehind();
+        this.subscription.subscriber.fallBehind("not_stored");
       }
     }
     return 0;
+  }
+
+  /** The batch that has message {@linkcode next}, if it is kept. */
+  protected get batch(): Batch | undefined {
+    this.#source.joinFrom(this.#next);
+    return this.#source.log?.batchWith(this.#next);
   }
 
   get #isLevel(): boolean {
@@ -126,6 +154,11 @@ export class CatchUp {
 
   #give(batch: Batch): number {
     const from = this.#next;
+    if (!this.subscription.isTagged) {
+      this.#next = Math.min(batch.end, this.#end);
+      this.#deliver(batch.chunkOf(from, this.#next));
+      return this.#next - from;
+    }
     const { runs } = batch;
     let run = runs.length - 1;
     while (runs[run]!.first > from) run--;
@@ -157,12 +190,12 @@ export class CatchUp {
   }
 
   #tell(origin: Origin): void {
-    if (origin === this.#lastOrigin) return;
+    if (origin === this.#lastOrigin || !this.subscription.isTagged) return;
     this.#lastOrigin = origin;
     this.#deliver(this.#source.tag(origin));
   }
 
   #deliver(chunk: SharedChunk): void {
-    if (!this.#isOver) this.subscription.subscriber.deliver(chunk, false);
+    if (!this.#isOver) this.subscription.subscriber.deliver(chunk, this.#mayWait);
   }
 }

@@ -1,12 +1,22 @@
-import type { Gate } from "../flow/gate.ts";
 import type { SharedChunk } from "../flow/shared_chunk.ts";
 
 /**
  * Whether a subscriber keeps up. If the chunk `is_due`, it is written later in this turn, together with
- * other topics' chunks. A subscriber that is `behind` has drained bytes since it fell behind; one that is
- * `behind_unproven` hasn't, and may be slow or dead.
+ * other topics' chunks. For a subscriber that is `behind` so much waits that it should read on from a log.
  */
-export type Lag = "keeps_up" | "is_due" | "behind" | "behind_unproven";
+export type Lag = "keeps_up" | "is_due" | "behind";
+
+/**
+ * How a subscriber that is behind takes what it is given. It is `unproven` until it has drained something, and
+ * `stalled` when it has taken nothing for a while, or too little.
+ */
+export type Pace = "unproven" | "reads" | "stalled";
+
+/**
+ * The reason why a subscriber can't go on where it is: messages that it has yet to get are `not_stored` any
+ * more, or it is `too_far` behind.
+ */
+export type Fall = "not_stored" | "too_far";
 
 /** Counts the topics that exist because of one address's clients. */
 export interface TopicHolder {
@@ -26,19 +36,10 @@ export interface Subscriber {
    * @returns Whether it keeps up, with this chunk included.
    */
   deliver(chunk: SharedChunk, mayWait: boolean): Lag;
-  /** Ends it, because older messages that it was about to get are no longer stored. */
-  fallBehind(): void;
-  /** The gate for its topics' publishers, while it is behind but making progress. */
-  readonly gate: Gate | undefined;
-  /** The number of delivered bytes that still wait. */
+  /** Ends it. */
+  fallBehind(fall: Fall): void;
+  /** The number of bytes that wait for it, here and in logs. */
   readonly pendingBytes: number;
   /** True if delivered bytes wait that weren't left for this turn's end. */
   readonly hasUnsent: boolean;
-}
-
-/** A subscriber's place among the subscriptions of a topic. */
-export interface SubscriberPlace {
-  readonly subscriber: Subscriber;
-  /** Its index among them; -1 once it has ended. */
-  readonly index: number;
 }

@@ -1,4 +1,4 @@
-import type { Subscriber, SubscriberPlace } from "./subscriber.ts";
+import type { Subscriber } from "./subscriber.ts";
 
 /** The topic of a subscription. */
 export interface SubscribedTopic {
@@ -13,13 +13,13 @@ export interface SubscribedTopic {
 }
 
 /**
- * In place of the next message, for a subscription whose messages come from the history for now. A small
+ * In place of the next message, for a subscription whose messages come from a log for now. A small
  * integer, as all others are at first: any other number would cost each subscription a box of its own on V8.
  */
-const FROM_HISTORY = -1;
+const FROM_LOG = -1;
 
 /** The subscription of one subscriber to one topic. */
-export class Subscription implements SubscriberPlace {
+export class Subscription {
   readonly topic: SubscribedTopic;
   readonly subscriber: Subscriber;
   /** The number of the message that it gets next from a pass; negative while no pass may serve it. */
@@ -42,14 +42,14 @@ export class Subscription implements SubscriberPlace {
     return false;
   }
 
-  /** True while it gets older messages from the history, and isn't part of passes. */
+  /** True while it gets its messages from a log, and isn't part of passes. */
   get isCatchingUp(): boolean {
-    return this.next === FROM_HISTORY;
+    return this.next === FROM_LOG;
   }
 
   /** Takes it out of the passes until {@linkcode join}. */
   beginCatchingUp(): void {
-    this.next = FROM_HISTORY;
+    this.next = FROM_LOG;
   }
 
   /** Gets its messages from passes, from number `next` on. */

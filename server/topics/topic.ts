@@ -9,7 +9,6 @@ import type { SharedChunk } from "../flow/shared_chunk.ts";
 import { SUBSCRIPTION_BYTES } from "../limits/costs.ts";
 import { MAX_COLLECTED_BYTES } from "../limits/messages.ts";
 import { NOBODY, Receipts, type ReceiptTaker } from "./receipts.ts";
-import { LaggingSubscribers } from "./lagging_subscribers.ts";
 import type { Lag, Subscriber } from "./subscriber.ts";
 import { TopicMessages } from "./topic_messages.ts";
 import type { SlicedTask } from "../timing/fair_scheduler.ts";
@@ -39,8 +38,6 @@ export class Topic extends TopicMessages implements SlicedTask, SubscribedTopic,
   #endedInPass = 0;
   #isScheduled = false;
   #backlogGate: Gate | undefined;
-  /** Created when a subscriber first falls behind. */
-  #lagging: LaggingSubscribers | undefined;
   /** Messages handed to subscribers so far: one for each message and subscriber. */
   deliveries = 0;
   /** Created by the first message whose publisher asks for a receipt. */
@@ -96,7 +93,7 @@ export class Topic extends TopicMessages implements SlicedTask, SubscribedTopic,
     if (this.backlogBytes > MAX_COLLECTED_BYTES) {
       return this.#backlogGate ??= new Gate(this.context.runtime, "backlog");
     }
-    return this.#lagging?.gate;
+    return this.unread?.gate;
   }
 
   /** Subscribes to every message that is accepted from now on. */
@@ -152,7 +149,6 @@ export class Topic extends TopicMessages implements SlicedTask, SubscribedTopic,
     subscription.index = -1;
     if (subscription.isTagged) this.#taggedCount--;
     this.context.budget.countStanding(-SUBSCRIPTION_BYTES);
-    this.#lagging?.forget(subscription);
     if (this.#pass !== undefined && index < this.#passLength) {
       // Indices must not change during a pass.
       this.#endedInPass++;
@@ -168,7 +164,7 @@ export class Topic extends TopicMessages implements SlicedTask, SubscribedTopic,
   }
 
   get hasMore(): boolean {
-    return this.#isScheduled && !this.#lagging?.isHolding;
+    return this.#isScheduled;
   }
 
   runSlice(budget: number): number {
@@ -197,7 +193,7 @@ export class Topic extends TopicMessages implements SlicedTask, SubscribedTopic,
         : subscriber.deliver(next === first ? batch : batch.chunkFrom(next), mayWait);
       if (lag === "keeps_up") continue;
       if (lag === "is_due") pieces++;
-      else this.#noteBehind(subscription, lag);
+      else this.#follow(subscription, end);
     }
     this.#cursor = i;
     this.countDeliveries(messages);
@@ -215,7 +211,6 @@ export class Topic extends TopicMessages implements SlicedTask, SubscribedTopic,
   }
 
   #beginPass(): Batch | undefined {
-    if (this.#mustWait()) return undefined;
     const batch = this.takeBatch();
     if (batch === undefined) {
       this.#isScheduled = false;
@@ -228,24 +223,15 @@ export class Topic extends TopicMessages implements SlicedTask, SubscribedTopic,
     this.#taggedPass = wantsTags ? this.tagged(batch) : undefined;
     this.#taggedPass?.chunk.retain();
     this.#mayWait = !this.#receipts?.owesBelow(batch.end);
-    this.#lagging?.beginPass();
+    this.unread?.notePass(batch.end);
     return batch;
   }
 
-  /** Delays the next pass if it could push a subscriber that is still reading over its pending limit. */
-  #mustWait(): boolean {
-    const { budget, scheduler } = this.context;
-    // The messages of a delayed pass take memory too.
-    if (this.#lagging === undefined || budget.isTight) return false;
-    if (!this.#lagging.hold(this.nextBatchBytes)) return false;
-    scheduler.park();
-    return true;
-  }
-
-  #noteBehind(subscription: Subscription, lag: Lag): void {
-    const { maxPendingBytes, scheduler } = this.context;
-    this.#lagging ??= new LaggingSubscribers(maxPendingBytes, () => scheduler.unpark(this));
-    this.#lagging.note(subscription, lag, this.subscriberCount);
+  /** Lets a subscription that is behind read on at its own pace, from number `next` on. */
+  #follow(subscription: Subscription, next: number): void {
+    // Taking the chunk may have ended it.
+    if (subscription.index < 0) return;
+    this.context.catchUps.follow(subscription, this, next, this.unreadFrom(next));
   }
 
   #endPass(batch: Batch): void {
@@ -256,10 +242,10 @@ export class Topic extends TopicMessages implements SlicedTask, SubscribedTopic,
       this.#taggedPass = undefined;
       this.context.tagging.forget(batch);
     }
-    this.#lagging?.endPass();
     if (this.#endedInPass > 0) this.#removeEnded();
     this.#isScheduled = this.backlogBytes > 0;
     if (this.backlogBytes <= MAX_COLLECTED_BYTES / 2) this.#backlogGate?.open();
+    this.unread?.judge();
     this.#vanishIfEmpty();
   }
 

@@ -1,12 +1,11 @@
-import type { Runtime } from "../../runtime/types.ts";
 import type { Counters } from "../counters.ts";
-import type { MemoryBudget } from "../flow/memory_budget.ts";
 import type { Batch } from "../history/batch.ts";
 import type { History } from "../history/history.ts";
 import type { Origins } from "../history/origins.ts";
 import type { Tagging } from "../history/tagging.ts";
 import type { FairScheduler } from "../timing/fair_scheduler.ts";
 import type { CatchUps } from "./catch_ups.ts";
+import type { UnreadLogContext } from "./unread_log.ts";
 
 /** A topic, as the registry knows it. */
 export interface KnownTopic {
@@ -26,15 +25,11 @@ export interface PassObserver {
 }
 
 /** The parts of the server that topics use; all topics share one object. */
-export interface TopicContext {
+export interface TopicContext extends UnreadLogContext {
   readonly counters: Pick<Counters, "deliveries">;
   /** Absent unless passes are measured. */
   readonly passes: PassObserver | undefined;
-  readonly runtime: Runtime;
-  readonly budget: MemoryBudget;
   readonly scheduler: FairScheduler;
-  /** The most bytes that may wait for one subscriber. */
-  readonly maxPendingBytes: number;
   /** Bytes of a batch; see `maxBatchBytesFor`. */
   readonly maxBatchBytes: number;
   readonly origins: Origins;

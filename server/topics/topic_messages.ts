@@ -12,6 +12,7 @@ import {
 import type { TaggedBatch } from "../history/tagging.ts";
 import type { Floors, TopicLog, Trace } from "../history/topic_log.ts";
 import type { TopicContext } from "./topic_context.ts";
+import { UnreadLog } from "./unread_log.ts";
 
 const NO_TRACES: ReadonlyMap<Origin, Trace> = new Map();
 
@@ -26,6 +27,8 @@ export abstract class TopicMessages implements SearchedTopic {
   readonly #collection: Collection;
   #sealed: Batch[] = [];
   #sealedBytes = 0;
+  /** Absent before a subscriber first fell behind. */
+  #unread: UnreadLog | undefined;
   /** Its stored messages; absent before the first one. */
   #log: TopicLog | undefined;
 
@@ -51,9 +54,18 @@ export abstract class TopicMessages implements SearchedTopic {
     return this.#collection.byteLength + this.#sealedBytes;
   }
 
-  /** Bytes that the next pass will bring, if it begins now. */
-  protected get nextBatchBytes(): number {
-    return this.#sealed[0]?.bytes.byteLength ?? this.#collection.byteLength;
+  /** What is kept for subscribers that are behind; absent before one first was. */
+  protected get unread(): UnreadLog | undefined {
+    return this.#unread;
+  }
+
+  /** The log for a subscriber that falls behind in the pass that ends with message `end - 1`. */
+  protected unreadFrom(end: number): UnreadLog {
+    if (this.#unread === undefined || this.#unread.isEmpty) {
+      this.#unread = new UnreadLog(this.context, end);
+      for (const batch of this.#sealed) this.#unread.append(batch);
+    }
+    return this.#unread;
   }
 
   /** Takes the batch for the next pass; `undefined` if nothing waits for one. The taker must release it. */
@@ -166,6 +178,7 @@ export abstract class TopicMessages implements SearchedTopic {
     const { history } = this.context;
     this.#log ??= history.use(this.name);
     if (this.#log !== undefined) history.store(this.#log, batch);
+    if (this.#unread?.isEmpty === false) this.#unread.append(batch);
     return batch;
   }
 

@@ -50,6 +50,8 @@ export interface Play {
   readonly bufferBytes: number;
   /** What fits between a publisher or a process and another process: little makes slow links. */
   readonly linkBytes: number;
+  /** Little makes clients read from their topics' logs. */
+  readonly softPendingBytes: number;
   readonly historyMessages: number;
   readonly historyMs: number;
   readonly writesPerTurn: number;
@@ -75,7 +77,7 @@ class Stage {
 
   constructor(script: Play) {
     this.#script = script;
-    const { historyMessages, historyMs } = script;
+    const { historyMessages, historyMs, softPendingBytes } = script;
     // Nobody is closed for the time it takes.
     const longMs = 3_600_000;
     const patience = {
@@ -84,7 +86,7 @@ class Stage {
       writeDeadlineMs: longMs,
       softPendingMs: longMs,
     };
-    this.#limits = { historyMessages, historyMs, ...patience };
+    this.#limits = { historyMessages, historyMs, softPendingBytes, ...patience };
     this.#clients = Array.from({ length: script.clients }, () => new Client(this.#clock));
   }
 

@@ -72,6 +72,7 @@ const script: fc.Arbitrary<Play> = fc.record({
   clients: fc.integer({ min: 1, max: 5 }),
   bufferBytes: fc.constantFrom(60, 700, 65_536),
   linkBytes: fc.constantFrom(90, 400, 65_536),
+  softPendingBytes: fc.constantFrom(200, 2_000, 1_048_576),
   historyMessages: fc.constantFrom(6, 30, 100_000),
   historyMs: fc.constantFrom(2_000, 60_000, 60_000),
   writesPerTurn: fc.constantFrom(1, 2, 16),

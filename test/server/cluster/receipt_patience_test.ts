@@ -86,30 +86,21 @@ describe("a receipt that waits for other processes", () => {
     assertEquals(beds.map(({ server }) => server.heldBytes), [0, 0, 0]);
   });
 
-  it("waits for a process that is alive with slow readers, until it hangs", async () => {
+  it("doesn't wait for readers of another process that are slow", async () => {
     const limits = { maxPendingBytes: 200_000, softPendingBytes: 100_000 };
     const beds = await MemoryBed.linked(2, limits);
     const [first, second] = beds;
     const slow = second.subscribed(["t"], { bufferBytes: 1_000 });
     slow.stall();
     const publisher = first.dial();
-    const count = 30;
+    const count = 15;
     for (let i = 0; i < count; i++) {
       publisher.send(publishForReceipt(message("t", "x".repeat(5_000))));
     }
-    // Passes wait for the reader, and the process has long said that it has had all.
-    for (let passed = 0; passed < 3 * STALL_MS; passed += SWEEP_INTERVAL_MS) {
-      for (const bed of beds) bed.pass(SWEEP_INTERVAL_MS, () => void slow.take(1_000));
-    }
-    const given = framesOf(publisher).length;
-    assert(given < count, String(given));
+    for (const bed of beds) bed.pass(SWEEP_INTERVAL_MS, () => void slow.take(1_000));
+    const queued = { matched: 1, written: 0, queued: 1, evicted: 0 };
+    assertEquals(framesOf(publisher).map(receiptOf), Array(count).fill(queued));
     assertEquals(first.server.counters.linkStalls, 0);
-    second.hangs = true;
-    first.pass(STALL_MS + 2 * SWEEP_INTERVAL_MS);
-    const matched = framesOf(publisher).map((frame) => receiptOf(frame).matched);
-    assertEquals(matched, [...Array(given).fill(1), ...Array(count - given).fill(0)]);
-    assertEquals(first.server.counters.linkStalls, 1);
-    second.hangs = false;
     for (const peer of [publisher, slow]) peer.reset();
     first.net.settle();
     for (const bed of beds) bed.pass(SWEEP_INTERVAL_MS);

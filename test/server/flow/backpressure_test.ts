@@ -224,17 +224,24 @@ describe("backpressure", () => {
     assertEquals(dataOf(lagging), upTo(500));
   });
 
-  it("lets a publisher go on after a while when the reader that it waits for only trickles", async () => {
+  it("lets a publisher go on once little waits for the reader that it waits for, though it only trickles", async () => {
     const { bed, lagging, healthy } = await held({ softPendingMs: 3_000 });
-    // Neither past the soft limit, nor caught up, nor stalled: it takes bytes before every sweep.
-    while (healthy.byteCount - lagging.byteCount - lagging.waitingBytes > 50 * KIB) {
+    trickle(bed, lagging, 10, 500);
+    assertLess(dataOf(healthy).length, 200);
+    while (bed.server.counters.messagesIn < 500) {
       lagging.take(KIB);
       bed.net.settle();
     }
+    assertEquals(dataOf(healthy), upTo(500));
+  });
+
+  it("ends a reader that trickles while much waits, and lets its publisher go on", async () => {
+    const { bed, lagging, healthy } = await held({ softPendingMs: 3_000 });
     trickle(bed, lagging, 10, 2_500);
     assertLess(dataOf(healthy).length, 200);
     trickle(bed, lagging, 10, 1_000);
     assertEquals(dataOf(healthy), upTo(500));
+    assertEquals(bed.ended.map(({ reason }) => reason), ["slow_consumer"]);
   });
 
   it("lets a publisher go on when the reader that it waits for is gone", async () => {

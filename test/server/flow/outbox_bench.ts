@@ -90,6 +90,6 @@ export class Bench {
 
   health(ms = 0): string {
     this.clock.nowMs += ms;
-    return this.outbox.health(this.clock.nowMs);
+    return this.outbox.health(this.clock.nowMs, this.outbox.pendingBytes);
   }
 }

@@ -14,9 +14,9 @@ const LARGE = "x".repeat(40_000);
 /** A subscriber that takes a chunk, and no more until the test says so. */
 class SlowSubscriber implements Subscriber {
   readonly numbers: number[] = [];
-  readonly gate = undefined;
   readonly pendingBytes = 0;
-  hasUnsent = true;
+  hasUnsent = false;
+  flows = false;
   isBehind = false;
 
   fallBehind(): void {
@@ -24,6 +24,7 @@ class SlowSubscriber implements Subscriber {
   }
 
   deliver({ bytes }: SharedChunk): Lag {
+    this.hasUnsent = !this.flows;
     const text = new TextDecoder().decode(bytes);
     for (const [, number] of text.matchAll(/"n":(\d+)/g)) this.numbers.push(Number(number));
     return "keeps_up";
@@ -52,7 +53,8 @@ describe("a subscription that ends while it catches up", () => {
       topic.unsubscribe(subscription, true);
       for (let n = 4; n < 8; n++) publish(n);
       subscriber.hasUnsent = false;
-      bed.catchUps.onDrain(subscriber);
+      subscriber.flows = true;
+      bed.catchUps.onDrain(subscriber, "reads");
       net.settle();
       assertEquals(subscriber.numbers, [1, 2, 3]);
       assertEquals(bed.catchUps.isEmpty, true);
@@ -80,7 +82,8 @@ describe("a subscription that catches up behind a position", () => {
     };
     const drain = () => {
       subscriber.hasUnsent = false;
-      bed.catchUps.onDrain(subscriber);
+      subscriber.flows = true;
+      bed.catchUps.onDrain(subscriber, "reads");
       net.settle();
     };
     const { own } = origins;

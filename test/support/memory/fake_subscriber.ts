@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Gate } from "../../../server/flow/gate.ts";
 import type { SharedChunk } from "../../../server/flow/shared_chunk.ts";
 import type { Lag, Subscriber } from "../../../server/topics/subscriber.ts";
 
@@ -18,7 +17,6 @@ export class FakeSubscriber implements Subscriber {
   chunkCount = 0;
   /** The answer of {@linkcode deliver}. */
   pace: Lag = "keeps_up";
-  gate: Gate | undefined;
   pendingBytes = 0;
   hasUnsent = false;
   /** Done from inside {@linkcode deliver}, once the chunk is written down. */

@@ -11,6 +11,7 @@ import { History, type HistoryLimits } from "../../../server/history/history.ts"
 import { Origins } from "../../../server/history/origins.ts";
 import { Tagging } from "../../../server/history/tagging.ts";
 import { DEFAULT_LIMITS } from "../../../server/limits.ts";
+import { softPendingBytesOf } from "../../../server/limits/derived.ts";
 import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
 import { FairScheduler } from "../../../server/timing/fair_scheduler.ts";
 import { CatchUps } from "../../../server/topics/catch_ups.ts";
@@ -73,6 +74,7 @@ export function topicsInMemory(runtime: Runtime, options: TopicsOptions = {}): T
     budget,
     scheduler,
     maxPendingBytes,
+    softPendingBytes: softPendingBytesOf({ ...DEFAULT_LIMITS, maxPendingBytes }),
     counters,
     passes: undefined,
     origins,
