@@ -13,8 +13,8 @@ export class Follower extends CatchUp implements LogReader {
   readonly #log: UnreadLog;
   declare entry: Entry;
   isAwaited = false;
-  #isDetached = false;
-  #pace: Pace;
+  isDetached = false;
+  pace: Pace;
 
   /** @param next The number of the first message that it gets. */
   constructor(
@@ -25,30 +25,18 @@ export class Follower extends CatchUp implements LogReader {
     pace: Pace,
     gate: WaitingRoom,
   ) {
-    const origin = source.untaggedOrigin;
-    super(
-      subscription,
-      source,
-      { next, cleanFrom: next, scattered: 0, had: NOTHING_HAD, origin },
-      gate,
-    );
+    const { untaggedOrigin: origin } = source;
+    const from = { next, cleanFrom: next, scattered: 0, had: NOTHING_HAD, origin };
+    super(subscription, source, from, gate);
     this.#log = log;
-    this.#pace = pace;
+    this.pace = pace;
     log.add(this);
-  }
-
-  get pace(): Pace {
-    return this.#pace;
-  }
-
-  get isDetached(): boolean {
-    return this.#isDetached;
   }
 
   override detach(end: number): void {
     super.detach(end);
-    this.#isDetached = true;
-    this.#log.noteChange(this, this.#pace);
+    this.isDetached = true;
+    this.#log.noteChange(this, this.pace);
   }
 
   override get bytesBehind(): number {
@@ -56,9 +44,9 @@ export class Follower extends CatchUp implements LogReader {
   }
 
   override setPace(pace: Pace): void {
-    const before = this.#pace;
+    const before = this.pace;
     if (pace === before || this.isOver) return;
-    this.#pace = pace;
+    this.pace = pace;
     this.#log.noteChange(this, before);
   }
 
