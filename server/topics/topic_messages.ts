@@ -27,7 +27,7 @@ export abstract class TopicMessages implements SearchedTopic {
   readonly #collection: Collection;
   #sealed: Batch[] = [];
   #sealedBytes = 0;
-  /** Absent before a subscriber first fell behind. */
+  /** Absent while no subscriber is behind. */
   #unread: UnreadLog | undefined;
   /** Its stored messages; absent before the first one. */
   #log: TopicLog | undefined;
@@ -54,7 +54,7 @@ export abstract class TopicMessages implements SearchedTopic {
     return this.#collection.byteLength + this.#sealedBytes;
   }
 
-  /** What is kept for subscribers that are behind; absent before one first was. */
+  /** What is kept for subscribers that are behind; absent while none is. */
   protected get unread(): UnreadLog | undefined {
     return this.#unread;
   }
@@ -178,7 +178,8 @@ export abstract class TopicMessages implements SearchedTopic {
     const { history } = this.context;
     this.#log ??= history.use(this.name);
     if (this.#log !== undefined) history.store(this.#log, batch);
-    if (this.#unread?.isEmpty === false) this.#unread.append(batch);
+    if (this.#unread?.isEmpty) this.#unread = undefined;
+    this.#unread?.append(batch);
     return batch;
   }
 

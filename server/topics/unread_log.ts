@@ -253,7 +253,10 @@ export class UnreadLog {
       head.batch.release();
       this.#head = head = head.next as Entry;
     }
-    if (this.#lookedUp.startBytes < this.#head.startBytes) this.#lookedUp = this.#head;
+    // Neither may keep what has been read alive.
+    const { startBytes } = this.#head;
+    if (this.#lookedUp.startBytes < startBytes) this.#lookedUp = this.#head;
+    if (this.#awaited.startBytes < startBytes) this.#awaited = this.#head;
     this.#openIfDue();
   }
 
