@@ -174,6 +174,10 @@ export abstract class OutboundConnection implements Subscriber, DueConnection {
     return this.#state === "open" ? "behind" : "keeps_up";
   }
 
+  get takesMore(): boolean {
+    return !this.outbox.isFull;
+  }
+
   get hasUnsent(): boolean {
     return this.outbox.isInFlight;
   }

@@ -73,6 +73,11 @@ export class CatchUp {
     return this.#next;
   }
 
+  /** True if its messages are stored ones, which may be dropped before it has given them. */
+  get isReplay(): boolean {
+    return true;
+  }
+
   /** Bytes that are kept for it because it is behind; the history's don't count. */
   get bytesBehind(): number {
     return 0;

@@ -29,7 +29,8 @@ class Catching {
 
 /**
  * All subscriptions that get messages from a log instead of from passes, because they are behind, or want older
- * ones. Subscribers take turns. Each gets a chunk when it has taken the one before.
+ * ones. Subscribers take turns. When one has taken what it was given, it gets a chunk of a log, or a chunk of what
+ * is stored for each of its subscriptions.
  */
 export class CatchUps implements SlicedTask {
   readonly #runtime: Runtime;
@@ -163,10 +164,13 @@ export class CatchUps implements SlicedTask {
     const { size } = catchUps;
     catching.isQueued = false;
     let steps = 0;
-    for (; steps < size && !subscriber.hasUnsent; steps++) {
+    for (; steps < size; steps++) {
       // It stays in the queue meanwhile, since its subscriber may end from inside.
       const one = catchUps.peek() as CatchUp;
-      if (!one.isOver) this.#counters.messagesReplayed += one.step(size > 1);
+      if (!one.isOver) {
+        if (one.isReplay ? !subscriber.takesMore : subscriber.hasUnsent) break;
+        this.#counters.messagesReplayed += one.step(size > 1);
+      }
       if (this.#bySubscriber.get(subscriber) !== catching) return steps + 1;
       catchUps.shift();
       if (!one.isOver) catchUps.push(one);

@@ -33,6 +33,10 @@ export class Follower extends CatchUp implements LogReader {
     log.add(this);
   }
 
+  override get isReplay(): boolean {
+    return false;
+  }
+
   override detach(end: number): void {
     super.detach(end);
     this.isDetached = true;

@@ -24,7 +24,7 @@ const MESSAGE = new TextEncoder().encode(
 /** Takes everything, and counts it. */
 class Sink implements Subscriber {
   readonly hasUnsent = false;
-  readonly gate = undefined;
+  readonly takesMore = true;
   readonly pendingBytes = 0;
   bytes = 0;
   fallBehind(): void {}

@@ -50,7 +50,7 @@ describe("the history", () => {
     const subscriber = {
       deliver: () => "keeps_up" as const,
       fallBehind() {},
-      gate: undefined,
+      takesMore: true,
       pendingBytes: 0,
       hasUnsent: false,
     };

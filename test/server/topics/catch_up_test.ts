@@ -19,6 +19,13 @@ class SlowSubscriber implements Subscriber {
   flows = false;
   isBehind = false;
 
+  /** The number of messages up to which little waits for it. */
+  fewMessages = 0;
+
+  get takesMore(): boolean {
+    return !this.hasUnsent || this.numbers.length < this.fewMessages;
+  }
+
   fallBehind(): void {
     this.isBehind = true;
   }
@@ -60,6 +67,43 @@ describe("a subscription that ends while it catches up", () => {
       assertEquals(bed.catchUps.isEmpty, true);
     });
   }
+});
+
+describe("subscriptions that catch up", () => {
+  it("each get a chunk of what is stored when their subscriber has taken the ones before", () => {
+    const net = new MemoryRuntime({ turns: "manual" });
+    const bed = topicsInMemory(net, { history: { historyMs: 60_000 } });
+    const names = ["t", "u"];
+    for (const n of [1, 2, 3]) {
+      for (const [i, name] of names.entries()) {
+        const message = utf8.encode(JSON.stringify({ n: 10 * i + n, filling: LARGE }));
+        bed.topics.publish(bed.origins.own, name, 1e15 + 10 * i + n, message, undefined);
+        net.settle();
+      }
+    }
+    const subscriber = new SlowSubscriber();
+    subscriber.fewMessages = 5;
+    const drain = () => {
+      subscriber.hasUnsent = false;
+      bed.catchUps.onDrain(subscriber, "reads");
+      net.settle();
+    };
+    for (const name of names) {
+      const topic = bed.topics.open(name);
+      topic.resume(subscriber, topic.search({ from: "last", count: 10 }));
+    }
+    net.settle();
+    assertEquals(subscriber.numbers, [1, 11]);
+    drain();
+    assertEquals(subscriber.numbers, [1, 11, 2, 12]);
+    // More than a little would wait for it.
+    subscriber.fewMessages = 0;
+    drain();
+    assertEquals(subscriber.numbers, [1, 11, 2, 12, 3]);
+    drain();
+    drain();
+    assertEquals([subscriber.numbers.at(-1), bed.catchUps.isEmpty], [13, true]);
+  });
 });
 
 describe("a subscription that catches up behind a position", () => {

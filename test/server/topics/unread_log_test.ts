@@ -28,6 +28,10 @@ class Reader implements Subscriber {
     this.flows = flows;
   }
 
+  get takesMore(): boolean {
+    return !this.hasUnsent;
+  }
+
   get pendingBytes(): number {
     return this.#bed.catchUps.bytesBehind(this);
   }
