@@ -1,7 +1,7 @@
 import type { Connection } from "../../runtime/types.ts";
 import type { Counters } from "../counters.ts";
 import { type Limits } from "../limits.ts";
-import { STALL_MS } from "../limits/clients.ts";
+import { CAUGHT_UP_SHARE, STALL_MS } from "../limits/clients.ts";
 import { softPendingBytesOf } from "../limits/derived.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import { SharedChunk } from "./shared_chunk.ts";
@@ -22,9 +22,6 @@ const MAX_JOINED_BYTES_IN_NEED = 4 * 1024;
  */
 const MAX_PIECE_BYTES = 4 * 1024;
 const MAX_GATHERED_BYTES = 32 * 1024;
-
-/** A peer that was behind has caught up when this share of the soft limit waits for it. */
-const CAUGHT_UP_SHARE = 1 / 8;
 
 /** Taken chunks are removed from the queue's array when they are this many and the larger part of it. */
 const MIN_COMPACTION = 64;

@@ -119,6 +119,9 @@ export class Batch extends SharedChunk implements Stretch {
   }
 }
 
+/** Bytes up to which small batches are joined, so that a subscriber that reads them later costs fewer writes. */
+export const MAX_JOINED_BYTES = 64 * 1024;
+
 /** One batch with the messages of several successive ones. Their bytes are copied. */
 export function joinBatches(batches: readonly Batch[], budget: MemoryBudget): Batch {
   const bytes = new Uint8Array(batches.reduce((sum, batch) => sum + batch.bytes.byteLength, 0));

@@ -3,7 +3,7 @@ import type { CoarseClock } from "../timing/coarse_clock.ts";
 import { type Limits } from "../limits.ts";
 import { HISTORY_BATCH_BYTES, HISTORY_LOG_BYTES } from "../limits/costs.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
-import { type Batch, joinBatches } from "./batch.ts";
+import { type Batch, joinBatches, MAX_JOINED_BYTES } from "./batch.ts";
 import type { Origin, Origins } from "./origins.ts";
 import { type Floors, StoredBatch, TopicLog } from "./topic_log.ts";
 
@@ -12,9 +12,6 @@ const DROPS_PER_SWEEP = 4_096;
 
 /** The share of `historyTotalBytes` for topics of which nothing is stored any more. */
 const EMPTY_LOGS_SHARE = 1 / 8;
-
-/** Bytes up to which small batches are joined, so that a subscriber that comes back costs fewer writes. */
-const MAX_JOINED_BYTES = 64 * 1024;
 
 /** The limits that a history keeps to. */
 export type HistoryLimits = Pick<

@@ -54,6 +54,12 @@ export const RESUME_PATIENCE_MS = 5_000;
 export const STALL_MS = 1_000;
 
 /**
+ * A reader that was behind has caught up when this share of what may wait for it for long is left: publishers
+ * that waited for it go on then, and there is room for all of them, also where it is slow.
+ */
+export const CAUGHT_UP_SHARE = 1 / 8;
+
+/**
  * Milliseconds between two sweeps, which act on deadlines; no deadline is more exact than this. With more
  * than 1,024 sessions a sweep doesn't look at all of them, but at each session once a second.
  */

@@ -1,7 +1,8 @@
 import type { Runtime } from "../../runtime/types.ts";
 import { Gate } from "../flow/gate.ts";
 import type { MemoryBudget } from "../flow/memory_budget.ts";
-import { type Batch, joinBatches } from "../history/batch.ts";
+import { type Batch, joinBatches, MAX_JOINED_BYTES } from "../history/batch.ts";
+import { CAUGHT_UP_SHARE } from "../limits/clients.ts";
 import type { Pace } from "./subscriber.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -11,17 +12,8 @@ import type { Subscription } from "./subscription.ts";
  */
 const TRIAL_MS = 500;
 
-/**
- * Publishers that wait go on when this share of the soft limit is left to read: then there is room for all of
- * them, also where the reader is slow.
- */
-const CAUGHT_UP_SHARE = 1 / 8;
-
 /** Readers that fall off at once, at most: thousands may be too far behind. */
 const FALLS_AT_ONCE = 64;
-
-/** Bytes up to which small batches are joined, so that a subscriber reads them in fewer writes. */
-const MAX_JOINED_BYTES = 64 * 1024;
 
 /** The parts of the server that these logs use. */
 export interface UnreadLogContext {
@@ -69,7 +61,7 @@ export interface LogReader {
  *
  * One that has taken none since it fell behind may be slow or dead. Publishers wait for such ones, too, if most
  * subscribers are: then the publishers were too fast for them. For a few they wait a short time before these
- * fall off, but not again as long as any of them is left.
+ * fall off, but not again until each of them has drained something, has stalled or is gone.
  */
 export class UnreadLog {
   readonly #context: UnreadLogContext;
@@ -137,7 +129,8 @@ export class UnreadLog {
     this.#unproven++;
     if (this.#areMostUnproven) return this.#judgeWait(reader);
     this.#areMostUnproven = this.#unproven * 2 > reader.subscription.topic.subscriberCount;
-    if (this.#areMostUnproven) { for (const one of this.#readers) this.#judgeWait(one); }
+    if (!this.#areMostUnproven) return;
+    for (const one of this.#readers) this.#judgeWait(one);
   }
 
   /** Removes a reader. */
