@@ -314,10 +314,10 @@ export class Inbound implements Applicant, ReadTask {
    * @returns The beginning of the wait.
    */
   #endWait(): number {
-    const { nowMs } = this.#context.clock;
+    const { clock } = this.#context;
     const sinceMs = this.#waitsSinceMs;
-    this.unfinishedSinceMs += nowMs - Math.max(sinceMs, this.unfinishedSinceMs);
-    this.#waitsSinceMs = nowMs;
+    this.unfinishedSinceMs = clock.withoutWait(this.unfinishedSinceMs, sinceMs);
+    this.#waitsSinceMs = clock.nowMs;
     return sinceMs;
   }
 

@@ -101,9 +101,9 @@ export abstract class InboundConnection extends AccountedConnection
   letGo(sinceMs: number): void {
     if (!this.isOpen || (this.flags & FOR_MEMORY) === 0) return;
     this.onWaited(sinceMs, true);
-    const { inbound } = this;
+    const { inbound, context: { clock } } = this;
     if (inbound !== undefined) {
-      inbound.unfinishedSinceMs = this.#withoutWait(inbound.unfinishedSinceMs, sinceMs);
+      inbound.unfinishedSinceMs = clock.withoutWait(inbound.unfinishedSinceMs, sinceMs);
     }
     this.#resume(FOR_MEMORY);
   }
@@ -200,19 +200,15 @@ export abstract class InboundConnection extends AccountedConnection
   onWaited(sinceMs: number, isLate: boolean): void {
     // A wait that the server imposed doesn't count as the client's silence, nor does it forgive silence
     // before it: clients whose waits end again and again would never be silent for long.
-    this.stateSinceMs = this.#withoutWait(this.stateSinceMs, sinceMs);
+    const { clock } = this.context;
+    this.stateSinceMs = clock.withoutWait(this.stateSinceMs, sinceMs);
     if (isLate) {
-      this.#heardMs = this.#withoutWait(this.#heardMs, sinceMs);
+      this.#heardMs = clock.withoutWait(this.#heardMs, sinceMs);
       this.flags |= HAS_WAITED;
     }
-    if (this.unansweredMs !== 0) this.unansweredMs = this.#withoutWait(this.unansweredMs, sinceMs);
+    if (this.unansweredMs !== 0) this.unansweredMs = clock.withoutWait(this.unansweredMs, sinceMs);
     this.flags |= IS_BACK;
-    this.inbound?.publisher?.onWaited();
-  }
-
-  /** A time moved on by a wait from a time of the coarse clock until now, or by the part of it behind that time. */
-  #withoutWait(ms: number, sinceMs: number): number {
-    return ms + this.context.clock.nowMs - Math.max(ms, sinceMs);
+    this.inbound?.publisher?.onWaited(sinceMs);
   }
 
   onNothingWaits(): void {

@@ -43,7 +43,7 @@ export class Publisher implements Receiver {
     this.#publishedMs = context.clock.nowMs;
   }
 
-  /** Time on the coarse clock at which it last published, or its last wait ended. */
+  /** Time on the coarse clock at which it last published, waits that the server imposed not counted. */
   get publishedMs(): number {
     return this.#publishedMs;
   }
@@ -66,9 +66,9 @@ export class Publisher implements Receiver {
     return this.#receipts?.isFull ?? false;
   }
 
-  /** Called when a wait that the server imposed ends. */
-  onWaited(): void {
-    this.#publishedMs = this.#context.clock.nowMs;
+  /** Called when a wait that the server imposed ends, which began at a time of the coarse clock. */
+  onWaited(sinceMs: number): void {
+    this.#publishedMs = this.#context.clock.withoutWait(this.#publishedMs, sinceMs);
   }
 
   /** Called when the client has taken some of the bytes that wait for it. */

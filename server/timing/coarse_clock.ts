@@ -9,4 +9,12 @@ export class CoarseClock {
   constructor(nowMs: number) {
     this.nowMs = nowMs;
   }
+
+  /**
+   * A time on this clock, moved on by a wait that lasted from `sinceMs` until now, or by the part of the wait
+   * behind that time: so the wait doesn't count, and what was before it does.
+   */
+  withoutWait(ms: number, sinceMs: number): number {
+    return ms + this.nowMs - Math.max(ms, sinceMs);
+  }
 }

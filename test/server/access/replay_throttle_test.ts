@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { ReplayThrottle } from "../../../server/access/replay_throttle.ts";
 import { REPLAY_BURST_BYTES, REPLAY_BYTES_PER_SECOND } from "../../../server/limits/clients.ts";
 import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
+import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
 
 const MIB = 1024 * 1024;
 
@@ -16,7 +17,7 @@ function takeAll(throttle: ReplayThrottle, address: string): number {
 describe("the throttle of what is replayed", () => {
   for (const processes of [1, 2]) {
     it(`gives an address its burst, and then its rate, shared by ${processes} process(es)`, () => {
-      const clock = { nowMs: 0 };
+      const clock = new CoarseClock(0);
       const throttle = new ReplayThrottle(new MemoryRuntime(), clock, processes);
       const atOnce = REPLAY_BURST_BYTES / MIB / processes;
       const first = takeAll(throttle, "192.0.2.1");

@@ -155,15 +155,20 @@ describe("what a topic keeps for subscribers that are behind", () => {
   });
 });
 
+/** A subscriber that is behind and reads, one of three. */
+function behind() {
+  const bed = start();
+  const reader = new Reader(bed);
+  const subscription = bed.topic.subscribe(reader);
+  for (let i = 0; i < 2; i++) bed.topic.subscribe(new Reader(bed, true));
+  for (const n of [0, 1]) publish(bed, n, 10);
+  take(bed, reader);
+  return { bed, reader, subscription };
+}
+
 describe("publishers", () => {
   it("wait for a subscriber that reads while more than the soft limit is kept for it", () => {
-    const bed = start();
-    const reader = new Reader(bed);
-    bed.topic.subscribe(reader);
-    for (let i = 0; i < 2; i++) bed.topic.subscribe(new Reader(bed, true));
-    publish(bed, 0, 10);
-    publish(bed, 1, 10);
-    take(bed, reader);
+    const { bed, reader } = behind();
     publish(bed, 2, 3_900);
     assertEquals(bed.topic.gate, undefined);
     publish(bed, 3, 100);
@@ -177,12 +182,7 @@ describe("publishers", () => {
   });
 
   it("that wait go on when a subscriber that reads has nearly caught up", () => {
-    const bed = start();
-    const reader = new Reader(bed);
-    bed.topic.subscribe(reader);
-    for (let i = 0; i < 2; i++) bed.topic.subscribe(new Reader(bed, true));
-    for (const n of [0, 1]) publish(bed, n, 10);
-    take(bed, reader);
+    const { bed, reader } = behind();
     // Neither is joined with the next one.
     for (const n of [2, 3]) publish(bed, n, 40_000);
     publish(bed, 4, 10);
@@ -197,12 +197,7 @@ describe("publishers", () => {
   });
 
   it("don't wait for one that has stalled, until it takes something again", () => {
-    const bed = start();
-    const reader = new Reader(bed);
-    bed.topic.subscribe(reader);
-    for (let i = 0; i < 2; i++) bed.topic.subscribe(new Reader(bed, true));
-    for (const n of [0, 1]) publish(bed, n, 10);
-    take(bed, reader);
+    const { bed, reader } = behind();
     for (const n of [2, 3, 4]) publish(bed, n, 1_800);
     assert(bed.topic.gate !== undefined);
     bed.catchUps.onStall(reader);
@@ -213,12 +208,7 @@ describe("publishers", () => {
 
   for (const how of ["leaves", "is gone"] as const) {
     it(`don't wait for one that ${how}`, () => {
-      const bed = start();
-      const reader = new Reader(bed);
-      const subscription = bed.topic.subscribe(reader);
-      for (let i = 0; i < 2; i++) bed.topic.subscribe(new Reader(bed, true));
-      for (const n of [0, 1]) publish(bed, n, 10);
-      take(bed, reader);
+      const { bed, reader, subscription } = behind();
       for (const n of [2, 3, 4]) publish(bed, n, 1_800);
       assert(bed.topic.gate !== undefined);
       if (how === "is gone") bed.catchUps.drop(reader);
