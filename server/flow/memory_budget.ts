@@ -48,7 +48,8 @@ export class MemoryBudget {
   /** The bytes that are left beside the standing ones. */
   #freeBytes: number;
   #isTight = false;
-  #isInputCritical = false;
+  #areFramesCritical = false;
+  #isDeferredCritical = false;
 
   constructor(maxBytes: number, events: BudgetEvents) {
     this.maxBytes = this.#freeBytes = maxBytes;
@@ -125,14 +126,17 @@ export class MemoryBudget {
     return this.#freeBytes * UNFINISHED_TIGHT_SHARE / 2;
   }
 
-  /** True if incomplete frames hold more than all of them together may. */
-  get isUnfinishedCritical(): boolean {
-    return this.#unfinishedBytes > this.#freeBytes * UNFINISHED_CRITICAL_SHARE;
+  /**
+   * True from the moment when incomplete frames hold more than all of them together may until they hold well
+   * below that again.
+   */
+  get areFramesCritical(): boolean {
+    return this.#areFramesCritical;
   }
 
-  /** True from the moment when input passes its limit until it is well below that again. */
+  /** True while that is so, and likewise for the bytes that arrived and wait to be read. */
   get isInputCritical(): boolean {
-    return this.#isInputCritical;
+    return this.#areFramesCritical || this.#isDeferredCritical;
   }
 
   /** Counts bytes that wait for readers. */
@@ -193,16 +197,14 @@ export class MemoryBudget {
 
   #judgeInput(): void {
     if (this.#historyBytes > 0) this.#judgeHistory();
-    if (this.#isInputCritical) {
-      const inputBytes = this.#unfinishedBytes + this.#deferredBytes;
-      if (inputBytes >= this.#freeBytes * RELAXED_INPUT_SHARE) return;
-      this.#isInputCritical = false;
-      this.#events.onInputRelaxed?.();
-    } else if (
-      this.isUnfinishedCritical || this.#deferredBytes > this.#freeBytes * DEFERRED_SHARE
-    ) {
-      this.#isInputCritical = true;
-      this.#events.onInputCritical?.();
-    }
+    const wasCritical = this.isInputCritical;
+    // Each is judged by itself: frames wait for their clients, which mustn't keep others from being read.
+    const framesShare = this.#areFramesCritical ? RELAXED_INPUT_SHARE : UNFINISHED_CRITICAL_SHARE;
+    this.#areFramesCritical = this.#unfinishedBytes > this.#freeBytes * framesShare;
+    const deferredShare = this.#isDeferredCritical ? RELAXED_INPUT_SHARE : DEFERRED_SHARE;
+    this.#isDeferredCritical = this.#deferredBytes > this.#freeBytes * deferredShare;
+    if (this.isInputCritical === wasCritical) return;
+    if (wasCritical) this.#events.onInputRelaxed?.();
+    else this.#events.onInputCritical?.();
   }
 }

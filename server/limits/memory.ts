@@ -38,8 +38,8 @@ export const BUFFER_TRIM_INTERVAL_MS = 1_000;
 export const DEFERRED_SHARE = 0.3125;
 
 /**
- * The share below which both together must fall before everything is read again. It is more than frames hold
- * that get the time they need.
+ * The share to which each of the two must fall before everything is read again. It is more than large frames
+ * hold that get the time they need.
  */
 export const RELAXED_INPUT_SHARE = 0.25;
 

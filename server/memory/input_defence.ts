@@ -49,6 +49,7 @@ export class InputDefence implements InputGuard {
   #holders: HeldBackSession[] = [];
   /** Sessions whose frames are given up while that is needed; the first to go is the last in the array. */
   #doomed: Session[] = [];
+  #holds: (session: Session) => boolean = holdsLargeFrame;
   #isNeeded: () => boolean = () => false;
   #isGivingUp = false;
   #criticalSinceMs = 0;
@@ -127,19 +128,21 @@ export class InputDefence implements InputGuard {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const { budget } = this.#host;
-    if (budget.isUnfinishedTight) this.#giveUpFrames(() => true);
+    if (budget.isUnfinishedTight && !this.#giveUpFrames(() => true) && budget.areFramesCritical) {
+      this.#giveUpSmallFrames();
+    }
     if (budget.isInputCritical) {
       this.#timer = setTimeout(() => this.#relieve(), CRITICAL_FRAME_MS);
     }
   }
 
-  /** The holdings of all addresses, the largest last. */
-  #holdings(): Holding[] {
+  /** The holdings of all addresses, the largest last, of sessions with a frame of that size. */
+  #holdings(holds: (session: Session) => boolean): Holding[] {
     const { sessions } = this.#host;
     const holdings = new Map<string, Holding>();
     for (let slot = sessions.size - 1; slot >= 0; slot--) {
       const session = sessions.at(slot);
-      if (session === undefined || !session.isHeard || !session.holdsLargeFrame) continue;
+      if (session === undefined || !session.isHeard || !holds(session)) continue;
       const site = siteOf(session.remoteAddress);
       let holding = holdings.get(site);
       if (holding === undefined) holdings.set(site, holding = { bytes: 0, sessions: [] });
@@ -152,10 +155,22 @@ export class InputDefence implements InputGuard {
     return [...holdings.values()].sort((a, b) => a.bytes - b.bytes);
   }
 
-  /** Gives up frames until there is room: the oldest frame of the address that holds most goes first. */
-  #giveUpFrames(isDoomed: (session: Session) => boolean): void {
-    const doomed = this.#holdings().flatMap(({ sessions }) => sessions.filter(isDoomed));
-    this.#giveUp(doomed, () => this.#host.budget.isUnfinishedTight);
+  /**
+   * Gives up large frames until there is room: the oldest frame of the address that holds most goes first.
+   *
+   * @returns False if there is none to give up.
+   */
+  #giveUpFrames(isDoomed: (session: Session) => boolean): boolean {
+    const holdings = this.#holdings(holdsLargeFrame);
+    const doomed = holdings.flatMap(({ sessions }) => sessions.filter(isDoomed));
+    this.#giveUp(doomed, holdsLargeFrame, () => this.#host.budget.isUnfinishedTight);
+    return doomed.length > 0;
+  }
+
+  /** Gives up small frames in the same order: so many clients have one that no other client would be read. */
+  #giveUpSmallFrames(): void {
+    const doomed = this.#holdings(holdsFrame).flatMap(({ sessions }) => sessions);
+    this.#giveUp(doomed, holdsFrame, () => this.#host.budget.areFramesCritical);
   }
 
   /**
@@ -164,7 +179,7 @@ export class InputDefence implements InputGuard {
    */
   #capSite(): void {
     const { unfinishedBytesPerSite } = this.#host.budget;
-    const holdings = this.#holdings();
+    const holdings = this.#holdings(holdsLargeFrame);
     const largest = holdings.at(-1);
     if (holdings.length < 2 || largest === undefined) return;
     let excess = largest.bytes - unfinishedBytesPerSite;
@@ -175,17 +190,24 @@ export class InputDefence implements InputGuard {
       doomed.unshift(session);
       excess -= session.unfinishedInputBytes;
     }
-    this.#giveUp(doomed, () => true);
+    this.#giveUp(doomed, holdsLargeFrame, () => true);
   }
 
   /**
    * Gives up frames, some in each turn.
    *
    * @param doomed The sessions whose frames they are; the first to go is the last in the array.
+   * @param holds False for a session that has completed its frame meanwhile.
    * @param isNeeded Asked before each frame; false ends it.
    */
-  #giveUp(doomed: Session[], isNeeded: () => boolean): void {
+  #giveUp(
+    doomed: Session[],
+    holds: (session: Session) => boolean,
+    isNeeded: () => boolean,
+  ): void {
+    if (doomed.length === 0) return;
     this.#doomed = doomed;
+    this.#holds = holds;
     this.#isNeeded = isNeeded;
     this.#giveUpDoomed();
   }
@@ -201,7 +223,7 @@ export class InputDefence implements InputGuard {
           this.#doomed = [];
           return;
         }
-        if (!session.isHeard || !session.holdsLargeFrame) continue;
+        if (!session.isHeard || !this.#holds(session)) continue;
         session.giveUpInput(SLOW_FRAME);
         count++;
       }
@@ -224,4 +246,12 @@ export class InputDefence implements InputGuard {
       this.#letGoSome();
     });
   }
+}
+
+function holdsLargeFrame(session: Session): boolean {
+  return session.holdsLargeFrame;
+}
+
+function holdsFrame(session: Session): boolean {
+  return session.unfinishedBytes > 0;
 }

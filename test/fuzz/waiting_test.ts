@@ -167,11 +167,26 @@ const slow: Waiting = {
   ],
 };
 
+/** Publishers that each stop within a small frame, until all of them send much at once. */
+const begun: Waiting = {
+  ...bothWays,
+  servers: 1,
+  bufferBytes: 65_536,
+  budgetBytes: 60_000,
+  publishers: Array.from({ length: 6 }, () => [3_000]),
+  readers: [300_000, 300_000],
+  steps: [2_900, 200_000].flatMap((bytes): Step[] => [
+    ...[0, 1, 2, 3, 4, 5].map((publisher): Step => ({ does: "send", publisher, bytes })),
+    { does: "pass", sweeps: 4 },
+  ]),
+};
+
 describe("a game of waiting", () => {
   it("again: a process that hangs", () => play(hung));
   it("again: a process that hangs and owes answers", () => play(unanswered));
   it("again: readers of another topic, beyond a link", () => play(slow));
 
+  it("again: publishers for memory that their own small frames hold", () => play(begun));
   it("again: publishers for memory that never falls", () => play(full));
   it("ends where publishers wait for receipts of one another's servers", () => play(owed));
 

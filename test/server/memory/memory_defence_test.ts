@@ -191,6 +191,54 @@ describe("the server's memory", () => {
     assertEquals(new Set(bed.ended.map(({ reason }) => reason)), new Set(["frame_too_large"]));
   });
 
+  /** Begins so many frames that are small, one on each of so many connections. */
+  function beginSmallFrames(bed: MemoryBed, count: number): MemoryPeer[] {
+    const peers = upTo(count).map(() => bed.dial({ from: "10.0.0.1" }));
+    for (const peer of peers) peer.send(`PUBLISH\0{"topic":"t","data":"${"x".repeat(3 * KIB)}`);
+    bed.net.settle();
+    return peers;
+  }
+
+  /** A client that comes now gets an answer within half a second. */
+  function assertAnswers(bed: MemoryBed): void {
+    const client = bed.dial({ from: "10.0.0.2" });
+    client.send('{"action":"subscribe","data":"new"}\0' + publish('{"topic":"new","data":1}'));
+    bed.pass(500);
+    assertEquals(dataOf(client), [1]);
+  }
+
+  it("is there again for all once waiting bytes are read, whatever small frames hold", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: KIB * KIB });
+    const holders = beginSmallFrames(bed, 100);
+    const heldBytes = bed.server.heldBytes;
+    assertGreater(heldBytes, 0.25 * KIB * KIB);
+    const publishers = upTo(20).map(() => bed.dial({ from: "10.0.0.3" }));
+    for (const publisher of publishers) flood(publisher, "u", 200, 400);
+    bed.net.turn();
+    assertGreater(bed.server.heldBytes, heldBytes + 0.3125 * KIB * KIB);
+    bed.pass(250);
+    assertEquals(bed.server.counters.messagesIn, 4_000);
+    assertAnswers(bed);
+    assertEquals([bed.server.heldBytes, bed.ended], [heldBytes, []]);
+    for (const holder of holders) holder.send('"}\0');
+    bed.pass(250);
+    assertEquals(bed.server.counters.messagesIn, 4_101);
+  });
+
+  it("isn't used up by small frames either: the oldest of the address with most go", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: KIB * KIB });
+    const first = bed.dial({ from: "10.0.0.4" });
+    first.send("PUBLISH\0{");
+    const holders = beginSmallFrames(bed, 400);
+    bed.pass(2_000);
+    assertAnswers(bed);
+    assertLess(bed.server.heldBytes, 0.6 * KIB * KIB);
+    assertEquals(first.ended, false);
+    // No more of them than it takes.
+    assertGreater(holders.filter(({ ended }) => !ended).length, 50);
+    assertEquals(new Set(bed.ended.map(({ reason }) => reason)), new Set(["frame_too_large"]));
+  });
+
   it("gives no address more than half of what unfinished frames may have, if others have some", async () => {
     const bed = await MemoryBed.start({ maxTotalPendingBytes: 10 * KIB * KIB });
     const half = `PUBLISH\0{"topic":"t","data":"${"x".repeat(60 * KIB)}`;
