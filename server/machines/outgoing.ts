@@ -3,6 +3,7 @@ import { LinkEncoder } from "../cluster/link_frames.ts";
 import type { Origin } from "../history/origins.ts";
 import { MAX_BATCH_BYTES } from "../limits/messages.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
+import { PromptWork } from "../timing/prompt_work.ts";
 import { BATCH_HEADER_BYTES, sealBatch } from "./wire/frame_codec.ts";
 import type { StatedOrigin } from "./wire/frames.ts";
 import { ENDED_ORIGIN_MS } from "./wire/limits.ts";
@@ -24,7 +25,7 @@ interface LocalOrigin {
 
 /** The parts of a process that its machine's outgoing messages use. */
 export interface OutgoingHost {
-  readonly runtime: Pick<Runtime, "nextTurn">;
+  readonly runtime: Pick<Runtime, "soon" | "nextTurn" | "afterTurn">;
   readonly clock: CoarseClock;
   /** The longest frame that other machines can be sent, in bytes. */
   readonly maxFrameBytes: () => number;
@@ -33,7 +34,7 @@ export interface OutgoingHost {
 }
 
 /**
- * The messages that the processes of this machine accept, in batches of a turn: for other machines, and for the
+ * The messages that the processes of this machine accept, in batches of a turn, a lone one at once: for other machines, and for the
  * log from which these get what they missed. Each process of a machine has the same log, so that any of them can
  * go on where another one has died.
  */
@@ -43,11 +44,16 @@ export class Outgoing {
   readonly #machine: string;
   readonly #local = new Map<Origin, LocalOrigin>();
   readonly #due = new Set<LocalOrigin>();
+  readonly #flushing: PromptWork;
 
   constructor(machine: string, limits: SendLogLimits, host: OutgoingHost) {
     this.#machine = machine;
     this.log = new SendLog(limits);
     this.#host = host;
+    this.#flushing = new PromptWork(host.runtime, () => {
+      this.flush();
+      return false;
+    });
   }
 
   /**
@@ -79,15 +85,15 @@ export class Outgoing {
     const local = this.#local.get(origin);
     if (local === undefined) return;
     const { encoder } = local;
-    const { maxFrameBytes, runtime } = this.#host;
+    const { maxFrameBytes } = this.#host;
     // A topic takes three bytes for each unit at most.
     const most = MESSAGE_OVERHEAD_BYTES + topic.length * 3 + message.length;
     const room = Math.min(maxFrameBytes() - BATCH_HEADER_BYTES, MAX_BATCH_BYTES);
     if (encoder.byteLength > 0 && encoder.byteLength + most > room) this.#seal(local);
     encoder.append(topic, micros, message, wantsReceipt);
     local.last = micros;
-    if (this.#due.size === 0) runtime.nextTurn(() => this.flush());
     this.#due.add(local);
+    this.#flushing.request();
   }
 
   /** Sends what was collected. */
