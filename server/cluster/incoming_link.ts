@@ -13,6 +13,7 @@ import { dataSegment, LinkFault } from "./link_segments.ts";
 import { type LinkManners, LinkStream } from "./link_stream.ts";
 import type { Receipt, ReceiptTaker } from "../topics/receipts.ts";
 import { SharedChunk } from "../flow/shared_chunk.ts";
+import { PromptWork } from "../timing/prompt_work.ts";
 import type { Topic } from "../topics/topic.ts";
 
 /** The parts of the server that links use. */
@@ -79,6 +80,7 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
   readonly #host: IncomingLinkHost;
   readonly #decoder: LinkDecoder;
   readonly #answers = new AnswerEncoder();
+  readonly #answering: PromptWork;
   readonly #held = new HeldTopics(this);
   /** Messages of which the other process is still to be told what became of them. */
   #askedCount = 0;
@@ -96,6 +98,10 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
     this.#events = events;
     this.#decoder = new LinkDecoder(host.buffers, topics);
     this.stream = new LinkStream(host, (bytes) => this.#take(bytes));
+    this.#answering = new PromptWork(host.runtime, () => {
+      this.#sendAnswers();
+      return false;
+    });
   }
 
   /** The other process, once it has said who it is. */
@@ -192,13 +198,14 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
     if (!this.#isGone) this.#begin().appendReceipt(micros, receipt);
   }
 
-  /** The answers of this turn, which are sent in the next one. */
+  /** The answers of this turn, which are sent together. */
   #begin(): AnswerEncoder {
-    if (this.#answers.byteLength === 0) this.#host.runtime.nextTurn(() => this.#flush());
+    this.#answering.request();
     return this.#answers;
   }
 
-  #flush(): void {
+  #sendAnswers(): void {
+    if (this.#answers.byteLength === 0) return;
     const bytes = this.#answers.take();
     if (!this.#isGone) this.stream.send(new SharedChunk(dataSegment(bytes), this.#host.budget));
   }

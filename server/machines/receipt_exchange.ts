@@ -1,6 +1,7 @@
 import type { Runtime } from "../../runtime/types.ts";
 import type { OwedReceipt } from "../cluster/owed_receipts.ts";
 import type { CoarseClock } from "../timing/coarse_clock.ts";
+import { PromptWork } from "../timing/prompt_work.ts";
 import type { ReceiptTaker } from "../topics/receipts.ts";
 import type { RemoteReceipt } from "./wire/frames.ts";
 import { AwaitedReceipts, CollectedReceipts, OWN_PROCESS } from "./remote_receipts.ts";
@@ -10,7 +11,7 @@ const MAX_RECEIPTS_A_FRAME = 2_000;
 
 /** The parts of a cluster that a {@linkcode ReceiptExchange} uses. */
 export interface ReceiptExchangeHost {
-  readonly runtime: Pick<Runtime, "nextTurn">;
+  readonly runtime: Pick<Runtime, "soon" | "nextTurn" | "afterTurn">;
   readonly clock: CoarseClock;
   /** True if this process adds up what its siblings count. */
   readonly collects: () => boolean;
@@ -27,13 +28,18 @@ export class ReceiptExchange {
   readonly #host: ReceiptExchangeHost;
   readonly #awaited: AwaitedReceipts;
   readonly #collected: CollectedReceipts;
-  /** The receipts of this turn, which are sent in the next one. */
+  /** The receipts of this turn, which are sent together. */
   #counted: RemoteReceipt[] = [];
+  readonly #sending: PromptWork;
 
   constructor(host: ReceiptExchangeHost) {
     this.#host = host;
     this.#awaited = new AwaitedReceipts(host.clock);
     this.#collected = new CollectedReceipts(host.clock, (sum) => this.#queue(sum));
+    this.#sending = new PromptWork(host.runtime, () => {
+      this.#send();
+      return false;
+    });
   }
 
   /** True while another machine still has to answer what became of a message. */
@@ -86,8 +92,8 @@ export class ReceiptExchange {
   }
 
   #queue(receipt: RemoteReceipt): void {
-    if (this.#counted.length === 0) this.#host.runtime.nextTurn(() => this.#send());
     this.#counted.push(receipt);
+    this.#sending.request();
   }
 
   #send(): void {
