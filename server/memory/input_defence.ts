@@ -47,10 +47,9 @@ export class InputDefence implements InputGuard {
   #isLettingGo = false;
   /** Sessions to resume because their connections hold bytes. */
   #holders: HeldBackSession[] = [];
-  /** Sessions whose frames are given up while that is needed; the first to go is the last in the array. */
+  /** Sessions whose frames are given up if that is due; the first to go is the last in the array. */
   #doomed: Session[] = [];
-  #holds: (session: Session) => boolean = holdsLargeFrame;
-  #isNeeded: () => boolean = () => false;
+  #isDue: (session: Session) => boolean = () => false;
   #isGivingUp = false;
   #criticalSinceMs = 0;
 
@@ -128,9 +127,8 @@ export class InputDefence implements InputGuard {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const { budget } = this.#host;
-    if (budget.isUnfinishedTight && !this.#giveUpFrames(() => true) && budget.areFramesCritical) {
-      this.#giveUpSmallFrames();
-    }
+    if (budget.areFramesCritical) this.#giveUpAllFrames();
+    else if (budget.isUnfinishedTight) this.#giveUpFrames(() => true);
     if (budget.isInputCritical) {
       this.#timer = setTimeout(() => this.#relieve(), CRITICAL_FRAME_MS);
     }
@@ -155,22 +153,23 @@ export class InputDefence implements InputGuard {
     return [...holdings.values()].sort((a, b) => a.bytes - b.bytes);
   }
 
-  /**
-   * Gives up large frames until there is room: the oldest frame of the address that holds most goes first.
-   *
-   * @returns False if there is none to give up.
-   */
-  #giveUpFrames(isDoomed: (session: Session) => boolean): boolean {
-    const holdings = this.#holdings(holdsLargeFrame);
-    const doomed = holdings.flatMap(({ sessions }) => sessions.filter(isDoomed));
-    this.#giveUp(doomed, holdsLargeFrame, () => this.#host.budget.isUnfinishedTight);
-    return doomed.length > 0;
+  /** Gives up large frames until there is room: the oldest frame of the address that holds most goes first. */
+  #giveUpFrames(isDoomed: (session: Session) => boolean): void {
+    const { budget } = this.#host;
+    const large = sessionsOf(this.#holdings(holdsLargeFrame));
+    this.#giveUp(large.filter(isDoomed), (one) => one.holdsLargeFrame && budget.isUnfinishedTight);
   }
 
-  /** Gives up small frames in the same order: so many clients have one that no other client would be read. */
-  #giveUpSmallFrames(): void {
-    const doomed = this.#holdings(holdsFrame).flatMap(({ sessions }) => sessions);
-    this.#giveUp(doomed, holdsFrame, () => this.#host.budget.areFramesCritical);
+  /** Gives up large frames first, and then small ones: else no other client might be read for as long as they take. */
+  #giveUpAllFrames(): void {
+    const { budget } = this.#host;
+    const small = sessionsOf(this.#holdings((one) => one.holdsFrame && !one.holdsLargeFrame));
+    const large = sessionsOf(this.#holdings(holdsLargeFrame));
+    this.#giveUp(
+      [...small, ...large],
+      (one) =>
+        one.holdsLargeFrame ? budget.isUnfinishedTight : one.holdsFrame && budget.areFramesCritical,
+    );
   }
 
   /**
@@ -190,25 +189,19 @@ export class InputDefence implements InputGuard {
       doomed.unshift(session);
       excess -= session.unfinishedInputBytes;
     }
-    this.#giveUp(doomed, holdsLargeFrame, () => true);
+    this.#giveUp(doomed, holdsLargeFrame);
   }
 
   /**
    * Gives up frames, some in each turn.
    *
    * @param doomed The sessions whose frames they are; the first to go is the last in the array.
-   * @param holds False for a session that has completed its frame meanwhile.
-   * @param isNeeded Asked before each frame; false ends it.
+   * @param isDue Asked before each frame: false if it has been completed meanwhile, or there is room.
    */
-  #giveUp(
-    doomed: Session[],
-    holds: (session: Session) => boolean,
-    isNeeded: () => boolean,
-  ): void {
+  #giveUp(doomed: Session[], isDue: (session: Session) => boolean): void {
     if (doomed.length === 0) return;
     this.#doomed = doomed;
-    this.#holds = holds;
-    this.#isNeeded = isNeeded;
+    this.#isDue = isDue;
     this.#giveUpDoomed();
   }
 
@@ -218,12 +211,9 @@ export class InputDefence implements InputGuard {
     this.#host.runtime.nextTurn(() => {
       this.#isGivingUp = false;
       for (let count = 0; count < GIVEN_UP_PER_TURN;) {
-        const session = this.#isNeeded() ? this.#doomed.pop() : undefined;
-        if (session === undefined) {
-          this.#doomed = [];
-          return;
-        }
-        if (!session.isHeard || !this.#holds(session)) continue;
+        const session = this.#doomed.pop();
+        if (session === undefined) return;
+        if (!session.isHeard || !this.#isDue(session)) continue;
         session.giveUpInput(SLOW_FRAME);
         count++;
       }
@@ -252,6 +242,7 @@ function holdsLargeFrame(session: Session): boolean {
   return session.holdsLargeFrame;
 }
 
-function holdsFrame(session: Session): boolean {
-  return session.unfinishedBytes > 0;
+/** The sessions of all holdings, the first to give up its frame last. */
+function sessionsOf(holdings: readonly Holding[]): Session[] {
+  return holdings.flatMap(({ sessions }) => sessions);
 }

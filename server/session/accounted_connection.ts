@@ -91,9 +91,17 @@ export abstract class AccountedConnection extends ClientConnection {
 
   /** True if that is more than a small frame's bytes, which any client may hold. */
   get holdsLargeFrame(): boolean {
+    return this.#frameBytes > SMALL_FRAME_BYTES;
+  }
+
+  /** True if it is anything, and the client doesn't wait for its turn, for its rate, or at a gate. */
+  get holdsFrame(): boolean {
+    return this.#frameBytes > 0 && !(this.inbound?.isWaiting ?? false);
+  }
+
+  get #frameBytes(): number {
     // While the client waits, the bytes in its connection wait too.
-    const bytes = this.isWaiting ? this.decoder.heldBytes : this.unfinishedInputBytes;
-    return bytes > SMALL_FRAME_BYTES;
+    return this.isWaiting ? this.decoder.heldBytes : this.unfinishedInputBytes;
   }
 
   /**
