@@ -67,6 +67,10 @@ export abstract class OutboundConnection implements Subscriber, DueConnection {
     return catchUps.isEmpty ? pendingBytes : pendingBytes + catchUps.bytesBehind(this);
   }
 
+  get unsentBytes(): number {
+    return this.outbox.pendingBytes;
+  }
+
   /** Time on the coarse clock at which the peer last took a byte of what waits for it. */
   get progressMs(): number {
     return this.outbox.progressMs;

@@ -9,8 +9,8 @@ import type { Topic } from "../topics/topic.ts";
 export interface PublishingSession {
   /** True while the server reads the client's frames. */
   readonly isOpen: boolean;
-  /** Bytes that wait for the client. */
-  readonly pendingBytes: number;
+  /** Bytes that wait for the client, without those that topics keep for it as a subscriber. */
+  readonly unsentBytes: number;
   /**
    * Joins replies to the client until {@linkcode endReplies}.
    *
@@ -74,7 +74,7 @@ export class Publisher implements Receiver {
   /** Called when the client has taken some of the bytes that wait for it. */
   onTaken(): void {
     if (this.#untakenGate === undefined) return;
-    if (this.#session.pendingBytes > MAX_UNTAKEN_BYTES / 2) return;
+    if (this.#session.unsentBytes > MAX_UNTAKEN_BYTES / 2) return;
     this.#untakenGate.open();
     this.#untakenGate = undefined;
   }
@@ -102,8 +102,8 @@ export class Publisher implements Receiver {
    * opens when the client does; the write deadline ends a client that takes nothing.
    */
   #gateOfUntaken(): Gate | undefined {
-    const { isOpen, pendingBytes } = this.#session;
-    if (!isOpen || pendingBytes < MAX_UNTAKEN_BYTES) return undefined;
+    const { isOpen, unsentBytes } = this.#session;
+    if (!isOpen || unsentBytes < MAX_UNTAKEN_BYTES) return undefined;
     return this.#untakenGate ??= new Gate(this.#context.runtime, "receipts");
   }
 

@@ -40,6 +40,8 @@ export interface Subscriber {
   fallBehind(fall: Fall): void;
   /** The number of bytes that wait for it, here and in logs. */
   readonly pendingBytes: number;
+  /** The bytes that wait for it here, without those in logs. */
+  readonly unsentBytes: number;
   /** True if so little waits that stored messages of another topic may be delivered, too. */
   readonly takesMore: boolean;
   /** True if delivered bytes wait that weren't left for this turn's end. */

@@ -26,6 +26,7 @@ class Sink implements Subscriber {
   readonly hasUnsent = false;
   readonly takesMore = true;
   readonly pendingBytes = 0;
+  readonly unsentBytes = 0;
   bytes = 0;
   fallBehind(): void {}
   deliver(chunk: { readonly bytes: Uint8Array }): Lag {

@@ -52,6 +52,7 @@ describe("the history", () => {
       fallBehind() {},
       takesMore: true,
       pendingBytes: 0,
+      unsentBytes: 0,
       hasUnsent: false,
     };
     topics.subscribe("d", subscriber);

@@ -15,6 +15,7 @@ const LARGE = "x".repeat(40_000);
 class SlowSubscriber implements Subscriber {
   readonly numbers: number[] = [];
   readonly pendingBytes = 0;
+  readonly unsentBytes = 0;
   hasUnsent = false;
   flows = false;
   isBehind = false;

@@ -18,6 +18,7 @@ export class FakeSubscriber implements Subscriber {
   /** The answer of {@linkcode deliver}. */
   pace: Lag = "keeps_up";
   pendingBytes = 0;
+  unsentBytes = 0;
   readonly takesMore = true;
   hasUnsent = false;
   /** Done from inside {@linkcode deliver}, once the chunk is written down. */
