@@ -111,7 +111,12 @@ export class ServerParts {
     const origins = new Origins(timestamps.next());
     const history = this.history = new History({ limits, budget, clock, origins, counters });
     this.#tagging = new Tagging(budget, timestamps);
-    const catchUps = new CatchUps(runtime, scheduler, counters);
+    const catchUps = new CatchUps(
+      runtime,
+      scheduler,
+      counters,
+      softPendingBytesOf(limits),
+    );
     const reading = new FairReader(runtime, readMs);
     this.places = new Places({
       runtime,

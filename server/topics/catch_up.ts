@@ -49,14 +49,14 @@ export class CatchUp {
   #end = Infinity;
   #lastOrigin: Origin | undefined;
   #isOver = false;
-  /** A client that subscribes to the topic anew waits here. */
-  readonly gate: WaitingRoom;
+  /** A client that subscribes to the topic anew waits here; absent if it needn't. */
+  readonly gate: WaitingRoom | undefined;
 
   constructor(
     subscription: Subscription,
     source: CatchUpSource,
     from: Beginning,
-    gate: WaitingRoom,
+    gate?: WaitingRoom,
   ) {
     this.subscription = subscription;
     this.#source = source;
@@ -83,8 +83,13 @@ export class CatchUp {
     return 0;
   }
 
-  /** Notes how its subscriber takes what it is given. */
-  setPace(_pace: Pace): void {}
+  /** The same, to be added up for its subscriber. */
+  addBytes(): number {
+    return 0;
+  }
+
+  /** Notes that its subscriber takes what it is given in another way, or that more or less waits for it. */
+  noteChange(_before: Pace): void {}
 
   get isOver(): boolean {
     return this.#isOver;
@@ -98,7 +103,7 @@ export class CatchUp {
   /** Ends it. */
   stop(): void {
     this.#isOver = true;
-    this.gate.open();
+    this.gate?.open();
   }
 
   /**
@@ -200,7 +205,12 @@ export class CatchUp {
     this.#deliver(this.#source.tag(origin));
   }
 
+  /** Called before each delivery, when {@linkcode next} is behind what is delivered. */
+  protected noteNext(): void {}
+
   #deliver(chunk: SharedChunk): void {
-    if (!this.#isOver) this.subscription.subscriber.deliver(chunk, this.#mayWait);
+    if (this.#isOver) return;
+    this.noteNext();
+    this.subscription.subscriber.deliver(chunk, this.#mayWait);
   }
 }

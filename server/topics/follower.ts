@@ -1,4 +1,3 @@
-import type { WaitingRoom } from "../flow/gate.ts";
 import type { Batch } from "../history/batch.ts";
 import type { Origin } from "../history/origins.ts";
 import { CatchUp, type CatchUpSource } from "./catch_up.ts";
@@ -8,13 +7,24 @@ import type { Entry, LogReader, UnreadLog } from "./unread_log.ts";
 
 const NOTHING_HAD: ReadonlyMap<Origin, number> = new Map();
 
+/** What all followers of one subscriber have in common. */
+export interface FollowingSubscriber {
+  readonly pace: Pace;
+  /** True if logs keep so much for it together that publishers wait for it, if it reads. */
+  readonly isLaden: boolean;
+  /** The bytes that waited for it when they were last added up. */
+  readonly pendingBytes: number;
+}
+
 /** A subscription that reads what its topic keeps for subscribers which are behind, until it is level again. */
 export class Follower extends CatchUp implements LogReader {
   readonly #log: UnreadLog;
+  readonly #following: FollowingSubscriber;
+  /** Its part of the bytes that were last added up. */
+  #addedBytes = 0;
   declare entry: Entry;
   isAwaited = false;
-  isDetached = false;
-  pace: Pace;
+  holdsPublishers = false;
 
   /** @param next The number of the first message that it gets. */
   constructor(
@@ -22,14 +32,12 @@ export class Follower extends CatchUp implements LogReader {
     source: CatchUpSource,
     next: number,
     log: UnreadLog,
-    pace: Pace,
-    gate: WaitingRoom,
+    following: FollowingSubscriber,
   ) {
     const { untaggedOrigin: origin } = source;
-    const from = { next, cleanFrom: next, scattered: 0, had: NOTHING_HAD, origin };
-    super(subscription, source, from, gate);
+    super(subscription, source, { next, cleanFrom: next, scattered: 0, had: NOTHING_HAD, origin });
     this.#log = log;
-    this.pace = pace;
+    this.#following = following;
     log.add(this);
   }
 
@@ -37,21 +45,29 @@ export class Follower extends CatchUp implements LogReader {
     return false;
   }
 
-  override detach(end: number): void {
-    super.detach(end);
-    this.isDetached = true;
-    this.#log.noteChange(this, this.pace);
-  }
-
   override get bytesBehind(): number {
     return this.isOver ? 0 : this.#log.bytesBehind(this);
   }
 
-  override setPace(pace: Pace): void {
-    const before = this.pace;
-    if (pace === before || this.isOver) return;
-    this.pace = pace;
-    this.#log.noteChange(this, before);
+  get pace(): Pace {
+    return this.#following.pace;
+  }
+
+  get isLaden(): boolean {
+    return this.#following.isLaden;
+  }
+
+  get otherBytes(): number {
+    return this.#following.pendingBytes - this.#addedBytes;
+  }
+
+  /** Its part of the bytes that wait for its subscriber, to be added to the others'. */
+  override addBytes(): number {
+    return this.#addedBytes = this.bytesBehind;
+  }
+
+  override noteChange(before: Pace): void {
+    if (!this.isOver) this.#log.noteChange(this, before);
   }
 
   override stop(): void {
@@ -61,9 +77,12 @@ export class Follower extends CatchUp implements LogReader {
 
   override step(mayWait: boolean): number {
     super.step(mayWait);
-    if (!this.isOver) this.#log.advance(this);
     // Nothing is replayed: it comes for the first time.
     return 0;
+  }
+
+  protected override noteNext(): void {
+    this.#log.advance(this);
   }
 
   protected override get batch(): Batch | undefined {

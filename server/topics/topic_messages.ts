@@ -179,7 +179,10 @@ export abstract class TopicMessages implements SearchedTopic {
     this.#log ??= history.use(this.name);
     if (this.#log !== undefined) history.store(this.#log, batch);
     if (this.#unread?.isEmpty) this.#unread = undefined;
-    this.#unread?.append(batch);
+    if (this.#unread !== undefined) {
+      this.#unread.append(batch);
+      this.context.catchUps.noteGrowth(batch.bytes.byteLength);
+    }
     return batch;
   }
 

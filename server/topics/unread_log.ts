@@ -15,6 +15,9 @@ const TRIAL_MS = 500;
 /** Readers that fall off at once, at most: thousands may be too far behind. */
 const FALLS_AT_ONCE = 64;
 
+/** Readers are looked at for that again when the log has grown by this share of what may wait for one. */
+const JUDGED_SHARE = 1 / 128;
+
 /** The parts of the server that these logs use. */
 export interface UnreadLogContext {
   readonly runtime: Runtime;
@@ -36,6 +39,8 @@ export interface Entry {
   readers: number;
   /** The number of those among them that publishers wait for. */
   awaited: number;
+  /** The entry that its batch was joined with, if it was: its readers stand in that one. */
+  joinedTo: Entry | undefined;
 }
 
 /** A subscription that reads the log. */
@@ -44,20 +49,25 @@ export interface LogReader {
   /** The number of the message that it reads next. */
   readonly next: number;
   readonly pace: Pace;
-  /** True if its subscription has ended, so that no publisher waits for it. */
-  readonly isDetached: boolean;
+  /** Bytes that wait for its subscriber elsewhere, as far as they were added up. */
+  readonly otherBytes: number;
+  /** True if its subscriber has so much to read in all logs together that publishers wait for it. */
+  readonly isLaden: boolean;
   /** Where it stands in the log; only the log writes it. */
   entry: Entry;
-  /** True if publishers wait for it; only the log writes it. */
+  /** True if publishers wait while it has too much to read; only the log writes it. */
   isAwaited: boolean;
+  /** True if they wait for it whatever it has to read here; only the log writes it. */
+  holdsPublishers: boolean;
 }
 
 /**
  * The batches of a topic that subscribers which are behind have yet to read. It holds each batch once, for all
  * of them, until the last has read it. It exists while a subscriber is behind.
  *
- * Publishers wait while more than the soft limit is to be read by a reader that takes bytes. A reader that
- * takes none falls off the log once it has more than the pending limit to read.
+ * Publishers wait while more than the soft limit is to be read by a reader that takes bytes, here or in all
+ * logs together. A reader that takes none falls off the log once more than the pending limit waits for its
+ * subscriber, in its outbox and in all logs.
  *
  * One that has taken none since it fell behind may be slow or dead. Publishers wait for such ones, too, if most
  * subscribers are: then the publishers were too fast for them. For a few they wait a short time before these
@@ -75,6 +85,10 @@ export class UnreadLog {
   /** Later passes may leave subscribers behind from this message on. */
   #keptFrom: number;
   #unproven = 0;
+  /** The number of readers that hold publishers. */
+  #holding = 0;
+  /** The log's end when its readers were last looked at. */
+  #judgedBytes = 0;
   /** True from when most of the topic's subscribers are unproven until none is. */
   #areMostUnproven = false;
   #trial: ReturnType<typeof setTimeout> | undefined;
@@ -111,7 +125,7 @@ export class UnreadLog {
   /** The gate at which publishers must wait; `undefined` if they needn't. */
   get gate(): Gate | undefined {
     if (!this.#mustWait) {
-      if (this.#awaitedBytes <= this.#context.softPendingBytes) return undefined;
+      if (!this.#isTooMuch(this.#context.softPendingBytes)) return undefined;
       this.#mustWait = true;
     }
     return this.#gate ??= new Gate(this.#context.runtime, "slow_subscribers");
@@ -137,6 +151,7 @@ export class UnreadLog {
   remove(reader: LogReader): void {
     if (!this.#readers.delete(reader)) return;
     this.#leave(reader);
+    if (reader.holdsPublishers) this.#holding--;
     if (reader.pace === "unproven") this.#countProven();
     if (this.isEmpty) this.#keptFrom = Infinity;
     this.#trim();
@@ -144,27 +159,31 @@ export class UnreadLog {
 
   /** Notes that a reader has read what is in front of message `reader.next`. */
   advance(reader: LogReader): void {
-    const entry = entryWith(reader.entry, reader.next);
-    if (entry === reader.entry) return;
+    const from = placeOf(reader);
+    const entry = entryWith(from, reader.next);
+    if (entry === from) return;
     this.#leave(reader);
     this.#enter(reader, entry);
     this.#trim();
   }
 
-  /** To be called when a reader's pace has changed, or its subscription has ended. */
+  /** To be called when a reader's pace has changed, or whether its subscriber is laden. */
   noteChange(reader: LogReader, before: Pace): void {
+    if (reader.pace !== before) this.#judgedBytes = 0;
     this.#judgeWait(reader);
     if (before === "unproven" && reader.pace !== "unproven") this.#countProven();
     this.#openIfDue();
   }
 
   /** The bytes that a reader has yet to read, without those that aren't sealed. */
-  bytesBehind({ entry }: LogReader): number {
-    return this.#end.startBytes - entry.startBytes;
+  bytesBehind(reader: LogReader): number {
+    const { batch, startBytes } = placeOf(reader);
+    return this.#end.startBytes - startBytes - (batch?.offsetOf(reader.next) ?? 0);
   }
 
   /** The batch that has the message `reader.next`, joined with small ones behind it, if it is there. */
-  batchFor({ entry }: LogReader): Batch | undefined {
+  batchFor(reader: LogReader): Batch | undefined {
+    const entry = placeOf(reader);
     if (entry.batch !== undefined) this.#joinFrom(entry, entry.batch);
     return entry.batch;
   }
@@ -172,18 +191,23 @@ export class UnreadLog {
   /** Ends readers that are too far behind and don't read. Call it where sessions may end. */
   judge(): void {
     const { maxPendingBytes, softPendingBytes } = this.#context;
+    const { startBytes } = this.#end;
     // More may wait for a reader elsewhere: in its outbox, and in other topics' logs.
-    if (this.#end.startBytes - this.#head.startBytes <= softPendingBytes) return;
+    if (startBytes - this.#head.startBytes <= softPendingBytes) return;
     // What those that read hold, publishers wait for.
     if (this.#head.readers === this.#head.awaited) return;
+    if (startBytes - this.#judgedBytes < maxPendingBytes * JUDGED_SHARE) return;
+    this.#judgedBytes = startBytes;
     const fallen: LogReader[] = [];
     for (const reader of this.#readers) {
       if (reader.pace === "reads" || reader.isAwaited) continue;
-      if (reader.subscription.subscriber.pendingBytes <= maxPendingBytes) continue;
+      if (this.bytesBehind(reader) + reader.otherBytes <= maxPendingBytes) continue;
       if (reader.pace === "stalled" || this.#isTrialOver) fallen.push(reader);
       else this.#beginTrial();
       if (fallen.length === FALLS_AT_ONCE) break;
     }
+    // Those that are left are looked at when the next pass ends.
+    if (fallen.length === FALLS_AT_ONCE) this.#judgedBytes = 0;
     for (const { subscription } of fallen) subscription.subscriber.fallBehind("too_far");
   }
 
@@ -195,6 +219,7 @@ export class UnreadLog {
   #endTrial(): void {
     this.#trial = undefined;
     this.#isTrialOver = true;
+    this.#judgedBytes = 0;
     this.judge();
     this.#openIfDue();
   }
@@ -206,19 +231,22 @@ export class UnreadLog {
     this.#isTrialOver = this.#areMostUnproven = false;
   }
 
-  get #awaitedBytes(): number {
+  /** True if a reader that publishers wait for has more than so many bytes to read, or is laden. */
+  #isTooMuch(bytes: number): boolean {
     let entry = this.#awaited;
     while (entry.awaited === 0 && entry.next !== undefined) entry = entry.next;
     this.#awaited = entry;
-    return this.#end.startBytes - entry.startBytes;
+    return this.#holding > 0 || this.#end.startBytes - entry.startBytes > bytes;
   }
 
   /** Decides anew whether publishers wait for a reader. */
   #judgeWait(reader: LogReader): void {
-    const { entry, isAwaited, pace, isDetached } = reader;
-    const isUntried = pace === "unproven" && this.#areMostUnproven;
-    reader.isAwaited = !isDetached && (pace === "reads" || isUntried);
+    const { isAwaited, holdsPublishers, pace } = reader;
+    reader.isAwaited = pace === "reads" || pace === "unproven" && this.#areMostUnproven;
+    reader.holdsPublishers = reader.isAwaited && reader.isLaden;
+    this.#holding += Number(reader.holdsPublishers) - Number(holdsPublishers);
     if (reader.isAwaited === isAwaited) return;
+    const entry = placeOf(reader);
     if (isAwaited) entry.awaited--;
     else this.#await(entry);
   }
@@ -234,9 +262,10 @@ export class UnreadLog {
     if (reader.isAwaited) this.#await(entry);
   }
 
-  #leave({ entry, isAwaited }: LogReader): void {
+  #leave(reader: LogReader): void {
+    const entry = placeOf(reader);
     entry.readers--;
-    if (isAwaited) entry.awaited--;
+    if (reader.isAwaited) entry.awaited--;
   }
 
   #trim(): void {
@@ -255,8 +284,7 @@ export class UnreadLog {
 
   #openIfDue(): void {
     if (!this.#mustWait || this.#trial !== undefined) return;
-    const { softPendingBytes } = this.#context;
-    if (this.#awaitedBytes > softPendingBytes * CAUGHT_UP_SHARE) return;
+    if (this.#isTooMuch(this.#context.softPendingBytes * CAUGHT_UP_SHARE)) return;
     this.#mustWait = false;
     this.#gate?.open();
   }
@@ -266,10 +294,14 @@ export class UnreadLog {
     const parts = [first];
     let bytes = first.bytes.byteLength;
     let next = entry.next as Entry;
-    while (next.batch !== undefined && next.readers === 0) {
+    while (next.batch !== undefined) {
       bytes += next.batch.bytes.byteLength;
       if (bytes > MAX_JOINED_BYTES) break;
       parts.push(next.batch);
+      // Its readers go on from inside the joined batch.
+      next.joinedTo = entry;
+      entry.readers += next.readers;
+      entry.awaited += next.awaited;
       next = next.next as Entry;
     }
     if (parts.length === 1) return;
@@ -278,13 +310,26 @@ export class UnreadLog {
     for (const part of parts) part.release();
     entry.batch = joined;
     entry.next = next;
-    const { startBytes } = this.#lookedUp;
-    if (startBytes > entry.startBytes && startBytes < next.startBytes) this.#lookedUp = entry;
+    if (this.#lookedUp.joinedTo === entry) this.#lookedUp = entry;
+    if (this.#awaited.joinedTo === entry) this.#awaited = entry;
   }
 }
 
 function newEntry(startBytes: number): Entry {
-  return { batch: undefined, next: undefined, startBytes, readers: 0, awaited: 0 };
+  return {
+    batch: undefined,
+    next: undefined,
+    startBytes,
+    readers: 0,
+    awaited: 0,
+    joinedTo: undefined,
+  };
+}
+
+/** The entry in which a reader stands now. */
+function placeOf(reader: LogReader): Entry {
+  while (reader.entry.joinedTo !== undefined) reader.entry = reader.entry.joinedTo;
+  return reader.entry;
 }
 
 /** The entry with message `number`, at `entry` or behind it, or the last one. */

@@ -32,7 +32,12 @@ class Reader implements Subscriber {
     return !this.hasUnsent;
   }
 
+  readonly unsentBytes = 0;
+  additions = 0;
+
+  /** Added up from all of its topics, which takes longer the more there are. */
   get pendingBytes(): number {
+    this.additions++;
     return this.#bed.catchUps.bytesBehind(this);
   }
 
@@ -204,6 +209,15 @@ describe("publishers", () => {
     assertEquals(bed.topic.gate, undefined);
     bed.catchUps.onDrain(reader, "reads");
     assert(bed.topic.gate !== undefined);
+  });
+
+  it("don't pay for each that has stalled with each message", () => {
+    const { bed, reader } = behind();
+    for (const n of [2, 3, 4]) publish(bed, n, 1_800);
+    bed.catchUps.onStall(reader);
+    reader.additions = 0;
+    for (let n = 5; n < 25; n++) publish(bed, n, 10);
+    assertEquals([reader.additions, reader.fall], [0, undefined]);
   });
 
   for (const how of ["leaves", "is gone"] as const) {

@@ -68,13 +68,14 @@ export function topicsInMemory(runtime: Runtime, options: TopicsOptions = {}): T
   };
   const limits = { ...DEFAULT_LIMITS, historyMs: 0, ...options.history };
   const history = new History({ limits, budget, clock, origins, counters });
-  const catchUps = new CatchUps(runtime, scheduler, counters);
+  const softPendingBytes = softPendingBytesOf({ ...DEFAULT_LIMITS, maxPendingBytes });
+  const catchUps = new CatchUps(runtime, scheduler, counters, softPendingBytes);
   const topics = new TopicRegistry({
     runtime,
     budget,
     scheduler,
     maxPendingBytes,
-    softPendingBytes: softPendingBytesOf({ ...DEFAULT_LIMITS, maxPendingBytes }),
+    softPendingBytes,
     counters,
     passes: undefined,
     origins,
