@@ -10,7 +10,7 @@ import { STALL_MS, SWEEP_INTERVAL_MS } from "../../server/limits/clients.ts";
 import { CEILING_STEPS, MAX_HOLD_MS, RELAXED_INPUT_SHARE } from "../../server/limits/memory.ts";
 import { MemoryBed } from "../support/memory/memory_bed.ts";
 import type { MemoryPeer } from "../support/memory/memory_peer.ts";
-import { VirtualTimers } from "./virtual_timers.ts";
+import { VirtualTimers } from "../support/virtual_timers.ts";
 
 /** The next event. */
 export type Step =
