@@ -109,37 +109,22 @@ export class MessageReader {
   }
 }
 
-/** Takes the topic of the one message that there should be. */
+/** Takes the topic of the one message that there should be, and refuses what else there is. */
 class Found implements ClientFrames {
+  readonly onPublishForReceipt = refuse;
+  readonly onSubscribe = refuse;
+  readonly onUnsubscribe = refuse;
+  readonly onAuthenticate = refuse;
+  readonly onIdleFrame = refuse;
   topic: string | undefined;
   byteLength = 0;
 
   onPublish(topic: string, message: Uint8Array): void {
-    if (this.topic !== undefined || message.length !== this.byteLength) return this.#refuse();
+    if (this.topic !== undefined || message.length !== this.byteLength) refuse();
     this.topic = topic;
   }
+}
 
-  onPublishForReceipt(): void {
-    this.#refuse();
-  }
-
-  onSubscribe(): void {
-    this.#refuse();
-  }
-
-  onUnsubscribe(): void {
-    this.#refuse();
-  }
-
-  onAuthenticate(): void {
-    this.#refuse();
-  }
-
-  onIdleFrame(): void {
-    this.#refuse();
-  }
-
-  #refuse(): void {
-    throw new FrameFault("no message alone");
-  }
+function refuse(): never {
+  throw new FrameFault("no message alone");
 }

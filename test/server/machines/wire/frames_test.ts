@@ -119,6 +119,10 @@ describe("a frame between machines", () => {
       [["t", 11, '{"topic":"t","timestamp":1}']],
       [["t", 11, `{"topic":"t","data":"${"x".repeat(1_000)}"}`]],
       [["", 11, '{"topic":""}']],
+      [["t", 11, ""]],
+      [["t", 11, '\0{"topic":"t"}']],
+      [["t", 11, '<regular-socket/>\0{"topic":"t"}']],
+      [["t".repeat(257), 11, `{"topic":"${"t".repeat(257)}"}`]],
       [["t", 11, '{"topic":"t"}\0SUBSCRIBE']],
       [["t", 11, "PUBLISH\0"]],
       [["t", 11, '{"action":"subscribe","data":"t"}']],
@@ -134,6 +138,28 @@ describe("a frame between machines", () => {
     );
     const good = batchOf(["t", 11, '{"topic":"t"}']).subarray(BATCH_HEADER_BYTES);
     assertEquals(reader.read(good, 10, { maxMicros: 1e15 }).length, 1);
+  });
+
+  it("has only messages that are whole, of a kind that is known", () => {
+    const good = batchOf(["t", 11, '{"topic":"t"}']).subarray(BATCH_HEADER_BYTES);
+    const readChanged = (at: number, byte: number, length = good.length) => {
+      const bytes = good.slice(0, length);
+      bytes[at] = byte;
+      return new MessageReader(LIMITS).read(bytes, 10, { maxMicros: 1e15 });
+    };
+    const [lengthAt, kindAt, topicLengthAt, topicAt] = [0, 12, 13, 15];
+    assertEquals(readChanged(kindAt, 0)[0]!.wantsReceipt, false);
+    assertEquals(readChanged(kindAt, 1)[0]!.wantsReceipt, true);
+    const faults: [Parameters<typeof readChanged>, string][] = [
+      [[kindAt, 2], "a message of an unknown kind, 2"],
+      [[lengthAt, good.length + 1], "a message of a wrong length"],
+      [[topicLengthAt, good.length], "a message of a wrong length"],
+      [[kindAt, 0, topicAt - 1], "a message that is cut off"],
+      [[topicAt, 0xff], "a topic that isn't UTF-8"],
+    ];
+    for (const [change, words] of faults) {
+      assertThrows(() => readChanged(...change), FrameFault, words);
+    }
   });
 
   it("has messages of which those in front of a timestamp aren't checked", () => {
