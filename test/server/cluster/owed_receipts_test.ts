@@ -1,53 +1,18 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { describe, it } from "node:test";
-import { CoarseClock } from "../../../server/timing/coarse_clock.ts";
 import { RECEIPT_OVERHEAD_BYTES } from "../../../server/limits/costs.ts";
 import {
   MAX_OWED_RECEIPTS,
   MAX_OWED_RECEIPTS_IN_NEED,
   OWED_RECEIPTS_SHARE,
 } from "../../../server/limits/messages.ts";
-import { MemoryBudget } from "../../../server/flow/memory_budget.ts";
-import { type OwedReceipt, ReceiptQueue } from "../../../server/cluster/owed_receipts.ts";
-import { ReceiptDesk } from "../../../server/topics/receipt_desk.ts";
-import type { Receipt } from "../../../server/topics/receipts.ts";
-import { FairScheduler } from "../../../server/timing/fair_scheduler.ts";
-import { MemoryRuntime } from "../../support/memory/memory_runtime.ts";
-
-function written(count: number): Receipt {
-  return { matched: count, written: count, queued: 0, evicted: 0 };
-}
-
-class Bed {
-  readonly runtime = new MemoryRuntime({ turns: "manual", writesPerTurn: 4 });
-  readonly budget: MemoryBudget;
-  readonly desk: ReceiptDesk;
-
-  constructor(budgetBytes = 1e9) {
-    this.budget = new MemoryBudget(budgetBytes, {});
-    this.desk = new ReceiptDesk({
-      runtime: this.runtime,
-      budget: this.budget,
-      clock: new CoarseClock(0),
-      scheduler: new FairScheduler(this.runtime),
-    });
-  }
-
-  /** A queue whose receipts are given as soon as they're settled. */
-  queue(given: unknown[] = []): ReceiptQueue {
-    const queue: ReceiptQueue = new ReceiptQueue(this.desk, () => {
-      for (let owed = queue.takeSettled(); owed !== undefined; owed = queue.takeSettled()) {
-        given.push([owed.micros, owed.written]);
-      }
-    });
-    return queue;
-  }
-}
+import type { OwedReceipt } from "../../../server/cluster/owed_receipts.ts";
+import { ReceiptBed, written } from "../../support/memory/receipts_in_memory.ts";
 
 describe("the receipts that a publisher is owed", () => {
   it("go out in the order of its messages, each with all of its parts", () => {
     const given: unknown[] = [];
-    const queue = new Bed().queue(given);
+    const queue = new ReceiptBed().queue(given);
     const first = queue.owe(1);
     first.awaitOneMore();
     const second = queue.owe(2);
@@ -60,7 +25,7 @@ describe("the receipts that a publisher is owed", () => {
 
   it("leave out what isn't told", () => {
     const given: unknown[] = [];
-    const owed = new Bed().queue(given).owe(1);
+    const owed = new ReceiptBed().queue(given).owe(1);
     owed.awaitOneMore();
     owed.take(written(1));
     owed.leaveOut();
@@ -68,7 +33,7 @@ describe("the receipts that a publisher is owed", () => {
   });
 
   it("are memory until then", () => {
-    const bed = new Bed();
+    const bed = new ReceiptBed();
     const queue = bed.queue();
     const owed = Array.from({ length: 100 }, (_, i) => queue.owe(i));
     const bytes = 100 * RECEIPT_OVERHEAD_BYTES;
@@ -78,7 +43,7 @@ describe("the receipts that a publisher is owed", () => {
   });
 
   it("make it wait when they are too many, until half of them are given", () => {
-    const bed = new Bed();
+    const bed = new ReceiptBed();
     const queue = bed.queue();
     const owed: OwedReceipt[] = [];
     for (let i = 0; i < MAX_OWED_RECEIPTS; i++) {
@@ -98,7 +63,9 @@ describe("the receipts that a publisher is owed", () => {
   });
 
   it("are few for each where those of all take much memory", () => {
-    const bed = new Bed(MAX_OWED_RECEIPTS * RECEIPT_OVERHEAD_BYTES * 10 / OWED_RECEIPTS_SHARE);
+    const bed = new ReceiptBed(
+      MAX_OWED_RECEIPTS * RECEIPT_OVERHEAD_BYTES * 10 / OWED_RECEIPTS_SHARE,
+    );
     const innocent = bed.queue();
     const few = Array.from({ length: MAX_OWED_RECEIPTS_IN_NEED - 1 }, (_, i) => innocent.owe(i));
     const flooders = Array.from({ length: 1_000 }, () => bed.queue());
@@ -119,7 +86,7 @@ describe("the receipts that a publisher is owed", () => {
   });
 
   it("don't wait behind all who are owed many", () => {
-    const bed = new Bed();
+    const bed = new ReceiptBed();
     const given: string[] = [];
     for (let i = 0; i < 100; i++) {
       bed.desk.schedule({ isOwedFew: false, giveReceipts: () => given.push("many") });
@@ -132,7 +99,7 @@ describe("the receipts that a publisher is owed", () => {
   });
 
   it("are given to no more publishers in a turn than the loop bears", () => {
-    const bed = new Bed();
+    const bed = new ReceiptBed();
     let given = 0;
     for (let i = 0; i < 10; i++) {
       bed.desk.schedule({ isOwedFew: i % 2 === 0, giveReceipts: () => given++ });
