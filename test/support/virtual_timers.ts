@@ -1,9 +1,20 @@
-/** A timer of {@linkcode VirtualTimers}. */
-interface Timer {
+/** A timer of {@linkcode VirtualTimers}, as `setTimeout` and `setInterval` return one. */
+class Timer {
   dueMs: number;
   /** Milliseconds until it is due again; `undefined` if it goes off once. */
   readonly everyMs: number | undefined;
   readonly task: () => void;
+
+  constructor(dueMs: number, everyMs: number | undefined, task: () => void) {
+    this.dueMs = dueMs;
+    this.everyMs = everyMs;
+    this.task = task;
+  }
+
+  /** It keeps no process alive in any case. */
+  unref(): this {
+    return this;
+  }
 }
 
 /** Timers that go off as time passes in the test. */
@@ -14,32 +25,32 @@ export class VirtualTimers {
     setInterval: globalThis.setInterval,
     clearInterval: globalThis.clearInterval,
   };
-  readonly #timers = new Map<number, Timer>();
+  readonly #timers = new Set<Timer>();
   #nowMs = 0;
-  #next = 1;
 
   constructor() {
-    const set = (task: () => void, ms: number, everyMs?: number) => {
-      this.#timers.set(this.#next, { dueMs: this.#nowMs + ms, everyMs, task });
-      return this.#next++;
+    const set = (ms: number, everyMs: number | undefined, task: () => void) => {
+      const timer = new Timer(this.#nowMs + ms, everyMs, task);
+      this.#timers.add(timer);
+      return timer;
     };
-    const clear = (timer: number) => void this.#timers.delete(timer);
+    const clear = (timer: Timer) => void this.#timers.delete(timer);
     Object.assign(globalThis, {
-      setTimeout: (task: () => void, ms = 0) => set(task, ms),
+      setTimeout: (task: () => void, ms = 0) => set(ms, undefined, task),
       clearTimeout: clear,
-      setInterval: (task: () => void, ms = 1) => set(task, ms, ms),
+      setInterval: (task: () => void, ms: number) => set(ms, ms, task),
       clearInterval: clear,
     });
   }
 
   pass(ms: number): void {
     this.#nowMs += ms;
-    for (const [id, timer] of this.#timers) {
-      if (timer.dueMs > this.#nowMs || !this.#timers.delete(id)) continue;
-      const { everyMs } = timer;
-      if (everyMs !== undefined) {
-        // Behind the others, and again at once where that is due too.
-        this.#timers.set(id, { ...timer, dueMs: timer.dueMs + everyMs });
+    for (const timer of this.#timers) {
+      if (timer.dueMs > this.#nowMs || !this.#timers.delete(timer)) continue;
+      if (timer.everyMs !== undefined) {
+        // Behind the others, and again at once if that is due too.
+        timer.dueMs += timer.everyMs;
+        this.#timers.add(timer);
       }
       timer.task();
     }

@@ -1,11 +1,14 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { EnvironmentError } from "../../../cli/command_line.ts";
 import { findProgram, PROJECT_ROOT } from "../../../cli/program.ts";
+import { passedSocket } from "../../../server/command/passed_socket.ts";
 import { JanusClient } from "../../support/clients/janus_client.ts";
+import { withEnvironment } from "../../support/environment.ts";
 import { CommandProcess } from "../../support/processes/command_process.ts";
 import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
@@ -56,6 +59,46 @@ class Unit {
     await this.process.ended;
   }
 }
+
+describe("a socket that a service manager passes", () => {
+  const alone = { workers: 1, tls: undefined };
+  const own = `${process.pid}`;
+  const passed = (
+    [count, pid]: readonly [count: string | undefined, pid: string | undefined],
+    options: Parameters<typeof passedSocket>[0] = alone,
+  ) => withEnvironment({ LISTEN_FDS: count, LISTEN_PID: pid }, () => passedSocket(options));
+
+  it("is the first behind standard error", async () => {
+    assertEquals(await passed(["1", own]), 3);
+  });
+
+  it("isn't there unless the manager says so, and means this process", async () => {
+    const none = [["", own], ["0", own], ["x", own], [undefined, own], ["1", "1"]] as const;
+    for (const variables of [...none, ["1", undefined] as const]) {
+      assertEquals(await passed(variables), undefined, String(variables));
+    }
+  });
+
+  it("is refused where the server can't serve on it, in words that say what to do", async () => {
+    const tls = { cert: "a", key: "b" };
+    const refused: [string, Parameters<typeof passedSocket>[0], string][] = [
+      ["2", alone, "passes 2 sockets, and the server serves on one"],
+      [
+        "1",
+        { ...alone, workers: 3 },
+        "passes a socket, which 3 workers can't share: start one, or",
+      ],
+      [
+        "1",
+        { ...alone, tls },
+        "passes a socket, on which there is no TLS: leave the unit's .socket out",
+      ],
+    ];
+    for (const [count, options, words] of refused) {
+      await assertRejects(() => passed([count, own], options), EnvironmentError, words);
+    }
+  });
+});
 
 for (const runtime of TESTED_RUNTIMES) {
   describe(`a listening socket that is passed to a server on ${runtime}`, { skip }, () => {

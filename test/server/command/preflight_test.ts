@@ -1,8 +1,11 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { spawn } from "node:child_process";
 import process from "node:process";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { EnvironmentError } from "../../../cli/command_line.ts";
+import { demandDescriptors, unknownLimit } from "../../../server/preflight.ts";
+import { withEnvironment } from "../../support/environment.ts";
 import { runCommand } from "../../support/processes/fixture.ts";
 
 const PATIENCE = { timeout: 60_000 };
@@ -48,5 +51,27 @@ describe("the server's command", () => {
       await said({ ...roomy, HOTWHEELS_FACTS: "somaxconn=128" }),
       /^hotwheels: .*have 128 wait; .*; to mend it: sudo sysctl -w .*somaxconn=4096\n$/,
     );
+  });
+});
+
+describe("the check of a process's descriptors", () => {
+  const demand = (allowed: number, workers: number) => {
+    return withEnvironment({ HOTWHEELS_NOFILE: `${allowed}` }, () => demandDescriptors(workers));
+  };
+
+  it("refuses fewer than one client needs, and says how many that are", async () => {
+    const words = "the server needs 65 descriptors at least, and 64 are allowed; raise the limit";
+    await assertRejects(() => demand(64, 1), EnvironmentError, words);
+    await demand(65, 1);
+    const { message } = await assertRejects(() => demand(65, 3), EnvironmentError);
+    const [, least] = /^each of 3 workers needs (\d+) descriptors at least, and 65 /.exec(message)!;
+    await demand(Number(least), 3);
+    await assertRejects(() => demand(Number(least) - 1, 3), EnvironmentError, "each of 3 workers");
+  });
+
+  it("says how few connections are accepted where the limit isn't known", () => {
+    const words = "the descriptor limit isn't known here, so that at most";
+    assertEquals(unknownLimit(1), `${words} 960 connections are accepted`);
+    assertEquals(unknownLimit(2), `${words} 1920 connections are accepted`);
   });
 });

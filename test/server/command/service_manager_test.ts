@@ -1,15 +1,18 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { findProgram, PROJECT_ROOT } from "../../../cli/program.ts";
+import { ServiceManager } from "../../../server/command/service_manager.ts";
+import { withEnvironment } from "../../support/environment.ts";
 import { CommandProcess } from "../../support/processes/command_process.ts";
 import { TESTED_RUNTIMES } from "../../support/processes/tested_runtimes.ts";
 import { until } from "../../support/until.ts";
+import { VirtualTimers } from "../../support/virtual_timers.ts";
 
 const timeout = 60_000;
 
@@ -28,6 +31,119 @@ function start(command: readonly string[], env: Readonly<Record<string, string>>
     }),
   );
 }
+
+describe("a service manager", { skip: process.platform === "win32" && "needs sh" }, () => {
+  let folder = "";
+  before(() => folder = mkdtempSync(join(tmpdir(), "hotwheels-notify-")));
+  after(() => rmSync(folder, { recursive: true }));
+
+  /**
+   * What the program that passes states on is told, and what the server complains of. The manager's socket isn't
+   * there.
+   */
+  async function heard(
+    act: (manager: ServiceManager) => void,
+    { status = 0, afterwards = () => {}, ...variables }: {
+      /** The program's exit status. */
+      status?: number;
+      /** Is called once nothing more should be told. */
+      afterwards?: () => void;
+      WATCHDOG_USEC?: string;
+      WATCHDOG_PID?: string;
+    },
+  ) {
+    const told = join(folder, "told");
+    const program = join(folder, "notify");
+    writeFileSync(told, "");
+    writeFileSync(
+      program,
+      `#!/bin/sh\nprintf '%s;' "$NOTIFY_SOCKET" "$@" >> ${told}\necho >> ${told}\nexit ${status}\n`,
+      { mode: 0o755 },
+    );
+    const socket = join(folder, "socket");
+    const complaints: unknown[] = [];
+    const { error } = console;
+    console.error = (what) => complaints.push(what);
+    try {
+      await withEnvironment({
+        WATCHDOG_USEC: undefined,
+        WATCHDOG_PID: undefined,
+        ...variables,
+        NOTIFY_SOCKET: socket,
+        HOTWHEELS_NOTIFY: program,
+      }, async () => {
+        const manager = new ServiceManager();
+        assertEquals(manager.isThere, true);
+        act(manager);
+        await manager.end();
+        afterwards();
+        await manager.end();
+      });
+    } finally {
+      console.error = error;
+    }
+    const lines = readFileSync(told, "utf8").split("\n").slice(0, -1);
+    assertEquals(lines.filter((line) => !line.startsWith(`${socket};`)), []);
+    return { told: lines.map((line) => line.slice(socket.length + 1, -1)), complaints, program };
+  }
+
+  it("is told each state, one after the other, by a program where its socket can't be", async () => {
+    const { told, complaints } = await heard((manager) => {
+      manager.ready("listening on 127.0.0.1:8081");
+      manager.reloading();
+      manager.reloaded();
+      manager.stopping(1_500.2);
+    }, {});
+    assertEquals(told, [
+      "READY=1;STATUS=listening on 127.0.0.1:8081",
+      "RELOADING=1",
+      "READY=1",
+      "STOPPING=1;STATUS=stopping;EXTEND_TIMEOUT_USEC=1500200",
+    ]);
+    assertEquals(complaints, []);
+  });
+
+  it("hears of each half of the time that its watchdog has, until the end", async () => {
+    const timers = new VirtualTimers();
+    try {
+      const live = (manager: ServiceManager) => {
+        manager.ready("");
+        manager.ready("");
+        for (let i = 0; i < 3; i++) timers.pass(300);
+      };
+      const WATCHDOG_USEC = "600000";
+      const afterwards = () => timers.pass(6_000);
+      const { told } = await heard(live, { WATCHDOG_USEC, afterwards });
+      const ready = Array.from({ length: 2 }, () => "READY=1;STATUS=");
+      const watched = Array.from({ length: 3 }, () => "WATCHDOG=1");
+      assertEquals(told, [...ready, ...watched]);
+      assertEquals((await heard(live, { WATCHDOG_USEC, WATCHDOG_PID: "1" })).told, ready);
+      const own = await heard(live, { WATCHDOG_USEC, WATCHDOG_PID: `${process.pid}` });
+      assertEquals(own.told, [...ready, ...watched]);
+    } finally {
+      timers.restore();
+    }
+  });
+
+  it("that can't be told costs one line", async () => {
+    const { told, complaints, program } = await heard((manager) => {
+      manager.ready("");
+      manager.stopping(0);
+    }, { status: 3 });
+    assertEquals(told.length, 2);
+    const words = "hotwheels: can't tell the service manager READY=1";
+    assertEquals(complaints, [`${words}: ${program} ended with 3`]);
+  });
+
+  it("isn't there unless the environment says so, and costs nothing then", async () => {
+    await withEnvironment({ NOTIFY_SOCKET: "", HOTWHEELS_NOTIFY: "/nowhere" }, async () => {
+      const manager = new ServiceManager();
+      assertEquals(manager.isThere, false);
+      manager.ready("");
+      await manager.end();
+    });
+  });
+});
 
 for (const runtime of TESTED_RUNTIMES) {
   const skip = process.platform !== "linux"
