@@ -27,9 +27,8 @@ let counts = true;
  */
 export function openDescriptors(opened: number): number {
   const counted = counts ? countDescriptors() : 0;
-  if (counted > 0) return counted;
-  counts = false;
-  return opened + OWN_DESCRIPTORS;
+  counts = counted > 0;
+  return counts ? counted : opened + OWN_DESCRIPTORS;
 }
 
 function countDescriptors(): number {
