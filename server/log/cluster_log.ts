@@ -10,13 +10,20 @@ const FAULTS_PER_SECOND = 2;
 
 /** Logs what becomes of a cluster's machines. Nothing of what they send is shown but names and counts. */
 export function clusterLog(logger: Logger = getLogger("hotwheels")): ClusterEvents {
-  const faults = new LineQuota(FAULTS_PER_SECOND, (counts) => {
+  const sumUp = (counts: ReadonlyMap<string, number>) => {
     const text = [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ");
     logger.warn("of the cluster's events were not logged: {text.counts}", {
       counts: Object.fromEntries(counts),
       [TEXT]: { counts: text },
     });
-  });
+  };
+  const quotas = new Map<string, LineQuota>();
+  const admits = (kind: string): boolean => {
+    let quota = quotas.get(kind);
+    // One for all would let a stranger's frames hide that NATS is away.
+    if (quota === undefined) quotas.set(kind, quota = new LineQuota(FAULTS_PER_SECOND, sumUp));
+    return quota.admits(kind);
+  };
   return {
     onJoined: (member) => logger.info("{text.peer} is in the cluster", fieldsOf(member)),
     onSilent: (member) =>
@@ -38,7 +45,7 @@ export function clusterLog(logger: Logger = getLogger("hotwheels")): ClusterEven
         [TEXT]: { peer: peerText(member), what },
       }),
     onHole: (machine, origin, { after, to, why }) => {
-      if (!faults.admits("holes")) return;
+      if (!admits("holes")) return;
       logger.error(
         "messages of {machine} are lost between the machines: those of its process {origin} behind {after} " +
           "up to {to}, since {why}; clients that go on where they were are told so",
@@ -46,7 +53,7 @@ export function clusterLog(logger: Logger = getLogger("hotwheels")): ClusterEven
       );
     },
     onRejected: (machine, why) => {
-      if (!faults.admits("frames that were rejected")) return;
+      if (!admits("frames that were rejected")) return;
       logger.warn("rejected a frame of {machine} from NATS: {why}", {
         machine: machine === "" ? "a stranger" : machine,
         why,
@@ -59,14 +66,14 @@ export function clusterLog(logger: Logger = getLogger("hotwheels")): ClusterEven
       ),
     onConnected: (servers) => logger.info("connected with NATS ({servers})", { servers }),
     onAway: (reason) => {
-      if (!faults.admits("losses of NATS")) return;
+      if (!admits("losses of NATS")) return;
       logger.warn(
         "NATS is away, {reason}: this machine serves its own clients, and goes on trying",
         { reason },
       );
     },
     onError: (reason) => {
-      if (faults.admits("refusals of NATS")) logger.error("NATS says: {reason}", { reason });
+      if (admits("refusals of NATS")) logger.error("NATS says: {reason}", { reason });
     },
   };
 }
