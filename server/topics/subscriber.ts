@@ -38,8 +38,6 @@ export interface Subscriber {
   deliver(chunk: SharedChunk, mayWait: boolean): Lag;
   /** Ends it. */
   fallBehind(fall: Fall): void;
-  /** The number of bytes that wait for it, here and in logs. */
-  readonly pendingBytes: number;
   /** The bytes that wait for it here, without those in logs. */
   readonly unsentBytes: number;
   /** True if so little waits that stored messages of another topic may be delivered, too. */

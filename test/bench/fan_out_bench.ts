@@ -25,7 +25,6 @@ const MESSAGE = new TextEncoder().encode(
 class Sink implements Subscriber {
   readonly hasUnsent = false;
   readonly takesMore = true;
-  readonly pendingBytes = 0;
   readonly unsentBytes = 0;
   bytes = 0;
   fallBehind(): void {}

@@ -51,7 +51,6 @@ describe("the history", () => {
       deliver: () => "keeps_up" as const,
       fallBehind() {},
       takesMore: true,
-      pendingBytes: 0,
       unsentBytes: 0,
       hasUnsent: false,
     };

@@ -14,7 +14,6 @@ const LARGE = "x".repeat(40_000);
 /** A subscriber that takes a chunk, and no more until the test says so. */
 class SlowSubscriber implements Subscriber {
   readonly numbers: number[] = [];
-  readonly pendingBytes = 0;
   readonly unsentBytes = 0;
   hasUnsent = false;
   flows = false;

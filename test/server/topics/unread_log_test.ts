@@ -32,13 +32,12 @@ class Reader implements Subscriber {
     return !this.hasUnsent;
   }
 
-  readonly unsentBytes = 0;
+  /** How often was added up what waits for it, which takes longer the more topics it has. */
   additions = 0;
 
-  /** Added up from all of its topics, which takes longer the more there are. */
-  get pendingBytes(): number {
+  get unsentBytes(): number {
     this.additions++;
-    return this.#bed.catchUps.bytesBehind(this);
+    return 0;
   }
 
   deliver({ bytes }: SharedChunk): Lag {
@@ -217,7 +216,8 @@ describe("publishers", () => {
     bed.catchUps.onStall(reader);
     reader.additions = 0;
     for (let n = 5; n < 25; n++) publish(bed, n, 10);
-    assertEquals([reader.additions, reader.fall], [0, undefined]);
+    assertLess(reader.additions, 3);
+    assertEquals(reader.fall, undefined);
   });
 
   for (const how of ["leaves", "is gone"] as const) {

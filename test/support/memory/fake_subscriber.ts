@@ -17,7 +17,6 @@ export class FakeSubscriber implements Subscriber {
   chunkCount = 0;
   /** The answer of {@linkcode deliver}. */
   pace: Lag = "keeps_up";
-  pendingBytes = 0;
   unsentBytes = 0;
   readonly takesMore = true;
   hasUnsent = false;
