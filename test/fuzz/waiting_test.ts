@@ -69,6 +69,7 @@ const waiting: fc.Arbitrary<Waiting> = fc.record({
     maxLength: 6,
   }),
   asking: fc.nat(6),
+  askersRead: fc.boolean(),
   readers: fc.array(fc.constantFrom(500, 20_000, 300_000), { minLength: 1, maxLength: 6 }),
   steps: fc.array(step, { minLength: 60, maxLength: 140, size: "max" }),
 });
@@ -85,6 +86,7 @@ const bothWays: Waiting = {
   pendingBytes: 200_000,
   publishers: [[9_000], [9_000], [9_000], [9_000]],
   asking: 0,
+  askersRead: false,
   readers: [20_000, 20_000, 20_000, 20_000],
   steps: [
     ...[0, 1, 2, 3].map((publisher): Step => ({ does: "send", publisher, bytes: 200_000 })),
