@@ -66,6 +66,12 @@ export const CAUGHT_UP_SHARE = 1 / 8;
 export const SWEEP_INTERVAL_MS = 250;
 
 /**
+ * Milliseconds of further silence that a client has when it is looked at for the first time since the server
+ * let it wait: what it sent meanwhile comes with a turn of the loop.
+ */
+export const BACK_GRACE_MS = 1_000;
+
+/**
  * Milliseconds after an unterminated MESSAGE until the server closes the connection. Publishers of 2009 close
  * at once; this is for those that don't, or whose NUL is on its way.
  */

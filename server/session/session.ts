@@ -2,7 +2,7 @@ import type { TransportEnd } from "../../runtime/types.ts";
 import type { ClientFrames } from "../../protocol/client_frames.ts";
 import { ACK, encodeGreeting, PING } from "../../protocol/encoder.ts";
 import type { WaitingPlace } from "../flow/gate.ts";
-import { PUBLISHER_LINGER_MS, SWEEP_INTERVAL_MS } from "../limits/clients.ts";
+import { BACK_GRACE_MS, PUBLISHER_LINGER_MS, SWEEP_INTERVAL_MS } from "../limits/clients.ts";
 import { SUBSCRIPTION_BYTES, TOPIC_BYTES } from "../limits/costs.ts";
 import type { ResumeRequest } from "../../protocol/resume.ts";
 import type { Subscription } from "../topics/subscription.ts";
@@ -277,45 +277,44 @@ export class Session extends InboundConnection implements ClientFrames, Publishi
   protected sweepSilence(nowMs: number): void {
     if (this.isWaiting) return;
     this.onNothingWaits();
-    if ((this.flags & IS_BACK) !== 0) {
-      this.flags &= ~IS_BACK;
-      return;
-    }
     const { limits } = this.context;
+    // What it sent while it wasn't read may not have come yet.
+    const untilMs = (this.flags & IS_BACK) === 0 ? nowMs : nowMs - BACK_GRACE_MS;
+    this.flags &= ~IS_BACK;
     if (!this.decoder.completedFrame) {
-      if (nowMs - this.stateSinceMs >= limits.idleMs) {
+      if (untilMs - this.stateSinceMs >= limits.idleMs) {
         this.end("idle_timeout", `No complete frame within ${limits.idleMs / 1000} s`);
       }
     } else if (this.decoder.awaitsTerminator) {
       // Whitespace behind MESSAGE is no sign that more is to come. The coarse clock may be a sweep
       // behind, which would be a quarter of so short a time.
       const publishedMs = this.inbound?.publisher?.publishedMs ?? 0;
-      const lingeredMs = nowMs - publishedMs - SWEEP_INTERVAL_MS;
+      const lingeredMs = untilMs - publishedMs - SWEEP_INTERVAL_MS;
       if (lingeredMs >= PUBLISHER_LINGER_MS) this.beginEnding("published", "");
     } else if (this.decoder.isLegacy) {
-      this.#sweepLegacySilence(nowMs);
+      this.#sweepLegacySilence(nowMs, untilMs);
     } else if (this.unansweredMs !== 0) {
-      if (nowMs - this.unansweredMs >= limits.idleMs) {
+      if (untilMs - this.unansweredMs >= limits.idleMs) {
         this.end("idle_timeout", `Nothing came for ${limits.idleMs / 1000} s after a PING`);
       }
-    } else if (nowMs - this.heardMs >= limits.pingAfterMs) {
+    } else if (untilMs - this.heardMs >= limits.pingAfterMs) {
       this.unansweredMs = nowMs;
       this.#ping();
     }
   }
 
   /** Sends one `PING` some time after the last message, as Janus did; it need not be answered. */
-  #sweepLegacySilence(nowMs: number): void {
+  #sweepLegacySilence(nowMs: number, untilMs: number): void {
     const { idleMs, legacyIdleMs, pingAfterMs } = this.context.limits;
     const limitMs = this.#subscriptions.length === 0 ? idleMs : legacyIdleMs;
-    if (limitMs !== undefined && nowMs - this.heardMs >= limitMs) {
+    if (limitMs !== undefined && untilMs - this.heardMs >= limitMs) {
       return this.end("idle_timeout", `Nothing came for ${limitMs / 1000} s`);
     }
     const sentMessages = this.#sentMessages;
     if (sentMessages !== this.#seenMessages) {
       this.#seenMessages = sentMessages;
       this.unansweredMs = nowMs;
-    } else if (this.unansweredMs !== 0 && nowMs - this.unansweredMs >= pingAfterMs) {
+    } else if (this.unansweredMs !== 0 && untilMs - this.unansweredMs >= pingAfterMs) {
       this.unansweredMs = 0;
       this.#ping();
     }

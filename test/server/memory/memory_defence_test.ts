@@ -356,6 +356,22 @@ describe("the server's memory", () => {
     assertEquals(silent.ended, true);
   });
 
+  it("closes it also if that is so again before each time that it's looked at", async () => {
+    const limits = { maxTotalPendingBytes: KIB * KIB, idleMs: 3_000, pingAfterMs: 3_000 };
+    const bed = await MemoryBed.start(limits);
+    const silent = bed.dial();
+    for (let passedMs = 0; passedMs < 3_000; passedMs += 250) {
+      crowd(bed);
+      bed.pass(250);
+    }
+    assertEquals(silent.ended, false);
+    for (let passedMs = 0; passedMs < 1_250; passedMs += 250) {
+      crowd(bed);
+      bed.pass(250);
+    }
+    assertEquals(silent.ended, true);
+  });
+
   it("doesn't close a client for what it could say only while it wasn't read", async () => {
     const limits = { maxTotalPendingBytes: KIB * KIB, idleMs: 2_000, pingAfterMs: 2_000 };
     const bed = await MemoryBed.start(limits);
