@@ -160,16 +160,32 @@ export class InputDefence implements InputGuard {
     this.#giveUp(large.filter(isDoomed), (one) => one.holdsLargeFrame && budget.isUnfinishedTight);
   }
 
-  /** Gives up large frames first, and then small ones: else no other client might be read for as long as they take. */
+  /**
+   * Gives up large frames first, and then small ones: else no other client might be read for as long as they
+   * take. A client that has published or is subscribed may be in the middle of one because it isn't read: if
+   * only such ones are left, they are read, and have a second to complete it.
+   */
   #giveUpAllFrames(): void {
     const { budget } = this.#host;
-    const small = sessionsOf(this.#holdings((one) => one.holdsFrame && !one.holdsLargeFrame));
     const large = sessionsOf(this.#holdings(holdsLargeFrame));
+    const small = sessionsOf(this.#holdings((one) =>
+      one.holdsFrame && !one.holdsLargeFrame &&
+      (!one.isKnown || one.hasHeldPartialFrameFor(STALL_MS))
+    ));
+    if (small.length === 0) this.#letGoHolders();
     this.#giveUp(
       [...small, ...large],
       (one) =>
         one.holdsLargeFrame ? budget.isUnfinishedTight : one.holdsFrame && budget.areFramesCritical,
     );
+  }
+
+  #letGoHolders(): void {
+    const holders = this.#heldBack.filter((one) => one.holdsFrame).slice(0, LET_GO_PER_TURN);
+    if (holders.length === 0) return;
+    const released = new Set(holders);
+    this.#heldBack = this.#heldBack.filter((one) => !released.has(one));
+    for (const one of holders) this.#letGo(one);
   }
 
   /**

@@ -79,6 +79,11 @@ export abstract class InboundConnection extends AccountedConnection
     return this.#heardMs;
   }
 
+  /** True if the client has published or is subscribed. */
+  get isKnown(): boolean {
+    return this.hasPublished || this.isSubscribed;
+  }
+
   /**
    * Stops reading the client because clients' input holds too much memory. Exempt are clients in the
    * middle of a large frame, which must be able to complete it, and publishers and subscribers that
@@ -87,8 +92,7 @@ export abstract class InboundConnection extends AccountedConnection
    * @returns True if reading was stopped, and {@linkcode letGo} must be called later.
    */
   holdBack(): boolean {
-    const isKnown = this.inbound?.publisher !== undefined || this.isSubscribed;
-    const isHarmless = isKnown && !this.hasSentMuch;
+    const isHarmless = this.isKnown && !this.hasSentMuch;
     if (!this.isOpen || this.holdsLargeFrame || isHarmless) return false;
     // Only reading frees the bytes that the connection holds.
     if (this.connection.hasUndelivered) return false;
@@ -230,8 +234,7 @@ export abstract class InboundConnection extends AccountedConnection
     if (bytes <= FIRST_PIECE_BYTES) return;
     const { nowMs } = this.context.clock;
     const inbound = this.inboundSide;
-    const isKnown = inbound.publisher !== undefined || this.isSubscribed;
-    const isLate = isKnown && (this.flags & HAS_WAITED) !== 0;
+    const isLate = this.isKnown && (this.flags & HAS_WAITED) !== 0;
     this.flags &= ~HAS_WAITED;
     const expected = FIRST_PIECE_BYTES + (nowMs - this.#heardMs) * SMALL_BYTES_PER_MS;
     if (!isLate && bytes > expected) inbound.sentMuchMs = nowMs;

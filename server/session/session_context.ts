@@ -38,6 +38,8 @@ export interface HeldBackSession {
   holdBack(): boolean;
   /** Reads the client again. */
   letGo(sinceMs: number): void;
+  /** True if the client is in the middle of a frame, and waits for nothing else. */
+  readonly holdsFrame: boolean;
 }
 
 /** Bounds the memory that clients' input holds; sessions report to it. */

@@ -48,6 +48,38 @@ describe("small frames that alone hold more than half of the memory", () => {
   });
 });
 
+describe("small frames of clients that have published before", () => {
+  const half = `PUBLISH\0{"topic":"t","data":"${"x".repeat(3 * KIB)}`;
+  /** So much that the client isn't read while memory is short, and the beginning of one more message. */
+  const much = publish(`{"topic":"t","data":"${"x".repeat(5 * KIB)}"}`) + half;
+
+  it("are theirs while the server itself doesn't read the rest", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: KIB * KIB });
+    const publishers = Array.from({ length: 40 }, () => bed.dial());
+    for (const publisher of publishers) publisher.send(much);
+    bed.net.settle();
+    bed.pass(1_500, () => {
+      for (let i = 0; i < 100; i++) bed.dial().send(half);
+      bed.net.settle();
+    });
+    for (const publisher of publishers) publisher.send('"}\0');
+    bed.pass(4_000);
+    assertEquals(publishers.filter(({ ended }) => ended).length, 0);
+    assertEquals(bed.server.counters.messagesIn, 80);
+  });
+
+  it("are given up too if nothing comes while they are read", async () => {
+    const bed = await MemoryBed.start({ maxTotalPendingBytes: KIB * KIB });
+    for (let i = 0; i < 400; i++) bed.dial({ from: "10.0.0.1" }).send(much);
+    bed.net.settle();
+    const client = bed.dial({ from: "10.0.0.2" });
+    client.send('{"action":"subscribe","data":"new"}\0' + publish('{"topic":"new","data":1}'));
+    bed.pass(10_000);
+    assertEquals(dataOf(client), [1]);
+    assertEquals(client.ended, false);
+  });
+});
+
 describe("handshakes of WebSocket that alone hold more than half of the memory", () => {
   it("are given up, so that others are read", { timeout: 60_000 }, async () => {
     await withWebSockets({ maxTotalPendingBytes: KIB * KIB }, async (_, bed, port) => {
