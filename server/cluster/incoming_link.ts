@@ -100,7 +100,7 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
     this.stream = new LinkStream(host, (bytes) => this.#take(bytes));
     this.#answering = new PromptWork(host.runtime, () => {
       this.#sendAnswers();
-      return false;
+      return this.#answers.byteLength > 0;
     });
   }
 
@@ -205,7 +205,6 @@ export class IncomingLink implements LinkFrames, HoldEvents, Waiter {
   }
 
   #sendAnswers(): void {
-    if (this.#answers.byteLength === 0) return;
     const bytes = this.#answers.take();
     if (!this.#isGone) this.stream.send(new SharedChunk(dataSegment(bytes), this.#host.budget));
   }

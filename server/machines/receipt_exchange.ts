@@ -38,7 +38,7 @@ export class ReceiptExchange {
     this.#collected = new CollectedReceipts(host.clock, (sum) => this.#queue(sum));
     this.#sending = new PromptWork(host.runtime, () => {
       this.#send();
-      return false;
+      return this.#counted.length > 0;
     });
   }
 
